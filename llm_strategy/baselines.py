@@ -1,0 +1,170 @@
+"""Advisors that are rules: they go the same way through policy, gate, orders and costs as a model, without one.
+
+Every rule labels the market with the causal regime rule; they differ in what they do about it.
+"""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+import backtrader as bt
+
+from llm_strategy.policy import assess
+from llm_strategy.regime_rule import ACTION_FOR_LABEL, causal_label
+from llm_strategy.types import Action, ActionType, Advice, Decision, Regime, Snapshot, Status
+
+
+class Rule(ABC):
+    """An advisor that is a rule. A subclass says what to do (``action``) and why (``rationale``, without numbers)."""
+
+    rationale: str
+
+    def attach(self, data: bt.AbstractDataBase) -> None:  # noqa: B027 - most rules need no indicator of their own
+        """Create the indicators that the snapshot does not hold."""
+
+    @abstractmethod
+    def action(self, snapshot: Snapshot) -> ActionType:
+        """What to do at this close."""
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """The rule's decision, always certain of itself."""
+        advice = Advice(
+            symbol=snapshot.symbol,
+            timeframe=snapshot.timeframe,
+            regime=Regime(causal_label(snapshot)),
+            rationale=self.rationale,
+            action=Action(self.action(snapshot), confidence=1.0),
+        )
+        return Decision(snapshot, Status.ADVISED, advice, None, assess(advice))
+
+
+class BuyAndHold(Rule):
+    """Always in the market: what the gate alone does to a holder."""
+
+    rationale = "Always holds."
+
+    def action(self, snapshot: Snapshot) -> ActionType:
+        """Always long."""
+        return ActionType.ENTER_LONG
+
+
+class SmaCross(Rule):
+    """Long while the fast mean of the close is above the slow one."""
+
+    rationale = "Follows the crossing of two means."
+
+    def __init__(self, fast: int = 50, slow: int = 200) -> None:
+        self._fast_bars, self._slow_bars = fast, slow
+
+    def attach(self, data: bt.AbstractDataBase) -> None:
+        """The two means."""
+        self._fast = bt.ind.SMA(data.close, period=self._fast_bars)
+        self._slow = bt.ind.SMA(data.close, period=self._slow_bars)
+
+    def action(self, snapshot: Snapshot) -> ActionType:
+        """Long above, out below."""
+        return ActionType.ENTER_LONG if self._fast[0] > self._slow[0] else ActionType.EXIT
+
+
+class Momentum(Rule):
+    """Long while the return over the last year of bars is positive (Moskowitz, Ooi and Pedersen 2012)."""
+
+    rationale = "Follows the sign of the long return."
+
+    def __init__(self, bars: int = 250) -> None:
+        self._bars = bars
+
+    def attach(self, data: bt.AbstractDataBase) -> None:
+        """The long return."""
+        self._return = bt.ind.PercentChange(data.close, period=self._bars)
+
+    def action(self, snapshot: Snapshot) -> ActionType:
+        """Long after a gain, out after a loss."""
+        return ActionType.ENTER_LONG if self._return[0] > 0 else ActionType.EXIT
+
+
+class RsiReversion(Rule):
+    """Buys a short relative-strength low and sells the recovery."""
+
+    rationale = "Buys weakness and sells the recovery."
+
+    def __init__(self, bars: int = 2, low: float = 10.0, high: float = 70.0) -> None:
+        self._bars, self._low, self._high = bars, low, high
+
+    def attach(self, data: bt.AbstractDataBase) -> None:
+        """The relative strength index (0 to 100)."""
+        self._strength = bt.ind.RSI(data.close, period=self._bars, safediv=True)
+
+    def action(self, snapshot: Snapshot) -> ActionType:
+        """Long below ``low``, out above ``high``, unchanged between."""
+        if self._strength[0] < self._low:
+            return ActionType.ENTER_LONG
+        return ActionType.EXIT if self._strength[0] > self._high else ActionType.HOLD
+
+
+class RegimeRule(Rule):
+    """Trades the causal regime label: the rule that a model should beat."""
+
+    rationale = "Follows the causal regime label."
+
+    def action(self, snapshot: Snapshot) -> ActionType:
+        """Long in a bull market, out in a bear or turbulent one, unchanged in a sideways one."""
+        return ACTION_FOR_LABEL[causal_label(snapshot)]
+
+
+class MatchedRandom(Rule):
+    """Holds as often and as long as another advisor, at random times.
+
+    The other's advised holding runs and the gaps between them are kept, each in shuffled order, so that exposure and
+    turnover match and only the timing is luck. A plain shuffle of single decisions would trade far more often.
+    """
+
+    rationale = "Keeps the holding times of the advised arm at random places."
+
+    def __init__(self, actions: Iterable[ActionType], seed: int) -> None:
+        self._stances = shuffle_runs(stances(actions), random.Random(seed))  # noqa: S311 - a placebo, no secret
+        self._next = 0
+
+    def attach(self, data: bt.AbstractDataBase) -> None:
+        """Begin again with the first bar."""
+        self._next = 0
+
+    def action(self, snapshot: Snapshot) -> ActionType:
+        """The stance that was drawn for this bar."""
+        stance = self._stances[self._next]
+        self._next += 1
+        return {1: ActionType.ENTER_LONG, -1: ActionType.ENTER_SHORT, 0: ActionType.EXIT}[stance]
+
+
+def stances(actions: Iterable[ActionType]) -> list[int]:
+    """What a sequence of advised actions wants to hold at each bar: 1 long, -1 short, 0 nothing."""
+    wanted, held = [], 0
+    changes = {ActionType.ENTER_LONG: 1, ActionType.ENTER_SHORT: -1, ActionType.EXIT: 0}
+    for action in actions:
+        held = changes.get(action, held)
+        wanted.append(held)
+    return wanted
+
+
+def shuffle_runs(wanted: Sequence[int], source: random.Random) -> list[int]:
+    """The same runs of holding and of not holding, in another order; starts as the original does."""
+    runs = [(stance, len(list(bars))) for stance, bars in groupby(wanted)]
+    held = [run for run in runs if run[0]]
+    gaps = [run for run in runs if not run[0]]
+    source.shuffle(held)
+    source.shuffle(gaps)
+    drawn = [(gaps if not stance else held).pop() for stance, _ in runs]
+    return [stance for stance, bars in drawn for _ in range(bars)]
+
+
+BASELINES: dict[str, type[Rule]] = {
+    "buy_and_hold": BuyAndHold,
+    "sma_cross": SmaCross,
+    "momentum": Momentum,
+    "rsi_reversion": RsiReversion,
+    "regime_rule": RegimeRule,
+}
+"""The rules by the names that an experiment uses; ``random`` needs the advised arm's actions and is built by the run."""

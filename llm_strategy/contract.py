@@ -1,0 +1,149 @@
+"""From the text of an answer to an ``Advice`` or a ``ContractError`` that names the field. Nothing is guessed."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any, NamedTuple, NoReturn
+
+from llm_strategy.errors import ContractError
+from llm_strategy.schemas import violation
+from llm_strategy.types import Action, ActionType, Advice, Constraints, Regime, RegimeLabel
+
+VERSION = "1.0.0"
+INTENT = "propose_trade"
+
+LARGEST_ANSWER = 20_000
+"""Characters; an advice has a few hundred."""
+DEEPEST_NESTING = 8
+"""The contract itself needs 3."""
+
+_FENCE = re.compile(r"\A\s*```[A-Za-z0-9]*\s*\n(?P<body>.*?)\n?\s*```\s*\Z", re.DOTALL)
+
+
+class ParsedAnswer(NamedTuple):
+    """An advice and what had to be put right before it met the contract."""
+
+    advice: Advice
+    repairs: tuple[str, ...]
+
+
+def parse_answer(text: str, *, symbol: str, timeframe: str) -> ParsedAnswer:
+    """Read an answer strictly.
+
+    What the program knows (version, intent, symbol, timeframe) is filled in where the model left it out; where the model
+    wrote it, it must be right. A byte order mark or a code fence around the object is taken off and counted as a repair.
+    Raises ``ContractError`` for everything else.
+    """
+    body, repairs = _unwrap(text)
+    document = parse_object(body)
+    known = {"version": VERSION, "intent": INTENT, "symbol": symbol, "timeframe": timeframe}
+    for field, value in known.items():
+        if document.setdefault(field, value) != value:
+            raise ContractError(field, f"is {document[field]!r}, the request was for {value!r}")
+    return ParsedAnswer(advice_from_document(document), repairs)
+
+
+def parse_object(text: str) -> dict[str, Any]:
+    """One JSON object without duplicate keys, NaN, infinities (1e999 included), deep nesting or trailing text.
+
+    Raises ``ContractError``.
+    """
+    if len(text) > LARGEST_ANSWER:
+        raise ContractError("answer", f"has {len(text)} characters, at most {LARGEST_ANSWER} are read")
+    if _depth(text) > DEEPEST_NESTING:
+        raise ContractError("answer", f"is nested deeper than {DEEPEST_NESTING} levels")
+    try:
+        document = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
+    except json.JSONDecodeError as problem:
+        raise ContractError("answer", f"is not JSON ({problem.msg} at character {problem.pos})") from None
+    except ValueError as problem:  # an integer of thousands of digits
+        raise ContractError("answer", f"is not JSON ({problem})") from None
+    if not isinstance(document, dict):
+        raise ContractError("answer", "is not a JSON object")
+    return document
+
+
+def advice_from_document(document: dict[str, Any]) -> Advice:
+    """A whole document against the schema; raises ``ContractError``."""
+    if wrong := violation("advice", document):
+        raise ContractError(*wrong)
+    regime, action = document["regime"], document["action"]
+    return Advice(
+        version=document["version"],
+        intent=document["intent"],
+        symbol=document["symbol"],
+        timeframe=document["timeframe"],
+        regime=Regime(RegimeLabel(regime["label"]), regime.get("confidence")),
+        rationale=document["rationale"],
+        action=Action(ActionType(action["type"]), action["confidence"], Constraints(**action.get("constraints", {}))),
+    )
+
+
+def advice_to_document(advice: Advice) -> dict[str, Any]:
+    """The advice as the contract writes it: absent values are absent, not null."""
+    regime, action = advice.regime, advice.action
+    constraints = {name: getattr(action.constraints, name) for name in Constraints.__slots__}
+    requested = {name: value for name, value in constraints.items() if value is not None}
+    return {
+        "version": advice.version,
+        "intent": advice.intent,
+        "symbol": advice.symbol,
+        "timeframe": advice.timeframe,
+        "regime": {"label": regime.label}
+        | ({} if regime.confidence is None else {"confidence": regime.confidence}),
+        "rationale": advice.rationale,
+        "action": {"type": action.type, "confidence": action.confidence}
+        | ({"constraints": requested} if requested else {}),
+    }
+
+
+def _unwrap(text: str) -> tuple[str, tuple[str, ...]]:
+    repairs: list[str] = []
+    if text.startswith("\ufeff"):
+        text = text[1:]
+        repairs.append("byte order mark")
+    if fenced := _FENCE.match(text):
+        text = fenced["body"]
+        repairs.append("code fence")
+    return text, tuple(repairs)
+
+
+def _depth(text: str) -> int:
+    deepest = level = 0
+    inside = escaped = False
+    for character in text:
+        if escaped:
+            escaped = False
+        elif inside:
+            escaped = character == "\\"
+            inside = character != '"'
+        elif character == '"':
+            inside = True
+        elif character in "[{":
+            level += 1
+            deepest = max(deepest, level)
+        elif character in "]}":
+            level -= 1
+    return deepest
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ContractError(twice, "appears twice")
+    return document
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ContractError("answer", f"holds {name}, which is not a number of JSON")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ContractError("answer", f"holds {digits[:20]}, which is not finite")
+    return value

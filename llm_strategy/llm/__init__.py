@@ -1,0 +1,27 @@
+"""The model runtime, usable alone: ``get_llm_client()`` gives a client with ``generate``, ``chat`` and ``batch``."""
+
+from llm_strategy.llm.cache import AnswerStore, FolderStore, MemoryStore, RecordingClient, Usage, request_hash
+from llm_strategy.llm.client import LLMClient
+from llm_strategy.llm.exchange import Chunk, Form, Generation, Health, Message, ModelIdentity, Request, Slot
+from llm_strategy.llm.loader import SUPPORTED_BACKENDS, get_llm_client, register_backend
+
+__all__ = [
+    "SUPPORTED_BACKENDS",
+    "AnswerStore",
+    "Chunk",
+    "FolderStore",
+    "Form",
+    "Generation",
+    "Health",
+    "LLMClient",
+    "MemoryStore",
+    "Message",
+    "ModelIdentity",
+    "RecordingClient",
+    "Request",
+    "Slot",
+    "Usage",
+    "get_llm_client",
+    "register_backend",
+    "request_hash",
+]

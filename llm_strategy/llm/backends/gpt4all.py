@@ -1,0 +1,230 @@
+"""Backend ``local_llama``: a GGUF file on this machine, through gpt4all. Any instruct model that it supports will do.
+
+gpt4all has no seed: at a temperature above 0 only the record of an answer gives it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import threading
+import time
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from llm_strategy.config import LlmSettings
+from llm_strategy.errors import AnswerTimeout, BackendMissing, ModelNotLoaded
+from llm_strategy.llm.backends.gpt4all_engine import BATCH_TOKENS, TOP_K, TOP_P, Engine, Written
+from llm_strategy.llm.chat_template import Block, ChatTemplate
+from llm_strategy.llm.client import LLMClient, OnDelta
+from llm_strategy.llm.exchange import Generation, ModelIdentity, Request, Slot, escape
+from llm_strategy.llm.gguf import read_metadata
+from llm_strategy.llm.models import KNOWN_MODELS, resolve, weights_sha256
+
+
+class Gpt4AllClient(LLMClient):
+    """A local model. The file is looked at when the client is made, and loaded when it is first asked.
+
+    ``context_tokens`` bounds prompt and answer together; the model's own context bounds it further. Threads may share a
+    client: they are answered one after the other.
+    """
+
+    def __init__(self, path: Path, *, context_tokens: int = 4096, threads: int | None = None) -> None:
+        try:
+            engine_version = version("gpt4all")
+        except PackageNotFoundError:
+            raise BackendMissing("The backend local_llama needs gpt4all: pip install gpt4all") from None
+        self.path = path
+        metadata = read_metadata(path)
+        template = metadata.text("tokenizer.chat_template")
+        if not template:
+            raise ModelNotLoaded(f"{path} has no chat template: choose an instruct or chat model.")
+        architecture = metadata.text("general.architecture")
+        trained_for = metadata.values.get(f"{architecture}.context_length", context_tokens)
+        self.context_tokens = min(context_tokens, trained_for)
+        digest = weights_sha256(path)
+        packaged = next((model.name for model in KNOWN_MODELS.values() if model.sha256 == digest), "")
+        self.identity = ModelIdentity(
+            backend="local_llama",
+            name=packaged or metadata.text("general.name") or path.stem,
+            engine="gpt4all",
+            engine_version=engine_version,
+            weights_sha256=digest,
+            chat_template_sha256=hashlib.sha256(template.encode()).hexdigest(),
+            settings=(
+                ("batch_tokens", BATCH_TOKENS),
+                ("context_tokens", self.context_tokens),
+                ("top_k", TOP_K),
+                ("top_p", TOP_P),
+            ),
+            supports_forms=True,
+        )
+        self._threads = threads or _processors()
+        self._bos_token = metadata.values.get("tokenizer.ggml.bos_token_id")
+        self._bos = metadata.special_token("bos")
+        self._template = ChatTemplate(template, self._bos, metadata.special_token("eos"))
+        self._engine: Engine | None = None
+        self._adds_bos = False
+        self._lock = threading.Lock()
+
+    def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
+        """Answer the request; see ``LLMClient.complete``."""
+        begin = time.monotonic()
+        if not self._lock.acquire(timeout=-1 if request.timeout_s is None else request.timeout_s):
+            raise AnswerTimeout("The model was busy with another answer for all of LLM_TIMEOUT_S: raise it.")
+        try:
+            engine = self._loaded()
+            # Loading takes as long as it takes, and happens once: the time for the answer begins after it.
+            begin = time.monotonic()
+            deadline = None if request.timeout_s is None else begin + request.timeout_s
+            answering = _Answering(engine, self._prompt(request), request, on_delta or (lambda text: True), deadline)
+            text, values = answering.fill_form() if request.form else answering.write_freely()
+        finally:
+            self._lock.release()
+        return Generation(
+            text=text,
+            tokens_in=answering.written[0].tokens_in if answering.written else 0,
+            tokens_out=sum(part.tokens_out for part in answering.written),
+            latency_ms=(time.monotonic() - begin) * 1000,
+            finish="length" if answering.cut_off else "stop",
+            values=values,
+        )
+
+    def close(self) -> None:
+        """Free the model's memory; the next request loads it again."""
+        with self._lock:
+            if self._engine is not None:
+                self._engine.close()
+                self._engine = None
+
+    def _loaded(self) -> Engine:
+        if self._engine is None:
+            self._engine = Engine(self.path, context_tokens=self.context_tokens, threads=self._threads)
+            self._adds_bos = self._engine.first_token("a") == self._bos_token
+        return self._engine
+
+    def _prompt(self, request: Request) -> tuple[Block, ...]:
+        first, *rest = self._template.render(request.messages)
+        if self._adds_bos:
+            first = Block(first.before.removeprefix(self._bos), first.content, first.after)
+        return (first, *rest)
+
+
+@dataclass
+class _Answering:
+    """One answer in the making: the prompt so far grows by the program's text and the model's values."""
+
+    engine: Engine
+    prompt: tuple[Block, ...]
+    request: Request
+    on_delta: OnDelta
+    deadline: float | None
+    written: list[Written] = field(default_factory=list)
+    cut_off: bool = False
+
+    def write_freely(self) -> tuple[str, dict[str, str]]:
+        """The model's text; in JSON mode begun by the program and ended with the object."""
+        if not self.request.json_mode:
+            pieces: list[str] = []
+
+            def collect(piece: str) -> bool:
+                pieces.append(piece)
+                return self.on_delta(piece)
+
+            self.cut_off = self._write(collect, self.request.max_tokens) == "length"
+            return "".join(pieces), {}
+
+        text = "{"
+        self.prompt = (*self.prompt, Block("", text))
+        ends = _ObjectEnd()
+        going_on = self.on_delta(text)
+
+        def collect_object(piece: str) -> bool:
+            nonlocal text
+            length = ends.find(piece)
+            text += piece[:length]
+            return self.on_delta(piece[:length]) and length is None
+
+        if going_on:
+            self.cut_off = self._write(collect_object, self.request.max_tokens) == "length"
+        return text, {}
+
+    def fill_form(self) -> tuple[str, dict[str, str]]:
+        """The program's text and the values; each value is read back with the text that follows it, so that nothing
+        depends on how far beyond the value the model wrote."""
+        values: dict[str, str] = {}
+        text = pending = ""
+        for part in self.request.form:
+            if isinstance(part, Slot):
+                if pending:
+                    self.prompt = (*self.prompt, Block("", pending))
+                    pending = ""
+                values[part.name] = self._value(part)
+            addition = escape(values[part.name]) if isinstance(part, Slot) else part
+            text += addition
+            pending += addition
+            if not self.on_delta(addition):
+                break
+        return text, values
+
+    def _value(self, slot: Slot) -> str:
+        text = value = ""
+
+        def collect(piece: str) -> bool:
+            nonlocal text, value
+            text += piece
+            value, stopped, _ = text.partition(slot.stop)
+            if slot.pattern:
+                fitting = re.match(slot.pattern, value)
+                value, before = (fitting.group() if fitting else ""), value
+                return not stopped and value == before
+            return not stopped
+
+        finish = self._write(collect, slot.max_tokens)
+        self.cut_off |= finish == "length" and not slot.pattern
+        return value
+
+    def _write(self, on_piece: OnDelta, max_tokens: int) -> str:
+        written = self.engine.write(
+            self.prompt,
+            on_piece,
+            max_tokens=max_tokens,
+            temperature=self.request.temperature,
+            deadline=self.deadline,
+        )
+        self.written.append(written)
+        return written.finish
+
+
+class _ObjectEnd:
+    """Finds the brace that closes a JSON object whose opening brace is already written."""
+
+    def __init__(self) -> None:
+        self._depth = 1
+        self._in_text = self._escaped = False
+
+    def find(self, piece: str) -> int | None:
+        """How much of the next piece belongs to the object, where it ends there."""
+        for at, character in enumerate(piece):
+            if self._escaped:
+                self._escaped = False
+            elif character == "\\" and self._in_text:
+                self._escaped = True
+            elif character == '"':
+                self._in_text = not self._in_text
+            elif not self._in_text:
+                self._depth += (character == "{") - (character == "}")
+                if not self._depth:
+                    return at + 1
+        return None
+
+
+def connect(settings: LlmSettings) -> Gpt4AllClient:
+    """The client for the model file that the settings mean."""
+    return Gpt4AllClient(resolve(settings), context_tokens=settings.context_tokens, threads=settings.threads)
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

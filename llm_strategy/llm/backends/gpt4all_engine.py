@@ -1,0 +1,241 @@
+"""A loaded gpt4all model and its memory of the prompt.
+
+The call underneath gpt4all's ``generate`` is used directly, because only there can the context be kept from shifting,
+the reading of the prompt be interrupted, and a prefix be reused.
+
+A prompt is a sequence of blocks, and each block is evaluated by a call of its own. So the numbers in the model's memory
+after a block depend on that block and those before it alone, never on what was asked earlier: reuse cannot change an
+answer.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import logging
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendMissing, ModelNotLoaded, PromptTooLong
+from llm_strategy.llm.chat_template import Block
+
+log = logging.getLogger(__name__)
+
+BATCH_TOKENS = 128
+"""Prompt tokens evaluated at once; gpt4all's default of 8 is several times slower."""
+TOP_K, TOP_P = 40, 0.9
+"""Sampling at a temperature above 0."""
+
+_RESERVE = 4
+"""Tokens at the end of the context that gpt4all keeps free."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How an answer came: tokens of the whole prompt, tokens written, and whether the model was cut off."""
+
+    tokens_in: int
+    tokens_out: int
+    finish: Literal["stop", "length"]
+
+
+class Engine:
+    """One model in memory. Not thread-safe: one answer at a time.
+
+    Raises ``BackendMissing`` without gpt4all and ``ModelNotLoaded`` where gpt4all refuses the file.
+    """
+
+    def __init__(self, path: Path, *, context_tokens: int, threads: int) -> None:
+        self.context_tokens = context_tokens
+        with _captured_stderr() as noise:
+            api, model = _load(path, context_tokens, noise)
+        model.set_thread_count(threads)
+        self._api, self._model = api, model
+        self._context = api.LLModelPromptContext(
+            n_batch=BATCH_TOKENS, repeat_penalty=1.0, repeat_last_n=0, min_p=0.0, context_erase=0.75
+        )
+        self._remembered: list[tuple[Block, int]] = []  # a block, and how many tokens there are up to its end
+
+    def close(self) -> None:
+        """Free the memory."""
+        self._model.close()
+
+    def first_token(self, text: str) -> int:
+        """The first token of a prompt that begins with this text, which may be one that the engine puts before it."""
+        tokens: list[int] = []
+
+        def keep(token: int) -> bool:
+            tokens.append(token)
+            return False
+
+        self._forget(0)
+        self._call(Block("", text), keep, None)
+        self._forget(0)
+        return tokens[0]
+
+    def write(
+        self,
+        blocks: Sequence[Block],
+        on_piece: Callable[[str], bool],
+        *,
+        max_tokens: int,
+        temperature: float,
+        deadline: float | None,
+    ) -> Written:
+        """Read the blocks, then write until ``on_piece`` returns False, the model ends, or ``max_tokens`` are written.
+
+        ``deadline`` is a time of ``time.monotonic``. Raises ``AnswerTimeout`` and ``PromptTooLong``.
+        """
+        *head, last = blocks
+        known = 0
+        while known < min(len(head), len(self._remembered)) and self._remembered[known][0] == head[known]:
+            known += 1
+        self._forget(known)
+        for block in head[known:]:
+            self._read(block, deadline)
+        context = self._context
+        context.n_predict, context.temp = max_tokens, temperature
+        context.top_k, context.top_p = (TOP_K, TOP_P) if temperature else (1, 1.0)
+        written, stopped = 0, False
+        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+        def respond(token: int, piece: bytes) -> bool:
+            nonlocal written, stopped
+            written += 1
+            _check(deadline)
+            text = decoder.decode(piece)
+            stopped = bool(text) and not on_piece(text)
+            return not (stopped or full())
+
+        def full() -> bool:
+            return self._end() + written >= self.context_tokens - _RESERVE
+
+        self._read(last, deadline, respond)
+        cut_off = not stopped and (written >= max_tokens or full())
+        return Written(self._end(), written, "length" if cut_off else "stop")
+
+    def _end(self) -> int:
+        return self._remembered[-1][1] if self._remembered else 0
+
+    def _forget(self, keep: int) -> None:
+        del self._remembered[keep:]
+        self._context.n_past = self._end()
+
+    def _read(self, block: Block, deadline: float | None, respond: Callable[[int, bytes], bool] | None = None) -> None:
+        begin, read = self._end(), 0
+
+        def progress(token: int) -> bool:
+            nonlocal read
+            read += 1
+            _check(deadline)
+            return True
+
+        def answering(token: int, piece: bytes) -> bool:
+            if token < 0:
+                return False  # gpt4all gives its own error for an answer
+            if self._end() == begin:
+                self._remembered.append((block, begin + read))
+            return respond is not None and respond(token, piece)
+
+        self._call(block, progress, answering if respond else None)
+        if not read and (block.before or block.content or block.after):
+            raise PromptTooLong(
+                f"The prompt needs more than the {self.context_tokens} tokens of context: "
+                "shorten it, or raise LLM_CONTEXT_TOKENS as far as the model allows."
+            )
+        if self._end() == begin:
+            self._remembered.append((block, begin + read))
+
+    def _call(
+        self, block: Block, on_prompt: Callable[[int], bool], on_answer: Callable[[int, bytes], bool] | None
+    ) -> None:
+        if "\0" in block.content or re.search("%[12]", block.before + block.after):
+            raise BackendFailure(
+                "gpt4all cannot read a NUL character in a message, or %1 or %2 in a chat template: remove it."
+            )
+        failures: list[BaseException] = []
+
+        def guarded(callback: Callable[..., bool]) -> Callable[..., bool]:
+            # An exception cannot pass through the engine: it is kept, the engine told to stop, and raised afterwards.
+            def call(*given: Any) -> bool:
+                try:
+                    return callback(*given)
+                except BaseException as problem:
+                    failures.append(problem)
+                    return False
+
+            return call
+
+        self._api.llmodel.llmodel_prompt(
+            self._model.model,
+            block.content.encode(),
+            f"{block.before}%1{block.after}%2".encode(),
+            self._api.PromptCallback(guarded(on_prompt)),
+            self._api.ResponseCallback(guarded(on_answer or (lambda token, piece: False))),
+            False,  # no shifting of the context: it would drop the beginning of the prompt silently
+            self._context,
+            False,  # the content is read without special tokens
+            None if on_answer else b"",  # an empty given answer: only read
+        )
+        if failures:
+            raise failures[0]
+
+
+def _check(deadline: float | None) -> None:
+    if deadline is not None and time.monotonic() > deadline:
+        raise AnswerTimeout("The model gave no whole answer in time: raise LLM_TIMEOUT_S, or ask for fewer tokens.")
+
+
+def _load(path: Path, context_tokens: int, noise: IO[bytes]) -> tuple[Any, Any]:
+    try:
+        import gpt4all
+        from gpt4all import _pyllmodel as api
+    except ImportError:
+        raise BackendMissing("The backend local_llama needs gpt4all: pip install gpt4all") from None
+    except OSError as problem:
+        raise BackendMissing(f"gpt4all does not run on this machine ({problem}): choose another LLM_BACKEND.") from None
+    if path.suffix != ".gguf":
+        raise ModelNotLoaded(f"{path} does not end in .gguf, which gpt4all asks for: rename it.")
+    try:
+        model = gpt4all.GPT4All(
+            path.name, model_path=path.parent, allow_download=False, device="cpu", n_ctx=context_tokens
+        ).model
+    except (RuntimeError, ValueError) as problem:
+        raise ModelNotLoaded(f"gpt4all refuses {path} ({problem}): choose a model that it supports.") from None
+    if not api.llmodel.llmodel_isModelLoaded(model.model):
+        model.close()
+        raise ModelNotLoaded(
+            f"gpt4all cannot load {path} ({_reason(noise)}): fetch the file again, or choose a model that it supports."
+        )
+    return api, model
+
+
+def _reason(noise: IO[bytes]) -> str:
+    noise.seek(0)
+    lines = noise.read().decode(errors="replace").splitlines()
+    told = [line.rpartition("error loading model: ")[2] for line in lines if "error loading model: " in line]
+    return (told or lines or ["it gives no reason"])[-1]
+
+
+@contextlib.contextmanager
+def _captured_stderr() -> Iterator[IO[bytes]]:
+    """What native code prints to the error stream, in a file; it comes out in the log at level DEBUG."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as noise:
+        kept = os.dup(2)
+        os.dup2(noise.fileno(), 2)
+        try:
+            yield noise
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+            noise.seek(0)
+            log.debug("gpt4all while loading: %s", noise.read().decode(errors="replace"))

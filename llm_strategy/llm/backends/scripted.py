@@ -1,0 +1,94 @@
+"""A backend that answers from a script: for tests, and for trying the machinery without a model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+from llm_strategy.config import LlmSettings
+from llm_strategy.errors import BackendFailure, ConfigurationError
+from llm_strategy.llm.client import LLMClient, OnDelta
+from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request, Slot, fill
+
+Answer: TypeAlias = str | Mapping[str, Any] | Exception
+"""Text as written; an object (values of the form's slots, or without a form the JSON answer); or what to raise."""
+
+
+class ScriptedClient(LLMClient):
+    """Answers in the given order, or as the given function says; ``requests`` keeps what was asked."""
+
+    def __init__(
+        self,
+        answers: Iterable[Answer] | Callable[[Request], Answer],
+        *,
+        supports_forms: bool = True,
+        name: str = "scripted",
+    ) -> None:
+        self.identity = ModelIdentity("scripted", name, "scripted", "1", supports_forms=supports_forms)
+        self.requests: list[Request] = []
+        self._script: Callable[[Request], Answer] = answers if callable(answers) else _in_order(iter(answers))
+
+    def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
+        """The next answer of the script, word by word."""
+        if request.form and not self.supports_forms:
+            raise BackendFailure("The scripted client was made without form support: send the request without a form.")
+        self.requests.append(request)
+        answer = self._script(request)
+        if isinstance(answer, Exception):
+            raise answer
+        values: dict[str, str] = {}
+        if isinstance(answer, str):
+            text = answer
+        elif request.form:
+            values = {part.name: _value(answer, part.name) for part in request.form if isinstance(part, Slot)}
+            text = fill(request.form, values)
+        else:
+            text = json.dumps(answer)
+        for word in text.split(" ") if on_delta else ():
+            if on_delta is not None and not on_delta(word + " "):
+                break
+        asked = sum(len(message.content.split()) for message in request.messages)
+        return Generation(text, asked, len(text.split()), 0.0, values=values)
+
+    def healthcheck(self) -> Health:
+        """Always well, and uses up no answer."""
+        return Health(True, "The script answers.", 0.0)
+
+
+def connect(settings: LlmSettings) -> ScriptedClient:
+    """A client that reads its answers from the file that ``LLM_SCRIPT`` names: one JSON text or object a line."""
+    if settings.script is None:
+        raise ConfigurationError(
+            "LLM_BACKEND is scripted and LLM_SCRIPT is not set: name a file with one JSON answer a line."
+        )
+    try:
+        answers = [
+            json.loads(line) for line in settings.script.read_text(encoding="utf-8").splitlines() if line.strip()
+        ]
+    except (OSError, ValueError) as problem:
+        raise ConfigurationError(
+            f"LLM_SCRIPT names {settings.script}, which cannot be read ({problem}): give one JSON answer a line."
+        ) from None
+    return ScriptedClient(answers, name=settings.script.name)
+
+
+def _in_order(answers: Iterator[Answer]) -> Callable[[Request], Answer]:
+    given = 0
+
+    def following(request: Request) -> Answer:
+        nonlocal given
+        for answer in answers:
+            given += 1
+            return answer
+        raise BackendFailure(f"The script ran out after {given} answers: add answers, or ask less.")
+
+    return following
+
+
+def _value(answer: Mapping[str, Any], name: str) -> str:
+    if name not in answer:
+        raise BackendFailure(
+            f"The script's answer has no value for slot {name!r}: it has {', '.join(answer) or 'none'}."
+        )
+    return str(answer[name])

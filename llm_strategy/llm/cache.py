@@ -1,0 +1,230 @@
+"""The record of answers: what was asked once is answered from the record for ever after.
+
+The key is a hash over everything that decides an answer: exact messages, form, sampler, seed, and the identity of the
+model (weights, chat template, engine and its version). Timeouts are left out. Entries do not expire.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeAlias
+
+from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, RunFolderError
+from llm_strategy.llm.client import LLMClient, OnDelta
+from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request
+
+log = logging.getLogger(__name__)
+
+KEY_VERSION = 1
+"""Goes into every key: raised when a request comes to mean something else."""
+
+Mode: TypeAlias = Literal["live", "replay", "refresh"]
+"""``live`` asks what is not recorded, ``replay`` never asks, ``refresh`` asks each distinct request again once."""
+
+
+def request_hash(request: Request, identity: ModelIdentity) -> str:
+    """SHA-256 (hex) over the canonical JSON of the request and the identity; equal hashes mean equal answers."""
+    asked = _fields(request)
+    del asked["timeout_s"]
+    return _digest({"version": KEY_VERSION, "request": asked, "identity": identity})
+
+
+def _digest(record: object) -> str:
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_fields)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _fields(record: Any) -> dict[str, Any]:
+    # Several times faster than dataclasses.asdict, which copies deeply; a warm run hashes at every bar.
+    return {field.name: getattr(record, field.name) for field in fields(record)}
+
+
+class AnswerStore(Protocol):
+    """Where answers are kept, by request hash."""
+
+    def get(self, key: str) -> Generation | None:
+        """The recorded answer, or None."""
+
+    def put(self, key: str, generation: Generation) -> None:
+        """Record an answer, in place of an earlier one."""
+
+
+class MemoryStore(dict[str, Generation]):
+    """Answers kept for the life of the process."""
+
+    def put(self, key: str, generation: Generation) -> None:
+        """Record an answer, in place of an earlier one."""
+        self[key] = generation
+
+
+class FolderStore:
+    """Answers in a folder: one JSON file a key, in up to 256 subfolders, each with its own checksum.
+
+    A damaged entry counts as missing, is reported in the log, and is replaced by the next ``put``. Raises
+    ``RunFolderError`` where the folder cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def get(self, key: str) -> Generation | None:
+        """The recorded answer, or None."""
+        file = self._file(key)
+        try:
+            entry = json.loads(file.read_bytes())
+            answer = entry["answer"]
+            if entry["key"] != key or entry["checksum"] != _digest(answer):
+                raise ValueError("its checksum does not match")
+            return Generation(**answer)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as problem:
+            log.warning("The recorded answer %s is damaged (%s); it counts as missing.", file, problem)
+            return None
+
+    def put(self, key: str, generation: Generation) -> None:
+        """Record an answer, in place of an earlier one."""
+        answer = _answer_record(generation)
+        entry = json.dumps({"answer": answer, "checksum": _digest(answer), "key": key}, sort_keys=True, indent=1)
+        file = self._file(key)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{key[:8]}-")
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8") as out:
+                    out.write(entry + "\n")
+                Path(temporary).replace(file)
+            except BaseException:
+                Path(temporary).unlink(missing_ok=True)
+                raise
+        except OSError as problem:
+            raise RunFolderError(
+                f"The answer could not be recorded in {self.path} ({problem.strerror}): "
+                "free some space, or choose a folder that you may write."
+            ) from None
+
+    def _file(self, key: str) -> Path:
+        return self.path / key[:2] / f"{key}.json"
+
+
+def _answer_record(generation: Generation) -> dict[str, Any]:
+    record = asdict(replace(generation, values=dict(generation.values)))
+    del record["cached"]
+    return record
+
+
+@dataclass
+class Usage:
+    """What a run asked: requests in all, distinct ones, those the model was asked, those the record answered.
+
+    Seconds and tokens are those of the asked ones.
+    """
+
+    requests: int = 0
+    distinct: int = 0
+    asked: int = 0
+    from_cache: int = 0
+    seconds: float = 0.0
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+
+class RecordingClient(LLMClient):
+    """A client in front of another that answers from the record what was answered before.
+
+    ``inner`` may be a client, a function that connects to one when it is first needed, or None for a replay;
+    ``identity`` is the inner model's and goes into the keys. Equal requests are asked once a run, in every mode.
+    ``AnswerNotRecorded`` is raised where ``replay`` meets a request without an answer. ``usage`` counts.
+    """
+
+    def __init__(
+        self,
+        inner: LLMClient | Callable[[], LLMClient] | None,
+        identity: ModelIdentity,
+        store: AnswerStore,
+        mode: Mode = "live",
+    ) -> None:
+        if inner is None and mode != "replay":
+            raise ConfigurationError(f"Mode {mode!r} has no model to ask: connect one, or use mode 'replay'.")
+        self.identity = identity
+        self.store = store
+        self.mode = mode
+        self.usage = Usage()
+        self._inner = inner
+        self._seen: set[str] = set()
+        self._answered: dict[str, Generation] = {}
+        if isinstance(inner, LLMClient):
+            self.defaults, self.run_id = inner.defaults, inner.run_id
+
+    def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
+        """Answer from the record, or ask and record."""
+        key = request_hash(request, self.identity)
+        self._seen.add(key)
+        self.usage.requests += 1
+        self.usage.distinct = len(self._seen)
+        recorded = self._answered.get(key) or (None if self.mode == "refresh" else self.store.get(key))
+        if recorded is None:
+            if self.mode == "replay":
+                raise AnswerNotRecorded(
+                    f"Request {key[:12]} to {self.identity.name} has no recorded answer: run it in mode 'live' first."
+                )
+            return self._ask(key, request, on_delta)
+        self.usage.from_cache += 1
+        self._answered[key] = recorded
+        if on_delta is not None:
+            on_delta(recorded.text)
+        return replace(recorded, cached=True)
+
+    def _ask(self, key: str, request: Request, on_delta: OnDelta | None) -> Generation:
+        stopped = False
+
+        def watched(text: str) -> bool:
+            nonlocal stopped
+            stopped = on_delta is not None and not on_delta(text)
+            return not stopped
+
+        client = self._connected()
+        self.usage.asked += 1
+        begin = time.perf_counter()
+        try:
+            answer = client.complete(request, watched if on_delta else None)
+        finally:
+            self.usage.seconds += time.perf_counter() - begin
+        self.usage.tokens_in += answer.tokens_in
+        self.usage.tokens_out += answer.tokens_out
+        if not stopped:
+            self.store.put(key, answer)
+            self._answered[key] = answer
+        return answer
+
+    def trust(self, keys: Iterable[str]) -> None:
+        """Take the recorded answers to these requests for this run's own: ``refresh`` does not ask them again."""
+        self._answered.update(keys)
+
+    def healthcheck(self) -> Health:
+        """The inner model's health; a replay has none and is always well."""
+        return (
+            Health(True, "Answers come from the record.", 0.0)
+            if self._inner is None
+            else self._connected().healthcheck()
+        )
+
+    def close(self) -> None:
+        """Close the inner client where one was connected."""
+        if isinstance(self._inner, LLMClient):
+            self._inner.close()
+
+    def _connected(self) -> LLMClient:
+        if not isinstance(self._inner, LLMClient):
+            if self._inner is None:
+                raise ConfigurationError("This client replays and has no model to ask: connect one.")
+            self._inner = self._inner()
+        return self._inner

@@ -1,0 +1,184 @@
+"""The one interface to a model. A backend implements ``complete``; everything else here is built on it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any, Literal, NoReturn, Self, TypeAlias, TypedDict, Unpack, cast, get_args, overload
+
+from llm_strategy.errors import ConfigurationError, ContractError, ModelError
+from llm_strategy.llm.exchange import Chunk, Generation, Health, Message, ModelIdentity, Request, Role
+
+log = logging.getLogger(__name__)
+
+OnDelta: TypeAlias = Callable[[str], bool]
+"""Receives each piece of text as it is written; returning False stops the model."""
+
+AnyMessage: TypeAlias = Message | Mapping[str, str]
+
+
+class Options(TypedDict, total=False):
+    """What a single call may set differently from the client's defaults; None means the default."""
+
+    json_mode: bool | None
+    temperature: float | None
+    max_tokens: int | None
+    seed: int | None
+    timeout_s: float | None
+
+
+class LLMClient(ABC):
+    """A model that answers.
+
+    A subclass sets ``identity`` and implements ``complete``. ``defaults`` is the request that every call starts from.
+    Methods raise ``ModelError`` (see its branches) where the model cannot answer.
+    """
+
+    identity: ModelIdentity
+    defaults: Request = Request(messages=())
+    run_id: str = ""
+    """Names the caller's session in the log."""
+
+    @property
+    def supports_forms(self) -> bool:
+        """Whether ``Request.form`` is filled slot by slot."""
+        return self.identity.supports_forms
+
+    @abstractmethod
+    def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
+        """Answer the request; ``on_delta`` sees the text as it is written and may stop it."""
+
+    def generate(self, prompt: str, *, system: str | None = None, **options: Unpack[Options]) -> Generation:
+        """Answer one prompt. With ``json_mode`` the text is valid JSON, or ``ContractError`` is raised."""
+        head = () if system is None else (Message("system", system),)
+        return self._answer(self._request((*head, Message("user", prompt)), options))
+
+    @overload
+    def chat(
+        self, messages: Sequence[AnyMessage], *, stream: Literal[False] = False, **options: Unpack[Options]
+    ) -> Generation: ...
+    @overload
+    def chat(
+        self, messages: Sequence[AnyMessage], *, stream: Literal[True], **options: Unpack[Options]
+    ) -> Iterator[Chunk]: ...
+    def chat(
+        self, messages: Sequence[AnyMessage], *, stream: bool = False, **options: Unpack[Options]
+    ) -> Generation | Iterator[Chunk]:
+        """Answer a conversation, whole or, with ``stream``, in chunks; leaving the iteration stops the model.
+
+        A message is a ``Message`` or a mapping with ``role`` (system, user, assistant) and ``content``.
+        """
+        request = self._request(tuple(_message(entry) for entry in messages), options)
+        return self._stream(request) if stream else self._answer(request)
+
+    def batch(
+        self, prompts: Iterable[str], *, system: str | None = None, **options: Unpack[Options]
+    ) -> list[Generation]:
+        """Answer each prompt, in order."""
+        return [self.generate(prompt, system=system, **options) for prompt in prompts]
+
+    def healthcheck(self) -> Health:
+        """Ask for a few tokens and say whether they came; never raises."""
+        begin = time.perf_counter()
+        try:
+            answer = self.complete(Request((Message("user", "Answer with one word: ready?"),), max_tokens=4))
+        except ModelError as problem:
+            return Health(False, str(problem), (time.perf_counter() - begin) * 1000)
+        return Health(True, f"{self.identity.name} answers.", answer.latency_ms)
+
+    def close(self) -> None:  # noqa: B027  a backend that holds nothing has nothing to close
+        """Free what the client holds; it may be called twice."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _request(self, messages: tuple[Message, ...], options: Options) -> Request:
+        if not messages:
+            raise ConfigurationError("The conversation is empty: give at least one message.")
+        given = cast(dict[str, Any], {name: value for name, value in options.items() if value is not None})
+        return replace(self.defaults, messages=messages, **given)
+
+    def _answer(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
+        answer = self.complete(request, on_delta)
+        log.debug(
+            "run %s: %s answered %d tokens to %d in %.0f ms%s",
+            self.run_id or "-",
+            self.identity.name,
+            answer.tokens_out,
+            answer.tokens_in,
+            answer.latency_ms,
+            " (recorded)" if answer.cached else "",
+        )
+        return replace(answer, text=json_text(answer.text)) if request.json_mode else answer
+
+    def _stream(self, request: Request) -> Iterator[Chunk]:
+        chunks: SimpleQueue[Chunk | BaseException] = SimpleQueue()
+        left = threading.Event()
+
+        def on_delta(text: str) -> bool:
+            chunks.put(Chunk(text))
+            return not left.is_set()
+
+        def work() -> None:
+            try:
+                chunks.put(Chunk("", done=True, generation=self._answer(request, on_delta)))
+            except BaseException as problem:  # handed to the reader, whatever it is
+                chunks.put(problem)
+
+        worker = threading.Thread(target=work, name="llm-stream", daemon=True)
+        worker.start()
+        try:
+            while True:
+                chunk = chunks.get()
+                if isinstance(chunk, BaseException):
+                    raise chunk
+                yield chunk
+                if chunk.done:
+                    return
+        finally:
+            left.set()
+            worker.join()
+
+
+def json_text(answer: str) -> str:
+    """The JSON text of an answer, a code fence around it taken off; ``ContractError`` where it is not JSON."""
+    text = answer.strip()
+    if fenced := re.fullmatch(r"```\w*\s*(.*?)\s*```", text, re.DOTALL):
+        text = fenced[1]
+    try:
+        json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as problem:
+        raise ContractError(
+            "answer",
+            f"the model wrote invalid JSON ({problem}); "
+            "raise LLM_MAX_TOKENS, lower LLM_TEMPERATURE or use a larger model.",
+        ) from None
+    return text
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _message(entry: AnyMessage) -> Message:
+    if isinstance(entry, Message):
+        return entry
+    role, content = entry.get("role"), entry.get("content")
+    if role not in get_args(Role) or not isinstance(content, str) or len(entry) != 2:
+        raise ConfigurationError(
+            f"A message has {dict(entry)!r}: give role (one of {', '.join(get_args(Role))}) and content (text)."
+        )
+    return Message(cast(Role, role), content)

@@ -1,0 +1,103 @@
+"""The metadata of a GGUF model file, read without an engine (format versions 2 and 3, little-endian).
+
+Source of the format: the GGUF specification in the ggml project (docs/gguf.md).
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llm_strategy.errors import ModelNotFound, ModelNotLoaded
+
+_STRING, _ARRAY = 8, 9
+_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+"""Type number of a value to its ``struct`` code."""
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """Values by key, and where in the file each text value begins (bytes from the start)."""
+
+    values: dict[str, Any]
+    text_offsets: dict[str, int]
+
+    def text(self, key: str) -> str:
+        """The text of this key; empty where the file has none."""
+        value = self.values.get(key, "")
+        return value if isinstance(value, str) else ""
+
+    def special_token(self, name: str) -> str:
+        """The spelling of a special token such as ``bos`` or ``eos``; empty where the file names none."""
+        number = self.values.get(f"tokenizer.ggml.{name}_token_id")
+        tokens = self.values.get("tokenizer.ggml.tokens", [])
+        return tokens[number] if isinstance(number, int) and 0 <= number < len(tokens) else ""
+
+
+def read_metadata(path: Path) -> Metadata:
+    """Read the metadata of a model file.
+
+    Raises ``ModelNotFound`` where there is no file and ``ModelNotLoaded`` where it is no GGUF file or is cut short.
+    """
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return _Reader(content).metadata()
+    except FileNotFoundError:
+        raise ModelNotFound(f"There is no model file {path}: check the path.") from None
+    except (struct.error, IndexError):
+        raise ModelNotLoaded(f"{path} ends within its metadata: the file is cut short, fetch it again.") from None
+    except (OSError, ValueError) as problem:
+        raise ModelNotLoaded(f"{path} is no readable GGUF model ({problem}): give a file in GGUF format.") from None
+
+
+class _Reader:
+    def __init__(self, content: mmap.mmap) -> None:
+        self._content = content
+        self._at = 0
+
+    def metadata(self) -> Metadata:
+        if self._content[:4] != b"GGUF":
+            raise ValueError("it does not begin with GGUF")
+        self._at = 4
+        version = self._scalar("I")
+        if version not in (2, 3):
+            raise ValueError(f"its format version is {version}, and 2 and 3 are known")
+        self._scalar("Q")  # number of tensors
+        values: dict[str, Any] = {}
+        text_offsets: dict[str, int] = {}
+        for _ in range(self._scalar("Q")):
+            key, kind = self._string(), self._scalar("I")
+            if kind == _STRING:
+                text_offsets[key] = self._at + 8
+            values[key] = self._value(kind)
+        return Metadata(values, text_offsets)
+
+    def _value(self, kind: int) -> Any:
+        if kind == _STRING:
+            return self._string()
+        if kind == _ARRAY:
+            item, count = self._scalar("I"), self._scalar("Q")
+            if item in _SCALARS:
+                return list(self._unpack(f"{count}{_SCALARS[item]}"))
+            return [self._value(item) for _ in range(count)]
+        if kind not in _SCALARS:
+            raise ValueError(f"it has a value of the unknown type {kind}")
+        return self._scalar(_SCALARS[kind])
+
+    def _string(self) -> str:
+        length = self._scalar("Q")
+        begin, self._at = self._at, self._at + length
+        if self._at > len(self._content):
+            raise IndexError(self._at)
+        return self._content[begin : self._at].decode(errors="replace")
+
+    def _scalar(self, code: str) -> Any:
+        return self._unpack(code)[0]
+
+    def _unpack(self, code: str) -> tuple[Any, ...]:
+        fields = struct.unpack_from(f"<{code}", self._content, self._at)
+        self._at += struct.calcsize(f"<{code}")
+        return fields

@@ -1,0 +1,69 @@
+"""From settings to a client: the registry of backends, which entry points and ``register_backend`` extend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+from typing import TypeAlias, cast
+
+from llm_strategy.config import SETTINGS_FILE, LlmSettings, did_you_mean, load_settings
+from llm_strategy.errors import BackendMissing, ConfigurationError
+from llm_strategy.llm.client import LLMClient
+from llm_strategy.llm.exchange import Request
+
+ENTRY_POINT_GROUP = "backtrader_llm.backends"
+
+Connect: TypeAlias = Callable[[LlmSettings], LLMClient]
+"""Makes a client from the settings; heavy imports and the model itself wait until they are needed."""
+
+
+def _lazily(entry_point: EntryPoint) -> Connect:
+    def connect(settings: LlmSettings) -> LLMClient:
+        try:
+            load = cast(Connect, entry_point.load())
+        except ImportError as problem:
+            raise BackendMissing(
+                f"Backend {entry_point.name!r} cannot be imported ({problem}): "
+                "install what it needs, or choose another LLM_BACKEND."
+            ) from None
+        return load(settings)
+
+    return connect
+
+
+SUPPORTED_BACKENDS: dict[str, Connect] = {
+    entry_point.name: _lazily(entry_point) for entry_point in entry_points(group=ENTRY_POINT_GROUP)
+}
+"""The known backends by name: those of installed packages, and what ``register_backend`` added."""
+
+
+def register_backend(name: str, connect: Connect) -> None:
+    """Add a backend for this process; packages use the entry point group ``backtrader_llm.backends`` instead."""
+    SUPPORTED_BACKENDS[name] = connect
+
+
+def get_llm_client(run_id: str | None = None, *, settings: LlmSettings | None = None) -> LLMClient:
+    """A client for the configured model; ``run_id`` names the session in the log.
+
+    Raises ``ConfigurationError`` for an unknown backend, and what the backend raises where it cannot be reached.
+    """
+    settings = settings or load_settings()
+    for name in settings.sections:
+        if name not in SUPPORTED_BACKENDS:
+            raise ConfigurationError(
+                f"{SETTINGS_FILE} has options for the unknown backend {name!r}{did_you_mean(name, SUPPORTED_BACKENDS)}."
+            )
+    if settings.backend not in SUPPORTED_BACKENDS:
+        raise ConfigurationError(
+            f"LLM_BACKEND {settings.backend!r} is not installed{did_you_mean(settings.backend, SUPPORTED_BACKENDS)}."
+        )
+    client = SUPPORTED_BACKENDS[settings.backend](settings)
+    client.run_id = run_id or ""
+    client.defaults = Request(
+        messages=(),
+        json_mode=settings.json_mode,
+        temperature=settings.temperature,
+        max_tokens=settings.max_tokens,
+        timeout_s=settings.timeout_s,
+    )
+    return client

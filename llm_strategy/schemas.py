@@ -1,0 +1,78 @@
+"""JSON Schemas of ``contracts/``, each compiled once, and how a violation is told."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema.exceptions import ValidationError, best_match
+
+_FOLDER = files("llm_strategy.contracts")
+
+
+@cache
+def validator(name: str) -> Draft202012Validator:
+    """The compiled validator of ``contracts/NAME.schema.json``."""
+    schema = json.loads((_FOLDER / f"{name}.schema.json").read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(schema)
+    return Draft202012Validator(schema, format_checker=FormatChecker())
+
+
+def violation(name: str, document: Any) -> tuple[str, str] | None:
+    """The first thing wrong with a document as (field, problem), or ``None``.
+
+    The field is a dotted path; an unknown key is answered by the closest known one.
+    """
+    error = best_match(validator(name).iter_errors(document))
+    return None if error is None else _tell(error)
+
+
+def schemas_sha256() -> dict[str, str]:
+    """sha256 of every schema by file name, for manifests."""
+    return {
+        entry.name: hashlib.sha256(entry.read_bytes()).hexdigest()
+        for entry in sorted(_FOLDER.iterdir(), key=lambda entry: entry.name)
+        if entry.name.endswith(".json")
+    }
+
+
+def _tell(error: ValidationError) -> tuple[str, str]:
+    path = [str(part) for part in error.absolute_path]
+    rule, allowed, value = error.validator, error.validator_value, error.instance
+    if rule == "additionalProperties" and isinstance(value, dict):
+        known = list(error.schema["properties"])
+        unknown = next(key for key in value if key not in known)
+        return ".".join([*path, unknown]), f"unknown key{did_you_mean(unknown, known)}"
+    if rule == "required":
+        missing = next(key for key in allowed if key not in value)
+        return ".".join([*path, missing]), "is missing"
+    field = ".".join(path) or "the document"
+    shown = json.dumps(value, ensure_ascii=False, default=str)
+    shown = shown if len(shown) <= 60 else shown[:57] + "..."
+    if rule == "enum":
+        return field, f"is {shown}, it must be one of {', '.join(map(str, allowed))}{did_you_mean(value, allowed)}"
+    bounds = {
+        "minimum": "at least",
+        "maximum": "at most",
+        "exclusiveMinimum": "more than",
+        "exclusiveMaximum": "less than",
+        "const": "exactly",
+        "type": "of type",
+    }
+    if rule in bounds:
+        wanted = " or ".join(allowed) if isinstance(allowed, list) else allowed
+        return field, f"is {shown}, it must be {bounds[str(rule)]} {wanted}"
+    return field, f"is {shown}: {error.message}" if len(error.message) < 120 else f"is {shown}, against {rule} {allowed}"
+
+
+def did_you_mean(word: object, known: list[str] | tuple[str, ...]) -> str:
+    """``, did you mean 'x'?`` for the closest known word, or a list of the known words."""
+    close = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.6)
+    if close:
+        return f", did you mean {close[0]!r}?"
+    return f"; known are {', '.join(known)}" if known else ""

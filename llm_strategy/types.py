@@ -1,0 +1,178 @@
+"""The frozen records that travel between the stages of a bar. Nothing of ours is imported here.
+
+Units, unless a field says otherwise: a *fraction* is 1.0 for 100 percent, money is in the currency of the prices,
+sizes are in shares (or coins), distances in time are in bars, durations in seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class RegimeLabel(StrEnum):
+    """What kind of market the last closed bars look like."""
+
+    BULL = "bull"
+    BEAR = "bear"
+    SIDEWAYS = "sideways"
+    TURBULENT = "turbulent"
+
+
+class ActionType(StrEnum):
+    """What an advisor may propose at the close of a bar."""
+
+    ENTER_LONG = "enter_long"
+    ENTER_SHORT = "enter_short"
+    EXIT = "exit"
+    HOLD = "hold"
+
+
+class Status(StrEnum):
+    """How a decision came about; a failure is never a hold."""
+
+    ADVISED = "advised"
+    REPAIRED = "repaired"
+    ABSTAINED = "abstained"
+
+
+class AbstentionReason(StrEnum):
+    """Why there is no advice at a bar."""
+
+    TIMEOUT = "timeout"
+    INVALID = "invalid"
+    DENIED = "denied"
+    CONTEXT_OVERFLOW = "context_overflow"
+    BACKEND_FAILURE = "backend_failure"
+
+
+class PolicyVerdict(StrEnum):
+    """Whether an advice may go on to the risk gate; ``REVIEW`` goes on, marked."""
+
+    ALLOW = "allow"
+    REVIEW = "review"
+    DENY = "deny"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything an advisor may see at a close: closed bars up to this one, and nothing of the account.
+
+    ``symbol``, ``time`` and ``close`` are for the journal and for users who lift the mask; the rendered text leaves them out
+    by default.
+    """
+
+    symbol: str
+    timeframe: str
+    time: str
+    """Close of the bar, ISO 8601."""
+    close: float
+    """Price at the close."""
+    trend: float
+    """Close over its 200-bar mean, minus 1 (fraction)."""
+    momentum: float
+    """Return over the last 20 bars (fraction)."""
+    volatility: float
+    """Standard deviation of the last 20 one-bar returns (fraction per bar)."""
+    volatility_rank: float
+    """Share of the last 250 bars whose volatility was lower (0 to 1)."""
+    drawdown: float
+    """Close over the highest close of the last 250 bars, minus 1 (fraction, never positive)."""
+    range_position: float
+    """Where the close lies between the lowest low (0) and the highest high (1) of the last 20 bars."""
+    volume_ratio: float
+    """Volume over its 20-bar mean; 1 where the feed has no volume."""
+
+
+@dataclass(frozen=True, slots=True)
+class Regime:
+    """A label for the market, with the advisor's own confidence (0 to 1) where it gave one."""
+
+    label: RegimeLabel
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Constraints:
+    """Requests of the advisor, all fractions; the risk gate may tighten them and never loosens a limit for them."""
+
+    max_position_size: float | None = None
+    stop_loss_pct: float | None = None
+    take_profit_pct: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """The proposed action with the advisor's confidence (0 to 1)."""
+
+    type: ActionType
+    confidence: float
+    constraints: Constraints = Constraints()
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """An advice that met the contract (``contracts/advice.schema.json``)."""
+
+    symbol: str
+    timeframe: str
+    regime: Regime
+    rationale: str
+    action: Action
+    version: str = "1.0.0"
+    intent: str = "propose_trade"
+
+
+@dataclass(frozen=True, slots=True)
+class Abstention:
+    """Why there is no advice: the kind, and one sentence."""
+
+    reason: AbstentionReason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyOutcome:
+    """Verdict of the policy, with one reason for each thing it found; ``coherent`` says whether label, action and
+    rationale agree."""
+
+    verdict: PolicyVerdict
+    reasons: tuple[str, ...] = ()
+    coherent: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One question to a model: the fingerprint of the exact request, and the raw answer (``None`` where none came)."""
+
+    request_hash: str
+    answer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One decision of an advisor at one close, with everything needed to replay it.
+
+    Exactly one of ``advice`` and ``abstention`` is set. An advice that the policy denied is an abstention. ``prompt`` is the
+    bar's part of the request as the model read it; ``exchanges`` holds the question and, where there was one, the repair
+    attempt. Both are empty for advisors that are rules.
+    """
+
+    snapshot: Snapshot
+    status: Status
+    advice: Advice | None
+    abstention: Abstention | None
+    policy: PolicyOutcome
+    prompt: str = ""
+    exchanges: tuple[Exchange, ...] = ()
+    repairs: tuple[str, ...] = ()
+    """What had to be put right before the answer met the contract."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClampEvent:
+    """One cut of the risk gate: which limit, the value before and after. ``after`` of 0 means refused."""
+
+    limit: str
+    before: float
+    after: float

@@ -1,0 +1,105 @@
+"""One decision on its own: what was shown, asked, answered, checked, and what the gate would do with an empty book."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import backtrader as bt
+
+from llm_strategy.advisor import ModelAdvisor
+from llm_strategy.journal import decision_line
+from llm_strategy.llm.client import LLMClient
+from llm_strategy.risk import Account, Market, Verdict, judge
+from llm_strategy.snapshot import LONGEST_LOOKBACK, SnapshotReader
+from llm_strategy.types import Decision, Snapshot
+from simulator.answers import connect
+from simulator.experiment import Experiment
+from simulator.feed import make_feed
+from simulator.market import Prices, load_prices
+
+
+@dataclass(frozen=True)
+class Consultation:
+    """A decision with the whole conversation behind it; ``verdict`` is the gate's for an account without positions."""
+
+    bar: int
+    decision: Decision
+    verdict: Verdict
+    messages: tuple[tuple[str, str], ...]
+    model: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """The journal's line of this decision, with the messages and the model's name."""
+        line: dict[str, Any] = json.loads(decision_line(self.bar, self.decision, self.verdict))
+        return line | {"model": self.model, "messages": [{"role": role, "content": text} for role, text in self.messages]}
+
+    def as_text(self) -> str:
+        """The same for reading."""
+        decision, verdict = self.decision, self.verdict
+        said = decision.exchanges[-1].answer if decision.exchanges else None
+        lines = [f"[{role}]\n{text}" for role, text in self.messages]
+        lines.append(f"[{self.model}]\n{said if said is not None else '(no answer)'}")
+        lines.append("")
+        lines.append(f"Bar      {decision.snapshot.time}, close {decision.snapshot.close:g} (not shown to the model)")
+        lines.append(f"Status   {decision.status}" + (f" ({', '.join(decision.repairs)})" if decision.repairs else ""))
+        if decision.abstention:
+            lines.append(f"Reason   {decision.abstention.reason}: {decision.abstention.detail}")
+        if decision.advice:
+            advice = decision.advice
+            lines.append(f"Advice   {advice.regime.label}, {advice.action.type}: {advice.rationale}")
+        lines.append(f"Policy   {decision.policy.verdict}" + "".join(f"; {why}" for why in decision.policy.reasons))
+        wish = f"{verdict.intent} {verdict.size:g} shares, stop {verdict.stop_pct:.1%}" if verdict.size else str(verdict.intent)
+        lines.append(f"Gate     {wish} {verdict.reason}".rstrip())
+        lines.extend(f"         cut {cut.limit}: {cut.before:g} to {cut.after:g}" for cut in verdict.clamps)
+        return "\n".join(lines)
+
+
+def advise_at(experiment: Experiment, at: str | None = None, *, client: LLMClient | None = None) -> Consultation:
+    """Ask for the advice of the last bar up to ``at`` (ISO date or time; the end of the data if ``None``).
+
+    Raises as ``compare`` does.
+    """
+    prices = load_prices(
+        experiment.data.source,
+        symbol=experiment.data.symbol,
+        timeframe=experiment.data.timeframe,
+        start=experiment.data.start,
+        end=at or experiment.data.end,
+        minimum_bars=LONGEST_LOOKBACK,
+    )
+    advisor = ModelAdvisor(client or connect(experiment), view=experiment.advisor.view)
+    decision = advisor.decide(last_snapshot(prices))
+    costs = experiment.costs
+    market = Market(decision.snapshot.close, costs.commission_bps / 10_000, costs.slippage_bps / 10_000)
+    account = Account(equity=costs.starting_cash, cash=costs.starting_cash)
+    messages = advisor.request(decision.prompt).messages
+    return Consultation(
+        len(prices.table) - 1,
+        decision,
+        judge(decision.advice, market, account, experiment.risk),
+        tuple((message.role, message.content) for message in messages),
+        advisor.client.identity.name,
+    )
+
+
+def last_snapshot(prices: Prices) -> Snapshot:
+    """What an advisor sees at the close of the last bar."""
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(make_feed(prices))
+    cerebro.addstrategy(_Watcher, symbol=prices.symbol)
+    (watcher,) = cerebro.run()
+    snapshot: Snapshot = watcher.snapshot
+    return snapshot
+
+
+class _Watcher(bt.Strategy):  # type: ignore[misc]
+    params = (("symbol", None),)
+
+    def __init__(self) -> None:
+        self._reader = SnapshotReader(self.data, self.p.symbol)
+
+    def next(self) -> None:
+        if len(self.data) == self.data.buflen():
+            self.snapshot = self._reader.read()

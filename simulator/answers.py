@@ -1,0 +1,86 @@
+"""Where a run's answers come from: a model behind the record of earlier answers, or a finished run's own journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from llm_strategy.advisor import FAILURES, ModelAdvisor
+from llm_strategy.errors import AnswerNotRecorded, ModelError
+from llm_strategy.llm.cache import FolderStore, RecordingClient, request_hash
+from llm_strategy.llm.client import LLMClient, OnDelta
+from llm_strategy.llm.exchange import Generation, ModelIdentity, Request
+from llm_strategy.llm.loader import get_llm_client
+from llm_strategy.llm.models import cache_folder
+from simulator.experiment import Experiment
+
+
+def connect(experiment: Experiment) -> RecordingClient:
+    """The configured model behind the user's record of answers; the model itself is loaded at the first miss.
+
+    Raises ``ModelError`` where there is no model to speak of.
+    """
+    model = get_llm_client(experiment.name)
+    return RecordingClient(model, model.identity, FolderStore(cache_folder() / "answers"), experiment.advisor.answers)
+
+
+def sampler_of(client: LLMClient) -> dict[str, Any]:
+    """What besides messages and identity goes into a request, for a manifest."""
+    defaults = client.defaults
+    return {"temperature": defaults.temperature, "max_tokens": defaults.max_tokens, "seed": defaults.seed}
+
+
+class JournalClient(LLMClient):
+    """Answers from the decisions of a finished run, strictly in their order and without a model.
+
+    A request that is not the one on record, one more than there are, and one that is left over all raise
+    ``AnswerNotRecorded``: then this is not a replay of that run. A recorded failure is raised again.
+    """
+
+    def __init__(self, identity: ModelIdentity, sampler: Mapping[str, Any], decisions: Iterable[dict[str, Any]]) -> None:
+        self.identity = identity
+        self.defaults = Request(messages=(), **sampler)
+        self._exchanges = [exchange for decision in decisions for exchange in _exchanges(decision)]
+        self._given = 0
+
+    def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
+        """The next recorded answer, if the request is the recorded one."""
+        if self._given == len(self._exchanges):
+            raise AnswerNotRecorded(f"The journal holds {self._given} answers and one more was asked for.")
+        expected, answer, failure = self._exchanges[self._given]
+        if request_hash(request, self.identity) != expected:
+            raise AnswerNotRecorded(
+                f"Question {self._given + 1} is not the recorded one ({expected[:12]}): prompts, view or prices changed "
+                "since; replay with the version of backtrader-llm named in the manifest."
+            )
+        self._given += 1
+        if answer is None:
+            raise failure
+        return Generation(answer, 0, 0, 0.0, cached=True)
+
+    def finish(self) -> None:
+        """Raise if an answer was left over."""
+        left = len(self._exchanges) - self._given
+        if left:
+            raise AnswerNotRecorded(f"The journal holds {left} answers that were never asked for.")
+
+
+def replay_advisor(manifest: dict[str, Any], decisions: list[dict[str, Any]], experiment: Experiment) -> ModelAdvisor:
+    """The advisor of a finished llm arm, answering from its journal."""
+    client = JournalClient(ModelIdentity.from_dict(manifest["model"]), manifest["sampler"], decisions)
+    return ModelAdvisor(client, view=experiment.advisor.view, remember=False)
+
+
+def _exchanges(decision: dict[str, Any]) -> list[tuple[str, str | None, ModelError]]:
+    asked = [decision, *([decision["repair"]] if decision["repair"] else [])]
+    failure = _failure(decision["abstention"])
+    return [(exchange["request"], exchange["answer"], failure) for exchange in asked if exchange["request"]]
+
+
+def _failure(abstention: dict[str, str] | None) -> ModelError:
+    """The error behind an exchange that has no answer."""
+    if abstention is not None:
+        for kind, reason in FAILURES.items():
+            if reason == abstention["reason"]:
+                return kind(abstention["detail"])
+    return AnswerNotRecorded("The journal holds a question without an answer and no reason for it.")

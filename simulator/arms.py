@@ -1,0 +1,143 @@
+"""The arms of a run, one after the other: each advisor through the same gate, orders and costs, each into its folder."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import backtrader as bt
+
+from llm_strategy.advisor import Advisor, ModelAdvisor
+from llm_strategy.baselines import BASELINES, MatchedRandom
+from llm_strategy.journal import Journal
+from llm_strategy.llm.cache import RecordingClient, Usage
+from llm_strategy.snapshot import LONGEST_LOOKBACK
+from llm_strategy.strategy import AdvisedStrategy
+from llm_strategy.types import ActionType, Status
+from simulator.broker import set_up_broker
+from simulator.evidence import DECISIONS, write_json, write_tables
+from simulator.experiment import LLM_ARM, RANDOM_ARM, Experiment
+from simulator.feed import make_feed
+from simulator.manifest import RunDescription, arm_manifest, comparison_manifest, now
+from simulator.market import Prices
+
+OnBar = Callable[[str, int, int], None]
+"""Called after each decision with the arm's name, decisions made, and decisions in all."""
+
+
+def simulate(prices: Prices, advisor: Advisor, experiment: Experiment, journal: Journal) -> Journal:
+    """Let one advisor trade these prices through gate, orders and costs; everything that happened is in the journal."""
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(make_feed(prices))
+    set_up_broker(cerebro.broker, experiment.costs)
+    cerebro.addstrategy(
+        AdvisedStrategy, advisor=advisor, limits=experiment.risk, symbol=prices.symbol, journal=journal
+    )
+    cerebro.run()
+    return journal
+
+
+class ArmRunner:
+    """Runs arms and writes the folder of each. ``random`` needs the actions that ``llm`` advised, so ``llm`` goes first.
+
+    ``problem`` is one sentence after an arm whose decisions failed too often.
+    """
+
+    def __init__(
+        self, experiment: Experiment, prices: Prices, identity: str, model: RecordingClient | None, on_bar: OnBar | None
+    ) -> None:
+        self.problem: str | None = None
+        self._experiment = experiment
+        self._prices = prices
+        self._model = model
+        self._on_bar = on_bar
+        self._description = RunDescription(experiment, prices, identity)
+        self._started = now()
+        self._usage: dict[str, Usage] = {}
+        self._advised: list[ActionType] = []
+
+    def run(self, arm: str, folder: Path) -> None:
+        """Run one arm and write its evidence and manifest."""
+        started = now()
+        folder.mkdir(parents=True, exist_ok=True)
+        advisor, model = self._advisor(arm)
+        with (folder / DECISIONS).open("w", encoding="utf-8", newline="\n") as sink:
+            journal = simulate(self._prices, advisor, self._experiment, Journal(sink, self._progress(arm)))
+        write_tables(journal, folder)
+        problem = too_many_failures(journal, self._experiment.advisor.max_failure_rate)
+        self.problem = self.problem or problem
+        self._usage[arm] = model_usage(journal, model) if model else Usage()
+        if arm == LLM_ARM:
+            self._advised = advised_actions(journal)
+        manifest = arm_manifest(
+            self._description, arm, folder, started=started, problem=problem, usage=self._usage[arm], model=model
+        )
+        write_json(manifest, folder / "manifest.json")
+
+    def finish_comparison(self, arms: tuple[str, ...], folder: Path) -> None:
+        """Write the manifest of the folder that holds the arms."""
+        usages = [asdict(self._usage[arm]) for arm in arms]
+        manifest = comparison_manifest(
+            self._description,
+            arms,
+            started=self._started,
+            problem=self.problem,
+            usage=Usage(**{name: sum(usage[name] for usage in usages) for name in usages[0]}),
+            model=self._model if LLM_ARM in arms else None,
+        )
+        write_json(manifest, folder / "manifest.json")
+
+    def _advisor(self, arm: str) -> tuple[Advisor, RecordingClient | None]:
+        if arm == LLM_ARM:
+            if self._model is None:
+                raise ValueError("the llm arm needs a model")
+            return ModelAdvisor(self._model, view=self._experiment.advisor.view), self._model
+        if arm == RANDOM_ARM:
+            return MatchedRandom(self._advised, self._experiment.evaluation.seed), None
+        return BASELINES[arm](), None
+
+    def _progress(self, arm: str) -> Callable[[int], None] | None:
+        if self._on_bar is None:
+            return None
+        total = len(self._prices.table) - LONGEST_LOOKBACK + 1
+        return functools.partial(_report_bar, self._on_bar, arm, total)
+
+
+def advised_actions(journal: Journal) -> list[ActionType]:
+    """The advised action at each decision; an abstention changes nothing, as a hold does."""
+    return [
+        ActionType.HOLD if entry.decision.advice is None else entry.decision.advice.action.type
+        for entry in journal.entries
+    ]
+
+
+def too_many_failures(journal: Journal, allowed: float) -> str | None:
+    """One sentence if the share of abstentions is above ``allowed``."""
+    failed = [entry.decision.abstention for entry in journal.entries if entry.decision.status is Status.ABSTAINED]
+    if len(failed) <= allowed * len(journal.entries) or failed[-1] is None:
+        return None
+    return (
+        f"{len(failed)} of {len(journal.entries)} decisions failed, more than advisor.max_failure_rate ({allowed:g}) "
+        f"allows; the last one as {failed[-1].reason}: {failed[-1].detail.rstrip('.')}."
+    )
+
+
+def model_usage(journal: Journal, model: RecordingClient) -> Usage:
+    """What the advice of an arm took: every decision is a request; what was not asked now came from the record."""
+    asked = model.usage
+    requests = len(journal.entries)
+    return Usage(
+        requests=requests,
+        distinct=len({entry.decision.prompt for entry in journal.entries}),
+        asked=asked.asked,
+        from_cache=max(0, requests - asked.asked),
+        seconds=asked.seconds,
+        tokens_in=asked.tokens_in,
+        tokens_out=asked.tokens_out,
+    )
+
+
+def _report_bar(on_bar: OnBar, arm: str, total: int, done: int) -> None:
+    on_bar(arm, done, total)

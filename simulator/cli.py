@@ -1,0 +1,73 @@
+"""The command ``btllm``."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import click
+import typer
+
+from llm_strategy.config import load_settings
+from llm_strategy.errors import BacktraderLLMError
+from simulator import console
+from simulator.commands import experiments, model
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="A language model advises at every bar close, a gate clamps it, and a report says whether it added anything. "
+    "Simulation only.",
+    epilog="Exit codes: 0 done, 2 configuration, 3 prices, 4 model, 5 not a simulated broker, 6 run folder, "
+    "7 too many failed decisions, 130 interrupted.",
+)
+for command in (
+    experiments.demo,
+    experiments.run,
+    experiments.compare,
+    experiments.replay,
+    experiments.report,
+    experiments.advise,
+    experiments.init,
+    model.doctor,
+):
+    app.command()(command)
+app.add_typer(model.app, name="models")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        console.say(f"backtrader-llm {version('backtrader-llm')}")
+        raise typer.Exit
+
+
+@app.callback()
+def start(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    logging.basicConfig(level=load_settings().log_level, format="%(levelname)s %(name)s: %(message)s")
+
+
+def main() -> None:
+    """Run the command line; every error of a user is one sentence and an exit code."""
+    try:
+        code = app(standalone_mode=False)
+    except BacktraderLLMError as problem:
+        console.fail(problem)
+        code = problem.exit_code
+    except click.ClickException as problem:
+        problem.show()
+        code = problem.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        console.fail("interrupted; every answer so far is kept, the same command goes on where it stopped.")
+        code = 130
+    except BrokenPipeError:  # the reader of our output left, for example head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)

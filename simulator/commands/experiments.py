@@ -1,0 +1,125 @@
+"""Commands that run experiments and read what they left: demo, run, compare, replay, report, advise, init."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from llm_strategy.config import SETTINGS_FILE, STARTER
+from llm_strategy.errors import RunFolderError
+from simulator import console
+from simulator.advise import advise_at
+from simulator.experiment import LLM_ARM, Experiment, starter_text
+from simulator.replay import replay as replay_folder
+from simulator.report import rebuild_report
+from simulator.result import Result
+from simulator.run import as_experiment
+from simulator.run import compare as compare_arms
+from simulator.run import run as run_arm
+
+ExperimentFile = Annotated[Path, typer.Argument(help="The experiment; write a starter with: btllm init", show_default=False)]
+RunFolder = Annotated[Path, typer.Argument(help="A folder that run or compare wrote.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def demo(as_json: AsJson = False) -> None:
+    """Compare the embedded model with six baselines on twenty years of the S&P 500.
+
+    Example: btllm demo
+    """
+    _compare(Experiment.starter(), as_json)
+
+
+def compare(experiment: ExperimentFile = Path("experiment.yaml"), as_json: AsJson = False) -> None:
+    """Run all arms of an experiment side by side and write one report.
+
+    Example: btllm compare experiment.yaml
+    """
+    _compare(as_experiment(experiment), as_json)
+
+
+def run(
+    experiment: ExperimentFile = Path("experiment.yaml"),
+    arm: Annotated[str, typer.Option(help="Which arm: llm or the name of a baseline.")] = LLM_ARM,
+    as_json: AsJson = False,
+) -> None:
+    """Run one arm of an experiment.
+
+    Example: btllm run experiment.yaml --arm regime_rule
+    """
+    with console.ArmProgress() as progress:
+        result = run_arm(experiment, arm, on_bar=progress)
+    console.print_result(result, as_json=as_json)
+
+
+def replay(
+    run_folder: RunFolder,
+    to: Annotated[Path | None, typer.Option(help="Keep the replay in this new folder.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a finished folder again from its own journal, without a model, and compare every byte.
+
+    Example: btllm replay reports/sp500-daily-1a2b3c4d
+    """
+    checks = replay_folder(run_folder, to)
+    differing = [check.name for check in checks if not check.same]
+    if as_json:
+        console.print_json({check.name: check.same for check in checks})
+    else:
+        for check in checks:
+            console.say(f"{'same' if check.same else 'DIFFERS':8}{check.name}")
+    if differing:
+        raise RunFolderError(
+            f"{len(differing)} of {len(checks)} files differ from the replay: the folder was changed, or was written by "
+            "another version (see versions in its manifest)."
+        )
+
+
+def report(run_folder: RunFolder) -> None:
+    """Rebuild facts and report from a folder, without a model.
+
+    Example: btllm report reports/sp500-daily-1a2b3c4d
+    """
+    console.say(f"Report: {rebuild_report(run_folder)}")
+
+
+def advise(
+    at: Annotated[str, typer.Option(help="The day (or time) of the bar, ISO; the last bar if absent.")] = "",
+    experiment: ExperimentFile = Path("experiment.yaml"),
+    as_json: AsJson = False,
+) -> None:
+    """One decision: everything that was asked and answered at one close, and what the gate made of it.
+
+    Example: btllm advise experiment.yaml --at 2008-10-10
+    """
+    consultation = advise_at(as_experiment(experiment), at or None)
+    if as_json:
+        console.print_json(consultation.as_dict())
+    else:
+        console.say(consultation.as_text())
+
+
+def init(folder: Annotated[Path, typer.Argument(help="Where to write them.")] = Path()) -> None:
+    """Write commented starter files: experiment.yaml and configs/llm.yaml; existing files are left alone.
+
+    Example: btllm init && btllm compare experiment.yaml
+    """
+    for path, text in ((folder / "experiment.yaml", starter_text()), (folder / SETTINGS_FILE, STARTER)):
+        if path.exists():
+            console.note(f"{path} exists already and was left alone.")
+            continue
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except OSError as problem:
+            raise RunFolderError(f"{path} cannot be written ({problem.strerror}): choose another folder.") from None
+        console.say(f"Wrote {path}")
+
+
+def _compare(experiment: Experiment, as_json: bool) -> Result:
+    with console.ArmProgress() as progress:
+        result = compare_arms(experiment, on_bar=progress)
+    console.print_result(result, as_json=as_json)
+    return result

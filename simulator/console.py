@@ -1,0 +1,110 @@
+"""What a command shows: results on stdout, progress and errors on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from simulator.result import Result
+
+out = Console(soft_wrap=True, highlight=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def say(text: str) -> None:
+    """A line of the result."""
+    out.print(text, markup=False)
+
+
+def note(text: str) -> None:
+    """A line beside the result."""
+    err.print(text, markup=False)
+
+
+def fail(problem: object) -> None:
+    """An error, as one sentence."""
+    err.print(f"Error: {problem}", markup=False, style="red")
+
+
+def print_json(document: Any) -> None:
+    """The result for a program."""
+    sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False, default=str) + "\n")
+
+
+def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    """A table: the first column to the left, figures to the right."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for position, column in enumerate(columns):
+        table.add_column(column, justify="right" if position else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    width = max(out.width, 60)
+    (out if out.is_terminal else Console(width=max(width, 140), highlight=False)).print(table)
+
+
+def print_result(result: Result, *, as_json: bool) -> None:
+    """The table of arms, the verdict, what was asked, and where the report is."""
+    usage = result.record.manifest["usage"]
+    if as_json:
+        print_json(
+            {
+                "folder": str(result.folder),
+                "report": str(result.report),
+                "verdict": result.verdict,
+                "usage": usage,
+                "facts": {identity: fact.value for identity, fact in result.facts.items()},
+            }
+        )
+        return
+    shown = result.shown
+    print_table(["arm", *shown.columns], ([str(arm), *map(str, row)] for arm, row in zip(shown.index, shown.values, strict=True)))
+    say("")
+    say(f"Verdict on the advice: {result.verdict}.")
+    if usage["requests"]:
+        say(
+            f"Model: {usage['requests']:,} decisions, {usage['distinct']:,} distinct requests, {usage['asked']:,} asked now "
+            f"in {usage['seconds']:.1f} s, the others from the record."
+        )
+    say(f"Report: {result.report}")
+
+
+class ArmProgress:
+    """A progress bar for each arm on a terminal, a line for each finished arm elsewhere; call it as an ``OnBar``."""
+
+    _EVERY = 25
+
+    def __init__(self) -> None:
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=err,
+            transient=True,
+            disable=not err.is_terminal,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def __call__(self, arm: str, done: int, total: int) -> None:
+        if arm not in self._tasks:
+            self._tasks[arm] = self._bars.add_task(arm, total=total)
+        if done % self._EVERY == 0 or done == total:
+            self._bars.update(self._tasks[arm], completed=done)
+        if done == total and not err.is_terminal:
+            note(f"{arm}: {done:,} decisions")

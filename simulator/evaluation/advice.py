@@ -1,0 +1,121 @@
+"""How the decisions of an arm came about, and whether its advisor reads what it is shown.
+
+A *dead* advisor gives the same label and action whatever the prompt says; a *nearly dead* one varies one of the two.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+DEAD_SHARE = 0.99
+"""Share of the advised decisions with the same answer from which an advisor counts as constant."""
+FEWEST_PROMPTS = 20
+"""Distinct prompts below which a constant answer may be the right one."""
+
+
+class Life(StrEnum):
+    """Whether an advisor's answers depend on what it is shown."""
+
+    ALIVE = "alive"
+    LABEL_CONSTANT = "label constant"
+    ACTION_CONSTANT = "action constant"
+    DEAD = "dead"
+    UNKNOWN = "unknown"
+    """A rule, or too few distinct prompts to tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdviceCounts:
+    """Counts over the decisions of an arm. Kinds are counted once a decision, most frequent first."""
+
+    decisions: int
+    statuses: dict[str, int]
+    abstentions: dict[str, int]
+    """By reason."""
+    repairs: dict[str, int]
+    """By kind."""
+    verdicts: dict[str, int]
+    """Policy verdicts of all decisions."""
+    policy_reasons: dict[str, int]
+    """By kind: the words before the first colon of a reason."""
+    coherent_share: float | None
+    """Share of the advised decisions whose label, action and rationale agree."""
+    clamps: dict[str, int]
+    """Cuts of the risk gate by limit."""
+    actions: dict[str, int]
+    distinct_prompts: int
+    asked_of_model: bool
+    life: Life
+    constant_share: float | None
+    """Share of the most frequent pair of label and action."""
+    constant_label: str
+    constant_action: str
+    """That pair; empty where nothing was advised."""
+
+
+def count_advice(decisions: Sequence[dict[str, Any]]) -> AdviceCounts:
+    """Count the lines of ``decisions.jsonl``."""
+    advised = [decision for decision in decisions if decision["advice"] is not None]
+    labels = Counter(decision["advice"]["regime"]["label"] for decision in advised)
+    actions = Counter(decision["advice"]["action"]["type"] for decision in advised)
+    pairs = Counter(_answer(decision) for decision in advised)
+    prompts = len({decision["prompt"] for decision in advised if decision["prompt"]})
+    constant = min(pairs, key=lambda pair: (-pairs[pair], pair), default=("", ""))
+    asked = any(decision["request"] for decision in decisions)
+    coherent = sum(bool(decision["policy"]["coherent"]) for decision in advised)
+    return AdviceCounts(
+        decisions=len(decisions),
+        statuses=_ranked(decision["status"] for decision in decisions),
+        abstentions=_ranked(decision["abstention"]["reason"] for decision in decisions if decision["abstention"]),
+        repairs=_ranked(kind for decision in decisions for kind in _kinds(decision["repairs"])),
+        verdicts=_ranked(decision["policy"]["verdict"] for decision in decisions),
+        policy_reasons=_ranked(kind for decision in decisions for kind in _kinds(decision["policy"]["reasons"])),
+        coherent_share=coherent / len(advised) if advised else None,
+        clamps=_ranked(clamp["limit"] for decision in decisions for clamp in decision["clamps"]),
+        actions=_ranked(actions.elements()),
+        distinct_prompts=prompts,
+        asked_of_model=asked,
+        life=_life(labels, actions, pairs, prompts) if asked else Life.UNKNOWN,
+        constant_share=pairs[constant] / len(advised) if advised else None,
+        constant_label=constant[0],
+        constant_action=constant[1],
+    )
+
+
+def advice_changes(decisions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The decisions whose status, label or action differs from the one before, the first decision included."""
+    changes, before = [], None
+    for decision in decisions:
+        now = (decision["status"], _answer(decision) if decision["advice"] else None)
+        if now != before:
+            changes.append(decision)
+        before = now
+    return changes
+
+
+def _life(labels: Counter[str], actions: Counter[str], pairs: Counter[tuple[str, str]], prompts: int) -> Life:
+    if prompts < FEWEST_PROMPTS:
+        return Life.UNKNOWN
+    threshold = DEAD_SHARE * pairs.total()
+    if max(pairs.values()) >= threshold:
+        return Life.DEAD
+    if max(labels.values()) >= threshold:
+        return Life.LABEL_CONSTANT
+    return Life.ACTION_CONSTANT if max(actions.values()) >= threshold else Life.ALIVE
+
+
+def _answer(decision: dict[str, Any]) -> tuple[str, str]:
+    advice = decision["advice"]
+    return advice["regime"]["label"], advice["action"]["type"]
+
+
+def _kinds(sentences: Iterable[str]) -> set[str]:
+    return {sentence.partition(":")[0].strip() for sentence in sentences}
+
+
+def _ranked(values: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(values).items(), key=lambda item: (-item[1], item[0])))

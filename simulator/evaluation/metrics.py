@@ -1,0 +1,230 @@
+"""What an arm earned, risked, traded and paid, from its equity curve, trades and orders.
+
+Ratios are per bar inside and annualised with ``bars_per_year``; returns are simple close-to-close returns of the
+account. What cannot be measured (no trades, a flat account, one bar, a ruined account) is ``None``, never NaN.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+NOTHING = 1e-12
+"""Below this a standard deviation of returns, or a position in shares, is binary dust."""
+PENDING = frozenset({"created", "submitted", "accepted", "partial", "pending"})
+"""Statuses of an order that the end of the data left open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """Figures of an equity curve; fractions unless a field says otherwise."""
+
+    total_return: float | None
+    cagr: float | None
+    """Compound annual growth rate."""
+    volatility: float | None
+    """Annual standard deviation of returns."""
+    sharpe: float | None
+    """Annual Sharpe ratio without a risk-free rate: mean over standard deviation of returns."""
+    sortino: float | None
+    """As Sharpe, over the root mean square of the losing returns (target 0)."""
+    max_drawdown: float | None
+    """Largest loss from an earlier peak, positive."""
+    drawdown_bars: int | None
+    """Bars from that peak until it was reached again, or until the last bar."""
+    calmar: float | None
+    """CAGR over the largest drawdown."""
+    exposure: float | None
+    """Mean absolute value of the position over equity."""
+    time_in_market: float | None
+    """Share of bars that closed with a position."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trading:
+    """Figures of the round trips. ``trades`` counts all of them; profits and rates leave out those open at the end."""
+
+    trades: int
+    open_at_end: int
+    hit_rate: float | None
+    average_win: float | None
+    """Currency, net of commission, as are the next ones."""
+    average_loss: float | None
+    """Currency, negative."""
+    profit_factor: float | None
+    """Sum of the wins over the sum of the losses."""
+    worst_trade: float | None
+    bars_held: float | None
+    """Mean bars from entry to exit."""
+    stop_exits: int
+    stop_planned_loss: float | None
+    """Sum over the trades that a stop ended, currency, positive: what the stops allowed."""
+    stop_realised_loss: float | None
+    """The same sum as it came, before commission; a gap through a stop fills at the open."""
+    stop_worst_overrun: float | None
+    """Largest ratio of realised to planned loss."""
+    entry_bar_breaches: int
+    """Trades whose entry bar went through the stop, which the simulated broker cannot fill."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dealing:
+    """Figures of the orders."""
+
+    turnover: float | None
+    """Traded value a year over mean equity."""
+    commission: float
+    """Currency."""
+    slippage: float | None
+    """Currency: fills against the open (market orders), or the trigger or the open beyond it (stops); limits do not
+    slip."""
+    costs: float | None
+    """Commission and slippage, currency."""
+    cost_rate: float | None
+    """Costs a year over mean equity."""
+    pending: int
+    """Orders that the last bar left open."""
+    orders: dict[tuple[str, str], int]
+    """Count by kind and final status."""
+
+
+def returns(equity: pd.Series) -> Floats:
+    """One simple return a bar after the first; empty for a ruined account (equity at or below zero), which has none."""
+    values = equity.to_numpy(dtype=np.float64)
+    if len(values) < 2 or values.min() <= 0:
+        return np.empty(0)
+    growth: Floats = values[1:] / values[:-1] - 1
+    return growth
+
+
+def sharpe_ratio(bar_returns: Floats) -> float | None:
+    """Mean over standard deviation (one degree of freedom taken), per bar."""
+    if len(bar_returns) < 2 or (spread := float(bar_returns.std(ddof=1))) < NOTHING:
+        return None
+    return float(bar_returns.mean()) / spread
+
+
+def performance(equity: pd.DataFrame, bars_per_year: float) -> Performance:
+    """Measure an equity table (``EQUITY_COLUMNS`` over time)."""
+    values = equity["equity"].to_numpy(dtype=np.float64)
+    bar_returns = returns(equity["equity"])
+    year = math.sqrt(bars_per_year)
+    ratio = sharpe_ratio(bar_returns)
+    growth = _annual_growth(values, bars_per_year)
+    depth, length = _largest_drawdown(values)
+    held = np.abs(equity["position"].to_numpy(dtype=np.float64))
+    value_held = held * equity["close"].to_numpy(dtype=np.float64)
+    solvent = len(values) > 0 and values.min() > 0
+    return Performance(
+        total_return=float(values[-1] / values[0] - 1) if len(values) > 1 else None,
+        cagr=growth,
+        volatility=float(bar_returns.std(ddof=1)) * year if len(bar_returns) > 1 else None,
+        sharpe=None if ratio is None else ratio * year,
+        sortino=_sortino(bar_returns, year),
+        max_drawdown=depth,
+        drawdown_bars=length,
+        calmar=growth / depth if growth is not None and depth else None,
+        exposure=float((value_held / values).mean()) if solvent else None,
+        time_in_market=float((held > NOTHING).mean()) if len(held) else None,
+    )
+
+
+def trading(trades: pd.DataFrame) -> Trading:
+    """Measure a table of round trips (``TRADE_COLUMNS``)."""
+    closed = trades[trades["exit_reason"] != "open"]
+    net = closed["net"].to_numpy(dtype=np.float64)
+    wins, losses = net[net > 0], net[net < 0]
+    stopped = closed[closed["exit_reason"] == "stop"]
+    planned = np.abs(stopped["planned_loss"].to_numpy(dtype=np.float64))
+    realised = -stopped["gross"].to_numpy(dtype=np.float64)
+    known = planned > 0
+    return Trading(
+        trades=len(trades),
+        open_at_end=len(trades) - len(closed),
+        hit_rate=len(wins) / len(net) if len(net) else None,
+        average_win=_mean(wins),
+        average_loss=_mean(losses),
+        profit_factor=float(wins.sum() / -losses.sum()) if len(losses) else None,
+        worst_trade=float(net.min()) if len(net) else None,
+        bars_held=_mean(closed["bars_held"].to_numpy(dtype=np.float64)),
+        stop_exits=len(stopped),
+        stop_planned_loss=float(planned[known].sum()) if known.any() else None,
+        stop_realised_loss=float(realised[known].sum()) if known.any() else None,
+        stop_worst_overrun=float((realised[known] / planned[known]).max()) if known.any() else None,
+        entry_bar_breaches=int((trades["entry_bar_breach"] == 1).sum()),
+    )
+
+
+def dealing(orders: pd.DataFrame, equity: pd.DataFrame, prices: pd.DataFrame, bars_per_year: float) -> Dealing:
+    """Measure a table of orders (``ORDER_COLUMNS``) against the equity table and the prices that the run saw."""
+    filled = orders[orders["filled"].astype(float).abs() > 0]
+    traded = float((filled["filled"].astype(float).abs() * filled["fill_price"].astype(float)).sum())
+    commission = float(orders["commission"].astype(float).sum())
+    slippage = _slippage(filled, prices)
+    costs = None if slippage is None else commission + slippage
+    mean_equity = float(equity["equity"].mean()) if len(equity) else 0.0
+    scale = bars_per_year / (len(equity) - 1) / mean_equity if len(equity) > 1 and mean_equity > 0 else None
+    statuses = orders["status"].astype(str).str.lower()
+    return Dealing(
+        turnover=None if scale is None else traded * scale,
+        commission=commission,
+        slippage=slippage,
+        costs=costs,
+        cost_rate=None if scale is None or costs is None else costs * scale,
+        pending=int(statuses.isin(PENDING).sum()),
+        orders=dict(sorted(Counter(zip(orders["kind"].astype(str), statuses, strict=True)).items())),
+    )
+
+
+def _annual_growth(values: Floats, bars_per_year: float) -> float | None:
+    if len(values) < 2 or values[0] <= 0 or values[-1] <= 0:
+        return None
+    exponent = math.log(values[-1] / values[0]) * bars_per_year / (len(values) - 1)
+    return math.expm1(exponent) if exponent < 100 else None  # minutes of data say nothing about a year
+
+
+def _sortino(bar_returns: Floats, year: float) -> float | None:
+    downside = math.sqrt(float(np.square(np.minimum(bar_returns, 0)).mean())) if len(bar_returns) else 0.0
+    return float(bar_returns.mean()) / downside * year if downside > NOTHING else None
+
+
+def _largest_drawdown(values: Floats) -> tuple[float | None, int | None]:
+    """Depth as a positive fraction, and the bars from the peak to its recovery or to the end."""
+    if len(values) < 2 or values[0] <= 0:
+        return None, None
+    peaks = np.maximum.accumulate(values)
+    depths = 1 - values / peaks
+    bottom = int(depths.argmax())
+    if depths[bottom] <= NOTHING:
+        return 0.0, 0
+    peak = int(np.flatnonzero(values[: bottom + 1] == peaks[bottom])[-1])
+    recovered = np.flatnonzero(values[bottom:] >= peaks[bottom])
+    end = bottom + int(recovered[0]) if len(recovered) else len(values) - 1
+    return float(depths[bottom]), end - peak
+
+
+def _slippage(filled: pd.DataFrame, prices: pd.DataFrame) -> float | None:
+    """Cost in currency of fills worse than the price they were due at; ``None`` where a bar is not among the prices."""
+    if filled.empty:
+        return 0.0
+    opens = prices["open"].reindex(pd.DatetimeIndex(filled["done"])).to_numpy(dtype=np.float64)
+    if np.isnan(opens).any():
+        return None
+    fills = filled["fill_price"].to_numpy(dtype=np.float64)
+    triggers = filled["price"].to_numpy(dtype=np.float64)
+    side = np.where(filled["side"] == "buy", 1.0, -1.0)
+    worse_of_open_and_trigger = side * np.maximum(side * opens, side * triggers)
+    types = filled["type"].to_numpy(dtype=str)
+    due = np.select([types == "market", types == "stop"], [opens, worse_of_open_and_trigger], fills)
+    return float((side * (fills - due) * np.abs(filled["filled"].to_numpy(dtype=np.float64))).sum())
+
+
+def _mean(values: Floats) -> float | None:
+    return float(values.mean()) if len(values) else None

@@ -1,0 +1,156 @@
+"""Is the difference of two Sharpe ratios more than luck? Ledoit and Wolf (2008), with the power of the test beside it.
+
+Two arms traded the same bars, so their returns are resampled together, in circular blocks that keep what dependence
+there is from bar to bar. The difference is studentised before it is compared: ``|d* - d| / s(d*)`` with ``|d| / s(d)``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from statistics import NormalDist
+
+import numpy as np
+from arch.bootstrap import CircularBlockBootstrap, optimal_block_length
+
+from simulator.evaluation.metrics import NOTHING, Floats, sharpe_ratio
+
+POWER = 0.8
+"""Probability with which a difference of the detectable size would be found."""
+FEWEST_BARS = 60
+"""Below this a bootstrap of blocks has nothing to draw from."""
+FEWEST_BLOCKS = 20
+"""Blocks are cut short so that there are at least this many to draw."""
+LARGE_DIFFERENCE = 1.0
+"""A run that could not have seen this difference of annual Sharpe ratios settles nothing by seeing none."""
+
+
+class Effect(StrEnum):
+    """What may be said about a difference."""
+
+    ADDS = "adds"
+    SUBTRACTS = "subtracts"
+    NOT_DETECTABLE = "no detectable effect"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True, slots=True)
+class SharpeDifference:
+    """First arm minus second, in annual Sharpe ratios; ``None`` where it cannot be measured."""
+
+    sharpe_difference: float | None
+    low: float | None
+    high: float | None
+    p_value: float | None
+    """Two-sided, of no difference; plus-one rule, so never 0."""
+    correlation: float | None
+    detectable: float | None
+    """Smallest true difference that the test would find with probability ``POWER``."""
+    block: int | None
+    """Length of the resampled blocks in bars."""
+    effect: Effect
+
+
+UNMEASURED = SharpeDifference(None, None, None, None, None, None, None, Effect.INCONCLUSIVE)
+"""What is said where nothing can be compared."""
+
+
+def compare_sharpe(
+    first: Floats, second: Floats, bars_per_year: float, *, confidence_level: float, samples: int, seed: int
+) -> SharpeDifference:
+    """Compare two series of returns on the same bars, both of shape (bars,).
+
+    Two equal series differ by exactly 0 with an interval of no width; too few bars or a flat series are inconclusive.
+    """
+    ratios = sharpe_ratio(first), sharpe_ratio(second)
+    if len(first) < FEWEST_BARS or ratios[0] is None or ratios[1] is None:
+        return UNMEASURED
+    year = math.sqrt(bars_per_year)
+    correlation = float(np.corrcoef(first, second)[0, 1])
+    if float(np.abs(first - second).max()) < NOTHING:
+        return SharpeDifference(0.0, 0.0, 0.0, 1.0, 1.0, 0.0, None, Effect.NOT_DETECTABLE)
+    detectable = detectable_difference(len(first) / bars_per_year, correlation, confidence_level)
+    difference = ratios[0] - ratios[1]
+    block, error, draws = _bootstrap(first, second, samples, seed)
+    half_width = float(np.quantile(draws, confidence_level, method="higher")) * error
+    if not math.isfinite(half_width):
+        return UNMEASURED
+    p_value = (int((draws >= abs(difference) / error).sum()) + 1) / (samples + 1)
+    low, high = difference - half_width, difference + half_width
+    if low > 0 or high < 0:
+        effect = Effect.ADDS if low > 0 else Effect.SUBTRACTS
+    else:
+        blind = max(detectable, half_width * year) >= LARGE_DIFFERENCE
+        effect = Effect.INCONCLUSIVE if blind else Effect.NOT_DETECTABLE
+    return SharpeDifference(difference * year, low * year, high * year, p_value, correlation, detectable, block, effect)
+
+
+def detectable_difference(years: float, correlation: float, confidence_level: float, power: float = POWER) -> float:
+    """Smallest difference of annual Sharpe ratios that a two-sided test finds with probability ``power``.
+
+    For ratios that are small per bar the difference over ``years`` has the standard error
+    ``sqrt(2 (1 - correlation) / years)`` (Jobson and Korkie 1981, Memmel 2003, leading term), and the test needs
+    ``z(1 - size/2) + z(power)`` of them.
+    """
+    normal = NormalDist()
+    needed = normal.inv_cdf((1 + confidence_level) / 2) + normal.inv_cdf(power)
+    return needed * math.sqrt(max(0.0, 2 * (1 - correlation)) / years)
+
+
+def gradient(moments: Floats) -> Floats:
+    """Derivative of the difference of two Sharpe ratios by (mean 1, mean 2, mean square 1, mean square 2)."""
+    mean_1, mean_2, square_1, square_2 = np.moveaxis(moments, -1, 0)
+    cube_1, cube_2 = (square_1 - mean_1**2) ** 1.5, (square_2 - mean_2**2) ** 1.5
+    return np.stack([square_1 / cube_1, -square_2 / cube_2, -mean_1 / (2 * cube_1), mean_2 / (2 * cube_2)], axis=-1)
+
+
+def difference_error(moments: Floats, cross_products: Floats, block: int, bars: int) -> Floats:
+    """Standard error of the difference of two Sharpe ratios (per bar).
+
+    ``cross_products`` (..., 4, 4) is the mean over blocks of the outer product of a block's sums of the four series
+    whose means are ``moments`` (..., 4); centred and over the block length it is their long-run covariance.
+    """
+    centred = cross_products - block**2 * moments[..., :, None] * moments[..., None, :]
+    slope = gradient(moments)
+    variance = np.einsum("...i,...ij,...j->...", slope, centred, slope) / block
+    error: Floats = np.sqrt(np.maximum(variance, 0) / bars)
+    return error
+
+
+def _bootstrap(first: Floats, second: Floats, samples: int, seed: int) -> tuple[int, float, Floats]:
+    """Block length, standard error of the difference, and the studentised distances of the resampled differences.
+
+    A resample in which an arm never moves has no Sharpe ratio; it counts as infinitely far, which widens the interval.
+    """
+    bars = len(first)
+    series = np.column_stack([first, second, first**2, second**2])
+    moments = series.mean(axis=0)
+    block = _block_length((series - moments) @ gradient(moments))
+    wrapped = np.cumsum(np.vstack([np.zeros((1, 4)), series, series[: block - 1]]), axis=0)
+    sums = wrapped[block:] - wrapped[:-block]
+    error = float(difference_error(moments, sums.T @ sums / bars, block, bars))
+
+    blocks = bars // block
+    resampling = CircularBlockBootstrap(block, series, seed=seed)
+    drawn_moments, drawn_products = np.empty((samples, 4)), np.empty((samples, 4, 4))
+    for sample in range(samples):
+        drawn = sums[resampling.update_indices()[::block][:blocks]]
+        drawn_moments[sample] = drawn.sum(axis=0) / (blocks * block)
+        drawn_products[sample] = drawn.T @ drawn / blocks
+    with np.errstate(divide="ignore", invalid="ignore"):
+        errors = difference_error(drawn_moments, drawn_products, block, blocks * block)
+        distances = np.abs(_difference(drawn_moments) - _difference(moments)) / errors
+    return block, error, np.where(np.isfinite(distances), distances, np.inf)
+
+
+def _block_length(influence: Floats) -> int:
+    """Politis and White (2004), for the mean of the influence of each bar on the difference."""
+    best = float(optimal_block_length(influence)["circular"].iloc[0])
+    return max(1, min(math.ceil(best), len(influence) // FEWEST_BLOCKS)) if math.isfinite(best) else 1
+
+
+def _difference(moments: Floats) -> Floats:
+    mean_1, mean_2, square_1, square_2 = np.moveaxis(moments, -1, 0)
+    difference: Floats = mean_1 / np.sqrt(square_1 - mean_1**2) - mean_2 / np.sqrt(square_2 - mean_2**2)
+    return difference

@@ -1,0 +1,41 @@
+"""Evidence files of one arm: written the same way by a run and by a replay, so that the bytes can be compared."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from llm_strategy.journal import Journal
+from simulator.record import EQUITY_COLUMNS, ORDER_COLUMNS, TRADE_COLUMNS
+
+DECISIONS = "decisions.jsonl"
+EVIDENCE = (DECISIONS, "orders.csv", "trades.csv", "equity.csv")
+
+
+def write_tables(journal: Journal, folder: Path) -> None:
+    """Write orders, trades and equity of a finished arm; its decisions were written as they were made."""
+    _write_csv(folder / "orders.csv", ORDER_COLUMNS, (asdict(row).values() for row in journal.orders))
+    _write_csv(folder / "trades.csv", TRADE_COLUMNS, (asdict(row).values() for row in journal.trades))
+    _write_csv(folder / "equity.csv", EQUITY_COLUMNS, journal.equity)
+
+
+def write_json(document: dict[str, Any], path: Path) -> None:
+    """Write a JSON document, keys in their order, one line feed at the end."""
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def file_hashes(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """sha256 of each of these files."""
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
+
+
+def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)

@@ -1,0 +1,173 @@
+"""An experiment: everything that decides a run, read from ``experiment.yaml``, a mapping, or written in Python."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Hashable, Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+
+from llm_strategy.baselines import BASELINES
+from llm_strategy.errors import ConfigurationError
+from llm_strategy.rendering import Style, Unmasked, View
+from llm_strategy.risk import Limits
+from llm_strategy.schemas import violation
+from simulator.broker import Costs
+
+LLM_ARM = "llm"
+RANDOM_ARM = "random"
+ALL_ARMS = (LLM_ARM, *BASELINES, RANDOM_ARM)
+
+
+@dataclass(frozen=True, slots=True)
+class DataChoice:
+    """Which prices: see ``simulator.market.load_prices``. ``start`` and ``end`` are dates, both included."""
+
+    source: str = "sample:sp500"
+    symbol: str | None = None
+    timeframe: str = "1d"
+    start: str | None = None
+    end: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AdvisorChoice:
+    """What the model sees, whether it may be asked, and how many abstentions (share of decisions) a run may have."""
+
+    style: Style = "words"
+    decimals: int = 0
+    unmasked: tuple[Unmasked, ...] = ()
+    answers: Literal["live", "replay", "refresh"] = "live"
+    max_failure_rate: float = 0.05
+
+    @property
+    def view(self) -> View:
+        """How a snapshot is rendered."""
+        return View(self.style, self.decimals, tuple(self.unmasked))
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationChoice:
+    """How results are measured. ``bars_per_year`` of ``None`` is counted from the data."""
+
+    bars_per_year: int | None = None
+    confidence_level: float = 0.95
+    bootstrap_samples: int = 2000
+    seed: int = 7
+
+
+@dataclass(frozen=True, slots=True)
+class OutputChoice:
+    """Where runs go, and whether the model is asked to explain them."""
+
+    folder: str = "reports"
+    explain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """The whole configuration of a run. Raises ``ConfigurationError`` naming the key that is wrong."""
+
+    name: str = "experiment"
+    data: DataChoice = field(default_factory=DataChoice)
+    advisor: AdvisorChoice = field(default_factory=AdvisorChoice)
+    risk: Limits = field(default_factory=Limits)
+    costs: Costs = field(default_factory=Costs)
+    arms: tuple[str, ...] = ALL_ARMS
+    evaluation: EvaluationChoice = field(default_factory=EvaluationChoice)
+    output: OutputChoice = field(default_factory=OutputChoice)
+
+    def __post_init__(self) -> None:
+        if RANDOM_ARM in self.arms and LLM_ARM not in self.arms:
+            raise ConfigurationError(
+                "arms holds random but not llm: random keeps the holding times of llm, add llm or leave random out."
+            )
+
+    @classmethod
+    def from_mapping(cls, given: Mapping[str, Any], where: str = "experiment") -> Self:
+        """An experiment from plain data, checked against ``contracts/experiment.schema.json``."""
+        document = _plain(given)
+        if wrong := violation("experiment", document):
+            key, problem = wrong
+            raise ConfigurationError(f"{where}: {key} {_verb(problem)}.")
+        sections = {
+            "data": DataChoice,
+            "advisor": AdvisorChoice,
+            "risk": Limits,
+            "costs": Costs,
+            "evaluation": EvaluationChoice,
+            "output": OutputChoice,
+        }
+        arguments = {key: sections[key](**value) if key in sections else value for key, value in document.items()}
+        if "arms" in arguments:
+            arguments["arms"] = tuple(arguments["arms"])
+        return cls(**arguments)
+
+    @classmethod
+    def from_file(cls, path: Path) -> Self:
+        """An experiment from a YAML file; every key may be left out."""
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise ConfigurationError(f"There is no file {path}; write a starter with: btllm init") from None
+        except (OSError, UnicodeDecodeError) as problem:
+            raise ConfigurationError(f"{path} cannot be read: {problem}.") from None
+        return cls.from_text(text, str(path))
+
+    @classmethod
+    def from_text(cls, text: str, where: str = "experiment.yaml") -> Self:
+        """An experiment from the text of a YAML file."""
+        try:
+            document = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader that refuses duplicate keys
+        except yaml.YAMLError as problem:
+            raise ConfigurationError(f"{where} is not valid YAML: {' '.join(str(problem).split())}.") from None
+        if document is None:
+            raise ConfigurationError(f"{where} is empty; write a starter with: btllm init")
+        if not isinstance(document, dict):
+            raise ConfigurationError(f"{where} holds no keys; write a starter with: btllm init")
+        return cls.from_mapping(document, where)
+
+    @classmethod
+    def starter(cls) -> Self:
+        """The experiment of the demo."""
+        return cls.from_text(starter_text(), "the starter experiment")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The whole configuration as plain data, every default written out."""
+        plain: dict[str, Any] = _plain(asdict(self))
+        return plain
+
+
+def starter_text() -> str:
+    """The commented starter file."""
+    return (files("simulator.starters") / "experiment.yaml").read_text(encoding="utf-8")
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML in which a key stands once."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _plain(value: Any) -> Any:
+    """Mappings, lists and dates of YAML as JSON types."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    return value
+
+
+def _verb(problem: str) -> str:
+    return f"is an {problem}" if problem.startswith("unknown") else problem

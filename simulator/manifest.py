@@ -1,0 +1,100 @@
+"""Manifests: everything about a run that is not evidence. Wall-clock times and paths stand here and nowhere else."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from llm_strategy.llm.cache import Usage
+from llm_strategy.llm.client import LLMClient
+from llm_strategy.snapshot import LONGEST_LOOKBACK
+from simulator.answers import sampler_of
+from simulator.evidence import EVIDENCE, file_hashes
+from simulator.experiment import Experiment
+from simulator.market import Prices
+from simulator.provenance import provenance
+from simulator.record import FORMAT_VERSION
+
+
+def now() -> str:
+    """The wall clock, ISO 8601 in UTC, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def arm_manifest(
+    run: RunDescription, arm: str, folder: Path, *, started: str, problem: str | None, usage: Usage, model: LLMClient | None
+) -> dict[str, Any]:
+    """The manifest of one arm, whose evidence stands in ``folder``."""
+    return {
+        **_head(run, "run", problem),
+        "arm": arm,
+        **_tail(run, started, usage, model),
+        "files": file_hashes(folder, EVIDENCE),
+    }
+
+
+def comparison_manifest(
+    run: RunDescription, arms: tuple[str, ...], *, started: str, problem: str | None, usage: Usage, model: LLMClient | None
+) -> dict[str, Any]:
+    """The manifest of a folder that holds these arms."""
+    return {**_head(run, "comparison", problem), "arms": list(arms), **_tail(run, started, usage, model)}
+
+
+class RunDescription:
+    """What all manifests of one run share: its experiment, prices and identity."""
+
+    def __init__(self, experiment: Experiment, prices: Prices, identity: str) -> None:
+        self.experiment = experiment
+        self.prices = prices
+        self.identity = identity
+        self.provenance = provenance()
+
+
+def _head(run: RunDescription, kind: str, problem: str | None) -> dict[str, Any]:
+    return {
+        "format": FORMAT_VERSION,
+        "kind": kind,
+        "name": run.experiment.name,
+        "identity": run.identity,
+        "status": "failed" if problem else "complete",
+        "problem": problem,
+    }
+
+
+def _tail(run: RunDescription, started: str, usage: Usage, model: LLMClient | None) -> dict[str, Any]:
+    configuration = run.experiment.as_dict()
+    configuration["evaluation"]["bars_per_year"] = bars_per_year(run.experiment, run.prices)
+    index = run.prices.table.index
+    return {
+        "experiment": configuration,
+        "prices": {
+            "source": run.prices.source,
+            "symbol": run.prices.symbol,
+            "timeframe": run.prices.timeframe,
+            "sha256": run.prices.sha256,
+            "first": index[0].isoformat(),
+            "last": index[-1].isoformat(),
+            "bars": len(index),
+            "first_decision": index[LONGEST_LOOKBACK - 1].isoformat(),
+        },
+        "model": None if model is None else model.identity.as_dict(),
+        "sampler": None if model is None else sampler_of(model),
+        "usage": asdict(usage) | {"seconds": round(usage.seconds, 3)},
+        **run.provenance,
+        "started": started,
+        "finished": now(),
+    }
+
+
+def bars_per_year(experiment: Experiment, prices: Prices) -> int:
+    """As configured; else 252 or 365 for daily bars without and with weekends; else counted from the data."""
+    if experiment.evaluation.bars_per_year is not None:
+        return experiment.evaluation.bars_per_year
+    index = prices.table.index
+    days = max(1, (index[-1] - index[0]).days)
+    counted = len(index) * 365.25 / days
+    if prices.timeframe == "1d":
+        return 252 if counted < 300 else 365
+    return max(1, round(counted))

@@ -1,0 +1,198 @@
+"""Prices: one door to every source, one shape behind it.
+
+Sources are written ``kind:name``, with options behind a question mark::
+
+    sample:sp500  sample:nasdaq            daily bars 1999 to 2018, shipped inside the dependency ``arch``
+    csv:PATH  parquet:PATH                 a file; columns found by their common names, no volume column means 0
+    csv:PATH?adjusted=yes                  all four prices scaled by "Adj Close" over close (a column otherwise ignored)
+    yfinance:SYMBOL                        Yahoo Finance, adjusted, kept in ``cache_folder``
+    synthetic:calm  :cycles  :crash        seeded paths with a known regime; synthetic:cycles?bars=2000&seed=3
+
+Times have no zone. A bar bears the time that its source gives it, which for intraday bars is usually the start.
+Zones are dropped in two cases, and refused in all others: daily bars stand at their local date, intraday bars at UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from llm_strategy.errors import ConfigurationError, MarketDataError
+from llm_strategy.schemas import did_you_mean
+from simulator.market_sources.files import read_csv_prices, read_parquet_prices, wants_adjusted
+from simulator.market_sources.samples import load_sample
+from simulator.market_sources.table import RawTable, content_hash, from_csv, to_csv, write_whole
+from simulator.market_sources.timeframe import Timeframe, parse_timeframe
+from simulator.market_sources.yahoo import load_yahoo
+from simulator.synthetic import load_synthetic
+from simulator.validation import show_time, validate_prices
+
+CACHE_FOLDER = Path("data", "cache")
+
+
+@dataclass(frozen=True, eq=False)
+class Prices:
+    """Validated bars of one symbol.
+
+    ``table`` has float64 columns open, high, low, close, volume over an index ``time`` without zone that increases
+    strictly. ``true_regimes`` is a label (``llm_strategy.types.RegimeLabel``) a bar, for synthetic sources alone.
+    """
+
+    source: str
+    symbol: str
+    timeframe: str
+    table: pd.DataFrame
+    true_regimes: pd.Series[str] | None = None
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of times and values, equal on every platform and after ``write_csv`` and ``read_csv``."""
+        return content_hash(self.table)
+
+    def window(self, start: str | None = None, end: str | None = None) -> Prices:
+        """The bars from ``start`` to ``end``, both included (ISO; an ``end`` without a clock takes the whole day)."""
+        raw = RawTable(self.symbol, self.table, true_regimes=self.true_regimes)
+        kept = _between(raw, self.source, start, end)
+        return Prices(self.source, self.symbol, self.timeframe, kept.table, kept.true_regimes)
+
+    def write_csv(self, path: Path) -> None:
+        """Write the canonical CSV: header ``time,open,high,low,close,volume``, ISO times, shortest exact decimals."""
+        write_whole(path, to_csv(self.table))
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """The table that ``Prices.write_csv`` wrote, exact to the last bit; any other file is refused."""
+    return from_csv(path)
+
+
+@dataclass(frozen=True)
+class _Request:
+    source: str
+    name: str
+    options: Mapping[str, str]
+    timeframe: Timeframe
+    start: date | None
+    end: date | None
+    cache_folder: Path
+
+
+def load_prices(
+    source: str,
+    *,
+    symbol: str | None = None,
+    timeframe: str = "1d",
+    start: str | None = None,
+    end: str | None = None,
+    minimum_bars: int = 1,
+    cache_folder: Path | None = None,
+) -> Prices:
+    """Load, cut to [start, end] and validate the prices of a source (see the top of this module).
+
+    ``symbol`` names them in records (default: the source's own name); ``start`` and ``end`` are ISO dates or times,
+    both included; ``minimum_bars`` is what the longest indicator and one decision need; ``cache_folder`` keeps
+    downloads (default ``data/cache``). A wrong argument raises ``ConfigurationError``, wrong prices
+    ``MarketDataError`` naming the row. Rows outside [start, end] are read and not judged.
+    """
+    kind, name, options = _split(source)
+    length = parse_timeframe(timeframe)
+    first, last = _moment(start, "start"), _moment(end, "end")
+    if first is not None and last is not None and first > last:
+        raise ConfigurationError(f"start {start} lies after end {end}: exchange the two.")
+    request = _Request(
+        source,
+        name,
+        options,
+        length,
+        None if first is None else first.date(),
+        None if last is None else last.date(),
+        CACHE_FOLDER if cache_folder is None else cache_folder,
+    )
+    raw = _between(_KINDS[kind](request), source, start, end)
+    validate_prices(raw, source, length, minimum_bars)
+    return Prices(source, symbol or raw.symbol, str(length), raw.table, raw.true_regimes)
+
+
+def _csv(request: _Request) -> RawTable:
+    adjusted = wants_adjusted(request.options, request.source)
+    return read_csv_prices(Path(request.name).expanduser(), request.source, request.timeframe, adjusted=adjusted)
+
+
+def _parquet(request: _Request) -> RawTable:
+    adjusted = wants_adjusted(request.options, request.source)
+    return read_parquet_prices(Path(request.name).expanduser(), request.source, request.timeframe, adjusted=adjusted)
+
+
+def _sample(request: _Request) -> RawTable:
+    _no_options(request)
+    return load_sample(request.name, request.timeframe)
+
+
+def _synthetic(request: _Request) -> RawTable:
+    return load_synthetic(request.name, request.options, request.timeframe)
+
+
+def _yfinance(request: _Request) -> RawTable:
+    _no_options(request)
+    return load_yahoo(request.name, request.timeframe, request.start, request.end, request.cache_folder)
+
+
+_KINDS: dict[str, Callable[[_Request], RawTable]] = {
+    "sample": _sample,
+    "csv": _csv,
+    "parquet": _parquet,
+    "yfinance": _yfinance,
+    "synthetic": _synthetic,
+}
+
+
+def _no_options(request: _Request) -> None:
+    if request.options:
+        raise ConfigurationError(f"{request.source} takes no options: leave out what follows the question mark.")
+
+
+def _split(source: str) -> tuple[str, str, dict[str, str]]:
+    kind, colon, name = source.partition(":")
+    if not colon or kind not in _KINDS:
+        suffix = Path(source).suffix[1:].lower()
+        if suffix in ("csv", "parquet"):
+            raise ConfigurationError(f"The source {source!r} names no kind, did you mean '{suffix}:{source}'?")
+        raise ConfigurationError(f"The kind of the source {source!r} is unknown{did_you_mean(kind, list(_KINDS))}")
+    if not name:
+        raise ConfigurationError(
+            f"The source {source!r} names nothing: write the name behind the colon, as in sample:sp500."
+        )
+    rest, mark, query = name.rpartition("?")
+    if not mark or "=" not in query:
+        return kind, name, {}
+    pairs = [pair.partition("=") for pair in query.split("&")]
+    return kind, rest, {key: value for key, _, value in pairs}
+
+
+def _moment(text: str | None, setting: str) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is not None:
+        raise ConfigurationError(
+            f"{setting} is {text!r}: write an ISO date or time without a zone, such as 2008-10-10."
+        )
+    whole_day = setting == "end" and len(text) <= len("2008-10-10")
+    return moment + timedelta(days=1) - timedelta(microseconds=1) if whole_day else moment
+
+
+def _between(raw: RawTable, source: str, start: str | None, end: str | None) -> RawTable:
+    kept = raw.between(_moment(start, "start"), _moment(end, "end"))
+    if kept.table.empty:
+        index = raw.table.index
+        held = f"it goes from {show_time(index.min())} to {show_time(index.max())}" if len(index) else "it has no bars"
+        asked = " ".join(part for part in (f"from {start}" if start else "", f"to {end}" if end else "") if part)
+        raise MarketDataError(f"{source} has no bars {asked or 'at all'}: {held}, set start and end inside that.")
+    return kept

@@ -1,0 +1,1 @@
+"""Where prices come from, one module a kind of source. The public door is ``simulator.market``."""

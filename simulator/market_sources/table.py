@@ -1,0 +1,116 @@
+"""The one shape of a price table, and its canonical bytes: what is hashed, cached and kept in a run folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from llm_strategy.errors import MarketDataError
+
+PRICE_COLUMNS = ("open", "high", "low", "close")
+COLUMNS = (*PRICE_COLUMNS, "volume")
+HEADER = ",".join(("time", *COLUMNS))
+
+
+@dataclass(frozen=True, eq=False)
+class RawTable:
+    """What a source read, before validation: its own name for the symbol and a table as ``make_table`` builds it.
+
+    ``lines`` holds the line of a text file behind each row, where there is one; ``true_regimes`` the label at each bar
+    of a synthetic path.
+    """
+
+    symbol: str
+    table: pd.DataFrame
+    lines: npt.NDArray[np.int64] | None = None
+    true_regimes: pd.Series[str] | None = None
+
+    def between(self, first: datetime | None, last: datetime | None) -> RawTable:
+        """The rows whose time lies in [first, last], in their order."""
+        keep = np.ones(len(self.table), dtype=bool)
+        if first is not None:
+            keep &= np.asarray(self.table.index >= first)
+        if last is not None:
+            keep &= np.asarray(self.table.index <= last)
+        return RawTable(
+            self.symbol,
+            self.table[keep],
+            None if self.lines is None else self.lines[keep],
+            None if self.true_regimes is None else self.true_regimes[keep],
+        )
+
+
+def make_table(times: Sequence[datetime] | pd.DatetimeIndex, columns: Mapping[str, object]) -> pd.DataFrame:
+    """A table of the five float64 columns over a ``time`` index without zone, in microseconds."""
+    index = pd.DatetimeIndex(np.asarray(times, dtype="datetime64[us]"), name="time")
+    values = {name: np.asarray(columns[name], dtype=np.float64) for name in COLUMNS}
+    return pd.DataFrame(values, index=index)
+
+
+def scale_to_adjusted_close(table: pd.DataFrame, adjusted_close: npt.ArrayLike) -> pd.DataFrame:
+    """All four prices times adjusted close over close, so that dividends and splits leave no gap.
+
+    One factor for the whole bar keeps low <= open, close <= high exactly, rounding included.
+    """
+    factor = np.asarray(adjusted_close, dtype=np.float64) / table["close"].to_numpy()
+    scaled = table.copy()
+    for name in PRICE_COLUMNS:
+        scaled[name] = table[name].to_numpy() * factor
+    return scaled
+
+
+def content_hash(table: pd.DataFrame) -> str:
+    """SHA-256 over the times (int64 microseconds since 1970) and then each column (float64), all little-endian."""
+    digest = hashlib.sha256(table.index.to_numpy().astype("datetime64[us]").astype("<i8").tobytes())
+    for name in COLUMNS:
+        digest.update(table[name].to_numpy().astype("<f8").tobytes())
+    return digest.hexdigest()
+
+
+def to_csv(table: pd.DataFrame) -> bytes:
+    """Canonical CSV: ISO times, the shortest decimal that reads back to the same float64, ``\\n`` line ends."""
+    times = (time.isoformat() for time in pd.DatetimeIndex(table.index).to_pydatetime())
+    columns = (map(repr, table[name].tolist()) for name in COLUMNS)
+    rows = map(",".join, zip(times, *columns, strict=True))
+    return ("\n".join((HEADER, *rows)) + "\n").encode("ascii")
+
+
+def from_csv(path: Path) -> pd.DataFrame:
+    """Read what ``to_csv`` wrote, to equal bytes and hash; ``MarketDataError`` for anything else."""
+    try:
+        header, *rows = path.read_text(encoding="ascii").splitlines()
+        if header != HEADER:
+            raise ValueError(f"its header is not {HEADER}")
+        cells = [row.split(",") for row in rows]
+        times = [datetime.fromisoformat(row[0]) for row in cells]
+        numbers = [[float(cell) for cell in row[1:]] for row in cells]
+        values = np.asarray(numbers, dtype=np.float64).reshape(len(rows), len(COLUMNS))
+    except FileNotFoundError:
+        raise MarketDataError(f"{path} does not exist: run what writes it again.") from None
+    except (OSError, ValueError) as problem:
+        raise MarketDataError(f"{path} is not a canonical price file ({problem}): run what writes it again.") from None
+    return make_table(times, dict(zip(COLUMNS, values.T, strict=True)))
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write under a temporary name, then rename: a reader meets the old file or the new one, never a part."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as problem:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise MarketDataError(
+            f"{path} cannot be written ({problem.strerror}): free space or name another folder."
+        ) from None

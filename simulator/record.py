@@ -1,0 +1,124 @@
+"""The run folder: what is in it, how it is written whole, how it is read back.
+
+A *run* is one arm::
+
+    manifest.json     configuration, versions, hashes, machine, wall-clock times, model usage
+    prices.csv        the validated prices that the run saw (a comparison keeps them once, beside its arms)
+    decisions.jsonl   one line a decision
+    orders.csv  trades.csv  equity.csv
+    facts.json  report.html  report.md
+
+A *comparison* is a folder with its own manifest, prices, facts and report, and one run folder for each arm.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from llm_strategy.errors import RunFolderError
+
+FORMAT_VERSION = "1.0.0"
+
+ORDER_COLUMNS = ["order", "created", "kind", "side", "type", "size", "price", "status", "done", "fill_price", "filled", "commission", "reason"]
+"""One row an order: number in the run, bar times (ISO), kind (entry, stop, target, exit), side (buy, sell), type (market, stop,
+limit), size in shares, trigger price, final status, fill price and size, commission in currency, and why it was sent."""
+
+TRADE_COLUMNS = [
+    "trade", "side", "size", "entered", "entry_price", "exited", "exit_price", "exit_reason", "bars_held",
+    "gross", "commission", "net", "planned_loss", "entry_bar_breach",
+]  # fmt: skip
+"""One row a round trip: side (long, short), size in shares, times, prices, exit_reason (stop, target, advice, kill_switch,
+open for a position still open at the end, marked at the last close), bars held, gross and net profit and commission in
+currency, the loss planned at the stop, and whether the entry bar itself went through the stop (which a simulated broker
+cannot fill)."""
+
+EQUITY_COLUMNS = ["time", "close", "equity", "cash", "position"]
+"""One row a bar from the first decision on: close price, account value and cash in currency, signed position in shares, all at
+the close."""
+
+
+@dataclass(frozen=True)
+class ArmRecord:
+    """One arm as it was written: manifest, decisions (one dict a line), and the three tables with times as timestamps."""
+
+    name: str
+    manifest: dict[str, Any]
+    decisions: list[dict[str, Any]]
+    orders: pd.DataFrame
+    trades: pd.DataFrame
+    equity: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Record:
+    """A run or comparison read from its folder. ``prices`` has columns open, high, low, close, volume over a time index."""
+
+    folder: Path
+    manifest: dict[str, Any]
+    prices: pd.DataFrame
+    arms: tuple[ArmRecord, ...]
+
+    def arm(self, name: str) -> ArmRecord:
+        """The arm of this name."""
+        for arm in self.arms:
+            if arm.name == name:
+                return arm
+        raise RunFolderError(f"{self.folder} has no arm {name!r}: it holds {', '.join(a.name for a in self.arms)}.")
+
+
+def load_record(folder: Path) -> Record:
+    """Read a run or comparison folder; ``RunFolderError`` names what is missing or of another version."""
+    manifest = _read_manifest(folder)
+    if manifest["kind"] == "comparison":
+        arms = tuple(_load_arm(folder / name) for name in manifest["arms"])
+        prices = folder / "prices.csv"
+    else:
+        arms = (_load_arm(folder),)
+        own = folder / "prices.csv"
+        prices = own if own.exists() else folder.parent / "prices.csv"
+    return Record(folder, manifest, _read_prices(prices), arms)
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / "manifest.json"
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunFolderError(f"{folder} is not a finished run folder: it has no manifest.json; name a folder that btllm wrote.") from None
+    except (OSError, ValueError) as problem:
+        raise RunFolderError(f"{path} cannot be read ({problem}); run the experiment again.") from None
+    version = manifest.get("format")
+    if version != FORMAT_VERSION:
+        raise RunFolderError(
+            f"{folder} was written in run format {version}, this is {FORMAT_VERSION}: install the version of backtrader-llm named in its manifest, or run the experiment again."
+        )
+    return manifest
+
+
+def _load_arm(folder: Path) -> ArmRecord:
+    manifest = _read_manifest(folder)
+    try:
+        with (folder / "decisions.jsonl").open(encoding="utf-8") as lines:
+            decisions = [json.loads(line) for line in lines]
+        return ArmRecord(
+            manifest["arm"],
+            manifest,
+            decisions,
+            pd.read_csv(folder / "orders.csv", parse_dates=["created", "done"]),
+            pd.read_csv(folder / "trades.csv", parse_dates=["entered", "exited"]),
+            pd.read_csv(folder / "equity.csv", parse_dates=["time"]).set_index("time"),
+        )
+    except (OSError, ValueError, KeyError) as problem:
+        raise RunFolderError(f"{folder} cannot be read ({problem}); run the experiment again.") from None
+
+
+def _read_prices(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path, parse_dates=["time"]).set_index("time")
+    except (OSError, ValueError) as problem:
+        raise RunFolderError(f"{path} cannot be read ({problem}); run the experiment again.") from None

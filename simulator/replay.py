@@ -1,0 +1,119 @@
+"""A finished run again, from its own folder alone: no model, no network, no cache, byte for byte."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llm_strategy.advisor import Advisor
+from llm_strategy.baselines import BASELINES, MatchedRandom
+from llm_strategy.errors import MarketDataError, RunFolderError
+from llm_strategy.journal import Journal
+from llm_strategy.types import ActionType
+from simulator.answers import JournalClient, replay_advisor
+from simulator.arms import advised_actions, simulate
+from simulator.evidence import DECISIONS, EVIDENCE, write_tables
+from simulator.experiment import LLM_ARM, RANDOM_ARM, Experiment
+from simulator.market import Prices, read_csv
+from simulator.record import ArmRecord, Record, load_record
+from simulator.report import REPORT_FILES, rebuild_report
+
+
+@dataclass(frozen=True)
+class FileCheck:
+    """One file of the run: its path in the folder, and whether the replay wrote the same bytes."""
+
+    name: str
+    same: bool
+
+
+def replay(folder: str | Path, to: str | Path | None = None) -> list[FileCheck]:
+    """Run every arm of a folder again from its prices and journal, rebuild facts and report, and compare the bytes.
+
+    The replay is kept in ``to`` where one is given. Raises ``RunFolderError`` for a folder that cannot be read, and
+    ``AnswerNotRecorded`` where the questions are no longer the recorded ones.
+    """
+    source = Path(folder)
+    record = load_record(source)
+    if to is not None and Path(to).exists():
+        raise RunFolderError(f"{to} exists already: name a folder that does not.")
+    with tempfile.TemporaryDirectory(prefix="btllm-replay-") as temporary:
+        target = Path(temporary) / "replay"
+        _replay_record(record, target)
+        checks = [FileCheck(name, _same(source / name, target / name)) for name in _files(record)]
+        if to is not None:
+            shutil.copytree(target, to)
+    return checks
+
+
+def _replay_record(record: Record, target: Path) -> None:
+    experiment = Experiment.from_mapping(record.manifest["experiment"], str(record.folder / "manifest.json"))
+    prices = _prices(record)
+    comparison = record.manifest["kind"] == "comparison"
+    advised: list[ActionType] = []
+    for arm in sorted(record.arms, key=lambda arm: arm.name != LLM_ARM):
+        folder = target / arm.name if comparison else target
+        folder.mkdir(parents=True)
+        advisor = _advisor(arm, experiment, advised)
+        with (folder / DECISIONS).open("w", encoding="utf-8", newline="\n") as sink:
+            journal = simulate(prices, advisor, experiment, Journal(sink))
+        if arm.name == LLM_ARM:
+            advised = advised_actions(journal)
+            _finish(advisor)
+        write_tables(journal, folder)
+        _write_manifest(arm.manifest, folder)
+    prices.write_csv(target / "prices.csv")
+    _write_manifest(record.manifest, target)
+    explanation = record.folder / "explanation.json"
+    if explanation.exists():
+        shutil.copyfile(explanation, target / explanation.name)
+    rebuild_report(target)
+
+
+def _advisor(arm: ArmRecord, experiment: Experiment, advised: list[ActionType]) -> Advisor:
+    if arm.manifest["model"] is not None:
+        return replay_advisor(arm.manifest, arm.decisions, experiment)
+    if arm.name == RANDOM_ARM:
+        if not advised:
+            raise RunFolderError("The random arm keeps the holding times of llm: replay the folder that holds both.")
+        return MatchedRandom(advised, experiment.evaluation.seed)
+    return BASELINES[arm.name]()
+
+
+def _finish(advisor: Any) -> None:
+    client = getattr(advisor, "client", None)
+    if isinstance(client, JournalClient):
+        client.finish()
+
+
+def _prices(record: Record) -> Prices:
+    said = record.manifest["prices"]
+    folder = record.folder if (record.folder / "prices.csv").exists() else record.folder.parent
+    try:
+        table = read_csv(folder / "prices.csv")
+    except MarketDataError as problem:
+        raise RunFolderError(f"The prices of {record.folder} cannot be read: {problem}") from None
+    prices = Prices(said["source"], said["symbol"], said["timeframe"], table)
+    if prices.sha256 != said["sha256"]:
+        raise RunFolderError(f"{folder / 'prices.csv'} was changed after the run: restore it, or run the experiment again.")
+    return prices
+
+
+def _write_manifest(manifest: dict[str, Any], folder: Path) -> None:
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def _files(record: Record) -> list[str]:
+    """Every file but the manifests, which hold wall-clock times."""
+    arms = [arm.name for arm in record.arms] if record.manifest["kind"] == "comparison" else []
+    names = [f"{arm}/{name}" for arm in arms for name in (*EVIDENCE, "facts.json")] if arms else [*EVIDENCE]
+    names += ["prices.csv", *REPORT_FILES]
+    return [name for name in names if (record.folder / name).exists()]
+
+
+def _same(one: Path, other: Path) -> bool:
+    return other.exists() and one.read_bytes() == other.read_bytes()

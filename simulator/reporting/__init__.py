@@ -1,0 +1,1 @@
+"""From a saved run folder to facts, words and a page."""

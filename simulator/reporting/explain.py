@@ -1,0 +1,150 @@
+"""The explanation of a report: asked from a model topic by topic, shown only where facts back it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from llm_strategy.errors import ModelError
+from llm_strategy.llm.cache import request_hash
+from llm_strategy.llm.client import LLMClient
+from llm_strategy.llm.exchange import Generation, Message, Request
+from llm_strategy.prompting import render
+from simulator.reporting.fact import Facts
+from simulator.reporting.grounding import Judge
+from simulator.reporting.plain import PlainSentence
+from simulator.reporting.topics import MOST_FACTS, Topic, topics
+
+MAX_TOKENS = 160
+"""Length of the model's answer on one topic."""
+MOST_SENTENCES = 5
+"""Sentences of the model that are judged for a topic; what follows is left out unread."""
+
+THE_PROGRAM_TELLS = "every sentence here is the program's."
+LEFT_OUT = PlainSentence("A sentence of the model is left out here.", ())
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A sentence of the model that is not shown, and why."""
+
+    text: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence as shown: whose it is, the ids of the facts behind it, and what it stands in for."""
+
+    text: str
+    source: Literal["model", "program"]
+    facts: tuple[str, ...]
+    refused: Refused | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """The sentences on one topic."""
+
+    topic: str
+    sentences: tuple[Sentence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Paragraphs in the order of the report, and the model's raw answers by request hash."""
+
+    paragraphs: tuple[Paragraph, ...]
+    requests: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many sentences the model wrote, and how many of them are shown and refused."""
+        sentences = [sentence for paragraph in self.paragraphs for sentence in paragraph.sentences]
+        shown = sum(sentence.source == "model" for sentence in sentences)
+        refused = sum(sentence.refused is not None for sentence in sentences)
+        return {"written_by_model": shown + refused, "shown": shown, "refused": refused}
+
+    def as_dict(self) -> dict[str, Any]:
+        """The form of ``explanation.json``."""
+        return {
+            "paragraphs": [asdict(paragraph) for paragraph in self.paragraphs],
+            "counts": self.counts,
+            "requests": self.requests,
+        }
+
+    def as_json(self) -> str:
+        """The text of ``explanation.json``; equal explanations give equal bytes."""
+        return json.dumps(self.as_dict(), sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+
+
+def explain(facts: Facts, client: LLMClient | None) -> Explanation:
+    """Ask the model about each topic and show what facts back; the program tells the rest, adverse facts always.
+
+    Without a client, or where the model fails on a topic (``ModelError``), the program tells everything and says so.
+    """
+    requests: dict[str, str] = {}
+    paragraphs: list[Paragraph] = []
+    for topic in topics(facts):
+        pieces: list[str] = []
+        silence = "" if paragraphs else f"No model was asked, so {THE_PROGRAM_TELLS}"
+        if client is not None:
+            request = question(topic)
+            try:
+                answer = client.complete(request)
+                requests[request_hash(request, client.identity)] = answer.text
+                pieces = written(answer)
+                silence = "" if pieces else f"The model wrote nothing here, so {THE_PROGRAM_TELLS}"
+            except ModelError as problem:
+                silence = f"The model failed here ({type(problem).__name__}), so {THE_PROGRAM_TELLS}"
+        opening = (Sentence(silence, "program", ()),) if silence else ()
+        paragraphs.append(Paragraph(topic.name, (*opening, *_sentences(topic, Judge(topic.facts, facts), pieces))))
+    return Explanation(tuple(paragraphs), requests)
+
+
+def question(topic: Topic) -> Request:
+    """The request for one topic: a constant system message, then the topic's facts."""
+    told = list(topic.facts.values())[:MOST_FACTS]
+    messages = (
+        Message("system", render("explain_system.j2")),
+        Message("user", render("explain_topic.j2", topic=topic.name, facts=told)),
+    )
+    return Request(messages, max_tokens=MAX_TOKENS, temperature=0.0)
+
+
+def written(answer: Generation) -> list[str]:
+    """The first sentences of an answer, without list marks; one that was cut off is left out."""
+    pieces = re.split(r"(?<=[.!?])(?<!\bvs\.)\s+|\n+", answer.text.replace("**", ""))
+    whole = [re.sub(r"^\s*(?:[-*\u2022]|\d+[.)])\s+", "", " ".join(piece.split())) for piece in pieces]
+    if answer.finish == "length" and not answer.text.rstrip().endswith((".", "!", "?")):
+        whole.pop()
+    return [piece for piece in whole if piece][:MOST_SENTENCES]
+
+
+def _sentences(topic: Topic, judge: Judge, pieces: list[str]) -> Iterator[Sentence]:
+    """The model's sentences that stand, the program's in the place of the others, then what must not be missed."""
+    judged: list[Sentence | Refused] = []
+    told: list[set[str]] = []
+    for piece in pieces:
+        judgement = judge.judge(piece)
+        if not judgement.accepted:
+            judged.append(Refused(piece, judgement.refusal))
+        elif any(told_before.issuperset(judgement.facts) for told_before in told):
+            judged.append(Refused(piece, "it tells only what was told before"))
+        else:
+            told.append(set(judgement.facts))
+            judged.append(Sentence(piece if piece.endswith(".") else f"{piece}.", "model", judgement.facts))
+    ready = deque(
+        plain for plain in topic.sentences if not any(plain.facts and t.issuperset(plain.facts) for t in told)
+    )
+    for sentence in judged:
+        if isinstance(sentence, Sentence):
+            yield sentence
+        else:
+            plain = ready.popleft() if ready else LEFT_OUT
+            yield Sentence(plain.text, "program", plain.facts, sentence)
+    yield from (Sentence(plain.text, "program", plain.facts) for plain in ready if plain.adverse or not pieces)

@@ -1,0 +1,44 @@
+"""Whether a sentence about results is backed by facts, wholly; what cannot be read in one way only is refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from simulator.reporting.fact import Facts
+from simulator.reporting.grounding.claims import Reading
+from simulator.reporting.grounding.tokens import Lexicon, Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """``facts`` are the ids that back an accepted sentence; ``refusal`` says why another one is not shown."""
+
+    facts: tuple[str, ...] = ()
+    refusal: str = ""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the sentence may be shown."""
+        return not self.refusal
+
+
+class Judge:
+    """Judges sentences on one topic.
+
+    A sentence may tell the facts of ``topic`` only, each number in the fact's own spelling and with the right subject and
+    metric; superlatives range over ``everything``. Each word must be known: causes, forecasts, advice, praise, denials
+    and spelled numbers have no fact behind them.
+    """
+
+    def __init__(self, topic: Facts, everything: Facts) -> None:
+        self._topic, self._everything = topic, everything
+        self._lexicon = Lexicon(topic)
+
+    def judge(self, sentence: str) -> Judgement:
+        """Accept the sentence with the facts that it tells, or refuse it with the reason."""
+        reading = Reading(self._topic, self._everything)
+        try:
+            reading.read(self._lexicon.tokens(sentence))
+        except Refusal as refusal:
+            return Judgement(refusal=str(refusal))
+        return Judgement(tuple(reading.told))

@@ -1,0 +1,121 @@
+"""The program's own sentences. A figure stands in them as ``{fact id}``, so that no number is ever typed."""
+
+from __future__ import annotations
+
+from simulator.evaluation.advice import Life
+from simulator.record import ArmRecord, Record
+from simulator.reporting.fact import Facts
+from simulator.reporting.fact_table import NOT_AVAILABLE
+from simulator.reporting.facts import advised_arm, benchmark_arms, subject_arm
+
+_VERDICTS = {
+    "adds": "The advice added to the annual Sharpe ratio against every benchmark.",
+    "subtracts": "The advice took away from the annual Sharpe ratio against at least one benchmark.",
+    "no detectable effect": "Nothing here shows that the advice added anything.",
+    "inconclusive": "This run cannot settle whether the advice added anything.",
+    "dead advisor": "So the advice added nothing: what follows is the account of a constant answer.",
+    "failed": "Whether the advice added anything is open.",
+    "not compared": "One arm ran alone, so nothing can be said about what the advice added: compare it with the baselines.",
+}
+
+
+def headline(record: Record, facts: Facts) -> list[str]:
+    """The first paragraph: failures and a dead advisor first, then the verdict, then what it rests on."""
+    advised = advised_arm(record)
+    said = _failures(record, facts)
+    if advised is None:
+        return said + _rules_only(record, facts)
+    said += _life(advised.name, facts)
+    said.append(_VERDICTS[str(facts["run.verdict"].value)])
+    said += [_difference(advised.name, other, facts) for other in benchmark_arms(record)]
+    return said
+
+
+def caveats(record: Record, facts: Facts) -> list[str]:
+    """What the figures cannot say, for what this record holds."""
+    subject, advised = subject_arm(record).name, advised_arm(record)
+    said = []
+    if advised is not None:
+        said += [
+            "A model may know the period: it was trained on text that was written after these bars. Good results may be "
+            "memory, and the figures cannot tell memory from skill.",
+            _mask(advised),
+            "A cached answer is not a new decision: {model.requests} requests were {model.distinct} distinct ones, and "
+            "equal requests get equal answers.",
+        ]
+    said.append("This is one draw: {run.years} years of one market. Another stretch gives other figures.")
+    if facts["run.comparisons"].value:
+        said.append(
+            "Where no arm is better than another, luck alone makes {run.false_alarms} of the comparisons stand out on "
+            "average ({run.comparisons} of them, at {run.confidence_level})."
+        )
+    said += [
+        f"Trades of {subject} still open at the end: {{{subject}.open_at_end}}. An open trade is valued at the last close "
+        "and left out of the profits and rates of trades.",
+        f"A stop wakes on the bar after its entry. Entry bars of {subject} that went through their own stop, which the "
+        f"simulated broker could not fill: {{{subject}.entry_bar_breaches}}. Where stop and target were touched in one "
+        "bar, the stop is taken; a gap through a stop fills at the open.",
+        "Costs are {run.commission_bps} basis points of commission and {run.slippage_bps} of slippage on the traded "
+        "value. Orders of any size fill: there is no market impact.",
+        "Cash earns no interest, and Sharpe ratios take no risk-free rate off. Dividends count only where the prices hold "
+        "them. There are no taxes.",
+    ]
+    return said
+
+
+def _failures(record: Record, facts: Facts) -> list[str]:
+    if facts["run.status"].value != "failed":
+        return []
+    where = " ({run.failed_arms})" if facts["run.failed_arms"].value != NOT_AVAILABLE and len(record.arms) > 1 else ""
+    return [f"This run failed{where}: {{run.problem}}", "What follows covers only what was recorded before it did."]
+
+
+def _life(name: str, facts: Facts) -> list[str]:
+    shown = f"over {{{name}.distinct_prompts}} distinct prompts"
+    match facts[f"{name}.life"].value:
+        case Life.DEAD:
+            return [
+                f"The advisor is dead: whatever it was shown, it answered {{{name}.constant_label}} and "
+                f"{{{name}.constant_action}}, on {{{name}.constant_share}} of its decisions {shown}."
+            ]
+        case Life.LABEL_CONSTANT:
+            return [f"The advisor is nearly dead: its label was always {{{name}.constant_label}}, {shown}."]
+        case Life.ACTION_CONSTANT:
+            return [f"The advisor is nearly dead: its action was always {{{name}.constant_action}}, {shown}."]
+        case _:
+            return []
+
+
+def _difference(name: str, other: str, facts: Facts) -> str:
+    pair = f"{name}-{other}"
+    if facts[f"{pair}.sharpe_difference"].value == NOT_AVAILABLE:
+        return f"Against {other} there is nothing to test: too few bars, an account that never moved, or a failed arm."
+    return (
+        f"Against {other} the annual Sharpe ratio differs by {{{pair}.sharpe_difference}} ({{run.confidence_level}} interval "
+        f"{{{pair}.low}} to {{{pair}.high}}, p {{{pair}.p_value}}): {{{pair}.verdict}}; the run would have missed a true "
+        f"difference smaller than {{{pair}.detectable}}."
+    )
+
+
+def _rules_only(record: Record, facts: Facts) -> list[str]:
+    if len(record.arms) == 1:
+        return [f"No model was asked: this is the rule {record.arms[0].name} alone."]
+    best = [arm.name for arm in record.arms if facts[f"{arm.name}.sharpe_rank"].value == 1]
+    said = ["No model was asked: the {run.arms} arms are rules."]
+    if best:
+        said.append(f"The best annual Sharpe ratio is that of {best[0]}, {{{best[0]}.sharpe}}.")
+    return said
+
+
+def _mask(arm: ArmRecord) -> str:
+    """Judged by the prompts themselves, not by what was configured."""
+    decisions = [decision for decision in arm.decisions if decision["prompt"]]
+    found = {
+        "the symbol": any(decision["snapshot"]["symbol"] in decision["prompt"] for decision in decisions),
+        "the date": any(decision["time"][:10] in decision["prompt"] for decision in decisions),
+        "the price level": any(f"{decision['snapshot']['close']:g}" in decision["prompt"] for decision in decisions),
+    }
+    seen = [what for what, shown in found.items() if shown]
+    if seen:
+        return f"The model was shown {', '.join(seen)}: it may have recognised the period."
+    return "The model was shown no symbol, no date and no price level; it may still recognise a famous episode by its shape."

@@ -1,0 +1,82 @@
+"""From a matplotlib canvas to SVG that lives inside a page: themed by CSS variables, small, the same bytes every time."""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from simulator.evaluation.regimes import LABELS
+
+WIDE, NARROW = (960, 400), (380, 360)
+"""Width and height in CSS pixels. Two renderings keep the text readable on any screen; the style sheet shows one."""
+HUES = 8
+"""Colours for arms that the style sheet knows."""
+
+INK, FAINT, GROUND = "#010101", "#020202", "#050505"
+ARM = [f"#0300{number:02x}" for number in range(HUES)]
+REGIME = {label: f"#0400{number:02x}" for number, label in enumerate(LABELS)}
+_THEME = (
+    {INK: "var(--ink)", FAINT: "var(--rule)", GROUND: "var(--ground)"}
+    | {colour: f"var(--arm-{number})" for number, colour in enumerate(ARM)}
+    | {colour: f"var(--{label})" for label, colour in REGIME.items()}
+)
+"""Stand-ins that matplotlib draws with, and what the style sheet calls them."""
+_STYLE: dict[str, Any] = {
+    "svg.fonttype": "none", "svg.hashsalt": "backtrader-llm", "path.simplify": True, "path.simplify_threshold": 0.5,
+    "font.size": 11.0, "font.family": "DejaVu Sans", "axes.edgecolor": FAINT, "axes.labelcolor": INK, "text.color": INK,
+    "xtick.color": FAINT, "ytick.color": FAINT, "xtick.labelcolor": INK, "ytick.labelcolor": INK, "legend.frameon": False,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.spines.left": False, "axes.grid": True,
+    "axes.grid.axis": "y", "axes.axisbelow": True, "grid.color": FAINT, "grid.linewidth": 0.6, "xtick.major.size": 3,
+    "ytick.major.size": 0, "axes.linewidth": 0.8,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """One figure: its id on the page, one line that says what it shows, and its two renderings."""
+
+    name: str
+    title: str
+    wide: str
+    narrow: str
+
+
+def drawing(name: str, title: str, description: str, plot: Callable[[Axes, bool], None]) -> Drawing:
+    """Draw a figure in both sizes; ``plot`` gets the axes, and whether they are the wide ones."""
+
+    def rendered(size: tuple[int, int]) -> str:
+        wide = size == WIDE
+        with mpl.rc_context(_STYLE):
+            canvas = Figure(figsize=(size[0] / 72, size[1] / 72), layout="constrained")
+            plot(canvas.add_subplot(), wide)
+            written = io.StringIO()
+            canvas.savefig(written, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        return _inline(written.getvalue(), f"{name}-{'wide' if wide else 'narrow'}", title, description)
+
+    return Drawing(name, title, rendered(WIDE), rendered(NARROW))
+
+
+def _inline(document: str, name: str, title: str, description: str) -> str:
+    """The drawing alone: no prolog, metadata, style or size of its own; ids that are unique on the page."""
+    view = re.search(r'viewBox="[^"]*"', document)
+    body = document[document.index("</metadata>") + len("</metadata>") : document.rindex("</svg>")]
+    body = re.sub(r"<defs>\s*<style.*?</defs>", "", body, count=1, flags=re.DOTALL)
+    body = re.sub(r'(<g) id="[^"]*"', r"\1", body)
+    body = re.sub(r'(\bid="|url\(#|xlink:href="#)', rf"\g<1>{name}-", body).replace("xlink:href", "href")
+    body = re.sub(r"font-family: [^;]*; ?", "", body)
+    body = re.sub(r"(\d\.\d\d)\d+", r"\1", body)
+    body = re.sub(r"#0[1-5]0[0-9a-f]{3}", lambda found: _THEME[found[0]], body)
+    body = re.sub(r"\s*\n\s*", " ", body)
+    head = (
+        f'<svg class="chart" {view[0] if view else ""} role="img" aria-labelledby="{name}-title {name}-text">'
+        f'<title id="{name}-title">{html.escape(title)}</title><desc id="{name}-text">{html.escape(description)}</desc>'
+    )
+    return f"{head}{body.strip()}</svg>"

@@ -1,0 +1,117 @@
+"""The words and units of every measured figure, by the name of its field."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from simulator.reporting.fact import Unit
+
+
+class Term(NamedTuple):
+    """Unit of a figure and its name as it reads in a sentence."""
+
+    unit: Unit
+    words: str
+
+
+ARM_TERMS = {
+    "total_return": Term(Unit.FRACTION, "total return"),
+    "cagr": Term(Unit.FRACTION, "compound annual growth"),
+    "volatility": Term(Unit.FRACTION, "annual volatility"),
+    "sharpe": Term(Unit.RATIO, "annual Sharpe ratio"),
+    "sortino": Term(Unit.RATIO, "annual Sortino ratio"),
+    "max_drawdown": Term(Unit.FRACTION, "largest drawdown"),
+    "drawdown_bars": Term(Unit.BARS, "bars under water in the largest drawdown"),
+    "calmar": Term(Unit.RATIO, "Calmar ratio"),
+    "exposure": Term(Unit.FRACTION, "mean exposure"),
+    "time_in_market": Term(Unit.FRACTION, "share of bars with a position"),
+    "trades": Term(Unit.COUNT, "trades"),
+    "open_at_end": Term(Unit.COUNT, "trades still open at the end"),
+    "hit_rate": Term(Unit.FRACTION, "share of winning trades"),
+    "average_win": Term(Unit.CURRENCY, "average winning trade"),
+    "average_loss": Term(Unit.CURRENCY, "average losing trade"),
+    "profit_factor": Term(Unit.RATIO, "profit factor"),
+    "worst_trade": Term(Unit.CURRENCY, "worst trade"),
+    "bars_held": Term(Unit.RATIO, "mean bars held"),
+    "stop_exits": Term(Unit.COUNT, "trades ended by a stop"),
+    "stop_planned_loss": Term(Unit.CURRENCY, "loss planned at the stops"),
+    "stop_realised_loss": Term(Unit.CURRENCY, "loss realised at the stops"),
+    "stop_worst_overrun": Term(Unit.RATIO, "largest ratio of realised to planned loss at a stop"),
+    "entry_bar_breaches": Term(Unit.COUNT, "entry bars that went through their own stop"),
+    "turnover": Term(Unit.RATIO, "turnover a year"),
+    "commission": Term(Unit.CURRENCY, "commission paid"),
+    "slippage": Term(Unit.CURRENCY, "slippage paid"),
+    "costs": Term(Unit.CURRENCY, "costs paid"),
+    "cost_rate": Term(Unit.FRACTION, "costs a year as a share of equity"),
+    "pending": Term(Unit.COUNT, "orders pending at the end"),
+    "decisions": Term(Unit.COUNT, "decisions"),
+    "coherent_share": Term(Unit.FRACTION, "share of coherent advice"),
+    "distinct_prompts": Term(Unit.COUNT, "distinct prompts"),
+    "constant_share": Term(Unit.FRACTION, "share of the most frequent pair of label and action"),
+    "constant_label": Term(Unit.TEXT, "label of the most frequent pair"),
+    "constant_action": Term(Unit.TEXT, "action of the most frequent pair"),
+    "life": Term(Unit.TEXT, "state of the advisor"),
+    "unlabelled": Term(Unit.COUNT, "decisions without a label"),
+    "flips_per_year": Term(Unit.RATIO, "changes of label a year"),
+}
+"""Figures of one arm; a label reads "WORDS of ARM"."""
+
+COUNTED_TERMS = {
+    "orders": "orders",
+    "statuses": "decisions with status",
+    "abstentions": "abstentions for reason",
+    "repairs": "answers repaired for",
+    "verdicts": "policy verdicts",
+    "policy_reasons": "policy remarks on",
+    "clamps": "cuts by limit",
+    "actions": "proposed actions",
+}
+"""Figures of one arm that are counted by kind; a label reads "WORDS KIND of ARM"."""
+
+REGIME_TERMS = {
+    "bars": Term(Unit.BARS, "decisions labelled"),
+    "share": Term(Unit.FRACTION, "share of decisions labelled"),
+    "mean_return": Term(Unit.FRACTION, "annualised mean return of the bar after decisions labelled"),
+    "volatility": Term(Unit.FRACTION, "annual volatility of the bar after decisions labelled"),
+}
+"""Figures of one label; a label reads "WORDS LABEL by ARM"."""
+
+PAIR_TERMS = {
+    "sharpe_difference": Term(Unit.RATIO, "annual Sharpe ratio of {} minus that of {}"),
+    "low": Term(Unit.RATIO, "lower end of the interval for the Sharpe ratio of {} minus that of {}"),
+    "high": Term(Unit.RATIO, "upper end of the interval for the Sharpe ratio of {} minus that of {}"),
+    "p_value": Term(Unit.RATIO, "p-value of no difference between the Sharpe ratios of {} and {}"),
+    "correlation": Term(Unit.RATIO, "correlation of the returns of {} and {}"),
+    "detectable": Term(Unit.RATIO, "smallest difference of Sharpe ratios of {} and {} that the run could have seen"),
+    "block": Term(Unit.BARS, "block length in the bootstrap of {} and {}"),
+    "return_difference": Term(Unit.FRACTION, "total return of {} minus that of {}"),
+    "drawdown_difference": Term(Unit.FRACTION, "largest drawdown of {} minus that of {}"),
+    "volatility_difference": Term(Unit.FRACTION, "annual volatility of {} minus that of {}"),
+    "exposure_difference": Term(Unit.FRACTION, "mean exposure of {} minus that of {}"),
+    "label_bars": Term(Unit.BARS, "bars labelled by both {} and {}"),
+    "label_agreement": Term(Unit.FRACTION, "share of bars with the same label by {} and {}"),
+    "label_kappa": Term(Unit.RATIO, "Cohen's kappa of the labels of {} and {}"),
+}
+"""Figures of two arms."""
+
+MODEL_TERMS = {
+    "requests": Term(Unit.COUNT, "requests to the model"),
+    "distinct": Term(Unit.COUNT, "distinct requests"),
+    "asked": Term(Unit.COUNT, "requests that the model was asked in this run"),
+    "from_cache": Term(Unit.COUNT, "requests answered from the cache"),
+    "seconds": Term(Unit.SECONDS, "time spent in the model"),
+    "tokens_in": Term(Unit.COUNT, "tokens read by the model"),
+    "tokens_out": Term(Unit.COUNT, "tokens written by the model"),
+}
+"""Figures of the model runtime, from ``usage`` in the manifest."""
+
+RANKED = {"total_return": -1, "sharpe": -1, "max_drawdown": 1}
+"""Figures that rank the arms, with the sign that sorts the best first."""
+
+DIFFERENCES = {
+    "return_difference": "total_return",
+    "drawdown_difference": "max_drawdown",
+    "volatility_difference": "volatility",
+    "exposure_difference": "exposure",
+}
+"""Figures of two arms that are plain differences of figures of one."""

@@ -1,0 +1,73 @@
+"""The result of a run, the same object from the command line, a script and a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+import pandas as pd
+
+from simulator.record import Record, load_record
+from simulator.reporting.fact import Facts
+from simulator.reporting.facts import read_facts
+
+COLUMNS = {
+    "return": "total return",
+    "volatility": "volatility",
+    "sharpe": "Sharpe",
+    "drawdown": "max drawdown",
+    "exposure": "exposure",
+    "turnover": "turnover",
+    "trades": "trades",
+    "costs": "costs",
+}
+"""Metrics of the table of arms, and their headings."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run folder: ``facts`` by id, and the ``record`` it was measured from."""
+
+    folder: Path
+    facts: Facts
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read a finished folder; raises ``RunFolderError``."""
+        folder = Path(folder)
+        return cls(folder, read_facts(folder / "facts.json"))
+
+    @cached_property
+    def record(self) -> Record:
+        """Decisions, orders, trades, equity and prices as tables."""
+        return load_record(self.folder)
+
+    @property
+    def report(self) -> Path:
+        """The page."""
+        return self.folder / "report.html"
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row an arm: values (fractions, ratios, currency) under the metrics of ``COLUMNS``."""
+        return self._rows(lambda identity: self.facts[identity].value)
+
+    @property
+    def shown(self) -> pd.DataFrame:
+        """The same table in the spelling of the report."""
+        return self._rows(lambda identity: self.facts[identity].text).rename(columns=COLUMNS)
+
+    @property
+    def verdict(self) -> str:
+        """What the comparison allows to say about the advice, in one word or two."""
+        return self.facts["run.verdict"].text
+
+    def _rows(self, cell: Callable[[str], object]) -> pd.DataFrame:
+        arms = [arm.name for arm in self.record.arms]
+        return pd.DataFrame({metric: {arm: cell(f"{arm}.{metric}") for arm in arms} for metric in COLUMNS})
+
+    def _repr_html_(self) -> str:
+        return f"<p>Verdict: {self.verdict}. Report: {self.report}</p>{self.shown.to_html()}"

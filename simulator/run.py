@@ -1,0 +1,99 @@
+"""From an experiment to a finished run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from llm_strategy.errors import ConfigurationError, ModelError, TooManyFailures
+from llm_strategy.llm.cache import RecordingClient
+from llm_strategy.schemas import did_you_mean
+from llm_strategy.snapshot import LONGEST_LOOKBACK
+from simulator.answers import connect
+from simulator.arms import ArmRunner, OnBar
+from simulator.experiment import ALL_ARMS, LLM_ARM, RANDOM_ARM, Experiment
+from simulator.market import load_prices
+from simulator.provenance import run_identity
+from simulator.report import write_report
+from simulator.result import Result
+from simulator.workspace import Workspace, as_run_folder_error
+
+AnyExperiment = Experiment | str | Path | dict[str, Any]
+"""An ``Experiment``, the path of a YAML file, or a mapping of the same shape."""
+
+
+def run(
+    experiment: AnyExperiment, arm: str = LLM_ARM, *, client: RecordingClient | None = None, on_bar: OnBar | None = None
+) -> Result:
+    """Run one arm and write its folder; arguments, result and errors as for ``compare``."""
+    if arm == RANDOM_ARM:
+        raise ConfigurationError("The random arm keeps the holding times of llm: compare the two with btllm compare.")
+    if arm not in ALL_ARMS:
+        raise ConfigurationError(f"There is no arm {arm!r}{did_you_mean(arm, ALL_ARMS)}.")
+    return execute(as_experiment(experiment), (arm,), client, on_bar)
+
+
+def compare(
+    experiment: AnyExperiment, *, client: RecordingClient | None = None, on_bar: OnBar | None = None
+) -> Result:
+    """Run all arms of an experiment side by side and write the comparison's folder.
+
+    ``client`` answers in place of the configured model; ``on_bar`` is told the progress. Raises ``ConfigurationError``,
+    ``MarketDataError``, ``ModelError`` and ``RunFolderError`` before or while running (answers already given are kept, the
+    same call goes on where it was cut off), and ``TooManyFailures`` after writing the folder where too many decisions
+    failed.
+    """
+    wanted = as_experiment(experiment)
+    return execute(wanted, wanted.arms, client, on_bar)
+
+
+def as_experiment(given: AnyExperiment) -> Experiment:
+    """The experiment that a person means; raises ``ConfigurationError``."""
+    if isinstance(given, Experiment):
+        return given
+    return Experiment.from_mapping(given) if isinstance(given, dict) else Experiment.from_file(Path(given))
+
+
+def execute(
+    experiment: Experiment, arms: tuple[str, ...], client: RecordingClient | None, on_bar: OnBar | None
+) -> Result:
+    """Run the arms and write one folder: that of a single arm, or a comparison with a folder for each."""
+    prices = load_prices(
+        experiment.data.source,
+        symbol=experiment.data.symbol,
+        timeframe=experiment.data.timeframe,
+        start=experiment.data.start,
+        end=experiment.data.end,
+        minimum_bars=LONGEST_LOOKBACK + 2,
+    )
+    model = client or _model(experiment, arms)
+    identity = run_identity(experiment, arms, prices, model.identity if model else None)
+    comparison = len(arms) > 1
+    name = experiment.name if comparison else f"{experiment.name}-{arms[0]}"
+    folder = Path(experiment.output.folder) / f"{name}-{identity[:8]}"
+    with Workspace(folder) as work, as_run_folder_error(folder):
+        if model:
+            model.trust(work.answered_requests())
+        runner = ArmRunner(experiment, prices, identity, model, on_bar)
+        prices.write_csv(work.path / "prices.csv")
+        for arm in sorted(arms, key=lambda arm: arm != LLM_ARM):
+            runner.run(arm, work.path / arm if comparison else work.path)
+        if comparison:
+            runner.finish_comparison(arms, work.path)
+        write_report(work.path, model if experiment.output.explain else None)
+        work.finish()
+    if runner.problem:
+        raise TooManyFailures(f"{runner.problem} Everything is kept in {folder}.")
+    return Result.load(folder)
+
+
+def _model(experiment: Experiment, arms: tuple[str, ...]) -> RecordingClient | None:
+    """The configured model; arms that are rules can do without one, and then the program explains alone."""
+    if LLM_ARM not in arms and not experiment.output.explain:
+        return None
+    try:
+        return connect(experiment)
+    except ModelError:
+        if LLM_ARM in arms:
+            raise
+        return None

@@ -1,0 +1,75 @@
+"""The folder of a run while it is written: a temporary name, one writer, renamed when whole, resumed when cut off."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+from filelock import FileLock, Timeout
+
+from llm_strategy.errors import RunFolderError
+
+
+class Workspace:
+    """A run folder in the making, beside its final name; use it as a context manager.
+
+    What was written before a kill or an interruption stays under the temporary name and is found again by the next run of
+    the same identity. Raises ``RunFolderError`` where the folder cannot be written or another process is writing it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder.with_name(folder.name + ".partial")
+        self._lock = FileLock(folder.with_name(folder.name + ".lock"), timeout=0)
+
+    def __enter__(self) -> Self:
+        with as_run_folder_error(self.folder):
+            self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            with as_run_folder_error(self.folder):
+                self._lock.acquire()
+        except Timeout:
+            raise RunFolderError(
+                f"Another process is writing {self.folder}: wait for it, or give the experiment another name."
+            ) from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+        Path(self._lock.lock_file).unlink(missing_ok=True)
+
+    def answered_requests(self) -> set[str]:
+        """Requests that a run which was cut off had answered, by hash; a last line cut short is left out."""
+        answered: set[str] = set()
+        for journal in sorted(self.path.glob("**/decisions.jsonl")):
+            for line in journal.read_text(encoding="utf-8", errors="replace").splitlines():
+                with contextlib.suppress(ValueError):
+                    decision = json.loads(line)
+                    asked = [decision, *filter(None, [decision["repair"]])]
+                    answered |= {exchange["request"] for exchange in asked if exchange["answer"] is not None}
+        return answered
+
+    def finish(self) -> None:
+        """Give the folder its final name, in place of an earlier run of the same identity."""
+        with as_run_folder_error(self.folder):
+            replaced = self.folder.with_name(self.folder.name + ".replaced")
+            if self.folder.exists():
+                self.folder.rename(replaced)
+            self.path.rename(self.folder)
+            shutil.rmtree(replaced, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def as_run_folder_error(folder: Path) -> Iterator[None]:
+    """Tell a failed write as one sentence."""
+    try:
+        yield
+    except OSError as problem:
+        raise RunFolderError(
+            f"{folder} cannot be written ({problem.strerror or problem}): free space or choose another output.folder; "
+            "answers already given are kept."
+        ) from None

@@ -1,0 +1,65 @@
+"""Fixtures of all tests: no network but loopback, and the real embedded model."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import sys
+
+import pytest
+
+from llm_strategy.llm.backends.gpt4all import Gpt4AllClient
+from llm_strategy.llm.models import KNOWN_MODELS, cache_folder
+
+
+def _refuse_network(event, arguments):
+    if event == "socket.getaddrinfo":
+        host = arguments[0]
+    elif event in ("socket.connect", "socket.sendto") and isinstance(arguments[1], tuple):
+        host = arguments[1][0]
+    else:
+        return
+    name = host.decode() if isinstance(host, bytes) else host
+    if name in (None, "", "localhost"):
+        return
+    try:
+        loopback = ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise RuntimeError(f"A test reached for {name}: tests use no network but loopback.")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def network_guard():
+    """Refuse sockets to anywhere but this machine; native libraries meet a proxy that answers nothing."""
+    sys.addaudithook(_refuse_network)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+            patch.setenv(name, "http://127.0.0.1:9")
+            patch.setenv(name.lower(), "http://127.0.0.1:9")
+        for name in ("NO_PROXY", "no_proxy"):
+            patch.setenv(name, "localhost,127.0.0.1,::1")
+        yield
+
+
+@pytest.fixture(scope="session")
+def model_path():
+    """The embedded model's file."""
+    path = cache_folder() / KNOWN_MODELS["smollm2-135m"].file_name
+    if not path.is_file():
+        pytest.fail("The tests use the embedded model: run 'btllm models pull smollm2-135m' first.")
+    return path
+
+
+@pytest.fixture(scope="session")
+def threads():
+    """Processor threads of the tests' models: ``LLM_THREADS``, or all."""
+    return int(os.environ["LLM_THREADS"]) if "LLM_THREADS" in os.environ else None
+
+
+@pytest.fixture(scope="session")
+def local_model(model_path, threads):
+    """The embedded model, loaded once for all tests."""
+    with Gpt4AllClient(model_path, threads=threads) as client:
+        yield client
