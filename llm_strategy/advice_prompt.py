@@ -1,4 +1,5 @@
-"""How a bar's question is put to a model: system prompt and examples first and constant, the bar's line last and short."""
+"""How a bar's question is put to a model: system prompt and examples first and constant, the bar's line last and
+short."""
 
 from __future__ import annotations
 
@@ -47,8 +48,8 @@ def _prefix() -> tuple[Message, ...]:
 def ask_for_advice(market: str, *, with_form: bool, defaults: Request) -> Request:
     """The request for one bar, with the sampler of ``defaults``.
 
-    ``market`` is the rendered snapshot. With a form the program writes the JSON and the model only the values, otherwise the
-    model writes the whole object.
+    ``market`` is the rendered snapshot. With a form the program writes the JSON and the model only the values,
+    otherwise the model writes the whole object.
     """
     question = Message("user", render("advise_bar.j2", market=market))
     form = ADVICE_FORM if with_form else ()

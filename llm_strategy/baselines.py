@@ -167,4 +167,5 @@ BASELINES: dict[str, type[Rule]] = {
     "rsi_reversion": RsiReversion,
     "regime_rule": RegimeRule,
 }
-"""The rules by the names that an experiment uses; ``random`` needs the advised arm's actions and is built by the run."""
+"""The rules by the names that an experiment uses; ``random`` needs the advised arm's actions and is built by the
+run."""

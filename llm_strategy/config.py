@@ -46,7 +46,7 @@ timeout_s: 30
 # Longest prompt and answer together, in tokens; more costs memory.
 context_tokens: 4096
 
-# Processor threads. Left out: all. Fewer are much faster while other programs use the processors.
+# Processor threads. Left out: as many as are fastest when the model is loaded.
 # threads: 2
 
 # DEBUG, INFO, WARNING or ERROR.
@@ -86,7 +86,7 @@ class LlmSettings(BaseSettings):
     context_tokens: int = Field(4096, ge=128)
     """Room for prompt and answer together; no more than the model was trained for is used."""
     threads: Annotated[int, Field(ge=1)] | None = None
-    """Processor threads; unset means all that the process may use."""
+    """Processor threads; unset means as many as are fastest when the model is loaded."""
     script: Path | None = None
     """Answers of the ``scripted`` backend."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(

@@ -32,9 +32,9 @@ class ParsedAnswer(NamedTuple):
 def parse_answer(text: str, *, symbol: str, timeframe: str) -> ParsedAnswer:
     """Read an answer strictly.
 
-    What the program knows (version, intent, symbol, timeframe) is filled in where the model left it out; where the model
-    wrote it, it must be right. A byte order mark or a code fence around the object is taken off and counted as a repair.
-    Raises ``ContractError`` for everything else.
+    What the program knows (version, intent, symbol, timeframe) is filled in where the model left it out; where the
+    model wrote it, it must be right. A byte order mark or a code fence around the object is taken off and counted as a
+    repair. Raises ``ContractError`` for everything else.
     """
     body, repairs = _unwrap(text)
     document = parse_object(body)
@@ -91,8 +91,7 @@ def advice_to_document(advice: Advice) -> dict[str, Any]:
         "intent": advice.intent,
         "symbol": advice.symbol,
         "timeframe": advice.timeframe,
-        "regime": {"label": regime.label}
-        | ({} if regime.confidence is None else {"confidence": regime.confidence}),
+        "regime": {"label": regime.label} | ({} if regime.confidence is None else {"confidence": regime.confidence}),
         "rationale": advice.rationale,
         "action": {"type": action.type, "confidence": action.confidence}
         | ({"constraints": requested} if requested else {}),

@@ -25,7 +25,8 @@ class Check:
 
 
 def diagnose(settings: LlmSettings | None = None) -> Iterator[Check]:
-    """Try the configured model, from connecting to speed; each check comes as soon as it is done; failures are told, not raised."""
+    """Try the configured model, from connecting to speed; each check comes as soon as it is done; failures are told,
+    not raised."""
     try:
         client = get_llm_client("doctor", settings=settings or load_settings())
     except BacktraderLLMError as problem:

@@ -29,7 +29,8 @@ class ExitReason(StrEnum):
 
 @dataclass(slots=True)
 class OrderRow:
-    """One order; times are ISO 8601, prices in currency, sizes in shares and positive. ``done`` is empty while pending."""
+    """One order; times are ISO 8601, prices in currency, sizes in shares and positive. ``done`` is empty while
+    pending."""
 
     order: int
     created: str
@@ -131,7 +132,7 @@ class Ledger:
     def update(self, order: bt.Order) -> float:
         """Book a notification; returns the shares filled since the last one, signed."""
         row = self._rows[order.ref]
-        fresh = abs(order.executed.size) - row.filled
+        fresh = float(abs(order.executed.size) - row.filled)
         if fresh > 0:
             row.filled = abs(order.executed.size)
             row.fill_price = order.executed.price

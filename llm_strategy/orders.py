@@ -8,10 +8,10 @@
                                           ^             |
                                           +---refused---+  (stop and target are placed again)
 
-An entry is a market order alone. On its fill, stop and target are computed from the **actual** price and size and sent as a
-one-cancels-other pair; they are live from the next bar on. An exit cancels that pair first, so that nothing is left behind
-that could open the opposite position, and only one exit is ever in flight. A reversal is an exit; the entry follows at a later
-close. The broker must not check orders at submission (``set_checksubmit(False)``).
+An entry is a market order alone. On its fill, stop and target are computed from the **actual** price and size and sent
+as a one-cancels-other pair; they are live from the next bar on. An exit cancels that pair first, so that nothing is
+left behind that could open the opposite position, and only one exit is ever in flight. A reversal is an exit; the entry
+follows at a later close. The broker must not check orders at submission (``set_checksubmit(False)``).
 """
 
 from __future__ import annotations
@@ -156,7 +156,15 @@ class OrderDesk:
         return self._current_plan.side
 
     def _send(
-        self, side: int, size: float, exectype: int, kind: OrderKind, *, reason: str, price: float | None = None, **how: Any
+        self,
+        side: int,
+        size: float,
+        exectype: int,
+        kind: OrderKind,
+        *,
+        reason: str,
+        price: float | None = None,
+        **how: Any,
     ) -> bt.Order:
         trade = self._strategy.buy if side > 0 else self._strategy.sell
         order = trade(data=self._data, size=size, price=price, exectype=exectype, **how)

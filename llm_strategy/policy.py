@@ -1,7 +1,7 @@
 """What a well-formed advice may not say, and where it contradicts itself. Pure.
 
-*Deny*: talk of real orders, exact price predictions. *Review*: label, action and rationale that do not agree. Everything
-else is *allow*.
+*Deny*: talk of real orders, exact price predictions. *Review*: label, action and rationale that do not agree.
+Everything else is *allow*.
 """
 
 from __future__ import annotations

@@ -23,8 +23,10 @@ class View:
     """How much of a snapshot a model sees, and how finely.
 
     ``words`` puts every feature into three to five named buckets, so that twenty years of daily bars make a few hundred
-    different requests; ``numbers`` shows percentages with ``decimals`` places, which costs a request for nearly every bar.
-    ``unmasked`` lifts the mask: a model that knows the symbol or the date may remember the period instead of reading it.
+    different requests; ``numbers`` shows percentages with ``decimals`` places, which costs a request for nearly every
+    bar.
+    ``unmasked`` lifts the mask: a model that knows the symbol or the date may remember the period instead of reading
+    it.
     """
 
     style: Style = "words"
@@ -32,12 +34,14 @@ class View:
     unmasked: tuple[Unmasked, ...] = ()
 
 
-def render_snapshot(snapshot: Snapshot, view: View = View()) -> str:  # noqa: B008 - frozen
+def render_snapshot(snapshot: Snapshot, view: View = View()) -> str:
     """The text that a model reads for one bar, a line of ``name: value`` pairs.
 
     Masked unless ``view.unmasked`` says otherwise: no symbol, no date, no price level.
     """
-    shown = _identity(snapshot, view) | (_words(snapshot) if view.style == "words" else _numbers(snapshot, view.decimals))
+    shown = _identity(snapshot, view) | (
+        _words(snapshot) if view.style == "words" else _numbers(snapshot, view.decimals)
+    )
     return "; ".join(f"{name}: {value}" for name, value in shown.items())
 
 

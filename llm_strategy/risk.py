@@ -1,7 +1,7 @@
 """The risk gate: pure, deterministic, and the only stage that knows the account.
 
-It turns an advice into an intent with a size, a stop and a target. The advice's own constraints can only make a position
-smaller and a loss smaller; every cut is a ``ClampEvent``.
+It turns an advice into an intent with a size, a stop and a target. The advice's own constraints can only make a
+position smaller and a loss smaller; every cut is a ``ClampEvent``.
 """
 
 from __future__ import annotations
@@ -54,11 +54,25 @@ class Limits:
             value = getattr(self, field.name)
             if value is not None and not isinstance(value, bool) and not (math.isfinite(value) and value >= 0):
                 raise ConfigurationError(f"risk.{field.name} is {value}: it must be a number from 0 upwards.")
-        shares = ("max_position_size", "max_risk_per_trade", "max_drawdown", "min_confidence", "max_stop_pct", "gap_buffer")
+        shares = (
+            "max_position_size",
+            "max_risk_per_trade",
+            "max_drawdown",
+            "min_confidence",
+            "max_stop_pct",
+            "gap_buffer",
+        )
         for name in shares:
             if getattr(self, name) > 1:
                 raise ConfigurationError(f"risk.{name} is {getattr(self, name)}: it is a share, 1 means 100 percent.")
-        positive = ("max_position_size", "max_gross_exposure", "max_risk_per_trade", "min_stop_pct", "lot_step", "max_drawdown")
+        positive = (
+            "max_position_size",
+            "max_gross_exposure",
+            "max_risk_per_trade",
+            "min_stop_pct",
+            "lot_step",
+            "max_drawdown",
+        )
         for name in positive:
             if getattr(self, name) == 0:
                 raise ConfigurationError(f"risk.{name} is 0, which allows no trade at all: set it above 0.")
@@ -68,7 +82,9 @@ class Limits:
                 f"and max_stop_pct ({self.max_stop_pct})."
             )
         if self.max_stop_pct == 1:
-            raise ConfigurationError("risk.max_stop_pct is 1: a stop at a price of zero protects nothing, set it below 1.")
+            raise ConfigurationError(
+                "risk.max_stop_pct is 1: a stop at a price of zero protects nothing, set it below 1."
+            )
         if self.min_target_pct > self.max_target_pct:
             raise ConfigurationError(
                 f"risk.min_target_pct ({self.min_target_pct}) is above max_target_pct ({self.max_target_pct}): swap them."
@@ -134,8 +150,8 @@ def judge(advice: Advice | None, market: Market, account: Account, limits: Limit
     """The verdict on one advice at one close; ``None`` stands for an abstention.
 
     For any advice at all, a new position is at most ``max_position_size`` of equity and is affordable at a price
-    ``gap_buffer`` worse than the close, costs included; its loss at the stop is at most ``max_risk_per_trade`` of equity
-    under the same gap; its stop lies within the bounds.
+    ``gap_buffer`` worse than the close, costs included; its loss at the stop is at most ``max_risk_per_trade`` of
+    equity under the same gap; its stop lies within the bounds.
     """
     if account.killed or account.drawdown >= limits.max_drawdown:
         return _killed(advice, account, limits)

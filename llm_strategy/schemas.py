@@ -43,9 +43,12 @@ def schemas_sha256() -> dict[str, str]:
 
 def _tell(error: ValidationError) -> tuple[str, str]:
     path = [str(part) for part in error.absolute_path]
-    rule, allowed, value = error.validator, error.validator_value, error.instance
+    rule = str(error.validator)
+    value: Any = error.instance
+    allowed: Any = error.validator_value
     if rule == "additionalProperties" and isinstance(value, dict):
-        known = list(error.schema["properties"])
+        schema: Any = error.schema
+        known = list(schema["properties"])
         unknown = next(key for key in value if key not in known)
         return ".".join([*path, unknown]), f"unknown key{did_you_mean(unknown, known)}"
     if rule == "required":
@@ -66,8 +69,10 @@ def _tell(error: ValidationError) -> tuple[str, str]:
     }
     if rule in bounds:
         wanted = " or ".join(allowed) if isinstance(allowed, list) else allowed
-        return field, f"is {shown}, it must be {bounds[str(rule)]} {wanted}"
-    return field, f"is {shown}: {error.message}" if len(error.message) < 120 else f"is {shown}, against {rule} {allowed}"
+        return field, f"is {shown}, it must be {bounds[rule]} {wanted}"
+    return field, f"is {shown}: {error.message}" if len(
+        error.message
+    ) < 120 else f"is {shown}, against {rule} {allowed}"
 
 
 def did_you_mean(word: object, known: list[str] | tuple[str, ...]) -> str:

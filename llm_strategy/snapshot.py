@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from typing import Any
 
 import backtrader as bt
 import numpy as np
@@ -26,29 +27,28 @@ _UNITS = {
 }
 
 
-class Rank(bt.Indicator):  # type: ignore[misc]
-    """Share of the last ``period`` values (the present one included) that are below the present one, 0 to 1.
+class Rank(bt.Indicator):
+    """Share of the last ``RANK_BARS`` values (the present one included) that are below the present one, 0 to 1.
 
     The same figures as ``bt.ind.PercentRank``, which takes most of a bar's time at 250 values.
     """
 
-    lines = ("rank",)
-    params = (("period", RANK_BARS),)
+    lines: Any = ("rank",)  # backtrader puts the lines themselves in its place
 
     def __init__(self) -> None:
-        self.addminperiod(self.p.period)
+        self.addminperiod(RANK_BARS)
 
     def next(self) -> None:
         """One bar at a time."""
-        values = self.data.get(size=self.p.period)
-        self.lines.rank[0] = sum(value < values[-1] for value in values) / self.p.period
+        values = self.data.get(size=RANK_BARS)
+        self.lines.rank[0] = sum(value < values[-1] for value in values) / RANK_BARS
 
     def once(self, start: int, end: int) -> None:
         """All bars at a time."""
         values = np.asarray(self.data.array)[:end]
-        windows = np.lib.stride_tricks.sliding_window_view(values, self.p.period)
-        below = (windows < windows[:, -1:]).sum(axis=1) / self.p.period
-        self.lines.rank.array[self.p.period - 1 : end] = array("d", below)
+        windows = np.lib.stride_tricks.sliding_window_view(values, RANK_BARS)
+        below = (windows < windows[:, -1:]).sum(axis=1) / RANK_BARS
+        self.lines.rank.array[RANK_BARS - 1 : end] = array("d", below)
 
 
 class SnapshotReader:
@@ -65,7 +65,7 @@ class SnapshotReader:
         self._change = bt.ind.PercentChange(data.close, period=1)
         self._momentum = bt.ind.PercentChange(data.close, period=MOMENTUM_BARS)
         self._volatility = bt.ind.StdDev(self._change, period=MOMENTUM_BARS)
-        self._rank = Rank(self._volatility, period=RANK_BARS)
+        self._rank = Rank(self._volatility)
         self._peak = bt.ind.Highest(data.close, period=RANK_BARS)
         self._high = bt.ind.Highest(data.high, period=MOMENTUM_BARS)
         self._low = bt.ind.Lowest(data.low, period=MOMENTUM_BARS)

@@ -16,7 +16,8 @@ from llm_strategy.snapshot import SnapshotReader
 class AdvisedStrategy(bt.Strategy):
     """Asks an advisor at every close, puts its advice through the risk gate, and trades what is left at the next open.
 
-    Parameters: ``advisor`` (``ModelAdvisor``, a rule of ``llm_strategy.baselines``, or your own), ``limits`` (``Limits``),
+    Parameters: ``advisor`` (``ModelAdvisor``, a rule of ``llm_strategy.baselines``, or your own), ``limits``
+    (``Limits``),
     ``symbol`` (the name in advice and journal; the feed's name if absent), ``journal`` (``Journal``; one in memory if
     absent, as ``strategy.journal``). Works on the first feed.
 
@@ -90,4 +91,6 @@ class AdvisedStrategy(bt.Strategy):
 
     def _market(self) -> Market:
         costs = self.broker.getcommissioninfo(self.data).p
-        return Market(self.data.close[0], costs.commission if costs.percabs else costs.commission / 100, self.broker.p.slip_perc)
+        return Market(
+            self.data.close[0], costs.commission if costs.percabs else costs.commission / 100, self.broker.p.slip_perc
+        )

@@ -58,8 +58,8 @@ class PolicyVerdict(StrEnum):
 class Snapshot:
     """Everything an advisor may see at a close: closed bars up to this one, and nothing of the account.
 
-    ``symbol``, ``time`` and ``close`` are for the journal and for users who lift the mask; the rendered text leaves them out
-    by default.
+    ``symbol``, ``time`` and ``close`` are for the journal and for users who lift the mask; the rendered text leaves
+    them out by default.
     """
 
     symbol: str
@@ -153,9 +153,9 @@ class Exchange:
 class Decision:
     """One decision of an advisor at one close, with everything needed to replay it.
 
-    Exactly one of ``advice`` and ``abstention`` is set. An advice that the policy denied is an abstention. ``prompt`` is the
-    bar's part of the request as the model read it; ``exchanges`` holds the question and, where there was one, the repair
-    attempt. Both are empty for advisors that are rules.
+    Exactly one of ``advice`` and ``abstention`` is set. An advice that the policy denied is an abstention. ``prompt``
+    is the bar's part of the request as the model read it; ``exchanges`` holds the question and, where there was one,
+    the repair attempt. Both are empty for advisors that are rules.
     """
 
     snapshot: Snapshot

@@ -33,7 +33,10 @@ class Consultation:
     def as_dict(self) -> dict[str, Any]:
         """The journal's line of this decision, with the messages and the model's name."""
         line: dict[str, Any] = json.loads(decision_line(self.bar, self.decision, self.verdict))
-        return line | {"model": self.model, "messages": [{"role": role, "content": text} for role, text in self.messages]}
+        return line | {
+            "model": self.model,
+            "messages": [{"role": role, "content": text} for role, text in self.messages],
+        }
 
     def as_text(self) -> str:
         """The same for reading."""
@@ -50,7 +53,11 @@ class Consultation:
             advice = decision.advice
             lines.append(f"Advice   {advice.regime.label}, {advice.action.type}: {advice.rationale}")
         lines.append(f"Policy   {decision.policy.verdict}" + "".join(f"; {why}" for why in decision.policy.reasons))
-        wish = f"{verdict.intent} {verdict.size:g} shares, stop {verdict.stop_pct:.1%}" if verdict.size else str(verdict.intent)
+        wish = (
+            f"{verdict.intent} {verdict.size:g} shares, stop {verdict.stop_pct:.1%}"
+            if verdict.size
+            else str(verdict.intent)
+        )
         lines.append(f"Gate     {wish} {verdict.reason}".rstrip())
         lines.extend(f"         cut {cut.limit}: {cut.before:g} to {cut.after:g}" for cut in verdict.clamps)
         return "\n".join(lines)
@@ -94,7 +101,7 @@ def last_snapshot(prices: Prices) -> Snapshot:
     return snapshot
 
 
-class _Watcher(bt.Strategy):  # type: ignore[misc]
+class _Watcher(bt.Strategy):
     params = (("symbol", None),)
 
     def __init__(self) -> None:

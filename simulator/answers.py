@@ -37,7 +37,9 @@ class JournalClient(LLMClient):
     ``AnswerNotRecorded``: then this is not a replay of that run. A recorded failure is raised again.
     """
 
-    def __init__(self, identity: ModelIdentity, sampler: Mapping[str, Any], decisions: Iterable[dict[str, Any]]) -> None:
+    def __init__(
+        self, identity: ModelIdentity, sampler: Mapping[str, Any], decisions: Iterable[dict[str, Any]]
+    ) -> None:
         self.identity = identity
         self.defaults = Request(messages=(), **sampler)
         self._exchanges = [exchange for decision in decisions for exchange in _exchanges(decision)]

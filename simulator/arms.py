@@ -1,10 +1,11 @@
-"""The arms of a run, one after the other: each advisor through the same gate, orders and costs, each into its folder."""
+"""The arms of a run, one after the other: each advisor through the same gate, orders and costs, each into its
+folder."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import backtrader as bt
@@ -32,15 +33,14 @@ def simulate(prices: Prices, advisor: Advisor, experiment: Experiment, journal: 
     cerebro = bt.Cerebro(stdstats=False)
     cerebro.adddata(make_feed(prices))
     set_up_broker(cerebro.broker, experiment.costs)
-    cerebro.addstrategy(
-        AdvisedStrategy, advisor=advisor, limits=experiment.risk, symbol=prices.symbol, journal=journal
-    )
+    cerebro.addstrategy(AdvisedStrategy, advisor=advisor, limits=experiment.risk, symbol=prices.symbol, journal=journal)
     cerebro.run()
     return journal
 
 
 class ArmRunner:
-    """Runs arms and writes the folder of each. ``random`` needs the actions that ``llm`` advised, so ``llm`` goes first.
+    """Runs arms and writes the folder of each. ``random`` needs the actions that ``llm`` advised, so ``llm`` goes
+    first.
 
     ``problem`` is one sentence after an arm whose decisions failed too often.
     """
@@ -63,12 +63,13 @@ class ArmRunner:
         started = now()
         folder.mkdir(parents=True, exist_ok=True)
         advisor, model = self._advisor(arm)
+        before = replace(model.usage) if model else Usage()
         with (folder / DECISIONS).open("w", encoding="utf-8", newline="\n") as sink:
             journal = simulate(self._prices, advisor, self._experiment, Journal(sink, self._progress(arm)))
         write_tables(journal, folder)
         problem = too_many_failures(journal, self._experiment.advisor.max_failure_rate)
         self.problem = self.problem or problem
-        self._usage[arm] = model_usage(journal, model) if model else Usage()
+        self._usage[arm] = model_usage(journal, before, model.usage) if model else Usage()
         if arm == LLM_ARM:
             self._advised = advised_actions(journal)
         manifest = arm_manifest(
@@ -124,18 +125,17 @@ def too_many_failures(journal: Journal, allowed: float) -> str | None:
     )
 
 
-def model_usage(journal: Journal, model: RecordingClient) -> Usage:
+def model_usage(journal: Journal, before: Usage, after: Usage) -> Usage:
     """What the advice of an arm took: every decision is a request; what was not asked now came from the record."""
-    asked = model.usage
-    requests = len(journal.entries)
+    requests, asked = len(journal.entries), after.asked - before.asked
     return Usage(
         requests=requests,
         distinct=len({entry.decision.prompt for entry in journal.entries}),
-        asked=asked.asked,
-        from_cache=max(0, requests - asked.asked),
-        seconds=asked.seconds,
-        tokens_in=asked.tokens_in,
-        tokens_out=asked.tokens_out,
+        asked=asked,
+        from_cache=max(0, requests - asked),
+        seconds=after.seconds - before.seconds,
+        tokens_in=after.tokens_in - before.tokens_in,
+        tokens_out=after.tokens_out - before.tokens_out,
     )
 
 

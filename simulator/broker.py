@@ -29,8 +29,8 @@ class Costs:
 def set_up_broker(broker: bt.brokers.BackBroker, costs: Costs) -> None:
     """Next-open fills, slippage on every market and stop fill, commission as a fraction, no check at submission.
 
-    The check at submission counts a stop and a target as two sales and loses exits near full cash; the check at the fill
-    stays on, and the risk gate owns affordability.
+    The check at submission counts a stop and a target as two sales and loses exits near full cash; the check at the
+    fill stays on, and the risk gate owns affordability.
     """
     broker.setcash(costs.starting_cash)
     broker.setcommission(commission=costs.commission_bps / 10_000, percabs=True)

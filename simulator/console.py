@@ -64,7 +64,10 @@ def print_result(result: Result, *, as_json: bool) -> None:
         )
         return
     shown = result.shown
-    print_table(["arm", *shown.columns], ([str(arm), *map(str, row)] for arm, row in zip(shown.index, shown.values, strict=True)))
+    print_table(
+        ["arm", *shown.columns],
+        ([str(arm), *map(str, row)] for arm, row in zip(shown.index, shown.values, strict=True)),
+    )
     say("")
     say(f"Verdict on the advice: {result.verdict}.")
     if usage["requests"]:

@@ -22,7 +22,7 @@ _TIMEFRAMES = {
 }
 
 
-class ColumnFeed(bt.feed.DataBase):  # type: ignore[misc]
+class ColumnFeed(bt.feed.DataBase):
     """Bars from a table with columns open, high, low, close, volume over a time index without zone (``dataname``)."""
 
     def start(self) -> None:

@@ -24,7 +24,14 @@ def now() -> str:
 
 
 def arm_manifest(
-    run: RunDescription, arm: str, folder: Path, *, started: str, problem: str | None, usage: Usage, model: LLMClient | None
+    run: RunDescription,
+    arm: str,
+    folder: Path,
+    *,
+    started: str,
+    problem: str | None,
+    usage: Usage,
+    model: LLMClient | None,
 ) -> dict[str, Any]:
     """The manifest of one arm, whose evidence stands in ``folder``."""
     return {
@@ -36,7 +43,13 @@ def arm_manifest(
 
 
 def comparison_manifest(
-    run: RunDescription, arms: tuple[str, ...], *, started: str, problem: str | None, usage: Usage, model: LLMClient | None
+    run: RunDescription,
+    arms: tuple[str, ...],
+    *,
+    started: str,
+    problem: str | None,
+    usage: Usage,
+    model: LLMClient | None,
 ) -> dict[str, Any]:
     """The manifest of a folder that holds these arms."""
     return {**_head(run, "comparison", problem), "arms": list(arms), **_tail(run, started, usage, model)}
@@ -93,8 +106,8 @@ def bars_per_year(experiment: Experiment, prices: Prices) -> int:
     if experiment.evaluation.bars_per_year is not None:
         return experiment.evaluation.bars_per_year
     index = prices.table.index
-    days = max(1, (index[-1] - index[0]).days)
-    counted = len(index) * 365.25 / days
+    days = max(1, int((index[-1] - index[0]).days))
+    counted: float = len(index) * 365.25 / days
     if prices.timeframe == "1d":
         return 252 if counted < 300 else 365
     return max(1, round(counted))

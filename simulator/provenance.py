@@ -16,14 +16,17 @@ from llm_strategy.prompting import prompts_sha256
 from llm_strategy.schemas import schemas_sha256
 from simulator.experiment import Experiment
 from simulator.market import Prices
+from simulator.record import origin
 
 _PACKAGES = ("backtrader-llm", "backtrader", "gpt4all", "arch", "numpy", "pandas", "matplotlib", "jsonschema")
 
 
 def run_identity(experiment: Experiment, arms: tuple[str, ...], prices: Prices, model: ModelIdentity | None) -> str:
     """Hash over everything that decides the evidence: equal identities mean equal runs, folder and output apart."""
+    configuration = experiment.as_dict()
+    configuration["data"]["source"] = origin(experiment.data.source)
     decides = {
-        "experiment": {key: value for key, value in experiment.as_dict().items() if key != "output"},
+        "experiment": {key: value for key, value in configuration.items() if key != "output"},
         "arms": arms,
         "explain": experiment.output.explain,
         "prices": prices.sha256,

@@ -24,27 +24,43 @@ from llm_strategy.errors import RunFolderError
 
 FORMAT_VERSION = "1.0.0"
 
-ORDER_COLUMNS = ["order", "created", "kind", "side", "type", "size", "price", "status", "done", "fill_price", "filled", "commission", "reason"]
-"""One row an order: number in the run, bar times (ISO), kind (entry, stop, target, exit), side (buy, sell), type (market, stop,
-limit), size in shares, trigger price, final status, fill price and size, commission in currency, and why it was sent."""
+ORDER_COLUMNS = [
+    "order",
+    "created",
+    "kind",
+    "side",
+    "type",
+    "size",
+    "price",
+    "status",
+    "done",
+    "fill_price",
+    "filled",
+    "commission",
+    "reason",
+]
+"""One row an order: number in the run, bar times (ISO), kind (entry, stop, target, exit), side (buy, sell), type
+(market, stop, limit), size in shares, trigger price, final status, fill price and size, commission in currency, and why
+it was sent."""
 
 TRADE_COLUMNS = [
     "trade", "side", "size", "entered", "entry_price", "exited", "exit_price", "exit_reason", "bars_held",
     "gross", "commission", "net", "planned_loss", "entry_bar_breach",
 ]  # fmt: skip
-"""One row a round trip: side (long, short), size in shares, times, prices, exit_reason (stop, target, advice, kill_switch,
-open for a position still open at the end, marked at the last close), bars held, gross and net profit and commission in
-currency, the loss planned at the stop, and whether the entry bar itself went through the stop (which a simulated broker
-cannot fill)."""
+"""One row a round trip: side (long, short), size in shares, times, prices, exit_reason (stop, target, advice,
+kill_switch, open for a position still open at the end, marked at the last close), bars held, gross and net profit and
+commission in currency, the loss planned at the stop, and whether the entry bar itself went through the stop (which a
+simulated broker cannot fill)."""
 
 EQUITY_COLUMNS = ["time", "close", "equity", "cash", "position"]
-"""One row a bar from the first decision on: close price, account value and cash in currency, signed position in shares, all at
-the close."""
+"""One row a bar from the first decision on: close price, account value and cash in currency, signed position in shares,
+all at the close."""
 
 
 @dataclass(frozen=True)
 class ArmRecord:
-    """One arm as it was written: manifest, decisions (one dict a line), and the three tables with times as timestamps."""
+    """One arm as it was written: manifest, decisions (one dict a line), and the three tables with times as
+    timestamps."""
 
     name: str
     manifest: dict[str, Any]
@@ -56,7 +72,8 @@ class ArmRecord:
 
 @dataclass(frozen=True)
 class Record:
-    """A run or comparison read from its folder. ``prices`` has columns open, high, low, close, volume over a time index."""
+    """A run or comparison read from its folder. ``prices`` has columns open, high, low, close, volume over a time
+    index."""
 
     folder: Path
     manifest: dict[str, Any]
@@ -69,6 +86,12 @@ class Record:
             if arm.name == name:
                 return arm
         raise RunFolderError(f"{self.folder} has no arm {name!r}: it holds {', '.join(a.name for a in self.arms)}.")
+
+
+def origin(source: str) -> str:
+    """A price source without the folders of a file's path: what identifies it wherever the file lies."""
+    kind, _, name = source.partition(":")
+    return f"{kind}:{Path(name).name}" if kind in ("csv", "parquet") else source
 
 
 def load_record(folder: Path) -> Record:
@@ -89,7 +112,9 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise RunFolderError(f"{folder} is not a finished run folder: it has no manifest.json; name a folder that btllm wrote.") from None
+        raise RunFolderError(
+            f"{folder} is not a finished run folder: it has no manifest.json; name a folder that btllm wrote."
+        ) from None
     except (OSError, ValueError) as problem:
         raise RunFolderError(f"{path} cannot be read ({problem}); run the experiment again.") from None
     version = manifest.get("format")

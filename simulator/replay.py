@@ -20,7 +20,7 @@ from simulator.evidence import DECISIONS, EVIDENCE, write_tables
 from simulator.experiment import LLM_ARM, RANDOM_ARM, Experiment
 from simulator.market import Prices, read_csv
 from simulator.record import ArmRecord, Record, load_record
-from simulator.report import REPORT_FILES, rebuild_report
+from simulator.report import EXPLANATION, FACTS, REPORT_FILES, rebuild_report
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def _replay_record(record: Record, target: Path) -> None:
         _write_manifest(arm.manifest, folder)
     prices.write_csv(target / "prices.csv")
     _write_manifest(record.manifest, target)
-    explanation = record.folder / "explanation.json"
+    explanation = record.folder / EXPLANATION
     if explanation.exists():
         shutil.copyfile(explanation, target / explanation.name)
     rebuild_report(target)
@@ -99,7 +99,9 @@ def _prices(record: Record) -> Prices:
         raise RunFolderError(f"The prices of {record.folder} cannot be read: {problem}") from None
     prices = Prices(said["source"], said["symbol"], said["timeframe"], table)
     if prices.sha256 != said["sha256"]:
-        raise RunFolderError(f"{folder / 'prices.csv'} was changed after the run: restore it, or run the experiment again.")
+        raise RunFolderError(
+            f"{folder / 'prices.csv'} was changed after the run: restore it, or run the experiment again."
+        )
     return prices
 
 
@@ -110,7 +112,7 @@ def _write_manifest(manifest: dict[str, Any], folder: Path) -> None:
 def _files(record: Record) -> list[str]:
     """Every file but the manifests, which hold wall-clock times."""
     arms = [arm.name for arm in record.arms] if record.manifest["kind"] == "comparison" else []
-    names = [f"{arm}/{name}" for arm in arms for name in (*EVIDENCE, "facts.json")] if arms else [*EVIDENCE]
+    names = [f"{arm}/{name}" for arm in arms for name in (*EVIDENCE, FACTS)] if arms else [*EVIDENCE]
     names += ["prices.csv", *REPORT_FILES]
     return [name for name in names if (record.folder / name).exists()]
 

@@ -8,14 +8,15 @@ from typing import Any
 
 from llm_strategy.errors import RunFolderError
 from llm_strategy.llm.client import LLMClient
-from simulator.evidence import write_json
 from simulator.record import Record, load_record
 from simulator.reporting.explain import explain
+from simulator.reporting.fact import Facts
 from simulator.reporting.facts import build_facts, write_facts
 from simulator.reporting.page import render
 from simulator.workspace import as_run_folder_error
 
-REPORT_FILES = ("facts.json", "explanation.json", "report.html", "report.md")
+FACTS, EXPLANATION = "facts.json", "explanation.json"
+REPORT_FILES = (FACTS, EXPLANATION, "report.html", "report.md")
 
 
 def write_report(folder: Path, client: LLMClient | None) -> Path:
@@ -25,30 +26,34 @@ def write_report(folder: Path, client: LLMClient | None) -> Path:
     """
     record = load_record(folder)
     facts = build_facts(record)
-    explanation = explain(facts, client).as_dict()
-    write_json(explanation, folder / "explanation.json")
-    return _write_page(folder, record, explanation)
+    explanation = explain(facts, client)
+    (folder / EXPLANATION).write_text(explanation.as_json(), encoding="utf-8", newline="\n")
+    return _write_page(record, facts, explanation.as_dict())
 
 
-def rebuild_report(folder: Path) -> Path:
-    """Make facts and page again from what is in the folder, without a model; returns the path of ``report.html``."""
-    record = load_record(folder)
-    path = folder / "explanation.json"
+def rebuild_report(folder: str | Path) -> Path:
+    """Make facts and page again from what is in the folder, without a model; returns the path of ``report.html``.
+
+    Raises ``RunFolderError``.
+    """
+    record = load_record(Path(folder))
+    path = record.folder / EXPLANATION
     try:
         explanation = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
     except (OSError, ValueError) as problem:
         raise RunFolderError(f"{path} cannot be read ({problem}): delete it to get a report without it.") from None
-    with as_run_folder_error(folder):
-        return _write_page(folder, record, explanation)
+    with as_run_folder_error(record.folder):
+        return _write_page(record, build_facts(record), explanation)
 
 
-def _write_page(folder: Path, record: Record, explanation: dict[str, Any] | None) -> Path:
-    facts = build_facts(record)
+def _write_page(record: Record, facts: Facts, explanation: dict[str, Any] | None) -> Path:
+    folder = record.folder
     if record.manifest["kind"] == "comparison":
         for arm in record.arms:
-            write_facts(build_facts(load_record(folder / arm.name)), folder / arm.name / "facts.json")
+            alone = Record(folder / arm.name, arm.manifest, record.prices, (arm,))
+            write_facts(build_facts(alone), alone.folder / FACTS)
     page = render(record, facts, explanation)
-    write_facts(facts, folder / "facts.json")
+    write_facts(facts, folder / FACTS)
     (folder / "report.md").write_text(page.markdown, encoding="utf-8", newline="\n")
     path = folder / "report.html"
     path.write_text(page.html, encoding="utf-8", newline="\n")

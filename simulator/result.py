@@ -15,10 +15,10 @@ from simulator.reporting.fact import Facts
 from simulator.reporting.facts import read_facts
 
 COLUMNS = {
-    "return": "total return",
+    "total_return": "total return",
     "volatility": "volatility",
     "sharpe": "Sharpe",
-    "drawdown": "max drawdown",
+    "max_drawdown": "max drawdown",
     "exposure": "exposure",
     "turnover": "turnover",
     "trades": "trades",

@@ -33,15 +33,13 @@ def run(
     return execute(as_experiment(experiment), (arm,), client, on_bar)
 
 
-def compare(
-    experiment: AnyExperiment, *, client: RecordingClient | None = None, on_bar: OnBar | None = None
-) -> Result:
+def compare(experiment: AnyExperiment, *, client: RecordingClient | None = None, on_bar: OnBar | None = None) -> Result:
     """Run all arms of an experiment side by side and write the comparison's folder.
 
     ``client`` answers in place of the configured model; ``on_bar`` is told the progress. Raises ``ConfigurationError``,
-    ``MarketDataError``, ``ModelError`` and ``RunFolderError`` before or while running (answers already given are kept, the
-    same call goes on where it was cut off), and ``TooManyFailures`` after writing the folder where too many decisions
-    failed.
+    ``MarketDataError``, ``ModelError`` and ``RunFolderError`` before or while running (answers already given are kept,
+    the same call goes on where it was cut off), and ``TooManyFailures`` after writing the folder where too many
+    decisions failed.
     """
     wanted = as_experiment(experiment)
     return execute(wanted, wanted.arms, client, on_bar)

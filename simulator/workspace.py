@@ -17,8 +17,8 @@ from llm_strategy.errors import RunFolderError
 class Workspace:
     """A run folder in the making, beside its final name; use it as a context manager.
 
-    What was written before a kill or an interruption stays under the temporary name and is found again by the next run of
-    the same identity. Raises ``RunFolderError`` where the folder cannot be written or another process is writing it.
+    What was written before a kill or an interruption stays under the temporary name and is found again by the next run
+    of the same identity. Raises ``RunFolderError`` where the folder cannot be written or another process is writing it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -29,13 +29,12 @@ class Workspace:
     def __enter__(self) -> Self:
         with as_run_folder_error(self.folder):
             self.path.mkdir(parents=True, exist_ok=True)
-        try:
-            with as_run_folder_error(self.folder):
+            try:
                 self._lock.acquire()
-        except Timeout:
-            raise RunFolderError(
-                f"Another process is writing {self.folder}: wait for it, or give the experiment another name."
-            ) from None
+            except Timeout:
+                raise RunFolderError(
+                    f"Another process is writing {self.folder}: wait for it, or give the experiment another name."
+                ) from None
         return self
 
     def __exit__(self, *_: object) -> None:

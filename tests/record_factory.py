@@ -22,6 +22,7 @@ CASH = 100_000.0
 COMMISSION, SLIPPAGE = 0.0005, 0.0005
 ARMS = ("llm", "buy_and_hold", "sma_cross", "regime_rule", "random", "never")
 ALL_ARMS = ("llm", "buy_and_hold", "sma_cross", "momentum", "rsi_reversion", "regime_rule", "random")
+ACTIONS = {"bull": "enter_long", "bear": "exit", "sideways": "hold", "turbulent": "exit"}
 RATIONALES = {
     "bull": "The close stands above its long average and keeps rising.",
     "bear": "The close stands below its long average; losses go on.",
@@ -177,7 +178,8 @@ def _trade(arm: str, prices: pd.DataFrame, dice: random.Random, dead: bool) -> t
                 stop = plan["fill_price"] * 0.96
                 book.entry = {
                     "time": time, "bar": bar, "price": plan["fill_price"], "size": plan["size"],
-                    "fee": plan["commission"], "breach": int(low <= stop), "stop": book.send(time, "stop", -1, plan["size"], stop),
+                    "fee": plan["commission"], "breach": int(low <= stop),
+                    "stop": book.send(time, "stop", -1, plan["size"], stop),
                 }  # fmt: skip
             else:
                 book.entry["stop"].update(status="canceled", done=time)
@@ -213,7 +215,6 @@ def _decide(arm: str, bar: int, time: str, closes: list[float], dice: random.Ran
     mean, moves = sum(past) / len(past), np.diff(np.log(past[-21:]))
     trend, momentum, volatility = past[-1] / mean - 1, past[-1] / past[-21] - 1, float(moves.std())
     label = "turbulent" if volatility > 0.017 else "bull" if trend > 0.01 else "bear" if trend < -0.01 else "sideways"
-    actions = {"bull": "enter_long", "bear": "exit", "sideways": "hold", "turbulent": "exit"}
     action = {
         "buy_and_hold": "enter_long",
         "sma_cross": "enter_long" if sum(past[-10:]) / 10 > mean else "exit",
@@ -221,7 +222,7 @@ def _decide(arm: str, bar: int, time: str, closes: list[float], dice: random.Ran
         "rsi_reversion": "enter_long" if trend < -0.03 else "exit" if trend > 0.02 else "hold",
         "random": dice.choice(["enter_long", "exit", *["hold"] * 8]),
         "never": "hold",
-    }.get(arm, actions[label])
+    }.get(arm, ACTIONS[label])
     decision: dict[str, Any] = {
         "bar": bar, "time": time, "prompt": "", "request": "", "answer": "", "status": "advised", "abstention": None,
         "snapshot": {
@@ -259,7 +260,8 @@ def _model(decision: dict[str, Any], label: str, action: str, dice: random.Rando
         }  # fmt: skip
         action = "enter_short"
     elif chance < 0.2:
-        label = dice.choice(sorted(RATIONALES))
+        label = dice.choice(sorted(ACTIONS))
+        action = ACTIONS[label]
     return label, action
 
 

@@ -30,7 +30,9 @@ def test_exact_prices_are_denied(rationale):
     assert outcome.reasons[0].startswith("exact price")
 
 
-@pytest.mark.parametrize("rationale", ["Place an order now.", "Use real money.", "Submit a market order.", "A live trading account."])
+@pytest.mark.parametrize(
+    "rationale", ["Place an order now.", "Use real money.", "Submit a market order.", "A live trading account."]
+)
 def test_talk_of_real_orders_is_denied(rationale):
     outcome = assess(advice(rationale))
     assert outcome.verdict is PolicyVerdict.DENY

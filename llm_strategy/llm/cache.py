@@ -207,7 +207,9 @@ class RecordingClient(LLMClient):
 
     def trust(self, keys: Iterable[str]) -> None:
         """Take the recorded answers to these requests for this run's own: ``refresh`` does not ask them again."""
-        self._answered.update(keys)
+        for key in keys:
+            if recorded := self.store.get(key):
+                self._answered[key] = recorded
 
     def healthcheck(self) -> Health:
         """The inner model's health; a replay has none and is always well."""

@@ -19,7 +19,9 @@ from simulator.run import as_experiment
 from simulator.run import compare as compare_arms
 from simulator.run import run as run_arm
 
-ExperimentFile = Annotated[Path, typer.Argument(help="The experiment; write a starter with: btllm init", show_default=False)]
+ExperimentFile = Annotated[
+    Path, typer.Argument(help="The experiment; write a starter with: btllm init", show_default=False)
+]
 RunFolder = Annotated[Path, typer.Argument(help="A folder that run or compare wrote.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 

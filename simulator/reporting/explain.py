@@ -111,7 +111,7 @@ def question(topic: Topic) -> Request:
     told = list(topic.facts.values())[:MOST_FACTS]
     messages = (
         Message("system", render("explain_system.j2")),
-        Message("user", render("explain_topic.j2", topic=topic.name, facts=told)),
+        Message("user", render("explain_topic.j2", facts=told)),
     )
     return Request(messages, max_tokens=MAX_TOKENS, temperature=0.0)
 

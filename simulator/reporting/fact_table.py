@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from simulator.reporting.fact import Fact, Unit
@@ -35,8 +36,8 @@ def show(value: Value, unit: Unit) -> str:
 def _decimal(value: float, places: int) -> str:
     if abs(value) < 1e-9:
         value = 0.0
-    while value and round(value, places) == 0:
-        places += 1
+    if value and round(value, places) == 0:
+        places = -math.floor(math.log10(abs(value)))
     return f"{round(value, places) + 0.0:,.{places}f}"
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from llm_strategy.errors import RunFolderError
 from llm_strategy.types import ActionType, PolicyVerdict, Status
 from simulator.evaluation.advice import Life, advice_changes, count_advice
 from simulator.evaluation.metrics import dealing, performance, returns, trading
 from simulator.evaluation.regimes import agreement, regime_table
 from simulator.evaluation.sharpe import POWER, UNMEASURED, Effect, SharpeDifference, compare_sharpe
-from simulator.record import ArmRecord, Record
+from simulator.record import ArmRecord, Record, origin
 from simulator.reporting.fact import Fact, Facts, Unit
 from simulator.reporting.fact_table import FactTable, Value
 from simulator.reporting.vocabulary import (
@@ -27,8 +28,6 @@ from simulator.reporting.vocabulary import (
     REGIME_TERMS,
 )
 
-LISTED = 200
-"""Rows of decisions, trades and orders that a page shows."""
 ALWAYS_COUNTED: dict[str, Iterable[str]] = {"statuses": Status, "verdicts": PolicyVerdict, "actions": ActionType}
 """Kinds that are shown also where they never came."""
 REFERENCE_ARM = "regime_rule"
@@ -73,18 +72,26 @@ def subject_arm(record: Record) -> ArmRecord:
 
 
 def write_facts(facts: Facts, path: Path) -> None:
-    """Write facts as JSON sorted by id, one fact a line."""
+    """Write facts as JSON sorted by id, one fact a line, whole or not at all; raises ``RunFolderError``."""
     lines = (json.dumps(asdict(facts[name]), sort_keys=True, ensure_ascii=False) for name in sorted(facts))
-    path.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
+        part.replace(path)
+    except OSError as problem:
+        raise RunFolderError(f"{path} cannot be written ({problem.strerror}): name a folder that can be.") from None
 
 
 def read_facts(path: Path) -> dict[str, Fact]:
-    """Read what ``write_facts`` wrote."""
-    rows = json.loads(path.read_text(encoding="utf-8"))
-    return {row["id"]: Fact(**(row | {"unit": Unit(row["unit"])})) for row in rows}
+    """Read what ``write_facts`` wrote; raises ``RunFolderError``."""
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        return {row["id"]: Fact(**(row | {"unit": Unit(row["unit"])})) for row in rows}
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        raise RunFolderError(f"{path} cannot be read ({problem}): build the report again from its folder.") from None
 
 
-def explanation_facts(explanation: dict[str, Any]) -> dict[str, Fact]:
+def explanation_facts(explanation: Mapping[str, Any]) -> dict[str, Fact]:
     """The counts of an explanation as facts, for the page that shows it."""
     table = FactTable()
     for name, count in explanation["counts"].items():
@@ -106,7 +113,7 @@ def _run_facts(table: FactTable, record: Record, subject: ArmRecord) -> None:
         "failed_arms": ("arms that failed", ", ".join(failed)),
         "symbol": ("symbol", manifest["prices"]["symbol"]),
         "timeframe": ("length of a bar", manifest["prices"]["timeframe"]),
-        "source": ("source of the prices", manifest["prices"]["source"]),
+        "source": ("source of the prices", origin(manifest["prices"]["source"])),
         "first_bar": ("first bar", _day(record.prices.index)),
         "first_decision": ("first decision", _day(times)),
         "last_bar": ("last bar", _day(record.prices.index[::-1])),
@@ -126,7 +133,13 @@ def _run_facts(table: FactTable, record: Record, subject: ArmRecord) -> None:
         ("power", "power for the detectable difference", POWER, Unit.FRACTION, f"{100 * POWER:g}%"),
         ("false_alarms", "comparisons expected to stand out by luck", others * (1 - level), Unit.RATIO, None),
         ("bootstrap_samples", "bootstrap samples", evaluation["bootstrap_samples"], Unit.COUNT, None),
-        ("commission_bps", "commission in basis points", costs["commission_bps"], Unit.RATIO, f"{costs['commission_bps']:g}"),
+        (
+            "commission_bps",
+            "commission in basis points",
+            costs["commission_bps"],
+            Unit.RATIO,
+            f"{costs['commission_bps']:g}",
+        ),
         ("slippage_bps", "slippage in basis points", costs["slippage_bps"], Unit.RATIO, f"{costs['slippage_bps']:g}"),
     ]
     for metric, label, value, unit, shown in numbers:
@@ -212,7 +225,7 @@ def _overall(table: FactTable, record: Record, advised: ArmRecord | None) -> str
     """One word or two for the whole: what the comparison with the benchmarks allows to say."""
     if advised is None:
         return "no model"
-    if table.facts["run.status"].value == "failed":
+    if "failed" in (record.manifest["status"], advised.manifest["status"]):
         return "failed"
     if table.facts[f"{advised.name}.life"].value == Life.DEAD:
         return "dead advisor"

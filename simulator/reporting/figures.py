@@ -49,7 +49,7 @@ def draw(record: Record) -> tuple[Drawing, ...]:
             drawing(
                 "price",
                 f"Price, the regimes seen by {subject.name}, and its trades",
-                f"Shades: {', '.join(LABELS)}. Triangles are entries, crosses are exits; both are listed with the trades.",
+                f"Shades: {', '.join(LABELS)}. Triangles are entries, crosses are exits; the trades are listed below.",
                 lambda axes, wide: _price(axes, wide, record.prices, subject),
             )
         )
@@ -57,11 +57,13 @@ def draw(record: Record) -> tuple[Drawing, ...]:
 
 
 def _growth(arm: ArmRecord) -> pd.Series:
-    return arm.equity["equity"] / arm.equity["equity"].iloc[0]
+    growth: pd.Series = arm.equity["equity"] / arm.equity["equity"].iloc[0]
+    return growth
 
 
 def _drawdown(arm: ArmRecord) -> pd.Series:
-    return arm.equity["equity"] / arm.equity["equity"].cummax() - 1
+    drawdown: pd.Series = arm.equity["equity"] / arm.equity["equity"].cummax() - 1
+    return drawdown
 
 
 def _lines(axes: Axes, wide: bool, series: Sequence[tuple[ArmRecord, pd.Series]], *, percent: bool = False) -> None:
@@ -136,12 +138,13 @@ def _price(axes: Axes, wide: bool, prices: pd.DataFrame, arm: ArmRecord) -> None
     _scale(axes, shown.to_numpy(), "{:,g}")
     _dates(axes)
     axes.margins(x=0)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=7 if wide else 3, fontsize=10, handlelength=1.2)
+    if axes.get_legend_handles_labels()[0]:  # an arm without labels and trades has nothing to explain
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=7 if wide else 3, fontsize=10, handlelength=1.2)
 
 
 def _regime_spans(times: pd.Index, arm: ArmRecord) -> dict[str, list[tuple[float, float]]]:
     """From the close of the first decision of a run of equal labels to the close after its last."""
-    days = date2num(times.to_numpy())
+    days = date2num(times.to_numpy())  # type: ignore[no-untyped-call]
     spans: dict[str, list[tuple[float, float]]] = {label: [] for label in LABELS}
     for label, run in groupby(arm.decisions, key=label_of):
         bars = [decision["bar"] for decision in run]
@@ -166,6 +169,7 @@ def _scale(axes: Axes, values: np.ndarray, form: str) -> None:
 
 
 def _dates(axes: Axes) -> None:
-    locator = AutoDateLocator(maxticks=8)
+    locator = AutoDateLocator(maxticks=8)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
+    formatter = ConciseDateFormatter(locator, show_offset=False)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_formatter(formatter)

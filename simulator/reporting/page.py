@@ -16,11 +16,11 @@ from markupsafe import Markup, escape
 
 from simulator.evaluation.advice import advice_changes
 from simulator.evaluation.regimes import LABELS
-from simulator.record import ArmRecord, Record
+from simulator.record import ArmRecord, Record, origin
 from simulator.reporting.fact import Fact, Facts, Unit
 from simulator.reporting.facts import REFERENCE_ARM, advised_arm, explanation_facts, subject_arm
 from simulator.reporting.figures import draw
-from simulator.reporting.statements import caveats, headline
+from simulator.reporting.statements import caveats, headline, interval
 from simulator.reporting.vocabulary import ARM_TERMS
 
 LISTED = 200
@@ -32,15 +32,16 @@ COLUMNS = {
 }  # fmt: skip
 """The table of arms."""
 MORE = (
-    "sortino", "calmar", "drawdown_bars", "time_in_market", "open_at_end", "average_win", "average_loss", "profit_factor",
-    "worst_trade", "bars_held", "stop_exits", "stop_planned_loss", "stop_realised_loss", "stop_worst_overrun",
-    "entry_bar_breaches", "commission", "slippage", "pending",
+    "sortino", "calmar", "drawdown_bars", "time_in_market", "open_at_end", "average_win", "average_loss",
+    "profit_factor", "worst_trade", "bars_held", "stop_exits", "stop_planned_loss", "stop_realised_loss",
+    "stop_worst_overrun", "entry_bar_breaches", "commission", "slippage", "pending",
 )  # fmt: skip
 """Further figures of each arm, folded away."""
 COUNTS = {
-    "statuses": "How decisions came about", "abstentions": "Abstentions by reason", "repairs": "Answers repaired, by kind",
-    "actions": "Proposed actions", "verdicts": "Policy verdicts", "policy_reasons": "Policy remarks",
-    "clamps": "Cuts of the risk gate, by limit", "orders": "Orders by kind and final status",
+    "statuses": "How decisions came about", "abstentions": "Abstentions by reason",
+    "repairs": "Answers repaired, by kind", "actions": "Proposed actions", "verdicts": "Policy verdicts",
+    "policy_reasons": "Policy remarks", "clamps": "Cuts of the risk gate, by limit",
+    "orders": "Orders by kind and final status",
 }  # fmt: skip
 
 
@@ -59,11 +60,10 @@ def render(record: Record, facts: Facts, explanation: Mapping[str, Any] | None) 
     """
     shown = {**facts, **(explanation_facts(explanation) if explanation else {})}
     view = _view(record, shown, explanation)
-    html = _environment("html").get_template("report.html.j2")
-    markdown = _environment("md").get_template("report.md.j2")
+    page, text = _html().get_template("report.html.j2"), _markdown().get_template("report.md.j2")
     return Report(
-        html.render(view, style=Markup(_read("style.css")), drawings=draw(record), **_helpers(shown, _fact_in_html, escape)),
-        markdown.render(view, **_helpers(shown, _fact_in_markdown, _escape_markdown)),
+        page.render(view, style=_read("style.css"), drawings=draw(record), **_helpers(shown, _fact_in_html, escape)),
+        text.render(view, **_helpers(shown, _fact_in_markdown, _escape_markdown)),
     )
 
 
@@ -71,6 +71,7 @@ def _view(record: Record, facts: Facts, explanation: Mapping[str, Any] | None) -
     subject, advised = subject_arm(record), advised_arm(record)
     names = [arm.name for arm in record.arms]
     changes = advice_changes(subject.decisions)
+    pairs = {name: f"{advised.name}-{name}" for name in names if name != advised.name} if advised else {}
     return {
         "manifest": record.manifest,
         "headline": headline(record, facts),
@@ -79,10 +80,11 @@ def _view(record: Record, facts: Facts, explanation: Mapping[str, Any] | None) -
         "subject": subject.name,
         "columns": COLUMNS,
         "more": {metric: ARM_TERMS[metric].words for metric in MORE},
-        "pairs": [(name, f"{advised.name}-{name}") for name in names if name != advised.name] if advised else [],
+        "pairs": pairs,
         "advised": advised is not None,
+        "interval": {pair: interval(pair, facts) for pair in pairs.values()},
         "labels": LABELS,
-        "regime_arms": [name for name in dict.fromkeys((subject.name, REFERENCE_ARM)) if name in names],
+        "regime_arms": _regime_arms(subject.name, names, advised is not None),
         "kappa": f"{subject.name}-{REFERENCE_ARM}" if f"{subject.name}-{REFERENCE_ARM}.label_kappa" in facts else None,
         "counts": {title: kinds for metric, title in COUNTS.items() if (kinds := _kinds(subject.name, metric, facts))},
         "changes": changes[-LISTED:],
@@ -94,22 +96,41 @@ def _view(record: Record, facts: Facts, explanation: Mapping[str, Any] | None) -
         "trades": _rows(subject.trades),
         "orders": _rows(subject.orders),
         "explanation": explanation,
+        "refused": _refused(explanation) if explanation else [],
         "sources": {"model": "m", "program": "p"},
         "files": _files(record),
         "provenance": _provenance(record),
     }
 
 
+def _regime_arms(subject: str, names: list[str], advised: bool) -> list[str]:
+    """The model's arm beside the causal rule; rules alone label alike, so one of them is enough."""
+    shown = [name for name in dict.fromkeys((subject, REFERENCE_ARM)) if name in names]
+    return shown if advised else shown[-1:]
+
+
+def _refused(explanation: Mapping[str, Any]) -> list[Mapping[str, str]]:
+    """What the model wrote and nobody backs, with the reasons."""
+    sentences = (sentence for paragraph in explanation["paragraphs"] for sentence in paragraph["sentences"])
+    return [sentence["refused"] for sentence in sentences if sentence["refused"]]
+
+
 def _kinds(arm: str, metric: str, facts: Facts) -> list[tuple[str, str]]:
     """Kind as read by people, and the id of its count."""
     prefix = f"{arm}.{metric}."
-    return [(name.removeprefix(prefix).replace(".", ", ").replace("_", " "), name) for name in facts if name.startswith(prefix)]
+    return [
+        (name.removeprefix(prefix).replace(".", ", ").replace("_", " "), name)
+        for name in facts
+        if name.startswith(prefix)
+    ]
 
 
 def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     """The last rows of a table, missing values as ``None``."""
     last = table.tail(LISTED).astype(object)
-    return [{str(name): value for name, value in row.items()} for row in last.where(last.notna(), None).to_dict("records")]
+    return [
+        {str(name): value for name, value in row.items()} for row in last.where(last.notna(), None).to_dict("records")
+    ]
 
 
 def _files(record: Record) -> list[tuple[str, str, str]]:
@@ -122,29 +143,38 @@ def _hashes(arm: ArmRecord) -> dict[str, str]:
 
 
 def _provenance(record: Record) -> dict[str, str]:
-    """Parts of the manifest as text: what decides the result, and neither clock times nor the machine."""
+    """Parts of the manifest as text: what decides the result, and neither clock times, paths nor the machine."""
+    manifest = record.manifest
+    source = {"source": origin(manifest["prices"]["source"])}
+    experiment = {key: value for key, value in manifest["experiment"].items() if key != "output"}
     parts = {
-        "Configuration": "experiment", "Prices": "prices", "Model": "model", "Versions": "versions", "Source tree": "git",
-    }  # fmt: skip
+        "Configuration": experiment | {"data": experiment["data"] | source},
+        "Prices": manifest["prices"] | source,
+        "Model": manifest["model"],
+        "Versions": manifest["versions"],
+        "Source tree": manifest["git"],
+    }
     return {
-        title: json.dumps(record.manifest[part], indent=2, sort_keys=True, ensure_ascii=False)
-        for title, part in parts.items()
-        if record.manifest.get(part)
+        title: json.dumps(part, indent=2, sort_keys=True, ensure_ascii=False) for title, part in parts.items() if part
     }
 
 
 @cache
-def _environment(kind: str) -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_read),
-        undefined=jinja2.StrictUndefined,
-        autoescape=kind == "html",
-        finalize=None if kind == "html" else _escape_markdown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {"money": _money, "day": _day}
+def _html() -> jinja2.Environment:
+    return _furnished(jinja2.Environment(autoescape=True))
+
+
+@cache
+def _markdown() -> jinja2.Environment:
+    environment = jinja2.Environment(finalize=_escape_markdown, autoescape=False)  # noqa: S701 - finalize escapes
+    return _furnished(environment)
+
+
+def _furnished(environment: jinja2.Environment) -> jinja2.Environment:
+    environment.loader = jinja2.FunctionLoader(_read)
+    environment.undefined = jinja2.StrictUndefined
+    environment.trim_blocks = environment.lstrip_blocks = environment.keep_trailing_newline = True
+    environment.filters |= {"money": _money, "shares": _shares, "day": _day}
     return environment
 
 
@@ -153,7 +183,7 @@ def _read(name: str) -> str:
 
 
 def _helpers(facts: Facts, spell: Callable[[Fact], Markup], clean: Callable[[Any], Markup]) -> dict[str, Any]:
-    """``fact(id)`` shows a fact; ``say(sentence)`` shows a sentence with ``{id}`` for facts. There is no other way to a number."""
+    """The only ways to a number: ``fact(id)``, and ``say(sentence)`` for a sentence with ``{id}`` where facts stand."""
 
     def fact(identity: str) -> Markup:
         return spell(facts[identity])
@@ -168,7 +198,9 @@ def _helpers(facts: Facts, spell: Callable[[Fact], Markup], clean: Callable[[Any
 def _fact_in_html(fact: Fact) -> Markup:
     if fact.unit is Unit.TEXT:
         return Markup('<span data-fact="{}">{}</span>').format(fact.id, fact.text)
-    return Markup('<data data-fact="{}" value="{}" title="{}">{}</data>').format(fact.id, fact.value, fact.label, fact.text)
+    return Markup('<data data-fact="{}" value="{}" title="{}">{}</data>').format(
+        fact.id, fact.value, fact.label, fact.text
+    )
 
 
 def _fact_in_markdown(fact: Fact) -> Markup:
@@ -176,7 +208,7 @@ def _fact_in_markdown(fact: Fact) -> Markup:
 
 
 def _escape_markdown(value: object) -> Markup:
-    """One line in which nothing is markup: pipes, line feeds, tags, emphasis, links and code of outside text are spelled out."""
+    """One line in which nothing is markup: pipes, line feeds, tags, emphasis, links and code are spelled out."""
     if isinstance(value, Markup):
         return value
     line = re.sub(r"\s+", " ", str(value))
@@ -186,10 +218,15 @@ def _escape_markdown(value: object) -> Markup:
 
 
 def _money(value: float | None) -> str:
-    """A price, size or amount of a quoted row."""
+    """A price or an amount of a quoted row."""
     if value is None:
         return ""
-    return f"{value:,.2f}".removesuffix(".00") if abs(value) >= 1 else f"{value:.4g}"
+    return f"{value:,.2f}" if abs(value) >= 1 or value == 0 else f"{value:.4g}"
+
+
+def _shares(value: float) -> str:
+    """A size of a quoted row, or a limit: as many decimals as it has."""
+    return f"{value:,.10g}"
 
 
 def _day(value: object) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from simulator.evaluation.advice import Life
 from simulator.record import ArmRecord, Record
 from simulator.reporting.fact import Facts
@@ -15,7 +17,7 @@ _VERDICTS = {
     "inconclusive": "This run cannot settle whether the advice added anything.",
     "dead advisor": "So the advice added nothing: what follows is the account of a constant answer.",
     "failed": "Whether the advice added anything is open.",
-    "not compared": "One arm ran alone, so nothing can be said about what the advice added: compare it with the baselines.",
+    "not compared": "One arm ran alone: what its advice added shows only beside the baselines of a comparison.",
 }
 
 
@@ -37,8 +39,8 @@ def caveats(record: Record, facts: Facts) -> list[str]:
     said = []
     if advised is not None:
         said += [
-            "A model may know the period: it was trained on text that was written after these bars. Good results may be "
-            "memory, and the figures cannot tell memory from skill.",
+            "A model may know the period: it may have been trained on text that was written after these bars. The "
+            "figures cannot tell memory from skill.",
             _mask(advised),
             "A cached answer is not a new decision: {model.requests} requests were {model.distinct} distinct ones, and "
             "equal requests get equal answers.",
@@ -50,24 +52,30 @@ def caveats(record: Record, facts: Facts) -> list[str]:
             "average ({run.comparisons} of them, at {run.confidence_level})."
         )
     said += [
-        f"Trades of {subject} still open at the end: {{{subject}.open_at_end}}. An open trade is valued at the last close "
-        "and left out of the profits and rates of trades.",
+        f"Trades of {subject} still open at the end: {{{subject}.open_at_end}}. An open trade is valued at the last "
+        "close and left out of the profits and rates of trades.",
         f"A stop wakes on the bar after its entry. Entry bars of {subject} that went through their own stop, which the "
         f"simulated broker could not fill: {{{subject}.entry_bar_breaches}}. Where stop and target were touched in one "
         "bar, the stop is taken; a gap through a stop fills at the open.",
         "Costs are {run.commission_bps} basis points of commission and {run.slippage_bps} of slippage on the traded "
         "value. Orders of any size fill: there is no market impact.",
-        "Cash earns no interest, and Sharpe ratios take no risk-free rate off. Dividends count only where the prices hold "
-        "them. There are no taxes.",
+        "Cash earns no interest, and Sharpe ratios take no risk-free rate off. Dividends count only where the prices "
+        "hold them. There are no taxes.",
     ]
     return said
+
+
+def interval(pair: str, facts: Facts) -> str:
+    """The interval of a Sharpe difference, or that there is none."""
+    return f"{{{pair}.low}}" if facts[f"{pair}.low"].value == NOT_AVAILABLE else f"{{{pair}.low}} to {{{pair}.high}}"
 
 
 def _failures(record: Record, facts: Facts) -> list[str]:
     if facts["run.status"].value != "failed":
         return []
-    where = " ({run.failed_arms})" if facts["run.failed_arms"].value != NOT_AVAILABLE and len(record.arms) > 1 else ""
-    return [f"This run failed{where}: {{run.problem}}", "What follows covers only what was recorded before it did."]
+    part = len(record.arms) > 1 and facts["run.failed_arms"].value != NOT_AVAILABLE
+    what = "Failed arms: {run.failed_arms}." if part else "This run failed."
+    return [what, "{run.problem}", "What follows covers only what was recorded before that."]
 
 
 def _life(name: str, facts: Facts) -> list[str]:
@@ -88,12 +96,14 @@ def _life(name: str, facts: Facts) -> list[str]:
 
 def _difference(name: str, other: str, facts: Facts) -> str:
     pair = f"{name}-{other}"
+    if facts[f"{pair}.low"].value == facts[f"{pair}.high"].value == 0:
+        return f"Against {other} nothing differs: both accounts earned the same on every bar."
     if facts[f"{pair}.sharpe_difference"].value == NOT_AVAILABLE:
         return f"Against {other} there is nothing to test: too few bars, an account that never moved, or a failed arm."
     return (
-        f"Against {other} the annual Sharpe ratio differs by {{{pair}.sharpe_difference}} ({{run.confidence_level}} interval "
-        f"{{{pair}.low}} to {{{pair}.high}}, p {{{pair}.p_value}}): {{{pair}.verdict}}; the run would have missed a true "
-        f"difference smaller than {{{pair}.detectable}}."
+        f"Against {other} the annual Sharpe ratio differs by {{{pair}.sharpe_difference}} ({{run.confidence_level}} "
+        f"interval {interval(pair, facts)}, p {{{pair}.p_value}}): {{{pair}.verdict}}. The run could not "
+        f"have seen less than {{{pair}.detectable}}."
     )
 
 
@@ -110,12 +120,21 @@ def _rules_only(record: Record, facts: Facts) -> list[str]:
 def _mask(arm: ArmRecord) -> str:
     """Judged by the prompts themselves, not by what was configured."""
     decisions = [decision for decision in arm.decisions if decision["prompt"]]
-    found = {
-        "the symbol": any(decision["snapshot"]["symbol"] in decision["prompt"] for decision in decisions),
-        "the date": any(decision["time"][:10] in decision["prompt"] for decision in decisions),
-        "the price level": any(f"{decision['snapshot']['close']:g}" in decision["prompt"] for decision in decisions),
+    hidden = {
+        "the symbol": [decision["snapshot"]["symbol"] for decision in decisions],
+        "the date": [decision["time"][:10] for decision in decisions],
+        "the price level": [f"{decision['snapshot']['close']:g}" for decision in decisions],
     }
-    seen = [what for what, shown in found.items() if shown]
+    seen = []
+    for what, words in hidden.items():
+        found = sum(_holds(decision["prompt"], word) for decision, word in zip(decisions, words, strict=True))
+        if 2 * found > len(decisions):  # a rounded figure may equal the price by chance now and then
+            seen.append(what)
     if seen:
         return f"The model was shown {', '.join(seen)}: it may have recognised the period."
-    return "The model was shown no symbol, no date and no price level; it may still recognise a famous episode by its shape."
+    return "The model was shown no symbol, date or price level; it may still recognise a famous episode by its shape."
+
+
+def _holds(text: str, word: str) -> bool:
+    """Whether a word stands in a text, and not as a part of a longer word, number or percentage."""
+    return re.search(rf"(?<![\w.]){re.escape(word)}(?![a-z\d%]|\.\d)", text) is not None

@@ -1,4 +1,4 @@
-"""From a matplotlib canvas to SVG that lives inside a page: themed by CSS variables, small, the same bytes every time."""
+"""From matplotlib to SVG that lives inside a page: themed by CSS variables, small, the same bytes every time."""
 
 from __future__ import annotations
 
@@ -29,12 +29,13 @@ _THEME = (
     | {colour: f"var(--{label})" for label, colour in REGIME.items()}
 )
 """Stand-ins that matplotlib draws with, and what the style sheet calls them."""
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "svg.fonttype": "none", "svg.hashsalt": "backtrader-llm", "path.simplify": True, "path.simplify_threshold": 0.5,
     "font.size": 11.0, "font.family": "DejaVu Sans", "axes.edgecolor": FAINT, "axes.labelcolor": INK, "text.color": INK,
-    "xtick.color": FAINT, "ytick.color": FAINT, "xtick.labelcolor": INK, "ytick.labelcolor": INK, "legend.frameon": False,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.spines.left": False, "axes.grid": True,
-    "axes.grid.axis": "y", "axes.axisbelow": True, "grid.color": FAINT, "grid.linewidth": 0.6, "xtick.major.size": 3,
+    "xtick.color": FAINT, "ytick.color": FAINT, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
+    "legend.frameon": False, "axes.spines.top": False, "axes.spines.right": False, "axes.spines.left": False,
+    "axes.grid": True, "axes.grid.axis": "y", "axes.axisbelow": True, "grid.color": FAINT, "grid.linewidth": 0.6,
+    "xtick.major.size": 3,
     "ytick.major.size": 0, "axes.linewidth": 0.8,
 }  # fmt: skip
 

@@ -6,7 +6,6 @@ gpt4all has no seed: at a temperature above 0 only the record of an answer gives
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import threading
 import time
@@ -61,7 +60,7 @@ class Gpt4AllClient(LLMClient):
             ),
             supports_forms=True,
         )
-        self._threads = threads or _processors()
+        self._threads = threads
         self._bos_token = metadata.values.get("tokenizer.ggml.bos_token_id")
         self._bos = metadata.special_token("bos")
         self._template = ChatTemplate(template, self._bos, metadata.special_token("eos"))
@@ -102,7 +101,7 @@ class Gpt4AllClient(LLMClient):
     def _loaded(self) -> Engine:
         if self._engine is None:
             self._engine = Engine(self.path, context_tokens=self.context_tokens, threads=self._threads)
-            self._adds_bos = self._engine.first_token("a") == self._bos_token
+            self._adds_bos = self._engine.first_token == self._bos_token
         return self._engine
 
     def _prompt(self, request: Request) -> tuple[Block, ...]:
@@ -224,7 +223,3 @@ class _ObjectEnd:
 def connect(settings: LlmSettings) -> Gpt4AllClient:
     """The client for the model file that the settings mean."""
     return Gpt4AllClient(resolve(settings), context_tokens=settings.context_tokens, threads=settings.threads)
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

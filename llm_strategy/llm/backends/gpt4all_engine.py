@@ -15,8 +15,10 @@ import contextlib
 import logging
 import os
 import re
+import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendMissing, ModelNotLoaded, PromptTooLong
+from llm_strategy.llm.backends.pace import Pace, fastest
 from llm_strategy.llm.chat_template import Block
 
 log = logging.getLogger(__name__)
@@ -49,36 +52,27 @@ class Written:
 class Engine:
     """One model in memory. Not thread-safe: one answer at a time.
 
+    ``threads`` of None means as many as are fastest here, and fewer when the processors come to be wanted elsewhere.
     Raises ``BackendMissing`` without gpt4all and ``ModelNotLoaded`` where gpt4all refuses the file.
     """
 
-    def __init__(self, path: Path, *, context_tokens: int, threads: int) -> None:
+    def __init__(self, path: Path, *, context_tokens: int, threads: int | None) -> None:
         self.context_tokens = context_tokens
         with _captured_stderr() as noise:
             api, model = _load(path, context_tokens, noise)
-        model.set_thread_count(threads)
         self._api, self._model = api, model
         self._context = api.LLModelPromptContext(
             n_batch=BATCH_TOKENS, repeat_penalty=1.0, repeat_last_n=0, min_p=0.0, context_erase=0.75
         )
         self._remembered: list[tuple[Block, int]] = []  # a block, and how many tokens there are up to its end
+        self.first_token = self._first_token()
+        """What the engine makes of the beginning of a prompt; the begin token where it adds one itself."""
+        self._pace = Pace() if threads is None else None
+        self._use_threads(fastest(_processors(), self._trial) if threads is None else threads)
 
     def close(self) -> None:
         """Free the memory."""
         self._model.close()
-
-    def first_token(self, text: str) -> int:
-        """The first token of a prompt that begins with this text, which may be one that the engine puts before it."""
-        tokens: list[int] = []
-
-        def keep(token: int) -> bool:
-            tokens.append(token)
-            return False
-
-        self._forget(0)
-        self._call(Block("", text), keep, None)
-        self._forget(0)
-        return tokens[0]
 
     def write(
         self,
@@ -103,15 +97,18 @@ class Engine:
         context = self._context
         context.n_predict, context.temp = max_tokens, temperature
         context.top_k, context.top_p = (TOP_K, TOP_P) if temperature else (1, 1.0)
-        written, stopped = 0, False
+        written, stopped, resumed = 0, False, 0.0
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
         def respond(token: int, piece: bytes) -> bool:
-            nonlocal written, stopped
+            nonlocal written, stopped, resumed
             written += 1
+            if written > 1:
+                self._mind(time.perf_counter() - resumed)
             _check(deadline)
             text = decoder.decode(piece)
             stopped = bool(text) and not on_piece(text)
+            resumed = time.perf_counter()
             return not (stopped or full())
 
         def full() -> bool:
@@ -120,6 +117,35 @@ class Engine:
         self._read(last, deadline, respond)
         cut_off = not stopped and (written >= max_tokens or full())
         return Written(self._end(), written, "length" if cut_off else "stop")
+
+    def _first_token(self) -> int:
+        tokens: list[int] = []
+
+        def keep(token: int) -> bool:
+            tokens.append(token)
+            return False
+
+        self._call(Block("", "a"), keep, None)
+        return tokens[0]
+
+    def _trial(self, threads: int) -> float:
+        self._use_threads(threads)
+        begin, done, seconds = time.perf_counter(), 0, 0.0
+        while done < 4 and seconds < 0.2:  # where even one reading is slow, one says enough
+            self._forget(0)
+            self._call(Block("", "a"), lambda token: True, None)
+            done, seconds = done + 1, time.perf_counter() - begin
+        return seconds / done
+
+    def _use_threads(self, count: int) -> None:
+        self._threads = count
+        self._model.set_thread_count(count)
+
+    def _mind(self, seconds: float) -> None:
+        if self._pace and self._threads > 1 and self._pace.lost(seconds):
+            self._use_threads(self._threads // 2)
+            self._pace = Pace()
+            log.info("Other programs use the processors: going on with %d threads.", self._threads)
 
     def _end(self) -> int:
         return self._remembered[-1][1] if self._remembered else 0
@@ -166,24 +192,25 @@ class Engine:
             # An exception cannot pass through the engine: it is kept, the engine told to stop, and raised afterwards.
             def call(*given: Any) -> bool:
                 try:
-                    return callback(*given)
+                    return not interrupted and callback(*given)
                 except BaseException as problem:
                     failures.append(problem)
                     return False
 
             return call
 
-        self._api.llmodel.llmodel_prompt(
-            self._model.model,
-            block.content.encode(),
-            f"{block.before}%1{block.after}%2".encode(),
-            self._api.PromptCallback(guarded(on_prompt)),
-            self._api.ResponseCallback(guarded(on_answer or (lambda token, piece: False))),
-            False,  # no shifting of the context: it would drop the beginning of the prompt silently
-            self._context,
-            False,  # the content is read without special tokens
-            None if on_answer else b"",  # an empty given answer: only read
-        )
+        with _held_interrupts() as interrupted:
+            self._api.llmodel.llmodel_prompt(
+                self._model.model,
+                block.content.encode(),
+                f"{block.before}%1{block.after}%2".encode(),
+                self._api.PromptCallback(guarded(on_prompt)),
+                self._api.ResponseCallback(guarded(on_answer or (lambda token, piece: False))),
+                False,  # no shifting of the context: it would drop the beginning of the prompt silently
+                self._context,
+                False,  # the content is read without special tokens
+                None if on_answer else b"",  # an empty given answer: only read
+            )
         if failures:
             raise failures[0]
 
@@ -191,6 +218,10 @@ class Engine:
 def _check(deadline: float | None) -> None:
     if deadline is not None and time.monotonic() > deadline:
         raise AnswerTimeout("The model gave no whole answer in time: raise LLM_TIMEOUT_S, or ask for fewer tokens.")
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _load(path: Path, context_tokens: int, noise: IO[bytes]) -> tuple[Any, Any]:
@@ -222,6 +253,27 @@ def _reason(noise: IO[bytes]) -> str:
     lines = noise.read().decode(errors="replace").splitlines()
     told = [line.rpartition("error loading model: ")[2] for line in lines if "error loading model: " in line]
     return (told or lines or ["it gives no reason"])[-1]
+
+
+@contextlib.contextmanager
+def _held_interrupts() -> Iterator[list[int]]:
+    """Signals to interrupt that came meanwhile; they are delivered at the end.
+
+    Python would deliver them as it enters a callback of the engine, where the exception would be lost and the answer
+    cut off unnoticed.
+    """
+    came: list[int] = []
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or handler is None:
+        yield came
+        return
+    signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    try:
+        yield came
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if came:
+        signal.raise_signal(signal.SIGINT)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from simulator.reporting.fact import Facts
 from simulator.reporting.grounding.claims import Reading
-from simulator.reporting.grounding.tokens import Lexicon, Refusal
+from simulator.reporting.grounding.tokens import Lexicon, UnbackedError
+from simulator.reporting.grounding.values import FactCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +26,9 @@ class Judgement:
 class Judge:
     """Judges sentences on one topic.
 
-    A sentence may tell the facts of ``topic`` only, each number in the fact's own spelling and with the right subject and
-    metric; superlatives range over ``everything``. Each word must be known: causes, forecasts, advice, praise, denials
-    and spelled numbers have no fact behind them.
+    A sentence may tell the facts of ``topic`` only, each number in the fact's own spelling and with the right subject
+    and metric; superlatives range over ``everything``. Each word must be known: causes, forecasts, advice, praise,
+    denials and spelled numbers have no fact behind them.
     """
 
     def __init__(self, topic: Facts, everything: Facts) -> None:
@@ -36,9 +37,9 @@ class Judge:
 
     def judge(self, sentence: str) -> Judgement:
         """Accept the sentence with the facts that it tells, or refuse it with the reason."""
-        reading = Reading(self._topic, self._everything)
+        facts = FactCheck(self._topic, self._everything)
         try:
-            reading.read(self._lexicon.tokens(sentence))
-        except Refusal as refusal:
-            return Judgement(refusal=str(refusal))
-        return Judgement(tuple(reading.told))
+            Reading(facts).read(self._lexicon.tokens(sentence))
+        except UnbackedError as problem:
+            return Judgement(refusal=str(problem))
+        return Judgement(tuple(facts.told))

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from simulator.reporting.fact import Fact, Facts
 from simulator.reporting.grounding import words
@@ -14,26 +15,49 @@ INTERVAL = "interval"
 """The metric of a sentence that speaks of an interval as a whole; its facts are the two bounds."""
 
 
-class Refusal(Exception):
+class UnbackedError(Exception):
     """Why a sentence is not shown; never leaves this package."""
+
+
+class Kind(StrEnum):
+    """What a token of a sentence is."""
+
+    SUBJECT = "subject"
+    SUBJECTS = "subjects"
+    """Two arms in one breath: "a and b"."""
+    METRIC = "metric"
+    NUMBER = "number"
+    """The shown text of a fact."""
+    NUMBERS = "numbers"
+    """Two of them: the figures of two arms, or the ends of an interval."""
+    COMPARATIVE = "comparative"
+    EQUAL = "equal"
+    SUPERLATIVE = "superlative"
+    AMONG = "among"
+    """What a superlative ranges over."""
+    SIGN = "sign"
+    ZERO = "zero"
+    """Whether an interval holds zero."""
+    LINK = "link"
+    """Leads to the other side of a comparison."""
+    BREAK = "break"
+    """Begins another clause."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
     """One meaningful piece of a sentence.
 
-    ``kind`` is S (subject), L (two subjects), M (metric), N (shown text of a fact), R (two of them), D (comparative),
-    X (superlative), A (what it ranges over), E (equal), G (sign), Z (zero in the interval), T (link to the other side of a comparison) or B
-    (a new clause). ``value`` is the subject, metric or text, or the word that a table of ``words`` explains. ``after`` holds the
-    neutral words between the token before and this one.
+    ``value`` is the subject, metric or text, or the word that a table of ``words`` explains; ``other`` is the second
+    one of a pair. ``after`` holds the neutral words between the token before and this one. ``headed`` is the superlative
+    with which a metric's name begins, as in "largest drawdown".
     """
 
-    kind: str
+    kind: Kind
     value: str
     other: str = ""
     after: str = ""
     headed: str = ""
-    """The superlative with which a metric's name begins, as in "largest drawdown"."""
 
     @property
     def bound(self) -> bool:
@@ -42,8 +66,8 @@ class Token:
 
 
 def spelled(text: str) -> str:
-    """A text in the one spelling that is compared: lower case, single spaces, plain minus and apostrophe."""
-    text = text.translate({0x2212: "-", 0x2019: "'", 0xA0: " ", 0x202F: " "}).lower()
+    """A text in the one spelling that is compared: lower case, single spaces, spaces for underscores, plain minus."""
+    text = text.translate({0x2212: "-", 0x2019: "'", 0xA0: " ", 0x202F: " ", 0x5F: " "}).lower()
     text = re.sub(r"(?<=\d) ?(?:%|percent\b)", "%", text)
     return re.sub(r"\s+", " ", re.sub(r"\s[-\u2013\u2014]\s", ", ", text)).strip()
 
@@ -63,7 +87,7 @@ class Lexicon:
                     self._add_metric(name, metric)
         labels = Counter(spelled(fact.label) for fact in topic.values())
         for fact in topic.values():
-            self._phrases.setdefault(spelled(fact.text), (Token("N", spelled(fact.text)),))
+            self._phrases.setdefault(spelled(fact.text), (Token(Kind.NUMBER, spelled(fact.text)),))
         for fact in topic.values():
             if labels[spelled(fact.label)] == 1:
                 self._add_label(fact)
@@ -73,13 +97,13 @@ class Lexicon:
         )
 
     def tokens(self, sentence: str) -> list[Token]:
-        """The sentence as tokens; ``Refusal`` names the first word or number that no table holds."""
+        """The sentence as tokens; ``UnbackedError`` names the first word or number that no table holds."""
         text, found, after, at = spelled(sentence).removesuffix("."), list[Token](), "", 0
         while at < len(text):
             if neutral := re.compile(r"'s\b|[\s\"'()\[\]:=]").match(text, at):
                 after, at = f"{after} {neutral[0].strip()}".strip(), neutral.end()
             elif text[at] in ",;":
-                found.append(Token("B", text[at]))
+                found.append(Token(Kind.BREAK, text[at]))
                 after, at = "", at + 1
             elif phrase := self._phrase.match(text, at):
                 tokens = self._phrases[phrase[0]]
@@ -87,35 +111,41 @@ class Lexicon:
                     found += (replace(tokens[0], after=after), *tokens[1:])
                 after, at = "" if tokens else f"{after} {phrase[0]}".strip(), phrase.end()
             else:
-                raise Refusal(_unknown(text, at))
+                raise UnbackedError(_unknown(text, at))
         return list(_with_superlatives(found))
 
     def _add_words(self) -> None:
         for phrase in words.PLAIN:
             self._phrases[phrase] = ()
         for kind, phrases in (
-            ("D", words.COMPARATIVES), ("X", words.SUPERLATIVES), ("G", words.SIGNS), ("Z", words.ZERO),
-            ("E", words.EQUALS), ("T", words.LINKS), ("A", words.AMONG), ("B", (*words.BREAKS, *words.REFERRING)),
-        ):  # fmt: skip
+            (Kind.COMPARATIVE, words.COMPARATIVES),
+            (Kind.SUPERLATIVE, words.SUPERLATIVES),
+            (Kind.AMONG, words.AMONG),
+            (Kind.EQUAL, words.EQUALS),
+            (Kind.SIGN, words.SIGNS),
+            (Kind.ZERO, words.ZERO),
+            (Kind.LINK, words.LINKS),
+            (Kind.BREAK, (*words.BREAKS, *words.REFERRING)),
+        ):
             for phrase in phrases:
                 self._phrases[phrase] = (Token(kind, phrase),)
         for phrase in words.INTERVAL:
-            self._phrases[phrase] = (Token("M", INTERVAL),)
+            self._phrases[phrase] = (Token(Kind.METRIC, INTERVAL),)
 
     def _add_subject(self, subject: str) -> None:
-        for name in {subject, subject.replace("_", " "), subject.replace("_", "-")}:
-            self._phrases[spelled(name)] = (Token("S", subject),)
+        for name in (subject, subject.replace("_", "-")):
+            self._phrases[spelled(name)] = (Token(Kind.SUBJECT, subject),)
 
     def _add_metric(self, name: str, metric: str) -> None:
         first = name.split(" ")[0]
-        token = Token("M", metric, headed=first if first in words.SUPERLATIVES else "")
+        token = Token(Kind.METRIC, metric, headed=first if first in words.SUPERLATIVES else "")
         for phrase in (name, f"{name}s"):
             self._phrases[phrase] = (token,)
 
     def _add_label(self, fact: Fact) -> None:
         label = spelled(fact.label)
-        whole = (Token("M", fact.metric), Token("S", fact.subject))
-        self._phrases[label] = self._phrases[fact.id.lower()] = whole
+        whole = (Token(Kind.METRIC, fact.metric), Token(Kind.SUBJECT, fact.subject))
+        self._phrases[label] = self._phrases[spelled(fact.id)] = whole
         if _in_label(fact) and "-" not in fact.subject:
             before = label.split(spelled(fact.subject))[0]
             if name := re.sub(r"[ ,]+(of|for|by)[ ,]*$", "", before).strip():
@@ -141,7 +171,7 @@ def _unknown(text: str, at: int) -> str:
 def _with_superlatives(tokens: list[Token]) -> Iterator[Token]:
     """ "The largest drawdown of b" names a metric; "llm has the largest drawdown" also ranks."""
     for token, following in zip(tokens, [*tokens[1:], None], strict=True):
-        named = following is not None and following.kind in "SL" and following.bound
+        named = following is not None and following.kind in (Kind.SUBJECT, Kind.SUBJECTS) and following.bound
         if token.headed and not named and token.after.split(" ")[-1] not in ("a", "'s"):
-            yield Token("X", token.headed)
+            yield Token(Kind.SUPERLATIVE, token.headed)
         yield token

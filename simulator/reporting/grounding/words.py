@@ -52,6 +52,8 @@ INTERVAL = ("confidence interval", "interval")
 BOUNDS = ("low", "high")
 """Metrics of a pair that are the ends of its interval."""
 DIFFERENCE = "sharpe_difference"
+OF_INTERVALS = (DIFFERENCE, *BOUNDS)
+"""Metrics of which a sentence may say whether their interval contains zero."""
 
 COMPARATIVES = {
     "higher": (Scale.LEVEL, 1), "above": (Scale.LEVEL, 1), "more": (Scale.LEVEL, 1),
@@ -95,9 +97,9 @@ BREAKS = ("and", "but", "while", "whereas", "although", "though")
 REFERRING = ("which", "with", "where", "it", "its", "their")
 """Words that begin a clause about the arm just named; which one that is must be plain."""
 PLAIN = (
-    "of the time", "that of", "those of", "a", "an", "the", "is", "are", "was", "were", "has", "have", "had", "of", "for",
-    "in", "on", "at", "to", "from", "between", "this", "that", "these", "arm", "arms", "run", "backtest", "made",
-    "makes", "paid", "pays", "reached", "reaches", "showed", "shows", "recorded", "records", "achieved", "achieves",
+    "of the time", "that of", "those of", "a", "an", "the", "is", "are", "was", "were", "has", "have", "had",
+    "of", "for", "in", "on", "at", "to", "from", "between", "this", "that", "these", "arm", "arms", "run", "backtest",
+    "made", "makes", "paid", "pays", "reached", "reaches", "showed", "shows", "recorded", "records", "achieved", "achieves",
     "incurred", "ended", "came", "did", "respectively", "also", "value", "terms", "ranges",
 )  # fmt: skip
 """Words that add no claim of their own."""
@@ -129,12 +131,12 @@ REFUSED = {
         "dozen", "hundred", "thousand", "million", "half", "third", "thirds", "quarter", "quarters", "twice", "thrice",
         "double", "doubled", "triple", "tripled", "times", "first", "second", "fourth", "fifth", "percent", "once",
         "halved", "fold", "twofold", "majority", "all", "both", "each", "every", "several", "many", "few", "about",
-        "almost", "nearly", "roughly", "around", "approximately", "least",
+        "almost", "nearly", "roughly", "around", "approximately", "least", "most",
     ),
     "tells a direction that cannot be checked": (
         "gained", "lost", "gain", "loss", "losses", "profit", "rose", "fell", "grew", "increased", "increase",
-        "decreased", "decrease", "declined", "dropped", "improved", "improves", "reduced", "up", "down", "won", "ranked",
-        "increasing", "decreasing", "rising", "falling",
+        "decreased", "decrease", "declined", "dropped", "improved", "improves", "reduced", "up", "down", "won",
+        "ranked", "increasing", "decreasing", "rising", "falling",
     ),
 }  # fmt: skip
 """Words refused by name, by what is wrong with them; any other unknown word is refused too."""

@@ -1,0 +1,67 @@
+"""What the doctor says of a runtime that works, and of those that do not."""
+
+import pytest
+
+from llm_strategy.config import LlmSettings
+from llm_strategy.doctor import diagnose
+from llm_strategy.errors import BackendFailure
+from llm_strategy.llm import SUPPORTED_BACKENDS, register_backend
+from llm_strategy.llm.backends.scripted import ScriptedClient
+
+NAMES = ["initialization", "health", "generation", "JSON mode", "streaming", "error handling", "speed"]
+
+
+@pytest.fixture
+def scripted():
+    """A function that gives settings for a backend that answers as told."""
+
+    def settings(answers):
+        register_backend("patient", lambda given: ScriptedClient(answers))
+        return LlmSettings(backend="patient")
+
+    yield settings
+    SUPPORTED_BACKENDS.pop("patient", None)
+
+
+def test_the_embedded_model_is_well(model_path, threads):
+    checks = list(diagnose(LlmSettings(instruct_model_path=model_path, threads=threads, timeout_s=300)))
+    assert [check.name for check in checks] == NAMES
+    assert all(check.ok and check.detail and not check.cure for check in checks), checks
+    assert "tokens a second" in checks[-1].detail
+
+
+def test_a_missing_model_ends_the_examination_with_the_cure(tmp_path):
+    (check,) = diagnose(LlmSettings(instruct_model_path=tmp_path / "gone.gguf"))
+    assert not check.ok
+    assert "btllm models pull smollm2-135m" in check.detail
+    assert check.cure
+
+
+def test_a_wrong_setting_is_told(monkeypatch):
+    monkeypatch.setenv("LLM_TEMPERATURE", "hot")
+    (check,) = diagnose()
+    assert not check.ok
+    assert "LLM_TEMPERATURE" in check.detail
+
+
+def test_each_failure_has_its_cure_and_the_rest_goes_on(scripted):
+    checks = {check.name: check for check in diagnose(scripted(lambda request: "no json"))}
+    assert list(checks) == NAMES
+    assert checks["generation"].ok
+    assert checks["streaming"].ok
+    assert not checks["JSON mode"].ok
+    assert "invalid JSON" in checks["JSON mode"].detail
+    assert not checks["error handling"].ok
+    assert checks["error handling"].cure
+
+
+def test_an_engine_that_fails_is_told_at_every_check(scripted):
+    checks = list(diagnose(scripted(lambda request: BackendFailure("The engine broke."))))
+    told = [check.detail for check in checks if not check.ok]
+    assert len(told) == 5
+    assert set(told) == {"The engine broke."}
+
+
+def test_an_empty_answer_is_a_failure(scripted):
+    checks = {check.name: check for check in diagnose(scripted(lambda request: " "))}
+    assert not checks["generation"].ok

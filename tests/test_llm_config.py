@@ -1,0 +1,119 @@
+"""Where the runtime's settings come from, and what is said of wrong ones."""
+
+import pytest
+import yaml
+
+from llm_strategy.config import STARTER, LlmSettings, load_settings, read_settings_file
+from llm_strategy.errors import ConfigurationError
+
+NAMES = [f"LLM_{name.upper()}" for name in LlmSettings.model_fields] + ["LOG_LEVEL"]
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path, monkeypatch):
+    """A current folder without files, and no settings in the environment."""
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").mkdir()
+    return tmp_path
+
+
+def write(folder, text, name="configs/llm.yaml"):
+    (folder / name).write_text(text, encoding="utf-8")
+
+
+def test_defaults_are_greedy_and_local():
+    settings = load_settings()
+    assert (settings.backend, settings.model, settings.temperature) == ("local_llama", "smollm2-135m", 0.0)
+    assert (settings.max_tokens, settings.timeout_s, settings.log_level) == (512, 30.0, "WARNING")
+
+
+def test_environment_goes_before_dotenv_before_file_before_defaults(empty_folder, monkeypatch):
+    write(empty_folder, "temperature: 0.1\nmax_tokens: 10\ntimeout_s: 10\nlog_level: INFO\nmodel: file.gguf\n")
+    write(empty_folder, "LLM_TEMPERATURE=0.2\nLLM_MAX_TOKENS=20\nLOG_LEVEL=ERROR\nUNRELATED=1\nLLM_OTHER=1\n", ".env")
+    monkeypatch.setenv("LLM_TEMPERATURE", "0.3")
+    settings = load_settings()
+    assert (settings.temperature, settings.max_tokens, settings.timeout_s) == (0.3, 20, 10.0)
+    assert (settings.log_level, settings.model, settings.backend) == ("ERROR", "file.gguf", "local_llama")
+    monkeypatch.setenv("LOG_LEVEL", "DEBUG")
+    assert load_settings().log_level == "DEBUG"
+    assert load_settings(temperature=0.4).temperature == 0.4
+
+
+def test_an_empty_variable_is_none(monkeypatch):
+    monkeypatch.setenv("LLM_MAX_TOKENS", "")
+    monkeypatch.setenv("LLM_INSTRUCT_MODEL_PATH", "")
+    assert load_settings().max_tokens == 512
+    assert load_settings().instruct_model_path is None
+
+
+def test_the_starter_file_says_the_defaults(empty_folder):
+    defaults = load_settings()
+    write(empty_folder, STARTER)
+    assert load_settings() == defaults
+    assert len(yaml.safe_load(STARTER)) >= 7
+
+
+def test_the_users_file_of_the_interface_is_read(empty_folder, monkeypatch):
+    monkeypatch.setenv("MY_API_KEY", "secret")
+    write(
+        empty_folder,
+        'backend: "my_new_backend"\nmodel: "Llama.gguf"\ntemperature: 0.2\nmax_tokens: 512\njson_mode: true\n'
+        'timeout_s: 30\nmy_new_backend:\n  api_key: "${MY_API_KEY}"\n  retries: 3\n',
+    )
+    settings = load_settings()
+    assert settings.json_mode is True
+    assert settings.sections == {"my_new_backend": {"api_key": "secret", "retries": 3}}
+    assert "secret" not in str(settings.model_dump())
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("temprature: 0.1", r"llm\.yaml has the unknown key 'temprature': did you mean 'temperature'\?"),
+        ("zzz: 1", r"unknown key 'zzz': choose from backend, "),
+        ("- a\n- b", "write lines such as"),
+        ("a: [1", "cannot be read"),
+        ("backend: \xff", "local_llama|not"),
+    ],
+)
+def test_a_wrong_file_is_told_in_a_sentence(empty_folder, text, told):
+    (empty_folder / "configs/llm.yaml").write_bytes(text.encode("latin-1"))
+    with pytest.raises(ConfigurationError, match=told) as caught:
+        load_settings()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LLM_TEMPERATURE", "warm"),
+        ("LLM_TEMPERATURE", "-1"),
+        ("LLM_TEMPERATURE", "nan"),
+        ("LLM_MAX_TOKENS", "0"),
+        ("LLM_MAX_TOKENS", "1.5"),
+        ("LLM_TIMEOUT_S", "0"),
+        ("LLM_TIMEOUT_S", "inf"),
+        ("LLM_CONTEXT_TOKENS", "5"),
+        ("LLM_THREADS", "0"),
+        ("LOG_LEVEL", "LOUD"),
+    ],
+)
+def test_a_wrong_value_is_told_with_its_name(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=name) as caught:
+        load_settings()
+    assert value in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_wrong_value_in_the_file_is_told_with_its_place(empty_folder):
+    write(empty_folder, "max_tokens: many")
+    with pytest.raises(ConfigurationError, match=r"max_tokens \(in configs/llm\.yaml"):
+        load_settings()
+
+
+def test_an_empty_file_sets_nothing(empty_folder):
+    write(empty_folder, "# only a comment\n")
+    assert read_settings_file(empty_folder / "configs/llm.yaml") == {}

@@ -1,0 +1,424 @@
+"""From an experiment to a run folder and back: records, resumption, replay, failure, with a scripted model."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+import simulator
+from llm_strategy.errors import (
+    AnswerNotRecorded,
+    AnswerTimeout,
+    BackendFailure,
+    ConfigurationError,
+    RunFolderError,
+    TooManyFailures,
+)
+from llm_strategy.llm import FolderStore, MemoryStore, RecordingClient
+from llm_strategy.llm.backends.scripted import ScriptedClient
+from simulator.run import execute
+
+SMALL = {
+    "name": "small",
+    "data": {"source": "synthetic:cycles?bars=420&seed=5"},
+    "evaluation": {"bootstrap_samples": 200},
+}
+
+
+def reader(request):
+    """A model that reads: long when the line says above, out when it says below."""
+    market = request.messages[-1].content
+    if "above" in market:
+        label, action, why = "bull", "enter_long", "Above the long average."
+    elif "below" in market:
+        label, action, why = "bear", "exit", "Below the long average."
+    else:
+        label, action, why = "sideways", "hold", "Near the long average."
+    return {"label": label, "label_confidence": "80", "action": action, "action_confidence": "70", "rationale": why}
+
+
+def recording(script=reader, store=None, mode="live"):
+    model = ScriptedClient(script)
+    return RecordingClient(model, model.identity, MemoryStore() if store is None else store, mode), model
+
+
+def small(tmp_path, **sections):
+    return simulator.Experiment.from_mapping(SMALL | {"output": {"folder": str(tmp_path / "reports")}} | sections)
+
+
+def files(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A comparison of all arms, run once."""
+    client, model = recording()
+    result = simulator.compare(small(tmp_path_factory.mktemp("run")), client=client)
+    return result, model
+
+
+def test_a_comparison_writes_what_the_record_promises(finished):
+    result, _ = finished
+    arms = list(simulator.Experiment().arms)
+    manifest = json.loads((result.folder / "manifest.json").read_text())
+    assert manifest["arms"] == arms
+    assert {path.name for path in result.folder.iterdir()} == {
+        *arms, "manifest.json", "prices.csv", "facts.json", "explanation.json", "report.html", "report.md"
+    }  # fmt: skip
+    for arm in arms:
+        assert {path.name for path in (result.folder / arm).iterdir()} == {
+            "manifest.json", "decisions.jsonl", "orders.csv", "trades.csv", "equity.csv", "facts.json"
+        }  # fmt: skip
+    assert list(result.table.index) == arms
+    assert result.report.exists()
+
+
+def test_all_arms_are_measured_on_the_same_bars(finished):
+    result, _ = finished
+    times = [list(arm.equity.index) for arm in result.record.arms]
+    assert all(other == times[0] for other in times)
+    assert len(times[0]) == 420 - 269
+
+
+def test_equal_states_are_asked_once(finished):
+    result, model = finished
+    usage = result.record.manifest["usage"]
+    prompts = {decision["prompt"] for decision in result.record.arm("llm").decisions}
+    assert usage["requests"] == 151
+    assert usage["distinct"] == usage["asked"] == len(prompts)
+    questions = [request for request in model.requests if request.form]
+    assert len(questions) == len(prompts)
+
+
+def test_the_request_knows_nothing_of_the_account_or_the_calendar(finished):
+    _, model = finished
+    for request in model.requests:
+        if request.form:
+            last = request.messages[-1].content.lower()
+            assert not any(character.isdigit() for character in last)
+            for secret in ("cash", "position", "profit", "cycles", "equity", "date"):
+                assert secret not in last
+
+
+def test_the_random_arm_holds_as_long_as_the_advised_one(finished):
+    result, _ = finished
+    runs = {}
+    for name in ("llm", "random"):
+        held, wanted = 0, []
+        for decision in result.record.arm(name).decisions:
+            action = decision["advice"]["action"]["type"]
+            held = {"enter_long": 1, "exit": 0}.get(action, held)
+            wanted.append(held)
+        runs[name] = (sum(wanted), sum(a != b for a, b in zip(wanted, wanted[1:], strict=False)))
+    assert runs["llm"] == runs["random"]
+
+
+def test_a_replay_is_byte_for_byte_without_a_model(finished):
+    result, _ = finished
+    checks = simulator.replay(result.folder)
+    assert len(checks) > 30
+    assert [check.name for check in checks if not check.same] == []
+
+
+def test_a_replay_can_be_kept_and_replayed(finished, tmp_path):
+    result, _ = finished
+    simulator.replay(result.folder, tmp_path / "again")
+    assert all(check.same for check in simulator.replay(tmp_path / "again"))
+    with pytest.raises(RunFolderError, match="exists already"):
+        simulator.replay(result.folder, tmp_path / "again")
+
+
+def test_the_same_experiment_gives_the_same_bytes(finished, tmp_path):
+    result, _ = finished
+    again = simulator.compare(small(tmp_path), client=recording()[0])
+    assert again.folder.name == result.folder.name
+    first, second = files(result.folder), files(again.folder)
+    assert first.keys() == second.keys()
+    evidence = [name for name in first if name.endswith((".csv", ".jsonl"))]
+    assert [name for name in evidence if first[name] != second[name]] == []
+
+
+def test_wall_clock_and_paths_stand_in_manifests_alone(finished):
+    result, _ = finished
+    started = json.loads((result.folder / "manifest.json").read_text())["started"][:13]
+    for name, content in files(result.folder).items():
+        if not name.endswith("manifest.json"):
+            assert started.encode() not in content, name
+            assert str(result.folder.parent).encode() not in content, name
+
+
+def test_a_changed_journal_is_noticed(finished, tmp_path):
+    result, _ = finished
+    copy = tmp_path / "copy"
+    shutil.copytree(result.folder, copy)
+    journal = copy / "llm" / "decisions.jsonl"
+    lines = journal.read_text().splitlines()
+    line = json.loads(lines[40])
+    line["request"] = "0" * 64
+    lines[40] = json.dumps(line)
+    journal.write_text("\n".join(lines) + "\n")
+    with pytest.raises(AnswerNotRecorded, match="Question 41"):
+        simulator.replay(copy)
+    journal.write_text("\n".join(lines[:40]) + "\n")
+    with pytest.raises(AnswerNotRecorded, match="one more was asked"):
+        simulator.replay(copy)
+
+
+def test_changed_prices_are_noticed(finished, tmp_path):
+    result, _ = finished
+    copy = tmp_path / "copy"
+    shutil.copytree(result.folder, copy)
+    prices = copy / "prices.csv"
+    rows = prices.read_text().splitlines()
+    cells = rows[300].split(",")
+    cells[5] = str(float(cells[5]) + 1)
+    rows[300] = ",".join(cells)
+    prices.write_text("\n".join(rows) + "\n")
+    with pytest.raises(RunFolderError, match="changed after the run"):
+        simulator.replay(copy)
+
+
+def test_a_changed_evidence_file_differs(finished, tmp_path):
+    result, _ = finished
+    copy = tmp_path / "copy"
+    shutil.copytree(result.folder, copy)
+    with (copy / "momentum" / "orders.csv").open("a") as file:
+        file.write("\n")
+    assert [check.name for check in simulator.replay(copy) if not check.same] == ["momentum/orders.csv"]
+
+
+def test_the_report_is_rebuilt_from_the_folder_alone(finished, tmp_path):
+    result, _ = finished
+    copy = tmp_path / "copy"
+    shutil.copytree(result.folder, copy)
+    for name in ("report.html", "report.md", "facts.json"):
+        (copy / name).unlink()
+    simulator.rebuild_report(copy)
+    for name in ("report.html", "report.md", "facts.json"):
+        assert (copy / name).read_bytes() == (result.folder / name).read_bytes()
+    assert simulator.rebuild_report(copy / "llm").exists()
+
+
+def test_one_arm_is_a_run_folder_of_its_own(tmp_path):
+    result = simulator.run(small(tmp_path), client=recording()[0])
+    assert (result.folder / "decisions.jsonl").exists()
+    assert all(check.same for check in simulator.replay(result.folder))
+    rule = simulator.run(small(tmp_path), "momentum")
+    assert rule.record.arms[0].manifest["model"] is None
+    assert all(check.same for check in simulator.replay(rule.folder))
+
+
+def test_the_random_arm_alone_and_unknown_arms_are_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match="holding times"):
+        simulator.run(small(tmp_path), "random")
+    with pytest.raises(ConfigurationError, match="did you mean 'momentum'"):
+        simulator.run(small(tmp_path), "momentun")
+
+
+def test_failures_are_told_by_kind_and_replay_as_they_were(tmp_path):
+    calls = iter(range(10_000))
+
+    def unsteady(request):
+        if not request.form:
+            return "Nothing."
+        turn = next(calls)
+        if turn % 11 == 3:
+            return AnswerTimeout("No answer in time.")
+        if turn % 11 == 5:
+            return BackendFailure("The engine failed.")
+        if turn % 11 == 7:
+            return reader(request) | {"label": "bullish"}
+        if turn % 11 == 9:
+            return reader(request) | {"rationale": "The price will reach 5,000."}
+        return reader(request)
+
+    experiment = small(tmp_path, arms=["llm", "buy_and_hold"], advisor={"max_failure_rate": 1.0})
+    result = simulator.compare(experiment, client=recording(unsteady)[0])
+    decisions = result.record.arm("llm").decisions
+    reasons = {decision["abstention"]["reason"] for decision in decisions if decision["abstention"]}
+    assert {"timeout", "backend_failure", "denied"} <= reasons
+    assert any(decision["status"] == "repaired" for decision in decisions)
+    assert all(decision["advice"] is None for decision in decisions if decision["status"] == "abstained")
+    assert all(check.same for check in simulator.replay(result.folder))
+
+
+def test_a_run_above_the_failure_rate_fails_loudly_and_is_kept(tmp_path):
+    experiment = small(tmp_path, arms=["llm", "buy_and_hold"])
+    client, _ = recording(lambda request: AnswerTimeout("No answer in time."))
+    with pytest.raises(TooManyFailures, match="151 of 151 decisions failed") as caught:
+        simulator.compare(experiment, client=client)
+    (folder,) = [path for path in (tmp_path / "reports").iterdir() if path.is_dir()]
+    assert str(folder) in str(caught.value)
+    assert json.loads((folder / "manifest.json").read_text())["status"] == "failed"
+    assert "failed" in (folder / "report.md").read_text()[:1500]
+    assert all(check.same for check in simulator.replay(folder))
+
+
+def test_a_model_that_cannot_be_asked_at_all_ends_the_run(tmp_path):
+    client, _ = recording(store=MemoryStore(), mode="live")
+    replaying = RecordingClient(None, client.identity, MemoryStore(), "replay")
+    with pytest.raises(AnswerNotRecorded):
+        simulator.compare(small(tmp_path), client=replaying)
+
+
+def test_an_interrupted_run_goes_on_without_asking_again(tmp_path):
+    store = FolderStore(tmp_path / "answers")
+    asked = []
+
+    def interrupted(request):
+        if len(asked) == 20:
+            raise KeyboardInterrupt
+        asked.append(request)
+        return reader(request)
+
+    with pytest.raises(KeyboardInterrupt):
+        simulator.compare(small(tmp_path), client=recording(interrupted, store)[0])
+    client, model = recording(reader, store)
+    result = simulator.compare(small(tmp_path), client=client)
+    again = [request for request in model.requests if request.form]
+    assert not set(asked) & set(again)
+    assert result.record.manifest["usage"]["asked"] == len(again)
+    assert not list((tmp_path / "reports").glob("*.partial"))
+
+
+def test_a_refreshing_run_that_was_cut_off_does_not_ask_again_what_it_had_asked(tmp_path):
+    store = FolderStore(tmp_path / "answers")
+    simulator.compare(small(tmp_path), client=recording(reader, store)[0])
+    experiment = small(tmp_path, advisor={"answers": "refresh"})
+    asked = []
+
+    def interrupted(request):
+        if len(asked) == 10:
+            raise KeyboardInterrupt
+        asked.append(request)
+        return reader(request)
+
+    with pytest.raises(KeyboardInterrupt):
+        simulator.compare(experiment, client=recording(interrupted, store, "refresh")[0])
+    client, model = recording(reader, store, "refresh")
+    simulator.compare(experiment, client=client)
+    assert not set(asked) & {request for request in model.requests if request.form}
+
+
+def test_a_killed_run_resumes(tmp_path):
+    program = tmp_path / "killed.py"
+    program.write_text(
+        textwrap.dedent(
+            f"""
+            import sys, time
+            sys.path.insert(0, {str(Path(__file__).parent)!r})
+            import simulator
+            from pathlib import Path
+            from test_run import small, reader, recording
+            from llm_strategy.llm import FolderStore
+            tmp = Path({str(tmp_path)!r})
+            def slow(request):
+                with (tmp / "asked").open("a") as log:
+                    log.write(request.messages[-1].content + "\\n")
+                time.sleep(0.05)
+                return reader(request)
+            simulator.compare(small(tmp), client=recording(slow, FolderStore(tmp / "answers"))[0])
+            """
+        )
+    )
+    asked = tmp_path / "asked"
+    killed = subprocess.Popen([sys.executable, str(program)])
+    for _ in range(600):
+        if asked.exists() and len(asked.read_text().splitlines()) >= 12:
+            break
+        time.sleep(0.1)
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+    before = asked.read_text().splitlines()
+    store = FolderStore(tmp_path / "answers")
+    client, model = recording(reader, store)
+    result = simulator.compare(small(tmp_path), client=client)
+    again = [request.messages[-1].content for request in model.requests if request.form]
+    assert set(before[:-1]).isdisjoint(again)  # the answer to the last one may not have come
+    assert all(check.same for check in simulator.replay(result.folder))
+
+
+def test_two_processes_do_not_write_one_folder(tmp_path):
+    experiment = small(tmp_path)
+
+    def nested(request):
+        with pytest.raises(RunFolderError, match="Another process"):
+            simulator.compare(experiment, client=recording()[0])
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        simulator.compare(experiment, client=recording(nested)[0])
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
+    blocked = tmp_path / "reports"
+    blocked.write_text("a file where a folder should be")
+    with pytest.raises(RunFolderError, match=r"cannot be written .* output.folder"):
+        simulator.compare(small(tmp_path), client=recording()[0])
+
+
+def test_a_full_disk_is_one_sentence_and_keeps_the_answers(tmp_path, monkeypatch):
+    store = FolderStore(tmp_path / "answers")
+    experiment = small(tmp_path, arms=["llm", "buy_and_hold"])
+    program = textwrap.dedent(
+        f"""
+        import resource, sys
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        from pathlib import Path
+        import simulator
+        from llm_strategy.errors import BacktraderLLMError
+        from llm_strategy.llm import FolderStore
+        from test_run import small, reader, recording
+        import signal
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+        try:
+            simulator.compare(
+                small(Path({str(tmp_path)!r}), arms=["llm", "buy_and_hold"]),
+                client=recording(reader, FolderStore(Path({str(tmp_path / "answers")!r})))[0],
+            )
+        except BacktraderLLMError as problem:
+            print(type(problem).__name__, problem)
+        """
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("RunFolderError"), done.stderr
+    assert done.stdout.count("\n") == 1
+    client, model = recording(reader, store)
+    simulator.compare(experiment, client=client)
+    kept = {path.stem for path in (tmp_path / "answers").rglob("*.json")}
+    assert len(kept) > len([request for request in model.requests if request.form])
+
+
+def test_a_folder_of_another_version_says_so(finished, tmp_path):
+    result, _ = finished
+    copy = tmp_path / "copy"
+    shutil.copytree(result.folder, copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps(manifest | {"format": "0.9.0"}))
+    for use in (simulator.replay, simulator.rebuild_report):
+        with pytest.raises(RunFolderError, match=r"run format 0\.9\.0, this is"):
+            use(copy)
+    with pytest.raises(RunFolderError, match="not a finished run folder"):
+        simulator.replay(tmp_path)
+
+
+def test_too_few_bars_are_told_before_anything_runs(tmp_path):
+    experiment = small(tmp_path, data={"source": "synthetic:cycles?bars=100"})
+    with pytest.raises(simulator.market.MarketDataError, match="at least 272"):
+        execute(experiment, experiment.arms, recording()[0], None)
+    assert not (tmp_path / "reports").exists()
+
+
+def test_result_in_a_notebook(finished):
+    result, _ = finished
+    assert "<table" in result._repr_html_()
+    assert result.verdict in result._repr_html_()
