@@ -9,10 +9,11 @@ from typing import Any
 import backtrader as bt
 
 from llm_strategy.advisor import ModelAdvisor
+from llm_strategy.features import LONGEST_LOOKBACK
 from llm_strategy.journal import decision_line
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.risk import Account, Market, Verdict, judge
-from llm_strategy.snapshot import LONGEST_LOOKBACK, SnapshotReader
+from llm_strategy.snapshot import SnapshotReader
 from llm_strategy.types import Decision, Snapshot
 from simulator.answers import connect
 from simulator.experiment import Experiment

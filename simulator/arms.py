@@ -12,9 +12,9 @@ import backtrader as bt
 
 from llm_strategy.advisor import Advisor, ModelAdvisor
 from llm_strategy.baselines import BASELINES, MatchedRandom
+from llm_strategy.features import LONGEST_LOOKBACK
 from llm_strategy.journal import Journal
 from llm_strategy.llm.cache import RecordingClient, Usage
-from llm_strategy.snapshot import LONGEST_LOOKBACK
 from llm_strategy.strategy import AdvisedStrategy
 from llm_strategy.types import ActionType, Status
 from simulator.broker import set_up_broker

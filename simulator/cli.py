@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import logging
-import os
-import sys
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
-import click
 import typer
+from typer.core import TyperGroup
 
 from llm_strategy.config import load_settings
 from llm_strategy.errors import BacktraderLLMError
 from simulator import console
 from simulator.commands import experiments, model
 
+
+class OneSentenceErrors(TyperGroup):
+    """Every error of a user is one sentence and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except BacktraderLLMError as problem:
+            console.fail(problem)
+            raise typer.Exit(problem.exit_code) from None
+        except KeyboardInterrupt:
+            console.fail("interrupted; every answer so far is kept, the same command goes on where it stopped.")
+            raise typer.Exit(130) from None
+
+
 app = typer.Typer(
+    cls=OneSentenceErrors,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -55,19 +70,5 @@ def start(
 
 
 def main() -> None:
-    """Run the command line; every error of a user is one sentence and an exit code."""
-    try:
-        code = app(standalone_mode=False)
-    except BacktraderLLMError as problem:
-        console.fail(problem)
-        code = problem.exit_code
-    except click.ClickException as problem:
-        problem.show()
-        code = problem.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        console.fail("interrupted; every answer so far is kept, the same command goes on where it stopped.")
-        code = 130
-    except BrokenPipeError:  # the reader of our output left, for example head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    sys.exit(code if isinstance(code, int) else 0)
+    """Run the command line."""
+    app()

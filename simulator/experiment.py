@@ -47,7 +47,7 @@ class AdvisorChoice:
     @property
     def view(self) -> View:
         """How a snapshot is rendered."""
-        return View(self.style, self.decimals, tuple(self.unmasked))
+        return View(self.style, self.decimals, self.unmasked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +102,12 @@ class Experiment:
             "evaluation": EvaluationChoice,
             "output": OutputChoice,
         }
-        arguments = {key: sections[key](**value) if key in sections else value for key, value in document.items()}
-        if "arms" in arguments:
-            arguments["arms"] = tuple(arguments["arms"])
-        return cls(**arguments)
+        return cls(
+            **{
+                key: sections[key](**_with_tuples(value)) if key in sections else value
+                for key, value in _with_tuples(document).items()
+            }
+        )
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
@@ -167,6 +169,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime.date):
         return value.isoformat()
     return value
+
+
+def _with_tuples(section: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in section.items()}
 
 
 def _verb(problem: str) -> str:

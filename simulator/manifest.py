@@ -7,9 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from llm_strategy.features import LONGEST_LOOKBACK
 from llm_strategy.llm.cache import Usage
 from llm_strategy.llm.client import LLMClient
-from llm_strategy.snapshot import LONGEST_LOOKBACK
 from simulator.answers import sampler_of
 from simulator.evidence import EVIDENCE, file_hashes
 from simulator.experiment import Experiment

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from llm_strategy.errors import ConfigurationError, ModelError, TooManyFailures
+from llm_strategy.features import LONGEST_LOOKBACK
 from llm_strategy.llm.cache import RecordingClient
 from llm_strategy.schemas import did_you_mean
-from llm_strategy.snapshot import LONGEST_LOOKBACK
 from simulator.answers import connect
 from simulator.arms import ArmRunner, OnBar
 from simulator.experiment import ALL_ARMS, LLM_ARM, RANDOM_ARM, Experiment

@@ -8,11 +8,19 @@ import subprocess
 import sys
 import threading
 import time
+from importlib.metadata import PackageNotFoundError
 
 import pytest
 
 from llm_strategy.config import LlmSettings
-from llm_strategy.errors import AnswerTimeout, BackendFailure, ModelNotFound, ModelNotLoaded, PromptTooLong
+from llm_strategy.errors import (
+    AnswerTimeout,
+    BackendFailure,
+    BackendMissing,
+    ModelNotFound,
+    ModelNotLoaded,
+    PromptTooLong,
+)
 from llm_strategy.llm import Message, Request, Slot, get_llm_client
 from llm_strategy.llm.backends.gpt4all import Gpt4AllClient
 from llm_strategy.llm.gguf import read_metadata
@@ -251,6 +259,20 @@ def test_a_missing_model_is_told_with_the_cure(tmp_path, monkeypatch):
     monkeypatch.setenv("BTLLM_CACHE_DIR", str(tmp_path))
     with pytest.raises(ModelNotFound, match="btllm models pull smollm2-135m"):
         get_llm_client(settings=LlmSettings(instruct_model_path=None, model="smollm2-135m"))
+
+
+def test_a_missing_engine_is_told_with_its_install_line(model_path, monkeypatch):
+    client = Gpt4AllClient(model_path)
+    monkeypatch.setitem(sys.modules, "gpt4all", None)
+    with pytest.raises(BackendMissing, match="pip install gpt4all"):
+        ask(client, "Name a colour.")
+
+    def not_installed(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("llm_strategy.llm.backends.gpt4all.version", not_installed)
+    with pytest.raises(BackendMissing, match="pip install gpt4all"):
+        Gpt4AllClient(model_path)
 
 
 @pytest.fixture

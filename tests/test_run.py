@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -117,7 +118,7 @@ def test_the_random_arm_holds_as_long_as_the_advised_one(finished):
             action = decision["advice"]["action"]["type"]
             held = {"enter_long": 1, "exit": 0}.get(action, held)
             wanted.append(held)
-        runs[name] = (sum(wanted), sum(a != b for a, b in zip(wanted, wanted[1:], strict=False)))
+        runs[name] = (sum(wanted), sum(a != b for a, b in pairwise(wanted)))
     assert runs["llm"] == runs["random"]
 
 

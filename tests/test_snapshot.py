@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from markets import from_bars, random_prices, with_table
 
 from llm_strategy.advisor import ModelAdvisor
+from llm_strategy.features import LONGEST_LOOKBACK
 from llm_strategy.llm import request_hash
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.rendering import View, render_snapshot
-from llm_strategy.snapshot import LONGEST_LOOKBACK, SnapshotReader
+from llm_strategy.snapshot import SnapshotReader
 from simulator.feed import make_feed
 from simulator.market import load_prices
 

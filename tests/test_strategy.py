@@ -13,8 +13,8 @@ from markets import from_bars, random_prices, with_table
 
 from llm_strategy import AdvisedStrategy, Journal, Limits
 from llm_strategy.errors import ConfigurationError, SimulationOnlyError
+from llm_strategy.features import LONGEST_LOOKBACK
 from llm_strategy.policy import assess
-from llm_strategy.snapshot import LONGEST_LOOKBACK
 from llm_strategy.types import (
     Abstention,
     AbstentionReason,

@@ -91,9 +91,9 @@ def explain(facts: Facts, client: LLMClient | None) -> Explanation:
     paragraphs: list[Paragraph] = []
     for topic in topics(facts):
         pieces: list[str] = []
-        silence = "" if paragraphs else f"No model was asked, so {THE_PROGRAM_TELLS}"
-        if client is not None:
-            request = question(topic)
+        silence = "" if client is not None or paragraphs else f"No model was asked, so {THE_PROGRAM_TELLS}"
+        if client is not None and topic.facts:
+            request = question(topic, client.defaults.timeout_s)
             try:
                 answer = client.complete(request)
                 requests[request_hash(request, client.identity)] = answer.text
@@ -106,14 +106,14 @@ def explain(facts: Facts, client: LLMClient | None) -> Explanation:
     return Explanation(tuple(paragraphs), requests)
 
 
-def question(topic: Topic) -> Request:
-    """The request for one topic: a constant system message, then the topic's facts."""
+def question(topic: Topic, timeout_s: float | None = None) -> Request:
+    """The request for one topic: a constant system message, then the topic's facts as sentences to copy."""
     told = list(topic.facts.values())[:MOST_FACTS]
     messages = (
         Message("system", render("explain_system.j2")),
         Message("user", render("explain_topic.j2", facts=told)),
     )
-    return Request(messages, max_tokens=MAX_TOKENS, temperature=0.0)
+    return Request(messages, max_tokens=MAX_TOKENS, temperature=0.0, timeout_s=timeout_s)
 
 
 def written(answer: Generation) -> list[str]:

@@ -36,7 +36,7 @@ def topics(facts: Facts) -> list[Topic]:
     others = [other for other in arms if other != arm]
     made = [_against(facts, arm, other) for other in others]
     made += [_risk(facts, arm, others), _costs(facts, arm, others), _failures(facts, arm), _doubts(facts, arm, others)]
-    return [topic for topic in made if topic.facts]
+    return [topic for topic in made if topic.sentences]
 
 
 def _against(facts: Facts, arm: str, other: str) -> Topic:

@@ -7,8 +7,17 @@ from __future__ import annotations
 
 from simulator.reporting.grounding import words
 from simulator.reporting.grounding.clauses import (
-    NAMES, NUMBERS, OPERATORS, Tokens, allow, around_link, check_owner, clauses, of, sides,
-)  # fmt: skip
+    NAMES,
+    NUMBERS,
+    OPERATORS,
+    Tokens,
+    allow,
+    around_link,
+    check_owner,
+    clauses,
+    of,
+    sides,
+)
 from simulator.reporting.grounding.tokens import INTERVAL, Kind, Token, UnbackedError
 from simulator.reporting.grounding.values import FactCheck
 
@@ -19,7 +28,8 @@ class Reading:
     def __init__(self, facts: FactCheck) -> None:
         self._facts = facts
         self._subject = self._metric = self._reference = ""
-        self._named: set[str] = set()
+        self._latest = ""
+        """The arm that was named last; where it is not the subject, "which" and a bare number could mean either."""
         self._owed: set[str] = set()
         """What was named and not yet spoken of."""
 
@@ -35,7 +45,7 @@ class Reading:
     def _clause(self, clause: list[Token]) -> None:
         if clause[0].kind is Kind.BREAK:
             opening, clause = clause[0].value, clause[1:]
-            if opening in words.REFERRING and len(self._named) > 1 and not of(clause, *NAMES):
+            if opening in words.REFERRING and self._latest != self._subject and not of(clause, *NAMES):
                 raise UnbackedError(f"it is not plain what {opening!r} refers to")
         clause = self._with_pairs(clause)
         operators = of(clause, *OPERATORS)
@@ -54,8 +64,7 @@ class Reading:
         for position, side in enumerate(sides(clause)):
             kinds = {token.kind for token in side}
             if position and kinds == {Kind.SUBJECT} and len(side) == 1:
-                self._reference = side[0].value
-                self._named.add(side[0].value)
+                self._reference = self._latest = side[0].value
                 self._owed.add("reference")
             elif position and Kind.SUBJECT not in kinds:
                 raise UnbackedError("one side of the comparison has no name")
@@ -80,7 +89,7 @@ class Reading:
         numbers = of(side, *NUMBERS)
         if len(numbers) != 1:
             raise UnbackedError("it names what it tells no figure of" if not numbers else "it mixes its numbers")
-        if len(side) == 1 and len(self._named) > 1:
+        if len(side) == 1 and self._latest != self._subject:
             raise UnbackedError(f"it is not plain whose figure {numbers[0].value!r} is")
         check_owner(side)
         self._facts.check_number(*self._spoken_of(side), numbers[0])
@@ -91,8 +100,8 @@ class Reading:
             raise UnbackedError("it tells no figure of each of the two")
         _, metric = self._spoken_of(of(side, Kind.METRIC), subject=names[0].value)
         for subject, text in ((names[0].value, numbers[0].value), (names[0].other, numbers[0].other)):
-            self._named.add(subject)
             self._facts.check_number(subject, metric, Token(Kind.NUMBER, text))
+        self._latest = names[0].other
 
     def _read_comparison(self, clause: list[Token], operator: Token) -> None:
         at = clause.index(operator)
@@ -100,6 +109,8 @@ class Reading:
         if of(left, Kind.SUBJECTS):
             self._read_equality([*left, *right], operator)
             return
+        if (left and left[-1].kind is Kind.NUMBER and not operator.after) or (right and right[0].kind is Kind.NUMBER):
+            raise UnbackedError(f"it is not plain what {operator.value!r} does with the number beside it")
         middle, other = around_link(right)
         allow(left, subject=1, metric=1, number=1)
         allow(middle, metric=1, number=1)
@@ -123,13 +134,13 @@ class Reading:
             raise UnbackedError(f"{operator.value!r} is said of two arms at once")
         names = of(rest, Kind.SUBJECTS)[0]
         _, metric = self._spoken_of(of(rest, Kind.METRIC), subject=names.value)
-        self._named.add(names.other)
+        self._latest = names.other
         self._facts.check_relation(names.value, names.other, metric, operator)
 
     def _other_side(self, operator: Token, other: Tokens) -> str:
         if names := of(other, Kind.SUBJECT):
-            self._named.add(names[0].value)
-            return names[0].value
+            self._latest = names[0].value
+            return self._latest
         if other or not self._reference:
             raise UnbackedError(f"{operator.value!r} is compared with nothing that has a name")
         self._owed.discard("reference")
@@ -154,14 +165,14 @@ class Reading:
         self._take_names(tokens)
         if not self._metric:
             raise UnbackedError("it names no metric")
-        self._subject = subject or self._subject or self._facts.only_subject(self._metric)
-        self._named.add(self._subject)
+        if not (subject or self._subject):
+            self._subject = self._latest = self._facts.only_subject(self._metric)
+        self._subject = subject or self._subject
         return self._subject, self._metric
 
     def _take_names(self, tokens: Tokens) -> None:
         for token in of(tokens, Kind.SUBJECT):
-            self._subject = token.value
-            self._named.add(token.value)
+            self._subject = self._latest = token.value
         for token in of(tokens, Kind.METRIC):
             self._metric = token.value
 

@@ -80,7 +80,7 @@ def sides(clause: Tokens) -> list[list[Token]]:
 
 
 def around_link(right: list[Token]) -> tuple[list[Token], list[Token]]:
-    """What stands between a comparative and the link, and what stands behind the link; without one, from the name on."""
+    """What stands between a comparative and the link, and what stands behind the link; without one, from the name."""
     cut = sides(right)
     if len(cut) > 2:
         raise UnbackedError("it compares more than two sides")

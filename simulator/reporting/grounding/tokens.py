@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import zip_longest
 
 from simulator.reporting.fact import Fact, Facts
 from simulator.reporting.grounding import words
@@ -49,8 +50,8 @@ class Token:
     """One meaningful piece of a sentence.
 
     ``value`` is the subject, metric or text, or the word that a table of ``words`` explains; ``other`` is the second
-    one of a pair. ``after`` holds the neutral words between the token before and this one. ``headed`` is the superlative
-    with which a metric's name begins, as in "largest drawdown".
+    one of a pair. ``after`` holds the neutral words between the token before and this one. ``headed`` is the
+    superlative with which a metric's name begins, as in "largest drawdown".
     """
 
     kind: Kind
@@ -170,7 +171,7 @@ def _unknown(text: str, at: int) -> str:
 
 def _with_superlatives(tokens: list[Token]) -> Iterator[Token]:
     """ "The largest drawdown of b" names a metric; "llm has the largest drawdown" also ranks."""
-    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
+    for token, following in zip_longest(tokens, tokens[1:]):
         named = following is not None and following.kind in (Kind.SUBJECT, Kind.SUBJECTS) and following.bound
         if token.headed and not named and token.after.split(" ")[-1] not in ("a", "'s"):
             yield Token(Kind.SUPERLATIVE, token.headed)

@@ -99,8 +99,8 @@ REFERRING = ("which", "with", "where", "it", "its", "their")
 PLAIN = (
     "of the time", "that of", "those of", "a", "an", "the", "is", "are", "was", "were", "has", "have", "had",
     "of", "for", "in", "on", "at", "to", "from", "between", "this", "that", "these", "arm", "arms", "run", "backtest",
-    "made", "makes", "paid", "pays", "reached", "reaches", "showed", "shows", "recorded", "records", "achieved", "achieves",
-    "incurred", "ended", "came", "did", "respectively", "also", "value", "terms", "ranges",
+    "made", "makes", "paid", "pays", "reached", "reaches", "showed", "shows", "recorded", "records", "achieved",
+    "achieves", "incurred", "ended", "came", "did", "respectively", "also", "value", "terms", "ranges",
 )  # fmt: skip
 """Words that add no claim of their own."""
 

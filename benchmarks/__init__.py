@@ -1,0 +1,1 @@
+"""Speed and validity, printed as ratios within one run. Not part of the tests: machines differ, ratios hold."""

@@ -1,0 +1,73 @@
+"""Print every figure: ``python -m benchmarks``; the parts that ask the model take some minutes the first time."""
+
+from __future__ import annotations
+
+import io
+import resource
+import statistics
+import time
+from collections.abc import Callable
+
+from benchmarks.model import distinct_snapshots, measure_validity, seconds_per_decision
+from benchmarks.same_orders import run_same_orders
+from llm_strategy import Journal, ModelAdvisor
+from llm_strategy.llm import get_llm_client
+from simulator.answers import connect
+from simulator.arms import simulate
+from simulator.experiment import Experiment
+from simulator.market import load_prices
+
+ROUNDS = 5
+
+
+def main() -> None:
+    """All benchmarks."""
+    experiment = Experiment.starter()
+    prices = load_prices(experiment.data.source)
+    client = connect(experiment)
+    advisor = ModelAdvisor(client, view=experiment.advisor.view)
+    journal = simulate(prices, advisor, experiment, Journal())
+    bars, distinct = len(journal.entries), len({entry.decision.prompt for entry in journal.entries})
+    print(f"requests per bar                            {distinct / bars:.3f}   ({distinct} distinct of {bars} decisions)")
+
+    bare_equity = run_same_orders(prices, journal, experiment.costs)
+    if abs(bare_equity - journal.equity[-1].equity) > 0.01:
+        raise SystemExit(f"the bare strategy ended with {bare_equity}, the advised one with {journal.equity[-1].equity}")
+
+    def warm() -> None:
+        fresh = ModelAdvisor(connect(experiment), view=experiment.advisor.view)
+        simulate(prices, fresh, experiment, Journal(io.StringIO()))
+
+    bare, advised = interleaved(lambda: run_same_orders(prices, journal, experiment.costs), warm)
+    print(f"warm llm run over bare run of the same orders {advised / bare:.2f}x  ({advised:.2f} s and {bare:.2f} s)")
+    print(f"bars replayed a second                      {len(prices.table) / advised:,.0f}")
+
+    snapshots = distinct_snapshots("sample:sp500", "sample:nasdaq")
+    with get_llm_client() as model:
+        kept, anew = seconds_per_decision(model, snapshots[:8])
+    print(f"decision with the prefix kept over read anew {kept / anew:.3f}x  ({kept:.2f} s and {anew:.2f} s)")
+
+    validity = measure_validity(client, snapshots)
+    print(f"distinct snapshots asked                    {validity.asked}")
+    print(f"contract-valid without repair               {validity.valid_at_once / validity.asked:.1%}")
+    print(f"repaired, abstained                         {validity.repaired}, {validity.abstained}")
+    print(f"coherent (label, action, rationale agree)   {validity.coherent / validity.asked:.1%}")
+    print(f"label is that of the causal rule            {validity.agree_with_rule / validity.asked:.1%}")
+    print(f"labels                                      {dict(validity.labels)}")
+    print(f"actions                                     {dict(validity.actions)}")
+    print(f"peak memory of this process                 {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+
+
+def interleaved(first: Callable[[], object], second: Callable[[], object]) -> tuple[float, float]:
+    """Median seconds of two functions, timed in turns so that a busy machine slows both."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(ROUNDS):
+        for function, taken in zip((first, second), times, strict=True):
+            begin = time.perf_counter()
+            function()
+            taken.append(time.perf_counter() - begin)
+    return statistics.median(times[0]), statistics.median(times[1])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""The embedded model: validity and coherence over distinct snapshots, and what keeping the prompt's prefix saves."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import backtrader as bt
+
+from llm_strategy import ModelAdvisor, Snapshot
+from llm_strategy.llm import LLMClient, Message
+from llm_strategy.regime_rule import causal_label
+from llm_strategy.rendering import render_snapshot
+from llm_strategy.snapshot import SnapshotReader
+from llm_strategy.types import Status
+from simulator.feed import make_feed
+from simulator.market import load_prices
+
+
+@dataclass(frozen=True)
+class Validity:
+    """Counts over distinct rendered snapshots."""
+
+    asked: int
+    valid_at_once: int
+    repaired: int
+    abstained: int
+    coherent: int
+    agree_with_rule: int
+    labels: Counter[str]
+    actions: Counter[str]
+
+
+def distinct_snapshots(*sources: str) -> list[Snapshot]:
+    """One snapshot for each distinct rendered text of these price sources."""
+    found = {render_snapshot(snapshot): snapshot for source in sources for snapshot in _snapshots(source)}
+    return list(found.values())
+
+
+def measure_validity(client: LLMClient, snapshots: list[Snapshot]) -> Validity:
+    """Ask for each snapshot once."""
+    advisor = ModelAdvisor(client)
+    decisions = [advisor.decide(snapshot) for snapshot in snapshots]
+    advised = [decision for decision in decisions if decision.advice is not None]
+    return Validity(
+        asked=len(decisions),
+        valid_at_once=sum(decision.status is Status.ADVISED for decision in decisions),
+        repaired=sum(decision.status is Status.REPAIRED for decision in decisions),
+        abstained=len(decisions) - len(advised),
+        coherent=sum(decision.policy.coherent for decision in advised),
+        agree_with_rule=sum(d.advice.regime.label is causal_label(d.snapshot) for d in advised if d.advice),
+        labels=Counter(str(d.advice.regime.label) for d in advised if d.advice),
+        actions=Counter(str(d.advice.action.type) for d in advised if d.advice),
+    )
+
+
+def seconds_per_decision(client: LLMClient, snapshots: list[Snapshot]) -> tuple[float, float]:
+    """Seconds for a decision with the prefix kept and with it read anew each time."""
+    advisor = ModelAdvisor(client)
+    requests = [advisor.request(render_snapshot(snapshot)) for snapshot in snapshots]
+    client.complete(requests[0])
+    begin = time.perf_counter()
+    for request in requests:
+        client.complete(request)
+    kept = time.perf_counter() - begin
+    begin = time.perf_counter()
+    for number, request in enumerate(requests):
+        system = replace(request.messages[0], content=f"{number}. {request.messages[0].content}")
+        client.complete(replace(request, messages=(system, *request.messages[1:])))
+    anew = time.perf_counter() - begin
+    client.complete(replace(requests[0], messages=(Message("user", "Ready?"),), form=(), max_tokens=1))
+    return kept / len(requests), anew / len(requests)
+
+
+class _Watcher(bt.Strategy):
+    def __init__(self) -> None:
+        self._reader = SnapshotReader(self.data)
+        self.seen: list[Snapshot] = []
+
+    def next(self) -> None:
+        self.seen.append(self._reader.read())
+
+
+def _snapshots(source: str) -> Iterator[Snapshot]:
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(make_feed(load_prices(source)))
+    cerebro.addstrategy(_Watcher)
+    yield from cerebro.run()[0].seen

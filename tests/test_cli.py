@@ -1,0 +1,174 @@
+"""The command line as a person types it: results on stdout, one sentence for every mistake, exit codes that mean it."""
+
+import json
+import sys
+
+import pytest
+from test_run import SMALL
+
+from simulator.cli import main
+from simulator.market import load_prices
+
+
+@pytest.fixture
+def btllm(monkeypatch, capsys, tmp_path):
+    """Run a command in an empty folder with a scripted model; gives exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BTLLM_CACHE_DIR", str(tmp_path / "cache"))
+    for name in ("LLM_BACKEND", "LLM_INSTRUCT_MODEL_PATH", "LLM_SCRIPT", "LOG_LEVEL"):
+        monkeypatch.delenv(name, raising=False)
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["btllm", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return ended.value.code, said.out, said.err
+
+    return call
+
+
+def write_experiment(folder, **sections):
+    path = folder / "experiment.yaml"
+    path.write_text(json.dumps(SMALL | {"output": {"folder": "out"}} | sections))
+    return path
+
+
+def only_error(answer, code):
+    status, _, err = answer
+    assert status == code, answer
+    lines = [line for line in err.splitlines() if line.strip()]
+    assert "Traceback" not in err
+    assert len(lines) == 1, err
+    assert lines[0].startswith("Error: ")
+    return lines[0]
+
+
+def test_help_shows_every_command_with_an_example(btllm):
+    code, out, _ = btllm("--help")
+    assert code == 0
+    for command in ("demo", "run", "compare", "replay", "report", "advise", "models", "doctor", "init"):
+        assert command in out
+        if command != "models":
+            assert "Example" in btllm(command, "--help")[1]
+
+
+def test_version(btllm):
+    assert btllm("--version")[1].startswith("backtrader-llm ")
+
+
+def test_init_writes_starters_that_work_and_leaves_existing_files_alone(btllm, tmp_path):
+    code, out, _ = btllm("init")
+    assert code == 0
+    assert "experiment.yaml" in out
+    assert (tmp_path / "configs" / "llm.yaml").exists()
+    (tmp_path / "experiment.yaml").write_text("name: mine\n")
+    assert "left alone" in btllm("init")[2]
+    assert (tmp_path / "experiment.yaml").read_text() == "name: mine\n"
+
+
+def test_a_rule_runs_without_any_model_and_is_replayed_and_reported(btllm, tmp_path):
+    write_experiment(tmp_path)
+    code, out, _ = btllm("run", "experiment.yaml", "--arm", "momentum")
+    assert code == 0
+    assert "momentum" in out
+    (folder,) = (tmp_path / "out").iterdir()
+    assert str(folder.relative_to(tmp_path)) in out
+    code, out, _ = btllm("replay", folder)
+    assert code == 0
+    assert "DIFFERS" not in out
+    assert btllm("report", folder)[0] == 0
+    (folder / "trades.csv").write_text("changed\n" + (folder / "trades.csv").read_text())
+    assert btllm("replay", folder)[0] == 6
+
+
+def test_json_is_for_programs(btllm, tmp_path):
+    write_experiment(tmp_path, arms=["buy_and_hold", "momentum"])
+    code, out, _ = btllm("compare", "experiment.yaml", "--json")
+    assert code == 0
+    result = json.loads(out)
+    assert result["facts"]["momentum.trades"] >= 0
+    assert result["verdict"] == "no model"
+
+
+def test_a_comparison_with_a_scripted_model(btllm, tmp_path, monkeypatch):
+    answer = {
+        "label": "bull", "label_confidence": "80", "action": "enter_long", "action_confidence": "70", "rationale": "Up."
+    }  # fmt: skip
+    script = tmp_path / "answers.jsonl"
+    script.write_text((json.dumps(answer) + "\n") * 400)
+    monkeypatch.setenv("LLM_BACKEND", "scripted")
+    monkeypatch.setenv("LLM_SCRIPT", str(script))
+    write_experiment(tmp_path, output={"folder": "out", "explain": False})
+    code, out, _ = btllm("compare", "experiment.yaml")
+    assert code == 0
+    assert "dead advisor" in out
+    code, out, _ = btllm("advise", "experiment.yaml", "--at", "2001-01-31")
+    assert code in (0, 3)
+
+
+def test_a_missing_model_names_the_command_that_brings_it(btllm, tmp_path):
+    write_experiment(tmp_path)
+    assert "btllm models pull" in only_error(btllm("compare", "experiment.yaml"), 4)
+    assert "btllm models pull" in only_error(btllm("models", "verify"), 4)
+    code, out, _ = btllm("doctor")
+    assert code == 4
+    assert "btllm models pull" in out
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "is empty"),
+        ("time,open,high,low,close,volume\n", "no rows"),
+        ("time,open,high,low,close\n2001-01-01,1,2,1,x\n", "close"),
+        (None, "no such file"),
+    ],
+)
+def test_wrong_prices_are_one_sentence(btllm, tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "prices.csv").write_text(content)
+    write_experiment(tmp_path, data={"source": "csv:prices.csv"})
+    assert message in only_error(btllm("compare", "experiment.yaml"), 3)
+
+
+def test_a_csv_of_another_market_works_at_the_first_try(btllm, tmp_path):
+    load_prices("synthetic:crash?bars=600&seed=9").write_csv(tmp_path / "mine.csv")
+    write_experiment(tmp_path, data={"source": "csv:mine.csv"}, arms=["buy_and_hold", "regime_rule"])
+    code, out, _ = btllm("compare", "experiment.yaml")
+    assert code == 0
+    assert "regime_rule" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("compare", "none.yaml"), 2, "btllm init"),
+        (("replay", "nowhere"), 6, "not a finished run folder"),
+        (("report", "nowhere"), 6, "not a finished run folder"),
+        (("models", "pull", "smollm"), 4, "did you mean"),
+    ],
+)
+def test_a_mistake_is_one_sentence(btllm, words, code, message):
+    assert message in only_error(btllm(*words), code)
+
+
+def test_an_unknown_option_is_told_with_the_usage(btllm):
+    code, _, err = btllm("compare", "--frobnicate")
+    assert code == 2
+    assert "Traceback" not in err
+
+
+def test_a_wrong_setting_of_the_environment_is_one_sentence(btllm, monkeypatch, tmp_path):
+    write_experiment(tmp_path)
+    monkeypatch.setenv("LLM_TEMPERATURE", "warm")
+    assert "LLM_TEMPERATURE" in only_error(btllm("compare", "experiment.yaml"), 2).upper()
+
+
+def test_an_interruption_is_one_sentence(btllm, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("simulator.commands.experiments.compare_arms", interrupted)
+    write_experiment(tmp_path)
+    assert "goes on where it stopped" in only_error(btllm("compare", "experiment.yaml"), 130)

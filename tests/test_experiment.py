@@ -1,0 +1,75 @@
+"""The experiment file: every wrong key is one sentence that names it."""
+
+import pytest
+import yaml
+
+from llm_strategy.errors import ConfigurationError
+from simulator import Experiment
+from simulator.experiment import ALL_ARMS, starter_text
+from simulator.run import as_experiment
+
+
+def test_the_starter_is_a_whole_experiment():
+    experiment = Experiment.starter()
+    assert experiment.arms == ALL_ARMS
+    assert Experiment.from_mapping(experiment.as_dict()) == experiment
+
+
+def test_every_setting_stands_in_the_starter_or_is_an_option_of_it():
+    text = starter_text()
+    for section, values in Experiment().as_dict().items():
+        for key in values if isinstance(values, dict) else [section]:
+            if key not in {"take_profit_pct", "min_target_pct", "max_target_pct", "min_confidence"}:
+                assert f"{key}:" in text, key
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "is empty"),
+        ("[1, 2]", "holds no keys"),
+        ("a: [", "not valid YAML"),
+        ("name: a\nname: b", "stands twice"),
+        ("riks: {}", "riks is an unknown key, did you mean 'risk'"),
+        ("risk: {max_positon_size: 0.1}", "risk.max_positon_size is an unknown key, did you mean 'max_position_size'"),
+        ("arms: [lmm]", "did you mean 'llm'"),
+        ("arms: [random]", "random but not llm"),
+        ("arms: []", "arms"),
+        ("data: {}", "data.source is missing"),
+        ("data: {source: 3}", "data.source is 3"),
+        ("data: {source: x, timeframe: daily}", "data.timeframe"),
+        ("costs: {commission_bps: -1}", "costs.commission_bps is -1"),
+        ("costs: {starting_cash: 0}", "costs.starting_cash"),
+        ("risk: {max_position_size: 3}", "risk.max_position_size is 3"),
+        ("risk: {max_position_size: .nan}", "risk.max_position_size is nan"),
+        ("risk: {stop_loss_pct: 0.5}", "between min_stop_pct"),
+        ("risk: {rearm_after_bars: 0}", "risk.rearm_after_bars"),
+        ("advisor: {style: prose}", "advisor.style"),
+        ("advisor: {max_failure_rate: 2}", "advisor.max_failure_rate"),
+        ("evaluation: {bootstrap_samples: 1}", "evaluation.bootstrap_samples"),
+        ("name: ../../etc", "name"),
+        ("output: {folder: ''}", "output.folder"),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence(text, words, tmp_path):
+    path = tmp_path / "experiment.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        as_experiment(path)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_names_the_command_that_writes_one(tmp_path):
+    with pytest.raises(ConfigurationError, match="btllm init"):
+        as_experiment(tmp_path / "none.yaml")
+
+
+def test_dates_may_be_written_bare():
+    experiment = Experiment.from_text("data: {source: sample:sp500, start: 2004-01-01}")
+    assert experiment.data.start == "2004-01-01"
+
+
+def test_the_schema_and_the_classes_agree():
+    everything = yaml.safe_dump(Experiment().as_dict())
+    assert Experiment.from_text(everything) == Experiment()
