@@ -30,7 +30,10 @@ def main() -> None:
     bars, distinct = len(journal.entries), len({entry.decision.prompt for entry in journal.entries})
     print(f"requests per bar                            {distinct / bars:.3f}   ({distinct} distinct of {bars} decisions)")
 
-    bare_equity = run_same_orders(prices, journal, experiment.costs)
+    def bare(own_feed: bool = False) -> float:
+        return run_same_orders(prices, journal, experiment.costs, own_feed=own_feed)
+
+    bare_equity = bare()
     if abs(bare_equity - journal.equity[-1].equity) > 0.01:
         raise SystemExit(f"the bare strategy ended with {bare_equity}, the advised one with {journal.equity[-1].equity}")
 
@@ -38,8 +41,10 @@ def main() -> None:
         fresh = ModelAdvisor(connect(experiment), view=experiment.advisor.view)
         simulate(prices, fresh, experiment, Journal(io.StringIO()))
 
-    bare, advised = interleaved(lambda: run_same_orders(prices, journal, experiment.costs), warm)
-    print(f"warm llm run over bare run of the same orders {advised / bare:.2f}x  ({advised:.2f} s and {bare:.2f} s)")
+    plain, on_our_feed, advised = interleaved(bare, lambda: bare(own_feed=True), warm)
+    print("warm llm run over a bare strategy that places the same orders")
+    print(f"    on backtrader's PandasData              {advised / plain:.2f}x   ({advised:.2f} s and {plain:.2f} s)")
+    print(f"    on the feed of this package             {advised / on_our_feed:.2f}x   ({on_our_feed:.2f} s)")
     print(f"bars replayed a second                      {len(prices.table) / advised:,.0f}")
 
     snapshots = distinct_snapshots("sample:sp500", "sample:nasdaq")
@@ -58,15 +63,15 @@ def main() -> None:
     print(f"peak memory of this process                 {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 
 
-def interleaved(first: Callable[[], object], second: Callable[[], object]) -> tuple[float, float]:
-    """Median seconds of two functions, timed in turns so that a busy machine slows both."""
-    times: tuple[list[float], list[float]] = ([], [])
+def interleaved(*functions: Callable[[], object]) -> list[float]:
+    """Median seconds of each function, timed in turns so that a busy machine slows all of them."""
+    times: list[list[float]] = [[] for _ in functions]
     for _ in range(ROUNDS):
-        for function, taken in zip((first, second), times, strict=True):
+        for function, taken in zip(functions, times, strict=True):
             begin = time.perf_counter()
             function()
             taken.append(time.perf_counter() - begin)
-    return statistics.median(times[0]), statistics.median(times[1])
+    return [statistics.median(taken) for taken in times]
 
 
 if __name__ == "__main__":

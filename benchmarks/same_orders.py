@@ -39,10 +39,10 @@ class SameOrders(bt.Strategy):
             self._placed[row.order] = trade(size=row.size, exectype=_TYPES[row.type], price=row.price)
 
 
-def run_same_orders(prices: Prices, journal: Journal, costs: Costs) -> float:
-    """Run it; returns the equity at the end (currency), which must be that of the journal."""
+def run_same_orders(prices: Prices, journal: Journal, costs: Costs, *, own_feed: bool) -> float:
+    """Run it on our feed or on backtrader's; returns the equity at the end (currency), which must be the journal's."""
     cerebro = bt.Cerebro(stdstats=False)
-    cerebro.adddata(make_feed(prices))
+    cerebro.adddata(make_feed(prices) if own_feed else bt.feeds.PandasData(dataname=prices.table))
     set_up_broker(cerebro.broker, costs)
     bars = {time.isoformat(): number for number, time in enumerate(prices.table.index, start=1)}
     cerebro.addstrategy(SameOrders, rows=journal.orders, bars=bars)

@@ -41,8 +41,13 @@ def _prefix() -> tuple[Message, ...]:
     turns = [Message("system", render("advise_system.j2"))]
     for example in examples:
         turns.append(Message("user", render("advise_bar.j2", market=example["market"])))
-        turns.append(Message("assistant", fill(ADVICE_FORM, {name: str(value) for name, value in example.items()})))
+        turns.append(Message("assistant", fill(ADVICE_FORM, {name: _as_slot(value) for name, value in example.items()})))
     return tuple(turns)
+
+
+def _as_slot(value: str | float) -> str:
+    """An example's value as the model writes it: a confidence is the two digits behind the point."""
+    return value if isinstance(value, str) else f"{round(100 * value):02d}"
 
 
 def ask_for_advice(market: str, *, with_form: bool, defaults: Request) -> Request:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn
 
 from llm_strategy.errors import ContractError
@@ -29,6 +30,7 @@ class ParsedAnswer(NamedTuple):
     repairs: tuple[str, ...]
 
 
+@lru_cache(maxsize=1024)
 def parse_answer(text: str, *, symbol: str, timeframe: str) -> ParsedAnswer:
     """Read an answer strictly.
 

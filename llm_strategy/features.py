@@ -70,7 +70,8 @@ class MarketFeatures(bt.Indicator):
         first, bars = LONGEST_LOOKBACK - 1, range(LONGEST_LOOKBACK - 1, end)
         begun = range(MOMENTUM_BARS, end)
         volatilities = array("d", [math.nan] * MOMENTUM_BARS)
-        volatilities.extend(_volatility(closes[bar - MOMENTUM_BARS : bar + 1]) for bar in begun)
+        changes = _changes(closes)
+        volatilities.extend(_deviation(changes[bar - MOMENTUM_BARS : bar]) for bar in begun)
         past = sliding_window_view(np.asarray(volatilities), RANK_BARS)[first - RANK_BARS + 1 :]
         peaks = _rolling(closes, RANK_BARS).max(axis=1)
         lows = _rolling(data.low.array[:end], MOMENTUM_BARS).min(axis=1)
@@ -85,7 +86,8 @@ class MarketFeatures(bt.Indicator):
             (_position(closes[bar], low, high) for bar, low, high in zip(bars, lows, highs, strict=True)),
         )
         _write(
-            lines.volume_ratio, (_ratio(volumes[bar], _mean(volumes[bar - MOMENTUM_BARS + 1 : bar + 1])) for bar in bars)
+            lines.volume_ratio,
+            (_ratio(volumes[bar], _mean(volumes[bar - MOMENTUM_BARS + 1 : bar + 1])) for bar in bars),
         )
 
 
@@ -104,7 +106,14 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _volatility(closes: Sequence[float]) -> float:
-    changes = [after / before - 1 for before, after in pairwise(closes)]
+    return _deviation(_changes(closes))
+
+
+def _changes(closes: Sequence[float]) -> list[float]:
+    return [after / before - 1 for before, after in pairwise(closes)]
+
+
+def _deviation(changes: list[float]) -> float:
     mean = _mean(changes)
     return math.sqrt(_mean([(change - mean) ** 2 for change in changes]))
 

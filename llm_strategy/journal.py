@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TextIO
+from functools import lru_cache
+from typing import NamedTuple, TextIO
 
 from llm_strategy.contract import advice_to_document
 from llm_strategy.ledger import OrderRow, TradeRow
 from llm_strategy.risk import Verdict
-from llm_strategy.types import Decision
+from llm_strategy.types import Abstention, Advice, Decision, Exchange, PolicyOutcome, Snapshot, Status
 
 
 class EquityRow(NamedTuple):
@@ -41,6 +42,7 @@ class Journal:
     def __init__(self, sink: TextIO | None = None, on_decision: Callable[[int], None] | None = None) -> None:
         self._sink = sink
         self._on_decision = on_decision
+        self._flushed: set[tuple[Exchange, ...]] = set()
         self.entries: list[Entry] = []
         self.equity: list[EquityRow] = []
         self.orders: list[OrderRow] = []
@@ -51,7 +53,9 @@ class Journal:
         self.entries.append(Entry(bar, decision, verdict))
         if self._sink is not None:
             self._sink.write(decision_line(bar, decision, verdict))
-            self._sink.flush()
+            if decision.exchanges and decision.exchanges not in self._flushed:
+                self._flushed.add(decision.exchanges)
+                self._sink.flush()  # an answer of the model outlives the process
         if self._on_decision is not None:
             self._on_decision(len(self.entries))
 
@@ -66,36 +70,63 @@ class Journal:
 
 def decision_line(bar: int, decision: Decision, verdict: Verdict) -> str:
     """A decision as one line of JSON with a line feed: keys sorted, the same bytes for the same decision."""
-    return json.dumps(_document(bar, decision, verdict), sort_keys=True, separators=(",", ":"), allow_nan=False) + "\n"
+    snapshot = decision.snapshot
+    before_bar, after_clamps, status = _outcome_parts(
+        decision.status,
+        decision.advice,
+        decision.abstention,
+        decision.policy,
+        decision.prompt,
+        decision.exchanges,
+        decision.repairs,
+    )
+    clamps, gate = _verdict_parts(verdict)
+    seen = _json({name: getattr(snapshot, name) for name in Snapshot.__slots__})
+    return (
+        f'{{{before_bar},"bar":{bar},"clamps":{clamps},{after_clamps},"snapshot":{seen},{status},'
+        f'"time":"{snapshot.time}","verdict":{gate}}}\n'
+    )
 
 
-def _document(bar: int, decision: Decision, verdict: Verdict) -> dict[str, Any]:
-    snapshot, abstention, exchanges = decision.snapshot, decision.abstention, decision.exchanges
+_json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+
+
+@lru_cache(maxsize=4096)
+def _outcome_parts(
+    status: Status,
+    advice: Advice | None,
+    abstention: Abstention | None,
+    policy: PolicyOutcome,
+    prompt: str,
+    exchanges: tuple[Exchange, ...],
+    repairs: tuple[str, ...],
+) -> tuple[str, str, str]:
+    """What equal outcomes have in common, in the places where the sorted keys put it; it is most of a line."""
     asked = [{"request": exchange.request_hash, "answer": exchange.answer} for exchange in exchanges]
     first = asked[0] if asked else {"request": "", "answer": ""}
-    return {
-        "bar": bar,
-        "time": snapshot.time,
-        "snapshot": {name: getattr(snapshot, name) for name in snapshot.__slots__},
-        "prompt": decision.prompt,
-        "request": first["request"],
-        "answer": first["answer"],
-        "repair": asked[1] if len(asked) > 1 else None,
-        "status": decision.status,
-        "advice": None if decision.advice is None else advice_to_document(decision.advice),
+    before_bar = {
         "abstention": None if abstention is None else {"reason": abstention.reason, "detail": abstention.detail},
-        "policy": {
-            "verdict": decision.policy.verdict,
-            "reasons": decision.policy.reasons,
-            "coherent": decision.policy.coherent,
-        },
-        "repairs": decision.repairs,
-        "verdict": {
-            "intent": verdict.intent,
-            "size": verdict.size,
-            "stop_pct": verdict.stop_pct,
-            "target_pct": verdict.target_pct,
-            "reason": verdict.reason,
-        },
-        "clamps": [{"limit": cut.limit, "before": cut.before, "after": cut.after} for cut in verdict.clamps],
+        "advice": None if advice is None else advice_to_document(advice),
+        "answer": first["answer"],
     }
+    after_clamps = {
+        "policy": {"verdict": policy.verdict, "reasons": policy.reasons, "coherent": policy.coherent},
+        "prompt": prompt,
+        "repair": asked[1] if len(asked) > 1 else None,
+        "repairs": repairs,
+        "request": first["request"],
+    }
+    return _json(before_bar)[1:-1], _json(after_clamps)[1:-1], _json({"status": status})[1:-1]
+
+
+@lru_cache(maxsize=1024)
+def _verdict_parts(verdict: Verdict) -> tuple[str, str]:
+    clamps = [{"limit": cut.limit, "before": cut.before, "after": cut.after} for cut in verdict.clamps]
+    gate = {
+        "intent": verdict.intent,
+        "size": verdict.size,
+        "stop_pct": verdict.stop_pct,
+        "target_pct": verdict.target_pct,
+        "reason": verdict.reason,
+    }
+    return _json(clamps), _json(gate)

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from llm_strategy.types import Snapshot
 
 Style = Literal["words", "numbers"]
 Unmasked = Literal["symbol", "date", "price"]
 
-_TREND = ((-0.10, "far below"), (-0.02, "below"), (0.02, "near"), (0.10, "above"), (None, "far above"))
-_MOMENTUM = ((-1.0, "falling fast"), (-0.3, "falling"), (0.3, "flat"), (1.0, "rising"), (None, "rising fast"))
-_VOLATILITY = ((1 / 3, "low"), (2 / 3, "normal"), (None, "high"))
-_DRAWDOWN = ((-0.20, "severe"), (-0.10, "deep"), (-0.03, "small"), (None, "none"))
-_RANGE = ((1 / 3, "low"), (2 / 3, "middle"), (None, "high"))
-_VOLUME = ((0.75, "light"), (1.25, "normal"), (None, "heavy"))
+
+class Buckets(NamedTuple):
+    """Names for ranges of a value; ``bounds`` part them, a value on a bound belongs above it."""
+
+    bounds: tuple[float, ...]
+    names: tuple[str, ...]
+
+    def name(self, value: float) -> str:
+        """The name of the range that holds this value."""
+        return self.names[bisect_right(self.bounds, value)]
+
+
+_TREND = Buckets((-0.10, -0.02, 0.02, 0.10), ("far below", "below", "near", "above", "far above"))
+_MOMENTUM = Buckets((-1.0, -0.3, 0.3, 1.0), ("falling fast", "falling", "flat", "rising", "rising fast"))
+_VOLATILITY = Buckets((1 / 3, 2 / 3), ("low", "normal", "high"))
+_DRAWDOWN = Buckets((-0.20, -0.10, -0.03), ("severe", "deep", "small", "none"))
+_RANGE = Buckets((1 / 3, 2 / 3), ("low", "middle", "high"))
+_VOLUME = Buckets((0.75, 1.25), ("light", "normal", "heavy"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +52,7 @@ def render_snapshot(snapshot: Snapshot, view: View = View()) -> str:
 
     Masked unless ``view.unmasked`` says otherwise: no symbol, no date, no price level.
     """
-    shown = _identity(snapshot, view) | (
+    shown = (_identity(snapshot, view) if view.unmasked else {}) | (
         _words(snapshot) if view.style == "words" else _numbers(snapshot, view.decimals)
     )
     return "; ".join(f"{name}: {value}" for name, value in shown.items())
@@ -52,12 +65,12 @@ def _identity(snapshot: Snapshot, view: View) -> dict[str, str]:
 
 def _words(snapshot: Snapshot) -> dict[str, str]:
     return {
-        "trend": f"{_bucket(snapshot.trend, _TREND)} long average",
-        "momentum": _bucket(scaled_momentum(snapshot), _MOMENTUM),
-        "volatility": _bucket(snapshot.volatility_rank, _VOLATILITY),
-        "drawdown": _bucket(snapshot.drawdown, _DRAWDOWN),
-        "range": _bucket(snapshot.range_position, _RANGE),
-        "volume": _bucket(snapshot.volume_ratio, _VOLUME),
+        "trend": f"{_TREND.name(snapshot.trend)} long average",
+        "momentum": _MOMENTUM.name(scaled_momentum(snapshot)),
+        "volatility": _VOLATILITY.name(snapshot.volatility_rank),
+        "drawdown": _DRAWDOWN.name(snapshot.drawdown),
+        "range": _RANGE.name(snapshot.range_position),
+        "volume": _VOLUME.name(snapshot.volume_ratio),
     }
 
 
@@ -79,7 +92,3 @@ def scaled_momentum(snapshot: Snapshot) -> float:
     """The 20-bar return in units of what 20 bars of the present volatility make; 0 in a market that does not move."""
     usual = snapshot.volatility * 20**0.5
     return snapshot.momentum / usual if usual > 0 else 0.0
-
-
-def _bucket(value: float, buckets: tuple[tuple[float | None, str], ...]) -> str:
-    return next(name for bound, name in buckets if bound is None or value < bound)

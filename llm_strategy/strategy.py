@@ -51,6 +51,8 @@ class AdvisedStrategy(bt.Strategy):
                 "fill at the next open."
             )
         self.broker.set_checksubmit(False)
+        costs = self.broker.getcommissioninfo(self.data).p
+        self._commission = costs.commission if costs.percabs else costs.commission / 100
 
     def next(self) -> None:
         """One close: snapshot, decision, verdict, order, journal."""
@@ -90,7 +92,4 @@ class AdvisedStrategy(bt.Strategy):
         )
 
     def _market(self) -> Market:
-        costs = self.broker.getcommissioninfo(self.data).p
-        return Market(
-            self.data.close[0], costs.commission if costs.percabs else costs.commission / 100, self.broker.p.slip_perc
-        )
+        return Market(self.data.close[0], self._commission, self.broker.p.slip_perc)

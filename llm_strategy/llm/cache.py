@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -30,9 +31,10 @@ Mode: TypeAlias = Literal["live", "replay", "refresh"]
 """``live`` asks what is not recorded, ``replay`` never asks, ``refresh`` asks each distinct request again once."""
 
 
+@lru_cache(maxsize=64)
 def request_hash(request: Request, identity: ModelIdentity) -> str:
     """SHA-256 (hex) over the canonical JSON of the request and the identity; equal hashes mean equal answers."""
-    asked = _fields(request)
+    asked = _fields(request) | {"messages": [(message.role, message.content) for message in request.messages]}
     del asked["timeout_s"]
     return _digest({"version": KEY_VERSION, "request": asked, "identity": identity})
 
@@ -43,7 +45,6 @@ def _digest(record: object) -> str:
 
 
 def _fields(record: Any) -> dict[str, Any]:
-    # Several times faster than dataclasses.asdict, which copies deeply; a warm run hashes at every bar.
     return {field.name: getattr(record, field.name) for field in fields(record)}
 
 
