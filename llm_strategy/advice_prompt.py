@@ -18,15 +18,13 @@ TWO_DIGITS = "[0-9]{1,2}"
 
 ADVICE_FORM: Form = (
     '{"rationale": "',
-    Slot("rationale", max_tokens=24),
+    Slot("rationale", max_tokens=28),
     '", "regime": {"label": "',
     Slot("label", max_tokens=6, choices=tuple(RegimeLabel)),
-    '", "confidence": 0.',
-    Slot("label_confidence", max_tokens=3, stop="}", pattern=TWO_DIGITS),
-    '}, "action": {"type": "',
+    '"}, "action": {"type": "',
     Slot("action", max_tokens=8, choices=tuple(ActionType)),
     '", "confidence": 0.',
-    Slot("action_confidence", max_tokens=3, stop="}", pattern=TWO_DIGITS),
+    Slot("action_confidence", max_tokens=2, stop="}", pattern=TWO_DIGITS),
     "}}",
 )
 """The advice as the program writes it and the holes that the model fills."""

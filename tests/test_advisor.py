@@ -10,7 +10,7 @@ from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.types import AbstentionReason, Snapshot, Status
 
 SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.99, -0.4, 0.1, 1.5)
-GOOD = {"label": "bear", "label_confidence": "80", "action": "exit", "action_confidence": "70", "rationale": "Below."}
+GOOD = {"label": "bear", "action": "exit", "action_confidence": "70", "rationale": "Below."}
 
 
 def decide(*answers, forms=True):

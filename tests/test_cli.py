@@ -93,7 +93,7 @@ def test_json_is_for_programs(btllm, tmp_path):
 
 def test_a_comparison_with_a_scripted_model(btllm, tmp_path, monkeypatch):
     answer = {
-        "label": "bull", "label_confidence": "80", "action": "enter_long", "action_confidence": "70", "rationale": "Up."
+        "label": "bull", "action": "enter_long", "action_confidence": "70", "rationale": "Up."
     }  # fmt: skip
     script = tmp_path / "answers.jsonl"
     script.write_text((json.dumps(answer) + "\n") * 400)

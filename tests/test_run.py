@@ -42,7 +42,7 @@ def reader(request):
         label, action, why = "bear", "exit", "Below the long average."
     else:
         label, action, why = "sideways", "hold", "Near the long average."
-    return {"label": label, "label_confidence": "80", "action": action, "action_confidence": "70", "rationale": why}
+    return {"label": label, "action": action, "action_confidence": "70", "rationale": why}
 
 
 def recording(script=reader, store=None, mode="live"):

@@ -27,7 +27,8 @@ class Slot:
 
     The model writes until ``stop`` appears, ``max_tokens`` are used up or, where there is a ``pattern`` (a regular
     expression that accepts the value and each beginning of it, such as ``[0-9]{1,2}``), until a character breaks it.
-    ``choices`` are the values that make sense here; a backend may use them to guide the model, and the caller checks.
+    ``choices`` are the values that make sense here: a backend may end the slot, with the whole choice for its value, as
+    soon as what the model wrote can only become one of them. Anything else is left as written, and the caller checks.
     """
 
     name: str

@@ -175,6 +175,10 @@ class _Answering:
             nonlocal text, value
             text += piece
             value, stopped, _ = text.partition(slot.stop)
+            possible = [choice for choice in slot.choices if choice.startswith(value)]
+            if not stopped and len(possible) == 1:
+                value = possible[0]
+                return False
             if slot.pattern:
                 fitting = re.match(slot.pattern, value)
                 value, before = (fitting.group() if fitting else ""), value
