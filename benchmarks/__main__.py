@@ -18,6 +18,7 @@ from simulator.experiment import Experiment
 from simulator.market import load_prices
 
 ROUNDS = 5
+SOURCES = ("sample:sp500", "sample:nasdaq", "synthetic:crash", "synthetic:cycles", "synthetic:calm")
 
 
 def main() -> None:
@@ -28,14 +29,14 @@ def main() -> None:
     advisor = ModelAdvisor(client, view=experiment.advisor.view)
     journal = simulate(prices, advisor, experiment, Journal())
     bars, distinct = len(journal.entries), len({entry.decision.prompt for entry in journal.entries})
-    print(f"requests per bar                            {distinct / bars:.3f}   ({distinct} distinct of {bars} decisions)")
+    print(f"requests per bar                            {distinct / bars:.3f}   ({distinct} distinct of {bars})")
 
     def bare(own_feed: bool = False) -> float:
         return run_same_orders(prices, journal, experiment.costs, own_feed=own_feed)
 
     bare_equity = bare()
     if abs(bare_equity - journal.equity[-1].equity) > 0.01:
-        raise SystemExit(f"the bare strategy ended with {bare_equity}, the advised one with {journal.equity[-1].equity}")
+        raise SystemExit(f"the bare run ended with {bare_equity}, the advised one with {journal.equity[-1].equity}")
 
     def warm() -> None:
         fresh = ModelAdvisor(connect(experiment), view=experiment.advisor.view)
@@ -47,7 +48,7 @@ def main() -> None:
     print(f"    on the feed of this package             {advised / on_our_feed:.2f}x   ({on_our_feed:.2f} s)")
     print(f"bars replayed a second                      {len(prices.table) / advised:,.0f}")
 
-    snapshots = distinct_snapshots("sample:sp500", "sample:nasdaq")
+    snapshots = distinct_snapshots(*SOURCES)
     with get_llm_client() as model:
         kept, anew = seconds_per_decision(model, snapshots[:8])
     print(f"decision with the prefix kept over read anew {kept / anew:.3f}x  ({kept:.2f} s and {anew:.2f} s)")
@@ -60,7 +61,8 @@ def main() -> None:
     print(f"label is that of the causal rule            {validity.agree_with_rule / validity.asked:.1%}")
     print(f"labels                                      {dict(validity.labels)}")
     print(f"actions                                     {dict(validity.actions)}")
-    print(f"peak memory of this process                 {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"peak memory of this process                 {peak:.0f} MB")
 
 
 def interleaved(*functions: Callable[[], object]) -> list[float]:

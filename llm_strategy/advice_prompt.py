@@ -39,7 +39,8 @@ def _prefix() -> tuple[Message, ...]:
     turns = [Message("system", render("advise_system.j2"))]
     for example in examples:
         turns.append(Message("user", render("advise_bar.j2", market=example["market"])))
-        turns.append(Message("assistant", fill(ADVICE_FORM, {name: _as_slot(value) for name, value in example.items()})))
+        values = {name: _as_slot(value) for name, value in example.items()}
+        turns.append(Message("assistant", fill(ADVICE_FORM, values)))
     return tuple(turns)
 
 

@@ -91,10 +91,9 @@ class MarketFeatures(bt.Indicator):
         )
 
 
-def _rolling(values: array[float], bars: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+def _rolling(values: array[float], bars: int) -> Any:
     """The last ``bars`` values at each bar that has all features."""
-    windows: Any = sliding_window_view(np.asarray(values), bars)[LONGEST_LOOKBACK - bars :]
-    return windows
+    return sliding_window_view(np.asarray(values), bars)[LONGEST_LOOKBACK - bars :]
 
 
 def _write(line: Any, values: Any) -> None:

@@ -24,18 +24,18 @@ class Buckets(NamedTuple):
 
 
 _TREND = Buckets((-0.10, -0.02, 0.02, 0.10), ("far below", "below", "near", "above", "far above"))
-_MOMENTUM = Buckets((-1.0, -0.3, 0.3, 1.0), ("falling fast", "falling", "flat", "rising", "rising fast"))
+_MOMENTUM = Buckets((-0.5, 0.5), ("falling", "flat", "rising"))
 _VOLATILITY = Buckets((1 / 3, 2 / 3), ("low", "normal", "high"))
 _DRAWDOWN = Buckets((-0.20, -0.10, -0.03), ("severe", "deep", "small", "none"))
 _RANGE = Buckets((1 / 3, 2 / 3), ("low", "middle", "high"))
-_VOLUME = Buckets((0.75, 1.25), ("light", "normal", "heavy"))
+_VOLUME = Buckets((1.25,), ("normal", "heavy"))
 
 
 @dataclass(frozen=True, slots=True)
 class View:
     """How much of a snapshot a model sees, and how finely.
 
-    ``words`` puts every feature into three to five named buckets, so that twenty years of daily bars make a few hundred
+    ``words`` puts every feature into two to five named buckets, so that twenty years of daily bars make a few hundred
     different requests; ``numbers`` shows percentages with ``decimals`` places, which costs a request for nearly every
     bar.
     ``unmasked`` lifts the mask: a model that knows the symbol or the date may remember the period instead of reading

@@ -87,7 +87,8 @@ class Limits:
             )
         if self.min_target_pct > self.max_target_pct:
             raise ConfigurationError(
-                f"risk.min_target_pct ({self.min_target_pct}) is above max_target_pct ({self.max_target_pct}): swap them."
+                f"risk.min_target_pct ({self.min_target_pct}) is above max_target_pct ({self.max_target_pct}): "
+                "swap them."
             )
         if self.take_profit_pct is not None and not self.min_target_pct <= self.take_profit_pct <= self.max_target_pct:
             raise ConfigurationError(

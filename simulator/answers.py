@@ -52,8 +52,8 @@ class JournalClient(LLMClient):
         expected, answer, failure = self._exchanges[self._given]
         if request_hash(request, self.identity) != expected:
             raise AnswerNotRecorded(
-                f"Question {self._given + 1} is not the recorded one ({expected[:12]}): prompts, view or prices changed "
-                "since; replay with the version of backtrader-llm named in the manifest."
+                f"Question {self._given + 1} is not the recorded one ({expected[:12]}): prompts, view or prices have "
+                "changed; replay with the version of backtrader-llm named in the manifest."
             )
         self._given += 1
         if answer is None:

@@ -72,8 +72,8 @@ def print_result(result: Result, *, as_json: bool) -> None:
     say(f"Verdict on the advice: {result.verdict}.")
     if usage["requests"]:
         say(
-            f"Model: {usage['requests']:,} decisions, {usage['distinct']:,} distinct requests, {usage['asked']:,} asked now "
-            f"in {usage['seconds']:.1f} s, the others from the record."
+            f"Model: {usage['requests']:,} decisions, {usage['distinct']:,} distinct requests, "
+            f"{usage['asked']:,} asked now in {usage['seconds']:.1f} s, the others from the record."
         )
     say(f"Report: {result.report}")
 

@@ -120,7 +120,8 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     version = manifest.get("format")
     if version != FORMAT_VERSION:
         raise RunFolderError(
-            f"{folder} was written in run format {version}, this is {FORMAT_VERSION}: install the version of backtrader-llm named in its manifest, or run the experiment again."
+            f"{folder} was written in run format {version}, this is {FORMAT_VERSION}: install the version of "
+            "backtrader-llm named in its manifest, or run the experiment again."
         )
     return manifest
 

@@ -74,7 +74,7 @@ def replay(
             console.say(f"{'same' if check.same else 'DIFFERS':8}{check.name}")
     if differing:
         raise RunFolderError(
-            f"{len(differing)} of {len(checks)} files differ from the replay: the folder was changed, or was written by "
+            f"{len(differing)} of {len(checks)} files differ from the replay: the folder was changed, or written by "
             "another version (see versions in its manifest)."
         )
 

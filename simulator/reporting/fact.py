@@ -25,8 +25,8 @@ class Unit(StrEnum):
 class Fact:
     """One figure of a report.
 
-    ``id`` is ``subject.metric`` (``llm.sharpe``, ``llm-buy_and_hold.sharpe_difference``, ``run.bars``); ``label`` reads in a
-    sentence ("annual Sharpe ratio of llm"); ``text`` is ``value`` as shown everywhere.
+    ``id`` is ``subject.metric`` (``llm.sharpe``, ``llm-buy_and_hold.sharpe_difference``, ``run.bars``); ``label`` reads
+    in a sentence ("annual Sharpe ratio of llm"); ``text`` is ``value`` as shown everywhere.
     """
 
     id: str
