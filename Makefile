@@ -26,7 +26,7 @@ check: env
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest tests/packaging
+	$(BIN)/pytest tests/test_packaging.py
 
 bench: model
 	$(BIN)/python -m benchmarks
