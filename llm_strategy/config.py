@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,7 +16,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from llm_strategy.errors import ConfigurationError
+from llm_strategy.errors import ConfigurationError, did_you_mean
 
 SETTINGS_FILE = Path("configs/llm.yaml")
 
@@ -137,15 +136,8 @@ def read_settings_file(path: Path) -> dict[str, Any]:
     settings = {name: value for name, value in content.items() if not isinstance(value, dict)}
     for name in settings:
         if name not in known:
-            raise ConfigurationError(f"{path} has the unknown key {name!r}{did_you_mean(str(name), known)}.")
+            raise ConfigurationError(f"{path} has the unknown key {name!r}{did_you_mean(name, known)}")
     return {**settings, "sections": sections}
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown name: the nearest known one, or all."""
-    known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=1)
-    return f": did you mean {near[0]!r}?" if near else f": choose from {', '.join(known)}"
 
 
 def _expand(section: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,9 @@ Each message is one sentence: what was wrong, where, and what to do.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class BacktraderLLMError(Exception):
     """Root of the tree; ``exit_code`` is what the command line returns."""
@@ -99,3 +102,15 @@ class TooManyFailures(BacktraderLLMError):
     """More decisions failed than the experiment allows."""
 
     exit_code = 7
+
+
+def nearest(word: object, known: Iterable[str]) -> str:
+    """``, did you mean 'x'?`` where a known word is close, or nothing."""
+    close = difflib.get_close_matches(str(word), [str(name) for name in known], n=1)
+    return f", did you mean {close[0]!r}?" if close else ""
+
+
+def did_you_mean(word: object, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown word: the nearest known one, or all of them."""
+    names = [str(name) for name in known]
+    return nearest(word, names) or (f"; known are {', '.join(names)}." if names else ".")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from functools import cache
@@ -11,6 +10,8 @@ from typing import Any
 
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError, best_match
+
+from llm_strategy.errors import did_you_mean, nearest
 
 _FOLDER = files("llm_strategy.contracts")
 
@@ -61,7 +62,7 @@ def _tell(error: ValidationError) -> tuple[str, str]:
     shown = json.dumps(value, ensure_ascii=False, default=str)
     shown = shown if len(shown) <= 60 else shown[:57] + "..."
     if rule == "enum":
-        return field, f"is {shown}, it must be one of {', '.join(map(str, allowed))}{did_you_mean(value, allowed)}"
+        return field, f"is {shown}, it must be one of {', '.join(map(str, allowed))}{nearest(value, allowed)}"
     bounds = {
         "minimum": "at least",
         "maximum": "at most",
@@ -76,11 +77,3 @@ def _tell(error: ValidationError) -> tuple[str, str]:
     return field, f"is {shown}: {error.message}" if len(
         error.message
     ) < 120 else f"is {shown}, against {rule} {allowed}"
-
-
-def did_you_mean(word: object, known: list[str] | tuple[str, ...]) -> str:
-    """``, did you mean 'x'?`` for the closest known word, or a list of the known words."""
-    close = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.6)
-    if close:
-        return f", did you mean {close[0]!r}?"
-    return f"; known are {', '.join(known)}" if known else ""

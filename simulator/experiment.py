@@ -93,7 +93,7 @@ class Experiment:
         document = _plain(given)
         if wrong := violation("experiment", document):
             key, problem = wrong
-            raise ConfigurationError(f"{where}: {key} {_verb(problem)}.")
+            raise ConfigurationError(f"{where}: {key} {_sentence(problem)}")
         sections = {
             "data": DataChoice,
             "advisor": AdvisorChoice,
@@ -175,5 +175,6 @@ def _with_tuples(section: dict[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in section.items()}
 
 
-def _verb(problem: str) -> str:
-    return f"is an {problem}" if problem.startswith("unknown") else problem
+def _sentence(problem: str) -> str:
+    verb = f"is an {problem}" if problem.startswith("unknown") else problem
+    return verb if verb.endswith(("?", ".")) else f"{verb}."

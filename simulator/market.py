@@ -22,8 +22,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from llm_strategy.errors import ConfigurationError, MarketDataError
-from llm_strategy.schemas import did_you_mean
+from llm_strategy.errors import ConfigurationError, MarketDataError, did_you_mean
 from simulator.market_sources.files import read_csv_prices, read_parquet_prices, wants_adjusted
 from simulator.market_sources.samples import load_sample
 from simulator.market_sources.table import RawTable, content_hash, from_csv, to_csv, write_whole

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from llm_strategy.errors import ConfigurationError, ModelError, TooManyFailures
+from llm_strategy.errors import ConfigurationError, ModelError, TooManyFailures, did_you_mean
 from llm_strategy.features import LONGEST_LOOKBACK
 from llm_strategy.llm.cache import RecordingClient
-from llm_strategy.schemas import did_you_mean
 from simulator.answers import connect
 from simulator.arms import ArmRunner, OnBar
 from simulator.experiment import ALL_ARMS, LLM_ARM, RANDOM_ARM, Experiment
@@ -29,7 +28,7 @@ def run(
     if arm == RANDOM_ARM:
         raise ConfigurationError("The random arm keeps the holding times of llm: compare the two with btllm compare.")
     if arm not in ALL_ARMS:
-        raise ConfigurationError(f"There is no arm {arm!r}{did_you_mean(arm, ALL_ARMS)}.")
+        raise ConfigurationError(f"There is no arm {arm!r}{did_you_mean(arm, ALL_ARMS)}")
     return execute(as_experiment(experiment), (arm,), client, on_bar)
 
 

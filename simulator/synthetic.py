@@ -16,8 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from llm_strategy.errors import ConfigurationError
-from llm_strategy.schemas import did_you_mean
+from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.types import RegimeLabel
 from simulator.market_sources.table import RawTable, make_table
 from simulator.market_sources.timeframe import Timeframe

@@ -71,8 +71,8 @@ def test_the_users_file_of_the_interface_is_read(empty_folder, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("temprature: 0.1", r"llm\.yaml has the unknown key 'temprature': did you mean 'temperature'\?"),
-        ("zzz: 1", r"unknown key 'zzz': choose from backend, "),
+        ("temprature: 0.1", r"llm\.yaml has the unknown key 'temprature', did you mean 'temperature'\?"),
+        ("zzz: 1", r"unknown key 'zzz'; known are backend, "),
         ("- a\n- b", "write lines such as"),
         ("a: [1", "cannot be read"),
         ("backend: \xff", "local_llama|not"),

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from typing import TypeAlias, cast
 
-from llm_strategy.config import SETTINGS_FILE, LlmSettings, did_you_mean, load_settings
-from llm_strategy.errors import BackendMissing, ConfigurationError
+from llm_strategy.config import SETTINGS_FILE, LlmSettings, load_settings
+from llm_strategy.errors import BackendMissing, ConfigurationError, did_you_mean
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.exchange import Request
 
@@ -51,11 +51,11 @@ def get_llm_client(run_id: str | None = None, *, settings: LlmSettings | None = 
     for name in settings.sections:
         if name not in SUPPORTED_BACKENDS:
             raise ConfigurationError(
-                f"{SETTINGS_FILE} has options for the unknown backend {name!r}{did_you_mean(name, SUPPORTED_BACKENDS)}."
+                f"{SETTINGS_FILE} has options for the unknown backend {name!r}{did_you_mean(name, SUPPORTED_BACKENDS)}"
             )
     if settings.backend not in SUPPORTED_BACKENDS:
         raise ConfigurationError(
-            f"LLM_BACKEND {settings.backend!r} is not installed{did_you_mean(settings.backend, SUPPORTED_BACKENDS)}."
+            f"LLM_BACKEND {settings.backend!r} is not installed{did_you_mean(settings.backend, SUPPORTED_BACKENDS)}"
         )
     client = SUPPORTED_BACKENDS[settings.backend](settings)
     client.run_id = run_id or ""

@@ -21,8 +21,8 @@ from pathlib import Path
 from filelock import FileLock
 from platformdirs import user_cache_path
 
-from llm_strategy.config import LlmSettings, did_you_mean
-from llm_strategy.errors import ModelError, ModelNotFound, ModelNotLoaded
+from llm_strategy.config import LlmSettings
+from llm_strategy.errors import ModelError, ModelNotFound, ModelNotLoaded, did_you_mean
 from llm_strategy.llm.gguf import read_metadata
 
 _PRE_TOKENIZER = "tokenizer.ggml.pre"
@@ -193,7 +193,7 @@ def pull(
 
 def _known(name: str) -> PackagedModel:
     if name not in KNOWN_MODELS:
-        raise ModelNotFound(f"No model is called {name!r}{did_you_mean(name, KNOWN_MODELS)}.")
+        raise ModelNotFound(f"No model is called {name!r}{did_you_mean(name, KNOWN_MODELS)}")
     return KNOWN_MODELS[name]
 
 

@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from llm_strategy.errors import ConfigurationError, MarketDataError
-from llm_strategy.schemas import did_you_mean
+from llm_strategy.errors import ConfigurationError, MarketDataError, did_you_mean
 from simulator.market_sources.table import COLUMNS, HEADER, PRICE_COLUMNS, RawTable, make_table, scale_to_adjusted_close
 from simulator.market_sources.timeframe import Timeframe
 from simulator.market_sources.times import Place, drop_zones, parse_times

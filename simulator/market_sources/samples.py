@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-from llm_strategy.errors import ConfigurationError
-from llm_strategy.schemas import did_you_mean
+from llm_strategy.errors import ConfigurationError, did_you_mean
 from simulator.market_sources.table import COLUMNS, RawTable, make_table
 from simulator.market_sources.timeframe import Timeframe
 
