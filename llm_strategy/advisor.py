@@ -57,7 +57,8 @@ class _Outcome:
     @property
     def lasting(self) -> bool:
         """Whether asking again would be answered the same; a time-out or a failed server may pass."""
-        return self.abstention is None or self.abstention.reason not in FAILURES.values()
+        passing = (AbstentionReason.TIMEOUT, AbstentionReason.BACKEND_FAILURE)
+        return self.abstention is None or self.abstention.reason not in passing
 
 
 class ModelAdvisor:
@@ -121,7 +122,8 @@ class ModelAdvisor:
         except ContractError as problem:
             return _abstained(AbstentionReason.INVALID, str(problem), exchanges)
         except tuple(FAILURES) as problem:
-            return _abstained(FAILURES[type(problem)], str(problem), exchanges)
+            reason = next(reason for kind, reason in FAILURES.items() if isinstance(problem, kind))
+            return _abstained(reason, str(problem), exchanges)
         return _judged(parsed, exchanges)
 
     def _exchange(self, request: Request, exchanges: list[Exchange]) -> str:

@@ -9,6 +9,7 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from itertools import groupby
+from operator import itemgetter
 
 import backtrader as bt
 
@@ -116,16 +117,17 @@ class RegimeRule(Rule):
 
 
 class MatchedRandom(Rule):
-    """Holds as often and as long as another advisor, at random times.
+    """Does what another advisor did, run by run, at random times.
 
-    The other's advised holding runs and the gaps between them are kept, each in shuffled order, so that exposure and
-    turnover match and only the timing is luck. A plain shuffle of single decisions would trade far more often.
+    The other's advised holding runs, with every action in them, and the gaps between them are kept, each in shuffled
+    order, so that exposure and turnover match and only the timing is luck. A plain shuffle of single decisions would
+    trade far more often.
     """
 
     rationale = "Keeps the holding times of the advised arm at random places."
 
-    def __init__(self, actions: Iterable[ActionType], seed: int) -> None:
-        self._stances = shuffle_runs(stances(actions), random.Random(seed))  # noqa: S311 - a placebo, no secret
+    def __init__(self, actions: Sequence[ActionType], seed: int) -> None:
+        self._actions = shuffle_runs(actions, random.Random(seed))  # noqa: S311 - a placebo, no secret
         self._next = 0
 
     def attach(self, data: bt.AbstractDataBase) -> None:
@@ -133,10 +135,9 @@ class MatchedRandom(Rule):
         self._next = 0
 
     def action(self, snapshot: Snapshot) -> ActionType:
-        """The stance that was drawn for this bar."""
-        stance = self._stances[self._next]
+        """The action that was drawn for this bar."""
         self._next += 1
-        return {1: ActionType.ENTER_LONG, -1: ActionType.ENTER_SHORT, 0: ActionType.EXIT}[stance]
+        return self._actions[self._next - 1]
 
 
 def stances(actions: Iterable[ActionType]) -> list[int]:
@@ -149,15 +150,15 @@ def stances(actions: Iterable[ActionType]) -> list[int]:
     return wanted
 
 
-def shuffle_runs(wanted: Sequence[int], source: random.Random) -> list[int]:
-    """The same runs of holding and of not holding, in another order; starts as the original does."""
-    runs = [(stance, len(list(bars))) for stance, bars in groupby(wanted)]
-    held = [run for run in runs if run[0]]
-    gaps = [run for run in runs if not run[0]]
+def shuffle_runs(actions: Sequence[ActionType], source: random.Random) -> list[ActionType]:
+    """The same runs of holding and of not holding, action by action, in another order; a gap begins with an exit."""
+    paired = zip(stances(actions), actions, strict=True)
+    runs = [(stance, [action for _, action in run]) for stance, run in groupby(paired, key=itemgetter(0))]
+    held = [bars for stance, bars in runs if stance]
+    gaps = [[ActionType.EXIT, *bars[1:]] for stance, bars in runs if not stance]
     source.shuffle(held)
     source.shuffle(gaps)
-    drawn = [(gaps if not stance else held).pop() for stance, _ in runs]
-    return [stance for stance, bars in drawn for _ in range(bars)]
+    return [action for stance, _ in runs for action in (held if stance else gaps).pop()]
 
 
 BASELINES: dict[str, type[Rule]] = {

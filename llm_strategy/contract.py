@@ -15,6 +15,8 @@ from llm_strategy.types import Action, ActionType, Advice, Constraints, Regime, 
 VERSION = "1.0.0"
 INTENT = "propose_trade"
 
+LONGEST_SYMBOL = 40
+"""Characters; longer names are cut where a feed or a file brings them."""
 LARGEST_ANSWER = 20_000
 """Characters; an advice has a few hundred."""
 DEEPEST_NESTING = 8
@@ -64,6 +66,10 @@ def parse_object(text: str) -> dict[str, Any]:
         raise ContractError("answer", f"is not JSON ({problem})") from None
     if not isinstance(document, dict):
         raise ContractError("answer", "is not a JSON object")
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ContractError("answer", "holds half a surrogate pair, which is no character") from None
     return document
 
 
@@ -72,14 +78,15 @@ def advice_from_document(document: dict[str, Any]) -> Advice:
     if wrong := violation("advice", document):
         raise ContractError(*wrong)
     regime, action = document["regime"], document["action"]
+    requested = {name: float(value) for name, value in action.get("constraints", {}).items()}
     return Advice(
         version=document["version"],
         intent=document["intent"],
         symbol=document["symbol"],
         timeframe=document["timeframe"],
-        regime=Regime(RegimeLabel(regime["label"]), regime.get("confidence")),
+        regime=Regime(RegimeLabel(regime["label"]), float(regime["confidence"]) if "confidence" in regime else None),
         rationale=document["rationale"],
-        action=Action(ActionType(action["type"]), action["confidence"], Constraints(**action.get("constraints", {}))),
+        action=Action(ActionType(action["type"]), float(action["confidence"]), Constraints(**requested)),
     )
 
 

@@ -15,7 +15,6 @@ class KillSwitch:
         self._peak = 0.0
         self._bars_since_fired: int | None = None
         self.drawdown = 0.0
-        self.fired_count = 0
 
     @property
     def killed(self) -> bool:
@@ -33,4 +32,3 @@ class KillSwitch:
         self.drawdown = 1 - equity / self._peak if self._peak > 0 else 0.0
         if not self.killed and self.drawdown >= self._max_drawdown:
             self._bars_since_fired = 0
-            self.fired_count += 1

@@ -9,9 +9,10 @@
                                           +---refused---+  (stop and target are placed again)
 
 An entry is a market order alone. On its fill, stop and target are computed from the **actual** price and size and sent
-as a one-cancels-other pair; they are live from the next bar on. An exit cancels that pair first, so that nothing is
-left behind that could open the opposite position, and only one exit is ever in flight. A reversal is an exit; the entry
-follows at a later close. The broker must not check orders at submission (``set_checksubmit(False)``).
+as a one-cancels-other pair; they are live from the next bar on. An entry that is filled in part is cut to that part. An
+exit cancels that pair first, so that nothing is left behind that could open the opposite position, and only one exit is
+ever in flight. A reversal is an exit; the entry follows at a later close. The broker must not check orders at
+submission (``set_checksubmit(False)``).
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class OrderDesk:
         self._data = data
         self._ledger = ledger
         self._plan: _Plan | None = None
+        self._entry: bt.Order | None = None
         self._exits: list[bt.Order] = []
         self.stage = Stage.FLAT
         self.position = 0.0
@@ -72,7 +74,9 @@ class OrderDesk:
         side = 1 if verdict.intent is Intent.ENTER_LONG else -1
         self._plan = _Plan(side, verdict.stop_pct, verdict.target_pct)
         self.stage = Stage.ENTERING
-        self._send(side, verdict.size, bt.Order.Market, OrderKind.ENTRY, reason=verdict.reason or "advice")
+        self._entry = self._send(
+            side, verdict.size, bt.Order.Market, OrderKind.ENTRY, reason=verdict.reason or "advice"
+        )
 
     def _exit(self, reason: ExitReason) -> None:
         self._current_plan.exit_reason = reason
@@ -87,6 +91,8 @@ class OrderDesk:
             return
         self.position += self._ledger.update(order)
         if order.alive():
+            if kind is OrderKind.ENTRY and order.executed.size:
+                self._strategy.cancel(self._entry)  # what is filled must be protected before more is bought
             return
         if kind is OrderKind.ENTRY:
             self._entry_ended(order)

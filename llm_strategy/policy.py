@@ -19,11 +19,13 @@ COHERENT_ACTIONS = {
 }
 """Which actions follow from which label; anything else is marked for review."""
 
-_PRICE = r"[$€£¥]?\s?\d[\d,]*(?:\.\d+)?(?!\s*(?:%|percent|bars?|days?|weeks?|months?|years?)|[\d,.]*\d)"
+_NO_PRICE = r"%|percent|bars?|days?|weeks?|months?|years?|sma|ema|ma\b|deviations?|times|x\b|st\b|nd\b|rd\b|th\b"
+_PRICE = rf"[$€£¥]?\s?\d[\d,]*(?:\.\d+)?(?![\s-]*(?:{_NO_PRICE})|/\d|[\d,.]*\d)"
+_INDICATOR = r"(?<!rsi )(?<!rank )(?<!drawdown )(?<!volatility )(?<!momentum )"
 _PRICE_PREDICTION = re.compile(
     rf"[$€£¥]\s?\d"
-    rf"|\b(?:reach|hit|touch|test)\w*\s+{_PRICE}"
-    rf"|\b(?:climb|ris|fall|drop|rall|declin|slid|mov|go|trad|clos|head)\w*\s+"
+    rf"|{_INDICATOR}\b(?:reach|hit|touch|test)\w*\s+{_PRICE}"
+    rf"|{_INDICATOR}\b(?:climb|ris|fall|drop|rall|declin|slid|mov|go|trad|clos|head)\w*\s+"
     rf"(?:up\s+|down\s+)?(?:to|at|above|below|towards?)\s+{_PRICE}"
     rf"|\b(?:price\s+target|target\s+price|target|fair\s+value)\s*(?:is|of|at|:|=)?\s*{_PRICE}"
     rf"|\bprice\s+(?:is|of|at|will\s+be)\s+{_PRICE}",

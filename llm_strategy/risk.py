@@ -52,6 +52,8 @@ class Limits:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
+            if str(field.type).startswith("float") and isinstance(value, int):  # 1 and 1.0 are written alike
+                object.__setattr__(self, field.name, float(value))
             if value is not None and not isinstance(value, bool) and not (math.isfinite(value) and value >= 0):
                 raise ConfigurationError(f"risk.{field.name} is {value}: it must be a number from 0 upwards.")
         shares = (
@@ -167,7 +169,7 @@ def judge(advice: Advice | None, market: Market, account: Account, limits: Limit
 
 
 def _killed(advice: Advice | None, account: Account, limits: Limits) -> Verdict:
-    cut = ClampEvent("max_drawdown", account.drawdown, limits.max_drawdown)
+    cut = ClampEvent("max_drawdown", account.drawdown, 0.0)
     if account.position:
         return Verdict(Intent.EXIT, reason="The drawdown limit was reached: the position is closed.", clamps=(cut,))
     if advice is not None and advice.action.type in (ActionType.ENTER_LONG, ActionType.ENTER_SHORT):

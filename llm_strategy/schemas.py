@@ -63,6 +63,9 @@ def _tell(error: ValidationError) -> tuple[str, str]:
     shown = shown if len(shown) <= 60 else shown[:57] + "..."
     if rule == "enum":
         return field, f"is {shown}, it must be one of {', '.join(map(str, allowed))}{nearest(value, allowed)}"
+    if rule == "pattern":
+        schema = error.schema
+        return field, f"is {shown}, it must be {schema.get('description', 'of the form ' + allowed)}"
     bounds = {
         "minimum": "at least",
         "maximum": "at most",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import backtrader as bt
 
+from llm_strategy.contract import LONGEST_SYMBOL
+from llm_strategy.errors import ConfigurationError
 from llm_strategy.features import MarketFeatures
 from llm_strategy.types import Snapshot
 
@@ -24,7 +26,7 @@ class SnapshotReader:
 
     def __init__(self, data: bt.AbstractDataBase, symbol: str | None = None) -> None:
         self._data = data
-        self._symbol = symbol or data._name or "unnamed"
+        self._symbol = (symbol or data._name or "unnamed")[:LONGEST_SYMBOL]
         self._timeframe = timeframe_of(data)
         features = MarketFeatures(data)  # type: ignore[call-arg]  # backtrader's metaclass takes the data
         self._lines = [getattr(features.lines, name) for name in MarketFeatures.lines.getlinealiases()]
@@ -43,7 +45,9 @@ class SnapshotReader:
 
 def timeframe_of(data: bt.AbstractDataBase) -> str:
     """The contract's spelling of a feed's bar length: ``1d``, ``5m``, ``1h``."""
-    unit, count = _UNITS.get(data._timeframe, "d"), data._compression
+    if data._timeframe not in _UNITS:
+        raise ConfigurationError("The feed's bars are neither seconds, minutes, days, weeks nor months: resample it.")
+    unit, count = _UNITS[data._timeframe], data._compression
     if unit == "m" and count % 60 == 0:
         unit, count = "h", count // 60
     return f"{count}{unit}"

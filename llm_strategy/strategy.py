@@ -36,6 +36,7 @@ class AdvisedStrategy(bt.Strategy):
         self.p.advisor.attach(self.data)
         self._ledger = Ledger(self.data)
         self._desk = OrderDesk(self, self.data, self._ledger)
+        self._bars_seen = 0
         self._kill_switch = KillSwitch(self.limits.max_drawdown, self.limits.rearm_after_bars)
 
     def start(self) -> None:
@@ -51,11 +52,13 @@ class AdvisedStrategy(bt.Strategy):
                 "fill at the next open."
             )
         self.broker.set_checksubmit(False)
-        costs = self.broker.getcommissioninfo(self.data).p
-        self._commission = costs.commission if costs.percabs else costs.commission / 100
+        self._commission = _commission_fraction(self.broker.getcommissioninfo(self.data))
 
     def next(self) -> None:
         """One close: snapshot, decision, verdict, order, journal."""
+        if len(self.data) == self._bars_seen:
+            return  # backtrader calls at the times of every feed; this is another one's
+        self._bars_seen = len(self.data)
         equity = self.broker.getvalue()
         self._kill_switch.update(equity)
         decision = self.p.advisor.decide(self._reader.read())
@@ -86,6 +89,7 @@ class AdvisedStrategy(bt.Strategy):
             equity=equity,
             cash=self.broker.getcash(),
             position=self._desk.position,
+            other_exposure=self._other_exposure(),
             drawdown=self._kill_switch.drawdown,
             killed=self._kill_switch.killed,
             bars_since_stop=None if stopped is None else len(self.data) - stopped,
@@ -93,3 +97,22 @@ class AdvisedStrategy(bt.Strategy):
 
     def _market(self) -> Market:
         return Market(self.data.close[0], self._commission, self.broker.p.slip_perc)
+
+    def _other_exposure(self) -> float:
+        """Gross value of everything in the broker's book that this desk does not hold."""
+        gross = 0.0
+        for data, position in self.broker.positions.items():
+            foreign = position.size - (self._desk.position if data is self.data else 0.0)
+            gross += abs(foreign * data.close[0])
+        return gross
+
+
+def _commission_fraction(scheme: bt.CommInfoBase) -> float:
+    """Commission as a fraction of the traded value; the gate sizes nothing else (futures, leverage, fixed amounts)."""
+    plain = scheme.stocklike and scheme._commtype == scheme.COMM_PERC
+    if not plain or scheme.p.mult != 1 or scheme.p.leverage != 1:
+        raise ConfigurationError(
+            "The broker's commission scheme is not a percentage of a stock's value, and the gate cannot size positions "
+            "under it: use setcommission(commission=0.001) without margin, mult or leverage."
+        )
+    return float(scheme.p.commission)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import backtrader as bt
 
 from llm_strategy.advisor import ModelAdvisor
+from llm_strategy.errors import ConfigurationError
 from llm_strategy.features import LONGEST_LOOKBACK
 from llm_strategy.journal import decision_line
 from llm_strategy.llm.client import LLMClient
@@ -69,6 +71,11 @@ def advise_at(experiment: Experiment, at: str | None = None, *, client: LLMClien
 
     Raises as ``compare`` does.
     """
+    if at is not None:
+        try:
+            datetime.datetime.fromisoformat(at)
+        except ValueError:
+            raise ConfigurationError(f"--at is {at!r}: write an ISO date or time, such as 2008-10-10.") from None
     prices = load_prices(
         experiment.data.source,
         symbol=experiment.data.symbol,

@@ -19,6 +19,8 @@ class Costs:
     starting_cash: float = 100_000.0
 
     def __post_init__(self) -> None:
+        for name in ("commission_bps", "slippage_bps", "starting_cash"):
+            object.__setattr__(self, name, float(getattr(self, name)))  # 5 and 5.0 are the same experiment
         for name in ("commission_bps", "slippage_bps"):
             if not 0 <= getattr(self, name) <= 1_000:
                 raise ConfigurationError(f"costs.{name} is {getattr(self, name)}: it must be 0 to 1000 basis points.")

@@ -26,7 +26,9 @@ class OneSentenceErrors(TyperGroup):
             console.fail(problem)
             raise typer.Exit(problem.exit_code) from None
         except KeyboardInterrupt:
-            console.fail("interrupted; every answer so far is kept, the same command goes on where it stopped.")
+            console.fail(
+                "interrupted; every answer of the model so far is kept, and the same command goes on from there."
+            )
             raise typer.Exit(130) from None
 
 

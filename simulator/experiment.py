@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Hashable, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
@@ -12,7 +13,7 @@ from typing import Any, Literal, Self
 import yaml
 
 from llm_strategy.baselines import BASELINES
-from llm_strategy.errors import ConfigurationError
+from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.rendering import Style, Unmasked, View
 from llm_strategy.risk import Limits
 from llm_strategy.schemas import violation
@@ -82,6 +83,11 @@ class Experiment:
     output: OutputChoice = field(default_factory=OutputChoice)
 
     def __post_init__(self) -> None:
+        if not self.arms or len(set(self.arms)) < len(self.arms):
+            raise ConfigurationError(f"arms is {list(self.arms)}: name at least one arm, and each once.")
+        for arm in self.arms:
+            if arm not in ALL_ARMS:
+                raise ConfigurationError(f"There is no arm {arm!r}{did_you_mean(arm, ALL_ARMS)}")
         if RANDOM_ARM in self.arms and LLM_ARM not in self.arms:
             raise ConfigurationError(
                 "arms holds random but not llm: random keeps the holding times of llm, add llm or leave random out."
@@ -166,6 +172,8 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigurationError(f"{value} is no setting: every number must be finite.")
     if isinstance(value, datetime.date):
         return value.isoformat()
     return value

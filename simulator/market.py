@@ -22,6 +22,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from llm_strategy.contract import LONGEST_SYMBOL
 from llm_strategy.errors import ConfigurationError, MarketDataError, did_you_mean
 from simulator.market_sources.files import read_csv_prices, read_parquet_prices, wants_adjusted
 from simulator.market_sources.samples import load_sample
@@ -113,7 +114,7 @@ def load_prices(
     )
     raw = _between(_KINDS[kind](request), source, start, end)
     validate_prices(raw, source, length, minimum_bars)
-    return Prices(source, symbol or raw.symbol, str(length), raw.table, raw.true_regimes)
+    return Prices(source, symbol or raw.symbol[:LONGEST_SYMBOL], str(length), raw.table, raw.true_regimes)
 
 
 def _csv(request: _Request) -> RawTable:

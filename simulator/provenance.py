@@ -11,9 +11,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from llm_strategy.llm.exchange import ModelIdentity
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.prompting import prompts_sha256
 from llm_strategy.schemas import schemas_sha256
+from simulator.answers import sampler_of
 from simulator.experiment import Experiment
 from simulator.market import Prices
 from simulator.record import origin
@@ -21,7 +22,7 @@ from simulator.record import origin
 _PACKAGES = ("backtrader-llm", "backtrader", "gpt4all", "arch", "numpy", "pandas", "matplotlib", "jsonschema")
 
 
-def run_identity(experiment: Experiment, arms: tuple[str, ...], prices: Prices, model: ModelIdentity | None) -> str:
+def run_identity(experiment: Experiment, arms: tuple[str, ...], prices: Prices, model: LLMClient | None) -> str:
     """Hash over everything that decides the evidence: equal identities mean equal runs, folder and output apart."""
     configuration = experiment.as_dict()
     configuration["data"]["source"] = origin(experiment.data.source)
@@ -30,7 +31,8 @@ def run_identity(experiment: Experiment, arms: tuple[str, ...], prices: Prices, 
         "arms": arms,
         "explain": experiment.output.explain,
         "prices": prices.sha256,
-        "model": None if model is None else model.as_dict(),
+        "model": None if model is None else model.identity.as_dict(),
+        "sampler": None if model is None else sampler_of(model),
         "prompts": prompts_sha256(),
         "schemas": schemas_sha256(),
         "version": version("backtrader-llm"),

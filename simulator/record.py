@@ -117,7 +117,9 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         ) from None
     except (OSError, ValueError) as problem:
         raise RunFolderError(f"{path} cannot be read ({problem}); run the experiment again.") from None
-    version = manifest.get("format")
+    if not isinstance(manifest, dict) or not {"format", "kind", "experiment"} <= manifest.keys():
+        raise RunFolderError(f"{path} is not the manifest of a run: restore it, or run the experiment again.")
+    version = manifest["format"]
     if version != FORMAT_VERSION:
         raise RunFolderError(
             f"{folder} was written in run format {version}, this is {FORMAT_VERSION}: install the version of "

@@ -21,6 +21,7 @@ from simulator.experiment import LLM_ARM, RANDOM_ARM, Experiment
 from simulator.market import Prices, read_csv
 from simulator.record import ArmRecord, Record, load_record
 from simulator.report import EXPLANATION, FACTS, REPORT_FILES, rebuild_report
+from simulator.workspace import as_run_folder_error
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ def replay(folder: str | Path, to: str | Path | None = None) -> list[FileCheck]:
         _replay_record(record, target)
         checks = [FileCheck(name, _same(source / name, target / name)) for name in _files(record)]
         if to is not None:
-            shutil.copytree(target, to)
+            with as_run_folder_error(Path(to)):
+                shutil.copytree(target, to)
     return checks
 
 

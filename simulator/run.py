@@ -64,7 +64,7 @@ def execute(
         minimum_bars=LONGEST_LOOKBACK + 2,
     )
     model = client or _model(experiment, arms)
-    identity = run_identity(experiment, arms, prices, model.identity if model else None)
+    identity = run_identity(experiment, arms, prices, model)
     comparison = len(arms) > 1
     name = experiment.name if comparison else f"{experiment.name}-{arms[0]}"
     folder = Path(experiment.output.folder) / f"{name}-{identity[:8]}"
@@ -78,10 +78,10 @@ def execute(
         if comparison:
             runner.finish_comparison(arms, work.path)
         write_report(work.path, model if experiment.output.explain else None)
-        work.finish()
+        written = work.finish(failed=runner.problem is not None)
     if runner.problem:
-        raise TooManyFailures(f"{runner.problem} Everything is kept in {folder}.")
-    return Result.load(folder)
+        raise TooManyFailures(f"{runner.problem} Everything is kept in {written}.")
+    return Result.load(written)
 
 
 def _model(experiment: Experiment, arms: tuple[str, ...]) -> RecordingClient | None:

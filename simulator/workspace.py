@@ -24,7 +24,7 @@ class Workspace:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path = folder.with_name(folder.name + ".partial")
-        self._lock = FileLock(folder.with_name(folder.name + ".lock"), timeout=0)
+        self._lock = FileLock(folder.with_name(f".{folder.name}.lock"), timeout=0)
 
     def __enter__(self) -> Self:
         with as_run_folder_error(self.folder):
@@ -38,28 +38,43 @@ class Workspace:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._lock.release()
-        Path(self._lock.lock_file).unlink(missing_ok=True)
+        self._lock.release()  # its file stays: removing it would let two processes hold two locks
 
     def answered_requests(self) -> set[str]:
-        """Requests that a run which was cut off had answered, by hash; a last line cut short is left out."""
-        answered: set[str] = set()
+        """Requests that runs which were cut off had answered, by hash; a last line cut short is left out."""
+        kept = self.path / "answered.txt"
+        answered = set(kept.read_text(encoding="utf-8").split()) if kept.exists() else set()
         for journal in sorted(self.path.glob("**/decisions.jsonl")):
             for line in journal.read_text(encoding="utf-8", errors="replace").splitlines():
                 with contextlib.suppress(ValueError):
                     decision = json.loads(line)
                     asked = [decision, *filter(None, [decision["repair"]])]
                     answered |= {exchange["request"] for exchange in asked if exchange["answer"] is not None}
+        kept.write_text("\n".join(sorted(answered)), encoding="utf-8")  # the next run begins the journals anew
         return answered
 
-    def finish(self) -> None:
-        """Give the folder its final name, in place of an earlier run of the same identity."""
+    def finish(self, *, failed: bool) -> Path:
+        """Give the folder its final name, in place of an earlier run of the same identity; returns it.
+
+        A failed run does not take the place of a complete one and goes to ``NAME.failed``.
+        """
         with as_run_folder_error(self.folder):
-            replaced = self.folder.with_name(self.folder.name + ".replaced")
-            if self.folder.exists():
-                self.folder.rename(replaced)
-            self.path.rename(self.folder)
+            (self.path / "answered.txt").unlink(missing_ok=True)
+            name = f"{self.folder.name}.failed" if failed and self._is_complete() else self.folder.name
+            target, replaced = self.folder.with_name(name), self.folder.with_name(f"{name}.replaced")
+            if target.exists():
+                shutil.rmtree(replaced, ignore_errors=True)
+                target.rename(replaced)
+            self.path.rename(target)
             shutil.rmtree(replaced, ignore_errors=True)
+        return target
+
+    def _is_complete(self) -> bool:
+        try:
+            manifest = json.loads((self.folder / "manifest.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        return bool(manifest.get("status") == "complete")
 
 
 @contextlib.contextmanager

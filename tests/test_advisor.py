@@ -61,12 +61,25 @@ def test_two_wrong_answers_are_an_abstention_that_names_the_field():
         (BackendFailure("Broken."), AbstentionReason.BACKEND_FAILURE),
     ],
 )
-def test_a_failed_question_is_an_abstention_and_is_asked_again_at_the_next_bar(failure, reason):
-    advisor = ModelAdvisor(ScriptedClient([failure, GOOD]))
-    first, second = advisor.decide(SNAPSHOT), advisor.decide(SNAPSHOT)
-    assert first.abstention.reason is reason
-    assert first.exchanges[0].answer is None
-    assert second.status is Status.ADVISED
+def test_a_failed_question_is_an_abstention_with_its_reason(failure, reason):
+    decision, _ = decide(failure)
+    assert decision.abstention.reason is reason
+    assert decision.exchanges[0].answer is None
+
+
+def test_what_may_pass_is_asked_again_at_the_next_bar_and_what_cannot_is_not():
+    for failure, status in ((AnswerTimeout("Slow."), Status.ADVISED), (PromptTooLong("Long."), Status.ABSTAINED)):
+        advisor = ModelAdvisor(ScriptedClient([failure, GOOD]))
+        advisor.decide(SNAPSHOT)
+        assert advisor.decide(SNAPSHOT).status is status
+
+
+def test_a_failure_of_a_backends_own_kind_counts_as_its_parent():
+    class RateLimited(BackendFailure):
+        pass
+
+    decision, _ = decide(RateLimited("Too many requests."))
+    assert decision.abstention.reason is AbstentionReason.BACKEND_FAILURE
 
 
 def test_no_model_at_all_ends_the_run():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from markets import random_prices
 
 from llm_strategy import Journal
-from llm_strategy.baselines import BASELINES, shuffle_runs, stances
+from llm_strategy.baselines import BASELINES, MatchedRandom, shuffle_runs, stances
 from llm_strategy.regime_rule import ACTION_FOR_LABEL, causal_label
 from llm_strategy.types import ActionType, PolicyVerdict, RegimeLabel, Snapshot
 from simulator.arms import simulate
@@ -65,15 +65,28 @@ def runs(wanted):
 
 @given(actions, st.integers())
 def test_the_shuffle_keeps_runs_gaps_and_length(advised, seed):
-    wanted = stances(advised)
-    drawn = shuffle_runs(wanted, random.Random(seed))
-    assert len(drawn) == len(wanted)
-    assert Counter(drawn) == Counter(wanted)
+    drawn = shuffle_runs(advised, random.Random(seed))
+    assert Counter(stances(drawn)) == Counter(stances(advised))
     if ActionType.ENTER_SHORT not in advised:
-        assert runs(drawn) == runs(wanted)
+        assert runs(stances(drawn)) == runs(stances(advised))
 
 
 def test_the_shuffle_is_seeded():
-    wanted = stances(random.Random(1).choices(list(ActionType), k=300))
-    assert shuffle_runs(wanted, random.Random(3)) == shuffle_runs(wanted, random.Random(3))
-    assert shuffle_runs(wanted, random.Random(3)) != shuffle_runs(wanted, random.Random(4))
+    advised = random.Random(1).choices(list(ActionType), k=300)
+    assert shuffle_runs(advised, random.Random(3)) == shuffle_runs(advised, random.Random(3))
+    assert shuffle_runs(advised, random.Random(3)) != shuffle_runs(advised, random.Random(4))
+
+
+def test_exposure_and_trades_match_an_advisor_that_enters_once_and_holds():
+    prices, experiment = load_prices("sample:nasdaq"), Experiment.from_mapping({"risk": {"stop_loss_pct": 0.03}})
+    hold = [ActionType.ENTER_LONG, *[ActionType.HOLD] * 98, ActionType.EXIT, *[ActionType.HOLD] * 60]
+    advised = (hold * 40)[: len(prices.table)]
+    measured = []
+    for script in (advised, shuffle_runs(advised[:4762], random.Random(5))):
+        rule = MatchedRandom([], 0)
+        rule._actions = script
+        journal = simulate(prices, rule, experiment, Journal())
+        measured.append((sum(row.position > 0 for row in journal.equity), len(journal.trades)))
+    (bars, trades), (random_bars, random_trades) = measured
+    assert abs(random_trades - trades) <= 2
+    assert 0.5 < random_bars / bars < 2

@@ -47,10 +47,17 @@ def test_talk_of_real_orders_is_denied(rationale):
         "The trend is 3 percent above the long average.",
         "Volatility fell to 12% of its range.",
         "Rising for 20 days.",
+        "Trading above 200-day average",
+        "The index hit 52-week highs.",
+        "Falling below 50-day mean.",
+        "Moving above 200 SMA.",
+        "RSI reaching 70.",
+        "Testing 52-week extremes.",
+        "Drawdown drops to 1/3 of its range.",
     ],
 )
 def test_percentages_and_bars_are_no_prices(rationale):
-    assert assess(advice(rationale)).verdict is PolicyVerdict.ALLOW
+    assert assess(advice(rationale)).verdict is not PolicyVerdict.DENY
 
 
 @pytest.mark.parametrize(

@@ -169,7 +169,6 @@ def test_the_kill_switch_fires_stays_and_rearms_at_a_new_peak():
     for equity in (100, 70, *[200] * 500):
         never.update(equity)
     assert never.killed
-    assert never.fired_count == 1
 
 
 @pytest.mark.parametrize(

@@ -263,6 +263,41 @@ def test_a_run_above_the_failure_rate_fails_loudly_and_is_kept(tmp_path):
     assert all(check.same for check in simulator.replay(folder))
 
 
+def test_a_failed_run_does_not_replace_a_complete_one(tmp_path):
+    store = MemoryStore()
+    experiment = small(tmp_path, arms=["llm", "buy_and_hold"], advisor={"answers": "refresh"})
+    whole = simulator.compare(experiment, client=recording(reader, store, "refresh")[0])
+    failing, _ = recording(lambda request: AnswerTimeout("No answer in time."), store, "refresh")
+    with pytest.raises(TooManyFailures, match=r"\.failed"):
+        simulator.compare(experiment, client=failing)
+    assert json.loads((whole.folder / "manifest.json").read_text())["status"] == "complete"
+    assert whole.folder.with_name(whole.folder.name + ".failed").is_dir()
+
+
+def test_equal_limits_give_equal_runs_whatever_the_kind_of_number(tmp_path):
+    folders = [
+        simulator.run(small(tmp_path / str(number), risk={"lot_step": step}), "momentum").folder
+        for number, step in enumerate((1, 1.0))
+    ]
+    assert folders[0].name == folders[1].name
+    assert all(check.same for folder in folders for check in simulator.replay(folder))
+
+
+def test_a_leftover_of_an_earlier_swap_is_no_obstacle(tmp_path):
+    folder = simulator.run(small(tmp_path), "momentum").folder
+    leftover = folder.with_name(folder.name + ".replaced")
+    (leftover / "x").mkdir(parents=True)
+    assert simulator.run(small(tmp_path), "momentum").folder == folder
+    assert not leftover.exists()
+
+
+def test_a_long_name_of_a_file_is_cut_to_what_the_contract_allows(tmp_path):
+    path = tmp_path / f"{'a_very_long_name_of_a_share_' * 3}.csv"
+    simulator.load_prices("synthetic:cycles?bars=300").write_csv(path)
+    result = simulator.run(small(tmp_path, data={"source": f"csv:{path}"}), client=recording()[0])
+    assert all(decision["status"] == "advised" for decision in result.record.arms[0].decisions)
+
+
 def test_a_model_that_cannot_be_asked_at_all_ends_the_run(tmp_path):
     client, _ = recording(store=MemoryStore(), mode="live")
     replaying = RecordingClient(None, client.identity, MemoryStore(), "replay")

@@ -259,6 +259,62 @@ def test_it_runs_in_a_plain_cerebro_with_its_own_defaults():
     assert strategy.journal.trades
 
 
+def run_alone(*strategies, prices=None, prepare=None):
+    """Strategies in one Cerebro on one feed; ``prepare`` may change the Cerebro first."""
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(make_feed(prices or random_prices(400, seed=4)))
+    set_up_broker(cerebro.broker, FREE)
+    if prepare:
+        prepare(cerebro)
+    for parameters in strategies:
+        cerebro.addstrategy(AdvisedStrategy, **parameters)
+    return cerebro.run()
+
+
+def test_an_entry_that_is_filled_in_part_is_cut_and_protected():
+    bars = [(100, 101, 99, 100)] * 4 + [(60, 60, 60, 60)] * 30
+    prices = prices_after_warm_up(*bars)
+    prices.table["volume"] = 100.0
+
+    def thin(cerebro):
+        cerebro.broker.set_filler(bt.fillers.FixedBarPerc(perc=10))
+
+    (strategy,) = run_alone({"advisor": Listed([LONG]), "limits": ROOMY}, prices=prices, prepare=thin)
+    journal = strategy.journal
+    entry = only(journal, "entry")[0]
+    assert (entry.status, entry.filled) == ("canceled", 10)
+    stop = only(journal, "stop")[0]
+    assert (stop.size, stop.filled) == (10, 10)
+    assert journal.equity[-1].position == 0
+    assert journal.trades[0].exit_reason == "stop"
+
+
+@pytest.mark.parametrize("scheme", [{"commission": 0.0, "margin": 10, "mult": 50}, {"commission": 2.0, "margin": 1000}])
+def test_a_scheme_that_the_gate_cannot_size_is_refused(scheme):
+    with pytest.raises(ConfigurationError, match="percentage of a stock"):
+        run_alone({"advisor": Listed([LONG])}, prepare=lambda cerebro: cerebro.broker.setcommission(**scheme))
+
+
+def test_two_strategies_on_one_feed_share_the_gross_exposure():
+    limits = replace(ROOMY, max_position_size=0.5, max_gross_exposure=0.6)
+    later = Listed([HOLD, HOLD, LONG])
+    run = run_alone({"advisor": Listed([LONG]), "limits": limits}, {"advisor": later, "limits": limits})
+    first, second = (strategy.journal for strategy in run)
+    held = first.equity[4].position + second.equity[4].position
+    assert 0.5 < held * first.equity[4].close / first.equity[4].equity < 0.65
+    assert any(cut.limit == "max_gross_exposure" for entry in second.entries for cut in entry.verdict.clamps)
+
+
+def test_a_second_feed_does_not_double_the_decisions():
+    prices = random_prices(400, seed=4)
+    other = with_table(prices, prices.table.set_index(prices.table.index + pd.Timedelta(hours=12)))
+    (strategy,) = run_alone(
+        {"advisor": Listed([LONG])}, prices=prices, prepare=lambda cerebro: cerebro.adddata(make_feed(other))
+    )
+    bars = [entry.bar for entry in strategy.journal.entries]
+    assert len(bars) == len(set(bars))
+
+
 wild = st.none() | st.floats() | st.floats(0, 1)
 said = st.lists(
     st.tuples(st.none() | st.sampled_from(ActionType), st.builds(Constraints, wild, wild, wild)),
