@@ -11,9 +11,10 @@
 from llm_strategy.advisor import Advisor, ModelAdvisor
 from llm_strategy.baselines import BASELINES, Rule
 from llm_strategy.journal import Journal
+from llm_strategy.limits import Limits
 from llm_strategy.llm import get_llm_client
 from llm_strategy.rendering import View, render_snapshot
-from llm_strategy.risk import Account, Intent, Limits, Market, Verdict, judge
+from llm_strategy.risk import Account, Intent, Market, Verdict, judge
 from llm_strategy.strategy import AdvisedStrategy
 from llm_strategy.types import Action, ActionType, Advice, Constraints, Decision, Regime, RegimeLabel, Snapshot, Status
 

@@ -8,8 +8,9 @@ from llm_strategy.errors import ConfigurationError, SimulationOnlyError
 from llm_strategy.journal import EquityRow, Journal
 from llm_strategy.kill_switch import KillSwitch
 from llm_strategy.ledger import ExitReason, Ledger
+from llm_strategy.limits import Limits
 from llm_strategy.orders import OrderDesk
-from llm_strategy.risk import Account, Limits, Market, Verdict, judge
+from llm_strategy.risk import Account, Market, Verdict, judge
 from llm_strategy.snapshot import SnapshotReader
 
 

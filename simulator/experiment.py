@@ -14,8 +14,8 @@ import yaml
 
 from llm_strategy.baselines import BASELINES
 from llm_strategy.errors import ConfigurationError, did_you_mean
+from llm_strategy.limits import Limits
 from llm_strategy.rendering import Style, Unmasked, View
-from llm_strategy.risk import Limits
 from llm_strategy.schemas import violation
 from simulator.broker import Costs
 

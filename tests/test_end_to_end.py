@@ -84,7 +84,9 @@ def test_killed_and_interrupted_runs_go_on(btllm, tmp_path):
         code, _, err = finish(process)
         if stop is signal.SIGINT:
             assert code == 130
-            assert err.strip().splitlines()[-1].startswith("Error: interrupted; every answer of the model so far is kept")
+            assert (
+                err.strip().splitlines()[-1].startswith("Error: interrupted; every answer of the model so far is kept")
+            )
             assert "Traceback" not in err
         known = len(list(answers.rglob("*.json")))
         assert known >= 3

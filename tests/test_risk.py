@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.kill_switch import KillSwitch
-from llm_strategy.risk import Account, Intent, Limits, Market, judge
+from llm_strategy.limits import Limits
+from llm_strategy.risk import Account, Intent, Market, judge
 from llm_strategy.types import Action, ActionType, Advice, Constraints, Regime, RegimeLabel
 
 ENTRIES = (Intent.ENTER_LONG, Intent.ENTER_SHORT)
