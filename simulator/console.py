@@ -45,8 +45,7 @@ def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
         table.add_column(column, justify="right" if position else "left", no_wrap=True)
     for row in rows:
         table.add_row(*row)
-    width = max(out.width, 60)
-    (out if out.is_terminal else Console(width=max(width, 140), highlight=False)).print(table)
+    Console(width=max(out.width, 140), highlight=False).print(table)  # a narrow terminal wraps, no figure is cut
 
 
 def print_result(result: Result, *, as_json: bool) -> None:

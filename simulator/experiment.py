@@ -96,7 +96,7 @@ class Experiment:
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any], where: str = "experiment") -> Self:
         """An experiment from plain data, checked against ``contracts/experiment.schema.json``."""
-        document = _plain(given)
+        document = {key: value for key, value in _plain(given).items() if value is not None}
         if wrong := violation("experiment", document):
             key, problem = wrong
             raise ConfigurationError(f"{where}: {key} {_sentence(problem)}")
@@ -131,7 +131,7 @@ class Experiment:
         """An experiment from the text of a YAML file."""
         try:
             document = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader that refuses duplicate keys
-        except yaml.YAMLError as problem:
+        except (yaml.YAMLError, ValueError) as problem:  # ValueError: a date such as 2000-13-45
             raise ConfigurationError(f"{where} is not valid YAML: {' '.join(str(problem).split())}.") from None
         if document is None:
             raise ConfigurationError(f"{where} is empty; write a starter with: btllm init")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from llm_strategy.errors import ConfigurationError, ModelError, TooManyFailures, did_you_mean
+from llm_strategy.errors import ConfigurationError, TooManyFailures, did_you_mean
 from llm_strategy.features import LONGEST_LOOKBACK
 from llm_strategy.llm.cache import RecordingClient
 from simulator.answers import connect
@@ -85,12 +85,5 @@ def execute(
 
 
 def _model(experiment: Experiment, arms: tuple[str, ...]) -> RecordingClient | None:
-    """The configured model; arms that are rules can do without one, and then the program explains alone."""
-    if LLM_ARM not in arms and not experiment.output.explain:
-        return None
-    try:
-        return connect(experiment)
-    except ModelError:
-        if LLM_ARM in arms:
-            raise
-        return None
+    """The configured model where an arm needs one; a run of rules is explained by the program alone."""
+    return connect(experiment) if LLM_ARM in arms else None

@@ -35,6 +35,7 @@ def test_every_setting_stands_in_the_starter_or_is_an_option_of_it():
         ("arms: [lmm]", "did you mean 'llm'"),
         ("arms: [random]", "random but not llm"),
         ("arms: []", "arms"),
+        ("data: {start: 2000-13-45}", "month must be in 1..12"),
         ("advisor: {max_failure_rate: .nan}", "must be finite"),
         ("data: {source: 3}", "data.source is 3"),
         ("data: {source: x, timeframe: daily}", "data.timeframe"),
@@ -73,3 +74,7 @@ def test_dates_may_be_written_bare():
 def test_the_schema_and_the_classes_agree():
     everything = yaml.safe_dump(Experiment().as_dict())
     assert Experiment.from_text(everything) == Experiment()
+
+
+def test_a_section_with_nothing_under_it_is_left_out():
+    assert Experiment.from_text("risk:\ncosts:\nname: a").risk == Experiment().risk
