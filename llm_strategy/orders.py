@@ -107,8 +107,8 @@ class OrderDesk:
             self._plan = None
             return
         stop_pct = self._current_plan.stop_pct
-        stop = order.executed.price * (1 - self._side * stop_pct)
-        self._ledger.open_trade(order, planned_loss_pct=stop_pct, breached=self._beyond(stop))
+        breached = self._beyond(self._stop_price(order.executed.price))
+        self._ledger.open_trade(order, planned_loss_pct=stop_pct, breached=breached)
         self._stay_open()
 
     def _stay_open(self) -> None:
@@ -116,8 +116,7 @@ class OrderDesk:
         self.stage = Stage.OPEN
         plan, entry = self._current_plan, self._ledger.entry_price
         size, side = abs(self.position), -self._side
-        stop_price = entry * (1 - self._side * plan.stop_pct)
-        stop = self._send(side, size, bt.Order.Stop, OrderKind.STOP, price=stop_price, reason="protection")
+        stop = self._send(side, size, bt.Order.Stop, OrderKind.STOP, price=self._stop_price(entry), reason="protection")
         self._exits = [stop]
         if plan.target_pct is not None and (target := entry * (1 + self._side * plan.target_pct)) > 0:
             self._exits.append(
@@ -146,6 +145,9 @@ class OrderDesk:
             if order.alive():
                 self._strategy.cancel(order)
         self._exits = []
+
+    def _stop_price(self, entry: float) -> float:
+        return entry * (1 - self._side * self._current_plan.stop_pct)
 
     def _beyond(self, stop: float) -> bool:
         """Whether the bar of the fill itself traded through the stop, which wakes only on the next bar."""

@@ -18,9 +18,8 @@ class AdvisedStrategy(bt.Strategy):
     """Asks an advisor at every close, puts its advice through the risk gate, and trades what is left at the next open.
 
     Parameters: ``advisor`` (``ModelAdvisor``, a rule of ``llm_strategy.baselines``, or your own), ``limits``
-    (``Limits``),
-    ``symbol`` (the name in advice and journal; the feed's name if absent), ``journal`` (``Journal``; one in memory if
-    absent, as ``strategy.journal``). Works on the first feed.
+    (``Limits``), ``symbol`` (the name in advice and journal; the feed's name if absent), ``journal`` (``Journal``; one
+    in memory if absent, as ``strategy.journal``). Works on the first feed.
 
     Raises ``SimulationOnlyError`` for any broker but backtrader's simulated one. It switches the broker's check at
     submission off: with it on, exits near full cash are lost (the check at the fill stays on).
