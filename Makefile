@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: env model demo test check bench clean
+.PHONY: env model demo test fuzz check bench clean
 
 env: $(READY)
 
@@ -20,6 +20,9 @@ demo: model
 
 test: model
 	$(BIN)/pytest
+
+fuzz: env
+	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest tests/test_gate_properties.py
 
 check: env
 	$(BIN)/ruff check .

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import io
 import resource
-import statistics
-import time
-from collections.abc import Callable
 
 from benchmarks.model import distinct_snapshots, measure_validity, seconds_per_decision
+from benchmarks.portfolio import measure_portfolio
 from benchmarks.same_orders import run_same_orders
+from benchmarks.timing import interleaved
 from llm_strategy import Journal, ModelAdvisor
 from llm_strategy.llm import get_llm_client
 from simulator.answers import connect
 from simulator.arms import simulate
 from simulator.experiment import Experiment
-from simulator.market import load_prices
+from simulator.universe import load_universe
 
 ROUNDS = 5
 SOURCES = ("sample:sp500", "sample:nasdaq", "synthetic:crash", "synthetic:cycles", "synthetic:calm")
@@ -24,15 +23,15 @@ SOURCES = ("sample:sp500", "sample:nasdaq", "synthetic:crash", "synthetic:cycles
 def main() -> None:
     """All benchmarks."""
     experiment = Experiment.starter()
-    prices = load_prices(experiment.data.source)
+    universe = load_universe(experiment.data)
     client = connect(experiment)
     advisor = ModelAdvisor(client, view=experiment.advisor.view)
-    journal = simulate(prices, advisor, experiment, Journal())
+    journal = simulate(universe, advisor, experiment, Journal())
     bars, distinct = len(journal.entries), len({entry.decision.prompt for entry in journal.entries})
     print(f"requests per bar                            {distinct / bars:.3f}   ({distinct} distinct of {bars})")
 
     def bare(own_feed: bool = False) -> float:
-        return run_same_orders(prices, journal, experiment.costs, own_feed=own_feed)
+        return run_same_orders(universe, journal, experiment.costs, own_feed=own_feed)
 
     bare_equity = bare()
     if abs(bare_equity - journal.equity[-1].equity) > 0.01:
@@ -40,13 +39,18 @@ def main() -> None:
 
     def warm() -> None:
         fresh = ModelAdvisor(connect(experiment), view=experiment.advisor.view)
-        simulate(prices, fresh, experiment, Journal(io.StringIO()))
+        simulate(universe, fresh, experiment, Journal(io.StringIO()))
 
-    plain, on_our_feed, advised = interleaved(bare, lambda: bare(own_feed=True), warm)
+    plain, on_our_feed, advised = interleaved(ROUNDS, bare, lambda: bare(own_feed=True), warm)
     print("warm llm run over a bare strategy that places the same orders")
     print(f"    on backtrader's PandasData              {advised / plain:.2f}x   ({advised:.2f} s and {plain:.2f} s)")
     print(f"    on the feed of this package             {advised / on_our_feed:.2f}x   ({on_our_feed:.2f} s)")
-    print(f"bars replayed a second                      {len(prices.table) / advised:,.0f}")
+    print(f"bars replayed a second                      {len(universe.markets[0].table) / advised:,.0f}")
+
+    many = measure_portfolio(rounds=3)
+    print(f"20 symbols, 10 years, 7 arms ({many.decisions:,} decisions) over strategies that place the same orders")
+    print(f"    on backtrader's PandasData              {many.ours / many.bare_pandas:.2f}x   ({many.ours:.1f} s)")
+    print(f"    on the feeds of this package            {many.ours / many.bare:.2f}x   ({many.bare:.1f} s)")
 
     snapshots = distinct_snapshots(*SOURCES)
     with get_llm_client() as model:
@@ -63,17 +67,6 @@ def main() -> None:
     print(f"actions                                     {dict(validity.actions)}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak memory of this process                 {peak:.0f} MB")
-
-
-def interleaved(*functions: Callable[[], object]) -> list[float]:
-    """Median seconds of each function, timed in turns so that a busy machine slows all of them."""
-    times: list[list[float]] = [[] for _ in functions]
-    for _ in range(ROUNDS):
-        for function, taken in zip(functions, times, strict=True):
-            begin = time.perf_counter()
-            function()
-            taken.append(time.perf_counter() - begin)
-    return [statistics.median(taken) for taken in times]
 
 
 if __name__ == "__main__":

@@ -2,49 +2,61 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
+from itertools import pairwise
 
 import backtrader as bt
+import pandas as pd
 
 from llm_strategy import Journal
+from llm_strategy.broker import SimulatedBroker
+from llm_strategy.costs import Costs
 from llm_strategy.ledger import OrderRow
-from simulator.broker import Costs, set_up_broker
+from llm_strategy.times import iso_time
 from simulator.feed import make_feed
-from simulator.market import Prices
+from simulator.universe import Universe
 
 _TYPES = {"market": bt.Order.Market, "stop": bt.Order.Stop, "limit": bt.Order.Limit}
 
 
 class SameOrders(bt.Strategy):
-    """Sends and cancels at each bar what was sent and cancelled there."""
+    """Sends and cancels at each bar what was sent and cancelled there; a cancellation is told a bar after it was sent.
 
-    params = (("rows", ()), ("bars", None))
+    ``before`` is the time of the bar before each time.
+    """
+
+    params = (("rows", ()), ("before", None))
 
     def __init__(self) -> None:
-        self._to_send: dict[int, list[OrderRow]] = defaultdict(list)
-        self._to_cancel: dict[int, list[int]] = defaultdict(list)
+        self._to_send: dict[str, list[OrderRow]] = defaultdict(list)
+        self._to_cancel: dict[str, list[int]] = defaultdict(list)
         self._placed: dict[int, bt.Order] = {}
         for row in self.p.rows:
-            self._to_send[self.p.bars[row.created]].append(row)
+            self._to_send[row.created].append(row)
             if row.status == "canceled":
-                self._to_cancel[self.p.bars[row.done]].append(row.order)
+                self._to_cancel[self.p.before[row.done]].append(row.order)
 
     def next(self) -> None:
-        now = len(self)
-        for number in self._to_cancel.get(now, ()):
-            if (order := self._placed.get(number)) is not None and order.alive():
-                self.cancel(order)
+        now = iso_time(self.datetime[0])
         for row in self._to_send.get(now, ()):
             trade = self.buy if row.side == "buy" else self.sell
-            self._placed[row.order] = trade(size=row.size, exectype=_TYPES[row.type], price=row.price)
+            data = self.getdatabyname(row.symbol)
+            self._placed[row.order] = trade(data=data, size=row.size, exectype=_TYPES[row.type], price=row.price)
+        for number in self._to_cancel.get(now, ()):
+            if (order := self._placed[number]).alive():
+                self.cancel(order)
 
 
-def run_same_orders(prices: Prices, journal: Journal, costs: Costs, *, own_feed: bool) -> float:
-    """Run it on our feed or on backtrader's; returns the equity at the end (currency), which must be the journal's."""
+def run_same_orders(universe: Universe, journal: Journal, costs: Costs, *, own_feed: bool) -> float:
+    """Run it on our feeds or on backtrader's; returns the equity at the end (currency), which must be the journal's."""
     cerebro = bt.Cerebro(stdstats=False)
-    cerebro.adddata(make_feed(prices) if own_feed else bt.feeds.PandasData(dataname=prices.table))
-    set_up_broker(cerebro.broker, costs)
-    bars = {time.isoformat(): number for number, time in enumerate(prices.table.index, start=1)}
-    cerebro.addstrategy(SameOrders, rows=journal.orders, bars=bars)
+    for prices in universe.markets:
+        feed = make_feed(prices) if own_feed else bt.feeds.PandasData(dataname=prices.table)
+        cerebro.adddata(feed, name=prices.symbol)
+    cerebro.broker = SimulatedBroker(costs)
+    times = functools.reduce(pd.Index.union, (prices.table.index for prices in universe.markets))
+    before = {after.isoformat(): time.isoformat() for time, after in pairwise(times)}
+    cerebro.addstrategy(SameOrders, rows=journal.orders, before=before)
     cerebro.run()
     return float(cerebro.broker.getvalue())

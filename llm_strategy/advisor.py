@@ -36,8 +36,9 @@ FAILURES: dict[type[ModelError], AbstentionReason] = {
 class Advisor(Protocol):
     """Anything that decides at a close: a model, or a rule."""
 
-    def attach(self, data: Any) -> None:
-        """Called once in the strategy's ``__init__`` with its feed; a rule creates its indicators here."""
+    def attach(self, data: Any) -> Advisor:
+        """The advisor of one feed, called once for each in the strategy's ``__init__``: itself where it keeps nothing
+        of a feed, or a copy with the indicators of this one."""
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """The decision at the close of this snapshot's bar."""
@@ -81,8 +82,9 @@ class ModelAdvisor:
         self._remember = remember
         self._outcomes: dict[tuple[str, str, str], _Outcome] = {}
 
-    def attach(self, data: Any) -> None:
-        """Nothing to prepare: the snapshot is all that a model sees."""
+    def attach(self, data: Any) -> ModelAdvisor:
+        """Itself: the snapshot is all that a model sees."""
+        return self
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """Ask, check, repair once, and abstain with the reason where that fails."""

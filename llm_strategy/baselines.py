@@ -5,17 +5,30 @@ Every rule labels the market with the causal regime rule; they differ in what th
 
 from __future__ import annotations
 
+import copy
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
+from typing import Self
 
 import backtrader as bt
 
 from llm_strategy.policy import assess
 from llm_strategy.regime_rule import ACTION_FOR_LABEL, causal_label
-from llm_strategy.types import Action, ActionType, Advice, Decision, Regime, Snapshot, Status
+from llm_strategy.types import (
+    Action,
+    ActionType,
+    Advice,
+    Decision,
+    PolicyOutcome,
+    Regime,
+    RegimeLabel,
+    Snapshot,
+    Status,
+)
 
 
 class Rule(ABC):
@@ -23,7 +36,13 @@ class Rule(ABC):
 
     rationale: str
 
-    def attach(self, data: bt.AbstractDataBase) -> None:  # noqa: B027 - most rules need no indicator of their own
+    def attach(self, data: bt.AbstractDataBase) -> Self:
+        """A copy of the rule with the indicators of this feed."""
+        bound = copy.copy(self)
+        bound.prepare(data)
+        return bound
+
+    def prepare(self, data: bt.AbstractDataBase) -> None:  # noqa: B027 - most rules need no indicator of their own
         """Create the indicators that the snapshot does not hold."""
 
     @abstractmethod
@@ -32,14 +51,18 @@ class Rule(ABC):
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """The rule's decision, always certain of itself."""
-        advice = Advice(
-            symbol=snapshot.symbol,
-            timeframe=snapshot.timeframe,
-            regime=Regime(causal_label(snapshot)),
-            rationale=self.rationale,
-            action=Action(self.action(snapshot), confidence=1.0),
-        )
-        return Decision(snapshot, Status.ADVISED, advice, None, assess(advice))
+        label = causal_label(snapshot)
+        advice, policy = _advice(snapshot.symbol, snapshot.timeframe, label, self.rationale, self.action(snapshot))
+        return Decision(snapshot, Status.ADVISED, advice, None, policy)
+
+
+@lru_cache(maxsize=4096)
+def _advice(
+    symbol: str, timeframe: str, label: RegimeLabel, rationale: str, action: ActionType
+) -> tuple[Advice, PolicyOutcome]:
+    """Kept, because a rule says the same few things at thousands of bars."""
+    advice = Advice(symbol, timeframe, Regime(label), rationale, Action(action, confidence=1.0))
+    return advice, assess(advice)
 
 
 class BuyAndHold(Rule):
@@ -60,7 +83,7 @@ class SmaCross(Rule):
     def __init__(self, fast: int = 50, slow: int = 200) -> None:
         self._fast_bars, self._slow_bars = fast, slow
 
-    def attach(self, data: bt.AbstractDataBase) -> None:
+    def prepare(self, data: bt.AbstractDataBase) -> None:
         """The two means."""
         self._fast = bt.ind.SMA(data.close, period=self._fast_bars)
         self._slow = bt.ind.SMA(data.close, period=self._slow_bars)
@@ -78,7 +101,7 @@ class Momentum(Rule):
     def __init__(self, bars: int = 250) -> None:
         self._bars = bars
 
-    def attach(self, data: bt.AbstractDataBase) -> None:
+    def prepare(self, data: bt.AbstractDataBase) -> None:
         """The long return."""
         self._return = bt.ind.PercentChange(data.close, period=self._bars)
 
@@ -95,7 +118,7 @@ class RsiReversion(Rule):
     def __init__(self, bars: int = 2, low: float = 10.0, high: float = 70.0) -> None:
         self._bars, self._low, self._high = bars, low, high
 
-    def attach(self, data: bt.AbstractDataBase) -> None:
+    def prepare(self, data: bt.AbstractDataBase) -> None:
         """The relative strength index (0 to 100)."""
         self._strength = bt.ind.RSI(data.close, period=self._bars, safediv=True)
 
@@ -121,23 +144,24 @@ class MatchedRandom(Rule):
 
     The other's advised holding runs, with every action in them, and the gaps between them are kept, each in shuffled
     order, so that exposure and turnover match and only the timing is luck. A plain shuffle of single decisions would
-    trade far more often.
+    trade far more often. ``actions`` are the advised ones by symbol.
     """
 
     rationale = "Keeps the holding times of the advised arm at random places."
 
-    def __init__(self, actions: Sequence[ActionType], seed: int) -> None:
-        self._actions = shuffle_runs(actions, random.Random(seed))  # noqa: S311 - a placebo, no secret
+    def __init__(self, actions: Mapping[str, Sequence[ActionType]], seed: int) -> None:
+        source = random.Random(seed)  # noqa: S311 - a placebo, no secret
+        self._actions = {symbol: shuffle_runs(actions[symbol], source) for symbol in sorted(actions)}
         self._next = 0
 
-    def attach(self, data: bt.AbstractDataBase) -> None:
+    def prepare(self, data: bt.AbstractDataBase) -> None:
         """Begin again with the first bar."""
         self._next = 0
 
     def action(self, snapshot: Snapshot) -> ActionType:
         """The action that was drawn for this bar."""
         self._next += 1
-        return self._actions[self._next - 1]
+        return self._actions[snapshot.symbol][self._next - 1]
 
 
 def stances(actions: Iterable[ActionType]) -> list[int]:

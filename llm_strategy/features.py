@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -19,6 +20,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 TREND_BARS = 200
 MOMENTUM_BARS = 20
 RANK_BARS = 250
+
+RANGE_BARS = 14
 
 LONGEST_LOOKBACK = RANK_BARS + MOMENTUM_BARS
 """Bars after which every feature has a value; the slowest is the rank of the volatility."""
@@ -65,30 +68,46 @@ class MarketFeatures(bt.Indicator):
         """All bars."""
         if end < LONGEST_LOOKBACK:
             return
-        data, lines = self.data, self.lines
-        closes, volumes = data.close.array[:end], data.volume.array[:end]
-        first, bars = LONGEST_LOOKBACK - 1, range(LONGEST_LOOKBACK - 1, end)
-        begun = range(MOMENTUM_BARS, end)
-        volatilities = array("d", [math.nan] * MOMENTUM_BARS)
-        changes = _changes(closes)
-        volatilities.extend(_deviation(changes[bar - MOMENTUM_BARS : bar]) for bar in begun)
-        past = sliding_window_view(np.asarray(volatilities), RANK_BARS)[first - RANK_BARS + 1 :]
-        peaks = _rolling(closes, RANK_BARS).max(axis=1)
-        lows = _rolling(data.low.array[:end], MOMENTUM_BARS).min(axis=1)
-        highs = _rolling(data.high.array[:end], MOMENTUM_BARS).max(axis=1)
-        lines.volatility.array[:end] = volatilities
-        _write(lines.trend, (closes[bar] / _mean(closes[bar - TREND_BARS + 1 : bar + 1]) - 1 for bar in bars))
-        _write(lines.momentum, (closes[bar] / closes[bar - MOMENTUM_BARS] - 1 for bar in bars))
-        _write(lines.volatility_rank, (past < past[:, -1:]).sum(axis=1) / RANK_BARS)
-        _write(lines.drawdown, (closes[bar] / peak - 1 for bar, peak in zip(bars, peaks, strict=True)))
-        _write(
-            lines.range_position,
-            (_position(closes[bar], low, high) for bar, low, high in zip(bars, lows, highs, strict=True)),
-        )
-        _write(
-            lines.volume_ratio,
-            (_ratio(volumes[bar], _mean(volumes[bar - MOMENTUM_BARS + 1 : bar + 1])) for bar in bars),
-        )
+        data = self.data
+        columns = (data.close.array, data.high.array, data.low.array, data.volume.array)
+        for line, values in zip(self.lines, _all_bars(*(column[:end].tobytes() for column in columns)), strict=True):
+            line.array[:end] = values
+
+
+@lru_cache(maxsize=64)
+def _all_bars(close: bytes, high: bytes, low: bytes, volume: bytes) -> tuple[array[float], ...]:
+    """Every line over all bars of float64 columns; kept, because the arms of a run share their prices."""
+    closes, volumes = array("d", close), array("d", volume)
+    end = len(closes)
+    first, bars = LONGEST_LOOKBACK - 1, range(LONGEST_LOOKBACK - 1, end)
+    changes = _changes(closes)
+    volatilities = array("d", [math.nan] * MOMENTUM_BARS)
+    volatilities.extend(_deviation(changes[bar - MOMENTUM_BARS : bar]) for bar in range(MOMENTUM_BARS, end))
+    past = sliding_window_view(np.asarray(volatilities), RANK_BARS)[first - RANK_BARS + 1 :]
+    peaks = _rolling(closes, RANK_BARS).max(axis=1)
+    lows = _rolling(array("d", low), MOMENTUM_BARS).min(axis=1)
+    highs = _rolling(array("d", high), MOMENTUM_BARS).max(axis=1)
+    ready = (
+        (closes[bar] / _mean(closes[bar - TREND_BARS + 1 : bar + 1]) - 1 for bar in bars),
+        (closes[bar] / closes[bar - MOMENTUM_BARS] - 1 for bar in bars),
+        (past < past[:, -1:]).sum(axis=1) / RANK_BARS,
+        (closes[bar] / peak - 1 for bar, peak in zip(bars, peaks, strict=True)),
+        (_position(closes[bar], low, high) for bar, low, high in zip(bars, lows, highs, strict=True)),
+        (_ratio(volumes[bar], _mean(volumes[bar - MOMENTUM_BARS + 1 : bar + 1])) for bar in bars),
+    )
+    trend, momentum, rank, drawdown, position, ratio = (_after_warm_up(values) for values in ready)
+    return trend, momentum, volatilities, rank, drawdown, position, ratio
+
+
+class AverageRange(bt.Indicator):
+    """Mean of the last 14 true ranges in currency: high to low, with the close before them (Wilder 1978, but a plain
+    mean, so that every bar is a function of the same few bars before it)."""
+
+    lines: Any = ("average_range",)
+
+    def __init__(self) -> None:
+        self.addminperiod(RANGE_BARS + 1)
+        self.lines.average_range = bt.ind.SMA(bt.ind.TrueRange(self.data), period=RANGE_BARS)
 
 
 def _rolling(values: array[float], bars: int) -> Any:
@@ -96,8 +115,8 @@ def _rolling(values: array[float], bars: int) -> Any:
     return sliding_window_view(np.asarray(values), bars)[LONGEST_LOOKBACK - bars :]
 
 
-def _write(line: Any, values: Any) -> None:
-    line.array[LONGEST_LOOKBACK - 1 :] = array("d", values)
+def _after_warm_up(values: Iterable[float]) -> array[float]:
+    return array("d", [math.nan] * (LONGEST_LOOKBACK - 1)) + array("d", values)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -9,19 +9,21 @@ from functools import lru_cache
 from typing import NamedTuple, TextIO
 
 from llm_strategy.contract import advice_to_document
+from llm_strategy.errors import ConfigurationError
 from llm_strategy.ledger import OrderRow, TradeRow
 from llm_strategy.risk import Verdict
 from llm_strategy.types import Abstention, Advice, Decision, Exchange, PolicyOutcome, Snapshot, Status
 
 
 class EquityRow(NamedTuple):
-    """The account at a close: currency, and signed shares."""
+    """The account at a close, in currency: positions netted and added up, and what borrowing has cost so far."""
 
     time: str
-    close: float
     equity: float
     cash: float
-    position: float
+    net: float
+    gross: float
+    carry: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,20 @@ class Journal:
         self._sink = sink
         self._on_decision = on_decision
         self._flushed: set[tuple[Exchange, ...]] = set()
+        self._begun = False
         self.entries: list[Entry] = []
         self.equity: list[EquityRow] = []
         self.orders: list[OrderRow] = []
         self.trades: list[TradeRow] = []
+
+    def begin(self) -> None:
+        """Called once; raises ``ConfigurationError`` where another strategy or run has written here."""
+        if self._begun:
+            raise ConfigurationError(
+                "The journal belongs to another strategy or an earlier run: give each a Journal() of its own, or none "
+                "and read strategy.journal."
+            )
+        self._begun = True
 
     def decided(self, bar: int, decision: Decision, verdict: Verdict) -> None:
         """Append a decision."""
@@ -81,14 +93,19 @@ def decision_line(bar: int, decision: Decision, verdict: Verdict) -> str:
         decision.repairs,
     )
     clamps, gate = _verdict_parts(verdict)
-    seen = _json({name: getattr(snapshot, name) for name in Snapshot.__slots__})
     return (
-        f'{{{before_bar},"bar":{bar},"clamps":{clamps},{after_clamps},"snapshot":{seen},{status},'
+        f'{{{before_bar},"bar":{bar},"clamps":{clamps},{after_clamps},"snapshot":{_snapshot_part(snapshot)},{status},'
         f'"time":"{snapshot.time}","verdict":{gate}}}\n'
     )
 
 
 _json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+
+
+@lru_cache(maxsize=65536)
+def _snapshot_part(snapshot: Snapshot) -> str:
+    """Kept, because the arms of a run see the same bars."""
+    return _json({name: getattr(snapshot, name) for name in Snapshot.__slots__})
 
 
 @lru_cache(maxsize=4096)
@@ -127,6 +144,7 @@ def _verdict_parts(verdict: Verdict) -> tuple[str, str]:
         "size": verdict.size,
         "stop_pct": verdict.stop_pct,
         "target_pct": verdict.target_pct,
+        "stop_price": verdict.stop_price,
         "reason": verdict.reason,
     }
     return _json(clamps), _json(gate)

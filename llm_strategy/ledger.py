@@ -1,11 +1,14 @@
-"""The books of one strategy on one feed: every order sent and every round trip, as rows ready to be written."""
+"""The books of one strategy: every order sent and every round trip, as rows ready to be written."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import backtrader as bt
+
+from llm_strategy.times import iso_time
 
 
 class OrderKind(StrEnum):
@@ -23,16 +26,18 @@ class ExitReason(StrEnum):
     STOP = "stop"
     TARGET = "target"
     ADVICE = "advice"
+    TIME = "time"
     KILL_SWITCH = "kill_switch"
     OPEN = "open"
 
 
 @dataclass(slots=True)
 class OrderRow:
-    """One order; times are ISO 8601, prices in currency, sizes in shares and positive. ``done`` is empty while
+    """One order; times are ISO 8601 in UTC, prices in currency, sizes in shares and positive. ``done`` is empty while
     pending."""
 
     order: int
+    symbol: str
     created: str
     kind: str
     side: str
@@ -52,6 +57,7 @@ class TradeRow:
     """One round trip; profits, commission and the loss planned at the stop are in currency."""
 
     trade: int
+    symbol: str
     side: str
     size: float
     entered: str
@@ -82,18 +88,19 @@ class _OpenTrade:
 
 
 _TYPES = {bt.Order.Market: "market", bt.Order.Stop: "stop", bt.Order.Limit: "limit"}
-_DUST = 1e-9
+DUST = 1e-9
 """Shares; below this a position is flat (0.1 + 0.2 - 0.3 is not 0)."""
 
 
 class Ledger:
-    """Books orders and trades of one feed in the order in which they happened."""
+    """Books orders and trades of the traded feeds, in the order in which they happened."""
 
-    def __init__(self, data: bt.AbstractDataBase) -> None:
-        self._data = data
+    def __init__(self, symbols: Mapping[bt.AbstractDataBase, str]) -> None:
+        self._symbols = symbols
         self._kinds: dict[int, OrderKind] = {}
         self._rows: dict[int, OrderRow] = {}
-        self._open: _OpenTrade | None = None
+        self._feeds: dict[int, bt.AbstractDataBase] = {}
+        self._open: dict[bt.AbstractDataBase, _OpenTrade] = {}
         self.trades: list[TradeRow] = []
 
     @property
@@ -101,17 +108,14 @@ class Ledger:
         """Every order sent so far, oldest first."""
         return list(self._rows.values())
 
-    @property
-    def entry_price(self) -> float:
-        """Average fill price of the open position, in currency."""
-        return self._trade.entry_price
-
     def sent(self, order: bt.Order, kind: OrderKind, reason: str) -> None:
         """Book an order at the close at which it was sent."""
         self._kinds[order.ref] = kind
+        self._feeds[order.ref] = order.data
         self._rows[order.ref] = OrderRow(
             order=len(self._rows) + 1,
-            created=self._now(),
+            symbol=self._symbols[order.data],
+            created=_now(order.data),
             kind=kind,
             side="buy" if order.isbuy() else "sell",
             type=_TYPES[order.exectype],
@@ -139,18 +143,18 @@ class Ledger:
             row.commission = order.executed.comm
         if not order.alive():
             row.status = order.getstatusname().lower()
-            row.done = self._now()
+            row.done = _now(order.data)
         return fresh if order.isbuy() else -fresh
 
     def open_trade(self, order: bt.Order, *, planned_loss_pct: float, breached: bool) -> None:
         """Begin a round trip with a filled entry; the planned loss is that fraction of its value."""
         done = order.executed
-        self._open = _OpenTrade(
+        self._open[order.data] = _OpenTrade(
             direction=1 if done.size > 0 else -1,
             size=abs(done.size),
-            entered=self._now(),
+            entered=_now(order.data),
             entry_price=done.price,
-            entry_bar=len(self._data),
+            entry_bar=len(order.data),
             planned_loss=abs(done.size) * done.price * planned_loss_pct,
             breached=breached,
             commission=done.comm,
@@ -158,54 +162,57 @@ class Ledger:
 
     def reduce_trade(self, order: bt.Order) -> None:
         """Book the fills of an order that has ended and took part of the open position away."""
-        trade, done = self._trade, order.executed
+        trade, done = self._open[order.data], order.executed
         trade.exited_size += abs(done.size)
         trade.exited_value += abs(done.size) * done.price
         trade.commission += done.comm
 
-    def close_trade(self, reason: ExitReason) -> None:
+    def close_trade(self, data: bt.AbstractDataBase, reason: ExitReason) -> TradeRow:
         """End the round trip with what was booked by ``reduce_trade``."""
-        trade = self._trade
-        self._write(trade, trade.exited_value / trade.exited_size, reason)
-        self._open = None
+        trade = self._open.pop(data)
+        return self._write(data, trade, trade.exited_value / trade.exited_size, reason)
 
-    def mark_open_trade(self) -> None:
-        """At the end of the data: show a position still held as a row marked at the last close."""
-        if self._open is not None:
-            trade, left = self._open, self._open.size - self._open.exited_size
-            value = trade.exited_value + left * self._data.close[0]
-            self._write(trade, value / trade.size, ExitReason.OPEN)
+    def finish(self, waiting: Sequence[bt.Order]) -> None:
+        """At the end of the data: end what was cancelled at the last close, which nobody announces, and show positions
+        still held as rows marked at their last close. ``waiting`` are the orders that the broker still holds."""
+        alive = {order.ref for order in waiting}
+        for ref, row in self._rows.items():
+            if row.status == "pending" and ref not in alive:
+                row.status, row.done = "canceled", _now(self._feeds[ref])
+        for order in waiting:
+            if self._kinds.get(order.ref) is OrderKind.EXIT and order.executed.size:
+                self.reduce_trade(order)
+        for data, trade in self._open.items():
+            left = trade.size - trade.exited_size
+            value = trade.exited_value + left * data.close[0]
+            self._write(data, trade, value / trade.size, ExitReason.OPEN)
 
-    def _write(self, trade: _OpenTrade, exit_price: float, reason: ExitReason) -> None:
+    def _write(self, data: bt.AbstractDataBase, trade: _OpenTrade, exit_price: float, reason: ExitReason) -> TradeRow:
         gross = trade.direction * trade.size * (exit_price - trade.entry_price)
-        self.trades.append(
-            TradeRow(
-                trade=len(self.trades) + 1,
-                side="long" if trade.direction > 0 else "short",
-                size=trade.size,
-                entered=trade.entered,
-                entry_price=trade.entry_price,
-                exited=self._now(),
-                exit_price=exit_price,
-                exit_reason=reason,
-                bars_held=len(self._data) - trade.entry_bar,
-                gross=gross,
-                commission=trade.commission,
-                net=gross - trade.commission,
-                planned_loss=trade.planned_loss,
-                entry_bar_breach=int(trade.breached),
-            )
+        row = TradeRow(
+            trade=len(self.trades) + 1,
+            symbol=self._symbols[data],
+            side="long" if trade.direction > 0 else "short",
+            size=trade.size,
+            entered=trade.entered,
+            entry_price=trade.entry_price,
+            exited=_now(data),
+            exit_price=exit_price,
+            exit_reason=reason,
+            bars_held=len(data) - trade.entry_bar,
+            gross=gross,
+            commission=trade.commission,
+            net=gross - trade.commission,
+            planned_loss=trade.planned_loss,
+            entry_bar_breach=int(trade.breached),
         )
+        self.trades.append(row)
+        return row
 
     def is_flat(self, position: float) -> bool:
         """Whether what is left of a position is binary dust."""
-        return abs(position) < _DUST
+        return abs(position) < DUST
 
-    @property
-    def _trade(self) -> _OpenTrade:
-        if self._open is None:
-            raise ValueError("no trade is open")
-        return self._open
 
-    def _now(self) -> str:
-        return str(self._data.datetime.datetime(0).isoformat())
+def _now(data: bt.AbstractDataBase) -> str:
+    return iso_time(data.datetime[0])

@@ -3,16 +3,20 @@
 ::
 
     FLAT --enter--> ENTERING --filled--> OPEN --stop or target filled--> FLAT
-      ^                |                  |
-      |<---refused-----+                  +--exit--> EXITING --filled--> FLAT
-                                          ^             |
-                                          +---refused---+  (stop and target are placed again)
+      ^                |                 |  ^
+      |<--refused, ----+       tighten --+--+--exit--> EXITING --filled--> FLAT
+      |   withdrawn,                        ^             |
+      |   expired                           +---refused---+  (stop and target are placed again)
 
-An entry is a market order alone. On its fill, stop and target are computed from the **actual** price and size and sent
-as a one-cancels-other pair; they are live from the next bar on. An entry that is filled in part is cut to that part. An
-exit cancels that pair first, so that nothing is left behind that could open the opposite position, and only one exit is
-ever in flight. A reversal is an exit; the entry follows at a later close. The broker must not check orders at
-submission (``set_checksubmit(False)``).
+- An entry is a market order, or a limit order, alone. On its fill, stop and target are computed from the **actual**
+  price and size and sent as a one-cancels-other pair; they are live from the next bar on.
+- An entry that is filled in part is cut to that part. A target filled in part is placed again for the rest; of a stop
+  filled in part the rest leaves at the next open. What is settled this way is settled on the bar of the fill.
+- An exit cancels the pair first, so that nothing is left behind that could open the opposite position, and only one
+  exit is ever in flight. A reversal is an exit; the entry follows at a later close.
+- A stop that is tightened is cancelled and sent again with its target.
+
+The broker must not check orders at submission (``set_checksubmit(False)``).
 """
 
 from __future__ import annotations
@@ -23,7 +27,8 @@ from typing import Any
 
 import backtrader as bt
 
-from llm_strategy.ledger import ExitReason, Ledger, OrderKind
+from llm_strategy.ledger import ExitReason, Ledger, OrderKind, TradeRow
+from llm_strategy.order_rules import OrderRules
 from llm_strategy.risk import Intent, Verdict
 
 
@@ -37,131 +42,155 @@ class Stage(StrEnum):
 
 
 @dataclass(slots=True)
-class _Plan:
+class Plan:
+    """What is planned for a position from its entry on: prices in currency, distances as fractions of the fill."""
+
     side: int
+    size: float
     stop_pct: float
     target_pct: float | None
+    sent_bar: int
+    stop_price: float = 0.0
+    target_price: float | None = None
+    entry_bar: int = 0
     exit_reason: ExitReason = ExitReason.ADVICE
 
 
 class OrderDesk:
     """Sends the orders of one strategy on one feed and books what became of them.
 
-    ``position`` is signed, in shares, and counts this desk's own fills only.
+    ``position`` is signed, in shares, and counts this desk's own fills only. ``last_closed`` is the round trip that
+    ended last.
     """
 
-    def __init__(self, strategy: bt.Strategy, data: bt.AbstractDataBase, ledger: Ledger) -> None:
+    def __init__(self, strategy: bt.Strategy, data: bt.AbstractDataBase, ledger: Ledger, rules: OrderRules) -> None:
         self._strategy = strategy
         self._data = data
         self._ledger = ledger
-        self._plan: _Plan | None = None
+        self._rules = rules
         self._entry: bt.Order | None = None
-        self._exits: list[bt.Order] = []
+        self._protection: list[bt.Order] = []
+        self._settled: set[int] = set()
+        self.plan: Plan | None = None
         self.stage = Stage.FLAT
         self.position = 0.0
-        self.last_stop_bar: int | None = None
+        self.last_closed: TradeRow | None = None
+
+    @property
+    def entering(self) -> float:
+        """Signed shares of an entry that waits for its fill."""
+        return self.plan.side * self.plan.size if self.plan and self.stage is Stage.ENTERING else 0.0
 
     def act(self, verdict: Verdict, exit_reason: ExitReason = ExitReason.ADVICE) -> None:
-        """Carry out a verdict of the gate; it fills at the next open."""
-        if verdict.intent in (Intent.ENTER_LONG, Intent.ENTER_SHORT) and self.stage is Stage.FLAT:
-            self._enter(verdict)
-        elif verdict.intent is Intent.EXIT and self.stage is Stage.OPEN:
-            self._exit(exit_reason)
+        """Carry out a verdict of the gate."""
+        match verdict.intent, self.stage:
+            case ((Intent.ENTER_LONG | Intent.ENTER_SHORT), Stage.FLAT):
+                self._enter(verdict)
+            case Intent.EXIT, Stage.OPEN:
+                self._withdraw_protection()
+                self._exit(exit_reason)
+            case Intent.EXIT, Stage.ENTERING:
+                self._strategy.cancel(self._entry)
+            case Intent.TIGHTEN, Stage.OPEN:
+                self._withdraw_protection()
+                self._current_plan.stop_price = verdict.stop_price or self._current_plan.stop_price
+                self._protect()
 
-    def _enter(self, verdict: Verdict) -> None:
-        if verdict.stop_pct is None:
-            raise ValueError("an entry needs a stop")
-        side = 1 if verdict.intent is Intent.ENTER_LONG else -1
-        self._plan = _Plan(side, verdict.stop_pct, verdict.target_pct)
-        self.stage = Stage.ENTERING
-        self._entry = self._send(
-            side, verdict.size, bt.Order.Market, OrderKind.ENTRY, reason=verdict.reason or "advice"
-        )
-
-    def _exit(self, reason: ExitReason) -> None:
-        self._current_plan.exit_reason = reason
-        self._withdraw_protection()
-        self.stage = Stage.EXITING
-        self._send(-self._side, abs(self.position), bt.Order.Market, OrderKind.EXIT, reason=str(reason))
+    def bar_closed(self) -> None:
+        """Withdraw an entry that has waited its time."""
+        if self.stage is Stage.ENTERING and len(self._data) - self._current_plan.sent_bar >= self._rules.entry_bars:
+            self._strategy.cancel(self._entry)
 
     def on_order(self, order: bt.Order) -> None:
-        """Take a notification of the broker; orders of other strategies are ignored."""
+        """Take a notification of the broker; orders of other desks are ignored."""
         kind = self._ledger.kind_of(order)
-        if kind is None:
+        if kind is None or order.data is not self._data:
             return
-        self.position += self._ledger.update(order)
+        fresh = self._ledger.update(order)
+        self.position += fresh
+        if order.ref in self._settled:
+            return
         if order.alive():
-            if kind is OrderKind.ENTRY and order.executed.size:
-                self._strategy.cancel(self._entry)  # what is filled must be protected before more is bought
-            return
+            if not fresh or kind is OrderKind.EXIT:
+                return
+            self._strategy.cancel(order)
+            self._settled.add(order.ref)
         if kind is OrderKind.ENTRY:
             self._entry_ended(order)
         elif order.executed.size:
             self._position_reduced(order, kind)
         elif kind is OrderKind.EXIT:
-            self._stay_open()
+            self._protect()
+
+    def _enter(self, verdict: Verdict) -> None:
+        if verdict.stop_pct is None:
+            raise ValueError("an entry needs a stop")
+        side = 1 if verdict.intent is Intent.ENTER_LONG else -1
+        self.plan = Plan(side, verdict.size, verdict.stop_pct, verdict.target_pct, len(self._data))
+        self.stage = Stage.ENTERING
+        price, exectype = None, bt.Order.Market
+        if self._rules.entry == "limit":
+            price, exectype = self._data.close[0] * (1 - side * self._rules.limit_offset_pct), bt.Order.Limit
+        self._entry = self._send(side, verdict.size, exectype, OrderKind.ENTRY, "advice", price=price)
 
     def _entry_ended(self, order: bt.Order) -> None:
         if not order.executed.size:
-            self.stage = Stage.FLAT
-            self._plan = None
+            self.stage, self.plan = Stage.FLAT, None
             return
-        stop_pct = self._current_plan.stop_pct
-        breached = self._beyond(self._stop_price(order.executed.price))
-        self._ledger.open_trade(order, planned_loss_pct=stop_pct, breached=breached)
-        self._stay_open()
+        plan, price = self._current_plan, order.executed.price
+        plan.entry_bar = len(self._data)
+        plan.stop_price = price * (1 - plan.side * plan.stop_pct)
+        plan.target_price = None if plan.target_pct is None else price * (1 + plan.side * plan.target_pct)
+        self._ledger.open_trade(order, planned_loss_pct=plan.stop_pct, breached=self._beyond(plan.stop_price))
+        self._protect()
 
-    def _stay_open(self) -> None:
+    def _protect(self) -> None:
         """Send stop and target for the whole position."""
         self.stage = Stage.OPEN
-        plan, entry = self._current_plan, self._ledger.entry_price
-        size, side = abs(self.position), -self._side
-        stop = self._send(side, size, bt.Order.Stop, OrderKind.STOP, price=self._stop_price(entry), reason="protection")
-        self._exits = [stop]
-        if plan.target_pct is not None and (target := entry * (1 + self._side * plan.target_pct)) > 0:
-            self._exits.append(
-                self._send(side, size, bt.Order.Limit, OrderKind.TARGET, price=target, reason="protection", oco=stop)
+        plan, size = self._current_plan, abs(self.position)
+        stop = self._send(-plan.side, size, bt.Order.Stop, OrderKind.STOP, "protection", price=plan.stop_price)
+        self._protection = [stop]
+        if plan.target_price is not None and plan.target_price > 0:
+            target = self._send(
+                -plan.side, size, bt.Order.Limit, OrderKind.TARGET, "protection", price=plan.target_price, oco=stop
             )
+            self._protection.append(target)
+
+    def _exit(self, reason: ExitReason) -> None:
+        plan = self._current_plan
+        plan.exit_reason = reason
+        self.stage = Stage.EXITING
+        self._send(-plan.side, abs(self.position), bt.Order.Market, OrderKind.EXIT, str(reason))
 
     def _position_reduced(self, order: bt.Order, kind: OrderKind) -> None:
-        plan = self._current_plan
         self._ledger.reduce_trade(order)
-        if self.stage is Stage.EXITING and kind is not OrderKind.EXIT:
-            return  # a part-filled stop that was withdrawn for the exit now in flight
         self._withdraw_protection()
-        if not self._ledger.is_flat(self.position):
-            self._stay_open()
-            return
         reasons = {OrderKind.STOP: ExitReason.STOP, OrderKind.TARGET: ExitReason.TARGET}
-        self._ledger.close_trade(reasons.get(kind, plan.exit_reason))
-        if kind is OrderKind.STOP:
-            self.last_stop_bar = len(self._data)
-        self.position = 0.0
-        self.stage = Stage.FLAT
-        self._plan = None
+        reason = reasons.get(kind, self._current_plan.exit_reason)
+        if self._ledger.is_flat(self.position):
+            self.last_closed = self._ledger.close_trade(self._data, reason)
+            self.position = 0.0
+            self.stage, self.plan = Stage.FLAT, None
+        elif kind is OrderKind.TARGET:
+            self._protect()
+        else:
+            self._exit(reason)
 
     def _withdraw_protection(self) -> None:
-        for order in self._exits:
+        for order in self._protection:
             if order.alive():
                 self._strategy.cancel(order)
-        self._exits = []
-
-    def _stop_price(self, entry: float) -> float:
-        return entry * (1 - self._side * self._current_plan.stop_pct)
+        self._protection = []
 
     def _beyond(self, stop: float) -> bool:
         """Whether the bar of the fill itself traded through the stop, which wakes only on the next bar."""
-        return bool(self._data.low[0] <= stop if self._side > 0 else self._data.high[0] >= stop)
+        return bool(self._data.low[0] <= stop if self._current_plan.side > 0 else self._data.high[0] >= stop)
 
     @property
-    def _current_plan(self) -> _Plan:
-        if self._plan is None:
+    def _current_plan(self) -> Plan:
+        if self.plan is None:
             raise ValueError(f"no position is planned in stage {self.stage}")
-        return self._plan
-
-    @property
-    def _side(self) -> int:
-        return self._current_plan.side
+        return self.plan
 
     def _send(
         self,
@@ -169,8 +198,8 @@ class OrderDesk:
         size: float,
         exectype: int,
         kind: OrderKind,
-        *,
         reason: str,
+        *,
         price: float | None = None,
         **how: Any,
     ) -> bt.Order:

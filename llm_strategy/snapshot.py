@@ -7,6 +7,7 @@ import backtrader as bt
 from llm_strategy.contract import LONGEST_SYMBOL
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.features import MarketFeatures
+from llm_strategy.times import iso_time
 from llm_strategy.types import Snapshot
 
 _UNITS = {
@@ -26,19 +27,19 @@ class SnapshotReader:
 
     def __init__(self, data: bt.AbstractDataBase, symbol: str | None = None) -> None:
         self._data = data
-        self._symbol = (symbol or data._name or "unnamed")[:LONGEST_SYMBOL]
+        self.symbol = (symbol or data._name or "unnamed")[:LONGEST_SYMBOL]
         self._timeframe = timeframe_of(data)
         features = MarketFeatures(data)  # type: ignore[call-arg]  # backtrader's metaclass takes the data
         self._lines = [getattr(features.lines, name) for name in MarketFeatures.lines.getlinealiases()]
 
     def read(self) -> Snapshot:
         """The snapshot of the bar that has just closed."""
-        data = self._data
+        lines = self._data.lines
         return Snapshot(
-            self._symbol,
+            self.symbol,
             self._timeframe,
-            data.datetime.datetime(0).isoformat(),
-            data.close[0],
+            iso_time(lines.datetime[0]),
+            lines.close[0],
             *[line[0] for line in self._lines],
         )
 
@@ -51,3 +52,12 @@ def timeframe_of(data: bt.AbstractDataBase) -> str:
     if unit == "m" and count % 60 == 0:
         unit, count = "h", count // 60
     return f"{count}{unit}"
+
+
+def bars_in_year(data: bt.AbstractDataBase) -> float:
+    """Bars of this length in a year of 252 trading days of six and a half hours."""
+    days = {bt.TimeFrame.Days: 252.0, bt.TimeFrame.Weeks: 52.0, bt.TimeFrame.Months: 12.0}
+    seconds = {bt.TimeFrame.Minutes: 60.0, bt.TimeFrame.Seconds: 1.0}
+    if data._timeframe in seconds:
+        return 252 * 6.5 * 3600 / (seconds[data._timeframe] * int(data._compression))
+    return days.get(data._timeframe, 252.0) / int(data._compression)

@@ -2,117 +2,211 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
 import backtrader as bt
 
-from llm_strategy.errors import ConfigurationError, SimulationOnlyError
-from llm_strategy.journal import EquityRow, Journal
-from llm_strategy.kill_switch import KillSwitch
+from llm_strategy.advised_feed import AdvisedFeed
+from llm_strategy.book import Book
+from llm_strategy.broker import SimulatedBroker, check_scheme, require_simulated
+from llm_strategy.errors import ConfigurationError
+from llm_strategy.journal import Journal
 from llm_strategy.ledger import ExitReason, Ledger
-from llm_strategy.limits import Limits
-from llm_strategy.orders import OrderDesk
-from llm_strategy.risk import Account, Market, Verdict, judge
-from llm_strategy.snapshot import SnapshotReader
+from llm_strategy.order_rules import OrderRules
+from llm_strategy.orders import OrderDesk, Stage
+from llm_strategy.rendering import View
+from llm_strategy.risk import Intent, Limits, Verdict, judge
+from llm_strategy.schedule import Schedule
+from llm_strategy.snapshot import bars_in_year
+from llm_strategy.times import iso_time
+from llm_strategy.traded_feed import feed_named, feed_names, symbols_of
+from llm_strategy.types import ActionType, Decision
+
+_ENTRIES = (ActionType.ENTER_LONG, ActionType.ENTER_SHORT)
 
 
 class AdvisedStrategy(bt.Strategy):
     """Asks an advisor at every close, puts its advice through the risk gate, and trades what is left at the next open.
 
-    Parameters: ``advisor`` (``ModelAdvisor``, a rule of ``llm_strategy.baselines``, or your own), ``limits``
-    (``Limits``), ``symbol`` (the name in advice and journal; the feed's name if absent), ``journal`` (``Journal``; one
-    in memory if absent, as ``strategy.journal``). Works on the first feed.
+    Parameters:
 
-    Raises ``SimulationOnlyError`` for any broker but backtrader's simulated one. It switches the broker's check at
-    submission off: with it on, exits near full cash are lost (the check at the fill stays on).
+    - ``advisor``: ``ModelAdvisor``, a rule of ``llm_strategy.baselines``, or your own
+    - ``limits`` (``Limits``) and ``orders`` (``OrderRules``)
+    - ``trade``: names of the feeds to trade, or ``"all"``; the first feed alone if absent. Symbols are always judged in
+      the order of their names, whatever the order of the feeds.
+    - ``decide_on``: feed name of longer bars to decide on, by the name of the traded feed. Bars of
+      ``cerebro.resampledata`` are seen with the first bar after them; with ``cerebro.addcalendar`` at their own close.
+    - ``symbols``: name in advice and journal, by feed name; the feed's own if absent
+    - ``groups``: name of the group, by symbol
+    - ``decide_every`` (bars), and ``decide_when_changed``: a ``View``; decide only where what it renders has changed
+    - ``bars_per_year``: decision bars a year, for volatility targeting; from the bar length if absent
+    - ``journal`` (``Journal``; one in memory if absent, as ``strategy.journal``)
+
+    Raises ``SimulationOnlyError`` for any broker but backtrader's simulated one, ``MarketDataError`` for a feed with
+    fewer bars than its indicators need, ``ConfigurationError`` for replayed feeds, whose last bar is not closed when it
+    is seen, and for feeds of the same name; one without a name is called ``data0``, ``data1`` by its place. It switches
+    the broker's check at submission off: with it on, exits near full cash are lost (the check at the fill stays on).
+    In ``optstrategy`` a list of names or a dictionary is wrapped in a list, or backtrader tries its members one by one.
     """
 
-    params = (("advisor", None), ("limits", None), ("symbol", None), ("journal", None))
+    params = (
+        ("advisor", None),
+        ("limits", None),
+        ("orders", None),
+        ("trade", None),
+        ("decide_on", None),
+        ("symbols", None),
+        ("groups", None),
+        ("decide_every", 1),
+        ("decide_when_changed", None),
+        ("bars_per_year", None),
+        ("journal", None),
+    )
 
     def __init__(self) -> None:
         if self.p.advisor is None:
             raise ConfigurationError("AdvisedStrategy needs an advisor: addstrategy(AdvisedStrategy, advisor=...).")
         self.limits: Limits = self.p.limits or Limits()
-        self.journal: Journal = self.p.journal or Journal()
-        self._reader = SnapshotReader(self.data, self.p.symbol)
-        self.p.advisor.attach(self.data)
-        self._ledger = Ledger(self.data)
-        self._desk = OrderDesk(self, self.data, self._ledger)
-        self._bars_seen = 0
-        self._kill_switch = KillSwitch(self.limits.max_drawdown, self.limits.rearm_after_bars)
+        self.order_rules: OrderRules = self.p.orders or OrderRules()
+        if problem := self.order_rules.problem_with(self.limits):
+            raise ConfigurationError(problem)
+        self.journal: Journal = self.p.journal if self.p.journal is not None else Journal()
+        self._names = feed_names(self.datas)
+        called: Mapping[str, str] = self.p.symbols or {}
+        symbols = symbols_of({data: called.get(self._names[data], self._names[data]) for data in self._traded()})
+        self._ledger = Ledger(symbols)
+        self._feeds = sorted((self._advised(*traded) for traded in symbols.items()), key=lambda feed: feed.symbol)
 
     def start(self) -> None:
-        """Refuse a broker that could trade for real, or that fills in the past."""
-        if not isinstance(self.broker, bt.brokers.BackBroker):
-            raise SimulationOnlyError(
-                f"The broker is a {type(self.broker).__name__}: only backtrader's simulated BackBroker is allowed, "
-                "leave cerebro.broker as it is."
-            )
-        if self.broker.p.coc or self.broker.p.coo:
+        """Refuse a broker that could trade for real, or that fills in the past without having been asked to."""
+        require_simulated(self.broker)
+        if self.broker.p.coo or self.broker.p.coc != (self.order_rules.fill == "same_close"):
             raise ConfigurationError(
                 "The broker fills at the bar of the decision (cheat-on-close or cheat-on-open): switch it off, orders "
-                "fill at the next open."
+                'fill at the next open; OrderRules(fill="same_close") with cheat-on-close on allows it knowingly.'
             )
         self.broker.set_checksubmit(False)
-        self._commission = _commission_fraction(self.broker.getcommissioninfo(self.data))
+        needed = dict(zip(self.datas, self._minperiods, strict=True))
+        for feed in self._feeds:
+            check_scheme(self.broker, feed.data)
+            feed.bars_needed = needed[feed.decisions]
+            if self.cerebro._dopreload:  # before the indicators run over all bars at once, and find too few
+                feed.require(feed.decisions.buflen())
+        if self.cerebro._exactbars > 0 and self.cerebro.runningstrats[-1] is not self:
+            raise ConfigurationError(
+                "exactbars=1 cuts the history of every feed to what the last strategy needs: add AdvisedStrategy after "
+                "the others, or use exactbars=-1."
+            )
+        if self.p.journal is not None and self.cerebro._dooptimize:
+            raise ConfigurationError(
+                "A journal belongs to one run, and an optimisation makes many: leave journal out, and read "
+                "strategy.journal of cerebro.run() with Cerebro(optreturn=False, maxcpus=1)."
+            )
+        self.journal.begin()
+        self._book = Book(self, self._feeds, self.limits)
+        self._desks = {feed.data: feed for feed in self._feeds}
+
+    def prenext(self) -> None:
+        """Symbols begin one by one, each as soon as its own indicators have values."""
+        self.next()
 
     def next(self) -> None:
-        """One close: snapshot, decision, verdict, order, journal."""
-        if len(self.data) == self._bars_seen:
-            return  # backtrader calls at the times of every feed; this is another one's
-        self._bars_seen = len(self.data)
-        equity = self.broker.getvalue()
-        self._kill_switch.update(equity)
-        decision = self.p.advisor.decide(self._reader.read())
-        account = self._account(equity)
-        verdict = judge(decision.advice, self._market(), account, self.limits)
-        bar = len(self.data) - 1
-        self.journal.decided(bar, decision, verdict)
-        self.journal.closed(
-            EquityRow(decision.snapshot.time, decision.snapshot.close, equity, account.cash, account.position)
-        )
-        self._act(verdict)
+        """One close: for each symbol with a new bar its decision, verdict and orders; then the account."""
+        new = [feed for feed in self._feeds if feed.has_new_bar()]
+        if len(new) < len(self._feeds) and not isinstance(self.broker, SimulatedBroker):
+            self._refuse_stale_fills(new)
+        closed = [feed for feed in new if feed.ready]
+        if not closed:
+            return
+        now = self.datetime[0]
+        decisions = [feed.decide() for feed in closed]
+        self._book.update(int(now), decided=any(decision is not None for decision in decisions))
+        for feed, decision in zip(closed, decisions, strict=True):
+            feed.desk.bar_closed()
+            self._judge(feed, decision)
+        if self._book.killed:
+            for feed in self._feeds:
+                if feed not in closed and feed.desk.stage is not Stage.FLAT:
+                    self._judge(feed, None)  # no bar of its own now, and it must leave on its next one
+        self.journal.closed(self._book.row(iso_time(now)))
 
     def notify_order(self, order: bt.Order) -> None:
-        """Hand the broker's word to the order desk."""
-        self._desk.on_order(order)
+        """Hand the broker's word to the order desk of its symbol."""
+        feed = self._desks.get(order.data)
+        if feed is None:
+            return
+        before, trade = feed.desk.stage, feed.desk.last_closed
+        feed.desk.on_order(order)
+        if before is Stage.ENTERING and feed.desk.position:
+            feed.entered()
+        if feed.desk.last_closed is not trade and feed.desk.last_closed is not None:
+            closed = feed.desk.last_closed
+            self._book.trade_closed(feed, closed.net, stopped=closed.exit_reason == ExitReason.STOP)
 
     def stop(self) -> None:
         """Mark what is still open and close the books."""
-        self._ledger.mark_open_trade()
+        for feed in self._feeds:
+            feed.require(len(feed.decisions))
+        self._ledger.finish(self.broker.get_orders_open())
         self.journal.finished(self._ledger.orders, self._ledger.trades)
 
-    def _act(self, verdict: Verdict) -> None:
-        self._desk.act(verdict, ExitReason.KILL_SWITCH if self._kill_switch.killed else ExitReason.ADVICE)
+    def _judge(self, feed: AdvisedFeed, decision: Decision | None) -> None:
+        advice = None if decision is None else decision.advice
+        entry = advice is not None and feed.desk.stage is Stage.FLAT and advice.action.type in _ENTRIES
+        account = self._book.account(feed, entry=entry)
+        market = feed.market_at(decision, self.broker if entry else None)
+        verdict = judge(advice, market, account, self.limits)
+        if decision is not None:
+            self.journal.decided(len(feed.decisions) - 1, decision, verdict)
+        if verdict.intent is Intent.NONE:
+            return
+        if verdict.intent in (Intent.ENTER_LONG, Intent.ENTER_SHORT):
+            self._book.entry_sent()
+            feed.entry_sent(verdict.size, market, self.limits)
+        feed.desk.act(verdict, self._exit_reason(verdict))
 
-    def _account(self, equity: float) -> Account:
-        stopped = self._desk.last_stop_bar
-        return Account(
-            equity=equity,
-            cash=self.broker.getcash(),
-            position=self._desk.position,
-            other_exposure=self._other_exposure(),
-            drawdown=self._kill_switch.drawdown,
-            killed=self._kill_switch.killed,
-            bars_since_stop=None if stopped is None else len(self.data) - stopped,
+    def _refuse_stale_fills(self, new: list[AdvisedFeed]) -> None:
+        for feed in self._feeds:
+            if feed not in new and feed.desk.stage is not Stage.FLAT:
+                raise ConfigurationError(
+                    f"{feed.symbol} has no bar at {iso_time(self.datetime[0])} while another feed has, and "
+                    "backtrader's own broker would fill its orders on the bar before: set "
+                    "cerebro.broker = SimulatedBroker(Costs(...))."
+                )
+
+    def _exit_reason(self, verdict: Verdict) -> ExitReason:
+        if self._book.killed:
+            return ExitReason.KILL_SWITCH
+        timed = any(cut.limit == "max_holding_bars" for cut in verdict.clamps)
+        return ExitReason.TIME if timed else ExitReason.ADVICE
+
+    def _advised(self, data: bt.AbstractDataBase, symbol: str) -> AdvisedFeed:
+        longer = (self.p.decide_on or {}).get(self._names[data])
+        decisions = data if longer is None else feed_named(longer, self._names)
+        for feed in (data, decisions):
+            if feed.replaying:
+                raise ConfigurationError(
+                    f"The feed {self._names[feed]} is replayed, so that its last bar is not closed when it is seen: "
+                    "use cerebro.resampledata, and name it in decide_on."
+                )
+        view: View | None = self.p.decide_when_changed
+        return AdvisedFeed(
+            data,
+            decisions,
+            symbol=symbol,
+            group=(self.p.groups or {}).get(symbol, ""),
+            advisor=self.p.advisor,
+            desk=OrderDesk(self, data, self._ledger, self.order_rules),
+            limits=self.limits,
+            schedule=Schedule(self.p.decide_every, view),
+            bars_per_year=self.p.bars_per_year or bars_in_year(decisions),
         )
 
-    def _market(self) -> Market:
-        return Market(self.data.close[0], self._commission, self.broker.p.slip_perc)
-
-    def _other_exposure(self) -> float:
-        """Gross value of everything in the broker's book that this desk does not hold."""
-        gross = 0.0
-        for data, position in self.broker.positions.items():
-            foreign = position.size - (self._desk.position if data is self.data else 0.0)
-            gross += abs(foreign * data.close[0])
-        return gross
-
-
-def _commission_fraction(scheme: bt.CommInfoBase) -> float:
-    """Commission as a fraction of the traded value; the gate sizes nothing else (futures, leverage, fixed amounts)."""
-    plain = scheme.stocklike and scheme._commtype == scheme.COMM_PERC
-    if not plain or scheme.p.mult != 1 or scheme.p.leverage != 1:
-        raise ConfigurationError(
-            "The broker's commission scheme is not a percentage of a stock's value, and the gate cannot size positions "
-            "under it: use setcommission(commission=0.001) without margin, mult or leverage."
-        )
-    return float(scheme.p.commission)
+    def _traded(self) -> list[bt.AbstractDataBase]:
+        wanted: Sequence[str] | Literal["all"] | None = self.p.trade
+        if wanted is None:
+            return [self.data]
+        if wanted == "all":
+            return list(self.datas)
+        return [feed_named(name, self._names) for name in wanted]

@@ -65,7 +65,7 @@ class Snapshot:
     symbol: str
     timeframe: str
     time: str
-    """Close of the bar, ISO 8601."""
+    """Close of the bar, ISO 8601, UTC whatever the zone of the feed."""
     close: float
     """Price at the close."""
     trend: float

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import backtrader as bt
@@ -20,7 +20,8 @@ from llm_strategy.types import Decision, Snapshot
 from simulator.answers import connect
 from simulator.experiment import Experiment
 from simulator.feed import make_feed
-from simulator.market import Prices, load_prices
+from simulator.market import Prices
+from simulator.universe import load_universe
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,11 @@ class Consultation:
         return "\n".join(lines)
 
 
-def advise_at(experiment: Experiment, at: str | None = None, *, client: LLMClient | None = None) -> Consultation:
-    """Ask for the advice of the last bar up to ``at`` (ISO date or time; the end of the data if ``None``).
+def advise_at(
+    experiment: Experiment, at: str | None = None, *, symbol: str | None = None, client: LLMClient | None = None
+) -> Consultation:
+    """Ask for the advice of the last decision bar up to ``at`` (ISO date or time; the end of the data if ``None``) of a
+    symbol, which may be left out where there is one alone.
 
     Raises as ``compare`` does.
     """
@@ -76,18 +80,20 @@ def advise_at(experiment: Experiment, at: str | None = None, *, client: LLMClien
             datetime.datetime.fromisoformat(at)
         except ValueError:
             raise ConfigurationError(f"--at is {at!r}: write an ISO date or time, such as 2008-10-10.") from None
-    prices = load_prices(
-        experiment.data.source,
-        symbol=experiment.data.symbol,
-        timeframe=experiment.data.timeframe,
-        start=experiment.data.start,
-        end=at or experiment.data.end,
-        minimum_bars=LONGEST_LOOKBACK,
-    )
+    universe = load_universe(replace(experiment.data, end=at or experiment.data.end))
+    if symbol is None and len(universe.symbols) > 1:
+        names = ", ".join(universe.symbols)
+        raise ConfigurationError(f"The experiment has several symbols: add --symbol with one of {names}.")
+    prices = universe.decisions(symbol or universe.symbols[0])
+    if len(prices.table) < LONGEST_LOOKBACK:
+        raise ConfigurationError(
+            f"{prices.symbol} has {len(prices.table)} decision bars up to there and a decision needs "
+            f"{LONGEST_LOOKBACK}: ask for a later bar."
+        )
     advisor = ModelAdvisor(client or connect(experiment), view=experiment.advisor.view)
     decision = advisor.decide(last_snapshot(prices))
     costs = experiment.costs
-    market = Market(decision.snapshot.close, costs.commission_bps / 10_000, costs.slippage_bps / 10_000)
+    market = Market(decision.snapshot.close, costs.at_bar(None, decision.snapshot.volatility))
     account = Account(equity=costs.starting_cash, cash=costs.starting_cash)
     messages = advisor.request(decision.prompt).messages
     return Consultation(

@@ -4,7 +4,9 @@ folder."""
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -12,30 +14,58 @@ import backtrader as bt
 
 from llm_strategy.advisor import Advisor, ModelAdvisor
 from llm_strategy.baselines import BASELINES, MatchedRandom
+from llm_strategy.broker import SimulatedBroker
 from llm_strategy.features import LONGEST_LOOKBACK
 from llm_strategy.journal import Journal
 from llm_strategy.llm.cache import RecordingClient, Usage
 from llm_strategy.strategy import AdvisedStrategy
 from llm_strategy.types import ActionType, Status
-from simulator.broker import set_up_broker
 from simulator.evidence import DECISIONS, write_json, write_tables
 from simulator.experiment import LLM_ARM, RANDOM_ARM, Experiment
-from simulator.feed import make_feed
-from simulator.manifest import RunDescription, arm_manifest, comparison_manifest, now
-from simulator.market import Prices
+from simulator.feed import add_feeds
+from simulator.manifest import RunDescription, arm_manifest, bars_per_year, comparison_manifest, now
+from simulator.universe import Universe, decisions_name
 
 OnBar = Callable[[str, int, int], None]
 """Called after each decision with the arm's name, decisions made, and decisions in all."""
 
 
-def simulate(prices: Prices, advisor: Advisor, experiment: Experiment, journal: Journal) -> Journal:
-    """Let one advisor trade these prices through gate, orders and costs; everything that happened is in the journal."""
+def simulate(universe: Universe, advisor: Advisor, experiment: Experiment, journal: Journal) -> Journal:
+    """Let one advisor trade these symbols through gate, orders and costs; everything that happened is in the
+    journal."""
     cerebro = bt.Cerebro(stdstats=False)
-    cerebro.adddata(make_feed(prices))
-    set_up_broker(cerebro.broker, experiment.costs)
-    cerebro.addstrategy(AdvisedStrategy, advisor=advisor, limits=experiment.risk, symbol=prices.symbol, journal=journal)
-    cerebro.run()
+    add_feeds(cerebro, universe)
+    cerebro.broker = SimulatedBroker(experiment.costs, same_close=experiment.orders.fill == "same_close")
+    longer = {symbol: decisions_name(symbol) for symbol in universe.symbols} if universe.decide_on else None
+    choice = experiment.advisor
+    cerebro.addstrategy(
+        AdvisedStrategy,
+        advisor=advisor,
+        limits=experiment.risk,
+        orders=experiment.orders,
+        trade=universe.symbols,
+        decide_on=longer,
+        groups=universe.groups,
+        decide_every=choice.decide_every,
+        decide_when_changed=choice.view if choice.decide_when == "changed" else None,
+        bars_per_year=bars_per_year(None, universe, decisions=True),
+        journal=journal,
+    )
+    with _without_garbage_collection():
+        cerebro.run()
     return journal
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """The journal keeps every decision: walking all of them again and again would take a tenth of a run."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 class ArmRunner:
@@ -46,17 +76,22 @@ class ArmRunner:
     """
 
     def __init__(
-        self, experiment: Experiment, prices: Prices, identity: str, model: RecordingClient | None, on_bar: OnBar | None
+        self,
+        experiment: Experiment,
+        universe: Universe,
+        identity: str,
+        model: RecordingClient | None,
+        on_bar: OnBar | None,
     ) -> None:
         self.problem: str | None = None
         self._experiment = experiment
-        self._prices = prices
+        self._universe = universe
         self._model = model
         self._on_bar = on_bar
-        self._description = RunDescription(experiment, prices, identity)
+        self._description = RunDescription(experiment, universe, identity)
         self._started = now()
         self._usage: dict[str, Usage] = {}
-        self._advised: list[ActionType] = []
+        self._advised: dict[str, list[ActionType]] = {}
 
     def run(self, arm: str, folder: Path) -> None:
         """Run one arm and write its evidence and manifest."""
@@ -65,7 +100,7 @@ class ArmRunner:
         advisor, model = self._advisor(arm)
         before = replace(model.usage) if model else Usage()
         with (folder / DECISIONS).open("w", encoding="utf-8", newline="\n") as sink:
-            journal = simulate(self._prices, advisor, self._experiment, Journal(sink, self._progress(arm)))
+            journal = simulate(self._universe, advisor, self._experiment, Journal(sink, self._progress(arm)))
         write_tables(journal, folder)
         problem = too_many_failures(journal, self._experiment.advisor.max_failure_rate)
         self.problem = self.problem or problem
@@ -102,16 +137,21 @@ class ArmRunner:
     def _progress(self, arm: str) -> Callable[[int], None] | None:
         if self._on_bar is None:
             return None
-        total = len(self._prices.table) - LONGEST_LOOKBACK + 1
+        total = sum(
+            max(0, len(self._universe.decisions(symbol).table) - LONGEST_LOOKBACK + 1)
+            for symbol in self._universe.symbols
+        )
         return functools.partial(_report_bar, self._on_bar, arm, total)
 
 
-def advised_actions(journal: Journal) -> list[ActionType]:
-    """The advised action at each decision; an abstention changes nothing, as a hold does."""
-    return [
-        ActionType.HOLD if entry.decision.advice is None else entry.decision.advice.action.type
-        for entry in journal.entries
-    ]
+def advised_actions(journal: Journal) -> dict[str, list[ActionType]]:
+    """The advised action at each decision, by symbol; an abstention changes nothing, as a hold does."""
+    advised: dict[str, list[ActionType]] = {}
+    for entry in journal.entries:
+        advice = entry.decision.advice
+        action = ActionType.HOLD if advice is None else advice.action.type
+        advised.setdefault(entry.decision.snapshot.symbol, []).append(action)
+    return advised
 
 
 def too_many_failures(journal: Journal, allowed: float) -> str | None:

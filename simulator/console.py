@@ -57,11 +57,14 @@ def print_result(result: Result, *, as_json: bool) -> None:
                 "folder": str(result.folder),
                 "report": str(result.report),
                 "verdict": result.verdict,
+                "warning": result.warning,
                 "usage": usage,
                 "facts": {identity: fact.value for identity, fact in result.facts.items()},
             }
         )
         return
+    if result.warning:
+        out.print(f"{result.warning}\n", markup=False, style="bold red")
     shown = result.shown
     print_table(
         ["arm", *shown.columns],

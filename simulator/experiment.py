@@ -13,11 +13,13 @@ from typing import Any, Literal, Self
 import yaml
 
 from llm_strategy.baselines import BASELINES
+from llm_strategy.costs import Costs
 from llm_strategy.errors import ConfigurationError, did_you_mean
-from llm_strategy.limits import Limits
+from llm_strategy.order_rules import OrderRules
 from llm_strategy.rendering import Style, Unmasked, View
+from llm_strategy.risk import Limits
 from llm_strategy.schemas import violation
-from simulator.broker import Costs
+from simulator.data_choice import DataChoice
 
 LLM_ARM = "llm"
 RANDOM_ARM = "random"
@@ -25,23 +27,17 @@ ALL_ARMS = (LLM_ARM, *BASELINES, RANDOM_ARM)
 
 
 @dataclass(frozen=True, slots=True)
-class DataChoice:
-    """Which prices: see ``simulator.market.load_prices``. ``start`` and ``end`` are dates, both included."""
-
-    source: str = "sample:sp500"
-    symbol: str | None = None
-    timeframe: str = "1d"
-    start: str | None = None
-    end: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class AdvisorChoice:
-    """What the model sees, whether it may be asked, and how many abstentions (share of decisions) a run may have."""
+    """What the model sees, when any advisor is asked, whether the model may be, and how many abstentions (share of
+    decisions) a run may have."""
 
     style: Style = "words"
     decimals: int = 0
     unmasked: tuple[Unmasked, ...] = ()
+    decide_every: int = 1
+    """Decision bars from one decision to the next."""
+    decide_when: Literal["always", "changed"] = "always"
+    """``changed`` decides only where the text that the model would be shown has changed."""
     answers: Literal["live", "replay", "refresh"] = "live"
     max_failure_rate: float = 0.05
 
@@ -77,6 +73,7 @@ class Experiment:
     data: DataChoice = field(default_factory=DataChoice)
     advisor: AdvisorChoice = field(default_factory=AdvisorChoice)
     risk: Limits = field(default_factory=Limits)
+    orders: OrderRules = field(default_factory=OrderRules)
     costs: Costs = field(default_factory=Costs)
     arms: tuple[str, ...] = ALL_ARMS
     evaluation: EvaluationChoice = field(default_factory=EvaluationChoice)
@@ -92,6 +89,8 @@ class Experiment:
             raise ConfigurationError(
                 "arms holds random but not llm: random keeps the holding times of llm, add llm or leave random out."
             )
+        for problem in _contradictions(self):
+            raise ConfigurationError(problem)
 
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any], where: str = "experiment") -> Self:
@@ -104,10 +103,13 @@ class Experiment:
             "data": DataChoice,
             "advisor": AdvisorChoice,
             "risk": Limits,
+            "orders": OrderRules,
             "costs": Costs,
             "evaluation": EvaluationChoice,
             "output": OutputChoice,
         }
+        if "data" in document:
+            document["data"] = {key: value for key, value in document["data"].items() if value is not None}
         return cls(
             **{
                 key: sections[key](**_with_tuples(value)) if key in sections else value
@@ -147,7 +149,28 @@ class Experiment:
     def as_dict(self) -> dict[str, Any]:
         """The whole configuration as plain data, every default written out."""
         plain: dict[str, Any] = _plain(asdict(self))
+        plain["data"]["source"] = self.data.source or None
         return plain
+
+
+def _contradictions(experiment: Experiment) -> list[str]:
+    """What sections say against each other."""
+    data, risk, orders, costs = experiment.data, experiment.risk, experiment.orders, experiment.costs
+    found = []
+    if risk.max_group_exposure is not None and not data.groups:
+        found.append(
+            "risk.max_group_exposure is set and there are no groups: name them in data.groups, or leave it out."
+        )
+    if not risk.allow_short and risk.max_gross_exposure > costs.leverage:
+        found.append(
+            f"risk.max_gross_exposure is {risk.max_gross_exposure} and costs.leverage is {costs.leverage}: the broker "
+            "lends less than that, raise the one or lower the other."
+        )
+    if problem := orders.problem_with(risk):
+        found.append(problem)
+    if orders.fill == "same_close" and costs.max_fill_share is not None:
+        found.append("orders.fill is same_close, which knows no volume to fill from: leave costs.max_fill_share out.")
+    return found
 
 
 def starter_text() -> str:
@@ -169,7 +192,12 @@ class _StrictLoader(yaml.SafeLoader):
 def _plain(value: Any) -> Any:
     """Mappings, lists and dates of YAML as JSON types."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
+        for key in value:
+            if not isinstance(key, str):
+                raise ConfigurationError(
+                    f"The key {key!r} is no text (YAML reads ON, NO and 0700 as something else): put it in quotes."
+                )
+        return {key: _plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(entry) for entry in value]
     if isinstance(value, float) and not math.isfinite(value):

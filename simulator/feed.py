@@ -9,6 +9,7 @@ import pandas as pd
 from simulator.market import Prices
 from simulator.market_sources.table import COLUMNS
 from simulator.market_sources.timeframe import parse_timeframe
+from simulator.universe import Universe, decisions_name
 
 _MICROSECONDS_A_DAY = 86_400_000_000
 _ORDINAL_OF_1970 = 719_163.0
@@ -42,11 +43,25 @@ class ColumnFeed(bt.feed.DataBase):
         return True
 
 
-def make_feed(prices: Prices) -> ColumnFeed:
-    """A feed named after the symbol, with the timeframe and compression that ``prices.timeframe`` says."""
+def make_feed(prices: Prices, name: str | None = None) -> ColumnFeed:
+    """A feed named after the symbol or ``name``, with the timeframe and compression that ``prices.timeframe`` says."""
     length = parse_timeframe(prices.timeframe)
     timeframe, factor = _TIMEFRAMES[length.unit]
-    return ColumnFeed(dataname=prices.table, name=prices.symbol, timeframe=timeframe, compression=factor * length.count)
+    compression = factor * length.count
+    return ColumnFeed(dataname=prices.table, name=name or prices.symbol, timeframe=timeframe, compression=compression)
+
+
+def add_feeds(cerebro: bt.Cerebro, universe: Universe) -> None:
+    """Add the feeds of all symbols, sorted: the trading bars, named after the symbol, and after them its decisions.
+
+    Decision feeds exist with ``universe.decide_on`` alone and bear ``decisions_name(symbol)``. backtrader calls
+    ``next`` only when every feed has begun: a strategy on symbols with different starts needs ``prenext = next``.
+    There ``len(data)`` says how many bars a feed has delivered; while it is 0, ``data.close[0]`` is yet to come.
+    """
+    for prices in universe.markets:
+        cerebro.adddata(make_feed(prices))
+        if universe.decide_on is not None:
+            cerebro.adddata(make_feed(universe.decisions(prices.symbol), decisions_name(prices.symbol)))
 
 
 def backtrader_days(times: pd.Index) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import functools
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from llm_strategy.features import LONGEST_LOOKBACK
 from llm_strategy.llm.cache import Usage
@@ -13,9 +16,9 @@ from llm_strategy.llm.client import LLMClient
 from simulator.answers import sampler_of
 from simulator.evidence import EVIDENCE, file_hashes
 from simulator.experiment import Experiment
-from simulator.market import Prices
 from simulator.provenance import provenance
 from simulator.record import FORMAT_VERSION
+from simulator.universe import Universe
 
 
 def now() -> str:
@@ -56,11 +59,11 @@ def comparison_manifest(
 
 
 class RunDescription:
-    """What all manifests of one run share: its experiment, prices and identity."""
+    """What all manifests of one run share: its experiment, universe and identity."""
 
-    def __init__(self, experiment: Experiment, prices: Prices, identity: str) -> None:
+    def __init__(self, experiment: Experiment, universe: Universe, identity: str) -> None:
         self.experiment = experiment
-        self.prices = prices
+        self.universe = universe
         self.identity = identity
         self.provenance = provenance()
 
@@ -78,20 +81,10 @@ def _head(run: RunDescription, kind: str, problem: str | None) -> dict[str, Any]
 
 def _tail(run: RunDescription, started: str, usage: Usage, model: LLMClient | None) -> dict[str, Any]:
     configuration = run.experiment.as_dict()
-    configuration["evaluation"]["bars_per_year"] = bars_per_year(run.experiment, run.prices)
-    index = run.prices.table.index
+    configuration["evaluation"]["bars_per_year"] = bars_per_year(run.experiment.evaluation.bars_per_year, run.universe)
     return {
         "experiment": configuration,
-        "prices": {
-            "source": run.prices.source,
-            "symbol": run.prices.symbol,
-            "timeframe": run.prices.timeframe,
-            "sha256": run.prices.sha256,
-            "first": index[0].isoformat(),
-            "last": index[-1].isoformat(),
-            "bars": len(index),
-            "first_decision": index[LONGEST_LOOKBACK - 1].isoformat(),
-        },
+        "prices": _prices(run.universe),
         "model": None if model is None else model.identity.as_dict(),
         "sampler": None if model is None else sampler_of(model),
         "usage": asdict(usage) | {"seconds": round(usage.seconds, 3)},
@@ -101,13 +94,35 @@ def _tail(run: RunDescription, started: str, usage: Usage, model: LLMClient | No
     }
 
 
-def bars_per_year(experiment: Experiment, prices: Prices) -> int:
-    """As configured; else 252 or 365 for daily bars without and with weekends; else counted from the data."""
-    if experiment.evaluation.bars_per_year is not None:
-        return experiment.evaluation.bars_per_year
-    index = prices.table.index
+def _prices(universe: Universe) -> dict[str, Any]:
+    return {
+        "timeframe": universe.timeframe,
+        "decide_on": universe.decide_on or universe.timeframe,
+        "sha256": universe.sha256,
+        "symbols": {
+            prices.symbol: {
+                "source": prices.source,
+                "group": universe.groups.get(prices.symbol, ""),
+                "first": prices.table.index[0].isoformat(),
+                "last": prices.table.index[-1].isoformat(),
+                "bars": len(prices.table),
+                "first_decision": universe.decisions(prices.symbol).table.index[LONGEST_LOOKBACK - 1].isoformat(),
+            }
+            for prices in universe.markets
+        },
+    }
+
+
+def bars_per_year(configured: int | None, universe: Universe, *, decisions: bool = False) -> int:
+    """Trading bars a year, or decision bars: as configured; else 252 or 365 for daily bars without and with weekends;
+    else counted from the times of all symbols together."""
+    if configured is not None:
+        return configured
+    tables = [(universe.decisions(prices.symbol) if decisions else prices).table for prices in universe.markets]
+    index = functools.reduce(pd.Index.union, (table.index for table in tables))
     days = max(1, int((index[-1] - index[0]).days))
     counted: float = len(index) * 365.25 / days
-    if prices.timeframe == "1d":
+    timeframe = universe.decide_on if decisions and universe.decide_on else universe.timeframe
+    if timeframe == "1d":
         return 252 if counted < 300 else 365
     return max(1, round(counted))

@@ -16,21 +16,21 @@ from llm_strategy.prompting import prompts_sha256
 from llm_strategy.schemas import schemas_sha256
 from simulator.answers import sampler_of
 from simulator.experiment import Experiment
-from simulator.market import Prices
-from simulator.record import origin
+from simulator.record import origins
+from simulator.universe import Universe
 
 _PACKAGES = ("backtrader-llm", "backtrader", "gpt4all", "arch", "numpy", "pandas", "matplotlib", "jsonschema")
 
 
-def run_identity(experiment: Experiment, arms: tuple[str, ...], prices: Prices, model: LLMClient | None) -> str:
+def run_identity(experiment: Experiment, arms: tuple[str, ...], universe: Universe, model: LLMClient | None) -> str:
     """Hash over everything that decides the evidence: equal identities mean equal runs, folder and output apart."""
     configuration = experiment.as_dict()
-    configuration["data"]["source"] = origin(experiment.data.source)
+    configuration["data"] = origins(configuration["data"])
     decides = {
         "experiment": {key: value for key, value in configuration.items() if key != "output"},
         "arms": arms,
         "explain": experiment.output.explain,
-        "prices": prices.sha256,
+        "prices": universe.sha256,
         "model": None if model is None else model.identity.as_dict(),
         "sampler": None if model is None else sampler_of(model),
         "prompts": prompts_sha256(),

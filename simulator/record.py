@@ -3,7 +3,7 @@
 A *run* is one arm::
 
     manifest.json     configuration, versions, hashes, machine, wall-clock times, model usage
-    prices.csv        the validated prices that the run saw (a comparison keeps them once, beside its arms)
+    prices.csv        the validated prices that the run saw, by symbol (a comparison keeps them once, beside its arms)
     decisions.jsonl   one line a decision
     orders.csv  trades.csv  equity.csv
     facts.json  report.html  report.md
@@ -22,10 +22,11 @@ import pandas as pd
 
 from llm_strategy.errors import RunFolderError
 
-FORMAT_VERSION = "1.0.0"
+FORMAT_VERSION = "2.0.0"
 
 ORDER_COLUMNS = [
     "order",
+    "symbol",
     "created",
     "kind",
     "side",
@@ -39,22 +40,22 @@ ORDER_COLUMNS = [
     "commission",
     "reason",
 ]
-"""One row an order: number in the run, bar times (ISO), kind (entry, stop, target, exit), side (buy, sell), type
-(market, stop, limit), size in shares, trigger price, final status, fill price and size, commission in currency, and why
-it was sent."""
+"""One row an order: number in the run, symbol, bar times (ISO), kind (entry, stop, target, exit), side (buy, sell),
+type (market, stop, limit), size in shares, trigger price, final status, fill price and size, commission in currency,
+and why it was sent."""
 
 TRADE_COLUMNS = [
-    "trade", "side", "size", "entered", "entry_price", "exited", "exit_price", "exit_reason", "bars_held",
+    "trade", "symbol", "side", "size", "entered", "entry_price", "exited", "exit_price", "exit_reason", "bars_held",
     "gross", "commission", "net", "planned_loss", "entry_bar_breach",
 ]  # fmt: skip
-"""One row a round trip: side (long, short), size in shares, times, prices, exit_reason (stop, target, advice,
-kill_switch, open for a position still open at the end, marked at the last close), bars held, gross and net profit and
-commission in currency, the loss planned at the stop, and whether the entry bar itself went through the stop (which a
-simulated broker cannot fill)."""
+"""One row a round trip: symbol, side (long, short), size in shares, times, prices, exit_reason (stop, target, advice,
+time, kill_switch, open for a position still open at the end, marked at the last close), bars held, gross and net profit
+and commission in currency, the loss planned at the stop, and whether the entry bar itself went through the stop (which
+a simulated broker cannot fill)."""
 
-EQUITY_COLUMNS = ["time", "close", "equity", "cash", "position"]
-"""One row a bar from the first decision on: close price, account value and cash in currency, signed position in shares,
-all at the close."""
+EQUITY_COLUMNS = ["time", "equity", "cash", "net", "gross", "carry"]
+"""One row a bar of any symbol from the first decision on, all in currency and at the close: account value, cash, value
+of all positions netted and added up, and what borrowing has cost so far. Equity is cash plus net."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,12 @@ class ArmRecord:
 
 @dataclass(frozen=True)
 class Record:
-    """A run or comparison read from its folder. ``prices`` has columns open, high, low, close, volume over a time
-    index."""
+    """A run or comparison read from its folder. ``prices`` holds a table for each symbol: columns open, high, low,
+    close, volume over a time index."""
 
     folder: Path
     manifest: dict[str, Any]
-    prices: pd.DataFrame
+    prices: dict[str, pd.DataFrame]
     arms: tuple[ArmRecord, ...]
 
     def arm(self, name: str) -> ArmRecord:
@@ -92,6 +93,16 @@ def origin(source: str) -> str:
     """A price source without the folders of a file's path: what identifies it wherever the file lies."""
     kind, _, name = source.partition(":")
     return f"{kind}:{Path(name).name}" if kind in ("csv", "parquet") else source
+
+
+def origins(data: dict[str, Any]) -> dict[str, Any]:
+    """The ``data`` section of a configuration with the ``origin`` of each source in its place."""
+    sources = data.get("sources")
+    if isinstance(sources, dict):
+        sources = {symbol: origin(source) for symbol, source in sources.items()}
+    elif sources is not None:
+        sources = [origin(source) for source in sources]
+    return data | {"source": origin(data["source"]) if data.get("source") else None, "sources": sources}
 
 
 def load_record(folder: Path) -> Record:
@@ -137,16 +148,28 @@ def _load_arm(folder: Path) -> ArmRecord:
             manifest["arm"],
             manifest,
             decisions,
-            pd.read_csv(folder / "orders.csv", parse_dates=["created", "done"]),
-            pd.read_csv(folder / "trades.csv", parse_dates=["entered", "exited"]),
+            _read_rows(folder / "orders.csv", times=["created", "done"], empty=["price", "done", "fill_price"]),
+            _read_rows(folder / "trades.csv", times=["entered", "exited"], empty=[]),
             pd.read_csv(folder / "equity.csv", parse_dates=["time"]).set_index("time"),
         )
     except (OSError, ValueError, KeyError) as problem:
         raise RunFolderError(f"{folder} cannot be read ({problem}); run the experiment again.") from None
 
 
-def _read_prices(path: Path) -> pd.DataFrame:
+def _read_rows(path: Path, *, times: list[str], empty: list[str]) -> pd.DataFrame:
+    """A table of rows with a symbol, which may be called NA; ``empty`` columns may lack a value."""
+    return pd.read_csv(
+        path,
+        parse_dates=times,
+        dtype={"symbol": str},
+        keep_default_na=False,
+        na_values={name: [""] for name in empty},
+    )
+
+
+def _read_prices(path: Path) -> dict[str, pd.DataFrame]:
     try:
-        return pd.read_csv(path, parse_dates=["time"]).set_index("time")
+        rows = pd.read_csv(path, parse_dates=["time"], dtype={"symbol": str}, keep_default_na=False)
+        return {str(symbol): table.drop(columns="symbol").set_index("time") for symbol, table in rows.groupby("symbol")}
     except (OSError, ValueError) as problem:
         raise RunFolderError(f"{path} cannot be read ({problem}); run the experiment again.") from None

@@ -18,9 +18,10 @@ from simulator.answers import JournalClient, replay_advisor
 from simulator.arms import advised_actions, simulate
 from simulator.evidence import DECISIONS, EVIDENCE, write_tables
 from simulator.experiment import LLM_ARM, RANDOM_ARM, Experiment
-from simulator.market import Prices, read_csv
+from simulator.harm import HARM, write_harm
 from simulator.record import ArmRecord, Record, load_record
 from simulator.report import EXPLANATION, FACTS, REPORT_FILES, rebuild_report
+from simulator.universe import Universe, read_universe_csv
 from simulator.workspace import as_run_folder_error
 
 
@@ -54,21 +55,23 @@ def replay(folder: str | Path, to: str | Path | None = None) -> list[FileCheck]:
 
 def _replay_record(record: Record, target: Path) -> None:
     experiment = Experiment.from_mapping(record.manifest["experiment"], str(record.folder / "manifest.json"))
-    prices = _prices(record)
+    universe = _universe(record, experiment)
     comparison = record.manifest["kind"] == "comparison"
-    advised: list[ActionType] = []
+    advised: dict[str, list[ActionType]] = {}
     for arm in sorted(record.arms, key=lambda arm: arm.name != LLM_ARM):
         folder = target / arm.name if comparison else target
         folder.mkdir(parents=True)
         advisor = _advisor(arm, experiment, advised)
         with (folder / DECISIONS).open("w", encoding="utf-8", newline="\n") as sink:
-            journal = simulate(prices, advisor, experiment, Journal(sink))
+            journal = simulate(universe, advisor, experiment, Journal(sink))
         if arm.name == LLM_ARM:
             advised = advised_actions(journal)
             _finish(advisor)
         write_tables(journal, folder)
         _write_manifest(arm.manifest, folder)
-    prices.write_csv(target / "prices.csv")
+    if (record.folder / HARM).exists():
+        write_harm(universe, experiment, target)
+    universe.write_csv(target / "prices.csv")
     _write_manifest(record.manifest, target)
     explanation = record.folder / EXPLANATION
     if explanation.exists():
@@ -76,7 +79,7 @@ def _replay_record(record: Record, target: Path) -> None:
     rebuild_report(target)
 
 
-def _advisor(arm: ArmRecord, experiment: Experiment, advised: list[ActionType]) -> Advisor:
+def _advisor(arm: ArmRecord, experiment: Experiment, advised: dict[str, list[ActionType]]) -> Advisor:
     if arm.manifest["model"] is not None:
         return replay_advisor(arm.manifest, arm.decisions, experiment)
     if arm.name == RANDOM_ARM:
@@ -92,19 +95,19 @@ def _finish(advisor: Any) -> None:
         client.finish()
 
 
-def _prices(record: Record) -> Prices:
+def _universe(record: Record, experiment: Experiment) -> Universe:
     said = record.manifest["prices"]
     folder = record.folder if (record.folder / "prices.csv").exists() else record.folder.parent
     try:
-        table = read_csv(folder / "prices.csv")
+        sources = {symbol: market["source"] for symbol, market in said["symbols"].items()}
+        universe = read_universe_csv(folder / "prices.csv", experiment.data, sources)
     except MarketDataError as problem:
         raise RunFolderError(f"The prices of {record.folder} cannot be read: {problem}") from None
-    prices = Prices(said["source"], said["symbol"], said["timeframe"], table)
-    if prices.sha256 != said["sha256"]:
+    if universe.sha256 != said["sha256"]:
         raise RunFolderError(
             f"{folder / 'prices.csv'} was changed after the run: restore it, or run the experiment again."
         )
-    return prices
+    return universe
 
 
 def _write_manifest(manifest: dict[str, Any], folder: Path) -> None:
@@ -115,7 +118,7 @@ def _files(record: Record) -> list[str]:
     """Every file but the manifests, which hold wall-clock times."""
     arms = [arm.name for arm in record.arms] if record.manifest["kind"] == "comparison" else []
     names = [f"{arm}/{name}" for arm in arms for name in (*EVIDENCE, FACTS)] if arms else [*EVIDENCE]
-    names += ["prices.csv", *REPORT_FILES]
+    names += ["prices.csv", HARM, *REPORT_FILES]
     return [name for name in names if (record.folder / name).exists()]
 
 

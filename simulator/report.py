@@ -11,7 +11,8 @@ from llm_strategy.llm.client import LLMClient
 from simulator.record import Record, load_record
 from simulator.reporting.explain import explain
 from simulator.reporting.fact import Facts
-from simulator.reporting.facts import build_facts, write_facts
+from simulator.reporting.fact_file import write_facts
+from simulator.reporting.facts import build_facts
 from simulator.reporting.page import render
 from simulator.workspace import as_run_folder_error
 

@@ -12,7 +12,11 @@ import pandas as pd
 
 from simulator.record import Record, load_record
 from simulator.reporting.fact import Facts
-from simulator.reporting.facts import read_facts
+from simulator.reporting.fact_file import read_facts
+from simulator.reporting.roles import same_close
+from simulator.reporting.statements import UNREAL_FILLS
+from simulator.reporting.symbol_facts import slugs_of
+from simulator.reporting.vocabulary import SYMBOL_TERMS
 
 COLUMNS = {
     "total_return": "total return",
@@ -61,6 +65,22 @@ class Result:
         return self._rows(lambda identity: self.facts[identity].text).rename(columns=COLUMNS)
 
     @property
+    def symbols(self) -> pd.DataFrame:
+        """One row a symbol, as traded by the arm that the report is about: the values of ``SYMBOL_TERMS``."""
+        slugs = slugs_of(self.record.prices)
+        columns = [metric for metric in SYMBOL_TERMS if metric != "name"]
+        rows = {
+            symbol: [self.facts[f"symbol.{slug}.{metric}"].value for metric in columns]
+            for symbol, slug in slugs.items()
+        }
+        return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+
+    @property
+    def warning(self) -> str:
+        """What must not be overlooked of the whole result: that its fills could not have been had; else empty."""
+        return " ".join(UNREAL_FILLS) if same_close(self.record) else ""
+
+    @property
     def verdict(self) -> str:
         """What the comparison allows to say about the advice, in one word or two."""
         return self.facts["run.verdict"].text
@@ -70,4 +90,5 @@ class Result:
         return pd.DataFrame({metric: {arm: cell(f"{arm}.{metric}") for arm in arms} for metric in COLUMNS})
 
     def _repr_html_(self) -> str:
-        return f"<p>Verdict: {self.verdict}. Report: {self.report}</p>{self.shown.to_html()}"
+        warning = f"<p><strong>{self.warning}</strong></p>" if self.warning else ""
+        return f"{warning}<p>Verdict: {self.verdict}. Report: {self.report}</p>{self.shown.to_html()}"

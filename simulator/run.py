@@ -11,10 +11,11 @@ from llm_strategy.llm.cache import RecordingClient
 from simulator.answers import connect
 from simulator.arms import ArmRunner, OnBar
 from simulator.experiment import ALL_ARMS, LLM_ARM, RANDOM_ARM, Experiment
-from simulator.market import load_prices
+from simulator.harm import write_harm
 from simulator.provenance import run_identity
 from simulator.report import write_report
 from simulator.result import Result
+from simulator.universe import Universe, load_universe
 from simulator.workspace import Workspace, as_run_folder_error
 
 AnyExperiment = Experiment | str | Path | dict[str, Any]
@@ -55,33 +56,37 @@ def execute(
     experiment: Experiment, arms: tuple[str, ...], client: RecordingClient | None, on_bar: OnBar | None
 ) -> Result:
     """Run the arms and write one folder: that of a single arm, or a comparison with a folder for each."""
-    prices = load_prices(
-        experiment.data.source,
-        symbol=experiment.data.symbol,
-        timeframe=experiment.data.timeframe,
-        start=experiment.data.start,
-        end=experiment.data.end,
-        minimum_bars=LONGEST_LOOKBACK + 2,
-    )
+    universe = load_universe(experiment.data, minimum_bars=LONGEST_LOOKBACK + 2)
+    _check_volumes(experiment, universe)
     model = client or _model(experiment, arms)
-    identity = run_identity(experiment, arms, prices, model)
+    identity = run_identity(experiment, arms, universe, model)
     comparison = len(arms) > 1
     name = experiment.name if comparison else f"{experiment.name}-{arms[0]}"
     folder = Path(experiment.output.folder) / f"{name}-{identity[:8]}"
     with Workspace(folder) as work, as_run_folder_error(folder):
         if model:
             model.trust(work.answered_requests())
-        runner = ArmRunner(experiment, prices, identity, model, on_bar)
-        prices.write_csv(work.path / "prices.csv")
+        runner = ArmRunner(experiment, universe, identity, model, on_bar)
+        universe.write_csv(work.path / "prices.csv")
         for arm in sorted(arms, key=lambda arm: arm != LLM_ARM):
             runner.run(arm, work.path / arm if comparison else work.path)
         if comparison:
             runner.finish_comparison(arms, work.path)
+            write_harm(universe, experiment, work.path)
         write_report(work.path, model if experiment.output.explain else None)
         written = work.finish(failed=runner.problem is not None)
     if runner.problem:
         raise TooManyFailures(f"{runner.problem} Everything is kept in {written}.")
     return Result.load(written)
+
+
+def _check_volumes(experiment: Experiment, universe: Universe) -> None:
+    for prices in universe.markets:
+        if experiment.costs.needs_volume and not (prices.table["volume"] > 0).any():
+            raise ConfigurationError(
+                f"costs.impact and costs.max_fill_share need volumes, and the bars of {prices.symbol} have none: leave "
+                "them out."
+            )
 
 
 def _model(experiment: Experiment, arms: tuple[str, ...]) -> RecordingClient | None:

@@ -7,6 +7,7 @@ import os
 import sys
 
 import pytest
+from fuzzing import EXAMPLES, NIGHTLY
 
 from llm_strategy.llm.backends.gpt4all import Gpt4AllClient
 from llm_strategy.llm.models import KNOWN_MODELS, cache_folder
@@ -63,3 +64,9 @@ def local_model(model_path, threads):
     """The embedded model, loaded once for all tests."""
     with Gpt4AllClient(model_path, threads=threads) as client:
         yield client
+
+
+def pytest_terminal_summary(terminalreporter):
+    """How many examples a nightly run has tried."""
+    if NIGHTLY:
+        terminalreporter.write_line(f"{sum(EXAMPLES.values())} examples: {dict(EXAMPLES)}")

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from simulator.market import Prices
+from simulator.universe import Universe
 
 
 def random_prices(bars=400, seed=1, daily=0.01, gap=0.0, drift=0.0003, start=100.0):
@@ -39,3 +40,31 @@ def from_bars(opens, closes, wicks=None, volume=None, first="2001-01-01"):
 def with_table(prices, table):
     """The same prices with another table."""
     return Prices(prices.source, prices.symbol, prices.timeframe, table)
+
+
+def several_symbols(count=4, bars=200, seed=1):
+    """Daily bars of symbols that begin 15 days after each other and lack some days; the second ends early."""
+    markets = []
+    for number in range(count):
+        table = random_prices(bars, seed + number).table.iloc[15 * number : bars // 2 if number == 1 else None]
+        kept = np.random.default_rng(seed + number).random(len(table)) > 0.1
+        markets.append(Prices("test", f"S{number:02d}", "1d", table[kept]))
+    return Universe(tuple(markets))
+
+
+def clocked_prices(times, timeframe, symbol="ABC", seed=1):
+    """Random bars at these UTC times; opens, closes and volumes differ from bar to bar."""
+    table = random_prices(len(times), seed, daily=0.002).table
+    table.index = pd.DatetimeIndex(times, name="time").as_unit("us")
+    return Prices("test", symbol, timeframe, table)
+
+
+def minutes(first_day, last_day, session, zone, every="1min", days="B"):
+    """UTC times without zone of the bars in a session ("09:30-16:00", start included) of each day in a zone."""
+    start, end = session.split("-")
+    moments = [
+        moment
+        for day in pd.date_range(first_day, last_day, freq=days)
+        for moment in pd.date_range(f"{day.date()} {start}", f"{day.date()} {end}", freq=every, inclusive="left")
+    ]
+    return pd.DatetimeIndex(moments).tz_localize(zone).tz_convert("UTC").tz_localize(None)

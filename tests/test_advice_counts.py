@@ -4,11 +4,22 @@ import pytest
 
 from simulator.evaluation.advice import Life, advice_changes, count_advice
 
+SNAPSHOT = {
+    "symbol": "SYN", "timeframe": "1d", "time": "2020-01-01T00:00:00", "close": 100.0, "momentum": 0.0,
+    "volatility": 0.01, "drawdown": 0.0, "range_position": 0.5, "volume_ratio": 1.0,
+}  # fmt: skip
+
+
+def seen(trend=0.0, rank=0.5, symbol="SYN"):
+    """A snapshot of a market that the causal rule calls sideways, or by its trend and rank of volatility."""
+    return SNAPSHOT | {"trend": trend, "volatility_rank": rank, "symbol": symbol}
+
 
 def decision(number=0, label="bull", action="hold", **known):
+    """In a market that goes up and down, so that the causal rule changes label and action."""
     return {
         "prompt": f"prompt {number}", "request": "aa", "status": "advised", "abstention": None, "repairs": [],
-        "clamps": [],
+        "snapshot": seen(0.1 if number % 2 else -0.1),
         "advice": {"regime": {"label": label}, "action": {"type": action}},
         "policy": {"verdict": "allow", "reasons": [], "coherent": True},
     } | known  # fmt: skip
@@ -23,8 +34,8 @@ def test_everything_is_counted_by_kind():
         [
             decision(1, repairs=["code fence", "second attempt: action.type is missing"], status="repaired"),
             decision(2, repairs=["second attempt: no JSON", "second attempt: twice"], status="repaired"),
-            decision(3, clamps=[{"limit": "cash"}, {"limit": "max_position_size"}], action="enter_long"),
-            decision(3, clamps=[{"limit": "cash"}], action="enter_long"),
+            decision(3, action="enter_long"),
+            decision(3, action="enter_long"),
             decision(
                 4,
                 label="bear",
@@ -44,7 +55,6 @@ def test_everything_is_counted_by_kind():
     assert counts.statuses == {"abstained": 3, "advised": 3, "repaired": 2}
     assert counts.abstentions == {"timeout": 2, "invalid": 1}
     assert counts.repairs == {"second attempt": 2, "code fence": 1}
-    assert counts.clamps == {"cash": 2, "max_position_size": 1}
     assert counts.actions == {"enter_long": 3, "hold": 2}
     assert counts.verdicts == {"allow": 7, "review": 1}
     assert counts.policy_reasons == {"label and action": 1}
@@ -73,6 +83,36 @@ def test_an_advisor_that_does_not_read_is_seen(decisions, life):
     assert count_advice(decisions).life is life
 
 
+@pytest.mark.parametrize(
+    ("market", "life"),
+    [
+        ([seen(0.1)], Life.UNKNOWN),  # the rule said bull and enter_long throughout
+        ([seen(0.1), seen(-0.1)], Life.DEAD),
+    ],
+)
+def test_a_constant_answer_is_held_against_the_rule_on_the_same_bars(market, life):
+    decisions = [decision(n, snapshot=market[n % len(market)]) for n in range(100)]
+    assert count_advice(decisions).life is life
+
+
+@pytest.mark.parametrize(
+    ("market", "how", "life"),
+    [
+        ([seen(0.1)], "label", Life.ALIVE),
+        ([seen(0.1)], "action", Life.ALIVE),
+        ([seen(-0.1), seen(0.0, rank=0.9)], "action", Life.ALIVE),  # bear and turbulent: the rule exits in both
+        ([seen(-0.1), seen(0.0, rank=0.9)], "label", Life.LABEL_CONSTANT),
+    ],
+)
+def test_where_the_rule_was_constant_too_nobody_is_nearly_dead(market, how, life):
+    varied = {
+        "label": lambda n: {"action": ("hold", "exit")[n % 2]},
+        "action": lambda n: {"label": ("bull", "bear")[n % 2]},
+    }
+    decisions = [decision(n, snapshot=market[n % len(market)], **varied[how](n)) for n in range(100)]
+    assert count_advice(decisions).life is life
+
+
 def test_the_constant_answer_is_named():
     counts = count_advice([decision(n) for n in range(99)] + [decision(99, "bear", "exit")])
     assert (counts.constant_label, counts.constant_action, counts.constant_share) == ("bull", "hold", 0.99)
@@ -81,3 +121,8 @@ def test_the_constant_answer_is_named():
 def test_only_changes_of_advice_are_listed():
     same = [decision(1), decision(2), abstained(3), abstained(4, "invalid"), decision(5), decision(6, action="exit")]
     assert [row["prompt"] for row in advice_changes(same)] == ["prompt 1", "prompt 3", "prompt 5", "prompt 6"]
+
+
+def test_a_change_is_one_on_the_same_symbol():
+    both = [decision(1), decision(2, "bear", snapshot=seen(symbol="B"))] * 3
+    assert len(advice_changes(both)) == 2

@@ -15,12 +15,13 @@ from llm_strategy.types import ActionType, PolicyVerdict, RegimeLabel, Snapshot
 from simulator.arms import simulate
 from simulator.experiment import Experiment
 from simulator.market import load_prices
+from simulator.universe import Universe
 
 
 def test_every_rule_trades_the_sample_within_the_policy():
     prices, experiment = load_prices("sample:nasdaq"), Experiment.starter()
     for name, rule in BASELINES.items():
-        journal = simulate(prices, rule(), experiment, Journal())
+        journal = simulate(Universe((prices,)), rule(), experiment, Journal())
         assert journal.trades, name
         verdicts = {entry.decision.policy.verdict for entry in journal.entries}
         assert PolicyVerdict.DENY not in verdicts, name
@@ -28,7 +29,10 @@ def test_every_rule_trades_the_sample_within_the_policy():
 
 def test_the_rules_differ():
     prices, experiment = load_prices("sample:sp500"), Experiment.starter()
-    ends = {name: simulate(prices, rule(), experiment, Journal()).equity[-1].equity for name, rule in BASELINES.items()}
+    ends = {
+        name: simulate(Universe((prices,)), rule(), experiment, Journal()).equity[-1].equity
+        for name, rule in BASELINES.items()
+    }
     assert len(set(ends.values())) == len(ends)
 
 
@@ -53,7 +57,7 @@ def test_the_causal_rule():
 def test_flat_prices_break_no_rule():
     flat = random_prices(320, daily=1e-12)
     for rule in BASELINES.values():
-        assert simulate(flat, rule(), Experiment(), Journal()).entries
+        assert simulate(Universe((flat,)), rule(), Experiment(), Journal()).entries
 
 
 actions = st.lists(st.sampled_from(ActionType), max_size=200)
@@ -83,10 +87,10 @@ def test_exposure_and_trades_match_an_advisor_that_enters_once_and_holds():
     advised = (hold * 40)[: len(prices.table)]
     measured = []
     for script in (advised, shuffle_runs(advised[:4762], random.Random(5))):
-        rule = MatchedRandom([], 0)
-        rule._actions = script
-        journal = simulate(prices, rule, experiment, Journal())
-        measured.append((sum(row.position > 0 for row in journal.equity), len(journal.trades)))
+        rule = MatchedRandom({}, 0)
+        rule._actions = {prices.symbol: script}
+        journal = simulate(Universe((prices,)), rule, experiment, Journal())
+        measured.append((sum(row.net > 0 for row in journal.equity), len(journal.trades)))
     (bars, trades), (random_bars, random_trades) = measured
     assert abs(random_trades - trades) <= 2
     assert 0.5 < random_bars / bars < 2

@@ -16,9 +16,11 @@ import yfinance.base
 import yfinance.scrapers.history
 
 from llm_strategy.errors import ConfigurationError, MarketDataError
+from simulator.data_choice import DataChoice
 from simulator.market import load_prices
 from simulator.market_sources.timeframe import parse_timeframe
 from simulator.market_sources.yahoo import Request, table_from_frame
+from simulator.universe import load_universe
 
 CLOSES = 100 + np.arange(400.0)
 
@@ -135,6 +137,16 @@ def test_a_range_inside_the_cache_makes_no_call(yahoo, tmp_path):
     inner = load(tmp_path, start="2019-06-03", end="2019-08-30")
     assert len(yahoo.queries) == asked > 0
     pd.testing.assert_frame_equal(inner.table, whole.window("2019-06-03", "2019-08-30").table)
+
+
+def test_each_symbol_of_a_universe_is_its_own_request_and_is_kept(yahoo, tmp_path):
+    choice = DataChoice(sources=["yfinance:spy", "yfinance:qqq"], start="2019-03-01", end="2019-12-31")
+    universe = load_universe(choice, cache_folder=tmp_path)
+    assert universe.symbols == ("QQQ", "SPY")
+    assert sorted(path.name for path in tmp_path.glob("*.csv")) == ["QQQ_1d.csv", "SPY_1d.csv"]
+    asked = len(yahoo.queries)
+    assert load_universe(choice, cache_folder=tmp_path).sha256 == universe.sha256
+    assert len(yahoo.queries) == asked
 
 
 def test_a_wider_range_downloads_the_whole_again(yahoo, tmp_path):

@@ -8,20 +8,21 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from record_factory import ALL_ARMS, CASH, write_comparison
+from record_account import CASH
+from record_factory import ALL_ARMS, write_comparison
 
 from simulator.evaluation.metrics import dealing, performance, returns, trading
 from simulator.record import ORDER_COLUMNS, TRADE_COLUMNS, load_record
 
 
-def account(equity, position=0.0, close=100.0):
+def account(equity, gross=0.0, carry=0.0):
     time = pd.bdate_range("2020-01-01", periods=len(equity), name="time")
-    table = pd.DataFrame({"close": close, "equity": equity, "cash": equity, "position": position}, index=time)
+    table = pd.DataFrame({"equity": equity, "cash": 0.0, "net": gross, "gross": gross, "carry": carry}, index=time)
     return table.astype(float)
 
 
 def test_a_small_account_worked_out_by_hand():
-    measured = performance(account([100, 110, 99, 99, 121], position=[0, 0.5, 0.5, 0.5, 0]), 252)
+    measured = performance(account([100, 110, 99, 99, 121], gross=[0, 50, 50, 50, 0]), 252)
     moves = [0.1, -0.1, 0.0, 121 / 99 - 1]
     year = math.sqrt(252)
     assert measured.total_return == pytest.approx(0.21)
@@ -96,6 +97,7 @@ def test_trades_worked_out_by_hand():
         )
     )
     assert (measured.trades, measured.open_at_end, measured.stop_exits, measured.entry_bar_breaches) == (5, 1, 2, 1)
+    assert measured.exits == {"advice": 2, "stop": 2}
     assert (measured.hit_rate, measured.bars_held) == (0.5, 10)
     assert (measured.average_win, measured.average_loss, measured.worst_trade) == (200, -100, -110)
     assert measured.profit_factor == pytest.approx(2.0)
@@ -112,7 +114,15 @@ def test_no_trades_have_no_rates():
 def order(kind, side, type_, done, fill_price, **known):
     return (
         dict.fromkeys(ORDER_COLUMNS)
-        | {"kind": kind, "side": side, "type": type_, "size": 10.0, "status": "completed", "done": pd.Timestamp(done)}
+        | {
+            "symbol": "SYN",
+            "kind": kind,
+            "side": side,
+            "type": type_,
+            "size": 10.0,
+            "status": "completed",
+            "done": pd.Timestamp(done),
+        }
         | {"fill_price": fill_price, "filled": 10.0, "commission": 1.0}
         | known
     )
@@ -121,41 +131,58 @@ def order(kind, side, type_, done, fill_price, **known):
 def test_orders_worked_out_by_hand():
     days = pd.bdate_range("2020-01-01", periods=5, name="time")
     prices = pd.DataFrame({"open": [100.0, 101, 90, 95, 97]}, index=days)
+    other = pd.DataFrame({"open": [10.0, 11, 12, 13, 14]}, index=days)
     orders = pd.DataFrame(
         [
             order("entry", "buy", "market", days[1], 101.5),
             order("stop", "sell", "stop", days[2], 89.0, price=95.0),  # gap: due at the open of 90
             order("entry", "buy", "market", days[3], 95.5),
-            order("target", "sell", "limit", days[4], 99.0, price=99.0),  # a limit does not slip
+            order("target", "sell", "limit", days[4], 99.0, price=99.0),  # at its price, nothing slips
+            order("entry", "buy", "limit", days[4], 13.5, price=13.8, symbol="B", filled=0.0, status="expired"),
+            order("entry", "buy", "limit", days[3], 13.2, price=13.8, symbol="B"),  # the open was better: it slips
+            order("exit", "sell", "market", days[4], 13.9, symbol="B"),
             order("stop", "sell", "stop", None, None, price=80.0, status="Pending", filled=0.0, commission=0.0),
         ],
         columns=ORDER_COLUMNS,
     )
-    measured = dealing(orders, account([1000.0] * 5), prices, 252)
-    traded = 10 * (101.5 + 89 + 95.5 + 99)
-    assert measured.slippage == pytest.approx(10 * (0.5 + 1 + 0.5))
-    assert (measured.commission, measured.pending) == (4.0, 1)
-    assert measured.costs == pytest.approx(24)
+    equity = account([1000.0] * 5, carry=[0, 0.5, 1, 1.5, 2])
+    measured = dealing(orders, equity, {"SYN": prices, "B": other}, 252)
+    traded = 10 * (101.5 + 89 + 95.5 + 99 + 13.2 + 13.9)
+    assert measured.slippage == pytest.approx(10 * (0.5 + 1 + 0.5 + 0.2 + 0.1))
+    assert (measured.commission, measured.carry, measured.pending) == (7.0, 2.0, 1)
+    assert measured.costs == pytest.approx(7 + 2 + 23)
     assert measured.turnover == pytest.approx(traded / 1000 * 252 / 4)
-    assert measured.cost_rate == pytest.approx(0.024 * 252 / 4)
+    assert measured.cost_rate == pytest.approx(0.032 * 252 / 4)
     assert measured.orders == {
-        ("entry", "completed"): 2,
+        ("entry", "completed"): 3,
+        ("entry", "expired"): 1,
+        ("exit", "completed"): 1,
         ("stop", "completed"): 1,
         ("stop", "pending"): 1,
         ("target", "completed"): 1,
     }
 
 
+def test_a_market_order_that_fills_at_the_same_close_is_due_at_that_close():
+    days = pd.bdate_range("2020-01-01", periods=2, name="time")
+    prices = {"SYN": pd.DataFrame({"open": [100.0, 110], "close": [104.0, 111]}, index=days)}
+    orders = pd.DataFrame([order("entry", "buy", "market", days[1], 104.5, created=days[0])], columns=ORDER_COLUMNS)
+    assert dealing(orders, account([1e3, 1e3]), prices, 252, same_close=True).slippage == pytest.approx(5)
+    assert dealing(orders, account([1e3, 1e3]), prices, 252).slippage == pytest.approx(-55)
+
+
 def test_fills_at_unknown_times_leave_the_slippage_open():
     prices = pd.DataFrame({"open": [100.0]}, index=pd.DatetimeIndex(["2020-01-01"], name="time"))
     orders = pd.DataFrame([order("entry", "buy", "market", "2021-01-01", 50.0)], columns=ORDER_COLUMNS)
-    measured = dealing(orders, account([1000.0, 1000.0]), prices, 252)
-    assert measured.slippage is measured.costs is measured.cost_rate is None
+    for known in ({"SYN": prices}, {"B": prices}):
+        measured = dealing(orders, account([1000.0, 1000.0]), known, 252)
+        assert measured.slippage is measured.costs is measured.cost_rate is None
 
 
+@pytest.mark.parametrize("symbols", [("SYN",), ("A", "B")])
 @pytest.mark.parametrize("arm", ALL_ARMS)
-def test_account_trades_and_orders_of_a_record_tell_one_story(tmp_path, arm):
-    record = load_record(write_comparison(tmp_path, arms=(arm,)).folder)
+def test_account_trades_and_orders_of_a_record_tell_one_story(tmp_path, arm, symbols):
+    record = load_record(write_comparison(tmp_path, arms=(arm,), symbols=symbols, ended=20).folder)
     made = record.arms[0]
     deals = dealing(made.orders, made.equity, record.prices, 252)
     assert made.equity["equity"].iloc[-1] - CASH == pytest.approx(made.trades["net"].sum())

@@ -13,6 +13,7 @@ from simulator.record import load_record
 from simulator.reporting.facts import build_facts, explanation_facts
 from simulator.reporting.page import LISTED, render
 
+HARM = {"worst_return": -0.3, "worst_drawdown": 0.31, "bound": 0.4}
 VOID = {"meta", "br", "path", "use", "img", "hr", "link", "rect"}
 
 
@@ -85,6 +86,10 @@ CASES = {
     "one failed run": lambda folder: write_run(folder, failed=True),
     "one rule": lambda folder: write_run(folder, arm="sma_cross"),
     "never traded": lambda folder: write_run(folder, arm="never"),
+    "several symbols": lambda folder: write_comparison(folder, symbols=("A1", "B2", "C3"), ended=20, harm=HARM),
+    "many symbols": lambda folder: write_run(folder, symbols=tuple(f"S{n}" for n in range(8)), bars=120),
+    "killed": lambda folder: write_comparison(folder, max_drawdown=0.1),
+    "fills at the close": lambda folder: write_comparison(folder, fill="same_close"),
 }
 
 

@@ -72,7 +72,7 @@ def test_a_comparison_writes_what_the_record_promises(finished):
     manifest = json.loads((result.folder / "manifest.json").read_text())
     assert manifest["arms"] == arms
     assert {path.name for path in result.folder.iterdir()} == {
-        *arms, "manifest.json", "prices.csv", "facts.json", "explanation.json", "report.html", "report.md"
+        *arms, "manifest.json", "prices.csv", "harm.json", "facts.json", "explanation.json", "report.html", "report.md"
     }  # fmt: skip
     for arm in arms:
         assert {path.name for path in (result.folder / arm).iterdir()} == {

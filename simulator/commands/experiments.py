@@ -89,6 +89,7 @@ def report(run_folder: RunFolder) -> None:
 
 def advise(
     at: Annotated[str, typer.Option(help="The day (or time) of the bar, ISO; the last bar if absent.")] = "",
+    symbol: Annotated[str, typer.Option(help="Which symbol, where there are several.")] = "",
     experiment: ExperimentFile = Path("experiment.yaml"),
     as_json: AsJson = False,
 ) -> None:
@@ -96,7 +97,7 @@ def advise(
 
     Example: btllm advise experiment.yaml --at 2008-10-10
     """
-    consultation = advise_at(as_experiment(experiment), at or None)
+    consultation = advise_at(as_experiment(experiment), at or None, symbol=symbol or None)
     if as_json:
         console.print_json(consultation.as_dict())
     else:

@@ -1,6 +1,7 @@
 """How the decisions of an arm came about, and whether its advisor reads what it is shown.
 
-A *dead* advisor gives the same label and action whatever the prompt says; a *nearly dead* one varies one of the two.
+A *dead* advisor gives the same label and action whatever the prompt says; a *nearly dead* one varies one of the two. It
+is held against the causal rule on the same bars: where that saw one regime alone, a constant answer may be right.
 """
 
 from __future__ import annotations
@@ -10,6 +11,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from llm_strategy.regime_rule import ACTION_FOR_LABEL, causal_label
+from llm_strategy.types import Snapshot
+from simulator.evaluation.regimes import symbol_of
 
 DEAD_SHARE = 0.99
 """Share of the advised decisions with the same answer from which an advisor counts as constant."""
@@ -25,7 +30,7 @@ class Life(StrEnum):
     ACTION_CONSTANT = "action constant"
     DEAD = "dead"
     UNKNOWN = "unknown"
-    """A rule, or too few distinct prompts to tell."""
+    """A rule, or too few distinct prompts or too even a market to tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +49,6 @@ class AdviceCounts:
     """By kind: the words before the first colon of a reason."""
     coherent_share: float | None
     """Share of the advised decisions whose label, action and rationale agree."""
-    clamps: dict[str, int]
-    """Cuts of the risk gate by limit."""
     actions: dict[str, int]
     distinct_prompts: int
     asked_of_model: bool
@@ -60,7 +63,6 @@ class AdviceCounts:
 def count_advice(decisions: Sequence[dict[str, Any]]) -> AdviceCounts:
     """Count the lines of ``decisions.jsonl``."""
     advised = [decision for decision in decisions if decision["advice"] is not None]
-    labels = Counter(decision["advice"]["regime"]["label"] for decision in advised)
     actions = Counter(decision["advice"]["action"]["type"] for decision in advised)
     pairs = Counter(_answer(decision) for decision in advised)
     prompts = len({decision["prompt"] for decision in advised if decision["prompt"]})
@@ -75,11 +77,10 @@ def count_advice(decisions: Sequence[dict[str, Any]]) -> AdviceCounts:
         verdicts=_ranked(decision["policy"]["verdict"] for decision in decisions),
         policy_reasons=_ranked(kind for decision in decisions for kind in _kinds(decision["policy"]["reasons"])),
         coherent_share=coherent / len(advised) if advised else None,
-        clamps=_ranked(clamp["limit"] for decision in decisions for clamp in decision["clamps"]),
         actions=_ranked(actions.elements()),
         distinct_prompts=prompts,
         asked_of_model=asked,
-        life=_life(labels, actions, pairs, prompts) if asked else Life.UNKNOWN,
+        life=_life(advised, prompts) if asked else Life.UNKNOWN,
         constant_share=pairs[constant] / len(advised) if advised else None,
         constant_label=constant[0],
         constant_action=constant[1],
@@ -87,25 +88,37 @@ def count_advice(decisions: Sequence[dict[str, Any]]) -> AdviceCounts:
 
 
 def advice_changes(decisions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The decisions whose status, label or action differs from the one before, the first decision included."""
-    changes, before = [], None
+    """The decisions whose status, label or action differs from the one before on the same symbol, each symbol's first
+    decision included."""
+    changes: list[dict[str, Any]] = []
+    before: dict[str, object] = {}
     for decision in decisions:
         now = (decision["status"], _answer(decision) if decision["advice"] else None)
-        if now != before:
+        if now != before.get(symbol_of(decision)):
             changes.append(decision)
-        before = now
+        before[symbol_of(decision)] = now
     return changes
 
 
-def _life(labels: Counter[str], actions: Counter[str], pairs: Counter[tuple[str, str]], prompts: int) -> Life:
+def _life(advised: Sequence[dict[str, Any]], prompts: int) -> Life:
     if prompts < FEWEST_PROMPTS:
         return Life.UNKNOWN
-    threshold = DEAD_SHARE * pairs.total()
-    if max(pairs.values()) >= threshold:
-        return Life.DEAD
-    if max(labels.values()) >= threshold:
-        return Life.LABEL_CONSTANT
-    return Life.ACTION_CONSTANT if max(actions.values()) >= threshold else Life.ALIVE
+    ours, rules = [_answer(decision) for decision in advised], [_rule_answer(decision) for decision in advised]
+    if _constant(ours):
+        return Life.UNKNOWN if _constant(rules) else Life.DEAD
+    for part, life in ((0, Life.LABEL_CONSTANT), (1, Life.ACTION_CONSTANT)):
+        if _constant([answer[part] for answer in ours]) and not _constant([answer[part] for answer in rules]):
+            return life
+    return Life.ALIVE
+
+
+def _constant(answers: Sequence[object]) -> bool:
+    return max(Counter(answers).values()) >= DEAD_SHARE * len(answers)
+
+
+def _rule_answer(decision: dict[str, Any]) -> tuple[str, str]:
+    label = causal_label(Snapshot(**decision["snapshot"]))
+    return label, ACTION_FOR_LABEL[label]
 
 
 def _answer(decision: dict[str, Any]) -> tuple[str, str]:

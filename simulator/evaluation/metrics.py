@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from simulator.evaluation.slippage import slippage_paid
+
 Floats = NDArray[np.float64]
 
 NOTHING = 1e-12
-"""Below this a standard deviation of returns, or a position in shares, is binary dust."""
+"""Below this a standard deviation of returns, or the value of a position, is binary dust."""
 PENDING = frozenset({"created", "submitted", "accepted", "partial", "pending"})
 """Statuses of an order that the end of the data left open."""
 
@@ -42,7 +45,7 @@ class Performance:
     calmar: float | None
     """CAGR over the largest drawdown."""
     exposure: float | None
-    """Mean absolute value of the position over equity."""
+    """Mean value of all positions, long and short added, over equity."""
     time_in_market: float | None
     """Share of bars that closed with a position."""
 
@@ -63,6 +66,8 @@ class Trading:
     worst_trade: float | None
     bars_held: float | None
     """Mean bars from entry to exit."""
+    exits: dict[str, int]
+    """Closed trades by what ended them, most frequent first."""
     stop_exits: int
     stop_planned_loss: float | None
     """Sum over the trades that a stop ended, currency, positive: what the stops allowed."""
@@ -83,10 +88,13 @@ class Dealing:
     commission: float
     """Currency."""
     slippage: float | None
-    """Currency: fills against the open (market orders), or the trigger or the open beyond it (stops); limits do not
-    slip."""
+    """Currency: fills against the price they were due at. That is the open of the bar of the fill for market orders
+    (where orders fill at the same close, the close at which they were sent), for stops their trigger or the open beyond
+    it, for limits their price or the better open. An order that fills over several bars is measured at the last one."""
+    carry: float
+    """Paid for borrowed shares and borrowed cash, currency."""
     costs: float | None
-    """Commission and slippage, currency."""
+    """Commission, slippage and carry, currency."""
     cost_rate: float | None
     """Costs a year over mean equity."""
     pending: int
@@ -119,8 +127,7 @@ def performance(equity: pd.DataFrame, bars_per_year: float) -> Performance:
     ratio = sharpe_ratio(bar_returns)
     growth = _annual_growth(values, bars_per_year)
     depth, length = _largest_drawdown(values)
-    held = np.abs(equity["position"].to_numpy(dtype=np.float64))
-    value_held = held * equity["close"].to_numpy(dtype=np.float64)
+    held = equity["gross"].to_numpy(dtype=np.float64)
     solvent = len(values) > 0 and values.min() > 0
     return Performance(
         total_return=float(values[-1] / values[0] - 1) if len(values) > 1 else None,
@@ -131,7 +138,7 @@ def performance(equity: pd.DataFrame, bars_per_year: float) -> Performance:
         max_drawdown=depth,
         drawdown_bars=length,
         calmar=growth / depth if growth is not None and depth else None,
-        exposure=float((value_held / values).mean()) if solvent else None,
+        exposure=float((held / values).mean()) if solvent else None,
         time_in_market=float((held > NOTHING).mean()) if len(held) else None,
     )
 
@@ -154,6 +161,7 @@ def trading(trades: pd.DataFrame) -> Trading:
         profit_factor=float(wins.sum() / -losses.sum()) if len(losses) else None,
         worst_trade=float(net.min()) if len(net) else None,
         bars_held=_mean(closed["bars_held"].to_numpy(dtype=np.float64)),
+        exits={str(reason): int(count) for reason, count in closed["exit_reason"].value_counts().items()},
         stop_exits=len(stopped),
         stop_planned_loss=float(planned[known].sum()) if known.any() else None,
         stop_realised_loss=float(realised[known].sum()) if known.any() else None,
@@ -162,13 +170,21 @@ def trading(trades: pd.DataFrame) -> Trading:
     )
 
 
-def dealing(orders: pd.DataFrame, equity: pd.DataFrame, prices: pd.DataFrame, bars_per_year: float) -> Dealing:
-    """Measure a table of orders (``ORDER_COLUMNS``) against the equity table and the prices that the run saw."""
+def dealing(
+    orders: pd.DataFrame,
+    equity: pd.DataFrame,
+    prices: Mapping[str, pd.DataFrame],
+    bars_per_year: float,
+    *,
+    same_close: bool = False,
+) -> Dealing:
+    """Measure a table of orders (``ORDER_COLUMNS``) against the equity table and the prices, by symbol, of the run."""
     filled = orders[orders["filled"].astype(float).abs() > 0]
     traded = float((filled["filled"].astype(float).abs() * filled["fill_price"].astype(float)).sum())
     commission = float(orders["commission"].astype(float).sum())
-    slippage = _slippage(filled, prices)
-    costs = None if slippage is None else commission + slippage
+    slippage = slippage_paid(filled, prices, same_close=same_close)
+    carry = float(equity["carry"].iloc[-1]) if len(equity) else 0.0
+    costs = None if slippage is None else commission + slippage + carry
     mean_equity = float(equity["equity"].mean()) if len(equity) else 0.0
     scale = bars_per_year / (len(equity) - 1) / mean_equity if len(equity) > 1 and mean_equity > 0 else None
     statuses = orders["status"].astype(str).str.lower()
@@ -176,6 +192,7 @@ def dealing(orders: pd.DataFrame, equity: pd.DataFrame, prices: pd.DataFrame, ba
         turnover=None if scale is None else traded * scale,
         commission=commission,
         slippage=slippage,
+        carry=carry,
         costs=costs,
         cost_rate=None if scale is None or costs is None else costs * scale,
         pending=int(statuses.isin(PENDING).sum()),
@@ -208,22 +225,6 @@ def _largest_drawdown(values: Floats) -> tuple[float | None, int | None]:
     recovered = np.flatnonzero(values[bottom:] >= peaks[bottom])
     end = bottom + int(recovered[0]) if len(recovered) else len(values) - 1
     return float(depths[bottom]), end - peak
-
-
-def _slippage(filled: pd.DataFrame, prices: pd.DataFrame) -> float | None:
-    """Cost in currency of fills worse than the price they were due at; ``None`` where a bar is not among the prices."""
-    if filled.empty:
-        return 0.0
-    opens = prices["open"].reindex(pd.DatetimeIndex(filled["done"])).to_numpy(dtype=np.float64)
-    if np.isnan(opens).any():
-        return None
-    fills = filled["fill_price"].to_numpy(dtype=np.float64)
-    triggers = filled["price"].to_numpy(dtype=np.float64)
-    side = np.where(filled["side"] == "buy", 1.0, -1.0)
-    worse_of_open_and_trigger = side * np.maximum(side * opens, side * triggers)
-    types = filled["type"].to_numpy(dtype=str)
-    due = np.select([types == "market", types == "stop"], [opens, worse_of_open_and_trigger], fills)
-    return float((side * (fills - due) * np.abs(filled["filled"].to_numpy(dtype=np.float64))).sum())
 
 
 def _mean(values: Floats) -> float | None:

@@ -1,7 +1,7 @@
 """What the market did after each label, how restless the labels are, and whether two arms see the same regimes.
 
-The bar after a decision is what its label is scored on: from the close of the decision to the next close. The decision
-itself saw nothing of that bar.
+A label is scored on what its symbol did next: from the close of the decision to the close of the next decision on the
+same symbol. The decision itself saw nothing of that.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import pandas as pd
 from llm_strategy.types import RegimeLabel
 
 LABELS = tuple(label.value for label in RegimeLabel)
+FEWEST_MOVES = 30
+"""Moves after a label below which a figure for a year would say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +32,9 @@ class RegimeStatistics:
     share: float
     """Of the decisions that carry a label."""
     mean_return: float | None
-    """Mean return of the next bar times the bars in a year (fraction)."""
+    """Mean return until the next decision times the decisions in a year (fraction); ``None`` with too few of them."""
     volatility: float | None
-    """Annual standard deviation of the next bar's return (fraction)."""
+    """Annual standard deviation of these returns (fraction)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class RegimeTable:
     regimes: tuple[RegimeStatistics, ...]
     unlabelled: int
     flips_per_year: float | None
-    """Changes from one labelled decision to the next."""
+    """Changes from one labelled decision to the next on the same symbol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,34 +67,55 @@ def label_of(decision: dict[str, Any]) -> str | None:
     return None if advice is None else str(advice["regime"]["label"])
 
 
-def regime_table(decisions: Sequence[dict[str, Any]], prices: pd.DataFrame, bars_per_year: float) -> RegimeTable:
-    """Score the labels of one arm on the next bars of ``prices``; the last bar of all has no next one."""
-    close = prices["close"].to_numpy(dtype=np.float64)
-    following = np.append(close[1:] / close[:-1] - 1, np.nan)
-    labels = [(int(decision["bar"]), label) for decision in decisions if (label := label_of(decision)) is not None]
-    regimes = []
-    for name in LABELS:
-        bars = [bar for bar, label in labels if label == name]
-        moves = following[bars]
-        moves = moves[np.isfinite(moves)]
-        regimes.append(
-            RegimeStatistics(
-                name,
-                len(bars),
-                len(bars) / len(labels) if labels else 0.0,
-                float(moves.mean()) * bars_per_year if len(moves) else None,
-                float(moves.std(ddof=1)) * math.sqrt(bars_per_year) if len(moves) > 1 else None,
-            )
-        )
-    span = labels[-1][0] - labels[0][0] if labels else 0
-    flips = sum(before[1] != after[1] for before, after in pairwise(labels))
-    return RegimeTable(tuple(regimes), len(decisions) - len(labels), flips * bars_per_year / span if span else None)
+def symbol_of(decision: dict[str, Any]) -> str:
+    """The symbol that a line of ``decisions.jsonl`` is about."""
+    return str(decision["snapshot"]["symbol"])
+
+
+def by_symbol(decisions: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The decisions on each symbol in their order, symbols sorted."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for decision in decisions:
+        found.setdefault(symbol_of(decision), []).append(decision)
+    return dict(sorted(found.items()))
+
+
+def decisions_per_year(decisions: Sequence[dict[str, Any]], times: pd.Index, bars_per_year: float) -> float:
+    """Decisions a year on one symbol, on average, where ``times`` are the bars of the account, ``bars_per_year`` of
+    them a year."""
+    steps = bars = 0
+    for made in by_symbol(decisions).values():
+        first, last = times.searchsorted([pd.Timestamp(made[0]["time"]), pd.Timestamp(made[-1]["time"])])
+        steps, bars = steps + len(made) - 1, bars + int(last - first)
+    return bars_per_year * steps / bars if bars else bars_per_year
+
+
+def regime_table(decisions: Sequence[dict[str, Any]], per_year: float) -> RegimeTable:
+    """Score the labels of one arm, ``per_year`` decisions on a symbol being a year; the last decision on each symbol
+    has no next one."""
+    moves: dict[str, list[float]] = {name: [] for name in LABELS}
+    counts: Counter[str] = Counter()
+    flips = steps = 0
+    for made in by_symbol(decisions).values():
+        for decision, following in pairwise(made):
+            if (label := label_of(decision)) is not None:
+                moves[label].append(following["snapshot"]["close"] / decision["snapshot"]["close"] - 1)
+        labelled = [(at, label) for at, decision in enumerate(made) if (label := label_of(decision)) is not None]
+        counts.update(label for _, label in labelled)
+        flips += sum(before[1] != after[1] for before, after in pairwise(labelled))
+        steps += labelled[-1][0] - labelled[0][0] if labelled else 0
+    labels = counts.total()
+    regimes = tuple(
+        RegimeStatistics(name, counts[name], counts[name] / max(1, labels), *_of_a_year(moves[name], per_year))
+        for name in LABELS
+    )
+    return RegimeTable(regimes, len(decisions) - labels, flips * per_year / steps if steps else None)
 
 
 def agreement(first: Sequence[dict[str, Any]], second: Sequence[dict[str, Any]]) -> Agreement:
-    """Compare the labels of two arms on the bars that both labelled."""
-    others = {decision["bar"]: label_of(decision) for decision in second}
-    pairs = [(label_of(decision), others.get(decision["bar"])) for decision in first]
+    """Compare the labels of two arms on the bars, each of one symbol, that both labelled."""
+    others = {(symbol_of(decision), decision["bar"]): label_of(decision) for decision in second}
+    pairs = [(label_of(decision), others.get((symbol_of(decision), decision["bar"]))) for decision in first]
     counts = Counter((a, b) for a, b in pairs if a is not None and b is not None)
     confusion = {(a, b): counts[a, b] for a in LABELS for b in LABELS}
     total = sum(confusion.values())
@@ -104,3 +127,10 @@ def agreement(first: Sequence[dict[str, Any]], second: Sequence[dict[str, Any]])
         for label in LABELS
     ) / (total * total)
     return Agreement(total, same, (same - chance) / (1 - chance) if chance < 1 else None, confusion)
+
+
+def _of_a_year(moves: Sequence[float], per_year: float) -> tuple[float | None, float | None]:
+    if len(moves) < FEWEST_MOVES:
+        return None, None
+    values = np.array(moves)
+    return float(values.mean()) * per_year, float(values.std(ddof=1)) * math.sqrt(per_year)

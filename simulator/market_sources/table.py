@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -78,10 +78,14 @@ def content_hash(table: pd.DataFrame) -> str:
 
 def to_csv(table: pd.DataFrame) -> bytes:
     """Canonical CSV: ISO times, the shortest decimal that reads back to the same float64, ``\\n`` line ends."""
+    return ("\n".join((HEADER, *csv_rows(table))) + "\n").encode("ascii")
+
+
+def csv_rows(table: pd.DataFrame) -> Iterator[str]:
+    """The lines of ``to_csv`` below its header, without line ends."""
     times = (time.isoformat() for time in pd.DatetimeIndex(table.index).to_pydatetime())
     columns = (map(repr, table[name].tolist()) for name in COLUMNS)
-    rows = map(",".join, zip(times, *columns, strict=True))
-    return ("\n".join((HEADER, *rows)) + "\n").encode("ascii")
+    return map(",".join, zip(times, *columns, strict=True))
 
 
 def from_csv(path: Path) -> pd.DataFrame:
@@ -90,14 +94,20 @@ def from_csv(path: Path) -> pd.DataFrame:
         header, *rows = path.read_text(encoding="ascii").splitlines()
         if header != HEADER:
             raise ValueError(f"its header is not {HEADER}")
-        cells = [row.split(",") for row in rows]
-        times = [datetime.fromisoformat(row[0]) for row in cells]
-        numbers = [[float(cell) for cell in row[1:]] for row in cells]
-        values = np.asarray(numbers, dtype=np.float64).reshape(len(rows), len(COLUMNS))
+        return table_of_cells([row.split(",") for row in rows])
     except FileNotFoundError:
         raise MarketDataError(f"{path} does not exist: run what writes it again.") from None
     except (OSError, ValueError) as problem:
         raise MarketDataError(f"{path} is not a canonical price file ({problem}): run what writes it again.") from None
+
+
+def table_of_cells(rows: Sequence[Sequence[str]]) -> pd.DataFrame:
+    """The table of the split lines of ``csv_rows``; ``ValueError`` where a cell is no time or number."""
+    times = [datetime.fromisoformat(row[0]) for row in rows]
+    if any(time.tzinfo for time in times):
+        raise ValueError("its times have a zone")
+    numbers = [[float(cell) for cell in row[1:]] for row in rows]
+    values = np.asarray(numbers, dtype=np.float64).reshape(len(rows), len(COLUMNS))
     return make_table(times, dict(zip(COLUMNS, values.T, strict=True)))
 
 

@@ -39,11 +39,11 @@ class Timeframe:
         return f"{self.count}{self.unit}"
 
 
-def parse_timeframe(text: str) -> Timeframe:
-    """Read ``5m``, ``1h`` or ``1d``; ``ConfigurationError`` for anything else."""
+def parse_timeframe(text: str, setting: str = "timeframe") -> Timeframe:
+    """Read ``5m``, ``1h`` or ``1d``; ``ConfigurationError`` naming ``setting`` for anything else."""
     match = re.fullmatch(r"([1-9]\d{0,3})(s|mo|m|h|d|w)", text)
     if match is None:
         raise ConfigurationError(
-            f"timeframe {text!r} is unknown: write a number and s, m, h, d, w or mo, such as 5m, 1h or 1d."
+            f"{setting} {text!r} is unknown: write a number and s, m, h, d, w or mo, such as 5m, 1h or 1d."
         )
     return Timeframe(int(match[1]), match[2])

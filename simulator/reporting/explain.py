@@ -14,7 +14,8 @@ from llm_strategy.llm.cache import request_hash
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.exchange import Generation, Message, Request
 from llm_strategy.prompting import render
-from simulator.reporting.fact import Facts
+from simulator.reporting.fact import Fact, Facts
+from simulator.reporting.fact_table import NOT_AVAILABLE
 from simulator.reporting.grounding import Judge
 from simulator.reporting.plain import PlainSentence
 from simulator.reporting.topics import MOST_FACTS, Topic, topics
@@ -92,7 +93,7 @@ def explain(facts: Facts, client: LLMClient | None) -> Explanation:
     for topic in topics(facts):
         pieces: list[str] = []
         silence = "" if client is not None or paragraphs else f"No model was asked, so {THE_PROGRAM_TELLS}"
-        if client is not None and topic.facts:
+        if client is not None and _askable(topic):
             request = question(topic, client.defaults.timeout_s)
             try:
                 answer = client.complete(request)
@@ -108,12 +109,17 @@ def explain(facts: Facts, client: LLMClient | None) -> Explanation:
 
 def question(topic: Topic, timeout_s: float | None = None) -> Request:
     """The request for one topic: a constant system message, then the topic's facts as sentences to copy."""
-    told = list(topic.facts.values())[:MOST_FACTS]
+    told = _askable(topic)[:MOST_FACTS]
     messages = (
         Message("system", render("explain_system.j2")),
         Message("user", render("explain_topic.j2", facts=told)),
     )
     return Request(messages, max_tokens=MAX_TOKENS, temperature=0.0, timeout_s=timeout_s)
+
+
+def _askable(topic: Topic) -> list[Fact]:
+    """The facts that say something: a model that is shown "n/a" says "n/a"."""
+    return [fact for fact in topic.facts.values() if fact.value != NOT_AVAILABLE]
 
 
 def written(answer: Generation) -> list[str]:

@@ -1,9 +1,10 @@
-"""The figures of a page: equity and drawdown of all arms, and the price with one arm's regimes and trades."""
+"""The figures of a page: equity and drawdown of all arms, and prices with one arm's regimes and trades."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,13 +14,16 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator, PercentFormatter
 
-from simulator.evaluation.regimes import LABELS, label_of
+from simulator.evaluation.regimes import LABELS, label_of, symbol_of
+from simulator.evaluation.symbols import most_traded
 from simulator.record import ArmRecord, Record
-from simulator.reporting.facts import subject_arm
-from simulator.reporting.svg import ARM, GROUND, INK, REGIME, Drawing, drawing
+from simulator.reporting.roles import subject_arm
+from simulator.reporting.svg import ARM, GROUND, INK, REGIME, Drawing, Plot, drawing
 
 LOG_SPAN = 3.0
 """Ratio of highest to lowest value from which an axis is logarithmic."""
+PANELS = 4
+"""Symbols of which each gets a panel; of more only one is drawn."""
 DASHES = ("-", (0, (5, 1.2)))
 
 
@@ -45,15 +49,38 @@ def draw(record: Record) -> tuple[Drawing, ...]:
         ),
     ]
     if subject in arms:
-        drawings.append(
-            drawing(
-                "price",
-                f"Price, the regimes seen by {subject.name}, and its trades",
-                f"Shades: {', '.join(LABELS)}. Triangles are entries, crosses are exits; the trades are listed below.",
-                lambda axes, wide: _price(axes, wide, record.prices, subject),
-            )
-        )
+        drawings.append(_prices(record, subject))
     return tuple(drawings)
+
+
+def _prices(record: Record, subject: ArmRecord) -> Drawing:
+    """Every symbol where there are a few of them, else the one that the arm traded most."""
+    several, many = len(record.prices) > 1, len(record.prices) > PANELS
+    shown = most_traded(subject, record.prices, 1 if many else PANELS)
+    which = "Price of the most traded symbol" if many else "Prices" if several else "Price"
+    return drawing(
+        "price",
+        f"{which}, the regimes seen by {subject.name}, and its trades",
+        f"Shades: {', '.join(LABELS)}. Triangles are entries, crosses are exits; the trades are listed below.",
+        *(
+            _panel(record.prices[symbol], subject, symbol, first=symbol == shown[0], several=several)
+            for symbol in shown
+        ),
+    )
+
+
+def _panel(prices: pd.DataFrame, subject: ArmRecord, symbol: str, *, first: bool, several: bool) -> Plot:
+    """One of several symbols carries its name, over the same time as all; the first one has the legend of all."""
+
+    def plot(axes: Axes, wide: bool) -> None:
+        _price(axes, wide, prices, subject, symbol)
+        if several:
+            axes.set_xlim(*(date2num(subject.equity.index[end]) for end in (0, -1)))  # type: ignore[no-untyped-call]
+            axes.set_title(symbol.replace("$", r"\$"), loc="right", fontsize=11)
+        if not first and (legend := axes.get_legend()) is not None:
+            legend.remove()
+
+    return plot
 
 
 def _growth(arm: ArmRecord) -> pd.Series:
@@ -115,14 +142,15 @@ def _name_lines(axes: Axes, ends: Sequence[tuple[str, float, int]]) -> None:
         )
 
 
-def _price(axes: Axes, wide: bool, prices: pd.DataFrame, arm: ArmRecord) -> None:
+def _price(axes: Axes, wide: bool, prices: pd.DataFrame, arm: ArmRecord, symbol: str) -> None:
     shown = prices.loc[arm.equity.index[0] : arm.equity.index[-1], "close"]
-    for label, spans in _regime_spans(prices.index, arm).items():
+    decisions = [decision for decision in arm.decisions if symbol_of(decision) == symbol]
+    for label, spans in _regime_spans(decisions).items():
         patch = PathPatch(_rectangles(spans), transform=axes.get_xaxis_transform(), label=label)
         patch.set(facecolor=REGIME[label], edgecolor="none", alpha=0.28)
         axes.add_patch(patch)
     axes.plot(shown.index.to_numpy(), shown.to_numpy(), color=INK, linewidth=1.1)
-    trades = arm.trades
+    trades = arm.trades[arm.trades["symbol"] == symbol]
     size = 7.0 if len(trades) <= 60 else 5.0 if len(trades) <= 250 else 3.5
     closed = trades[trades["exit_reason"] != "open"]
     for label, marker, hue, rows, time, price in (
@@ -135,21 +163,23 @@ def _price(axes: Axes, wide: bool, prices: pd.DataFrame, arm: ArmRecord) -> None
                 rows[time].to_numpy(), rows[price].to_numpy(), marker, color=ARM[hue], markersize=size,
                 markeredgecolor=GROUND, markeredgewidth=0.5, label=label,
             )  # fmt: skip
-    _scale(axes, shown.to_numpy(), "{:,g}")
+    if len(shown):
+        _scale(axes, shown.to_numpy(), "{:,g}")
     _dates(axes)
     axes.margins(x=0)
     if axes.get_legend_handles_labels()[0]:  # an arm without labels and trades has nothing to explain
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=7 if wide else 3, fontsize=10, handlelength=1.2)
 
 
-def _regime_spans(times: pd.Index, arm: ArmRecord) -> dict[str, list[tuple[float, float]]]:
-    """From the close of the first decision of a run of equal labels to the close after its last."""
+def _regime_spans(decisions: Sequence[dict[str, Any]]) -> dict[str, list[tuple[float, float]]]:
+    """From the close of the first decision of a run of equal labels to the close of the decision after its last."""
+    times = pd.DatetimeIndex([decision["time"] for decision in decisions])
     days = date2num(times.to_numpy())  # type: ignore[no-untyped-call]
     spans: dict[str, list[tuple[float, float]]] = {label: [] for label in LABELS}
-    for label, run in groupby(arm.decisions, key=label_of):
-        bars = [decision["bar"] for decision in run]
+    for label, run in groupby(enumerate(decisions), key=lambda numbered: label_of(numbered[1])):
+        numbers = [number for number, _ in run]
         if label is not None:
-            spans[label].append((days[bars[0]], days[min(bars[-1] + 1, len(days) - 1)]))
+            spans[label].append((days[numbers[0]], days[min(numbers[-1] + 1, len(days) - 1)]))
     return {label: found for label, found in spans.items() if found}
 
 
@@ -169,7 +199,7 @@ def _scale(axes: Axes, values: np.ndarray, form: str) -> None:
 
 
 def _dates(axes: Axes) -> None:
-    locator = AutoDateLocator(maxticks=8)  # type: ignore[no-untyped-call]
+    locator = AutoDateLocator(minticks=4, maxticks=9)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     formatter = ConciseDateFormatter(locator, show_offset=False)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_formatter(formatter)

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
-import jinja2
 import pandas as pd
-from markupsafe import Markup, escape
+from markupsafe import escape
 
 from simulator.evaluation.advice import advice_changes
 from simulator.evaluation.regimes import LABELS
-from simulator.record import ArmRecord, Record, origin
-from simulator.reporting.fact import Fact, Facts, Unit
-from simulator.reporting.facts import REFERENCE_ARM, advised_arm, explanation_facts, subject_arm
+from simulator.record import ArmRecord, Record, origin, origins
+from simulator.reporting.costs import cost_sentences
+from simulator.reporting.fact import Facts
+from simulator.reporting.fact_table import NOT_AVAILABLE
+from simulator.reporting.facts import explanation_facts
 from simulator.reporting.figures import draw
-from simulator.reporting.statements import caveats, headline, interval
+from simulator.reporting.harm import harm_sentences
+from simulator.reporting.roles import REFERENCE_ARM, advised_arm, same_close, subject_arm
+from simulator.reporting.statements import UNREAL_FILLS, caveats, headline, interval
+from simulator.reporting.symbol_facts import slugs_of
+from simulator.reporting.templating import (
+    escape_markdown,
+    fact_in_html,
+    fact_in_markdown,
+    helpers,
+    html_templates,
+    markdown_templates,
+    read_template,
+)
 from simulator.reporting.vocabulary import ARM_TERMS
 
 LISTED = 200
@@ -32,15 +42,29 @@ COLUMNS = {
 }  # fmt: skip
 """The table of arms."""
 MORE = (
-    "sortino", "calmar", "drawdown_bars", "time_in_market", "open_at_end", "average_win", "average_loss",
-    "profit_factor", "worst_trade", "bars_held", "stop_exits", "stop_planned_loss", "stop_realised_loss",
-    "stop_worst_overrun", "entry_bar_breaches", "commission", "slippage", "pending",
+    "sortino", "calmar", "drawdown_bars", "time_in_market", "average_win", "average_loss", "profit_factor",
+    "worst_trade", "bars_held", "stop_planned_loss", "stop_realised_loss", "stop_worst_overrun", "commission",
+    "slippage", "carry",
 )  # fmt: skip
 """Further figures of each arm, folded away."""
+GATE = {
+    "cut": "Cut", "refused": "Refused", "exits.stop": "Stopped", "exits.time": "Timed out",
+    "kill_switch": "Kill switch", "kill_switch_bars_out": "Out since", "open_at_end": "Held at end",
+    "pending": "Orders pending", "entry_bar_breaches": "Breaches", "carry": "Carry",
+}  # fmt: skip
+"""The table of what the gate did to each arm."""
+SYMBOLS = {
+    "group": "Group", "bars": "Bars", "first_decision": "First decision", "last_bar": "Last bar",
+    "price_change": "Price change", "decisions": "Decisions", "trades": "Trades", "net_profit": "Net profit",
+    "profit_share": "Share", "held": "Held at end",
+}  # fmt: skip
+"""The table of symbols."""
+FEW_SYMBOLS = 5
+"""Symbols whose price changes are named one by one beside the arms."""
 COUNTS = {
     "statuses": "How decisions came about", "abstentions": "Abstentions by reason",
     "repairs": "Answers repaired, by kind", "actions": "Proposed actions", "verdicts": "Policy verdicts",
-    "policy_reasons": "Policy remarks", "clamps": "Cuts of the risk gate, by limit",
+    "policy_reasons": "Policy remarks",
     "orders": "Orders by kind and final status",
 }  # fmt: skip
 
@@ -60,10 +84,12 @@ def render(record: Record, facts: Facts, explanation: Mapping[str, Any] | None) 
     """
     shown = {**facts, **(explanation_facts(explanation) if explanation else {})}
     view = _view(record, shown, explanation)
-    page, text = _html().get_template("report.html.j2"), _markdown().get_template("report.md.j2")
+    page = html_templates().get_template("report.html.j2")
+    text = markdown_templates().get_template("report.md.j2")
+    view_html = {"style": read_template("style.css"), "drawings": draw(record)}
     return Report(
-        page.render(view, style=_read("style.css"), drawings=draw(record), **_helpers(shown, _fact_in_html, escape)),
-        text.render(view, **_helpers(shown, _fact_in_markdown, _escape_markdown)),
+        page.render(view, **view_html, **helpers(shown, fact_in_html, escape)),
+        text.render(view, **helpers(shown, fact_in_markdown, escape_markdown)),
     )
 
 
@@ -74,12 +100,18 @@ def _view(record: Record, facts: Facts, explanation: Mapping[str, Any] | None) -
     pairs = {name: f"{advised.name}-{name}" for name in names if name != advised.name} if advised else {}
     return {
         "manifest": record.manifest,
+        "unreal": UNREAL_FILLS if same_close(record) else (),
         "headline": headline(record, facts),
         "caveats": caveats(record, facts),
         "arms": names,
         "subject": subject.name,
         "columns": COLUMNS,
         "more": {metric: ARM_TERMS[metric].words for metric in MORE},
+        "costs": cost_sentences(facts),
+        "symbols": _symbols(record, facts),
+        "gate": GATE,
+        "by_limit": {arm: limits for arm in names if any(limits := _limits(arm, facts))},
+        "harm": harm_sentences(facts),
         "pairs": pairs,
         "advised": advised is not None,
         "interval": {pair: interval(pair, facts) for pair in pairs.values()},
@@ -107,6 +139,26 @@ def _regime_arms(subject: str, names: list[str], advised: bool) -> list[str]:
     """The model's arm beside the causal rule; rules alone label alike, so one of them is enough."""
     shown = [name for name in dict.fromkeys((subject, REFERENCE_ARM)) if name in names]
     return shown if advised else shown[-1:]
+
+
+def _symbols(record: Record, facts: Facts) -> dict[str, Any]:
+    """What the page says of symbols: the prefixes of their facts, and which of them need words."""
+    prefixes = {symbol: f"symbol.{slug}" for symbol, slug in slugs_of(record.prices).items()}
+    grouped = any(facts[f"{prefix}.group"].value != "none" for prefix in prefixes.values())
+    return {
+        "several": len(prefixes) > 1,
+        "prefixes": list(prefixes.values()),
+        "named": list(prefixes.values()) if len(prefixes) <= FEW_SYMBOLS else [],
+        "columns": {metric: heading for metric, heading in SYMBOLS.items() if metric != "group" or grouped},
+        "ended": facts["run.ended_symbols"].value != NOT_AVAILABLE,
+        "unsold": facts["run.unsold_symbols"].value != NOT_AVAILABLE,
+        "longer": facts["run.decide_on"].value != facts["run.timeframe"].value,
+    }
+
+
+def _limits(arm: str, facts: Facts) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """The limits that cut and that refused, with the ids of their counts."""
+    return _kinds(arm, "clamps", facts), _kinds(arm, "refusals", facts)
 
 
 def _refused(explanation: Mapping[str, Any]) -> list[Mapping[str, str]]:
@@ -145,11 +197,12 @@ def _hashes(arm: ArmRecord) -> dict[str, str]:
 def _provenance(record: Record) -> dict[str, str]:
     """Parts of the manifest as text: what decides the result, and neither clock times, paths nor the machine."""
     manifest = record.manifest
-    source = {"source": origin(manifest["prices"]["source"])}
     experiment = {key: value for key, value in manifest["experiment"].items() if key != "output"}
+    markets = manifest["prices"]["symbols"].items()
+    symbols = {symbol: market | {"source": origin(market["source"])} for symbol, market in markets}
     parts = {
-        "Configuration": experiment | {"data": experiment["data"] | source},
-        "Prices": manifest["prices"] | source,
+        "Configuration": experiment | {"data": origins(experiment["data"])},
+        "Prices": manifest["prices"] | {"symbols": symbols},
         "Model": manifest["model"],
         "Versions": manifest["versions"],
         "Source tree": manifest["git"],
@@ -157,79 +210,3 @@ def _provenance(record: Record) -> dict[str, str]:
     return {
         title: json.dumps(part, indent=2, sort_keys=True, ensure_ascii=False) for title, part in parts.items() if part
     }
-
-
-@cache
-def _html() -> jinja2.Environment:
-    return _furnished(jinja2.Environment(autoescape=True))
-
-
-@cache
-def _markdown() -> jinja2.Environment:
-    environment = jinja2.Environment(finalize=_escape_markdown, autoescape=False)  # noqa: S701 - finalize escapes
-    return _furnished(environment)
-
-
-def _furnished(environment: jinja2.Environment) -> jinja2.Environment:
-    environment.loader = jinja2.FunctionLoader(_read)
-    environment.undefined = jinja2.StrictUndefined
-    environment.trim_blocks = environment.lstrip_blocks = environment.keep_trailing_newline = True
-    environment.filters |= {"money": _money, "shares": _shares, "day": _day}
-    return environment
-
-
-def _read(name: str) -> str:
-    return (files("simulator.reporting.templates") / name).read_text(encoding="utf-8")
-
-
-def _helpers(facts: Facts, spell: Callable[[Fact], Markup], clean: Callable[[Any], Markup]) -> dict[str, Any]:
-    """The only ways to a number: ``fact(id)``, and ``say(sentence)`` for a sentence with ``{id}`` where facts stand."""
-
-    def fact(identity: str) -> Markup:
-        return spell(facts[identity])
-
-    def say(sentence: str) -> Markup:
-        parts = re.split(r"\{([^{}]+)\}", sentence)
-        return Markup("").join(fact(part) if number % 2 else clean(part) for number, part in enumerate(parts))
-
-    return {"fact": fact, "say": say}
-
-
-def _fact_in_html(fact: Fact) -> Markup:
-    if fact.unit is Unit.TEXT:
-        return Markup('<span data-fact="{}">{}</span>').format(fact.id, fact.text)
-    return Markup('<data data-fact="{}" value="{}" title="{}">{}</data>').format(
-        fact.id, fact.value, fact.label, fact.text
-    )
-
-
-def _fact_in_markdown(fact: Fact) -> Markup:
-    return _escape_markdown(fact.text)
-
-
-def _escape_markdown(value: object) -> Markup:
-    """One line in which nothing is markup: pipes, line feeds, tags, emphasis, links and code are spelled out."""
-    if isinstance(value, Markup):
-        return value
-    line = re.sub(r"\s+", " ", str(value))
-    line = re.sub(r"([\\`*\[\]|])", r"\\\1", line)
-    line = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", line)
-    return Markup(line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))  # noqa: S704 - escaped above
-
-
-def _money(value: float | None) -> str:
-    """A price or an amount of a quoted row."""
-    if value is None:
-        return ""
-    return f"{value:,.2f}" if abs(value) >= 1 or value == 0 else f"{value:.4g}"
-
-
-def _shares(value: float) -> str:
-    """A size of a quoted row, or a limit: as many decimals as it has."""
-    return f"{value:,.10g}"
-
-
-def _day(value: object) -> str:
-    """A time of a quoted row, without its hour at midnight."""
-    text = value.isoformat() if isinstance(value, pd.Timestamp) else str(value or "")
-    return text.removesuffix("T00:00:00")

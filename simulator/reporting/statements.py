@@ -6,9 +6,10 @@ import re
 
 from simulator.evaluation.advice import Life
 from simulator.record import ArmRecord, Record
+from simulator.reporting.costs import fill_sentence
 from simulator.reporting.fact import Facts
 from simulator.reporting.fact_table import NOT_AVAILABLE
-from simulator.reporting.facts import advised_arm, benchmark_arms, subject_arm
+from simulator.reporting.roles import advised_arm, benchmark_arms, subject_arm
 
 _VERDICTS = {
     "adds": "The advice added to the annual Sharpe ratio against every benchmark.",
@@ -21,10 +22,20 @@ _VERDICTS = {
 }
 
 
+UNREAL_FILLS = (
+    "These results could not have been had.",
+    "Every market order filled at the very close that decided it, at a price that is known only when nobody can trade "
+    "at it any more. This was asked for (orders.fill: same_close) and serves to compare engines. Take no figure here "
+    "for what the advice or a rule would have earned.",
+)
+"""What stands above everything else where orders filled at the same close: in bold, and the rest."""
+
+
 def headline(record: Record, facts: Facts) -> list[str]:
-    """The first paragraph: failures and a dead advisor first, then the verdict, then what it rests on."""
+    """The first paragraph: failures, arms that stopped trading and a dead advisor first, then the verdict, then what it
+    rests on."""
     advised = advised_arm(record)
-    said = _failures(record, facts)
+    said = _failures(record, facts) + _killed(record, facts)
     if advised is None:
         return said + _rules_only(record, facts)
     said += _life(advised.name, facts)
@@ -45,7 +56,8 @@ def caveats(record: Record, facts: Facts) -> list[str]:
             "A cached answer is not a new decision: {model.requests} requests were {model.distinct} distinct ones, and "
             "equal requests get equal answers.",
         ]
-    said.append("This is one draw: {run.years} years of one market. Another stretch gives other figures.")
+    markets = "{run.symbols} symbols" if len(record.prices) > 1 else "one market"
+    said.append(f"This is one draw: {{run.years}} years of {markets}. Another stretch gives other figures.")
     if facts["run.comparisons"].value:
         said.append(
             "Where no arm is better than another, luck alone makes {run.false_alarms} of the comparisons stand out on "
@@ -57,8 +69,7 @@ def caveats(record: Record, facts: Facts) -> list[str]:
         f"A stop wakes on the bar after its entry. Entry bars of {subject} that went through their own stop, which the "
         f"simulated broker could not fill: {{{subject}.entry_bar_breaches}}. Where stop and target were touched in one "
         "bar, the stop is taken; a gap through a stop fills at the open.",
-        "Costs are {run.commission_bps} basis points of commission and {run.slippage_bps} of slippage on the traded "
-        "value. Orders of any size fill: there is no market impact.",
+        fill_sentence(facts),
         "Cash earns no interest, and Sharpe ratios take no risk-free rate off. Dividends count only where the prices "
         "hold them. There are no taxes.",
     ]
@@ -76,6 +87,17 @@ def _failures(record: Record, facts: Facts) -> list[str]:
     part = len(record.arms) > 1 and facts["run.failed_arms"].value != NOT_AVAILABLE
     what = "Failed arms: {run.failed_arms}." if part else "This run failed."
     return [what, "{run.problem}", "What follows covers only what was recorded before that."]
+
+
+def _killed(record: Record, facts: Facts) -> list[str]:
+    """The arms of this page's verdict that the kill switch took out of the market for good."""
+    names = dict.fromkeys([subject_arm(record).name, *benchmark_arms(record)])
+    out = [name for name in names if facts[f"{name}.kill_switch_for_good"].value == "yes"]
+    return [
+        f"The kill switch took {name} out of the market for good on {{{name}.kill_switch}}: it held nothing on "
+        f"{{{name}.kill_switch_bars_out}} of the bars since, and its figures are of what came before."
+        for name in out
+    ]
 
 
 def _life(name: str, facts: Facts) -> list[str]:

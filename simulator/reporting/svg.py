@@ -17,12 +17,15 @@ from simulator.evaluation.regimes import LABELS
 
 WIDE, NARROW = (960, 400), (380, 360)
 """Width and height in CSS pixels. Two renderings keep the text readable on any screen; the style sheet shows one."""
+PANEL = 230
+"""Height of each of several panels."""
 HUES = 8
 """Colours for arms that the style sheet knows."""
 
 INK, FAINT, GROUND = "#010101", "#020202", "#050505"
 ARM = [f"#0300{number:02x}" for number in range(HUES)]
 REGIME = {label: f"#0400{number:02x}" for number, label in enumerate(LABELS)}
+Plot = Callable[[Axes, bool], None]
 _THEME = (
     {INK: "var(--ink)", FAINT: "var(--rule)", GROUND: "var(--ground)"}
     | {colour: f"var(--arm-{number})" for number, colour in enumerate(ARM)}
@@ -50,14 +53,16 @@ class Drawing:
     narrow: str
 
 
-def drawing(name: str, title: str, description: str, plot: Callable[[Axes, bool], None]) -> Drawing:
-    """Draw a figure in both sizes; ``plot`` gets the axes, and whether they are the wide ones."""
+def drawing(name: str, title: str, description: str, *plots: Plot) -> Drawing:
+    """Draw a figure in both sizes, one panel below the other; a plot gets the axes, and whether they are wide."""
 
     def rendered(size: tuple[int, int]) -> str:
         wide = size == WIDE
         with mpl.rc_context(_STYLE):
-            canvas = Figure(figsize=(size[0] / 72, size[1] / 72), layout="constrained")
-            plot(canvas.add_subplot(), wide)
+            height = size[1] if len(plots) == 1 else PANEL * len(plots)
+            canvas = Figure(figsize=(size[0] / 72, height / 72), layout="constrained")
+            for axes, plot in zip(canvas.subplots(len(plots), squeeze=False)[:, 0], plots, strict=True):
+                plot(axes, wide)
             written = io.StringIO()
             canvas.savefig(written, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
         return _inline(written.getvalue(), f"{name}-{'wide' if wide else 'narrow'}", title, description)

@@ -14,7 +14,7 @@ MOST_FACTS = 12
 """Facts of a topic that the model reads; the request stays within 600 tokens."""
 
 FAILURES = ("statuses.abstained", "statuses.repaired", "verdicts.deny", "verdicts.review")
-COUNTED = ("abstentions.", "repairs.", "clamps.")
+COUNTED = ("abstentions.", "repairs.", "clamps.", "refusals.")
 
 
 @dataclass(frozen=True, slots=True)

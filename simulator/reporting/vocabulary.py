@@ -41,9 +41,15 @@ ARM_TERMS = {
     "turnover": Term(Unit.RATIO, "turnover a year"),
     "commission": Term(Unit.CURRENCY, "commission paid"),
     "slippage": Term(Unit.CURRENCY, "slippage paid"),
+    "carry": Term(Unit.CURRENCY, "borrow and financing paid"),
     "costs": Term(Unit.CURRENCY, "costs paid"),
     "cost_rate": Term(Unit.FRACTION, "costs a year as a share of equity"),
     "pending": Term(Unit.COUNT, "orders pending at the end"),
+    "cut": Term(Unit.COUNT, "decisions cut by the gate"),
+    "refused": Term(Unit.COUNT, "decisions refused by the gate"),
+    "kill_switch": Term(Unit.TEXT, "first firing of the kill switch"),
+    "kill_switch_bars_out": Term(Unit.BARS, "bars without a position since the kill switch fired"),
+    "kill_switch_for_good": Term(Unit.TEXT, "whether the kill switch ended the trading"),
     "decisions": Term(Unit.COUNT, "decisions"),
     "coherent_share": Term(Unit.FRACTION, "share of coherent advice"),
     "distinct_prompts": Term(Unit.COUNT, "distinct prompts"),
@@ -64,6 +70,8 @@ COUNTED_TERMS = {
     "verdicts": "policy verdicts",
     "policy_reasons": "policy remarks on",
     "clamps": "cuts by limit",
+    "refusals": "refusals by limit",
+    "exits": "trades ended by",
     "actions": "proposed actions",
 }
 """Figures of one arm that are counted by kind; a label reads "WORDS KIND of ARM"."""
@@ -71,8 +79,8 @@ COUNTED_TERMS = {
 REGIME_TERMS = {
     "bars": Term(Unit.BARS, "decisions labelled"),
     "share": Term(Unit.FRACTION, "share of decisions labelled"),
-    "mean_return": Term(Unit.FRACTION, "annualised mean return of the bar after decisions labelled"),
-    "volatility": Term(Unit.FRACTION, "annual volatility of the bar after decisions labelled"),
+    "mean_return": Term(Unit.FRACTION, "annualised mean return after decisions labelled"),
+    "volatility": Term(Unit.FRACTION, "annual volatility after decisions labelled"),
 }
 """Figures of one label; a label reads "WORDS LABEL by ARM"."""
 
@@ -104,6 +112,29 @@ MODEL_TERMS = {
     "tokens_out": Term(Unit.COUNT, "tokens written by the model"),
 }
 """Figures of the model runtime, from ``usage`` in the manifest."""
+
+SYMBOL_TERMS = {
+    "name": Term(Unit.TEXT, "symbol"),
+    "group": Term(Unit.TEXT, "group of {}"),
+    "bars": Term(Unit.BARS, "bars of {}"),
+    "first_decision": Term(Unit.TEXT, "first decision on {}"),
+    "last_bar": Term(Unit.TEXT, "last bar of {}"),
+    "ended": Term(Unit.TEXT, "whether the data of {} end before the last bar"),
+    "price_change": Term(Unit.FRACTION, "price change of {} over the decisions"),
+    "decisions": Term(Unit.COUNT, "decisions on {0} of {1}"),
+    "trades": Term(Unit.COUNT, "trades in {0} of {1}"),
+    "net_profit": Term(Unit.CURRENCY, "net profit in {0} of {1}"),
+    "profit_share": Term(Unit.FRACTION, "share of {0} in the net profit of {1}"),
+    "held": Term(Unit.TEXT, "whether {0} is held at the end by {1}"),
+}
+"""Figures of one symbol, and of what the arm that the page is about made of it."""
+
+HARM_TERMS = {
+    "worst_return": Term(Unit.FRACTION, "total return of the worst advice"),
+    "worst_drawdown": Term(Unit.FRACTION, "largest drawdown of the worst advice"),
+    "bound": Term(Unit.FRACTION, "largest drawdown that the limits allow"),
+}
+"""Figures of ``harm.json``."""
 
 RANKED = {"total_return": -1, "sharpe": -1, "max_drawdown": 1}
 """Figures that rank the arms, with the sign that sorts the best first."""

@@ -27,7 +27,7 @@ class ScriptedClient(LLMClient):
     ) -> None:
         self.identity = ModelIdentity("scripted", name, "scripted", "1", supports_forms=supports_forms)
         self.requests: list[Request] = []
-        self._script: Callable[[Request], Answer] = answers if callable(answers) else _in_order(iter(answers))
+        self._script: Callable[[Request], Answer] = answers if callable(answers) else _InOrder(iter(answers))
 
     def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
         """The next answer of the script, word by word."""
@@ -73,17 +73,18 @@ def connect(settings: LlmSettings) -> ScriptedClient:
     return ScriptedClient(answers, name=settings.script.name)
 
 
-def _in_order(answers: Iterator[Answer]) -> Callable[[Request], Answer]:
-    given = 0
+class _InOrder:
+    """The next answer at each call; a class, because an optimisation over processes sends its advisor along."""
 
-    def following(request: Request) -> Answer:
-        nonlocal given
-        for answer in answers:
-            given += 1
+    def __init__(self, answers: Iterator[Answer]) -> None:
+        self._answers = answers
+        self._given = 0
+
+    def __call__(self, request: Request) -> Answer:
+        for answer in self._answers:
+            self._given += 1
             return answer
-        raise BackendFailure(f"The script ran out after {given} answers: add answers, or ask less.")
-
-    return following
+        raise BackendFailure(f"The script ran out after {self._given} answers: add answers, or ask less.")
 
 
 def _value(answer: Mapping[str, Any], name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from simulator.reporting.fact import Fact, Facts
+from simulator.reporting.fact_table import NOT_AVAILABLE
 from simulator.reporting.grounding import words
 from simulator.reporting.grounding.tokens import INTERVAL, Kind, Token, UnbackedError, spelled
 
@@ -39,6 +40,8 @@ class FactCheck:
                 self.check_number(subject, bound, Token(Kind.NUMBER, text))
             return
         fact = self._fact(subject, metric)
+        if fact.value == NOT_AVAILABLE:
+            raise UnbackedError(f"there is no {metric} of {subject} to tell")
         if spelled(fact.text) != number.value:
             raise UnbackedError(f"{number.value!r} is not the {metric} of {subject}, which is {fact.text!r}")
 
@@ -63,7 +66,8 @@ class FactCheck:
             if _number(fact) * words.SIGNS[operator.value] <= 0:
                 raise UnbackedError(f"the {metric} of {subject} is not {operator.value}")
             return
-        others = [other for other in self._everything.values() if other.metric == metric and other.id != fact.id]
+        alike = [other for other in self._everything.values() if other.metric == metric and other.id != fact.id]
+        others = [other for other in alike if "." not in other.subject]  # a symbol is not among the arms
         if not others:
             raise UnbackedError(f"{operator.value!r} has nothing to range over")
         if not all(_surpasses(fact, other, *words.SUPERLATIVES[operator.value]) for other in others):

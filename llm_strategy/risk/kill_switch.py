@@ -1,4 +1,4 @@
-"""The drawdown kill switch over time: peak, firing, re-arming. Pure state, one update a bar."""
+"""The drawdown kill switch over time: peak, firing, re-arming. Pure state."""
 
 from __future__ import annotations
 
@@ -22,12 +22,16 @@ class KillSwitch:
         return self._bars_since_fired is not None
 
     def update(self, equity: float) -> None:
-        """Take the equity (currency) of a close."""
+        """Take the equity (currency) at the close of a decision bar; these bars count for re-arming."""
         if self._bars_since_fired is not None:
             self._bars_since_fired += 1
             if self._rearm_after_bars is not None and self._bars_since_fired > self._rearm_after_bars:
                 self._bars_since_fired = None
                 self._peak = equity
+        self.watch(equity)
+
+    def watch(self, equity: float) -> None:
+        """Take the equity (currency) at a close between decisions."""
         self._peak = max(self._peak, equity)
         self.drawdown = 1 - equity / self._peak if self._peak > 0 else 0.0
         if not self.killed and self.drawdown >= self._max_drawdown:

@@ -1,0 +1,64 @@
+"""Twenty symbols over ten years of daily bars, seven arms: how much a run takes beside bare backtrader."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+from benchmarks.same_orders import run_same_orders
+from benchmarks.timing import interleaved
+from llm_strategy import BASELINES, Journal, ModelAdvisor
+from llm_strategy.advisor import Advisor
+from llm_strategy.baselines import MatchedRandom
+from simulator.answers import connect
+from simulator.arms import advised_actions, simulate
+from simulator.data_choice import DataChoice
+from simulator.experiment import ALL_ARMS, LLM_ARM, RANDOM_ARM, Experiment
+from simulator.universe import load_universe
+
+SYMBOLS = {f"S{number:02d}": f"synthetic:cycles?bars=2520&seed={number}" for number in range(20)}
+
+
+@dataclass(frozen=True)
+class PortfolioTimes:
+    """Seconds for all seven arms together: ours with every answer on record, and strategies that only place the same
+    orders."""
+
+    ours: float
+    bare: float
+    bare_pandas: float
+    decisions: int
+
+
+def measure_portfolio(rounds: int) -> PortfolioTimes:
+    """Median of some rounds; the first round asks the model what is not on record."""
+    experiment = Experiment(data=DataChoice(sources=SYMBOLS))
+    universe = load_universe(experiment.data)
+
+    def play(arm: str) -> Journal:
+        return simulate(universe, _advisor(arm, experiment, journals), experiment, Journal(io.StringIO()))
+
+    journals: dict[str, Journal] = {}
+    for arm in ALL_ARMS:
+        journals[arm] = play(arm)
+
+    def ours() -> None:
+        for arm in ALL_ARMS:
+            play(arm)
+
+    def bare(*, own_feed: bool) -> None:
+        for journal in journals.values():
+            equity = run_same_orders(universe, journal, experiment.costs, own_feed=own_feed)
+            if abs(equity - journal.equity[-1].equity) > 0.01:
+                raise SystemExit(f"a bare run ended with {equity}, the advised one with {journal.equity[-1].equity}")
+
+    taken = interleaved(rounds, ours, lambda: bare(own_feed=True), lambda: bare(own_feed=False))
+    return PortfolioTimes(*taken, sum(len(journal.entries) for journal in journals.values()))
+
+
+def _advisor(arm: str, experiment: Experiment, journals: dict[str, Journal]) -> Advisor:
+    if arm == LLM_ARM:
+        return ModelAdvisor(connect(experiment), view=experiment.advisor.view)
+    if arm == RANDOM_ARM:
+        return MatchedRandom(advised_actions(journals[LLM_ARM]), experiment.evaluation.seed)
+    return BASELINES[arm]()

@@ -1,0 +1,126 @@
+"""One traded symbol of an advised strategy: with the feed its advisor, its schedule and its order desk."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import backtrader as bt
+
+from llm_strategy.advisor import Advisor
+from llm_strategy.errors import MarketDataError
+from llm_strategy.features import AverageRange
+from llm_strategy.orders import OrderDesk, Plan, Stage
+from llm_strategy.risk import Limits, Market
+from llm_strategy.risk.sizing import worst_price
+from llm_strategy.schedule import Schedule
+from llm_strategy.snapshot import SnapshotReader
+from llm_strategy.traded_feed import TradedFeed
+from llm_strategy.types import Decision
+
+
+class AdvisedFeed(TradedFeed):
+    """The parts of one symbol; ``data`` and ``decisions`` are the same feed unless decisions are made on longer bars.
+
+    Created in a strategy's ``__init__``, because it creates indicators.
+    """
+
+    def __init__(
+        self,
+        data: bt.AbstractDataBase,
+        decisions: bt.AbstractDataBase,
+        *,
+        symbol: str,
+        group: str,
+        advisor: Advisor,
+        desk: OrderDesk,
+        limits: Limits,
+        schedule: Schedule,
+        bars_per_year: float,
+    ) -> None:
+        super().__init__(data, decisions, symbol=symbol, group=group)
+        self.desk = desk
+        self._entry_value = self._entry_cash = 0.0
+        self.bars_needed = 0
+        self._bars_per_year = bars_per_year
+        self._reader = SnapshotReader(decisions, symbol)
+        self._advisor = advisor.attach(decisions)
+        self._schedule = schedule
+        ranged = any(getattr(limits, name) is not None for name in ("stop_loss_atr", "min_stop_atr", "max_stop_atr"))
+        indicator: Any = AverageRange
+        self._average_range = indicator(decisions) if ranged else None
+        self._decisions_seen = 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether all indicators have values."""
+        return len(self._decision_clock) >= self.bars_needed
+
+    def require(self, bars: int) -> None:
+        """Raise ``MarketDataError`` where these are too few bars for a single decision."""
+        if bars < self.bars_needed:
+            raise MarketDataError(
+                f"{self.symbol} has {bars} bars to decide on and its indicators need {self.bars_needed}, so that no "
+                "decision was made: give the feed more bars, or leave it out of trade."
+            )
+
+    def decide(self) -> Decision | None:
+        """The advisor's decision, where a decision bar has closed and the schedule wants one."""
+        bars = len(self._decision_clock)
+        if bars == self._decisions_seen:
+            return None
+        self._decisions_seen = bars
+        snapshot = self._reader.read()
+        return self._advisor.decide(snapshot) if self._schedule.wants(snapshot) else None
+
+    def market_at(self, decision: Decision | None, broker: bt.brokers.BackBroker | None) -> Market:
+        """The market with what is known of it at a decision: its range and, from the snapshot, its volatility."""
+        volatility = None if decision is None else decision.snapshot.volatility * math.sqrt(self._bars_per_year)
+        average_range = None if self._average_range is None else self._average_range[0]
+        seen = self.market(broker)
+        return Market(seen.price, seen.costs, seen.volume, average_range, volatility)
+
+    def entry_sent(self, size: float, market: Market, limits: Limits) -> None:
+        """Set aside what an entry of this size may come to at the worst price that sizing foresees."""
+        self._entry_value = size * worst_price(size, market, limits)
+        self._entry_cash = self._entry_value + market.costs.commission(size, market.price * (1 + limits.gap_buffer))
+
+    @property
+    def position(self) -> float:
+        """Signed shares of the desk's own fills."""
+        return self.desk.position
+
+    @property
+    def entering(self) -> float:
+        """Signed shares of the entry that waits."""
+        return self.desk.entering
+
+    @property
+    def exposure(self) -> float:
+        """The position at the close, or the entry that waits at its worst price; signed currency."""
+        value = float(self.desk.position * self._close[0])
+        return value + math.copysign(self._entry_value, self.desk.entering) if self.desk.entering else value
+
+    @property
+    def reserved(self) -> float:
+        """What the entry that waits may need."""
+        return self._entry_cash if self.desk.entering else 0.0
+
+    @property
+    def stop_price(self) -> float | None:
+        """Where the desk's stop stands."""
+        return self._live_plan.stop_price if self._live_plan else None
+
+    @property
+    def stop_pct(self) -> float | None:
+        """Distance of the stop from the fill (fraction)."""
+        return self._live_plan.stop_pct if self._live_plan else None
+
+    @property
+    def bars_held(self) -> int | None:
+        """Decision bars since the entry was filled."""
+        return len(self._decision_clock) - self._entered_at if self._live_plan else None
+
+    @property
+    def _live_plan(self) -> Plan | None:
+        return self.desk.plan if self.desk.stage in (Stage.OPEN, Stage.EXITING) else None

@@ -1,0 +1,74 @@
+"""Facts of two arms side by side, and the verdict that they allow."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from simulator.evaluation.advice import Life
+from simulator.evaluation.metrics import returns
+from simulator.evaluation.regimes import agreement
+from simulator.evaluation.sharpe import UNMEASURED, Effect, SharpeDifference, compare_sharpe
+from simulator.record import ArmRecord, Record
+from simulator.reporting.fact import Unit
+from simulator.reporting.fact_table import FactTable, Value
+from simulator.reporting.roles import REFERENCE_ARM, benchmark_arms
+from simulator.reporting.vocabulary import DIFFERENCES, PAIR_TERMS
+
+
+def add_pair(table: FactTable, record: Record, first: ArmRecord, second: ArmRecord) -> None:
+    """Add what the first arm differs by from the second."""
+    subject = f"{first.name}-{second.name}"
+
+    def add(metric: str, value: Value) -> None:
+        term = PAIR_TERMS[metric]
+        table.add(subject, metric, value, term.unit, term.words.format(first.name, second.name))
+
+    tested = _tested(record, first, second)
+    for field in fields(tested):
+        if field.name in PAIR_TERMS:
+            add(field.name, getattr(tested, field.name))
+    table.add(subject, "verdict", str(tested.effect), Unit.TEXT, f"what {first.name} adds to {second.name}")
+    for metric, of in DIFFERENCES.items():
+        one, other = table.number(f"{first.name}.{of}"), table.number(f"{second.name}.{of}")
+        add(metric, None if one is None or other is None else one - other)
+    if second.name == REFERENCE_ARM:
+        agreed = agreement(first.decisions, second.decisions)
+        add("label_bars", agreed.bars)
+        add("label_agreement", agreed.share)
+        add("label_kappa", agreed.kappa)
+        for (one_label, other_label), bars in agreed.confusion.items():
+            label = f"bars that {first.name} labelled {one_label} and {second.name} {other_label}"
+            table.add(subject, f"labels.{one_label}.{other_label}", bars, Unit.BARS, label)
+
+
+def _tested(record: Record, first: ArmRecord, second: ArmRecord) -> SharpeDifference:
+    """The test on the bars that both arms have; a failed arm has no result to compare."""
+    if "failed" in (first.manifest["status"], second.manifest["status"]):
+        return UNMEASURED
+    evaluation = record.manifest["experiment"]["evaluation"]
+    both = first.equity.index.intersection(second.equity.index)
+    return compare_sharpe(
+        returns(first.equity["equity"].loc[both]),
+        returns(second.equity["equity"].loc[both]),
+        evaluation["bars_per_year"],
+        confidence_level=evaluation["confidence_level"],
+        samples=evaluation["bootstrap_samples"],
+        seed=evaluation["seed"],
+    )
+
+
+def overall(table: FactTable, record: Record, advised: ArmRecord | None) -> str:
+    """One word or two for the whole: what the comparison with the benchmarks allows to say."""
+    if advised is None:
+        return "no model"
+    if "failed" in (record.manifest["status"], advised.manifest["status"]):
+        return "failed"
+    if table.facts[f"{advised.name}.life"].value == Life.DEAD:
+        return "dead advisor"
+    effects = [table.facts[f"{advised.name}-{name}.verdict"].value for name in benchmark_arms(record)]
+    if effects and all(effect == Effect.ADDS for effect in effects):
+        return str(Effect.ADDS)
+    for effect in (Effect.SUBTRACTS, Effect.INCONCLUSIVE, Effect.NOT_DETECTABLE):
+        if effect in effects:
+            return str(effect)
+    return "not compared"

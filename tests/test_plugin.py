@@ -1,0 +1,456 @@
+"""The advised strategy inside a person's own Cerebro: the same results whatever stands around it."""
+
+import gc
+import io
+import multiprocessing.pool
+import warnings
+from dataclasses import replace
+
+import backtrader as bt
+import pandas as pd
+import pytest
+from markets import random_prices
+
+from llm_strategy import AdvisedStrategy, Costs, Journal, Limits, ModelAdvisor, SimulatedBroker
+from llm_strategy.baselines import BuyAndHold, RsiReversion, SmaCross
+from llm_strategy.errors import BacktraderLLMError, ConfigurationError, MarketDataError, SimulationOnlyError
+from llm_strategy.features import LONGEST_LOOKBACK
+from llm_strategy.llm.backends.scripted import ScriptedClient
+
+TABLE = random_prices(420, seed=4, gap=0.004).table
+OTHER = random_prices(420, seed=9, gap=0.004).table
+MODES = [{"runonce": once, "preload": preload} for once in (True, False) for preload in (True, False)]
+SAVING = [{"exactbars": saving} for saving in (1, -1, -2)]
+RULE = RsiReversion(3, 40, 60)
+
+
+def pandas_feed(table=TABLE, name="A", **how):
+    return bt.feeds.PandasData(dataname=table, **({"name": name} if name else {}), **how)
+
+
+def own_cerebro(*feeds, broker=None, **engine):
+    cerebro = bt.Cerebro(**({"stdstats": False} | engine))
+    for feed in feeds or (pandas_feed(),):
+        cerebro.adddata(feed)
+    cerebro.broker = broker or SimulatedBroker(Costs())
+    return cerebro
+
+
+def run(cerebro, **parameters):
+    cerebro.addstrategy(AdvisedStrategy, **({"advisor": RULE} | parameters))
+    return books(cerebro.run()[-1])
+
+
+def books(strategy):
+    journal = strategy.journal
+    return journal.entries, journal.orders, journal.trades, journal.equity
+
+
+def answer(request):
+    """Says long or out, by what it was asked."""
+    text = request.messages[-1].content
+    action = "enter_long" if sum(map(ord, text)) % 3 else "exit"
+    label = "bull" if action == "enter_long" else "bear"
+    return {"label": label, "action": action, "action_confidence": "70", "rationale": "Calm."}
+
+
+def run_in_processes(cerebro):
+    """Run, and take back what backtrader leaves of its processes when the run ends with an error."""
+    told = None
+    try:
+        cerebro.run()
+    except BacktraderLLMError as problem:
+        told = type(problem)(*problem.args)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for leftover in gc.get_objects():
+            if isinstance(leftover, multiprocessing.pool.Pool):
+                leftover.terminate()
+        gc.collect()
+    if told:
+        raise told
+
+
+def scripted():
+    return ModelAdvisor(ScriptedClient(answer))
+
+
+EXPECTED = run(own_cerebro())
+EXPECTED_OF_A_MODEL = run(own_cerebro(), advisor=scripted())
+
+
+def test_what_is_compared_is_worth_comparing():
+    for entries, orders, trades, equity in (EXPECTED, EXPECTED_OF_A_MODEL):
+        assert len(entries) == len(equity) == 420 - LONGEST_LOOKBACK + 1
+        assert {entry.decision.status for entry in entries} == {"advised"}
+        assert len(orders) > len(trades) > 2
+
+
+@pytest.mark.parametrize("mode", [*MODES, *SAVING], ids=str)
+def test_the_modes_of_the_engine_and_its_memory_saving_give_the_same(mode):
+    assert run(own_cerebro(**mode)) == EXPECTED
+    assert run(own_cerebro(**mode), advisor=scripted()) == EXPECTED_OF_A_MODEL
+
+
+@pytest.mark.parametrize("mode", MODES, ids=str)
+def test_analyzers_observers_sizers_and_writers_change_nothing(mode):
+    cerebro = own_cerebro(stdstats=True, tradehistory=True, **mode)
+    analyzers = [bt.analyzers.TradeAnalyzer, bt.analyzers.DrawDown, bt.analyzers.Returns, bt.analyzers.TimeReturn]
+    for analyzer in [*analyzers, bt.analyzers.PyFolio, bt.analyzers.Transactions, bt.analyzers.SQN]:
+        cerebro.addanalyzer(analyzer)
+    for observer in (bt.observers.DrawDown, bt.observers.TimeReturn):
+        cerebro.addobserver(observer)
+    cerebro.addsizer(bt.sizers.FixedSize, stake=7)
+    written = io.StringIO()
+    cerebro.addwriter(bt.WriterFile, csv=True, out=written)
+    assert run(cerebro) == EXPECTED
+    (strategy,) = cerebro.runstrats[0]
+    closed = [trade for trade in EXPECTED[2] if trade.exit_reason != "open"]
+    assert strategy.analyzers.tradeanalyzer.get_analysis().total.closed == len(closed)
+    assert strategy.analyzers.returns.get_analysis()["rtot"] != 0
+    assert len(strategy.analyzers.pyfolio.get_pf_items()) == 4
+    assert "AdvisedStrategy" in written.getvalue()
+
+
+def test_orders_that_are_told_at_once_change_nothing():
+    assert run(own_cerebro(quicknotify=True)) == EXPECTED
+
+
+class PerShare(bt.CommInfoBase):
+    params = (("stocklike", True), ("commtype", bt.CommInfoBase.COMM_FIXED), ("commission", 0.02))
+
+    def _getcommission(self, size, price, pseudoexec):
+        return max(1.0, abs(size) * self.p.commission)
+
+
+def percent():
+    broker = bt.brokers.BackBroker(cash=100_000)
+    broker.setcommission(commission=0.001)
+    return broker
+
+
+def per_share():
+    broker = bt.brokers.BackBroker(cash=100_000)
+    broker.addcommissioninfo(PerShare())
+    return broker
+
+
+def per_share_by_name():
+    broker = bt.brokers.BackBroker(cash=100_000)
+    broker.addcommissioninfo(PerShare(), name="A")
+    broker.set_slippage_perc(0.001)
+    return broker
+
+
+def preset(name):
+    return lambda: SimulatedBroker(Costs(preset=name))
+
+
+@pytest.mark.parametrize("make", [percent, per_share, per_share_by_name, preset("us_equities"), preset("crypto")])
+def test_commission_schemes_are_paid_and_sized_for_alike_in_all_modes(make):
+    tight = Limits(max_position_size=1.0, max_risk_per_trade=1.0, gap_buffer=0.0)
+    results = [run(own_cerebro(broker=make(), **mode), limits=tight) for mode in MODES]
+    assert all(result == results[0] for result in results)
+    _, orders, trades, equity = results[0]
+    bought = [order for order in orders if order.filled]
+    assert all(order.commission > 0 for order in bought)
+    if make is per_share:
+        assert [order.commission for order in bought] == [max(1.0, order.filled * 0.02) for order in bought]
+    assert sum(trade.net for trade in trades) == pytest.approx(equity[-1].equity - 100_000)
+
+
+class Trader(bt.Strategy):
+    """Somebody else's strategy: buys 300 of a feed on some bars and sells them again."""
+
+    params = (("feed", None),)
+
+    def __init__(self):
+        self.fills = []
+
+    def next(self):
+        data = self.getdatabyname(self.p.feed)
+        if len(data) % 50 == 10:
+            self.buy(data=data, size=300)
+        elif len(data) % 50 == 40:
+            self.sell(data=data, size=300)
+
+    def notify_order(self, order):
+        if order.status == order.Completed:
+            self.fills.append((order.executed.dt, order.executed.size, order.executed.price))
+
+
+def beside(feed, trades_first, **parameters):
+    cerebro = own_cerebro(pandas_feed(), pandas_feed(OTHER, "B"))
+    if trades_first:
+        cerebro.addstrategy(Trader, feed=feed)
+    cerebro.addstrategy(AdvisedStrategy, advisor=RULE, **parameters)
+    if not trades_first:
+        cerebro.addstrategy(Trader, feed=feed)
+    strategies = cerebro.run()
+    return strategies[not trades_first], strategies[trades_first]
+
+
+@pytest.mark.parametrize("feed", ["A", "B"])
+@pytest.mark.parametrize("trades_first", [True, False])
+def test_beside_another_strategy_its_exposure_counts_and_its_orders_are_not_touched(feed, trades_first):
+    alone = own_cerebro(pandas_feed(), pandas_feed(OTHER, "B"))
+    alone.addstrategy(Trader, feed=feed)
+    (undisturbed,) = alone.run()
+    trader, advised = beside(feed, trades_first, limits=Limits(max_gross_exposure=0.4))
+    assert trader.fills == undisturbed.fills
+    cuts = [cut.limit for entry in advised.journal.entries for cut in entry.verdict.clamps]
+    assert "max_gross_exposure" in cuts
+    free = beside(feed, trades_first)[1].journal
+    assert [row.kind for row in free.orders] == [row.kind for row in EXPECTED[1]]
+    assert {row.symbol for row in advised.journal.orders} == {"A"}
+
+
+class BuysOnce(bt.Strategy):
+    params = (("bar", 0), ("size", 0))
+
+    def next(self):
+        if len(self) == self.p.bar:
+            self.buy(size=self.p.size)
+
+
+def test_an_order_of_another_strategy_that_waits_counts_before_it_fills():
+    cerebro = own_cerebro()
+    cerebro.addstrategy(BuysOnce, bar=LONGEST_LOOKBACK, size=300)
+    cerebro.addstrategy(AdvisedStrategy, advisor=BuyAndHold(), limits=Limits(max_gross_exposure=0.5))
+    _, advised = cerebro.run()
+    first = advised.journal.entries[0].verdict
+    close, equity = TABLE["close"].iloc[LONGEST_LOOKBACK - 1], 100_000
+    assert first.clamps[0].limit == "max_gross_exposure"
+    assert first.clamps[0].after == pytest.approx(0.5 - 300 * close * 1.02 / equity)
+    assert max(row.gross / row.equity for row in advised.journal.equity[:3]) < 0.51
+
+
+def test_two_advised_strategies_on_different_feeds_share_one_book():
+    cerebro = own_cerebro(pandas_feed(), pandas_feed(OTHER, "B"))
+    limits = Limits(max_position_size=0.5, max_risk_per_trade=1.0, max_gross_exposure=0.6)
+    advisor = scripted()
+    for name in ("A", "B"):
+        cerebro.addstrategy(AdvisedStrategy, advisor=advisor, trade=[name], limits=limits)
+    first, second = (strategy.journal for strategy in cerebro.run())
+    assert [entry.decision for entry in first.entries] == [entry.decision for entry in EXPECTED_OF_A_MODEL[0]]
+    assert {row.symbol for row in first.orders} == {"A"}
+    assert {row.symbol for row in second.orders} == {"B"}
+    assert max(row.gross / row.equity for row in first.equity) < 0.65
+
+
+def test_one_rule_given_to_several_strategies_keeps_nothing_between_them():
+    rule = SmaCross(5, 20)
+    alone = [
+        run(own_cerebro(pandas_feed(table, name)), advisor=SmaCross(5, 20))
+        for table, name in ((TABLE, "A"), (OTHER, "B"))
+    ]
+    cerebro = own_cerebro(pandas_feed(), pandas_feed(OTHER, "B"))
+    for name in ("A", "B"):
+        cerebro.addstrategy(AdvisedStrategy, advisor=rule, trade=[name])
+    together = cerebro.run()
+    for strategy, (entries, *_) in zip(together, alone, strict=True):
+        assert [entry.decision for entry in strategy.journal.entries] == [entry.decision for entry in entries]
+
+
+class LastValue(bt.Analyzer):
+    """What is left at the end, and how many orders were sent: analyzers are all that comes back from a process."""
+
+    def get_analysis(self):
+        return self.result
+
+    def stop(self):
+        self.result = (self.strategy.broker.getvalue(), len(self.strategy.journal.orders))
+
+
+@pytest.mark.parametrize("advisor", [RULE, scripted()], ids=["rule", "model"])
+@pytest.mark.parametrize("cpus", [1, 2])
+def test_an_optimisation_gives_what_single_runs_give(advisor, cpus):
+    sizes = [Limits(max_position_size=size) for size in (0.05, 0.1, 0.2)]
+    cerebro = own_cerebro(maxcpus=cpus)
+    cerebro.addanalyzer(LastValue)
+    cerebro.optstrategy(AdvisedStrategy, advisor=advisor, limits=sizes)
+    results = [result[0].analyzers.lastvalue.get_analysis() for result in cerebro.run()]
+    singles = [run(own_cerebro(), advisor=advisor, limits=limits) for limits in sizes]
+    assert results == [(equity[-1].equity, len(orders)) for _, orders, _, equity in singles]
+    assert len(set(results)) == 3
+
+
+@pytest.mark.parametrize("cpus", [1, 2])
+def test_an_optimisation_with_one_journal_is_refused(cpus):
+    cerebro = own_cerebro(maxcpus=cpus)
+    cerebro.optstrategy(AdvisedStrategy, advisor=RULE, journal=Journal(), decide_every=[1, 2])
+    with pytest.raises(ConfigurationError, match="journal belongs to one run"):
+        run_in_processes(cerebro)
+
+
+def test_one_journal_for_two_strategies_is_refused():
+    cerebro, journal = own_cerebro(), Journal()
+    for _ in range(2):
+        cerebro.addstrategy(AdvisedStrategy, advisor=RULE, journal=journal)
+    with pytest.raises(ConfigurationError, match="journal belongs to another"):
+        cerebro.run()
+
+
+DAYS = random_prices(2200, seed=4, gap=0.004).table
+DAYS = DAYS[DAYS.index.day_of_week < 5]
+
+
+def weekly(calendar=False, **mode):
+    cerebro = own_cerebro(pandas_feed(DAYS), **mode)
+    if calendar:
+        cerebro.addcalendar(bt.TradingCalendar())
+    cerebro.resampledata(cerebro.datas[0], timeframe=bt.TimeFrame.Weeks, name="A weekly")
+    return run(cerebro, decide_on={"A": "A weekly"}, limits=Limits(stop_loss_pct=0.03))
+
+
+@pytest.mark.parametrize("calendar", [False, True])
+def test_decisions_on_resampled_weeks_and_exits_on_days_are_the_same_in_all_modes(calendar):
+    results = [weekly(calendar, **mode) for mode in (*MODES, *SAVING)]
+    assert all(result == results[0] for result in results)
+    entries, orders, trades, equity = results[0]
+    assert len(equity) > 4 * len(entries)
+    assert {pd.Timestamp(entry.decision.snapshot.time).day_name() for entry in entries} == {"Friday"}
+    sent = {pd.Timestamp(order.created).day_name() for order in orders if order.kind == "entry"}
+    assert sent == ({"Friday"} if calendar else {"Monday"})
+    stopped = {pd.Timestamp(trade.exited).day_name() for trade in trades if trade.exit_reason == "stop"}
+    assert stopped
+
+
+def test_decisions_on_resampled_weeks_know_no_later_day():
+    cut = DAYS.index[-40]
+    changed = DAYS.copy()
+    changed.loc[changed.index > cut, ["open", "high", "low", "close"]] *= 3
+    before, after = (
+        [
+            entry
+            for entry in run(weekly_cerebro(table), decide_on={"A": "A weekly"})[0]
+            if entry.decision.snapshot.time < str(cut)
+        ]
+        for table in (DAYS, changed)
+    )
+    assert before == after
+    assert before
+
+
+def weekly_cerebro(table):
+    cerebro = own_cerebro(pandas_feed(table))
+    cerebro.resampledata(cerebro.datas[0], timeframe=bt.TimeFrame.Weeks, name="A weekly")
+    return cerebro
+
+
+@pytest.mark.parametrize("decide_on", [None, {"A": "A weekly"}])
+def test_replayed_feeds_are_refused_because_their_bars_are_not_closed(decide_on):
+    cerebro = bt.Cerebro(stdstats=False)
+    if decide_on:
+        cerebro.adddata(pandas_feed(DAYS))
+        cerebro.replaydata(cerebro.datas[0], timeframe=bt.TimeFrame.Weeks, name="A weekly")
+    else:
+        cerebro.replaydata(pandas_feed(DAYS), timeframe=bt.TimeFrame.Weeks, name="A weekly")
+    cerebro.addstrategy(AdvisedStrategy, advisor=RULE, decide_on=decide_on)
+    with pytest.raises(ConfigurationError, match=r"A weekly is replayed.*resampledata"):
+        cerebro.run()
+
+
+def test_a_replayed_feed_that_is_not_traded_changes_no_decision():
+    cerebro = own_cerebro()
+    cerebro.replaydata(pandas_feed(OTHER, "B"), timeframe=bt.TimeFrame.Weeks)
+    entries, orders, _, _ = run(cerebro)
+    assert (entries, orders) == (EXPECTED[0], EXPECTED[1])
+
+
+@pytest.mark.parametrize("mode", MODES, ids=str)
+def test_feeds_of_other_lengths_and_zones_change_nothing_and_times_are_utc(mode):
+    hours = OTHER.copy()
+    hours.index = pd.date_range("2001-06-01", periods=len(hours), freq="h")
+    feeds = [
+        pandas_feed(tz="America/New_York"),
+        pandas_feed(hours, "B", tz="Asia/Tokyo", timeframe=bt.TimeFrame.Minutes, compression=60),
+    ]
+    cerebro = own_cerebro(*feeds, **mode)
+    cerebro.addtz("Europe/Berlin")
+    assert run(cerebro)[:3] == EXPECTED[:3]
+
+
+def test_a_csv_feed_decides_and_trades_as_the_same_table(tmp_path):
+    path = tmp_path / "prices.csv"
+    TABLE.reset_index().to_csv(path, index=False, float_format="%.17g", date_format="%Y-%m-%d %H:%M:%S")
+    columns = {"datetime": 0, "open": 1, "high": 2, "low": 3, "close": 4, "volume": 5, "openinterest": -1}
+    for mode in MODES:
+        feed = bt.feeds.GenericCSVData(dataname=str(path), name="A", dtformat="%Y-%m-%d %H:%M:%S", **columns)
+        result = run(own_cerebro(feed, **mode))
+        assert [order.size for order in result[1]] == [order.size for order in EXPECTED[1]]
+        assert [trade.net for trade in result[2]] == pytest.approx([trade.net for trade in EXPECTED[2]])
+
+
+def test_feeds_without_names_are_told_apart_by_their_place():
+    named = run(own_cerebro(pandas_feed(name="data0"), pandas_feed(OTHER, "data1")), trade="all")
+    unnamed = run(own_cerebro(pandas_feed(name=None), pandas_feed(OTHER, name=None)), trade="all")
+    assert unnamed == named
+    assert {entry.decision.snapshot.symbol for entry in unnamed[0]} == {"data0", "data1"}
+    assert {row.symbol for row in unnamed[1]} == {"data0", "data1"}
+    second = run(own_cerebro(pandas_feed(name=None), pandas_feed(OTHER, name=None)), trade=["data1"])
+    assert {row.symbol for row in second[1]} == {"data1"}
+
+
+@pytest.mark.parametrize("names", [("A", "A"), ("x" * 50 + "1", "x" * 50 + "2")])
+def test_feeds_of_the_same_name_are_refused(names):
+    with pytest.raises(ConfigurationError, match="cannot be told apart"):
+        run(
+            own_cerebro(*[pandas_feed(table, name) for table, name in zip((TABLE, OTHER), names, strict=True)]),
+            trade="all",
+        )
+
+
+@pytest.mark.parametrize("advisor", [BuyAndHold(), SmaCross(50, 300)])
+@pytest.mark.parametrize("mode", [*MODES, *SAVING], ids=str)
+def test_too_few_bars_for_a_decision_are_one_sentence(mode, advisor):
+    feeds = [pandas_feed(), pandas_feed(OTHER.iloc[:200], "B")]
+    with pytest.raises(MarketDataError, match="B has 200 bars to decide on and its indicators need"):
+        run(own_cerebro(*feeds, **mode), advisor=advisor, trade="all")
+
+
+@pytest.mark.parametrize("cpus", [1, 2])
+def test_too_few_bars_are_told_by_an_optimisation_too(cpus):
+    cerebro = own_cerebro(pandas_feed(TABLE.iloc[:200]), maxcpus=cpus)
+    cerebro.optstrategy(AdvisedStrategy, advisor=RULE, decide_every=[1, 2])
+    with pytest.raises(MarketDataError, match="A has 200 bars"):
+        run_in_processes(cerebro)
+
+
+class LiveBroker(bt.broker.BrokerBase):
+    """As a store's broker: not a simulation."""
+
+    def getvalue(self, datas=None):
+        return 1.0
+
+    def getcash(self):
+        return 1.0
+
+    def get_notification(self):
+        return None
+
+
+def test_a_live_broker_is_refused_before_anything_is_decided():
+    advisor = scripted()
+    with pytest.raises(SimulationOnlyError, match="LiveBroker"):
+        run(own_cerebro(broker=LiveBroker()), advisor=advisor)
+    assert advisor.client.requests == []
+
+
+def test_memory_saving_that_would_cut_the_history_short_is_refused():
+    cerebro = own_cerebro(exactbars=1)
+    cerebro.addstrategy(AdvisedStrategy, advisor=RULE)
+    cerebro.addstrategy(BuysOnce)
+    with pytest.raises(ConfigurationError, match="add AdvisedStrategy after the others"):
+        cerebro.run()
+    after = own_cerebro(exactbars=1)
+    after.addstrategy(BuysOnce)
+    assert run(after) == EXPECTED
+
+
+def test_limits_of_a_strategy_are_its_own():
+    cerebro = own_cerebro()
+    for limits in (Limits(max_position_size=0.05), replace(Limits(), max_position_size=0.1)):
+        cerebro.addstrategy(AdvisedStrategy, advisor=BuyAndHold(), limits=limits)
+    small, large = (strategy.journal.entries[0].verdict.size for strategy in cerebro.run())
+    assert large == pytest.approx(2 * small, abs=2)
