@@ -107,6 +107,11 @@ class AdvisedFeed(TradedFeed):
         return self._entry_cash if self.desk.entering else 0.0
 
     @property
+    def firm(self) -> bool:
+        """Held, and neither an entry nor an exit waits."""
+        return self.desk.stage is Stage.OPEN
+
+    @property
     def stop_price(self) -> float | None:
         """Where the desk's stop stands."""
         return self._live_plan.stop_price if self._live_plan else None

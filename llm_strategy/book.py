@@ -117,7 +117,11 @@ class Book:
     def _rest_of_the_book(self) -> _Rest:
         """The same for every symbol until something is sent, and so found once."""
         if self._rest is None:
-            own = [(feed, Holding(feed.symbol, value, feed.group)) for feed in self._feeds if (value := feed.exposure)]
+            own = [
+                (feed, Holding(feed.symbol, value, feed.group, firm=feed.firm))
+                for feed in self._feeds
+                if (value := feed.exposure)
+            ]
             foreign = list(self._foreign())
             reserved = math.fsum(feed.reserved for feed in self._feeds) + math.fsum(cash for _, cash in foreign)
             self._rest = _Rest(own, [holding for holding, _ in foreign], reserved)
@@ -147,7 +151,7 @@ class Book:
             opening = max(0.0, abs(shares) - abs(held)) * data.close[0] * (1 + self._limits.gap_buffer)
             value = math.copysign(abs(held) * data.close[0] + opening, shares)
             symbol, group = (feed.symbol, feed.group) if feed else (data._name, "")
-            yield Holding(symbol, value, group), opening
+            yield Holding(symbol, value, group, firm=False), opening
 
     def _foreign_orders(self) -> tuple[dict[Any, float], dict[Any, float]]:
         """Shares that orders of other strategies may still buy and sell, by feed; of one-cancels-other orders each

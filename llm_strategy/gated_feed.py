@@ -80,6 +80,13 @@ class GatedFeed(TradedFeed):
         return max(self.waiting(1), -self.waiting(-1), key=abs)
 
     @property
+    def firm(self) -> bool:
+        """Held, and neither an entry nor an exit at the market waits; a resting exit may fill at any time."""
+        return bool(self._position) and not any(
+            sent.left and (sent.opens or sent.at_market) for sent in self._sent.values()
+        )
+
+    @property
     def exposure(self) -> float:
         """Signed currency of the side that could come to more."""
         return max(self.worth(1), -self.worth(-1), key=abs)

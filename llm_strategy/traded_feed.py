@@ -56,6 +56,11 @@ class TradedFeed(ABC):
         """Currency (positive) that entries that wait may need."""
 
     @property
+    @abstractmethod
+    def firm(self) -> bool:
+        """Whether a position is held and no order waits that would change it."""
+
+    @property
     def stop_price(self) -> float | None:
         """Where the live stop of the position stands, currency; ``None`` where the feed's strategy keeps it itself."""
         return None

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from wild_gate import TIGHTER, accounts, advice, any_advice, entries, markets, tightened, wished
 from wild_limits import legal_costs, legal_limits
 from wild_markets import cases
-from witness import comparable, play_by_hand, play_case
+from witness import comparable, play_by_hand, play_case, rounded
 
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.order_rules import OrderRules
@@ -52,7 +52,8 @@ def test_every_promise_but_the_time_of_the_fill_holds_with_fills_at_the_same_clo
 def test_a_run_is_the_same_again_whatever_the_order_of_feeds_and_the_mode_of_the_engine(case, runonce, preload):
     once = comparable(play_case(case).journal)
     assert comparable(play_case(case, universe=case.universe(order=-1)).journal) == once
-    assert comparable(play_by_hand(case, order=-1, runonce=runonce, preload=preload)) == once
+    by_hand = comparable(play_by_hand(case, order=-1, runonce=runonce, preload=preload))
+    assert rounded(by_hand) == rounded(once)  # backtrader adds values up in the order of the feeds
 
 
 @examples(25, 800)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 from markets import clocked_prices, from_bars, minutes, random_prices, several_symbols
-from test_strategy import EXIT, FREE, HOLD, LONG, ROOMY, Listed, only
+from test_strategy import EXIT, FREE, HOLD, LONG, ROOMY, SHORT, Listed, only
 
 from llm_strategy import BASELINES, Journal
 from llm_strategy.features import LONGEST_LOOKBACK
@@ -94,6 +94,15 @@ def test_no_more_positions_than_allowed():
     limits = replace(ROOMY, max_position_size=0.1, max_positions=2)
     journal = play_all(universe, EachListed(A=[LONG], B=[LONG], C=[LONG, LONG, LONG]), limits)
     assert {row.symbol for row in only(journal, "entry")} == {"A", "B"}
+
+
+def test_an_entry_that_waits_gives_the_other_side_no_room():
+    universe = Universe(tuple(still(name, *QUIET) for name in "AB"))
+    limits = replace(ROOMY, max_position_size=0.6, max_gross_exposure=1.0, max_net_exposure=0.3, allow_short=True)
+    advisor = EachListed(A=[SHORT], B=[LONG, EXIT, HOLD, LONG])
+    journal = play_all(universe, advisor, limits)
+    sizes = [(row.symbol, row.size) for row in only(journal, "entry")]
+    assert sizes == [("A", 300), ("B", 300), ("B", 600)]
 
 
 def test_a_group_and_symbols_that_move_alike_have_a_room_of_their_own():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -185,3 +186,8 @@ def comparable(journal):
     """Everything in a journal that two equal runs have in common; NaN equals NaN."""
     entries = [(entry.bar, str(entry.decision), str(entry.verdict)) for entry in journal.entries]
     return entries, list(journal.equity), [replace(row) for row in journal.orders], list(journal.trades)
+
+
+def rounded(comparables):
+    """The same as text, with nine significant digits of every number."""
+    return [re.sub(r"\d+\.\d+(e-?\d+)?", lambda found: f"{float(found[0]):.9g}", str(part)) for part in comparables]

@@ -33,6 +33,8 @@ class Holding:
     group: str = ""
     correlation: float = 1.0
     """Of its returns with those of the symbol that is judged; 1 where it is not known."""
+    firm: bool = True
+    """It is held, and no order of its strategy is about to change that; only then can it offset the other side."""
 
 
 @dataclass(frozen=True, slots=True)

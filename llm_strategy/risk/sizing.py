@@ -89,7 +89,8 @@ def _room(side: int, account: Account, limits: Limits) -> Iterator[tuple[str, fl
     others, equity = account.others, account.equity
     yield "max_gross_exposure", limits.max_gross_exposure - sum(abs(other.value) for other in others) / equity
     if limits.max_net_exposure is not None:
-        yield "max_net_exposure", limits.max_net_exposure - side * sum(other.value for other in others) / equity
+        net = sum(side * other.value for other in others if other.firm or side * other.value > 0)
+        yield "max_net_exposure", limits.max_net_exposure - net / equity
     if limits.max_symbol_exposure is not None:
         same = sum(abs(other.value) for other in others if other.symbol == account.symbol)
         yield "max_symbol_exposure", limits.max_symbol_exposure - same / equity
