@@ -8,19 +8,33 @@
 >>> cerebro.run()                                                                             # doctest: +SKIP
 """
 
-from llm_strategy.advisor import Advisor, ModelAdvisor
-from llm_strategy.baselines import BASELINES, Rule
-from llm_strategy.broker import SimulatedBroker
-from llm_strategy.costs import Costs
-from llm_strategy.gate import GateCut
-from llm_strategy.gated import Gated
-from llm_strategy.journal import Journal
-from llm_strategy.llm import get_llm_client
-from llm_strategy.order_rules import OrderRules
-from llm_strategy.rendering import View, render_snapshot
-from llm_strategy.risk import Account, Holding, Intent, Limits, Market, Verdict, judge
-from llm_strategy.strategy import AdvisedStrategy
-from llm_strategy.types import Action, ActionType, Advice, Constraints, Decision, Regime, RegimeLabel, Snapshot, Status
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llm_strategy.advisor import Advisor, ModelAdvisor
+    from llm_strategy.baselines import BASELINES, Rule
+    from llm_strategy.broker import SimulatedBroker
+    from llm_strategy.costs import Costs
+    from llm_strategy.gate import GateCut
+    from llm_strategy.gated import Gated
+    from llm_strategy.journal import Journal
+    from llm_strategy.llm import get_llm_client
+    from llm_strategy.order_rules import OrderRules
+    from llm_strategy.rendering import View, render_snapshot
+    from llm_strategy.risk import Account, Holding, Intent, Limits, Market, Verdict, judge
+    from llm_strategy.strategy import AdvisedStrategy
+    from llm_strategy.types import (
+        Action,
+        ActionType,
+        Advice,
+        Constraints,
+        Decision,
+        Regime,
+        RegimeLabel,
+        Snapshot,
+        Status,
+    )
 
 __all__ = [
     "BASELINES",
@@ -54,3 +68,43 @@ __all__ = [
     "judge",
     "render_snapshot",
 ]
+
+_HOMES = {
+    "BASELINES": "llm_strategy.baselines",
+    "Account": "llm_strategy.risk",
+    "Action": "llm_strategy.types",
+    "ActionType": "llm_strategy.types",
+    "Advice": "llm_strategy.types",
+    "AdvisedStrategy": "llm_strategy.strategy",
+    "Advisor": "llm_strategy.advisor",
+    "Constraints": "llm_strategy.types",
+    "Costs": "llm_strategy.costs",
+    "Decision": "llm_strategy.types",
+    "GateCut": "llm_strategy.gate",
+    "Gated": "llm_strategy.gated",
+    "Holding": "llm_strategy.risk",
+    "Intent": "llm_strategy.risk",
+    "Journal": "llm_strategy.journal",
+    "Limits": "llm_strategy.risk",
+    "Market": "llm_strategy.risk",
+    "ModelAdvisor": "llm_strategy.advisor",
+    "OrderRules": "llm_strategy.order_rules",
+    "Regime": "llm_strategy.types",
+    "RegimeLabel": "llm_strategy.types",
+    "Rule": "llm_strategy.baselines",
+    "SimulatedBroker": "llm_strategy.broker",
+    "Snapshot": "llm_strategy.types",
+    "Status": "llm_strategy.types",
+    "Verdict": "llm_strategy.risk",
+    "View": "llm_strategy.rendering",
+    "get_llm_client": "llm_strategy.llm",
+    "judge": "llm_strategy.risk",
+    "render_snapshot": "llm_strategy.rendering",
+}
+"""Where each public name lives; it is imported when it is first used, so that a part needs only what it uses."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return globals().setdefault(name, getattr(import_module(_HOMES[name]), name))

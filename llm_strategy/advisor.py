@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from llm_strategy.advice_prompt import ask_for_advice, ask_for_repair
 from llm_strategy.contract import ParsedAnswer, parse_answer
-from llm_strategy.errors import AnswerTimeout, BackendFailure, ContractError, ModelError, PromptTooLong
+from llm_strategy.errors import (
+    AnswerTimeout,
+    BackendFailure,
+    BreakerOpen,
+    ContractError,
+    ModelChanged,
+    ModelError,
+    PromptTooLong,
+)
 from llm_strategy.llm.cache import request_hash
 from llm_strategy.llm.client import LLMClient
-from llm_strategy.llm.exchange import Request
+from llm_strategy.llm.exchange import Generation, Request
 from llm_strategy.policy import assess
 from llm_strategy.rendering import View, render_snapshot
+from llm_strategy.secrets import redact
 from llm_strategy.types import (
     Abstention,
     AbstentionReason,
     Advice,
     Decision,
+    Event,
+    EventKind,
     Exchange,
     PolicyOutcome,
     PolicyVerdict,
@@ -28,9 +42,19 @@ from llm_strategy.types import (
 FAILURES: dict[type[ModelError], AbstentionReason] = {
     AnswerTimeout: AbstentionReason.TIMEOUT,
     PromptTooLong: AbstentionReason.CONTEXT_OVERFLOW,
+    BreakerOpen: AbstentionReason.BREAKER_OPEN,
+    ModelChanged: AbstentionReason.MODEL_CHANGED,
     BackendFailure: AbstentionReason.BACKEND_FAILURE,
 }
-"""Failures of one question; every other ``ModelError`` means that no question can be asked, and ends the run."""
+"""Failures of one question, a kind before its parent; every other ``ModelError`` means that no question can be asked,
+and ends the run."""
+
+
+_LEAST_TIME = 0.001
+"""Seconds: too short for an answer, so that a question without time left fails as late and is on record."""
+
+_Key: TypeAlias = tuple[str, str, str]
+"""Rendered snapshot, symbol, timeframe: all that decides an outcome."""
 
 
 class Advisor(Protocol):
@@ -58,15 +82,28 @@ class _Outcome:
     @property
     def lasting(self) -> bool:
         """Whether asking again would be answered the same; a time-out or a failed server may pass."""
-        passing = (AbstentionReason.TIMEOUT, AbstentionReason.BACKEND_FAILURE)
-        return self.abstention is None or self.abstention.reason not in passing
+        makeshift = any(event.makeshift for exchange in self.exchanges for event in exchange.events)
+        return not makeshift and (self.abstention is None or self.abstention.reason in _LASTING_REASONS)
+
+    def later(self) -> _Outcome:
+        """The same outcome at a later bar: what happened when the question was asked does not happen again."""
+        if not any(exchange.events for exchange in self.exchanges):
+            return self
+        lasting = (tuple(event for event in exchange.events if event.lasting) for exchange in self.exchanges)
+        kept = (replace(exchange, events=events) for exchange, events in zip(self.exchanges, lasting, strict=True))
+        return replace(self, exchanges=tuple(kept))
+
+
+_LASTING_REASONS = (AbstentionReason.INVALID, AbstentionReason.DENIED, AbstentionReason.CONTEXT_OVERFLOW)
 
 
 class ModelAdvisor:
     """An advisor that asks a language model.
 
     Equal rendered snapshots are equal requests and are asked once a run (``remember``); a replay turns that off so that
-    every recorded decision is read. Sampler and time-out are the client's ``defaults``.
+    every recorded decision is read. Sampler and time-out are the client's ``defaults``; the time is for the whole
+    decision, the repair attempt included. ``fallback`` is an advisor (a rule) that decides in place of a model that
+    failed; without one such a decision is an abstention.
     Raises ``ModelError`` only where no question can be asked at all (no model, no recorded answer).
     """
 
@@ -76,34 +113,75 @@ class ModelAdvisor:
         *,
         view: View = View(),  # noqa: B008 - frozen
         remember: bool = True,
+        fallback: Advisor | None = None,
     ) -> None:
         self.client = client
         self.view = view
+        self.fallback = fallback
         self._remember = remember
         self._outcomes: dict[tuple[str, str, str], _Outcome] = {}
 
     def attach(self, data: Any) -> ModelAdvisor:
-        """Itself: the snapshot is all that a model sees."""
-        return self
+        """Itself, because the snapshot is all that the model sees; with a fallback rule, a copy with its indicators."""
+        if self.fallback is None:
+            return self
+        bound = copy(self)
+        bound.fallback = self.fallback.attach(data)
+        return bound
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """Ask, check, repair once, and abstain with the reason where that fails."""
-        prompt = render_snapshot(snapshot, self.view)
-        key = (prompt, snapshot.symbol, snapshot.timeframe)
+        """Ask, check, repair once, and where that fails let the fallback decide, or abstain with the reason."""
+        key = self._key(snapshot)
         outcome = self._outcomes.get(key)
         if outcome is None:
-            outcome = self._ask(prompt, snapshot.symbol, snapshot.timeframe)
-            if self._remember and outcome.lasting:
-                self._outcomes[key] = outcome
-        return Decision(
+            outcome = self._ask(*key)
+            self._keep(key, outcome)
+        return self._decision(snapshot, outcome)
+
+    def decide_all(self, snapshots: Sequence[Snapshot]) -> list[Decision]:
+        """The decisions for all of these, in their order; up to the client's ``concurrency`` questions are under way at
+        once, and equal states are asked once. The fallback must not need indicators."""
+        keys = [self._key(snapshot) for snapshot in snapshots]
+        unknown = [key for key in dict.fromkeys(keys) if key not in self._outcomes]
+        with ThreadPoolExecutor(self.client.concurrency, "advisor") as pool:
+            asked = dict(zip(unknown, pool.map(lambda key: self._ask(*key), unknown), strict=True))
+        decisions = []
+        for key, snapshot in zip(keys, snapshots, strict=True):
+            outcome = asked.get(key) or self._outcomes[key]
+            decisions.append(self._decision(snapshot, outcome))
+            if key in asked:
+                self._keep(key, outcome)
+                asked[key] = outcome.later()
+        return decisions
+
+    def _key(self, snapshot: Snapshot) -> _Key:
+        return render_snapshot(snapshot, self.view), snapshot.symbol, snapshot.timeframe
+
+    def _keep(self, key: _Key, outcome: _Outcome) -> None:
+        if self._remember and outcome.lasting:
+            self._outcomes[key] = outcome.later()
+
+    def _decision(self, snapshot: Snapshot, outcome: _Outcome) -> Decision:
+        decision = Decision(
             snapshot=snapshot,
             status=outcome.status,
             advice=outcome.advice,
             abstention=outcome.abstention,
             policy=outcome.policy,
-            prompt=prompt,
+            prompt=self._key(snapshot)[0],
             exchanges=outcome.exchanges,
             repairs=outcome.repairs,
+        )
+        if self.fallback is None or outcome.abstention is None:
+            return decision
+        instead = self.fallback.decide(snapshot)
+        return replace(
+            decision,
+            status=Status.FALLBACK,
+            advice=instead.advice,
+            abstention=None,
+            policy=instead.policy,
+            instead_of=outcome.abstention,
         )
 
     def request(self, prompt: str) -> Request:
@@ -111,29 +189,50 @@ class ModelAdvisor:
         return ask_for_advice(prompt, with_form=self.client.supports_forms, defaults=self.client.defaults)
 
     def _ask(self, prompt: str, symbol: str, timeframe: str) -> _Outcome:
+        outcome = self._consult(prompt, symbol, timeframe)
+        self.client.judged(outcome.status, outcome.policy.verdict, outcome.policy.reasons)
+        return outcome
+
+    def _consult(self, prompt: str, symbol: str, timeframe: str) -> _Outcome:
         exchanges: list[Exchange] = []
         request = self.request(prompt)
         try:
             answer = self._exchange(request, exchanges)
             try:
-                parsed = parse_answer(answer, symbol=symbol, timeframe=timeframe)
+                parsed = parse_answer(answer.text, symbol=symbol, timeframe=timeframe)
             except ContractError as problem:
-                answer = self._exchange(ask_for_repair(request, answer, str(problem)), exchanges)
-                again = parse_answer(answer, symbol=symbol, timeframe=timeframe)
+                repair = ask_for_repair(_with_time_left(request, answer), answer.text, str(problem))
+                answer = self._exchange(repair, exchanges)
+                again = parse_answer(answer.text, symbol=symbol, timeframe=timeframe)
                 parsed = ParsedAnswer(again.advice, ("second attempt", *again.repairs))
         except ContractError as problem:
-            return _abstained(AbstentionReason.INVALID, str(problem), exchanges)
+            return _abstained(AbstentionReason.INVALID, redact(str(problem)), exchanges)
         except tuple(FAILURES) as problem:
             reason = next(reason for kind, reason in FAILURES.items() if isinstance(problem, kind))
-            return _abstained(reason, str(problem), exchanges)
+            return _abstained(reason, redact(str(problem)), exchanges)
         return _judged(parsed, exchanges)
 
-    def _exchange(self, request: Request, exchanges: list[Exchange]) -> str:
+    def _exchange(self, request: Request, exchanges: list[Exchange]) -> Generation:
         fingerprint = request_hash(request, self.client.identity)
         exchanges.append(Exchange(fingerprint, None))
-        answer = self.client.complete(request).text
-        exchanges[-1] = replace(exchanges[-1], answer=answer)
+        try:
+            answer = self.client.complete(request)
+        except ModelError as problem:
+            exchanges[-1] = replace(exchanges[-1], events=_redacted(problem.events))
+            raise
+        exchanges[-1] = replace(exchanges[-1], answer=answer.text, events=_redacted(answer.events))
         return answer
+
+
+def _redacted(events: Sequence[Event]) -> tuple[Event, ...]:
+    return tuple(replace(event, detail=redact(event.detail)) for event in events)
+
+
+def _with_time_left(request: Request, answer: Generation) -> Request:
+    """The request with the time that the first answer left of the decision's."""
+    if request.timeout_s is None or answer.cached:
+        return request
+    return replace(request, timeout_s=max(request.timeout_s - answer.latency_ms / 1000, _LEAST_TIME))
 
 
 def _judged(parsed: ParsedAnswer, exchanges: list[Exchange]) -> _Outcome:
@@ -141,6 +240,8 @@ def _judged(parsed: ParsedAnswer, exchanges: list[Exchange]) -> _Outcome:
     if policy.verdict is PolicyVerdict.DENY:
         return _abstained(AbstentionReason.DENIED, "; ".join(policy.reasons), exchanges, policy)
     status = Status.REPAIRED if parsed.repairs else Status.ADVISED
+    if any(event.kind is EventKind.FALLBACK for exchange in exchanges for event in exchange.events):
+        status = Status.FALLBACK
     return _Outcome(status, parsed.advice, None, policy, tuple(exchanges), parsed.repairs)
 
 

@@ -15,8 +15,6 @@ from llm_strategy.types import Action, ActionType, Advice, Constraints, Regime, 
 VERSION = "1.0.0"
 INTENT = "propose_trade"
 
-LONGEST_SYMBOL = 40
-"""Characters; longer names are cut where a feed or a file brings them."""
 LARGEST_ANSWER = 20_000
 """Characters; an advice has a few hundred."""
 DEEPEST_NESTING = 8

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from llm_strategy.config import LlmSettings, load_settings
-from llm_strategy.errors import AnswerTimeout, BackendFailure, BacktraderLLMError
+from llm_strategy.errors import AnswerTimeout, BackendFailure, BacktraderLLMError, ModelNotLoaded, PromptTooLong
 from llm_strategy.llm.client import LLMClient
+from llm_strategy.llm.exchange import Message, Request
 from llm_strategy.llm.loader import get_llm_client
 
 SLOW_ANSWER_MS = 10_000
@@ -28,18 +30,38 @@ def diagnose(settings: LlmSettings | None = None) -> Iterator[Check]:
     """Try the configured model, from connecting to speed; each check comes as soon as it is done; failures are told,
     not raised."""
     try:
-        client = get_llm_client("doctor", settings=settings or load_settings())
+        settings = settings or load_settings()
+        client = get_llm_client("doctor", settings=settings)
     except BacktraderLLMError as problem:
-        yield Check("initialization", False, str(problem), "Put the named setting right, then run the doctor again.")
+        yield Check("initialization", False, str(problem), _cure(problem, settings))
         return
     with client:
-        identity = client.identity
+        try:
+            identity = client.identity
+            _load(client)
+        except BacktraderLLMError as problem:
+            yield Check("initialization", False, str(problem), _cure(problem, settings))
+            return
         yield Check("initialization", True, f"{identity.name} by {identity.engine} {identity.engine_version}")
         for name, trial, cure in _TRIALS:
             try:
                 yield Check(name, True, trial(client))
             except BacktraderLLMError as problem:
                 yield Check(name, False, str(problem), cure)
+
+
+def _load(client: LLMClient) -> None:
+    """Raise where the model cannot be asked at all; what fails in a single answer is for the checks that follow."""
+    with contextlib.suppress(AnswerTimeout, BackendFailure, PromptTooLong):
+        client.complete(Request((Message("user", "Ready?"),), max_tokens=1, timeout_s=client.defaults.timeout_s))
+
+
+def _cure(problem: BacktraderLLMError, settings: LlmSettings | None) -> str:
+    if isinstance(problem, ModelNotLoaded) and settings is not None:
+        if settings.instruct_model_path is not None:
+            return "Fetch the file again and compare its size with the published one, or unset LLM_INSTRUCT_MODEL_PATH."
+        return f"Run 'btllm models pull {settings.model}', which replaces a damaged file, or choose another LLM_MODEL."
+    return "Put the named setting right, then run the doctor again."
 
 
 def _health(client: LLMClient) -> str:
@@ -81,11 +103,12 @@ def _error_handling(client: LLMClient) -> str:
 def _speed(client: LLMClient) -> str:
     prompt = "The market rose, then it fell, and then it went nowhere for a while. " * 16
     read = client.generate(prompt, max_tokens=1, json_mode=False)
+    again = client.generate(prompt, max_tokens=1, json_mode=False)  # an engine may keep what it has read
     written = client.generate(prompt, max_tokens=33, json_mode=False)
-    seconds = max(written.latency_ms - read.latency_ms, 1.0) / 1000
+    seconds = max(written.latency_ms - again.latency_ms, 1.0) / 1000
     detail = (
         f"{read.tokens_in / max(read.latency_ms, 1.0) * 1000:.0f} prompt tokens and "
-        f"{max(written.tokens_out - read.tokens_out, 0) / seconds:.0f} written tokens a second"
+        f"{max(written.tokens_out - again.tokens_out, 0) / seconds:.0f} written tokens a second"
     )
     if written.latency_ms > SLOW_ANSWER_MS:
         raise BackendFailure(f"A short answer took {written.latency_ms / 1000:.0f} s: {detail}.")

@@ -8,12 +8,16 @@
     |   |-- ModelNotLoaded      the file is there and the engine refuses it
     |   |-- BackendMissing      the package behind a backend is not installed
     |   |-- BackendFailure      the engine or server failed while answering
+    |   |   |-- BackendRefused  the server refuses the request: asking again changes nothing
+    |   |   `-- ModelChanged    another model answers than the one asked first
+    |   |-- BreakerOpen         a backend that failed too often in a row is not asked for a while
     |   |-- PromptTooLong       the request does not fit the context
     |   |-- AnswerTimeout       no answer within the time allowed
     |   `-- AnswerNotRecorded   replay was asked for an answer that nobody recorded
     |-- ContractError           an answer breaks the advice contract: which field
     |-- SimulationOnlyError     a broker that is not backtrader's simulated one            exit code 5
     |-- RunFolderError          a run folder cannot be written, read or trusted            exit code 6
+    |-- BudgetReached           a run has used up what it was allowed; it can go on        exit code 8
     `-- TooManyFailures         abstentions exceed the rate that the experiment allows     exit code 7
 
 Each message is one sentence: what was wrong, where, and what to do.
@@ -23,6 +27,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class BacktraderLLMError(Exception):
@@ -44,9 +49,11 @@ class MarketDataError(BacktraderLLMError):
 
 
 class ModelError(BacktraderLLMError):
-    """The model runtime cannot do what was asked."""
+    """The model runtime cannot do what was asked; ``events`` (``types.Event``) are what happened on the way to
+    the failure."""
 
     exit_code = 4
+    events: tuple[Any, ...] = ()
 
 
 class ModelNotFound(ModelError):
@@ -62,7 +69,24 @@ class BackendMissing(ModelError):
 
 
 class BackendFailure(ModelError):
-    """The engine or server failed while answering."""
+    """The engine or server failed while answering; ``retry_after_s`` is how long it asked to be left alone, in
+    seconds."""
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class BackendRefused(BackendFailure):
+    """The server refuses the request (a wrong key, an unknown model): asking again changes nothing."""
+
+
+class ModelChanged(BackendFailure):
+    """Another model answers than the one that was asked first, so its answer is not used."""
+
+
+class BreakerOpen(ModelError):
+    """The backend failed too often in a row and is not asked for a number of decisions."""
 
 
 class PromptTooLong(ModelError):
@@ -98,15 +122,21 @@ class RunFolderError(BacktraderLLMError):
     exit_code = 6
 
 
+class BudgetReached(BacktraderLLMError):
+    """A run has used up the calls, tokens, seconds or money that it was allowed; the same command goes on."""
+
+    exit_code = 8
+
+
 class TooManyFailures(BacktraderLLMError):
     """More decisions failed than the experiment allows."""
 
     exit_code = 7
 
 
-def nearest(word: object, known: Iterable[str]) -> str:
-    """``, did you mean 'x'?`` where a known word is close, or nothing."""
-    close = difflib.get_close_matches(str(word), [str(name) for name in known], n=1)
+def nearest(word: object, known: Iterable[str], likeness: float = 0.6) -> str:
+    """``, did you mean 'x'?`` where a known word is close (``likeness`` 0 to 1), or nothing."""
+    close = difflib.get_close_matches(str(word), [str(name) for name in known], n=1, cutoff=likeness)
     return f", did you mean {close[0]!r}?" if close else ""
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from llm_strategy.contract import advice_to_document
 from llm_strategy.errors import ConfigurationError
@@ -91,6 +91,7 @@ def decision_line(bar: int, decision: Decision, verdict: Verdict) -> str:
         decision.prompt,
         decision.exchanges,
         decision.repairs,
+        decision.instead_of,
     )
     clamps, gate = _verdict_parts(verdict)
     return (
@@ -117,16 +118,26 @@ def _outcome_parts(
     prompt: str,
     exchanges: tuple[Exchange, ...],
     repairs: tuple[str, ...],
+    instead_of: Abstention | None,
 ) -> tuple[str, str, str]:
-    """What equal outcomes have in common, in the places where the sorted keys put it; it is most of a line."""
-    asked = [{"request": exchange.request_hash, "answer": exchange.answer} for exchange in exchanges]
-    first = asked[0] if asked else {"request": "", "answer": ""}
+    """What equal outcomes have in common, in the places where the sorted keys put it; it is most of a line.
+
+    ``events`` and ``instead_of`` are written only where something happened.
+    """
+    asked = [
+        {"request": exchange.request_hash, "answer": exchange.answer} | _events(exchange) for exchange in exchanges
+    ]
+    first: dict[str, Any] = asked[0] if asked else {"request": "", "answer": ""}
     before_bar = {
-        "abstention": None if abstention is None else {"reason": abstention.reason, "detail": abstention.detail},
+        "abstention": _abstention(abstention),
         "advice": None if advice is None else advice_to_document(advice),
         "answer": first["answer"],
     }
+    happened = {"events": first["events"]} if "events" in first else {}
+    stood_in = {} if instead_of is None else {"instead_of": _abstention(instead_of)}
     after_clamps = {
+        **happened,
+        **stood_in,
         "policy": {"verdict": policy.verdict, "reasons": policy.reasons, "coherent": policy.coherent},
         "prompt": prompt,
         "repair": asked[1] if len(asked) > 1 else None,
@@ -134,6 +145,18 @@ def _outcome_parts(
         "request": first["request"],
     }
     return _json(before_bar)[1:-1], _json(after_clamps)[1:-1], _json({"status": status})[1:-1]
+
+
+def _abstention(abstention: Abstention | None) -> dict[str, str] | None:
+    return None if abstention is None else {"reason": abstention.reason, "detail": abstention.detail}
+
+
+def _events(exchange: Exchange) -> dict[str, Any]:
+    told = [
+        {"kind": event.kind, "detail": event.detail} | ({} if event.value is None else {"value": event.value})
+        for event in exchange.events
+    ]
+    return {"events": told} if told else {}
 
 
 @lru_cache(maxsize=1024)

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from llm_strategy.outside_text import quoted, symbol_name
 from llm_strategy.types import Snapshot
 
 Style = Literal["words", "numbers"]
@@ -59,7 +60,7 @@ def render_snapshot(snapshot: Snapshot, view: View = View()) -> str:
 
 
 def _identity(snapshot: Snapshot, view: View) -> dict[str, str]:
-    facts = {"symbol": snapshot.symbol, "date": snapshot.time, "price": f"{snapshot.close:g}"}
+    facts = {"symbol": quoted(symbol_name(snapshot.symbol)), "date": snapshot.time, "price": f"{snapshot.close:g}"}
     return {name: facts[name] for name in ("symbol", "date", "price") if name in view.unmasked}
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import backtrader as bt
 
-from llm_strategy.contract import LONGEST_SYMBOL
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.features import MarketFeatures
+from llm_strategy.outside_text import symbol_name
 from llm_strategy.times import iso_time
 from llm_strategy.types import Snapshot
 
@@ -27,7 +27,7 @@ class SnapshotReader:
 
     def __init__(self, data: bt.AbstractDataBase, symbol: str | None = None) -> None:
         self._data = data
-        self.symbol = (symbol or data._name or "unnamed")[:LONGEST_SYMBOL]
+        self.symbol = symbol_name(symbol or data._name or "")
         self._timeframe = timeframe_of(data)
         features = MarketFeatures(data)  # type: ignore[call-arg]  # backtrader's metaclass takes the data
         self._lines = [getattr(features.lines, name) for name in MarketFeatures.lines.getlinealiases()]

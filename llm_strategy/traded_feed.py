@@ -10,9 +10,9 @@ import backtrader as bt
 import numpy as np
 
 from llm_strategy.broker import costs_of
-from llm_strategy.contract import LONGEST_SYMBOL
 from llm_strategy.costs import NO_COSTS
 from llm_strategy.errors import ConfigurationError, did_you_mean
+from llm_strategy.outside_text import LONGEST_SYMBOL
 from llm_strategy.risk import Market
 
 CORRELATION_BARS = 60

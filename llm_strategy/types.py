@@ -6,8 +6,10 @@ sizes are in shares (or coins), distances in time are in bars, durations in seco
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class RegimeLabel(StrEnum):
@@ -33,6 +35,8 @@ class Status(StrEnum):
 
     ADVISED = "advised"
     REPAIRED = "repaired"
+    FALLBACK = "fallback"
+    """Another backend or a rule decided, because the model failed."""
     ABSTAINED = "abstained"
 
 
@@ -44,6 +48,32 @@ class AbstentionReason(StrEnum):
     DENIED = "denied"
     CONTEXT_OVERFLOW = "context_overflow"
     BACKEND_FAILURE = "backend_failure"
+    MODEL_CHANGED = "model_changed"
+    BREAKER_OPEN = "breaker_open"
+
+
+class EventKind(StrEnum):
+    """What can happen between a question and its answer."""
+
+    RETRY = "retry"
+    """An attempt failed and another one was made."""
+    FAILOVER = "failover"
+    """An endpoint failed and another one was asked."""
+    FINGERPRINT = "fingerprint"
+    """The build of the model that a server named with its answer."""
+    BREAKER_OPENED = "breaker_opened"
+    BREAKER_PROBED = "breaker_probed"
+    BREAKER_CLOSED = "breaker_closed"
+    FALLBACK = "fallback"
+    """Another backend was asked in place of the one that failed."""
+    DISAGREEMENT = "disagreement"
+    """How far the members of an ensemble were of different minds."""
+    ABSENT = "absent"
+    """A member of an ensemble failed, so that the others voted without it."""
+
+
+OF_ANSWERS = (EventKind.FINGERPRINT, EventKind.DISAGREEMENT)
+"""Kinds that tell of an answer itself; the others tell of trouble on the way to it."""
 
 
 class PolicyVerdict(StrEnum):
@@ -142,11 +172,37 @@ class PolicyOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened on the way to an answer, in one sentence; ``value`` is a disagreement (0 to 1)."""
+
+    kind: EventKind
+    detail: str
+    value: float | None = None
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Event:
+        """The event that a record or journal holds as JSON."""
+        return cls(EventKind(record["kind"]), record["detail"], record.get("value"))
+
+    @property
+    def lasting(self) -> bool:
+        """Whether it belongs to the answer, and not to the one occasion on which the answer was asked for."""
+        return self.kind in OF_ANSWERS
+
+    @property
+    def makeshift(self) -> bool:
+        """Whether the answer is not what the model would have given, and so is not kept for later."""
+        return self.kind in (EventKind.FALLBACK, EventKind.ABSENT)
+
+
+@dataclass(frozen=True, slots=True)
 class Exchange:
-    """One question to a model: the fingerprint of the exact request, and the raw answer (``None`` where none came)."""
+    """One question to a model: the fingerprint of the exact request, the raw answer (``None`` where none came), and
+    what happened on the way to it."""
 
     request_hash: str
     answer: str | None
+    events: tuple[Event, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +223,8 @@ class Decision:
     exchanges: tuple[Exchange, ...] = ()
     repairs: tuple[str, ...] = ()
     """What had to be put right before the answer met the contract."""
+    instead_of: Abstention | None = None
+    """Why the model gave no advice, where a rule decided in its place."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,8 @@ class Consultation:
         lines.append("")
         lines.append(f"Bar      {decision.snapshot.time}, close {decision.snapshot.close:g} (not shown to the model)")
         lines.append(f"Status   {decision.status}" + (f" ({', '.join(decision.repairs)})" if decision.repairs else ""))
+        happened = [event for exchange in decision.exchanges for event in exchange.events]
+        lines.extend(f"         {event.kind}: {event.detail}" for event in happened)
         if decision.abstention:
             lines.append(f"Reason   {decision.abstention.reason}: {decision.abstention.detail}")
         if decision.advice:

@@ -12,6 +12,7 @@ from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, ModelIdentity, Request
 from llm_strategy.llm.loader import get_llm_client
 from llm_strategy.llm.models import cache_folder
+from llm_strategy.types import Event
 from simulator.experiment import Experiment
 
 
@@ -28,6 +29,11 @@ def sampler_of(client: LLMClient) -> dict[str, Any]:
     """What besides messages and identity goes into a request, for a manifest."""
     defaults = client.defaults
     return {"temperature": defaults.temperature, "max_tokens": defaults.max_tokens, "seed": defaults.seed}
+
+
+def fallbacks_of(client: LLMClient | None) -> dict[str, list[str]]:
+    """The backends that answer where the model fails, for a manifest; nothing where there are none."""
+    return {"fallbacks": list(client.fallbacks)} if client is not None and client.fallbacks else {}
 
 
 class JournalClient(LLMClient):
@@ -49,7 +55,7 @@ class JournalClient(LLMClient):
         """The next recorded answer, if the request is the recorded one."""
         if self._given == len(self._exchanges):
             raise AnswerNotRecorded(f"The journal holds {self._given} answers and one more was asked for.")
-        expected, answer, failure = self._exchanges[self._given]
+        expected, answer, failure, events = self._exchanges[self._given]
         if request_hash(request, self.identity) != expected:
             raise AnswerNotRecorded(
                 f"Question {self._given + 1} is not the recorded one ({expected[:12]}): prompts, view or prices have "
@@ -57,8 +63,9 @@ class JournalClient(LLMClient):
             )
         self._given += 1
         if answer is None:
+            failure.events = events
             raise failure
-        return Generation(answer, 0, 0, 0.0, cached=True)
+        return Generation(answer, 0, 0, 0.0, cached=True, events=events)
 
     def finish(self) -> None:
         """Raise if an answer was left over."""
@@ -70,13 +77,17 @@ class JournalClient(LLMClient):
 def replay_advisor(manifest: dict[str, Any], decisions: list[dict[str, Any]], experiment: Experiment) -> ModelAdvisor:
     """The advisor of a finished llm arm, answering from its journal."""
     client = JournalClient(ModelIdentity.from_dict(manifest["model"]), manifest["sampler"], decisions)
-    return ModelAdvisor(client, view=experiment.advisor.view, remember=False)
+    return ModelAdvisor(client, view=experiment.advisor.view, remember=False, fallback=experiment.advisor.fallback_rule)
 
 
-def _exchanges(decision: dict[str, Any]) -> list[tuple[str, str | None, ModelError]]:
+def _exchanges(decision: dict[str, Any]) -> list[tuple[str, str | None, ModelError, tuple[Event, ...]]]:
     asked = [decision, *([decision["repair"]] if decision["repair"] else [])]
-    failure = _failure(decision["abstention"])
-    return [(exchange["request"], exchange["answer"], failure) for exchange in asked if exchange["request"]]
+    failure = _failure(decision["abstention"] or decision.get("instead_of"))
+    return [
+        (exchange["request"], exchange["answer"], failure, tuple(map(Event.from_record, exchange.get("events", ()))))
+        for exchange in asked
+        if exchange["request"]
+    ]
 
 
 def _failure(abstention: dict[str, str] | None) -> ModelError:

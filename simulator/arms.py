@@ -3,23 +3,25 @@ folder."""
 
 from __future__ import annotations
 
-import functools
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import backtrader as bt
 
 from llm_strategy.advisor import Advisor, ModelAdvisor
 from llm_strategy.baselines import BASELINES, MatchedRandom
 from llm_strategy.broker import SimulatedBroker
+from llm_strategy.errors import PromptTooLong, TooManyFailures
 from llm_strategy.features import LONGEST_LOOKBACK
-from llm_strategy.journal import Journal
+from llm_strategy.journal import Entry, Journal
 from llm_strategy.llm.cache import RecordingClient, Usage
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.strategy import AdvisedStrategy
-from llm_strategy.types import ActionType, Status
+from llm_strategy.types import Abstention, AbstentionReason, ActionType, Decision, Snapshot
 from simulator.evidence import DECISIONS, write_json, write_tables
 from simulator.experiment import LLM_ARM, RANDOM_ARM, Experiment
 from simulator.feed import add_feeds
@@ -68,9 +70,30 @@ def _without_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
+class _FirstMustFit:
+    """An advisor whose first question must fit the model's context: where it does not, no later one will."""
+
+    def __init__(self, advisor: Advisor) -> None:
+        self._advisor = advisor
+        self._first = True
+
+    def attach(self, data: Any) -> _FirstMustFit:
+        """The advisor of one feed, whose first question must fit."""
+        return _FirstMustFit(self._advisor.attach(data))
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """The advisor's decision; raises ``PromptTooLong`` where the first one failed for its length."""
+        decision = self._advisor.decide(snapshot)
+        failure = decision.abstention or decision.instead_of
+        if self._first and failure is not None and failure.reason is AbstentionReason.CONTEXT_OVERFLOW:
+            raise PromptTooLong(failure.detail)
+        self._first = False
+        return decision
+
+
 class ArmRunner:
     """Runs arms and writes the folder of each. ``random`` needs the actions that ``llm`` advised, so ``llm`` goes
-    first.
+    first. ``asked`` is the client that the advisor asks, ``model`` itself or one in front of it.
 
     ``problem`` is one sentence after an arm whose decisions failed too often.
     """
@@ -82,11 +105,13 @@ class ArmRunner:
         identity: str,
         model: RecordingClient | None,
         on_bar: OnBar | None,
+        asked: LLMClient | None = None,
     ) -> None:
         self.problem: str | None = None
         self._experiment = experiment
         self._universe = universe
         self._model = model
+        self._asked = asked or model
         self._on_bar = on_bar
         self._description = RunDescription(experiment, universe, identity)
         self._started = now()
@@ -100,7 +125,8 @@ class ArmRunner:
         advisor, model = self._advisor(arm)
         before = replace(model.usage) if model else Usage()
         with (folder / DECISIONS).open("w", encoding="utf-8", newline="\n") as sink:
-            journal = simulate(self._universe, advisor, self._experiment, Journal(sink, self._progress(arm)))
+            journal = Journal(sink, lambda done: self._decided(arm, journal, done))
+            simulate(self._universe, advisor, self._experiment, journal)
         write_tables(journal, folder)
         problem = too_many_failures(journal, self._experiment.advisor.max_failure_rate)
         self.problem = self.problem or problem
@@ -127,21 +153,30 @@ class ArmRunner:
 
     def _advisor(self, arm: str) -> tuple[Advisor, RecordingClient | None]:
         if arm == LLM_ARM:
-            if self._model is None:
+            if self._model is None or self._asked is None:
                 raise ValueError("the llm arm needs a model")
-            return ModelAdvisor(self._model, view=self._experiment.advisor.view), self._model
+            choice = self._experiment.advisor
+            advisor = ModelAdvisor(self._asked, view=choice.view, fallback=choice.fallback_rule)
+            return _FirstMustFit(advisor), self._model
         if arm == RANDOM_ARM:
             return MatchedRandom(self._advised, self._experiment.evaluation.seed), None
         return BASELINES[arm](), None
 
-    def _progress(self, arm: str) -> Callable[[int], None] | None:
-        if self._on_bar is None:
-            return None
+    def _decided(self, arm: str, journal: Journal, done: int) -> None:
         total = sum(
             max(0, len(self._universe.decisions(symbol).table) - LONGEST_LOOKBACK + 1)
             for symbol in self._universe.symbols
         )
-        return functools.partial(_report_bar, self._on_bar, arm, total)
+        if self._on_bar is not None:
+            self._on_bar(arm, done, total)
+        choice = self._experiment.advisor
+        if choice.abort_above_failure_rate and failure(journal.entries[-1]) is not None:
+            problem = too_many_failures(journal, choice.max_failure_rate, total)
+            if problem:
+                raise TooManyFailures(
+                    f"{problem} The run was ended there: put that right and start it again, answers already given are "
+                    "kept."
+                )
 
 
 def advised_actions(journal: Journal) -> dict[str, list[ActionType]]:
@@ -154,10 +189,15 @@ def advised_actions(journal: Journal) -> dict[str, list[ActionType]]:
     return advised
 
 
-def too_many_failures(journal: Journal, allowed: float) -> str | None:
-    """One sentence if the share of abstentions is above ``allowed``."""
-    failed = [entry.decision.abstention for entry in journal.entries if entry.decision.status is Status.ABSTAINED]
-    if len(failed) <= allowed * len(journal.entries) or failed[-1] is None:
+def failure(entry: Entry) -> Abstention | None:
+    """Why the advisor gave no advice, whether or not a rule decided in its place."""
+    return entry.decision.abstention or entry.decision.instead_of
+
+
+def too_many_failures(journal: Journal, allowed: float, decisions: int | None = None) -> str | None:
+    """One sentence if the share of failures is above ``allowed``; ``decisions`` are those of the whole run."""
+    failed = [problem for entry in journal.entries if (problem := failure(entry)) is not None]
+    if len(failed) <= allowed * (decisions or len(journal.entries)) or not failed:
         return None
     return (
         f"{len(failed)} of {len(journal.entries)} decisions failed, more than advisor.max_failure_rate ({allowed:g}) "
@@ -177,7 +217,3 @@ def model_usage(journal: Journal, before: Usage, after: Usage) -> Usage:
         tokens_in=after.tokens_in - before.tokens_in,
         tokens_out=after.tokens_out - before.tokens_out,
     )
-
-
-def _report_bar(on_bar: OnBar, arm: str, total: int, done: int) -> None:
-    on_bar(arm, done, total)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from llm_strategy.config import load_settings
 from llm_strategy.errors import BacktraderLLMError
 from simulator import console
 from simulator.commands import experiments, model
+
+LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
 
 
 class OneSentenceErrors(TyperGroup):
@@ -25,6 +24,9 @@ class OneSentenceErrors(TyperGroup):
         except BacktraderLLMError as problem:
             console.fail(problem)
             raise typer.Exit(problem.exit_code) from None
+        except BrokenPipeError:
+            console.leave_quietly()
+            raise typer.Exit(141) from None
         except KeyboardInterrupt:
             console.fail(
                 "interrupted; every answer of the model so far is kept, and the same command goes on from there."
@@ -40,7 +42,7 @@ app = typer.Typer(
     help="A language model advises at every bar close, a gate clamps it, and a report says whether it added anything. "
     "Simulation only.",
     epilog="Exit codes: 0 done, 2 configuration, 3 prices, 4 model, 5 not a simulated broker, 6 run folder, "
-    "7 too many failed decisions, 130 interrupted.",
+    "7 too many failed decisions, 8 budget used up, 130 interrupted, 141 the reader of a pipe has gone.",
 )
 for command in (
     experiments.demo,
@@ -58,6 +60,8 @@ app.add_typer(model.app, name="models")
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         console.say(f"backtrader-llm {version('backtrader-llm')}")
         raise typer.Exit
 
@@ -68,7 +72,14 @@ def start(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    logging.basicConfig(level=load_settings().log_level, format="%(levelname)s %(name)s: %(message)s")
+    import logging
+
+    from llm_strategy.config import load_settings
+
+    level = load_settings().log_level
+    logging.basicConfig(level=max(level, "WARNING", key=logging.getLevelNamesMapping().__getitem__), format=LOG_FORMAT)
+    for package in ("llm_strategy", "simulator"):  # what other libraries have to say below a warning is not ours
+        logging.getLogger(package).setLevel(level)
 
 
 def main() -> None:

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from simulator.result import Result
+from llm_strategy.secrets import redact
 
-out = Console(soft_wrap=True, highlight=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
+if TYPE_CHECKING:
+    from simulator.result import Result
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # the command line answers it; by itself rich would end the program with 1
+
+
+out = _Console(soft_wrap=True, highlight=False)
+err = _Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 def say(text: str) -> None:
@@ -30,12 +40,18 @@ def note(text: str) -> None:
 
 def fail(problem: object) -> None:
     """An error, as one sentence."""
-    err.print(f"Error: {problem}", markup=False, style="red")
+    err.print(f"Error: {redact(str(problem))}", markup=False, style="red")
+
+
+def leave_quietly() -> None:
+    """Let nothing more be written to a pipe whose reader has gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_json(document: Any) -> None:
     """The result for a program."""
     sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.flush()  # a reader that has gone is met here, not at the end of the program
 
 
 def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
@@ -45,7 +61,7 @@ def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
         table.add_column(column, justify="right" if position else "left", no_wrap=True)
     for row in rows:
         table.add_row(*row)
-    Console(width=max(out.width, 140), highlight=False).print(table)  # a narrow terminal wraps, no figure is cut
+    _Console(width=max(out.width, 140), highlight=False).print(table)  # a narrow terminal wraps, no figure is cut
 
 
 def print_result(result: Result, *, as_json: bool) -> None:

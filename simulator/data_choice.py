@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from llm_strategy.contract import LONGEST_SYMBOL
 from llm_strategy.errors import ConfigurationError, did_you_mean
+from llm_strategy.outside_text import LONGEST_SYMBOL
 from simulator.trading_calendar import TradingCalendar
 
 DEFAULT_SOURCE = "sample:sp500"

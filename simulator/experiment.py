@@ -12,9 +12,10 @@ from typing import Any, Literal, Self
 
 import yaml
 
-from llm_strategy.baselines import BASELINES
+from llm_strategy.baselines import BASELINES, Rule
 from llm_strategy.costs import Costs
 from llm_strategy.errors import ConfigurationError, did_you_mean
+from llm_strategy.llm.budget import Budget
 from llm_strategy.order_rules import OrderRules
 from llm_strategy.rendering import Style, Unmasked, View
 from llm_strategy.risk import Limits
@@ -23,13 +24,19 @@ from simulator.data_choice import DataChoice
 
 LLM_ARM = "llm"
 RANDOM_ARM = "random"
+ABSTAIN = "abstain"
+"""In place of a rule that decides where the model failed: nobody does."""
 ALL_ARMS = (LLM_ARM, *BASELINES, RANDOM_ARM)
 
 
 @dataclass(frozen=True, slots=True)
 class AdvisorChoice:
-    """What the model sees, when any advisor is asked, whether the model may be, and how many abstentions (share of
-    decisions) a run may have."""
+    """What the model sees, when any advisor is asked, whether and how much the model may be, and how many failures of
+    it (share of decisions) a run may have.
+
+    ``abort_above_failure_rate`` ends a run as soon as it has too many; ``fallback`` is the rule that decides where the
+    model failed.
+    """
 
     style: Style = "words"
     decimals: int = 0
@@ -40,11 +47,19 @@ class AdvisorChoice:
     """``changed`` decides only where the text that the model would be shown has changed."""
     answers: Literal["live", "replay", "refresh"] = "live"
     max_failure_rate: float = 0.05
+    budget: Budget = field(default_factory=Budget)
+    abort_above_failure_rate: bool = False
+    fallback: str = ABSTAIN
 
     @property
     def view(self) -> View:
         """How a snapshot is rendered."""
         return View(self.style, self.decimals, self.unmasked)
+
+    @property
+    def fallback_rule(self) -> Rule | None:
+        """The rule that decides where the model failed, made anew; none where the decision is an abstention."""
+        return None if self.fallback == ABSTAIN else BASELINES[self.fallback]()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +114,8 @@ class Experiment:
         if wrong := violation("experiment", document):
             key, problem = wrong
             raise ConfigurationError(f"{where}: {key} {_sentence(problem)}")
+        if budget := document.get("advisor", {}).get("budget"):
+            document["advisor"]["budget"] = Budget(**budget)
         sections = {
             "data": DataChoice,
             "advisor": AdvisorChoice,

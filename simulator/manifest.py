@@ -13,7 +13,7 @@ import pandas as pd
 from llm_strategy.features import LONGEST_LOOKBACK
 from llm_strategy.llm.cache import Usage
 from llm_strategy.llm.client import LLMClient
-from simulator.answers import sampler_of
+from simulator.answers import fallbacks_of, sampler_of
 from simulator.evidence import EVIDENCE, file_hashes
 from simulator.experiment import Experiment
 from simulator.provenance import provenance
@@ -87,6 +87,7 @@ def _tail(run: RunDescription, started: str, usage: Usage, model: LLMClient | No
         "prices": _prices(run.universe),
         "model": None if model is None else model.identity.as_dict(),
         "sampler": None if model is None else sampler_of(model),
+        **fallbacks_of(model),
         "usage": asdict(usage) | {"seconds": round(usage.seconds, 3)},
         **run.provenance,
         "started": started,

@@ -22,8 +22,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from llm_strategy.contract import LONGEST_SYMBOL
 from llm_strategy.errors import ConfigurationError, MarketDataError, did_you_mean
+from llm_strategy.outside_text import symbol_name
 from simulator.market_sources.files import read_csv_prices, read_parquet_prices, wants_adjusted
 from simulator.market_sources.samples import load_sample
 from simulator.market_sources.table import RawTable, content_hash, from_csv, to_csv, write_whole
@@ -114,7 +114,7 @@ def load_prices(
     )
     raw = _between(_KINDS[kind](request), source, start, end)
     validate_prices(raw, source, length, minimum_bars)
-    return Prices(source, symbol or raw.symbol[:LONGEST_SYMBOL], str(length), raw.table, raw.true_regimes)
+    return Prices(source, symbol_name(symbol or raw.symbol), str(length), raw.table, raw.true_regimes)
 
 
 def _csv(request: _Request) -> RawTable:

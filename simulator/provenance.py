@@ -14,18 +14,19 @@ from typing import Any
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.prompting import prompts_sha256
 from llm_strategy.schemas import schemas_sha256
-from simulator.answers import sampler_of
+from simulator.answers import fallbacks_of, sampler_of
 from simulator.experiment import Experiment
 from simulator.record import origins
 from simulator.universe import Universe
 
-_PACKAGES = ("backtrader-llm", "backtrader", "gpt4all", "arch", "numpy", "pandas", "matplotlib", "jsonschema")
+_PACKAGES = ("backtrader-llm", "backtrader", "gpt4all", "openai", "arch", "numpy", "pandas", "matplotlib", "jsonschema")
 
 
 def run_identity(experiment: Experiment, arms: tuple[str, ...], universe: Universe, model: LLMClient | None) -> str:
     """Hash over everything that decides the evidence: equal identities mean equal runs, folder and output apart."""
     configuration = experiment.as_dict()
     configuration["data"] = origins(configuration["data"])
+    configuration["advisor"].pop("budget")  # it decides when a run stops, not what it finds
     decides = {
         "experiment": {key: value for key, value in configuration.items() if key != "output"},
         "arms": arms,
@@ -36,7 +37,7 @@ def run_identity(experiment: Experiment, arms: tuple[str, ...], universe: Univer
         "prompts": prompts_sha256(),
         "schemas": schemas_sha256(),
         "version": version("backtrader-llm"),
-    }
+    } | fallbacks_of(model)
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from llm_strategy.config import load_settings
 from llm_strategy.errors import ConfigurationError, TooManyFailures, did_you_mean
 from llm_strategy.features import LONGEST_LOOKBACK
+from llm_strategy.llm.audit import AuditedClient, AuditLog
+from llm_strategy.llm.audit import Prices as TokenPrices
 from llm_strategy.llm.cache import RecordingClient
 from simulator.answers import connect
 from simulator.arms import ArmRunner, OnBar
+from simulator.estimate import Estimate, estimate
 from simulator.experiment import ALL_ARMS, LLM_ARM, RANDOM_ARM, Experiment
 from simulator.harm import write_harm
 from simulator.provenance import run_identity
@@ -21,28 +28,45 @@ from simulator.workspace import Workspace, as_run_folder_error
 AnyExperiment = Experiment | str | Path | dict[str, Any]
 """An ``Experiment``, the path of a YAML file, or a mapping of the same shape."""
 
+OnEstimate = Callable[[Estimate], None]
+"""Called before the model is asked anything."""
+
+AUDIT = "audit.jsonl"
+"""The calls of a run, in its folder; it holds wall-clock times and is no evidence."""
+
 
 def run(
-    experiment: AnyExperiment, arm: str = LLM_ARM, *, client: RecordingClient | None = None, on_bar: OnBar | None = None
+    experiment: AnyExperiment,
+    arm: str = LLM_ARM,
+    *,
+    client: RecordingClient | None = None,
+    on_bar: OnBar | None = None,
+    on_estimate: OnEstimate | None = None,
 ) -> Result:
     """Run one arm and write its folder; arguments, result and errors as for ``compare``."""
     if arm == RANDOM_ARM:
         raise ConfigurationError("The random arm keeps the holding times of llm: compare the two with btllm compare.")
     if arm not in ALL_ARMS:
         raise ConfigurationError(f"There is no arm {arm!r}{did_you_mean(arm, ALL_ARMS)}")
-    return execute(as_experiment(experiment), (arm,), client, on_bar)
+    return execute(as_experiment(experiment), (arm,), client, on_bar, on_estimate)
 
 
-def compare(experiment: AnyExperiment, *, client: RecordingClient | None = None, on_bar: OnBar | None = None) -> Result:
+def compare(
+    experiment: AnyExperiment,
+    *,
+    client: RecordingClient | None = None,
+    on_bar: OnBar | None = None,
+    on_estimate: OnEstimate | None = None,
+) -> Result:
     """Run all arms of an experiment side by side and write the comparison's folder.
 
-    ``client`` answers in place of the configured model; ``on_bar`` is told the progress. Raises ``ConfigurationError``,
-    ``MarketDataError``, ``ModelError`` and ``RunFolderError`` before or while running (answers already given are kept,
-    the same call goes on where it was cut off), and ``TooManyFailures`` after writing the folder where too many
-    decisions failed.
+    ``client`` answers in place of the configured model; ``on_bar`` is told the progress, ``on_estimate`` what the model
+    will be asked, before it is asked. Raises ``ConfigurationError``, ``MarketDataError``, ``ModelError``,
+    ``BudgetReached`` and ``RunFolderError`` before or while running (answers already given are kept, the same call goes
+    on where it was cut off), and ``TooManyFailures`` after writing the folder where too many decisions failed.
     """
     wanted = as_experiment(experiment)
-    return execute(wanted, wanted.arms, client, on_bar)
+    return execute(wanted, wanted.arms, client, on_bar, on_estimate)
 
 
 def as_experiment(given: AnyExperiment) -> Experiment:
@@ -53,27 +77,41 @@ def as_experiment(given: AnyExperiment) -> Experiment:
 
 
 def execute(
-    experiment: Experiment, arms: tuple[str, ...], client: RecordingClient | None, on_bar: OnBar | None
+    experiment: Experiment,
+    arms: tuple[str, ...],
+    client: RecordingClient | None,
+    on_bar: OnBar | None,
+    on_estimate: OnEstimate | None = None,
 ) -> Result:
     """Run the arms and write one folder: that of a single arm, or a comparison with a folder for each."""
     universe = load_universe(experiment.data, minimum_bars=LONGEST_LOOKBACK + 2)
     _check_volumes(experiment, universe)
     model = client or _model(experiment, arms)
+    money = _prices_of_tokens(experiment)
     identity = run_identity(experiment, arms, universe, model)
     comparison = len(arms) > 1
     name = experiment.name if comparison else f"{experiment.name}-{arms[0]}"
     folder = Path(experiment.output.folder) / f"{name}-{identity[:8]}"
-    with Workspace(folder) as work, as_run_folder_error(folder):
+    with Workspace(folder) as work, as_run_folder_error(folder), contextlib.ExitStack() as at_the_end:
+        asked = None
         if model:
             model.trust(work.answered_requests())
-        runner = ArmRunner(experiment, universe, identity, model, on_bar)
+            budget, before = experiment.advisor.budget, replace(model.usage)
+            model.limit = lambda used: budget.check(used.since(before), money)
+            asked = AuditedClient(model, AuditLog(work.path / AUDIT, money))
+            at_the_end.callback(asked.log.close)
+            if on_estimate and LLM_ARM in arms:
+                on_estimate(estimate(experiment, universe, model, money))
+        runner = ArmRunner(experiment, universe, identity, model, on_bar, asked)
         universe.write_csv(work.path / "prices.csv")
         for arm in sorted(arms, key=lambda arm: arm != LLM_ARM):
             runner.run(arm, work.path / arm if comparison else work.path)
         if comparison:
             runner.finish_comparison(arms, work.path)
             write_harm(universe, experiment, work.path)
-        write_report(work.path, model if experiment.output.explain else None)
+        write_report(work.path, asked if experiment.output.explain else None)
+        if asked:
+            asked.log.close()
         written = work.finish(failed=runner.problem is not None)
     if runner.problem:
         raise TooManyFailures(f"{runner.problem} Everything is kept in {written}.")
@@ -87,6 +125,13 @@ def _check_volumes(experiment: Experiment, universe: Universe) -> None:
                 f"costs.impact and costs.max_fill_share need volumes, and the bars of {prices.symbol} have none: leave "
                 "them out."
             )
+
+
+def _prices_of_tokens(experiment: Experiment) -> TokenPrices:
+    settings = load_settings()
+    money = TokenPrices(settings.price_in, settings.price_out)
+    experiment.advisor.budget.check_prices(money)
+    return money
 
 
 def _model(experiment: Experiment, arms: tuple[str, ...]) -> RecordingClient | None:

@@ -1,6 +1,8 @@
 """The command line as a person types it: results on stdout, one sentence for every mistake, exit codes that mean it."""
 
 import json
+import os
+import subprocess
 import sys
 
 import pytest
@@ -165,10 +167,79 @@ def test_a_wrong_setting_of_the_environment_is_one_sentence(btllm, monkeypatch, 
     assert "LLM_TEMPERATURE" in only_error(btllm("compare", "experiment.yaml"), 2).upper()
 
 
+BTLLM = [sys.executable, "-c", "from simulator.cli import main; main()"]
+
+
+@pytest.mark.parametrize("words", [("models", "list"), ("models", "list", "--json"), ("run", "e.yaml", "--json")])
+def test_a_reader_that_goes_away_ends_a_command_quietly(tmp_path, words):
+    write_experiment(tmp_path).rename(tmp_path / "e.yaml")
+    reading, writing = os.pipe()
+    os.close(reading)
+    arm = ["--arm", "momentum"] if words[0] == "run" else []
+    done = subprocess.run([*BTLLM, *words, *arm], cwd=tmp_path, stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert done.returncode == 141
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
+
+
+def test_help_needs_none_of_the_heavy_libraries():
+    program = "import sys\nfrom simulator.cli import app\nprint(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"pandas", "numpy", "backtrader", "matplotlib", "pydantic", "jsonschema", "gpt4all"} & set(loaded)
+
+
+def test_an_interruption_while_libraries_are_imported_is_one_sentence(tmp_path):
+    program = (
+        "import sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'pandas':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "sys.argv = ['btllm', 'compare', 'experiment.yaml']\n"
+        "from simulator.cli import main\n"
+        "main()\n"
+    )
+    write_experiment(tmp_path)
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 130
+    assert done.stderr.startswith("Error: interrupted")
+    assert "Traceback" not in done.stderr
+
+
+def test_debug_shows_our_log_and_not_that_of_others(tmp_path):
+    script = tmp_path / "answers.jsonl"
+    answer = {"label": "bull", "action": "hold", "action_confidence": "70", "rationale": "Up."}
+    script.write_text((json.dumps(answer) + "\n") * 400)
+    write_experiment(tmp_path, output={"folder": "out", "explain": False})
+    environment = {**os.environ, "LOG_LEVEL": "DEBUG", "LLM_BACKEND": "scripted", "LLM_SCRIPT": str(script)}
+    environment["BTLLM_CACHE_DIR"] = str(tmp_path / "cache")
+    words = [*BTLLM, "run", "experiment.yaml"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "DEBUG llm_strategy.llm.cache: answers.jsonl answered request" in done.stderr
+    assert "matplotlib" not in done.stderr
+    assert "distinct questions in" in done.stderr  # the estimate
+
+
+def test_a_budget_ends_a_command_with_its_own_code(btllm, tmp_path, monkeypatch):
+    answer = {"label": "bull", "action": "hold", "action_confidence": "70", "rationale": "Up."}
+    script = tmp_path / "answers.jsonl"
+    script.write_text((json.dumps(answer) + "\n") * 400)
+    monkeypatch.setenv("LLM_BACKEND", "scripted")
+    monkeypatch.setenv("LLM_SCRIPT", str(script))
+    write_experiment(tmp_path, advisor={"budget": {"max_calls": 2}}, output={"folder": "out", "explain": False})
+    code, _, err = btllm("run", "experiment.yaml")
+    assert code == 8
+    assert "the same command goes on from there" in err
+    assert "Traceback" not in err
+
+
 def test_an_interruption_is_one_sentence(btllm, tmp_path, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("simulator.commands.experiments.compare_arms", interrupted)
+    monkeypatch.setattr("simulator.commands.experiments._compare", interrupted)
     write_experiment(tmp_path)
     assert "goes on from there" in only_error(btllm("compare", "experiment.yaml"), 130)

@@ -1,5 +1,7 @@
 """What the doctor says of a runtime that works, and of those that do not."""
 
+import struct
+
 import pytest
 
 from llm_strategy.config import LlmSettings
@@ -35,6 +37,32 @@ def test_a_missing_model_ends_the_examination_with_the_cure(tmp_path):
     assert not check.ok
     assert "btllm models pull smollm2-135m" in check.detail
     assert check.cure
+
+
+def _text(value):
+    return struct.pack("<Q", len(value)) + value
+
+
+def test_a_damaged_model_fails_once_with_its_cure(model_path, tmp_path, monkeypatch):
+    monkeypatch.setenv("BTLLM_CACHE_DIR", str(tmp_path))
+    (tmp_path / "smollm2-135m.gguf").write_bytes(model_path.read_bytes()[:60_000_000])
+    (check,) = diagnose(LlmSettings(instruct_model_path=None))
+    assert (check.name, check.ok) == ("initialization", False)
+    assert "btllm models pull smollm2-135m" in check.cure
+    (check,) = diagnose(LlmSettings(instruct_model_path=tmp_path / "smollm2-135m.gguf"))
+    assert "cut short" in check.detail
+    assert "Fetch the file again" in check.cure
+
+
+def test_a_model_that_the_engine_refuses_fails_once(tmp_path):
+    facts = {b"general.architecture": b"llama", b"tokenizer.chat_template": b"{{ messages[0].content }}"}
+    entries = [_text(key) + struct.pack("<I", 8) + _text(value) for key, value in facts.items()]
+    path = tmp_path / "odd.gguf"
+    path.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, len(entries)) + b"".join(entries))
+    (check,) = diagnose(LlmSettings(instruct_model_path=path))
+    assert (check.name, check.ok) == ("initialization", False)
+    assert "gpt4all" in check.detail
+    assert "Fetch the file again" in check.cure
 
 
 def test_a_wrong_setting_is_told(monkeypatch):

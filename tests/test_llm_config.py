@@ -117,3 +117,11 @@ def test_a_wrong_value_in_the_file_is_told_with_its_place(empty_folder):
 def test_an_empty_file_sets_nothing(empty_folder):
     write(empty_folder, "# only a comment\n")
     assert read_settings_file(empty_folder / "configs/llm.yaml") == {}
+
+
+def test_a_misspelt_key_of_dotenv_is_told_and_those_of_others_are_not(empty_folder):
+    write(empty_folder, "LLM_TEMPRATURE=0.2\n", ".env")
+    with pytest.raises(ConfigurationError, match=r"\.env has the unknown key 'LLM_TEMPRATURE', did you mean 'LLM_TEMP"):
+        load_settings()
+    write(empty_folder, "export llm_temperature=0.2\nLLM_OTHER=1\nDATABASE=x\nLOG_LEVEL=INFO\nempty\n", ".env")
+    assert load_settings().temperature == 0.2

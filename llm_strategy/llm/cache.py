@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields, replace
@@ -21,6 +22,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, RunFolderError
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request
+from llm_strategy.types import Event
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +86,7 @@ class FolderStore:
             answer = entry["answer"]
             if entry["key"] != key or entry["checksum"] != _digest(answer):
                 raise ValueError("its checksum does not match")
-            return Generation(**answer)
+            return Generation(**answer | {"events": tuple(map(Event.from_record, answer.get("events", ())))})
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as problem:
@@ -122,6 +124,11 @@ def _answer_record(generation: Generation) -> dict[str, Any]:
     return record
 
 
+def _lasting(generation: Generation) -> Generation:
+    """The answer without what happened on the one occasion on which it was given."""
+    return replace(generation, events=tuple(event for event in generation.events if event.lasting))
+
+
 @dataclass
 class Usage:
     """What a run asked: requests in all, distinct ones, those the model was asked, those the record answered.
@@ -137,13 +144,18 @@ class Usage:
     tokens_in: int = 0
     tokens_out: int = 0
 
+    def since(self, before: Usage) -> Usage:
+        """What was used after ``before`` was taken."""
+        return Usage(**{name: getattr(self, name) - getattr(before, name) for name in Usage.__dataclass_fields__})
+
 
 class RecordingClient(LLMClient):
     """A client in front of another that answers from the record what was answered before.
 
     ``inner`` may be a client, a function that connects to one when it is first needed, or None for a replay;
     ``identity`` is the inner model's and goes into the keys. Equal requests are asked once a run, in every mode.
-    ``AnswerNotRecorded`` is raised where ``replay`` meets a request without an answer. ``usage`` counts.
+    ``AnswerNotRecorded`` is raised where ``replay`` meets a request without an answer. ``usage`` counts. What another
+    backend or a part of an ensemble answered is passed on and not recorded: it is not the model's answer.
     """
 
     def __init__(
@@ -159,18 +171,23 @@ class RecordingClient(LLMClient):
         self.store = store
         self.mode = mode
         self.usage = Usage()
+        self.limit: Callable[[Usage], None] | None = None
+        """Called before the model is asked; what it raises ends the run."""
         self._inner = inner
         self._seen: set[str] = set()
         self._answered: dict[str, Generation] = {}
+        self._counting = threading.Lock()
         if isinstance(inner, LLMClient):
             self.defaults, self.run_id = inner.defaults, inner.run_id
+            self.concurrency, self.fallbacks = inner.concurrency, inner.fallbacks
 
     def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
         """Answer from the record, or ask and record."""
         key = request_hash(request, self.identity)
-        self._seen.add(key)
-        self.usage.requests += 1
-        self.usage.distinct = len(self._seen)
+        with self._counting:
+            self._seen.add(key)
+            self.usage.requests += 1
+            self.usage.distinct = len(self._seen)
         recorded = self._answered.get(key) or (None if self.mode == "refresh" else self.store.get(key))
         if recorded is None:
             if self.mode == "replay":
@@ -178,11 +195,17 @@ class RecordingClient(LLMClient):
                     f"Request {key[:12]} to {self.identity.name} has no recorded answer: run it in mode 'live' first."
                 )
             return self._ask(key, request, on_delta)
-        self.usage.from_cache += 1
+        with self._counting:
+            self.usage.from_cache += 1
         self._answered[key] = recorded
         if on_delta is not None:
             on_delta(recorded.text)
         return replace(recorded, cached=True)
+
+    def recorded(self, request: Request) -> Generation | None:
+        """The answer that this request would get without asking, or None; it is not counted."""
+        key = request_hash(request, self.identity)
+        return self._answered.get(key) or (None if self.mode == "refresh" else self.store.get(key))
 
     def _ask(self, key: str, request: Request, on_delta: OnDelta | None) -> Generation:
         stopped = False
@@ -192,18 +215,30 @@ class RecordingClient(LLMClient):
             stopped = on_delta is not None and not on_delta(text)
             return not stopped
 
+        if self.limit is not None:
+            self.limit(self.usage)
         client = self._connected()
-        self.usage.asked += 1
         begin = time.perf_counter()
+        answer: Generation | None = None
         try:
             answer = client.complete(request, watched if on_delta else None)
         finally:
-            self.usage.seconds += time.perf_counter() - begin
-        self.usage.tokens_in += answer.tokens_in
-        self.usage.tokens_out += answer.tokens_out
-        if not stopped:
-            self.store.put(key, answer)
-            self._answered[key] = answer
+            with self._counting:
+                self.usage.asked += 1
+                self.usage.seconds += time.perf_counter() - begin
+                self.usage.tokens_in += answer.tokens_in if answer else 0
+                self.usage.tokens_out += answer.tokens_out if answer else 0
+        log.debug(
+            "%s answered request %s: %d tokens to %d in %.0f ms",
+            self.identity.name,
+            key[:12],
+            answer.tokens_out,
+            answer.tokens_in,
+            answer.latency_ms,
+        )
+        if not stopped and not any(event.makeshift for event in answer.events):
+            self.store.put(key, _lasting(answer))
+            self._answered[key] = _lasting(answer)
         return answer
 
     def trust(self, keys: Iterable[str]) -> None:

@@ -9,6 +9,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from queue import SimpleQueue
 from types import TracebackType
@@ -46,6 +47,12 @@ class LLMClient(ABC):
     defaults: Request = Request(messages=())
     run_id: str = ""
     """Names the caller's session in the log."""
+    remote: bool = False
+    """Whether answers come over a network, which fails in passing: ``get_llm_client`` then asks again by itself."""
+    concurrency: int = 1
+    """How many requests may be under way at once; above 1, ``complete`` may be called from several threads."""
+    fallbacks: tuple[str, ...] = ()
+    """Names of the backends that answer where this one fails."""
 
     @property
     def supports_forms(self) -> bool:
@@ -82,17 +89,28 @@ class LLMClient(ABC):
     def batch(
         self, prompts: Iterable[str], *, system: str | None = None, **options: Unpack[Options]
     ) -> list[Generation]:
-        """Answer each prompt, in order."""
-        return [self.generate(prompt, system=system, **options) for prompt in prompts]
+        """Answer each prompt, in order; up to ``concurrency`` are under way at once."""
+
+        def answer(prompt: str) -> Generation:
+            return self.generate(prompt, system=system, **options)
+
+        if self.concurrency == 1:
+            return [answer(prompt) for prompt in prompts]
+        with ThreadPoolExecutor(self.concurrency, "llm-batch") as pool:
+            return list(pool.map(answer, prompts))
 
     def healthcheck(self) -> Health:
         """Ask for a few tokens and say whether they came; never raises."""
         begin = time.perf_counter()
         try:
-            answer = self.complete(Request((Message("user", "Answer with one word: ready?"),), max_tokens=4))
+            question = Request((Message("user", "Answer with one word: ready?"),), max_tokens=4)
+            answer = self.complete(replace(question, timeout_s=self.defaults.timeout_s))
         except ModelError as problem:
             return Health(False, str(problem), (time.perf_counter() - begin) * 1000)
         return Health(True, f"{self.identity.name} answers.", answer.latency_ms)
+
+    def judged(self, status: str, policy: str, reasons: tuple[str, ...] = ()) -> None:  # noqa: B027  most keep no log
+        """Hear what became of this thread's last answer: status of the decision, verdict of the policy and why."""
 
     def close(self) -> None:  # noqa: B027  a backend that holds nothing has nothing to close
         """Free what the client holds; it may be called twice."""

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from llm_strategy.errors import ConfigurationError
+from llm_strategy.types import Event
 
 Role: TypeAlias = Literal["system", "user", "assistant"]
 
@@ -95,7 +96,7 @@ class Generation:
     With a form, ``values`` holds what the model wrote in each slot, unchanged, and ``text`` is the program's text and
     the values (escaped as in a JSON string) joined. ``tokens_in`` counts the whole prompt, reused parts included;
     ``latency_ms`` is what the answer took when it was made, also where it is ``cached``. ``finish`` is ``length``
-    where the model was cut off.
+    where the model was cut off. ``events`` are what happened on the way to the answer.
     """
 
     text: str
@@ -105,6 +106,7 @@ class Generation:
     finish: Literal["stop", "length"] = "stop"
     values: Mapping[str, str] = field(default_factory=dict)
     cached: bool = False
+    events: tuple[Event, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Source of the format: the GGUF specification in the ggml project (docs/gguf.md).
 
 from __future__ import annotations
 
+import math
 import mmap
 import struct
 from dataclasses import dataclass
@@ -16,6 +17,11 @@ from llm_strategy.errors import ModelNotFound, ModelNotLoaded
 _STRING, _ARRAY = 8, 9
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 """Type number of a value to its ``struct`` code."""
+_BLOCKS = {
+    0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34), 10: (256, 84),
+    11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210), 30: (1, 2),
+}  # fmt: skip
+"""Type number of a tensor to the weights and bytes of a block; of other types only the beginning is checked."""
 
 
 @dataclass(frozen=True)
@@ -38,19 +44,24 @@ class Metadata:
 
 
 def read_metadata(path: Path) -> Metadata:
-    """Read the metadata of a model file.
+    """Read the metadata of a model file, and see that its tensors are all there.
 
     Raises ``ModelNotFound`` where there is no file and ``ModelNotLoaded`` where it is no GGUF file or is cut short.
     """
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return _Reader(content).metadata()
+            reader = _Reader(content)
+            metadata = reader.metadata()
+            missing = reader.tensors_end(metadata.values.get("general.alignment", 32)) - len(content)
     except FileNotFoundError:
         raise ModelNotFound(f"There is no model file {path}: check the path.") from None
     except (struct.error, IndexError):
         raise ModelNotLoaded(f"{path} ends within its metadata: the file is cut short, fetch it again.") from None
     except (OSError, ValueError) as problem:
         raise ModelNotLoaded(f"{path} is no readable GGUF model ({problem}): give a file in GGUF format.") from None
+    if missing > 0:
+        raise ModelNotLoaded(f"{path} is cut short by at least {missing} bytes: fetch the file again.")
+    return metadata
 
 
 class _Reader:
@@ -65,7 +76,7 @@ class _Reader:
         version = self._scalar("I")
         if version not in (2, 3):
             raise ValueError(f"its format version is {version}, and 2 and 3 are known")
-        self._scalar("Q")  # number of tensors
+        self._tensors = self._scalar("Q")
         values: dict[str, Any] = {}
         text_offsets: dict[str, int] = {}
         for _ in range(self._scalar("Q")):
@@ -74,6 +85,17 @@ class _Reader:
                 text_offsets[key] = self._at + 8
             values[key] = self._value(kind)
         return Metadata(values, text_offsets)
+
+    def tensors_end(self, alignment: int) -> int:
+        """Where the last tensor ends, in bytes from the start; read after the metadata."""
+        ends = [0]
+        for _ in range(self._tensors):
+            self._string()
+            sizes = self._unpack(f"{self._scalar('I')}Q")
+            kind, offset = self._scalar("I"), self._scalar("Q")
+            weights, size = _BLOCKS.get(kind, (1, 0))
+            ends.append(offset + math.prod(sizes) // weights * size)
+        return -(-self._at // alignment) * alignment + max(ends) if self._tensors else 0
 
     def _value(self, kind: int) -> Any:
         if kind == _STRING:

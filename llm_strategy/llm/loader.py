@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import TypeAlias, cast
 
 from llm_strategy.config import SETTINGS_FILE, LlmSettings, load_settings
 from llm_strategy.errors import BackendMissing, ConfigurationError, did_you_mean
+from llm_strategy.llm.audit import AuditedClient, AuditLog, Prices
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.exchange import Request
+from llm_strategy.llm.resilience import Fallback, Patience, ResilientClient
 
 ENTRY_POINT_GROUP = "backtrader_llm.backends"
 
@@ -53,11 +56,19 @@ def get_llm_client(run_id: str | None = None, *, settings: LlmSettings | None = 
             raise ConfigurationError(
                 f"{SETTINGS_FILE} has options for the unknown backend {name!r}{did_you_mean(name, SUPPORTED_BACKENDS)}"
             )
-    if settings.backend not in SUPPORTED_BACKENDS:
-        raise ConfigurationError(
-            f"LLM_BACKEND {settings.backend!r} is not installed{did_you_mean(settings.backend, SUPPORTED_BACKENDS)}"
-        )
+    for setting, backend in (
+        ("LLM_BACKEND", settings.backend),
+        *(("LLM_FALLBACK", name) for name in settings.fallback),
+    ):
+        if backend not in SUPPORTED_BACKENDS:
+            raise ConfigurationError(
+                f"{setting} {backend!r} is not installed{did_you_mean(backend, SUPPORTED_BACKENDS)}"
+            )
+    settings = settings.for_backend(settings.backend)
     client = SUPPORTED_BACKENDS[settings.backend](settings)
+    if client.remote or settings.fallback:
+        fallbacks = [Fallback(name, partial(connect_backend, name, settings)) for name in settings.fallback]
+        client = ResilientClient(client, _patience(settings), fallbacks)
     client.run_id = run_id or ""
     client.defaults = Request(
         messages=(),
@@ -66,4 +77,26 @@ def get_llm_client(run_id: str | None = None, *, settings: LlmSettings | None = 
         max_tokens=settings.max_tokens,
         timeout_s=settings.timeout_s,
     )
+    if settings.audit_file is not None:
+        return AuditedClient(client, AuditLog(settings.audit_file, Prices(settings.price_in, settings.price_out)))
     return client
+
+
+def connect_backend(backend: str, settings: LlmSettings) -> LLMClient:
+    """One backend with the settings that stand under its name: a fallback, or a member of an ensemble."""
+    if backend not in SUPPORTED_BACKENDS:
+        raise ConfigurationError(f"There is no backend {backend!r}{did_you_mean(backend, SUPPORTED_BACKENDS)}")
+    settings = settings.for_backend(backend)
+    client = SUPPORTED_BACKENDS[backend](settings)
+    return ResilientClient(client, _patience(settings)) if client.remote else client
+
+
+def _patience(settings: LlmSettings) -> Patience:
+    return Patience(
+        attempts=settings.attempts,
+        attempt_timeout_s=settings.attempt_timeout_s,
+        backoff_s=settings.backoff_s,
+        backoff_max_s=settings.backoff_max_s,
+        breaker_failures=settings.breaker_failures,
+        breaker_pause=settings.breaker_pause,
+    )

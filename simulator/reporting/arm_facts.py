@@ -18,7 +18,7 @@ from simulator.reporting.run_facts import day
 from simulator.reporting.vocabulary import ARM_TERMS, RANKED, REGIME_TERMS
 
 ALWAYS_COUNTED: dict[str, Iterable[str]] = {
-    "statuses": Status,
+    "statuses": [status for status in Status if status is not Status.FALLBACK],  # there only where one is configured
     "verdicts": PolicyVerdict,
     "actions": ActionType,
     "exits": ("stop", "target", "advice", "time", "kill_switch"),
@@ -44,10 +44,14 @@ def add_arm(table: FactTable, record: Record, arm: ArmRecord) -> None:
         "exits": trades.exits, "statuses": counts.statuses, "abstentions": counts.abstentions,
         "repairs": counts.repairs, "verdicts": counts.verdicts, "policy_reasons": counts.policy_reasons,
         "clamps": gate.clamps, "refusals": gate.refusals, "actions": counts.actions,
+        "events": counts.events, "votes": counts.votes,
     }  # fmt: skip
     for metric, found in kinds.items():
         table.counts(arm.name, metric, dict.fromkeys(ALWAYS_COUNTED.get(metric, ()), 0) | found)
     _add_regimes(table, arm.name, regimes)
+    if counts.disagreement is not None:
+        words = f"mean share of members that disagreed in {arm.name}"
+        table.add(arm.name, "disagreement", counts.disagreement, Unit.FRACTION, words)
     rows = {
         "decision_changes": ("changes of advice", len(advice_changes(arm.decisions))),
         "order_count": ("orders", len(arm.orders)),

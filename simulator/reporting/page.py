@@ -64,7 +64,8 @@ FEW_SYMBOLS = 5
 COUNTS = {
     "statuses": "How decisions came about", "abstentions": "Abstentions by reason",
     "repairs": "Answers repaired, by kind", "actions": "Proposed actions", "verdicts": "Policy verdicts",
-    "policy_reasons": "Policy remarks",
+    "policy_reasons": "Policy remarks", "events": "What happened on the way to answers",
+    "votes": "Votes of the ensemble",
     "orders": "Orders by kind and final status",
 }  # fmt: skip
 

@@ -73,6 +73,8 @@ COUNTED_TERMS = {
     "refusals": "refusals by limit",
     "exits": "trades ended by",
     "actions": "proposed actions",
+    "events": "events of kind",
+    "votes": "votes of the ensemble",
 }
 """Figures of one arm that are counted by kind; a label reads "WORDS KIND of ARM"."""
 

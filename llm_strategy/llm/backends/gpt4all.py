@@ -22,6 +22,13 @@ from llm_strategy.llm.exchange import Generation, ModelIdentity, Request, Slot, 
 from llm_strategy.llm.gguf import read_metadata
 from llm_strategy.llm.models import KNOWN_MODELS, resolve, weights_sha256
 
+ARCHITECTURES = frozenset({
+    "baichuan", "bloom", "chatglm", "codeshell", "command-r", "deepseek2", "falcon", "gemma", "gemma2", "gpt2",
+    "gptneox", "internlm2", "jais", "llama", "mpt", "olmo", "openelm", "orion", "phi2", "phi3", "qwen", "qwen2",
+    "qwen2moe", "refact", "stablelm", "starcoder", "starcoder2", "xverse",
+})  # fmt: skip
+"""What gpt4all 2.8.2 took and did not call unsupported, each tried with a file of metadata alone."""
+
 
 class Gpt4AllClient(LLMClient):
     """A local model. The file is looked at when the client is made, and loaded when it is first asked.
@@ -37,10 +44,15 @@ class Gpt4AllClient(LLMClient):
             raise BackendMissing("The backend local_llama needs gpt4all: pip install gpt4all") from None
         self.path = path
         metadata = read_metadata(path)
+        architecture = metadata.text("general.architecture")
+        if architecture and architecture not in ARCHITECTURES:
+            raise ModelNotLoaded(
+                f"gpt4all {engine_version} is too old for {path}, whose architecture is {architecture}: "
+                "set LLM_BACKEND=llama_cpp, or choose another model."
+            )
         template = metadata.text("tokenizer.chat_template")
         if not template:
             raise ModelNotLoaded(f"{path} has no chat template: choose an instruct or chat model.")
-        architecture = metadata.text("general.architecture")
         trained_for = metadata.values.get(f"{architecture}.context_length", context_tokens)
         self.context_tokens = min(context_tokens, trained_for)
         digest = weights_sha256(path)

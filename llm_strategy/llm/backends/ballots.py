@@ -1,0 +1,135 @@
+"""Votes on fields of JSON objects: reading them, counting them, and how far they are apart. Pure."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+from llm_strategy.errors import ContractError
+from llm_strategy.llm.client import json_text
+from llm_strategy.llm.exchange import Form
+from llm_strategy.llm.form_schema import form_schema
+
+Choices = Mapping[str, Sequence[str]]
+"""The values that a field may have, by its dotted path; fields that are not named may have any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """What one member wrote in the fields that are voted on, its confidence in each where it gave one (0 to 1), and the
+    whole object."""
+
+    values: tuple[str, ...]
+    confidences: tuple[float | None, ...]
+    document: Mapping[str, Any]
+
+    @property
+    def confidence(self) -> float:
+        """The sum over the fields, where given."""
+        return sum(value for value in self.confidences if value is not None)
+
+
+def choices_of(form: Form) -> Choices:
+    """The choices of a form's slots by their path in the object that it yields."""
+    schema = form_schema(form) if form else None
+    return {} if schema is None else dict(_enumerated(schema, ""))
+
+
+def read_ballot(text: str, fields: Sequence[str], choices: Choices) -> Ballot:
+    """The ballot in an answer; ``ContractError`` says what is wrong with it."""
+    document = json.loads(json_text(text))
+    values, confidences = [], []
+    for field in fields:
+        value = _at(document, field)
+        if not isinstance(value, str) or value not in choices.get(field, (value,)):
+            raise ContractError(field, f"is {value!r} and no vote")
+        beside = _at(document, _confidence_of(field))
+        is_share = isinstance(beside, int | float) and not isinstance(beside, bool) and 0 <= beside <= 1
+        values.append(value)
+        confidences.append(float(beside) if is_share else None)
+    return Ballot(tuple(values), tuple(confidences), document)
+
+
+def majority(ballots: Sequence[Ballot], fields: Sequence[str], choices: Choices) -> Ballot:
+    """The values of most; ties go to the greater sum of confidences, then to the one that was cast first."""
+    cast = _by_values(ballots)
+    most = max(cast, key=lambda values: (len(cast[values]), round(sum(one.confidence for one in cast[values]), 9)))
+    means = [_mean([one.confidences[place] for one in cast[most]]) for place in range(len(fields))]
+    return _with_confidences(cast[most][0], fields, means)
+
+
+def average(ballots: Sequence[Ballot], fields: Sequence[str], choices: Choices) -> Ballot:
+    """Of the values that were cast, those with the greatest product of averaged probabilities; ties as they were
+    cast."""
+    seen = [list(dict.fromkeys(one.values[place] for one in ballots)) for place in range(len(fields))]
+    averaged = [
+        {
+            value: _mean([_probability(one, place, value, choices.get(field, seen[place])) for one in ballots]) or 0.0
+            for value in seen[place]
+        }
+        for place, field in enumerate(fields)
+    ]
+
+    def probability(values: tuple[str, ...]) -> float:
+        return round(math.prod(averaged[at][value] for at, value in enumerate(values)), 9)
+
+    cast = _by_values(ballots)
+    best = max(cast, key=probability)
+    return _with_confidences(cast[best][0], fields, [averaged[at][value] for at, value in enumerate(best)])
+
+
+def disagreement(ballots: Sequence[Ballot], winner: Ballot) -> float:
+    """Share of the ballots with other values than the winner's, 0 to 1."""
+    return round(sum(one.values != winner.values for one in ballots) / len(ballots), 4)
+
+
+def _by_values(ballots: Sequence[Ballot]) -> dict[tuple[str, ...], list[Ballot]]:
+    cast: dict[tuple[str, ...], list[Ballot]] = {}
+    for one in ballots:
+        cast.setdefault(one.values, []).append(one)
+    return cast
+
+
+def _probability(ballot: Ballot, place: int, value: str, values: Sequence[str]) -> float:
+    confidence = ballot.confidences[place]
+    certain = 1.0 if confidence is None else confidence
+    if ballot.values[place] == value:
+        return certain if len(values) > 1 else 1.0
+    return (1.0 - certain) / max(1, len(values) - 1)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    given = [value for value in values if value is not None]
+    return sum(given) / len(given) if given else None
+
+
+def _with_confidences(ballot: Ballot, fields: Sequence[str], confidences: Sequence[float | None]) -> Ballot:
+    """The ballot with these confidences where it had some."""
+    document: Any = copy.deepcopy(dict(ballot.document))
+    for field, before, confidence in zip(fields, ballot.confidences, confidences, strict=True):
+        if before is not None and confidence is not None:
+            *parents, name = _confidence_of(field).split(".")
+            reduce(lambda inside, parent: inside[parent], parents, document)[name] = round(confidence, 4)
+    return Ballot(ballot.values, tuple(confidences), document)
+
+
+def _confidence_of(field: str) -> str:
+    return ".".join([*field.split(".")[:-1], "confidence"])
+
+
+def _at(document: Any, path: str) -> Any:
+    for name in path.split("."):
+        document = document.get(name) if isinstance(document, dict) else None
+    return document
+
+
+def _enumerated(schema: Mapping[str, Any], path: str) -> list[tuple[str, Sequence[str]]]:
+    if "properties" in schema:
+        inside = schema["properties"].items()
+        return [found for name, value in inside for found in _enumerated(value, f"{path}.{name}".lstrip("."))]
+    return [(path, schema["enum"])] if "enum" in schema and schema.get("type") == "string" else []

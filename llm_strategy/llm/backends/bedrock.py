@@ -1,0 +1,188 @@
+"""Backend ``bedrock``: any model of AWS Bedrock that speaks Converse, through boto3.
+
+Region, profile and credentials are found the AWS way. The SDK does not ask again by itself. A model is held to JSON by
+the prompt alone, or by a tool whose input has the form's schema (``json: tool``, for models that know tools).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import threading
+import time
+from typing import Any, Literal, TypeAlias, get_args
+
+from llm_strategy.config import SETTINGS_FILE, LlmSettings
+from llm_strategy.errors import BackendMissing, ConfigurationError, ModelError, did_you_mean
+from llm_strategy.llm.client import LLMClient, OnDelta
+from llm_strategy.llm.deadline import Deadline
+from llm_strategy.llm.exchange import Generation, Message, ModelIdentity, Request
+from llm_strategy.llm.form_schema import form_schema, form_values
+
+JsonWay: TypeAlias = Literal["prompt", "tool"]
+
+TOOL = "answer"
+"""Name of the tool that takes the answer."""
+CONNECT_TIMEOUT_S = 10.0
+
+
+class BedrockClient(LLMClient):
+    """A model of Bedrock. Threads may share a client.
+
+    ``model`` is a model identifier or the ARN of an inference profile; ``region``, ``profile`` and ``endpoint_url``
+    override what the AWS configuration says. ``Request.timeout_s`` bounds a call as a whole, ``timeout_s`` the silence
+    within it (seconds).
+    """
+
+    remote = True
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        region: str | None = None,
+        profile: str | None = None,
+        endpoint_url: str | None = None,
+        json_way: JsonWay = "prompt",
+        concurrency: int = 8,
+        timeout_s: float = 30.0,
+    ) -> None:
+        if importlib.util.find_spec("boto3") is None:
+            raise BackendMissing("The backend bedrock needs boto3: pip install 'backtrader-llm[bedrock]'")
+        self.model = model
+        self.concurrency = concurrency
+        self._json_way = json_way
+        self._place = {"region_name": region, "profile_name": profile}
+        self._endpoint_url = endpoint_url
+        self._timeout_s = timeout_s
+        self._sdk: Any = None
+        self._connecting = threading.Lock()
+        self.identity = ModelIdentity(
+            backend="bedrock",
+            name=model,
+            engine="bedrock",
+            engine_version="",
+            settings=(("json", json_way),),
+            supports_forms=json_way == "tool",
+        )
+
+    def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
+        """Answer the request; see ``LLMClient.complete``."""
+        from llm_strategy.llm.backends.bedrock_answers import Reply, as_model_errors
+
+        begin = time.perf_counter()
+        deadline = Deadline[Reply](request.timeout_s)
+
+        def watched(text: str) -> bool:
+            return not deadline.passed and (on_delta is None or on_delta(text))
+
+        def ask() -> Reply:
+            with as_model_errors(self.model):
+                sdk, call = self._connected(), self._call(request)
+                if on_delta is None:
+                    return Reply.of(sdk.converse(**call))
+                return Reply.of_stream(sdk.converse_stream(**call), watched)
+
+        reply = deadline.run(ask)
+        return Generation(
+            text=reply.text,
+            tokens_in=reply.tokens_in,
+            tokens_out=reply.tokens_out,
+            latency_ms=(time.perf_counter() - begin) * 1000,
+            finish="length" if reply.stop_reason == "max_tokens" else "stop",
+            values=form_values(request.form, reply.text) if request.form else {},
+        )
+
+    def close(self) -> None:
+        """Close the connections; the next request opens new ones."""
+        with self._connecting:
+            if self._sdk is not None:
+                self._sdk.close()
+                self._sdk = None
+
+    def _connected(self) -> Any:
+        import boto3
+        from botocore.config import Config
+        from botocore.exceptions import NoRegionError, ProfileNotFound
+
+        with self._connecting:
+            if self._sdk is None:
+                options = Config(
+                    connect_timeout=min(CONNECT_TIMEOUT_S, self._timeout_s),
+                    read_timeout=self._timeout_s,
+                    retries={"total_max_attempts": 1},
+                    max_pool_connections=self.concurrency,
+                )
+                try:
+                    session = boto3.Session(**self._place)
+                    self._sdk = session.client("bedrock-runtime", endpoint_url=self._endpoint_url, config=options)
+                except NoRegionError:
+                    raise ModelError(
+                        f"Bedrock needs a region: set AWS_REGION, or region under bedrock: in {SETTINGS_FILE}."
+                    ) from None
+                except ProfileNotFound:
+                    raise ModelError(
+                        f"There is no AWS profile {self._place['profile_name']!r}: correct AWS_PROFILE, or profile "
+                        f"under bedrock: in {SETTINGS_FILE}."
+                    ) from None
+                except ValueError as problem:
+                    raise ModelError(f"The address of Bedrock is wrong ({problem}): correct endpoint_url.") from None
+            return self._sdk
+
+    def _call(self, request: Request) -> dict[str, Any]:
+        system = [{"text": message.content} for message in request.messages if message.role == "system"]
+        limits = {"maxTokens": request.max_tokens, "temperature": request.temperature}
+        call: dict[str, Any] = {
+            "modelId": self.model,
+            "messages": _turns(request.messages),
+            "inferenceConfig": limits,
+        }
+        if system:
+            call["system"] = system
+        if self._json_way == "tool" and (request.form or request.json_mode):
+            schema = (form_schema(request.form) if request.form else None) or {"type": "object"}
+            tool = {"name": TOOL, "description": "Takes the answer.", "inputSchema": {"json": schema}}
+            call["toolConfig"] = {"tools": [{"toolSpec": tool}], "toolChoice": {"tool": {"name": TOOL}}}
+        return call
+
+
+def connect(settings: LlmSettings) -> BedrockClient:
+    """The client for the settings under ``bedrock:``, or for ``LLM_MODEL`` with the AWS configuration alone."""
+    given = dict(settings.sections.get("bedrock", {}))
+    known = {"region": str, "profile": str, "endpoint_url": str, "json": str, "concurrency": int}
+    for name, value in given.items():
+        if name in LlmSettings.model_fields and name not in known:
+            continue
+        if name not in known:
+            raise ConfigurationError(
+                f"bedrock: in {SETTINGS_FILE} has the unknown key {name!r}{did_you_mean(name, known)}"
+            )
+        if not isinstance(value, known[name]) or value in ("", 0, True):
+            raise ConfigurationError(f"bedrock: in {SETTINGS_FILE} has {name}: {value!r}, which is no such setting.")
+    way = given.get("json", "prompt")
+    if way not in get_args(JsonWay):
+        raise ConfigurationError(
+            f"bedrock: in {SETTINGS_FILE} has json: {way!r}; known are {', '.join(get_args(JsonWay))}."
+        )
+    return BedrockClient(
+        str(given.get("model", settings.model)),
+        region=given.get("region"),
+        profile=given.get("profile"),
+        endpoint_url=given.get("endpoint_url"),
+        json_way=way,
+        concurrency=given.get("concurrency", 8),
+        timeout_s=settings.timeout_s,
+    )
+
+
+def _turns(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
+    """The conversation as Converse wants it: roles take turns, so neighbours of one role become one turn."""
+    turns: list[dict[str, Any]] = []
+    for message in messages:
+        if message.role == "system":
+            continue
+        block = {"text": message.content}
+        if turns and turns[-1]["role"] == message.role:
+            turns[-1]["content"].append(block)
+        else:
+            turns.append({"role": message.role, "content": [block]})
+    return turns

@@ -1,0 +1,198 @@
+"""What Bedrock sends back: whole answers, event streams and refusals, read with suspicion."""
+
+from __future__ import annotations
+
+import contextlib
+import email.utils
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.eventstream import ParserError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+    ReadTimeoutError,
+    TokenRetrievalError,
+    UnauthorizedSSOTokenError,
+)
+from botocore.exceptions import ConnectionError as BotoConnectionError
+from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
+from urllib3.exceptions import TimeoutError as TransportTimeout
+
+from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendRefused, ModelError, PromptTooLong
+from llm_strategy.llm.client import OnDelta
+
+LONGEST_MESSAGE = 200
+"""Characters of a server's own words that a message repeats."""
+
+_PASSING = frozenset({
+    "ThrottlingException", "TooManyRequestsException", "ModelNotReadyException", "ModelErrorException",
+    "ModelStreamErrorException", "InternalServerException", "InternalFailure", "ServiceUnavailableException",
+})  # fmt: skip
+"""Failures that another attempt may not meet, whatever their status."""
+_NO_CREDENTIALS = (
+    NoCredentialsError, PartialCredentialsError, CredentialRetrievalError, TokenRetrievalError,
+    UnauthorizedSSOTokenError,
+)  # fmt: skip
+_TOO_LONG = ("too long", "too many input tokens", "context window", "maximum context", "context length")
+
+
+@dataclass(slots=True)
+class Reply:
+    """An answer as Bedrock gave it. ``text`` is the tool's input as JSON where a tool was used."""
+
+    text: str = ""
+    stop_reason: str = ""
+    tokens_in: int = 0
+    tokens_out: int = 0
+    _tool_input: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> Reply:
+        """A whole answer of Converse."""
+        reply = cls(stop_reason=answer.get("stopReason", ""))
+        for block in answer.get("output", {}).get("message", {}).get("content", []):
+            reply.text += block.get("text", "")
+            if "toolUse" in block:
+                reply._tool_input.append(json.dumps(block["toolUse"]["input"], ensure_ascii=False))
+        reply._count(answer.get("usage", {}))
+        return reply._checked()
+
+    @classmethod
+    def of_stream(cls, answer: Mapping[str, Any], on_delta: OnDelta) -> Reply:
+        """An event stream of ConverseStream, ended early where ``on_delta`` returns False."""
+        reply, stream, stopped = cls(), answer["stream"], False
+        try:
+            for event in stream:
+                delta = event.get("contentBlockDelta", {}).get("delta", {})
+                piece = delta.get("text", "") or delta.get("toolUse", {}).get("input", "")
+                if "toolUse" in delta:
+                    reply._tool_input.append(piece)
+                else:
+                    reply.text += piece
+                reply.stop_reason = event.get("messageStop", {}).get("stopReason", reply.stop_reason)
+                reply._count(event.get("metadata", {}).get("usage", {}))
+                if piece and not on_delta(piece):
+                    stopped = True
+                    break
+        finally:
+            stream.close()
+        if not reply.stop_reason and not stopped:
+            raise BackendFailure("Bedrock ended the stream before the answer: ask again.")
+        return reply if stopped else reply._checked()
+
+    def _count(self, usage: Mapping[str, Any]) -> None:
+        read = ("inputTokens", "cacheReadInputTokens", "cacheWriteInputTokens")
+        self.tokens_in = sum(usage.get(name, 0) for name in read) or self.tokens_in
+        self.tokens_out = usage.get("outputTokens", 0) or self.tokens_out
+
+    def _checked(self) -> Reply:
+        if self._tool_input:
+            self.text = "".join(self._tool_input)
+        if self.stop_reason in ("guardrail_intervened", "content_filtered"):
+            raise BackendRefused(
+                f"Bedrock withheld the answer ({self.stop_reason}): change the guardrail or the prompt."
+            )
+        if self.stop_reason == "model_context_window_exceeded":
+            raise PromptTooLong("The prompt and the answer do not fit the model's context: shorten the prompt.")
+        if self.stop_reason in ("malformed_model_output", "malformed_tool_use"):
+            raise BackendFailure(f"Bedrock could not read what the model wrote ({self.stop_reason}): ask again.")
+        if not self.text:
+            raise BackendFailure("Bedrock answered with nothing: ask again.")
+        return self
+
+
+@contextlib.contextmanager
+def as_model_errors(model: str) -> Iterator[None]:
+    """Whatever the SDK raises, as an error of ours that says whether another attempt makes sense."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except ClientError as problem:
+        raise _refusal(problem, model) from None
+    except _NO_CREDENTIALS as problem:
+        raise ModelError(
+            f"There are no AWS credentials to use ({_brief(problem)}): run 'aws configure' or 'aws sso login', or set "
+            "AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+        ) from None
+    except ParamValidationError as problem:
+        raise ModelError(f"The SDK refuses the request ({_brief(problem)}): correct LLM_MODEL.") from None
+    except (ReadTimeoutError, ConnectTimeoutError, TransportTimeout):
+        raise AnswerTimeout(
+            "Bedrock kept silent for all of LLM_TIMEOUT_S: raise it, or choose a faster model."
+        ) from None
+    except (BotoConnectionError, HTTPClientError, HTTPError) as problem:
+        raise BackendFailure(
+            f"The connection to Bedrock failed ({type(problem).__name__}): check network and region."
+        ) from None
+    except BotoCoreError as problem:
+        raise BackendFailure(f"Bedrock's answer cannot be used ({_brief(problem)}): ask again.") from None
+    except (
+        ParserError,
+        ResponseParserError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        RecursionError,
+    ) as problem:
+        raise BackendFailure(
+            f"Bedrock sent what is no answer of Converse ({type(problem).__name__}): check endpoint_url."
+        ) from None
+
+
+def _refusal(problem: ClientError, model: str) -> ModelError:
+    said = problem.response.get("Error", {})
+    about = problem.response.get("ResponseMetadata", {})
+    code = str(said.get("Code", ""))
+    code = code[:1].upper() + code[1:]  # in a stream the same names begin with a small letter
+    words = _brief(said.get("Message", "") or "it gave no reason")
+    status = about.get("HTTPStatusCode", 0)
+    if code == "ModelTimeoutException":
+        return AnswerTimeout(
+            f"Bedrock's model took too long ({words}): ask for fewer tokens, or choose a faster model."
+        )
+    if code == "ValidationException" and any(sign in words.lower() for sign in _TOO_LONG):
+        return PromptTooLong(f"The prompt does not fit {model} ({words}): shorten it, or choose a larger context.")
+    if code in _PASSING or status >= 500 or status in (408, 429):
+        wait = retry_after_s(about.get("HTTPHeaders", {}).get("retry-after", ""))
+        return BackendFailure(f"Bedrock failed with {code or status} ({words}): ask again later.", retry_after_s=wait)
+    return BackendRefused(f"Bedrock refuses {model} with {code or status} ({words}): {_cure(code)}.")
+
+
+def retry_after_s(header: str) -> float | None:
+    """Seconds that ``Retry-After`` asks for, as a number or as a date; None where it asks for nothing."""
+    try:
+        seconds = float(header)
+    except ValueError:
+        try:
+            moment = email.utils.parsedate_to_datetime(header)
+        except (ValueError, TypeError, OverflowError):
+            return None
+        seconds = moment.timestamp() - time.time()
+    return None if math.isnan(seconds) else max(0.0, seconds)
+
+
+def _cure(code: str) -> str:
+    if code in ("AccessDeniedException", "UnrecognizedClientException", "ExpiredTokenException"):
+        return "check the credentials, and that the account may use the model"
+    if code == "ResourceNotFoundException":
+        return "check LLM_MODEL and the region"
+    return "check LLM_MODEL and the prompt"
+
+
+def _brief(words: object) -> str:
+    text = " ".join(str(words).split()).rstrip(".")
+    return text if len(text) <= LONGEST_MESSAGE else text[: LONGEST_MESSAGE - 3] + "..."

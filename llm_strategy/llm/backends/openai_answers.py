@@ -1,0 +1,202 @@
+"""What a server that speaks like OpenAI sends back: whole answers, streams and refusals, read with suspicion."""
+
+from __future__ import annotations
+
+import datetime
+import email.utils
+import json
+import math
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import openai
+
+from llm_strategy.errors import BackendFailure, BackendRefused, ModelError, PromptTooLong
+
+LONGEST_MESSAGE = 200
+"""Characters of a server's own words that a message repeats."""
+PASSING_STATUS = frozenset({408, 409, 425, 429})
+"""Statuses below 500 that another attempt may not meet."""
+
+OnText = Callable[[str], bool]
+
+
+@dataclass(slots=True)
+class Reply:
+    """An answer as the server gave it, or what has come of it so far. ``model`` and ``fingerprint`` are empty where it
+    names none."""
+
+    text: str = ""
+    finish: str = ""
+    tokens_in: int = 0
+    tokens_out: int = 0
+    model: str = ""
+    fingerprint: str = ""
+
+    def take(self, document: Mapping[str, Any], part: str) -> str:
+        """Add an answer (``part`` is ``message``) or a piece of one (``delta``); returns the text that it brought."""
+        if isinstance(error := document.get("error"), dict | str):
+            said = error.get("message", "") if isinstance(error, dict) else error
+            raise BackendFailure(f"reported an error: {brief(str(said))}")
+        self.model = self.model or base_name(_text(document, "model"))
+        self.fingerprint = self.fingerprint or brief(_text(document, "system_fingerprint"))
+        if isinstance(usage := document.get("usage"), dict):
+            self.tokens_in = _count(usage, "prompt_tokens")
+            self.tokens_out = _count(usage, "completion_tokens")
+        choices = document.get("choices")
+        if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
+            raise BackendFailure("sent JSON that is no chat completion")
+        if not choices:
+            return ""
+        written = choices[0].get(part) or {}
+        if not isinstance(written, dict):
+            raise BackendFailure("sent JSON that is no chat completion")
+        self.finish = _text(choices[0], "finish_reason") or self.finish
+        text = _text(written, "content")
+        self.text += text
+        return text
+
+    def check(self) -> None:
+        """Raise ``BackendFailure`` where this is no answer to work with."""
+        if self.finish == "content_filter":
+            raise BackendFailure("withheld the answer (content filter)")
+        if not self.text:
+            raise BackendFailure("answered with nothing")
+
+
+async def read_whole(pieces: AsyncIterator[bytes], longest: int) -> Reply:
+    """The answer in a body of at most ``longest`` bytes."""
+    body = bytearray()
+    async for piece in pieces:
+        body += piece
+        _refuse_beyond(longest, len(body))
+    reply = Reply()
+    reply.take(read_object(bytes(body)), "message")
+    reply.check()
+    return reply
+
+
+async def read_stream(
+    pieces: AsyncIterator[bytes], longest: int, check: Callable[[Reply], None], on_text: OnText
+) -> Reply:
+    """The answer in a stream of server-sent events; ``check`` sees it before ``on_text`` gets each piece and may raise;
+    ``on_text`` may end it by returning False."""
+    reply, rest, read = Reply(), b"", 0
+    async for piece in pieces:
+        read += len(piece)
+        _refuse_beyond(longest, read)
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            field, _, data = line.partition(b":")
+            data = data.strip()
+            if field.strip() != b"data" or not data or data == b"[DONE]":
+                continue
+            text = reply.take(read_object(data), "delta")
+            check(reply)
+            if text and not on_text(text):
+                return reply
+    if not reply.finish:
+        raise BackendFailure("broke off in the middle of a stream" if read else "answered with nothing")
+    reply.check()
+    return reply
+
+
+def read_object(body: bytes) -> dict[str, Any]:
+    """One JSON object in UTF-8, a byte order mark before it forgiven; ``BackendFailure`` says what else it is."""
+    if not body.strip():
+        raise BackendFailure("answered with nothing")
+    try:
+        document = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=_refuse)
+    except UnicodeDecodeError:
+        raise BackendFailure("sent bytes that are no UTF-8 text") from None
+    except RecursionError:
+        raise BackendFailure("sent JSON that is nested without end") from None
+    except ValueError as problem:
+        kind = "an HTML page" if body.lstrip()[:1] == b"<" else f"something that is no JSON ({problem})"
+        raise BackendFailure(f"sent {kind} in place of an answer") from None
+    if not isinstance(document, dict):
+        raise BackendFailure("sent JSON that is no object")
+    return document
+
+
+def refusal(problem: openai.APIStatusError, now: datetime.datetime) -> ModelError:
+    """The error behind an HTTP status that is no success; a date in ``Retry-After`` is compared with ``now``."""
+    status = problem.status_code
+    said = brief(problem.message)
+    message = f"answered with HTTP status {status}: {said}" if said else f"answered with HTTP status {status}"
+    if status in PASSING_STATUS or status >= 500:
+        return BackendFailure(message, retry_after_s=retry_after(problem.response.headers, now))
+    if status in (400, 413, 422) and _is_about_length(problem):
+        return PromptTooLong(message)
+    cures = {
+        401: "set LLM_API_KEY",
+        403: "use a key that may ask this model",
+        404: "set LLM_MODEL and LLM_BASE_URL to what the server has",
+    }
+    return BackendRefused(f"{message}; {cures[status]}" if status in cures else message)
+
+
+def retry_after(headers: Mapping[str, str], now: datetime.datetime) -> float | None:
+    """Seconds that a server asks to be left alone, from seconds, milliseconds or a date; ``None`` where it does not."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers.get(name, "")) * unit
+        except ValueError:
+            continue
+        if not math.isnan(seconds):
+            return max(0.0, seconds)
+    try:
+        moment = email.utils.parsedate_to_datetime(headers.get("retry-after", ""))
+    except (ValueError, TypeError, OverflowError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=datetime.UTC)
+    return max(0.0, (moment - now).total_seconds())
+
+
+def brief(words: str) -> str:
+    """A server's words on one line, without control characters, cut short."""
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in words).split())
+    return line if len(line) <= LONGEST_MESSAGE else line[: LONGEST_MESSAGE - 3] + "..."
+
+
+def base_name(model: str) -> str:
+    """The model's name as a server reports it; of a file's path only the file, for the path is the machine's own."""
+    is_path = model.startswith(("/", "\\", "~", ".")) or model[1:3] == ":\\"
+    return brief(model.replace("\\", "/").rsplit("/", 1)[-1] if is_path else model)
+
+
+def _is_about_length(problem: openai.APIStatusError) -> bool:
+    told = f"{problem.code} {problem.type} {problem.message}".lower()
+    return "context_length" in told or "context_size" in told or "context length" in told or "context size" in told
+
+
+def _text(document: Mapping[str, Any], name: str) -> str:
+    value = document.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise BackendFailure(f"sent a {name} that is no text")
+    return value
+
+
+def _count(usage: Mapping[str, Any], name: str) -> int:
+    value = usage.get(name)
+    return value if isinstance(value, int) and value >= 0 else 0
+
+
+def _refuse_beyond(longest: int, size: int) -> None:
+    if size > longest:
+        raise BackendFailure(f"sent more than {longest} bytes, which is no answer of the length asked for")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        raise ValueError("a key appears twice")
+    return document
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")

@@ -1,0 +1,64 @@
+"""How one server wants to be spoken to: how it can be held to JSON, what it calls the bound of an answer, who it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from llm_strategy.llm.exchange import Form, Message, Request, Slot
+from llm_strategy.llm.form_schema import form_schema, form_values
+
+AnswerFormat: TypeAlias = Literal["json_schema", "json_object", "plain"]
+"""How a server can be held to JSON, the strictest first: to a schema, to any object, or not at all."""
+
+_COLOURS = ("ochre", "teal")
+_TRIAL_FORM: Form = (
+    '{"colour": "',
+    Slot("colour", 8, _COLOURS),
+    '", "share": 0.',
+    Slot("share", 2, stop="}"),
+    "}",
+)
+
+TRIAL = Request((Message("user", "Give a JSON object with a colour and its share."),), form=_TRIAL_FORM, max_tokens=48)
+"""A question whose answer shows whether a server keeps to a format that it takes."""
+
+
+@dataclass(slots=True)
+class Dialect:
+    """What is known of a server; ``None`` is not known yet. ``reported_model`` is empty where it names none."""
+
+    answer_format: AnswerFormat | None = None
+    reported_model: str | None = None
+    tokens_field: str = "max_tokens"
+
+    @property
+    def known(self) -> bool:
+        """Whether there is nothing left to ask."""
+        return self.answer_format is not None and self.reported_model is not None
+
+    def body(self, model: str, request: Request) -> dict[str, Any]:
+        """The request as the server wants it."""
+        body: dict[str, Any] = {
+            "model": model,
+            "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+            "temperature": request.temperature,
+            self.tokens_field: request.max_tokens,
+        }
+        if request.seed is not None:
+            body["seed"] = request.seed
+        schema = form_schema(request.form) if request.form else None
+        if schema is not None and self.answer_format == "json_schema":
+            described = {"name": "answer", "strict": True, "schema": schema}
+            body["response_format"] = {"type": "json_schema", "json_schema": described}
+        elif (request.form or request.json_mode) and self.answer_format in ("json_schema", "json_object"):
+            body["response_format"] = {"type": "json_object"}
+        return body
+
+
+def is_kept(answer_format: AnswerFormat, text: str) -> bool:
+    """Whether the answer to ``TRIAL`` has the format that was asked for."""
+    if answer_format == "json_schema":
+        values = form_values(_TRIAL_FORM, text)
+        return values.get("colour") in _COLOURS and "share" in values
+    return answer_format == "plain" or text.lstrip().startswith("{")

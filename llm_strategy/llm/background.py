@@ -1,0 +1,62 @@
+"""An event loop in a thread of its own, for requests that must end at their deadline whatever a server does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import weakref
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+_Result = TypeVar("_Result")
+
+
+class BackgroundLoop:
+    """Runs coroutines for any thread; the thread begins with the first one and ends with ``close``."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: weakref.finalize[[asyncio.AbstractEventLoop, threading.Thread], BackgroundLoop] | None = None
+
+    def start(self, work: Coroutine[Any, Any, _Result]) -> Future[_Result]:
+        """Begin the work; cancelling the future stops it."""
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                thread = threading.Thread(target=self._loop.run_forever, name="llm-requests", daemon=True)
+                thread.start()
+                self._stop = weakref.finalize(self, _stop, self._loop, thread)
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def run(self, work: Coroutine[Any, Any, _Result]) -> _Result:
+        """Do the work and wait for it; an interruption of the waiting stops the work too."""
+        future = self.start(work)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def close(self) -> None:
+        """Stop what is under way and end the thread; the next ``start`` begins a new one."""
+        with self._lock:
+            if self._stop is not None:
+                self._stop()
+            self._loop = self._stop = None
+
+
+def _stop(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+    async def cancel_all() -> None:
+        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    with contextlib.suppress(RuntimeError, TimeoutError):
+        asyncio.run_coroutine_threadsafe(cancel_all(), loop).result(timeout=5)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(timeout=5)
+        loop.close()

@@ -1,0 +1,48 @@
+"""What a run may use of a model: calls, tokens, seconds and money."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llm_strategy.errors import BudgetReached, ConfigurationError
+from llm_strategy.llm.audit import Prices
+from llm_strategy.llm.cache import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Upper bounds for what one command asks of the model; None bounds nothing, and answers on record are free.
+
+    ``max_tokens`` counts read and written ones, ``max_seconds`` the time spent asking, ``max_cost`` is in the currency
+    of the configured prices. A bound is looked at before each call, so a run stops before the call that would begin
+    beyond it.
+    """
+
+    max_calls: int | None = None
+    max_tokens: int | None = None
+    max_seconds: float | None = None
+    max_cost: float | None = None
+
+    def check_prices(self, prices: Prices) -> None:
+        """Raise ``ConfigurationError`` where money is bounded and nothing has a price."""
+        if self.max_cost is not None and not prices.known:
+            raise ConfigurationError(
+                "advisor.budget.max_cost needs prices: set price_in and price_out (for a million tokens) in "
+                "configs/llm.yaml, or LLM_PRICE_IN and LLM_PRICE_OUT."
+            )
+
+    def check(self, used: Usage, prices: Prices) -> None:
+        """Raise ``BudgetReached`` where a bound is reached."""
+        tokens = used.tokens_in + used.tokens_out
+        cost = prices.cost(used.tokens_in, used.tokens_out) or 0.0
+        for name, spent, allowed, unit in (
+            ("max_calls", used.asked, self.max_calls, "calls"),
+            ("max_tokens", tokens, self.max_tokens, "tokens"),
+            ("max_seconds", used.seconds, self.max_seconds, "seconds"),
+            ("max_cost", cost, self.max_cost, "in money"),
+        ):
+            if allowed is not None and spent >= allowed:
+                raise BudgetReached(
+                    f"The budget is used up: {spent:,.6g} {unit} of {allowed:,.6g} (advisor.budget.{name}); every "
+                    "answer is kept, and the same command goes on from there with a fresh budget."
+                )

@@ -1,0 +1,46 @@
+"""Where the runtime keeps its files, and what a model file is by its hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+
+def cache_folder() -> Path:
+    """Where models, their fingerprints and recorded answers are kept: ``BTLLM_CACHE_DIR``, or the user's cache
+    folder."""
+    chosen = os.environ.get("BTLLM_CACHE_DIR")
+    return Path(chosen).expanduser() if chosen else user_cache_path("backtrader-llm")
+
+
+def weights_sha256(path: Path) -> str:
+    """SHA-256 (hex) of a model file, remembered in the cache folder for as long as its size and time stay the same."""
+    state = path.stat()
+    place = str(path.resolve())
+    seen = {"path": place, "size": state.st_size, "modified_ns": state.st_mtime_ns}
+    note = cache_folder() / "fingerprints" / f"{hashlib.sha256(place.encode()).hexdigest()}.json"
+    try:
+        known = json.loads(note.read_text(encoding="utf-8"))
+        if {key: known[key] for key in seen} == seen:
+            return str(known["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    digest = file_sha256(path)
+    try:
+        note.parent.mkdir(parents=True, exist_ok=True)
+        temporary = note.with_suffix(f".{os.getpid()}")
+        temporary.write_text(json.dumps({**seen, "sha256": digest}), encoding="utf-8")
+        temporary.replace(note)
+    except OSError:
+        pass  # a cache folder that cannot be written only costs the time of hashing again
+    return digest
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 (hex) of a file, read in full."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,242 @@
+"""Failures that pass: ask again within the decision's time, leave a dead backend alone, let another one answer."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple, TypeVar
+
+from llm_strategy.errors import (
+    AnswerTimeout,
+    BackendFailure,
+    BackendRefused,
+    BreakerOpen,
+    ModelChanged,
+    ModelError,
+    PromptTooLong,
+)
+from llm_strategy.llm.breaker import Breaker
+from llm_strategy.llm.client import LLMClient, OnDelta
+from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request
+from llm_strategy.types import Event, EventKind
+
+_Answer = TypeVar("_Answer")
+
+PASSING = (AnswerTimeout, BackendFailure)
+"""Failures of a backend; the breaker counts them."""
+FOR_GOOD = (BackendRefused, ModelChanged)
+"""Failures that another attempt would meet again."""
+ONE_QUESTION = (*PASSING, BreakerOpen, PromptTooLong)
+"""Failures of one question, which another backend may answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often and how long to try. Times are in seconds; ``breaker_failures`` and ``breaker_pause`` in decisions.
+
+    The wait before attempt n + 1 is drawn evenly between half and all of ``backoff_s`` times 2 to the n - 1, at most
+    ``backoff_max_s``, by a generator with this ``seed``. A server's ``Retry-After`` goes before it, up to the same
+    bound.
+    """
+
+    attempts: int = 4
+    attempt_timeout_s: float | None = None
+    backoff_s: float = 0.5
+    backoff_max_s: float = 20.0
+    breaker_failures: int = 5
+    breaker_pause: int = 20
+    seed: int = 0
+
+
+class Fallback(NamedTuple):
+    """A backend that answers in another one's place; it is connected when it is first needed."""
+
+    name: str
+    connect: Callable[[], LLMClient]
+
+
+class ResilientClient(LLMClient):
+    """A client around another that asks again where a failure may pass.
+
+    ``Request.timeout_s`` bounds all attempts together, their waits included. Where all fail, the fallbacks are asked in
+    their order, each once and with the same time. Everything that happened is in ``Generation.events``, or in the
+    ``events`` of the error. Text that was already handed to a reader is not taken back: a stream is not begun again.
+    """
+
+    def __init__(
+        self,
+        inner: LLMClient,
+        patience: Patience = Patience(),
+        fallbacks: Sequence[Fallback] = (),
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.inner = inner
+        self.patience = patience
+        self.remote, self.concurrency = inner.remote, inner.concurrency
+        self.fallbacks = tuple(fallback.name for fallback in fallbacks)
+        self._chain = [_Lazily(fallback) for fallback in fallbacks]
+        self._breaker = Breaker(patience.breaker_failures, patience.breaker_pause)
+        self._jitter = random.Random(patience.seed)  # noqa: S311 - nothing secret is drawn
+        self._sleep = sleep
+        self._clock = clock
+
+    @cached_property
+    def identity(self) -> ModelIdentity:  # type: ignore[override]  # a remote model says only when asked who it is
+        """The inner client's, asked for as persistently as an answer; without it no fallback is asked."""
+        begin, events = self._clock(), list[Event]()
+        try:
+            return self._guarded(events, lambda: self._persist(None, begin, events, lambda _: self.inner.identity))
+        except ModelError as problem:
+            problem.events = tuple(events)
+            raise
+
+    @property
+    def supports_forms(self) -> bool:
+        """The inner client's."""
+        return self.inner.supports_forms
+
+    def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
+        """Answer the request; see the class."""
+        begin = self._clock()
+        events: list[Event] = []
+        reader = _Reader(on_delta)
+        try:
+            answer = self._ask(request, reader, begin, events)
+        except ONE_QUESTION as problem:
+            answer = self._fall_back(request, reader, problem, events)
+        return replace(
+            answer, events=(*events, *answer.events), latency_ms=max(answer.latency_ms, (self._clock() - begin) * 1000)
+        )
+
+    def healthcheck(self) -> Health:
+        """The inner client's health, asked once."""
+        return self.inner.healthcheck()
+
+    def close(self) -> None:
+        """Close the inner client and what was connected in its place."""
+        self.inner.close()
+        for fallback in self._chain:
+            fallback.close()
+
+    def _ask(self, request: Request, reader: _Reader, begin: float, events: list[Event]) -> Generation:
+        def complete(seconds: float | None) -> Generation:
+            return self.inner.complete(replace(request, timeout_s=seconds), reader.on_delta)
+
+        return self._guarded(events, lambda: self._persist(request.timeout_s, begin, events, complete, reader))
+
+    def _guarded(self, events: list[Event], ask: Callable[[], _Answer]) -> _Answer:
+        """Ask, if the breaker lets the question pass, and tell it what came of it."""
+        events.extend(self._breaker.admit())
+        try:
+            answer = ask()
+        except PASSING:
+            events.extend(self._breaker.failed())
+            raise
+        except PromptTooLong:
+            events.extend(self._breaker.succeeded())
+            raise
+        except BaseException:
+            self._breaker.abandoned()
+            raise
+        events.extend(self._breaker.succeeded())
+        return answer
+
+    def _persist(
+        self,
+        timeout_s: float | None,
+        begin: float,
+        events: list[Event],
+        ask: Callable[[float | None], _Answer],
+        reader: _Reader | None = None,
+    ) -> _Answer:
+        """Ask until there is an answer, or no more attempts or time; ``ask`` is told the seconds that it has."""
+        for attempt in range(1, self.patience.attempts + 1):
+            try:
+                return ask(self._seconds(timeout_s, begin))
+            except PASSING as problem:
+                events.extend(problem.events)
+                problem.events = ()
+                wait = self._wait(attempt, problem)
+                late = timeout_s is not None and self._clock() - begin + wait >= timeout_s
+                last = attempt == self.patience.attempts or late or (reader is not None and reader.began)
+                if last or isinstance(problem, FOR_GOOD):
+                    raise
+                events.append(Event(EventKind.RETRY, f"Attempt {attempt} failed: {problem}"))
+                self._sleep(wait)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _seconds(self, timeout_s: float | None, begin: float) -> float | None:
+        """The time of one attempt."""
+        bounds = [] if self.patience.attempt_timeout_s is None else [self.patience.attempt_timeout_s]
+        if timeout_s is not None:
+            bounds.append(max(timeout_s - (self._clock() - begin), 0.001))
+        return min(bounds, default=None)
+
+    def _wait(self, attempt: int, problem: ModelError) -> float:
+        longest = min(self.patience.backoff_s * 2 ** (attempt - 1), self.patience.backoff_max_s)
+        wanted = problem.retry_after_s if isinstance(problem, BackendFailure) else None
+        drawn = longest * self._jitter.uniform(0.5, 1.0)
+        return drawn if wanted is None else min(wanted, self.patience.backoff_max_s)
+
+    def _fall_back(self, request: Request, reader: _Reader, problem: ModelError, events: list[Event]) -> Generation:
+        events.extend(problem.events)
+        for fallback in () if reader.began else self._chain:
+            try:
+                client = fallback.client()
+                answer = client.complete(fitting(request, client), reader.on_delta)
+            except ModelError as another:
+                events.extend(another.events)
+                events.append(Event(EventKind.FALLBACK, f"{fallback.name} failed in its turn: {another}"))
+                if reader.began:
+                    break
+                continue
+            events.append(Event(EventKind.FALLBACK, f"{fallback.name} answered, because: {problem}"))
+            return answer
+        problem.events = tuple(events)
+        raise problem
+
+
+def fitting(request: Request, client: LLMClient) -> Request:
+    """The request as this client can take it: where it fills no forms, the model writes the whole JSON object."""
+    return replace(request, form=(), json_mode=True) if request.form and not client.supports_forms else request
+
+
+class _Reader:
+    """Whoever reads a stream, and whether something was handed over already."""
+
+    def __init__(self, on_delta: OnDelta | None) -> None:
+        self.began = False
+        self.on_delta = None if on_delta is None else self._hand_over
+        self._on_delta = on_delta
+
+    def _hand_over(self, text: str) -> bool:
+        self.began = True
+        return self._on_delta is None or self._on_delta(text)
+
+
+class _Lazily:
+    """A fallback and its client, once connected."""
+
+    def __init__(self, fallback: Fallback) -> None:
+        self.name = fallback.name
+        self._connect = fallback.connect
+        self._client: LLMClient | None = None
+        self._lock = threading.Lock()
+
+    def client(self) -> LLMClient:
+        """The client, connected now if it was not yet."""
+        with self._lock:
+            if self._client is None:
+                self._client = self._connect()
+            return self._client
+
+    def close(self) -> None:
+        """Close the client where there is one."""
+        if self._client is not None:
+            self._client.close()

@@ -1,0 +1,46 @@
+"""Text that comes from outside (a symbol, a column's name) is data: one visible line, short, and marked as a quotation
+where a model reads it."""
+
+from __future__ import annotations
+
+import unicodedata
+
+LONGEST_SYMBOL = 40
+"""Characters; the contract allows no more, and a longer name is cut where a feed or a file brings it."""
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+"""Categories without a visible sign: controls, zero-width, direction and tag characters, halves of pairs, private and
+unassigned ones."""
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""Letters and signs that show nothing."""
+_SELECTORS = ((0x180B, 0x180F), (0xFE00, 0xFE0F), (0xE0100, 0xE01EF))
+"""Variation selectors: they can carry bytes that nobody sees."""
+
+
+def visible_line(text: str, longest: int) -> str:
+    """The text in NFKC on one line of at most ``longest`` characters, without any that cannot be seen."""
+    shown = "".join(
+        " " if character.isspace() else character
+        for character in unicodedata.normalize("NFKC", text)
+        if character.isspace() or not _is_hidden(character)
+    )
+    return " ".join(unicodedata.normalize("NFKC", shown).split())[:longest].rstrip()
+
+
+def symbol_name(text: str) -> str:
+    """A symbol for records, reports and prompts; ``unnamed`` where nothing of it can be seen."""
+    return visible_line(text, LONGEST_SYMBOL) or "unnamed"
+
+
+def quoted(text: str) -> str:
+    """The text as a quotation within a line of ``name: value;`` pairs: it can neither end the quotation nor begin
+    another pair."""
+    return '"' + text.replace('"', "'").replace(";", ",") + '"'
+
+
+def _is_hidden(character: str) -> bool:
+    point = ord(character)
+    return (
+        unicodedata.category(character) in _HIDDEN
+        or character in _BLANK
+        or any(first <= point <= last for first, last in _SELECTORS)
+    )

@@ -1,0 +1,110 @@
+"""What a run will ask of its model, before it asks anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import backtrader as bt
+
+from llm_strategy.advisor import ModelAdvisor
+from llm_strategy.llm.audit import Prices as TokenPrices
+from llm_strategy.llm.cache import RecordingClient
+from llm_strategy.llm.exchange import Generation, Request
+from llm_strategy.rendering import render_snapshot
+from llm_strategy.snapshot import SnapshotReader
+from llm_strategy.types import Snapshot
+from simulator.experiment import Experiment
+from simulator.feed import make_feed
+from simulator.market import Prices
+from simulator.universe import Universe
+
+CHARACTERS_PER_TOKEN = 4
+"""Of English text; used until an answer was measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Questions of a run. ``tokens`` and ``cost`` are for those to ask; ``seconds`` is None until a speed was measured,
+    ``cost`` where no price is configured. Repair attempts and the explanation come on top."""
+
+    decisions: int
+    distinct: int
+    on_record: int
+    tokens: int
+    seconds: float | None
+    cost: float | None
+
+    @property
+    def to_ask(self) -> int:
+        """Questions that nobody has answered yet."""
+        return self.distinct - self.on_record
+
+    def as_text(self) -> str:
+        """The estimate as one line."""
+        known = f"{self.distinct:,} distinct questions in {self.decisions:,} decisions, {self.on_record:,} on record"
+        if not self.to_ask:
+            return f"{known}: the model is asked nothing."
+        time = "time unknown until the first answers" if self.seconds is None else f"about {_duration(self.seconds)}"
+        money = "unpriced" if self.cost is None else f"cost about {self.cost:,.4g}"
+        return f"{known}; {self.to_ask:,} to ask: about {self.tokens:,} tokens, {time}, {money}."
+
+
+def estimate(experiment: Experiment, universe: Universe, client: RecordingClient, money: TokenPrices) -> Estimate:
+    """Look every question of the run up in the record; tokens and seconds are means of what is found there."""
+    advisor = ModelAdvisor(client, view=experiment.advisor.view)
+    seen = [one for symbol in universe.symbols for one in snapshots(universe.decisions(symbol))]
+    requests = [
+        advisor.request(prompt) for prompt in {render_snapshot(one, experiment.advisor.view): 0 for one in seen}
+    ]
+    found = [client.recorded(request) for request in requests]
+    known = [answer for answer in found if answer is not None]
+    missing = [request for request, answer in zip(requests, found, strict=True) if answer is None]
+    tokens_in, tokens_out = _tokens(missing, known)
+    return Estimate(
+        decisions=len(seen),
+        distinct=len(requests),
+        on_record=len(known),
+        tokens=tokens_in + tokens_out,
+        seconds=len(missing) * fmean(answer.latency_ms for answer in known) / 1000 if known else None,
+        cost=money.cost(tokens_in, tokens_out),
+    )
+
+
+def snapshots(prices: Prices) -> list[Snapshot]:
+    """What an advisor sees at each close, in order."""
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(make_feed(prices))
+    cerebro.addstrategy(_Collector, symbol=prices.symbol)
+    (collector,) = cerebro.run()
+    return list(collector.seen)
+
+
+def _tokens(missing: Sequence[Request], known: Sequence[Generation]) -> tuple[int, int]:
+    if known:
+        read, written = fmean(answer.tokens_in for answer in known), fmean(answer.tokens_out for answer in known)
+        return round(len(missing) * read), round(len(missing) * written)
+    asked = sum(len(message.content) for request in missing for message in request.messages)
+    longest = sum(
+        sum(part.max_tokens for part in request.form if not isinstance(part, str)) or request.max_tokens
+        for request in missing
+    )
+    return asked // CHARACTERS_PER_TOKEN, longest
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+class _Collector(bt.Strategy):
+    params = (("symbol", None),)
+
+    def __init__(self) -> None:
+        self._reader = SnapshotReader(self.data, self.p.symbol)
+        self.seen: list[Snapshot] = []
+
+    def next(self) -> None:
+        self.seen.append(self._reader.read())

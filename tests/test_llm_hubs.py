@@ -1,0 +1,133 @@
+"""Models from hubs: a real client against a local server that speaks the hub's protocol, and hubs out of reach."""
+
+import hashlib
+import struct
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from llm_strategy.config import LlmSettings
+from llm_strategy.errors import ModelNotFound, ModelNotLoaded
+from llm_strategy.llm.models import available, pull, resolve, verify
+
+FILE = b"GGUF" + struct.pack("<IQQ", 3, 0, 0) + b"weights" * 10_000
+NAME = "hf:tiny-org/tiny-GGUF/tiny.Q4_0.gguf"
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A server that offers one file; what it announces and sends may be changed."""
+
+    class Hub(BaseHTTPRequestHandler):
+        content, announced, status = FILE, hashlib.sha256(FILE).hexdigest(), 200
+
+        def do_HEAD(self):
+            self.answer(b"")
+
+        def do_GET(self):
+            self.answer(Hub.content)
+
+        def answer(self, body):
+            if self.path != "/tiny-org/tiny-GGUF/resolve/main/tiny.Q4_0.gguf" or Hub.status != 200:
+                self.send_response(Hub.status if Hub.status != 200 else 404)
+                self.send_header("X-Error-Code", "EntryNotFound" if "/tiny-GGUF/" in self.path else "RepoNotFound")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            self.send_response(200)
+            self.send_header("ETag", f'"{Hub.announced}"')
+            self.send_header("X-Repo-Commit", "0" * 40)
+            self.send_header("Content-Length", str(len(Hub.content)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf-home"))
+    monkeypatch.setenv("BTLLM_CACHE_DIR", str(tmp_path / "cache"))
+    yield Hub
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_file_of_the_hub_is_pulled_listed_verified_and_used(hub, tmp_path):
+    steps = []
+    path = pull(NAME, progress=steps.append)
+    assert path.read_bytes() == FILE
+    assert steps == [f"fetching {NAME}", "verifying"]
+    assert verify(NAME) == path
+    assert resolve(LlmSettings(model=NAME, instruct_model_path=None)) == path
+    assert [(entry.name, entry.path) for entry in available()][-1] == (NAME, path)
+    hub.status = 500
+    assert pull(NAME, progress=steps.append) == path  # what is there is not fetched again
+    assert len(steps) == 2
+    assert not list((tmp_path / "cache").glob(".pull-*"))
+
+
+def test_a_file_that_was_damaged_later_is_found_out_and_replaced(hub):
+    path = pull(NAME)
+    path.write_bytes(FILE[:-1] + b"?")
+    for use in (lambda: verify(NAME), lambda: resolve(LlmSettings(model=NAME, instruct_model_path=None))):
+        with pytest.raises(ModelNotLoaded, match=f"is damaged: run 'btllm models pull {NAME}'"):
+            use()
+    assert pull(NAME).read_bytes() == FILE
+
+
+def test_a_file_that_is_not_the_announced_one_is_not_kept(hub, tmp_path):
+    hub.announced = "0" * 64
+    with pytest.raises(ModelNotLoaded, match="not the file that the hub announced"):
+        pull(NAME)
+    assert not list((tmp_path / "cache").rglob("*.gguf"))
+
+
+def test_a_file_that_is_no_model_is_not_kept(hub, tmp_path):
+    hub.content = b"<html>" * 100
+    hub.announced = hashlib.sha256(hub.content).hexdigest()
+    with pytest.raises(ModelNotLoaded, match="no GGUF file"):
+        pull(NAME)
+    assert not list((tmp_path / "cache").rglob("*.gguf"))
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("hf:tiny-org/tiny-GGUF/other.gguf", r"tiny-org/tiny-GGUF holds no file other\.gguf"),
+        ("hf:tiny-org/gone/other.gguf", r"check tiny-org/gone .*HF_TOKEN"),
+    ],
+)
+def test_what_the_hub_does_not_have_is_told(hub, name, told):
+    with pytest.raises(ModelNotFound, match=told):
+        pull(name)
+
+
+@pytest.mark.parametrize("name", [NAME, "gpt4all:Tiny-Q4_0"])
+def test_a_hub_out_of_reach_is_one_sentence_with_the_cure(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("BTLLM_CACHE_DIR", str(tmp_path))
+    with pytest.raises(ModelNotFound, match=r"could not be fetched .*LLM_INSTRUCT_MODEL_PATH") as caught:
+        pull(name)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.rglob("*.gguf"))
+
+
+@pytest.mark.parametrize(
+    "name", ["hf:org/file.gguf", "hf:org/repo/file.bin", "hf:a/../../x.gguf", "hf:a/b/../x.gguf", "gpt4all:", "hf:"]
+)
+def test_a_misspelt_source_is_told_with_the_shape(name):
+    with pytest.raises(ModelNotFound, match=r"write (hf|gpt4all):"):
+        pull(name)
+
+
+def test_a_hub_file_that_is_not_pulled_names_the_command(tmp_path, monkeypatch):
+    monkeypatch.setenv("BTLLM_CACHE_DIR", str(tmp_path))
+    with pytest.raises(ModelNotFound, match=f"run 'btllm models pull {NAME}'"):
+        resolve(LlmSettings(model=NAME, instruct_model_path=None))
+    with pytest.raises(ModelNotFound, match=f"run 'btllm models pull {NAME}'"):
+        verify(NAME)

@@ -1,0 +1,97 @@
+"""The openai backend against llama.cpp's own server, with the embedded model."""
+
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from llm_strategy.advisor import ModelAdvisor
+from llm_strategy.config import LlmSettings
+from llm_strategy.doctor import diagnose
+from llm_strategy.llm import get_llm_client
+from llm_strategy.types import EventKind, Snapshot, Status
+
+PROGRAM = Path(__file__).parent / "llama_server.py"
+TURN = [{"role": "user", "content": "Name three colours."}]
+
+
+@pytest.fixture(scope="module")
+def servers(model_path, tmp_path_factory):
+    """Two servers of the embedded model, as (process, address)."""
+    log = (tmp_path_factory.mktemp("servers") / "stderr.txt").open("w")
+    command = [sys.executable, str(PROGRAM), str(model_path)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) for _ in range(2)]
+    yield [(process, f"{process.stdout.readline().strip()}/v1") for process in processes]
+    for process in processes:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    log.close()
+
+
+@pytest.fixture(scope="module")
+def settings(servers):
+    """Settings for the first server."""
+    return LlmSettings(backend="openai", model="smollm2-135m", base_url=(servers[0][1],), timeout_s=120)
+
+
+@pytest.fixture(scope="module")
+def client(settings):
+    """A client of the first server."""
+    with get_llm_client(settings=settings) as client:
+        yield client
+
+
+def snapshot(number):
+    return Snapshot("SECRETCO", "1d", f"bar {number}", 100.0, number / 20 - 0.2, 0.02, 0.01, 0.3, -0.05, 0.5, 1.0)
+
+
+def test_the_server_says_who_it_is_and_keeps_to_schemas(client):
+    assert client.identity.engine_version == "smollm2-135m.gguf"
+    assert dict(client.identity.settings) == {"answer_format": "json_schema"}
+
+
+def test_plain_answers_and_streams_are_the_same_words(client):
+    whole = client.chat(TURN, max_tokens=12)
+    assert whole.tokens_in > 5
+    assert whole.tokens_out == 12
+    assert whole.finish == "length"
+    chunks = list(client.chat(TURN, stream=True, max_tokens=12))
+    assert len(chunks) > 5
+    assert "".join(chunk.delta for chunk in chunks) == chunks[-1].generation.text == whole.text
+    assert chunks[-1].generation.tokens_out == 12
+
+
+def test_a_decision_keeps_the_contract_at_once(client):
+    decision = ModelAdvisor(client).decide(snapshot(1))
+    assert decision.status is Status.ADVISED
+    (exchange,) = decision.exchanges
+    assert [event.kind for event in exchange.events] == [EventKind.FINGERPRINT]
+    assert list(json.loads(exchange.answer)) == ["rationale", "regime", "action"]
+
+
+def test_the_doctor_finds_it_well(settings):
+    checks = list(diagnose(settings))
+    assert all(check.ok for check in checks), checks
+    assert "tokens a second" in checks[-1].detail
+
+
+def test_one_of_two_servers_is_killed_and_no_decision_is_lost(servers, settings):
+    (victim, first), (_, second) = servers
+    both = settings.model_copy(update={"base_url": (first, second), "backoff_s": 0.05})
+    snapshots = [snapshot(number) for number in range(8)]
+    with get_llm_client(settings=both) as client:
+        client.concurrency = 2
+        assert client.identity.engine_version == "smollm2-135m.gguf"
+        killer = threading.Timer(2.0, victim.kill)
+        killer.start()
+        decisions = ModelAdvisor(client).decide_all(snapshots)
+        killer.join()
+        assert not client.healthcheck().ok
+    assert [decision.snapshot for decision in decisions] == snapshots
+    assert [decision.status for decision in decisions if decision.status is not Status.ADVISED] == []
+    events = [event.kind for decision in decisions for exchange in decision.exchanges for event in exchange.events]
+    assert EventKind.FAILOVER in events

@@ -1,0 +1,179 @@
+"""Whole runs against a server that fails: nothing lost, nothing doubled, cut off anywhere and gone on with."""
+
+import json
+import random
+from collections import Counter
+
+import misbehaving_server as server_that
+import pytest
+from misbehaving_server import GOOD_ADVICE, MODEL, answer, by_turns, reply, serving, status
+
+import simulator
+from llm_strategy.errors import TooManyFailures
+from llm_strategy.llm import FolderStore, RecordingClient, Request
+from llm_strategy.llm.backends.ensemble import EnsembleClient
+from llm_strategy.llm.backends.openai_api import OpenAIClient
+from llm_strategy.llm.backends.scripted import ScriptedClient
+from llm_strategy.llm.resilience import Fallback, Patience, ResilientClient
+
+BARS_BEFORE_THE_FIRST_DECISION = 269
+WAYS_TO_FAIL = (
+    status(503),
+    status(429, ("Retry-After", "0")),
+    server_that.reset,
+    reply(b""),
+    reply(b"<html>Bad gateway</html>", content_type="text/html"),
+    server_that.cut(json.dumps(server_that.completion(GOOD_ADVICE)).encode(), 80),
+)
+
+
+class Unsteady:
+    """Fails at random, as a seed says, and counts the good answers to each question."""
+
+    def __init__(self, rate, seed=1):
+        self.answered = Counter()
+        self._rate = rate
+        self._random = random.Random(seed)
+
+    def __call__(self, turn, body):
+        if self._random.random() < self._rate:
+            return self._random.choice(WAYS_TO_FAIL)
+        self.answered[body["messages"][-1]["content"]] += 1
+        return answer()
+
+
+def model_at(server, folder, fallbacks=(), **patience):
+    model = OpenAIClient(MODEL, [server.url], answer_format="json_schema", reported_model=MODEL)
+    client = ResilientClient(model, Patience(backoff_s=0.0, **patience), fallbacks)
+    client.defaults = Request((), timeout_s=10)
+    return RecordingClient(client, client.identity, FolderStore(folder / "answers"))
+
+
+def experiment(folder, decisions, **advisor):
+    return simulator.Experiment.from_mapping(
+        {
+            "name": "remote",
+            "data": {"source": f"synthetic:cycles?bars={BARS_BEFORE_THE_FIRST_DECISION + decisions}&seed=5"},
+            "advisor": {"style": "numbers", "decimals": 2, "max_failure_rate": 1.0} | advisor,
+            "evaluation": {"bootstrap_samples": 200},
+            "output": {"folder": str(folder / "reports"), "explain": False},
+        }
+    )
+
+
+def cut_off_after(decisions):
+    def on_bar(arm, done, total):
+        if done == decisions:
+            raise KeyboardInterrupt
+
+    return on_bar
+
+
+def test_1000_decisions_of_a_server_that_fails_at_random_cut_off_and_gone_on_with(tmp_path):
+    unsteady = Unsteady(0.3)
+    wanted = experiment(tmp_path, 1000)
+    with serving(by_turns(unsteady)) as server:
+        for stop in (137, 500, 733):
+            with model_at(server, tmp_path, attempts=2) as client, pytest.raises(KeyboardInterrupt):
+                simulator.run(wanted, client=client, on_bar=cut_off_after(stop))
+        with model_at(server, tmp_path, attempts=2) as client:
+            result = simulator.run(wanted, client=client)
+    (arm,) = result.record.arms
+    statuses = Counter(decision["status"] for decision in arm.decisions)
+    first = BARS_BEFORE_THE_FIRST_DECISION
+    assert [decision["bar"] for decision in arm.decisions] == list(range(first, first + 1000))
+    assert set(statuses) == {"advised", "abstained"}
+    assert 20 < statuses["abstained"] < 150
+    for decision in arm.decisions:
+        failed = decision["status"] == "abstained"
+        assert (decision["advice"] is None) == (decision["answer"] is None) == failed
+        if failed:
+            assert decision["abstention"]["reason"] == "backend_failure"
+    distinct = {decision["request"] for decision in arm.decisions}
+    assert len(distinct) > 990
+    assert set(unsteady.answered.values()) == {1}
+    assert len(unsteady.answered) == len({one["request"] for one in arm.decisions if one["answer"] is not None})
+    assert all(check.same for check in simulator.replay(result.folder))
+
+
+def test_a_run_that_cannot_keep_its_failure_rate_ends_at_once_and_goes_on_later(tmp_path):
+    wanted = experiment(tmp_path, 200, max_failure_rate=0.1, abort_above_failure_rate=True)
+    mended = by_turns(lambda turn, body: answer())
+    dies = by_turns(lambda turn, body: answer() if turn < 40 else status(500))
+    with serving(dies) as server, model_at(server, tmp_path, attempts=1) as client:
+        with pytest.raises(TooManyFailures, match=r"21 of 61 decisions failed.*breaker_open.*start it again"):
+            simulator.run(wanted, client=client)
+        assert len(server.questions) <= 40 + 5 + 2
+    assert list((tmp_path / "reports").glob("*.partial"))
+    with serving(mended) as server, model_at(server, tmp_path) as client:
+        result = simulator.run(wanted, client=client)
+        assert len(server.questions) == len({one["request"] for one in result.record.arms[0].decisions}) - 40
+    assert not list((tmp_path / "reports").glob("*.partial"))
+
+
+def events_of(decision):
+    return [event["kind"] for event in decision.get("events", [])]
+
+
+def test_a_rule_in_the_place_of_a_dead_model_is_on_record_and_replays(tmp_path):
+    wanted = experiment(tmp_path, 60, fallback="momentum")
+    dies = by_turns(lambda turn, body: answer() if turn < 20 else status(500))
+    with serving(dies) as server, model_at(server, tmp_path, attempts=2) as client:
+        result = simulator.run(wanted, client=client)
+    decisions = result.record.arms[0].decisions
+    assert Counter(decision["status"] for decision in decisions) == {"advised": 20, "fallback": 40}
+    reasons = Counter(decision["instead_of"]["reason"] for decision in decisions if "instead_of" in decision)
+    assert reasons["breaker_open"] > reasons["backend_failure"] > 0
+    kinds = [kind for decision in decisions for kind in events_of(decision)]
+    assert {"retry", "breaker_opened", "breaker_probed"} <= set(kinds)
+    assert all(check.same for check in simulator.replay(result.folder))
+    facts = {fact["id"]: fact["value"] for fact in json.loads((result.folder / "facts.json").read_text())}
+    assert (facts["llm.statuses.fallback"], facts["llm.events.retry"]) == (40, kinds.count("retry"))
+    assert "What happened on the way to answers" in (result.folder / "report.html").read_text()
+
+
+def test_too_many_decisions_of_a_rule_fail_the_run(tmp_path):
+    wanted = experiment(tmp_path, 30, fallback="momentum", max_failure_rate=0.5)
+    with (
+        serving(status(500)) as server,
+        model_at(server, tmp_path) as client,
+        pytest.raises(TooManyFailures, match="30 of 30"),
+    ):
+        simulator.run(wanted, client=client)
+
+
+def test_another_backend_in_the_place_of_a_dead_model_is_on_record_and_replays(tmp_path):
+    advice = {"label": "bear", "action": "exit", "action_confidence": "60", "rationale": "Below."}
+    other = Fallback("other", lambda: ScriptedClient(lambda request: advice))
+    wanted = experiment(tmp_path, 30)
+    with serving(status(500)) as server, model_at(server, tmp_path, (other,), attempts=1) as client:
+        result = simulator.run(wanted, client=client)
+    arm = result.record.arms[0]
+    assert {decision["status"] for decision in arm.decisions} == {"fallback"}
+    assert arm.manifest["fallbacks"] == ["other"]
+    assert all("fallback" in events_of(decision) for decision in arm.decisions)
+    assert all(check.same for check in simulator.replay(result.folder))
+    with serving(answer()) as server, model_at(server, tmp_path) as client:
+        alone = simulator.run(wanted, client=client)
+    assert alone.folder != result.folder
+    assert {decision["status"] for decision in alone.record.arms[0].decisions} == {"advised"}
+
+
+def test_the_votes_of_an_ensemble_are_in_journal_and_report(tmp_path):
+    def says(label, action):
+        return lambda request: {"label": label, "action": action, "action_confidence": "60", "rationale": "Why."}
+
+    def undecided(request):
+        falling = "momentum: -" in request.messages[-1].content
+        return says("bear", "exit")(request) if falling else says("bull", "hold")(request)
+
+    ensemble = EnsembleClient([ScriptedClient(says("bear", "exit"))] * 2 + [ScriptedClient(undecided, name="other")])
+    client = RecordingClient(ensemble, ensemble.identity, FolderStore(tmp_path / "answers"))
+    result = simulator.run(experiment(tmp_path, 40), client=client)
+    shares = [decision["events"][0]["value"] for decision in result.record.arms[0].decisions]
+    assert set(shares) == {0.0, 0.3333}
+    facts = {fact["id"]: fact["value"] for fact in json.loads((result.folder / "facts.json").read_text())}
+    assert facts["llm.votes.split"] == sum(share > 0 for share in shares)
+    assert facts["llm.disagreement"] == pytest.approx(sum(shares) / 40, abs=1e-4)
+    assert "Votes of the ensemble" in (result.folder / "report.html").read_text()
+    assert all(check.same for check in simulator.replay(result.folder))
