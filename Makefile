@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: env model demo test fuzz check bench clean
+.PHONY: env model demo test fuzz check bench bench-models clean
 
 env: $(READY)
 
@@ -33,6 +33,9 @@ check: env
 
 bench: model
 	$(BIN)/python -m benchmarks
+
+bench-models: model
+	$(BIN)/python -m benchmarks.decisions --prefix
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

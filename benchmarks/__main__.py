@@ -51,6 +51,7 @@ def main() -> None:
     print(f"20 symbols, 10 years, 7 arms ({many.decisions:,} decisions) over strategies that place the same orders")
     print(f"    on backtrader's PandasData              {many.ours / many.bare_pandas:.2f}x   ({many.ours:.1f} s)")
     print(f"    on the feeds of this package            {many.ours / many.bare:.2f}x   ({many.bare:.1f} s)")
+    print(f"    over strategies that do nothing there   {many.ours / many.idle:.2f}x   ({many.idle:.1f} s)")
 
     snapshots = distinct_snapshots(*SOURCES)
     with get_llm_client() as model:

@@ -11,6 +11,7 @@ import backtrader as bt
 
 from llm_strategy import ModelAdvisor, Snapshot
 from llm_strategy.llm import LLMClient, Message
+from llm_strategy.reading import Reading
 from llm_strategy.regime_rule import causal_label
 from llm_strategy.rendering import render_snapshot
 from llm_strategy.snapshot import SnapshotReader
@@ -35,7 +36,7 @@ class Validity:
 
 def distinct_snapshots(*sources: str) -> list[Snapshot]:
     """One snapshot for each distinct rendered text of these price sources."""
-    found = {render_snapshot(snapshot): snapshot for source in sources for snapshot in _snapshots(source)}
+    found = {render_snapshot(snapshot): snapshot for source in sources for snapshot in snapshots_of(source)}
     return list(found.values())
 
 
@@ -56,10 +57,14 @@ def measure_validity(client: LLMClient, snapshots: list[Snapshot]) -> Validity:
     )
 
 
-def seconds_per_decision(client: LLMClient, snapshots: list[Snapshot]) -> tuple[float, float]:
+def seconds_per_decision(
+    client: LLMClient,
+    snapshots: list[Snapshot],
+    reading: Reading = Reading(),  # noqa: B008 - frozen
+) -> tuple[float, float]:
     """Seconds for a decision with the prefix kept and with it read anew each time."""
-    advisor = ModelAdvisor(client)
-    requests = [advisor.request(render_snapshot(snapshot)) for snapshot in snapshots]
+    advisor = ModelAdvisor(client, reading=reading)
+    requests = [advisor.request(snapshot) for snapshot in snapshots]
     client.complete(requests[0])
     begin = time.perf_counter()
     for request in requests:
@@ -70,7 +75,9 @@ def seconds_per_decision(client: LLMClient, snapshots: list[Snapshot]) -> tuple[
         system = replace(request.messages[0], content=f"{number}. {request.messages[0].content}")
         client.complete(replace(request, messages=(system, *request.messages[1:])))
     anew = time.perf_counter() - begin
-    client.complete(replace(requests[0], messages=(Message("user", "Ready?"),), form=(), max_tokens=1))
+    client.complete(
+        replace(requests[0], messages=(Message("user", "Ready?"),), form=(), choices=(), opening="", max_tokens=1)
+    )
     return kept / len(requests), anew / len(requests)
 
 
@@ -83,7 +90,8 @@ class _Watcher(bt.Strategy):
         self.seen.append(self._reader.read())
 
 
-def _snapshots(source: str) -> Iterator[Snapshot]:
+def snapshots_of(source: str) -> Iterator[Snapshot]:
+    """Every snapshot of these prices, in their order."""
     cerebro = bt.Cerebro(stdstats=False)
     cerebro.adddata(make_feed(load_prices(source)))
     cerebro.addstrategy(_Watcher)

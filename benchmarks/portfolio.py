@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 
+import backtrader as bt
+
 from benchmarks.same_orders import run_same_orders
 from benchmarks.timing import interleaved
 from llm_strategy import BASELINES, Journal, ModelAdvisor
@@ -14,6 +16,7 @@ from simulator.answers import connect
 from simulator.arms import advised_actions, simulate
 from simulator.data_choice import DataChoice
 from simulator.experiment import ALL_ARMS, LLM_ARM, RANDOM_ARM, Experiment
+from simulator.feed import add_feeds
 from simulator.universe import load_universe
 
 SYMBOLS = {f"S{number:02d}": f"synthetic:cycles?bars=2520&seed={number}" for number in range(20)}
@@ -21,12 +24,13 @@ SYMBOLS = {f"S{number:02d}": f"synthetic:cycles?bars=2520&seed={number}" for num
 
 @dataclass(frozen=True)
 class PortfolioTimes:
-    """Seconds for all seven arms together: ours with every answer on record, and strategies that only place the same
-    orders."""
+    """Seconds for all seven arms together: ours with every answer on record, strategies that only place the same
+    orders, on our feeds and on backtrader's, and strategies that do nothing on our feeds."""
 
     ours: float
     bare: float
     bare_pandas: float
+    idle: float
     decisions: int
 
 
@@ -52,7 +56,14 @@ def measure_portfolio(rounds: int) -> PortfolioTimes:
             if abs(equity - journal.equity[-1].equity) > 0.01:
                 raise SystemExit(f"a bare run ended with {equity}, the advised one with {journal.equity[-1].equity}")
 
-    taken = interleaved(rounds, ours, lambda: bare(own_feed=True), lambda: bare(own_feed=False))
+    def idle() -> None:
+        for _ in journals:
+            cerebro = bt.Cerebro(stdstats=False)
+            add_feeds(cerebro, universe)
+            cerebro.addstrategy(bt.Strategy)
+            cerebro.run()
+
+    taken = interleaved(rounds, ours, lambda: bare(own_feed=True), lambda: bare(own_feed=False), idle)
     return PortfolioTimes(*taken, sum(len(journal.entries) for journal in journals.values()))
 
 

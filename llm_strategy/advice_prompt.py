@@ -3,8 +3,9 @@ short."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -12,6 +13,7 @@ import yaml
 
 from llm_strategy.llm.exchange import Form, Message, Request, Slot, fill
 from llm_strategy.prompting import render
+from llm_strategy.reading import Example
 from llm_strategy.types import ActionType, RegimeLabel
 
 TWO_DIGITS = "[0-9]{1,2}"
@@ -30,12 +32,53 @@ ADVICE_FORM: Form = (
 """The advice as the program writes it and the holes that the model fills."""
 
 
+ADVICE_SCHEMA = json.dumps(
+    {
+        "type": "object",
+        "properties": {
+            "rationale": {"type": "string", "minLength": 1, "maxLength": 120},
+            "regime": {
+                "type": "object",
+                "properties": {"label": {"enum": list(RegimeLabel)}},
+                "required": ["label"],
+                "additionalProperties": False,
+            },
+            "action": {
+                "type": "object",
+                "properties": {
+                    "type": {"enum": list(ActionType)},
+                    # Engines hold a model to listed values; bounds of a fraction they ignore.
+                    "confidence": {"enum": [round(0.05 * step, 2) for step in range(1, 20)]},
+                },
+                "required": ["type", "confidence"],
+                "additionalProperties": False,
+            },
+        },
+        "required": ["rationale", "regime", "action"],
+        "additionalProperties": False,
+    }
+)
+"""What a model writes of the contract, for backends that hold it to a schema; the program fills in the rest."""
+
+_EXAMPLE_CONFIDENCE = 0.66
+
+
 @cache
-def _prefix() -> tuple[Message, ...]:
-    """System prompt and examples, the same for every bar, so that a model can keep them in memory."""
-    examples: list[dict[str, Any]] = yaml.safe_load(
-        (files("llm_strategy.prompts") / "advise_examples.yaml").read_text(encoding="utf-8")
-    )
+def _fixed() -> tuple[dict[str, Any], ...]:
+    text = (files("llm_strategy.prompts") / "advise_examples.yaml").read_text(encoding="utf-8")
+    return tuple(yaml.safe_load(text))
+
+
+@cache
+def fixed_examples() -> tuple[Example, ...]:
+    """The examples of ``prompts/``, which are shown where none are chosen."""
+    return tuple(Example(example["market"], RegimeLabel(example["label"])) for example in _fixed())
+
+
+@lru_cache(maxsize=64)
+def _prefix(chosen: tuple[Example, ...]) -> tuple[Message, ...]:
+    """System prompt and examples; fixed ones are the same for every bar, so that a model can keep them in memory."""
+    examples = [_written_out(example) for example in chosen] or _fixed()
     turns = [Message("system", render("advise_system.j2"))]
     for example in examples:
         turns.append(Message("user", render("advise_bar.j2", market=example["market"])))
@@ -44,20 +87,28 @@ def _prefix() -> tuple[Message, ...]:
     return tuple(turns)
 
 
+def _written_out(example: Example) -> dict[str, Any]:
+    said = f"{example.rationale.rstrip('.')}: {example.label}, {example.action}"
+    names = {"market": example.market, "rationale": said, "label": example.label, "action": example.action}
+    return names | {"action_confidence": _EXAMPLE_CONFIDENCE}
+
+
 def _as_slot(value: str | float) -> str:
     """An example's value as the model writes it: a confidence is the two digits behind the point."""
     return value if isinstance(value, str) else f"{round(100 * value):02d}"
 
 
-def ask_for_advice(market: str, *, with_form: bool, defaults: Request) -> Request:
+def ask_for_advice(market: str, *, with_form: bool, defaults: Request, examples: tuple[Example, ...] = ()) -> Request:
     """The request for one bar, with the sampler of ``defaults``.
 
-    ``market`` is the rendered snapshot. With a form the program writes the JSON and the model only the values,
-    otherwise the model writes the whole object.
+    ``market`` is the rendered snapshot; without ``examples`` the fixed ones are shown. With a form the program writes
+    the JSON and the model only the values, otherwise the model writes the whole object.
     """
     question = Message("user", render("advise_bar.j2", market=market))
     form = ADVICE_FORM if with_form else ()
-    return replace(defaults, messages=(*_prefix(), question), form=form, json_mode=not with_form)
+    schema = "" if with_form else ADVICE_SCHEMA
+    messages = (*_prefix(examples), question)
+    return replace(defaults, messages=messages, form=form, json_mode=not with_form, json_schema=schema)
 
 
 def ask_for_repair(request: Request, answer: str, problem: str) -> Request:

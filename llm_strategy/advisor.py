@@ -8,7 +8,9 @@ from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
 
-from llm_strategy.advice_prompt import ask_for_advice, ask_for_repair
+from llm_strategy.advice_prompt import ask_for_advice, ask_for_repair, fixed_examples
+from llm_strategy.analogues import Analogues
+from llm_strategy.choice_reader import ChoiceReader
 from llm_strategy.contract import ParsedAnswer, parse_answer
 from llm_strategy.errors import (
     AnswerTimeout,
@@ -23,6 +25,7 @@ from llm_strategy.llm.cache import request_hash
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.exchange import Generation, Request
 from llm_strategy.policy import assess
+from llm_strategy.reading import Example, Reading
 from llm_strategy.rendering import View, render_snapshot
 from llm_strategy.secrets import redact
 from llm_strategy.types import (
@@ -35,6 +38,7 @@ from llm_strategy.types import (
     Exchange,
     PolicyOutcome,
     PolicyVerdict,
+    Purpose,
     Snapshot,
     Status,
 )
@@ -53,8 +57,8 @@ and ends the run."""
 _LEAST_TIME = 0.001
 """Seconds: too short for an answer, so that a question without time left fails as late and is on record."""
 
-_Key: TypeAlias = tuple[str, str, str]
-"""Rendered snapshot, symbol, timeframe: all that decides an outcome."""
+_Key: TypeAlias = tuple[str, tuple[Example, ...], str, str]
+"""Rendered snapshot, examples, symbol, timeframe: all that decides an outcome."""
 
 
 class Advisor(Protocol):
@@ -100,11 +104,12 @@ _LASTING_REASONS = (AbstentionReason.INVALID, AbstentionReason.DENIED, Abstentio
 class ModelAdvisor:
     """An advisor that asks a language model.
 
-    Equal rendered snapshots are equal requests and are asked once a run (``remember``); a replay turns that off so that
-    every recorded decision is read. Sampler and time-out are the client's ``defaults``; the time is for the whole
-    decision, the repair attempt included. ``fallback`` is an advisor (a rule) that decides in place of a model that
-    failed; without one such a decision is an abstention.
-    Raises ``ModelError`` only where no question can be asked at all (no model, no recorded answer).
+    What it asks is a function of the snapshots so far, which must come in order; each symbol has its own past. Equal
+    requests are asked once a run (``remember``); a replay turns that off so that every recorded decision is read.
+    Sampler and time-out are the client's ``defaults``; the time is for the whole decision, the repair attempt included.
+    ``fallback`` is an advisor (a rule) that decides in place of a model that failed; without one such a decision is an
+    abstention. Raises ``ConfigurationError`` where the client cannot do ``reading.mode``, and ``ModelError`` only where
+    no question can be asked at all (no model, no recorded answer).
     """
 
     def __init__(
@@ -112,21 +117,27 @@ class ModelAdvisor:
         client: LLMClient,
         *,
         view: View = View(),  # noqa: B008 - frozen
+        reading: Reading = Reading(),  # noqa: B008 - frozen
         remember: bool = True,
         fallback: Advisor | None = None,
     ) -> None:
         self.client = client
         self.view = view
         self.fallback = fallback
+        self.reading = reading.resolved(
+            forms=client.supports_forms, choices=client.supports_choices, backend=client.identity.backend
+        )
         self._remember = remember
-        self._outcomes: dict[tuple[str, str, str], _Outcome] = {}
+        self._outcomes: dict[_Key, _Outcome] = {}
+        self._answers: dict[Request, tuple[Exchange, Generation]] = {}
+        self._past: dict[tuple[str, str], Analogues] = {}
+        self._readers: dict[tuple[str, str], ChoiceReader] = {}
 
     def attach(self, data: Any) -> ModelAdvisor:
-        """Itself, because the snapshot is all that the model sees; with a fallback rule, a copy with its indicators."""
-        if self.fallback is None:
-            return self
+        """A copy with an empty past, and with the indicators of a fallback rule; answers are shared."""
         bound = copy(self)
-        bound.fallback = self.fallback.attach(data)
+        bound._past, bound._readers = {}, {}
+        bound.fallback = None if self.fallback is None else self.fallback.attach(data)
         return bound
 
     def decide(self, snapshot: Snapshot) -> Decision:
@@ -134,41 +145,46 @@ class ModelAdvisor:
         key = self._key(snapshot)
         outcome = self._outcomes.get(key)
         if outcome is None:
-            outcome = self._ask(*key)
+            outcome = self._ask(snapshot, key)
             self._keep(key, outcome)
-        return self._decision(snapshot, outcome)
+        self.witness(snapshot)
+        return self._decision(snapshot, key, outcome)
 
     def decide_all(self, snapshots: Sequence[Snapshot]) -> list[Decision]:
         """The decisions for all of these, in their order; up to the client's ``concurrency`` questions are under way at
-        once, and equal states are asked once. The fallback must not need indicators."""
+        once, and equal states are asked once. The fallback must not need indicators. Where a question depends on the
+        answers or states before it, they are asked one by one."""
+        if self.reading.examples != "fixed" or self.reading.mode == "choices":
+            return [self.decide(snapshot) for snapshot in snapshots]
         keys = [self._key(snapshot) for snapshot in snapshots]
-        unknown = [key for key in dict.fromkeys(keys) if key not in self._outcomes]
+        unknown = {key: one for key, one in zip(keys, snapshots, strict=True) if key not in self._outcomes}
         with ThreadPoolExecutor(self.client.concurrency, "advisor") as pool:
-            asked = dict(zip(unknown, pool.map(lambda key: self._ask(*key), unknown), strict=True))
+            asked = dict(zip(unknown, pool.map(lambda key: self._ask(unknown[key], key), unknown), strict=True))
         decisions = []
         for key, snapshot in zip(keys, snapshots, strict=True):
             outcome = asked.get(key) or self._outcomes[key]
-            decisions.append(self._decision(snapshot, outcome))
+            decisions.append(self._decision(snapshot, key, outcome))
             if key in asked:
                 self._keep(key, outcome)
                 asked[key] = outcome.later()
         return decisions
 
     def _key(self, snapshot: Snapshot) -> _Key:
-        return render_snapshot(snapshot, self.view), snapshot.symbol, snapshot.timeframe
+        shown = render_snapshot(snapshot, self.view)
+        return shown, self._examples(snapshot), snapshot.symbol, snapshot.timeframe
 
     def _keep(self, key: _Key, outcome: _Outcome) -> None:
-        if self._remember and outcome.lasting:
+        if self._remember and outcome.lasting and self.reading.mode != "choices":
             self._outcomes[key] = outcome.later()
 
-    def _decision(self, snapshot: Snapshot, outcome: _Outcome) -> Decision:
+    def _decision(self, snapshot: Snapshot, key: _Key, outcome: _Outcome) -> Decision:
         decision = Decision(
             snapshot=snapshot,
             status=outcome.status,
             advice=outcome.advice,
             abstention=outcome.abstention,
             policy=outcome.policy,
-            prompt=self._key(snapshot)[0],
+            prompt=key[0],
             exchanges=outcome.exchanges,
             repairs=outcome.repairs,
         )
@@ -184,43 +200,93 @@ class ModelAdvisor:
             instead_of=outcome.abstention,
         )
 
-    def request(self, prompt: str) -> Request:
-        """The exact request for a rendered snapshot."""
-        return ask_for_advice(prompt, with_form=self.client.supports_forms, defaults=self.client.defaults)
+    def witness(self, snapshot: Snapshot) -> None:
+        """Take a bar into the past without a decision; ``decide`` does it by itself."""
+        if self.reading.examples != "fixed":
+            self._past_of(snapshot).take(snapshot)
 
-    def _ask(self, prompt: str, symbol: str, timeframe: str) -> _Outcome:
-        outcome = self._consult(prompt, symbol, timeframe)
+    def request(self, snapshot: Snapshot) -> Request:
+        """The exact (first) request for a snapshot, after those that came before."""
+        prompt, examples, defaults = (
+            render_snapshot(snapshot, self.view),
+            self._examples(snapshot),
+            self.client.defaults,
+        )
+        if self.reading.mode == "choices":
+            return self._reader(snapshot).question(prompt, examples or fixed_examples(), defaults)
+        return ask_for_advice(prompt, with_form=self.reading.mode == "slots", defaults=defaults, examples=examples)
+
+    def _examples(self, snapshot: Snapshot) -> tuple[Example, ...]:
+        if self.reading.examples == "fixed":
+            return ()
+        return self._past_of(snapshot).choose(snapshot, self.reading)
+
+    def _past_of(self, snapshot: Snapshot) -> Analogues:
+        key = (snapshot.symbol, snapshot.timeframe)
+        if key not in self._past:
+            self._past[key] = Analogues(self.view, self.reading.labels)
+        return self._past[key]
+
+    def _reader(self, snapshot: Snapshot) -> ChoiceReader:
+        key = (snapshot.symbol, snapshot.timeframe)
+        if key not in self._readers:
+            self._readers[key] = ChoiceReader(self.reading)
+        return self._readers[key]
+
+    def _ask(self, snapshot: Snapshot, key: _Key) -> _Outcome:
+        outcome = self._consult(snapshot, key[0], key[1])
         self.client.judged(outcome.status, outcome.policy.verdict, outcome.policy.reasons)
         return outcome
 
-    def _consult(self, prompt: str, symbol: str, timeframe: str) -> _Outcome:
+    def _consult(self, snapshot: Snapshot, prompt: str, examples: tuple[Example, ...]) -> _Outcome:
         exchanges: list[Exchange] = []
-        request = self.request(prompt)
         try:
-            answer = self._exchange(request, exchanges)
-            try:
-                parsed = parse_answer(answer.text, symbol=symbol, timeframe=timeframe)
-            except ContractError as problem:
-                repair = ask_for_repair(_with_time_left(request, answer), answer.text, str(problem))
-                answer = self._exchange(repair, exchanges)
-                again = parse_answer(answer.text, symbol=symbol, timeframe=timeframe)
-                parsed = ParsedAnswer(again.advice, ("second attempt", *again.repairs))
+            if self.reading.mode == "choices":
+                return _judged(ParsedAnswer(self._scored(snapshot, prompt, examples, exchanges), ()), exchanges)
+            return _judged(self._asked(snapshot, prompt, examples, exchanges), exchanges)
         except ContractError as problem:
             return _abstained(AbstentionReason.INVALID, redact(str(problem)), exchanges)
         except tuple(FAILURES) as problem:
             reason = next(reason for kind, reason in FAILURES.items() if isinstance(problem, kind))
             return _abstained(reason, redact(str(problem)), exchanges)
-        return _judged(parsed, exchanges)
 
-    def _exchange(self, request: Request, exchanges: list[Exchange]) -> Generation:
+    def _asked(
+        self, snapshot: Snapshot, prompt: str, examples: tuple[Example, ...], exchanges: list[Exchange]
+    ) -> ParsedAnswer:
+        bar = {"symbol": snapshot.symbol, "timeframe": snapshot.timeframe}
+        form, defaults = self.reading.mode == "slots", self.client.defaults
+        request = ask_for_advice(prompt, with_form=form, defaults=defaults, examples=examples)
+        answer = self._exchange(request, exchanges)
+        try:
+            return parse_answer(answer.text, **bar)
+        except ContractError as problem:
+            repair = ask_for_repair(_with_time_left(request, answer), answer.text, str(problem))
+            again = parse_answer(self._exchange(repair, exchanges, "repair").text, **bar)
+            return ParsedAnswer(again.advice, ("second attempt", *again.repairs))
+
+    def _scored(
+        self, snapshot: Snapshot, prompt: str, examples: tuple[Example, ...], exchanges: list[Exchange]
+    ) -> Advice:
+        def ask(request: Request, purpose: Purpose) -> str:
+            return self._exchange(request, exchanges, purpose).text
+
+        shown = examples or fixed_examples()
+        return self._reader(snapshot).advice(snapshot, prompt, shown, self.client.defaults, ask)
+
+    def _exchange(self, request: Request, exchanges: list[Exchange], purpose: Purpose = "advice") -> Generation:
+        if known := self._answers.get(request):
+            exchanges.append(known[0])
+            return known[1]
         fingerprint = request_hash(request, self.client.identity)
-        exchanges.append(Exchange(fingerprint, None))
+        exchanges.append(Exchange(fingerprint, None, purpose=purpose))
         try:
             answer = self.client.complete(request)
         except ModelError as problem:
             exchanges[-1] = replace(exchanges[-1], events=_redacted(problem.events))
             raise
         exchanges[-1] = replace(exchanges[-1], answer=answer.text, events=_redacted(answer.events))
+        if self._remember and self.reading.mode == "choices" and not any(event.makeshift for event in answer.events):
+            self._answers[request] = (replace(exchanges[-1], events=()), answer)
         return answer
 
 

@@ -28,8 +28,9 @@ STARTER = """\
 # LLM_BACKEND, LLM_MODEL, LLM_INSTRUCT_MODEL_PATH, LLM_TEMPERATURE, LLM_MAX_TOKENS, LLM_TIMEOUT_S, LOG_LEVEL, and
 # LLM_NAME for every other setting.
 
-# Who answers: local_llama runs a GGUF file on this machine, through gpt4all; openai asks a server that speaks like
-# OpenAI; ensemble lets several vote (both below).
+# Who answers: local_llama runs a GGUF file on this machine, through gpt4all; llama_cpp through llama.cpp, which also
+# scores choices (pip install 'backtrader-llm[llama-cpp]'); openai asks a server that speaks like OpenAI; bedrock asks
+# AWS; ensemble lets several vote.
 backend: local_llama
 
 # Name of a model that `btllm models pull` brings, or a GGUF file, by its path or its name in the cache folder.
@@ -55,6 +56,13 @@ context_tokens: 4096
 
 # DEBUG, INFO, WARNING or ERROR.
 log_level: WARNING
+
+# Options of llama_cpp alone: answers under way at once (above 1 greedy is no longer reproducible), layers on the
+# graphics card (-1 for all), a LoRA adapter.
+# llama_cpp:
+#   slots: 1
+#   gpu_layers: 0
+#   lora: adapter.gguf
 
 # Price of a million tokens, read and written, for the audit log and budgets in money. Left out: unpriced.
 # price_in: 0.15

@@ -128,6 +128,12 @@ def _outcome_parts(
         {"request": exchange.request_hash, "answer": exchange.answer} | _events(exchange) for exchange in exchanges
     ]
     first: dict[str, Any] = asked[0] if asked else {"request": "", "answer": ""}
+    purposes = [exchange.purpose for exchange in exchanges]
+    further = [
+        {"purpose": purpose, **question}
+        for purpose, question in zip(purposes[1:], asked[1:], strict=True)
+        if purpose != "repair"
+    ]
     before_bar = {
         "abstention": _abstention(abstention),
         "advice": None if advice is None else advice_to_document(advice),
@@ -138,9 +144,10 @@ def _outcome_parts(
     after_clamps = {
         **happened,
         **stood_in,
+        **({"further": further} if further else {}),
         "policy": {"verdict": policy.verdict, "reasons": policy.reasons, "coherent": policy.coherent},
         "prompt": prompt,
-        "repair": asked[1] if len(asked) > 1 else None,
+        "repair": asked[1] if "repair" in purposes else None,
         "repairs": repairs,
         "request": first["request"],
     }

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal, TypeAlias
+
+Purpose: TypeAlias = Literal["advice", "repair", "label", "prior", "action", "rationale"]
+"""What a question to a model was for: the whole advice, its second attempt, or one part of a scored one."""
 
 
 class RegimeLabel(StrEnum):
@@ -198,11 +201,12 @@ class Event:
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """One question to a model: the fingerprint of the exact request, the raw answer (``None`` where none came), and
-    what happened on the way to it."""
+    what happened on the way to it, and what it was for."""
 
     request_hash: str
     answer: str | None
     events: tuple[Event, ...] = ()
+    purpose: Purpose = "advice"
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +214,8 @@ class Decision:
     """One decision of an advisor at one close, with everything needed to replay it.
 
     Exactly one of ``advice`` and ``abstention`` is set. An advice that the policy denied is an abstention. ``prompt``
-    is the bar's part of the request as the model read it; ``exchanges`` holds the question and, where there was one,
-    the repair attempt. Both are empty for advisors that are rules.
+    is the bar's part of the request as the model read it; ``exchanges`` holds the questions in their order: one and,
+    where there was one, the repair attempt; or those of a scored decision. Both are empty for advisors that are rules.
     """
 
     snapshot: Snapshot

@@ -92,12 +92,18 @@ def advise_at(
             f"{prices.symbol} has {len(prices.table)} decision bars up to there and a decision needs "
             f"{LONGEST_LOOKBACK}: ask for a later bar."
         )
-    advisor = ModelAdvisor(client or connect(experiment), view=experiment.advisor.view)
-    decision = advisor.decide(last_snapshot(prices))
+    choice = experiment.advisor
+    advisor = ModelAdvisor(client or connect(experiment), view=choice.view, reading=choice.reading)
+    *past, snapshot = snapshots(prices)
+    # What was asked before matters where the answers so far correct the next one or decide whether a reason is asked.
+    before = advisor.witness if advisor.reading.forgets else advisor.decide
+    for earlier in past:
+        before(earlier)
+    messages = advisor.request(snapshot).messages
+    decision = advisor.decide(snapshot)
     costs = experiment.costs
     market = Market(decision.snapshot.close, costs.at_bar(None, decision.snapshot.volatility))
     account = Account(equity=costs.starting_cash, cash=costs.starting_cash)
-    messages = advisor.request(decision.prompt).messages
     return Consultation(
         len(prices.table) - 1,
         decision,
@@ -107,14 +113,14 @@ def advise_at(
     )
 
 
-def last_snapshot(prices: Prices) -> Snapshot:
-    """What an advisor sees at the close of the last bar."""
+def snapshots(prices: Prices) -> list[Snapshot]:
+    """What an advisor sees at each close, from the first one with all features on."""
     cerebro = bt.Cerebro(stdstats=False)
     cerebro.adddata(make_feed(prices))
     cerebro.addstrategy(_Watcher, symbol=prices.symbol)
     (watcher,) = cerebro.run()
-    snapshot: Snapshot = watcher.snapshot
-    return snapshot
+    seen: list[Snapshot] = watcher.seen
+    return seen
 
 
 class _Watcher(bt.Strategy):
@@ -122,7 +128,7 @@ class _Watcher(bt.Strategy):
 
     def __init__(self) -> None:
         self._reader = SnapshotReader(self.data, self.p.symbol)
+        self.seen: list[Snapshot] = []
 
     def next(self) -> None:
-        if len(self.data) == self.data.buflen():
-            self.snapshot = self._reader.read()
+        self.seen.append(self._reader.read())

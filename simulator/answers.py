@@ -77,11 +77,12 @@ class JournalClient(LLMClient):
 def replay_advisor(manifest: dict[str, Any], decisions: list[dict[str, Any]], experiment: Experiment) -> ModelAdvisor:
     """The advisor of a finished llm arm, answering from its journal."""
     client = JournalClient(ModelIdentity.from_dict(manifest["model"]), manifest["sampler"], decisions)
-    return ModelAdvisor(client, view=experiment.advisor.view, remember=False, fallback=experiment.advisor.fallback_rule)
+    choice = experiment.advisor
+    return ModelAdvisor(client, view=choice.view, reading=choice.reading, remember=False, fallback=choice.fallback_rule)
 
 
 def _exchanges(decision: dict[str, Any]) -> list[tuple[str, str | None, ModelError, tuple[Event, ...]]]:
-    asked = [decision, *([decision["repair"]] if decision["repair"] else [])]
+    asked = [decision, *filter(None, [decision["repair"]]), *decision.get("further", ())]
     failure = _failure(decision["abstention"] or decision.get("instead_of"))
     return [
         (exchange["request"], exchange["answer"], failure, tuple(map(Event.from_record, exchange.get("events", ()))))

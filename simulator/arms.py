@@ -156,7 +156,7 @@ class ArmRunner:
             if self._model is None or self._asked is None:
                 raise ValueError("the llm arm needs a model")
             choice = self._experiment.advisor
-            advisor = ModelAdvisor(self._asked, view=choice.view, fallback=choice.fallback_rule)
+            advisor = ModelAdvisor(self._asked, view=choice.view, reading=choice.reading, fallback=choice.fallback_rule)
             return _FirstMustFit(advisor), self._model
         if arm == RANDOM_ARM:
             return MatchedRandom(self._advised, self._experiment.evaluation.seed), None
@@ -210,7 +210,7 @@ def model_usage(journal: Journal, before: Usage, after: Usage) -> Usage:
     requests, asked = len(journal.entries), after.asked - before.asked
     return Usage(
         requests=requests,
-        distinct=len({entry.decision.prompt for entry in journal.entries}),
+        distinct=len({exchange.request_hash for entry in journal.entries for exchange in entry.decision.exchanges[:1]}),
         asked=asked,
         from_cache=max(0, requests - asked),
         seconds=after.seconds - before.seconds,

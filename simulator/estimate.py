@@ -12,7 +12,6 @@ from llm_strategy.advisor import ModelAdvisor
 from llm_strategy.llm.audit import Prices as TokenPrices
 from llm_strategy.llm.cache import RecordingClient
 from llm_strategy.llm.exchange import Generation, Request
-from llm_strategy.rendering import render_snapshot
 from llm_strategy.snapshot import SnapshotReader
 from llm_strategy.types import Snapshot
 from simulator.experiment import Experiment
@@ -53,11 +52,10 @@ class Estimate:
 
 def estimate(experiment: Experiment, universe: Universe, client: RecordingClient, money: TokenPrices) -> Estimate:
     """Look every question of the run up in the record; tokens and seconds are means of what is found there."""
-    advisor = ModelAdvisor(client, view=experiment.advisor.view)
+    choice = experiment.advisor
+    advisor = ModelAdvisor(client, view=choice.view, reading=choice.reading)
     seen = [one for symbol in universe.symbols for one in snapshots(universe.decisions(symbol))]
-    requests = [
-        advisor.request(prompt) for prompt in {render_snapshot(one, experiment.advisor.view): 0 for one in seen}
-    ]
+    requests = list(_questions(advisor, seen))
     found = [client.recorded(request) for request in requests]
     known = [answer for answer in found if answer is not None]
     missing = [request for request, answer in zip(requests, found, strict=True) if answer is None]
@@ -70,6 +68,15 @@ def estimate(experiment: Experiment, universe: Universe, client: RecordingClient
         seconds=len(missing) * fmean(answer.latency_ms for answer in known) / 1000 if known else None,
         cost=money.cost(tokens_in, tokens_out),
     )
+
+
+def _questions(advisor: ModelAdvisor, seen: Sequence[Snapshot]) -> dict[Request, None]:
+    """The first request of each decision, each once; a decision that is scored asks one or two more."""
+    asked: dict[Request, None] = {}
+    for snapshot in seen:
+        asked[advisor.request(snapshot)] = None
+        advisor.witness(snapshot)
+    return asked
 
 
 def snapshots(prices: Prices) -> list[Snapshot]:

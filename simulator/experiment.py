@@ -8,7 +8,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 import yaml
 
@@ -17,6 +17,16 @@ from llm_strategy.costs import Costs
 from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.llm.budget import Budget
 from llm_strategy.order_rules import OrderRules
+from llm_strategy.reading import (
+    NEAREST_BY_DEFAULT,
+    CalibrationKind,
+    DecisionMode,
+    ExampleKind,
+    LabelSource,
+    Layout,
+    RationaleWanted,
+    Reading,
+)
 from llm_strategy.rendering import Style, Unmasked, View
 from llm_strategy.risk import Limits
 from llm_strategy.schemas import violation
@@ -35,7 +45,7 @@ class AdvisorChoice:
     it (share of decisions) a run may have.
 
     ``abort_above_failure_rate`` ends a run as soon as it has too many; ``fallback`` is the rule that decides where the
-    model failed.
+    model failed; ``examples`` is ``auto``, ``fixed``, or a mapping of ``balanced`` or ``nearest`` to a number.
     """
 
     style: Style = "words"
@@ -50,6 +60,20 @@ class AdvisorChoice:
     budget: Budget = field(default_factory=Budget)
     abort_above_failure_rate: bool = False
     fallback: str = ABSTAIN
+    mode: DecisionMode = "auto"
+    examples: str | dict[str, int] = "auto"
+    labels: LabelSource = "rule"
+    calibration: CalibrationKind = "none"
+    rationale: RationaleWanted = "never"
+    layout: Layout = "steps"
+
+    @property
+    def reading(self) -> Reading:
+        """How the question is put and the answer read."""
+        chosen = self.examples if isinstance(self.examples, dict) else {self.examples: NEAREST_BY_DEFAULT}
+        ((kind, count),) = chosen.items()
+        examples = cast(ExampleKind, kind)  # the schema knows no other
+        return Reading(self.mode, examples, count, self.labels, self.calibration, self.rationale, self.layout)
 
     @property
     def view(self) -> View:

@@ -48,7 +48,7 @@ class Workspace:
             for line in journal.read_text(encoding="utf-8", errors="replace").splitlines():
                 with contextlib.suppress(ValueError):
                     decision = json.loads(line)
-                    asked = [decision, *filter(None, [decision["repair"]])]
+                    asked = [decision, *filter(None, [decision["repair"]]), *decision.get("further", ())]
                     answered |= {exchange["request"] for exchange in asked if exchange["answer"] is not None}
         kept.write_text("\n".join(sorted(answered)), encoding="utf-8")  # the next run begins the journals anew
         return answered

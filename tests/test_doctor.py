@@ -25,8 +25,10 @@ def scripted():
     SUPPORTED_BACKENDS.pop("patient", None)
 
 
-def test_the_embedded_model_is_well(model_path, threads):
-    checks = list(diagnose(LlmSettings(instruct_model_path=model_path, threads=threads, timeout_s=300)))
+@pytest.mark.parametrize("backend", ["local_llama", "llama_cpp"])
+def test_the_embedded_model_is_well(model_path, threads, backend):
+    settings = LlmSettings(backend=backend, instruct_model_path=model_path, threads=threads, timeout_s=300)
+    checks = list(diagnose(settings))
     assert [check.name for check in checks] == NAMES
     assert all(check.ok and check.detail and not check.cure for check in checks), checks
     assert "tokens a second" in checks[-1].detail

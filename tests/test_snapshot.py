@@ -12,6 +12,7 @@ from llm_strategy.advisor import ModelAdvisor
 from llm_strategy.features import LONGEST_LOOKBACK
 from llm_strategy.llm import request_hash
 from llm_strategy.llm.backends.scripted import ScriptedClient
+from llm_strategy.reading import Reading
 from llm_strategy.rendering import View, render_snapshot
 from llm_strategy.snapshot import SnapshotReader
 from simulator.feed import make_feed
@@ -37,22 +38,35 @@ def read_all(prices, runonce=True, preload=True):
     return cerebro.run()[0].seen
 
 
-def requests(snapshots, view):
-    advisor = ModelAdvisor(ScriptedClient([]), view=view)
-    prompts = (render_snapshot(snapshot, view) for snapshot in snapshots)
-    return [request_hash(advisor.request(prompt), advisor.client.identity) for prompt in prompts]
+def requests(snapshots, view, reading=Reading("slots")):  # noqa: B008 - frozen
+    advisor = ModelAdvisor(ScriptedClient([], supports_choices=True), view=view, reading=reading)
+    hashes = []
+    for snapshot in snapshots:
+        hashes.append(request_hash(advisor.request(snapshot), advisor.client.identity))
+        advisor.witness(snapshot)
+    return hashes
 
 
 @pytest.mark.parametrize(("runonce", "preload"), MODES)
 @pytest.mark.parametrize("view", [View(), View("numbers", decimals=4, unmasked=("symbol", "date", "price"))])
-def test_rewriting_every_later_bar_changes_no_request(runonce, preload, view):
+@pytest.mark.parametrize(
+    "reading",
+    [
+        Reading("slots"),
+        Reading("slots", "nearest"),
+        Reading("choices", "nearest", labels="followed"),
+        Reading("choices", "balanced", 4),
+    ],
+    ids=lambda reading: f"{reading.mode}-{reading.examples}",
+)
+def test_rewriting_every_later_bar_changes_no_request(runonce, preload, view, reading):
     prices = random_prices(360, seed=3)
     cut = 320
     table = prices.table.copy()
     table.iloc[cut:, :4] *= np.linspace(50, 1e-3, len(table) - cut)[:, None]
     table.iloc[cut:, 4] = 0
-    before = requests(read_all(prices, runonce, preload), view)
-    after = requests(read_all(with_table(prices, table), runonce, preload), view)
+    before = requests(read_all(prices, runonce, preload), view, reading)
+    after = requests(read_all(with_table(prices, table), runonce, preload), view, reading)
     known = cut - LONGEST_LOOKBACK + 1
     assert before[:known] == after[:known]
     assert before[known:] != after[known:]

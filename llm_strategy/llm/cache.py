@@ -38,7 +38,12 @@ def request_hash(request: Request, identity: ModelIdentity) -> str:
     """SHA-256 (hex) over the canonical JSON of the request and the identity; equal hashes mean equal answers."""
     asked = _fields(request) | {"messages": [(message.role, message.content) for message in request.messages]}
     del asked["timeout_s"]
-    return _digest({"version": KEY_VERSION, "request": asked, "identity": identity})
+    known = _fields(identity)
+    for record, later in ((asked, ("json_schema", "opening", "choices")), (known, ("supports_choices",))):
+        for name in later:  # without a value they mean what requests meant before they existed
+            if not record[name]:
+                del record[name]
+    return _digest({"version": KEY_VERSION, "request": asked, "identity": known})
 
 
 def _digest(record: object) -> str:

@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Literal, NoReturn, Self, TypeAlias, TypedDict, Unpack, cast, get_args, overload
 
-from llm_strategy.errors import ConfigurationError, ContractError, ModelError
+from llm_strategy.errors import BackendFailure, ConfigurationError, ContractError, ModelError
 from llm_strategy.llm.exchange import Chunk, Generation, Health, Message, ModelIdentity, Request, Role
 
 log = logging.getLogger(__name__)
@@ -59,6 +59,11 @@ class LLMClient(ABC):
         """Whether ``Request.form`` is filled slot by slot."""
         return self.identity.supports_forms
 
+    @property
+    def supports_choices(self) -> bool:
+        """Whether ``score`` works: whether ``Request.choices`` are given probabilities."""
+        return self.identity.supports_choices
+
     @abstractmethod
     def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
         """Answer the request; ``on_delta`` sees the text as it is written and may stop it."""
@@ -98,6 +103,17 @@ class LLMClient(ABC):
             return [answer(prompt) for prompt in prompts]
         with ThreadPoolExecutor(self.concurrency, "llm-batch") as pool:
             return list(pool.map(answer, prompts))
+
+    def score(self, request: Request, choices: Sequence[str]) -> dict[str, float]:
+        """The probability of each choice to be how the answer goes on after ``request.opening``; they sum to 1.
+
+        It is asked and recorded as any other answer. Raises ``ConfigurationError`` where the backend cannot score.
+        """
+        if not self.supports_choices:
+            raise ConfigurationError(
+                f"Backend {self.identity.backend!r} gives no probabilities: choose llama_cpp, or another decision mode."
+            )
+        return read_probabilities(self.complete(replace(request, form=(), choices=tuple(choices))).text)
 
     def healthcheck(self) -> Health:
         """Ask for a few tokens and say whether they came; never raises."""
@@ -185,6 +201,22 @@ def json_text(answer: str) -> str:
             "raise LLM_MAX_TOKENS, lower LLM_TEMPERATURE or use a larger model.",
         ) from None
     return text
+
+
+def write_probabilities(probabilities: Mapping[str, float]) -> str:
+    """Probabilities as the text of an answer."""
+    return json.dumps({choice: round(probability, 6) for choice, probability in probabilities.items()})
+
+
+def read_probabilities(answer: str) -> dict[str, float]:
+    """What ``write_probabilities`` wrote; ``BackendFailure`` where it is something else."""
+    try:
+        found = {str(choice): float(probability) for choice, probability in json.loads(answer).items()}
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        found = {}
+    if not found or not all(0 <= probability <= 1 for probability in found.values()) or not any(found.values()):
+        raise BackendFailure(f"The backend gave no probabilities but {answer[:80]!r}: choose another decision mode.")
+    return found
 
 
 def _refuse_constant(name: str) -> NoReturn:

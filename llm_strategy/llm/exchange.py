@@ -66,7 +66,11 @@ class Request:
     """Everything that decides an answer, apart from who answers.
 
     ``temperature`` of 0 means greedy; ``max_tokens`` bounds a free answer (a form has its own bounds); ``timeout_s`` is
-    in seconds. With ``json_mode`` and no form the answer is one JSON object.
+    in seconds. With ``json_mode`` and no form the answer is one JSON object, which keeps to ``json_schema`` (the text
+    of a JSON Schema) where the backend can see to that.
+
+    With ``choices`` nothing is written: the answer's text is a JSON object with the probability of each choice to stand
+    after ``opening``, the beginning of the model's turn. They sum to 1; the sampler plays no part.
     """
 
     messages: tuple[Message, ...]
@@ -76,6 +80,9 @@ class Request:
     max_tokens: int = 512
     seed: int | None = None
     timeout_s: float | None = None
+    json_schema: str = ""
+    opening: str = ""
+    choices: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.temperature) and self.temperature >= 0):
@@ -87,6 +94,17 @@ class Request:
         names = [part.name for part in self.form if isinstance(part, Slot)]
         if len(set(names)) < len(names):
             raise ConfigurationError(f"The form names a slot twice ({', '.join(names)}): give each its own name.")
+        if self.choices:
+            self._check_choices()
+
+    def _check_choices(self) -> None:
+        if self.form:
+            raise ConfigurationError("A request has a form and choices: ask for one of the two.")
+        for choice in self.choices:
+            if not choice or sum(other.startswith(choice) for other in self.choices) > 1:
+                raise ConfigurationError(
+                    f"The choices are {list(self.choices)}: none may be empty, or the beginning of another."
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +114,8 @@ class Generation:
     With a form, ``values`` holds what the model wrote in each slot, unchanged, and ``text`` is the program's text and
     the values (escaped as in a JSON string) joined. ``tokens_in`` counts the whole prompt, reused parts included;
     ``latency_ms`` is what the answer took when it was made, also where it is ``cached``. ``finish`` is ``length``
-    where the model was cut off. ``events`` are what happened on the way to the answer.
+    where the model was cut off. ``events`` are what happened on the way to the answer; ``engine_ms`` is the time that
+    the engine itself counts, where it does.
     """
 
     text: str
@@ -107,6 +126,7 @@ class Generation:
     values: Mapping[str, str] = field(default_factory=dict)
     cached: bool = False
     events: tuple[Event, ...] = ()
+    engine_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +143,8 @@ class ModelIdentity:
     """Who answers: everything apart from the request that can change an answer.
 
     ``settings`` are name and value of the engine's own options; ``supports_forms`` says whether forms are filled slot
-    by slot. A remote model has no weights to hash: its reported version stands in ``engine_version``.
+    by slot, ``supports_choices`` whether choices are given probabilities. A remote model has no weights to hash: its
+    reported version stands in ``engine_version``.
     """
 
     backend: str
@@ -134,6 +155,7 @@ class ModelIdentity:
     chat_template_sha256: str = ""
     settings: tuple[tuple[str, str | int | float], ...] = ()
     supports_forms: bool = False
+    supports_choices: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """The identity as JSON types, for a manifest."""

@@ -6,7 +6,6 @@ gpt4all has no seed: at a temperature above 0 only the record of an answer gives
 from __future__ import annotations
 
 import hashlib
-import re
 import threading
 import time
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from pathlib import Path
 from llm_strategy.config import LlmSettings
 from llm_strategy.errors import AnswerTimeout, BackendMissing, ModelNotLoaded
 from llm_strategy.llm.backends.gpt4all_engine import BATCH_TOKENS, TOP_K, TOP_P, Engine, Written
+from llm_strategy.llm.backends.slot_value import SlotValue
 from llm_strategy.llm.chat_template import Block, ChatTemplate
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, ModelIdentity, Request, Slot, escape
@@ -181,25 +181,10 @@ class _Answering:
         return text, values
 
     def _value(self, slot: Slot) -> str:
-        text = value = ""
-
-        def collect(piece: str) -> bool:
-            nonlocal text, value
-            text += piece
-            value, stopped, _ = text.partition(slot.stop)
-            possible = [choice for choice in slot.choices if choice.startswith(value)]
-            if not stopped and len(possible) == 1:
-                value = possible[0]
-                return False
-            if slot.pattern:
-                fitting = re.match(slot.pattern, value)
-                value, before = (fitting.group() if fitting else ""), value
-                return not stopped and value == before
-            return not stopped
-
-        finish = self._write(collect, slot.max_tokens)
+        reading = SlotValue(slot)
+        finish = self._write(reading.take, slot.max_tokens)
         self.cut_off |= finish == "length" and not slot.pattern
-        return value
+        return reading.value
 
     def _write(self, on_piece: OnDelta, max_tokens: int) -> str:
         written = self.engine.write(

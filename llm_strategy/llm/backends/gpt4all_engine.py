@@ -11,21 +11,16 @@ answer.
 from __future__ import annotations
 
 import codecs
-import contextlib
 import logging
-import os
 import re
-import signal
-import sys
-import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
 
 from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendMissing, ModelNotLoaded, PromptTooLong
+from llm_strategy.llm.backends.native import captured_stderr, held_interrupts, processors
 from llm_strategy.llm.backends.pace import Pace, fastest
 from llm_strategy.llm.chat_template import Block
 
@@ -58,7 +53,7 @@ class Engine:
 
     def __init__(self, path: Path, *, context_tokens: int, threads: int | None) -> None:
         self.context_tokens = context_tokens
-        with _captured_stderr() as noise:
+        with captured_stderr("gpt4all") as noise:
             api, model = _load(path, context_tokens, noise)
         self._api, self._model = api, model
         self._context = api.LLModelPromptContext(
@@ -68,7 +63,7 @@ class Engine:
         self.first_token = self._first_token()
         """What the engine makes of the beginning of a prompt; the begin token where it adds one itself."""
         self._pace = Pace() if threads is None else None
-        self._use_threads(fastest(_processors(), self._trial) if threads is None else threads)
+        self._use_threads(fastest(processors(), self._trial) if threads is None else threads)
 
     def close(self) -> None:
         """Free the memory."""
@@ -199,7 +194,7 @@ class Engine:
 
             return call
 
-        with _held_interrupts() as interrupted:
+        with held_interrupts() as interrupted:
             self._api.llmodel.llmodel_prompt(
                 self._model.model,
                 block.content.encode(),
@@ -218,10 +213,6 @@ class Engine:
 def _check(deadline: float | None) -> None:
     if deadline is not None and time.monotonic() > deadline:
         raise AnswerTimeout("The model gave no whole answer in time: raise LLM_TIMEOUT_S, or ask for fewer tokens.")
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _load(path: Path, context_tokens: int, noise: IO[bytes]) -> tuple[Any, Any]:
@@ -253,41 +244,3 @@ def _reason(noise: IO[bytes]) -> str:
     lines = noise.read().decode(errors="replace").splitlines()
     told = [line.rpartition("error loading model: ")[2] for line in lines if "error loading model: " in line]
     return (told or lines or ["it gives no reason"])[-1]
-
-
-@contextlib.contextmanager
-def _held_interrupts() -> Iterator[list[int]]:
-    """Signals to interrupt that came meanwhile; they are delivered at the end.
-
-    Python would deliver them as it enters a callback of the engine, where the exception would be lost and the answer
-    cut off unnoticed.
-    """
-    came: list[int] = []
-    handler = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or handler is None:
-        yield came
-        return
-    signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
-    try:
-        yield came
-    finally:
-        signal.signal(signal.SIGINT, handler)
-    if came:
-        signal.raise_signal(signal.SIGINT)
-
-
-@contextlib.contextmanager
-def _captured_stderr() -> Iterator[IO[bytes]]:
-    """What native code prints to the error stream, in a file; it comes out in the log at level DEBUG."""
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as noise:
-        kept = os.dup(2)
-        os.dup2(noise.fileno(), 2)
-        try:
-            yield noise
-        finally:
-            sys.stderr.flush()
-            os.dup2(kept, 2)
-            os.close(kept)
-            noise.seek(0)
-            log.debug("gpt4all while loading: %s", noise.read().decode(errors="replace"))

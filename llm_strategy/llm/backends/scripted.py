@@ -23,9 +23,12 @@ class ScriptedClient(LLMClient):
         answers: Iterable[Answer] | Callable[[Request], Answer],
         *,
         supports_forms: bool = True,
+        supports_choices: bool = False,
         name: str = "scripted",
     ) -> None:
-        self.identity = ModelIdentity("scripted", name, "scripted", "1", supports_forms=supports_forms)
+        self.identity = ModelIdentity(
+            "scripted", name, "scripted", "1", supports_forms=supports_forms, supports_choices=supports_choices
+        )
         self.requests: list[Request] = []
         self._script: Callable[[Request], Answer] = answers if callable(answers) else _InOrder(iter(answers))
 

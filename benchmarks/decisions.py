@@ -1,0 +1,186 @@
+"""How well each model decides, by backend, decision mode and choice of examples: ``python -m benchmarks.decisions``.
+
+Asked are distinct snapshots of real prices from 2006 on; what came before them is the past from which examples are
+retrieved. Answers are recorded with the time they took, so a table that was interrupted goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+from benchmarks.model import seconds_per_decision, snapshots_of
+from llm_strategy import ModelAdvisor, Snapshot
+from llm_strategy.config import load_settings
+from llm_strategy.errors import ModelError
+from llm_strategy.llm import FolderStore, Generation, LLMClient, RecordingClient, Request, get_llm_client
+from llm_strategy.llm.client import OnDelta
+from llm_strategy.llm.models import cache_folder
+from llm_strategy.reading import Reading
+from llm_strategy.regime_rule import causal_label
+from llm_strategy.rendering import render_snapshot
+from llm_strategy.types import Decision, RegimeLabel, Status
+
+SOURCES = ("sample:sp500", "sample:nasdaq")
+SINCE = "2006"
+STATES = 300
+COLUMNS = "model | backend | asked | n | valid | repaired | abstained | coherent | kappa | s | engine s | in | out"
+
+CASES = {
+    "json, fixed": Reading("json", "fixed"),
+    "slots, fixed": Reading("slots", "fixed"),
+    "choices, fixed": Reading("choices", "fixed"),
+    "choices, fixed, content free": Reading("choices", "fixed", calibration="content_free"),
+    "choices, fixed, batch": Reading("choices", "fixed", calibration="batch"),
+    "choices, fixed, facts": Reading("choices", "fixed", layout="facts"),
+    "choices, fixed, turns": Reading("choices", "fixed", layout="turns"),
+    "choices, 32 balanced, batch": Reading("choices", "balanced", 32, calibration="batch"),
+    "json, nearest 4": Reading("json", "nearest"),
+    "slots, nearest 4": Reading("slots", "nearest"),
+    "choices, nearest 4": Reading("choices", "nearest"),
+    "choices, nearest 4, facts": Reading("choices", "nearest", layout="facts"),
+    "choices, nearest 4, turns": Reading("choices", "nearest", layout="turns"),
+    "choices, nearest 4, page": Reading("choices", "nearest", layout="page"),
+    "choices, nearest 4, json": Reading("choices", "nearest", layout="json"),
+    "choices, nearest 4, batch": Reading("choices", "nearest", calibration="batch"),
+    "choices, nearest 4, followed": Reading("choices", "nearest", labels="followed"),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: shares of the decisions, Cohen's kappa of the label against the causal rule, and for each
+    decision seconds, the seconds that the engine itself counts, and tokens read (reused ones included) and written."""
+
+    decisions: int
+    valid: float
+    repaired: float
+    abstained: float
+    coherent: float
+    kappa: float
+    seconds: float
+    engine_seconds: float
+    tokens_in: float
+    tokens_out: float
+    labels: Counter[str]
+
+
+class Watched(LLMClient):
+    """A client that keeps the answers of the last decision."""
+
+    def __init__(self, inner: LLMClient) -> None:
+        self.identity, self.defaults = inner.identity, inner.defaults
+        self.answers: list[Generation] = []
+        self._inner = inner
+
+    def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
+        """Answer, and keep the answer."""
+        self.answers.append(self._inner.complete(request, on_delta))
+        return self.answers[-1]
+
+
+def asked_snapshots(states: int) -> dict[str, list[tuple[Snapshot, bool]]]:
+    """The snapshots of each source in their order, and whether they are asked: evenly spread over the first occurrences
+    of the distinct states."""
+    past = {source: list(snapshots_of(source)) for source in SOURCES}
+    first: dict[str, Snapshot] = {}
+    for snapshot in chain.from_iterable(past.values()):
+        if snapshot.time >= SINCE:
+            first.setdefault(render_snapshot(snapshot), snapshot)
+    distinct = list(first.values())
+    chosen = {distinct[number * len(distinct) // states] for number in range(min(states, len(distinct)))}
+    return {source: [(snapshot, snapshot in chosen) for snapshot in seen] for source, seen in past.items()}
+
+
+def measure(client: LLMClient, reading: Reading, asked: dict[str, list[tuple[Snapshot, bool]]]) -> Row:
+    """Ask and count."""
+    watched = Watched(client)
+    decisions: list[Decision] = []
+    answers: list[Generation] = []
+    for snapshots in asked.values():
+        advisor = ModelAdvisor(watched, reading=reading)
+        for snapshot, wanted in snapshots:
+            if not wanted:
+                advisor.witness(snapshot)
+                continue
+            decisions.append(advisor.decide(snapshot))
+        answers += watched.answers
+        watched.answers.clear()
+    advised = [decision for decision in decisions if decision.advice]
+    count = len(decisions)
+    return Row(
+        count,
+        sum(decision.status is Status.ADVISED for decision in decisions) / count,
+        sum(decision.status is Status.REPAIRED for decision in decisions) / count,
+        sum(decision.status is Status.ABSTAINED for decision in decisions) / count,
+        sum(decision.policy.coherent for decision in advised) / max(1, len(advised)),
+        kappa([(str(d.advice.regime.label), str(causal_label(d.snapshot))) for d in advised if d.advice]),
+        sum(answer.latency_ms for answer in answers) / 1000 / count,
+        sum(answer.engine_ms for answer in answers) / 1000 / count,
+        sum(answer.tokens_in for answer in answers) / count,
+        sum(answer.tokens_out for answer in answers) / count,
+        Counter(str(d.advice.regime.label) for d in advised if d.advice),
+    )
+
+
+def kappa(pairs: list[tuple[str, str]]) -> float:
+    """Cohen's kappa (1960): agreement beyond chance; 0 where there is nothing to agree on."""
+    if not pairs:
+        return 0.0
+    total = len(pairs)
+    ours, theirs = Counter(one for one, _ in pairs), Counter(other for _, other in pairs)
+    chance = sum(ours[label] * theirs[label] for label in RegimeLabel) / total**2
+    same = sum(one == other for one, other in pairs) / total
+    return (same - chance) / (1 - chance) if chance < 1 else 0.0
+
+
+def _clients(models: list[str], backends: list[str]) -> Iterator[tuple[str, str, LLMClient]]:
+    for model in models:
+        for backend in backends:
+            try:
+                yield model, backend, get_llm_client("bench", settings=load_settings(model=model, backend=backend))
+            except ModelError as problem:
+                print(f"{model} on {backend}: {problem}")
+
+
+def main() -> None:
+    """The table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", default="smollm2-135m,gemma3-270m", help="names or files, with commas between")
+    parser.add_argument("--backends", default="llama_cpp,local_llama")
+    parser.add_argument("--cases", default=";".join(CASES), help="cases, with semicolons between")
+    parser.add_argument("--states", type=int, default=STATES)
+    parser.add_argument("--prefix", action="store_true", help="also what a kept prefix saves")
+    given = parser.parse_args()
+    asked = asked_snapshots(given.states)
+    store = FolderStore(cache_folder() / "benchmarks")
+    print(f"| {COLUMNS} |")
+    print("|---" * (COLUMNS.count("|") + 1) + "|")
+    for model, backend, inner in _clients(given.models.split(","), given.backends.split(",")):
+        with inner:
+            client = RecordingClient(inner, inner.identity, store)
+            for name in given.cases.split(";"):
+                reading = CASES[name.strip()]
+                if reading.mode == "choices" and not client.supports_choices:
+                    continue
+                row = measure(client, reading, asked)
+                print(
+                    f"| {model} | {backend} | {name.strip()} | {row.decisions} | {row.valid:.1%} | {row.repaired:.1%} "
+                    f"| {row.abstained:.1%} | {row.coherent:.1%} | {row.kappa:.2f} | {row.seconds:.2f} "
+                    f"| {row.engine_seconds:.2f} | {row.tokens_in:.0f} | {row.tokens_out:.1f} |",
+                    flush=True,
+                )
+            if given.prefix:
+                few = [snapshot for snapshot, wanted in asked[SOURCES[0]] if wanted][:6]
+                reading = CASES["choices, fixed" if client.supports_choices else "slots, fixed"]
+                kept, anew = seconds_per_decision(inner, few, reading)
+                print(
+                    f"\n{model} on {backend}, {reading.mode}: {kept:.2f} s with the prefix kept, {anew:.2f} s read anew"
+                )
+
+
+if __name__ == "__main__":
+    main()

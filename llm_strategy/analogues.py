@@ -1,0 +1,88 @@
+"""Past states of one market with a label each, from which the examples of a prompt are chosen. Pure.
+
+Snapshots are taken in order, and only what was taken is known: asked before the snapshot of bar t is taken, the library
+is a function of the prices before t. It needs no storing; whoever has the prices can build it again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import chain
+from operator import eq
+
+from llm_strategy.reading import Example, LabelSource, Reading
+from llm_strategy.regime_rule import HIGH_VOLATILITY, causal_label
+from llm_strategy.rendering import View, render_snapshot, scaled_momentum
+from llm_strategy.types import RegimeLabel, Snapshot
+
+FOLLOWING_BARS = 20
+"""How far behind a state lies what followed: the span of a snapshot's momentum and volatility."""
+CLEAR_MOVE = 0.5
+"""A return over those bars counts as a rise or fall from this many times what their volatility makes."""
+
+_WORDS = View(style="words")
+
+
+def label_of_what_followed(later: Snapshot) -> RegimeLabel:
+    """The label that a state has earned, from the snapshot ``FOLLOWING_BARS`` after it, whose momentum and volatility
+    span just the bars between."""
+    move = scaled_momentum(later)
+    if later.volatility_rank >= HIGH_VOLATILITY and move < CLEAR_MOVE:
+        return RegimeLabel.TURBULENT
+    if abs(move) < CLEAR_MOVE:
+        return RegimeLabel.SIDEWAYS
+    return RegimeLabel.BULL if move > 0 else RegimeLabel.BEAR
+
+
+class Analogues:
+    """The distinct past states of one market, as a model reads them, each with the label of its last occurrence."""
+
+    def __init__(self, view: View, labels: LabelSource = "rule") -> None:
+        self._view = View(view.style, view.decimals)
+        self._labels = labels
+        self._waiting: deque[Snapshot] = deque()
+        self._words: dict[str, tuple[str, ...]] = {}
+        self._states: dict[str, Example] = {}
+        self._first: dict[RegimeLabel, list[Example]] = {label: [] for label in RegimeLabel}
+
+    def take(self, snapshot: Snapshot) -> None:
+        """Take the next bar. With ``followed`` a state is known once its following bars are."""
+        if self._labels == "rule":
+            self._keep(snapshot, causal_label(snapshot))
+            return
+        self._waiting.append(snapshot)
+        if len(self._waiting) > FOLLOWING_BARS:
+            self._keep(self._waiting.popleft(), label_of_what_followed(snapshot))
+
+    def choose(self, snapshot: Snapshot, reading: Reading) -> tuple[Example, ...]:
+        """The examples for a snapshot, the most telling one last; none while there are too few states."""
+        if reading.examples == "nearest":
+            return self._nearest(snapshot, reading.count)
+        return self._balanced(reading.count) if reading.examples == "balanced" else ()
+
+    def _keep(self, snapshot: Snapshot, label: RegimeLabel) -> None:
+        market = render_snapshot(snapshot, self._view)
+        example = Example(market, label)
+        if self._states.pop(market, None) is None:
+            self._words[market] = _words(snapshot)
+            self._first[label].append(example)
+        self._states[market] = example
+
+    def _nearest(self, snapshot: Snapshot, count: int) -> tuple[Example, ...]:
+        """The states with the most words in common, the later ones among equals."""
+        if len(self._states) < count:
+            return ()
+        words = _words(snapshot)
+        ranked = sorted(self._states, key=lambda market: sum(map(eq, words, self._words[market])))
+        return tuple(self._states[market] for market in ranked[-count:])
+
+    def _balanced(self, count: int) -> tuple[Example, ...]:
+        """The first states of each label, as many of each, so that the choice stays once it can be made."""
+        each = count // len(self._first)
+        if any(len(examples) < each for examples in self._first.values()):
+            return ()
+        return tuple(chain.from_iterable(zip(*(examples[:each] for examples in self._first.values()), strict=True)))
+
+
+def _words(snapshot: Snapshot) -> tuple[str, ...]:
+    return tuple(render_snapshot(snapshot, _WORDS).split("; "))

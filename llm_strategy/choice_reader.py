@@ -1,0 +1,96 @@
+"""Advice from probabilities: the label is scored and corrected, the action behind it, and the rationale asked where it
+is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+from llm_strategy.calibration import BatchPrior, corrected
+from llm_strategy.choice_prompt import CONTENT_FREE, load_layout
+from llm_strategy.llm.client import read_probabilities
+from llm_strategy.llm.exchange import Message, Request
+from llm_strategy.reading import Example, Reading
+from llm_strategy.types import Action, ActionType, Advice, Purpose, Regime, RegimeLabel, Snapshot
+
+Ask: TypeAlias = Callable[[Request, Purpose], str]
+"""Asks the model and records the exchange; the answer's text."""
+
+
+class ChoiceReader:
+    """Scores the decisions of one market in their order.
+
+    What it keeps from one decision to the next, the mean probabilities and the last answer, follows from the market and
+    the recorded answers alone.
+    """
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._layout = load_layout(reading.layout)
+        self._batch = BatchPrior()
+        self._last: tuple[RegimeLabel, ActionType] | None = None
+
+    def question(self, market: str, examples: Sequence[Example], defaults: Request) -> Request:
+        """The request for the label, its choices among it."""
+        request, choices = self._layout.ask_label(self._about(market, examples, defaults), market)
+        return _choosing(request, choices)
+
+    def advice(
+        self, snapshot: Snapshot, market: str, examples: Sequence[Example], defaults: Request, ask: Ask
+    ) -> Advice:
+        """The advice for a market line; raises what ``ask`` raises."""
+        conversation = self._about(market, examples, defaults)
+        labels = self._labels(market, examples, defaults, ask)
+        label = RegimeLabel(max(labels, key=labels.__getitem__))
+        actions = _score(*self._layout.ask_action(conversation, market, label), tuple(ActionType), ask, "action")
+        action = ActionType(max(actions, key=actions.__getitem__))
+        rationale = f"The likeliest of the labels is {label}, of the actions {action}."
+        changed = (label, action) != self._last
+        if self._reading.rationale == "always" or (self._reading.rationale == "changes" and changed):
+            rationale = (
+                ask(self._layout.ask_rationale(conversation, market, label, action), "rationale").strip() or rationale
+            )
+        self._last = label, action
+        return Advice(
+            snapshot.symbol,
+            snapshot.timeframe,
+            Regime(label, round(labels[label], 4)),
+            rationale,
+            Action(action, round(actions[action], 4)),
+        )
+
+    def _about(self, market: str, examples: Sequence[Example], defaults: Request) -> Request:
+        return _with_messages(
+            defaults, self._layout.messages(market, examples, with_reason=self._reading.rationale != "never")
+        )
+
+    def _labels(self, market: str, examples: Sequence[Example], defaults: Request, ask: Ask) -> dict[str, float]:
+        def scored(line: str, purpose: Purpose) -> dict[str, float]:
+            request, choices = self._layout.ask_label(self._about(line, examples, defaults), line)
+            return _score(request, choices, tuple(RegimeLabel), ask, purpose)
+
+        raw = scored(market, "label")
+        if self._reading.calibration == "content_free":
+            return corrected(raw, scored(CONTENT_FREE, "prior"))
+        if self._reading.calibration == "batch":
+            prior = self._batch.prior()
+            self._batch.take(market, raw)
+            return corrected(raw, prior) if prior else raw
+        return raw
+
+
+def _with_messages(defaults: Request, messages: tuple[Message, ...]) -> Request:
+    return replace(defaults, messages=messages, form=(), json_mode=False, json_schema="")
+
+
+def _choosing(request: Request, choices: tuple[str, ...]) -> Request:
+    # No sampler plays a part in a score: its settings must not make it another request.
+    return replace(request, choices=choices, temperature=0.0, seed=None, max_tokens=1)
+
+
+def _score(
+    request: Request, choices: tuple[str, ...], names: tuple[str, ...], ask: Ask, purpose: Purpose
+) -> dict[str, float]:
+    found = read_probabilities(ask(_choosing(request, choices), purpose))
+    return {name: found.get(choice, 0.0) for name, choice in zip(names, choices, strict=True)}

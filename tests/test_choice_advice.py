@@ -1,0 +1,299 @@
+"""Decisions by scored choices, with chosen examples: from snapshot to run folder and back."""
+
+import dataclasses
+import json
+
+import pytest
+
+import simulator
+from llm_strategy.advisor import ModelAdvisor
+from llm_strategy.analogues import FOLLOWING_BARS, Analogues
+from llm_strategy.calibration import FEWEST_STATES, corrected
+from llm_strategy.contract import advice_from_document, advice_to_document
+from llm_strategy.errors import AnswerTimeout, ConfigurationError
+from llm_strategy.llm import MemoryStore, RecordingClient
+from llm_strategy.llm.backends.llama_cpp import LlamaCppClient
+from llm_strategy.llm.backends.llama_cpp_engine import EngineOptions
+from llm_strategy.llm.backends.scripted import ScriptedClient
+from llm_strategy.reading import Reading
+from llm_strategy.regime_rule import causal_label
+from llm_strategy.rendering import View, render_snapshot
+from llm_strategy.types import RegimeLabel, Snapshot, Status
+from simulator.advise import advise_at
+
+SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.2, -0.4, 0.1, 1.5)
+BULL = {" bull": 0.5, " bear": 0.3, " sideways": 0.1, " turbulent": 0.1}
+LONG = {" enter_long": 0.9, " enter_short": 0.0, " exit": 0.06, " hold": 0.04}
+FIXED = Reading("choices", "fixed", layout="turns")
+
+
+def scorer(labels=BULL, actions=LONG, rationale="Above the average."):
+    def answer(request):
+        if not request.choices:
+            return {"rationale": rationale}
+        return labels if " bull" in request.choices else actions
+
+    return ScriptedClient(answer, supports_choices=True)
+
+
+def states(**changes):
+    """Distinct snapshots, one bar after the other."""
+    for number in range(40):
+        yield dataclasses.replace(
+            SNAPSHOT,
+            time=f"2009-01-01T00:{number:02d}:00",
+            trend=(number % 5 - 2) * 0.06,
+            range_position=(number // 5 % 3) / 3 + 0.1,
+            volatility_rank=(number // 15) / 3 + 0.1,
+            **changes,
+        )
+
+
+def test_a_scored_decision_is_an_advice_with_real_probabilities():
+    client = scorer()
+    decision = ModelAdvisor(client, reading=FIXED).decide(SNAPSHOT)
+    assert decision.status is Status.ADVISED
+    assert (decision.advice.regime.label, decision.advice.regime.confidence) == ("bull", 0.5)
+    assert (decision.advice.action.type, decision.advice.action.confidence) == ("enter_long", 0.9)
+    assert advice_from_document(advice_to_document(decision.advice)) == decision.advice
+    assert [exchange.purpose for exchange in decision.exchanges] == ["label", "action"]
+    assert client.requests[1].opening == "Regime: bull\nAction:"
+
+
+def test_equal_questions_are_asked_once():
+    client = scorer()
+    advisor = ModelAdvisor(client, reading=FIXED)
+    first, again = advisor.decide(SNAPSHOT), advisor.decide(SNAPSHOT)
+    assert len(client.requests) == 2
+    assert first == again
+
+
+@pytest.mark.parametrize(
+    ("wanted", "purposes"),
+    [
+        ("never", [2, 2, 2]),
+        ("changes", [3, 2, 3]),
+        ("always", [3, 3, 3]),
+    ],
+)
+def test_a_rationale_is_asked_for_where_it_is_wanted(wanted, purposes):
+    answers = iter([BULL, BULL, {" bull": 0.1, " bear": 0.9}])
+    client = ScriptedClient(
+        lambda request: (
+            {"rationale": "It is so."} if request.form else next(answers) if " bull" in request.choices else LONG
+        ),
+        supports_choices=True,
+    )
+    advisor = ModelAdvisor(client, reading=dataclasses.replace(FIXED, rationale=wanted), remember=False)
+    decisions = [advisor.decide(SNAPSHOT) for _ in range(3)]
+    assert [len(decision.exchanges) for decision in decisions] == purposes
+    for decision in decisions:
+        asked = decision.exchanges[-1].purpose == "rationale"
+        assert (decision.advice.rationale == "It is so.") is asked
+        assert decision.advice.rationale
+
+
+def test_a_content_free_prior_takes_away_what_the_model_says_to_anything():
+    always = {" bull": 0.8, " bear": 0.1, " sideways": 0.05, " turbulent": 0.05}
+
+    def answer(request):
+        if " bull" not in request.choices:
+            return LONG
+        return always if request.messages[-1].content == "Market: unknown" else BULL
+
+    client = ScriptedClient(answer, supports_choices=True)
+    decision = ModelAdvisor(client, reading=dataclasses.replace(FIXED, calibration="content_free")).decide(SNAPSHOT)
+    assert decision.advice.regime.label is RegimeLabel.BEAR
+    assert [exchange.purpose for exchange in decision.exchanges] == ["label", "prior", "action"]
+
+
+def test_batch_calibration_uses_the_states_before_alone():
+    def answer(request):
+        if " bull" not in request.choices:
+            return LONG
+        below = "below" in request.messages[-1].content
+        return {" bull": 0.6 if below else 0.8, " bear": 0.3 if below else 0.1, " sideways": 0.05, " turbulent": 0.05}
+
+    def labels(snapshots):
+        client = ScriptedClient(answer, supports_choices=True)
+        advisor = ModelAdvisor(client, reading=dataclasses.replace(FIXED, calibration="batch"))
+        return [advisor.decide(snapshot).advice.regime for snapshot in snapshots]
+
+    every = list(states())
+    found = labels(every)
+    assert {regime.label for regime in found[:FEWEST_STATES]} == {RegimeLabel.BULL}
+    assert RegimeLabel.BEAR in {regime.label for regime in found[FEWEST_STATES:]}
+    assert labels(every[:30]) == found[:30]
+
+
+def test_a_correction_sums_to_one_and_survives_a_prior_of_zero():
+    found = corrected({"a": 0.5, "b": 0.5}, {"a": 0.0, "b": 0.25})
+    assert sum(found.values()) == pytest.approx(1)
+    assert found["b"] > found["a"]
+
+
+def test_a_backend_that_cannot_do_the_mode_is_told():
+    with pytest.raises(ConfigurationError, match="cannot do: choose json or slots, or auto"):
+        ModelAdvisor(ScriptedClient([]), reading=Reading("choices"))
+    with pytest.raises(ConfigurationError, match="choose json, or auto"):
+        ModelAdvisor(ScriptedClient([], supports_forms=False), reading=Reading("slots"))
+
+
+def test_a_failed_score_is_an_abstention():
+    decision = ModelAdvisor(scorer(labels=AnswerTimeout("Slow.")), reading=FIXED).decide(SNAPSHOT)
+    assert decision.status is Status.ABSTAINED
+    assert decision.abstention.reason == "timeout"
+
+
+def test_the_nearest_states_are_shown_and_never_the_one_in_question():
+    library = Analogues(View())
+    every = list(states())
+    for number, snapshot in enumerate(every):
+        shown = library.choose(snapshot, Reading(examples="nearest", count=3))
+        past = {render_snapshot(earlier) for earlier in every[:number]}
+        assert {example.market for example in shown} <= past
+        assert len(shown) in (0, 3)
+        if shown and render_snapshot(snapshot) in past:
+            assert shown[-1].market == render_snapshot(snapshot)
+        library.take(snapshot)
+    assert shown
+    for example in shown:
+        earlier = next(state for state in every if render_snapshot(state) == example.market)
+        assert example.label is causal_label(earlier)
+
+
+def test_what_followed_is_known_when_it_has_followed():
+    library = Analogues(View(), "followed")
+    rising = dataclasses.replace(SNAPSHOT, momentum=0.2, volatility=0.01, volatility_rank=0.1)
+    for number in range(FOLLOWING_BARS):
+        library.take(dataclasses.replace(SNAPSHOT, trend=0.05, time=str(number)))
+        assert not library.choose(SNAPSHOT, Reading(examples="nearest", count=1))
+    library.take(rising)
+    (example,) = library.choose(SNAPSHOT, Reading(examples="nearest", count=1))
+    assert example.label is RegimeLabel.BULL
+    assert "above" in example.market
+
+
+def test_balanced_examples_stay_once_they_can_be_chosen():
+    library = Analogues(View())
+    chosen = []
+    for snapshot in states():
+        chosen.append(library.choose(snapshot, Reading(examples="balanced", count=8)))
+        library.take(snapshot)
+    kept = [examples for examples in chosen if examples]
+    assert 0 < len(kept) < len(chosen)
+    assert len(set(kept)) == 1
+    assert {label: [e.label for e in kept[0]].count(label) for label in RegimeLabel} == dict.fromkeys(RegimeLabel, 2)
+
+
+def test_each_symbol_has_its_own_past():
+    advisor = ModelAdvisor(scorer(), reading=Reading("choices", "nearest", 1, layout="turns"))
+    other = dataclasses.replace(SNAPSHOT, symbol="OTHER", trend=0.3)
+    advisor.decide(other)
+    assert "far above" not in str(advisor.request(SNAPSHOT).messages[1:3])
+    assert "far above" in str(advisor.request(other).messages[1:3])
+    advisor = advisor.attach(None)
+    assert advisor.request(other) == ModelAdvisor(
+        scorer(), reading=Reading("choices", "nearest", 1, layout="turns")
+    ).request(other)
+
+
+@pytest.mark.parametrize("layout", ["facts", "steps", "turns", "page", "json"])
+def test_every_layout_shows_the_examples_and_begins_the_answer(layout):
+    client = ScriptedClient(
+        lambda request: {choice: 1 / len(request.choices) for choice in request.choices}, supports_choices=True
+    )
+    advisor = ModelAdvisor(client, reading=dataclasses.replace(FIXED, layout=layout))
+    assert advisor.decide(SNAPSHOT).status is Status.ADVISED
+    text = "".join(message.content for message in client.requests[0].messages)
+    assert text.count("Market: ") == 17
+    assert "{" not in text or layout == "json"
+    assert client.requests[1].opening.startswith(client.requests[0].opening)
+
+
+@pytest.mark.parametrize(
+    "advisor",
+    [
+        {
+            "mode": "choices",
+            "layout": "turns",
+            "examples": {"nearest": 3},
+            "rationale": "changes",
+            "labels": "followed",
+        },
+        {"mode": "choices", "layout": "turns", "examples": "fixed", "calibration": "content_free"},
+        {
+            "mode": "choices",
+            "layout": "turns",
+            "examples": {"balanced": 4},
+            "calibration": "batch",
+            "rationale": "always",
+        },
+        {"mode": "slots", "examples": {"nearest": 2}},
+        {"mode": "json"},
+    ],
+    ids=lambda advisor: advisor["mode"],
+)
+def test_a_run_replays_from_its_folder_byte_for_byte(tmp_path, advisor):
+    def answer(request):
+        market = request.messages[-1].content
+        up = "above" in market
+        if request.choices:
+            share = {" bull": 0.7 if up else 0.2, " bear": 0.2 if up else 0.6, " sideways": 0.06, " turbulent": 0.04}
+            return share if " bull" in request.choices else (LONG if up else {**LONG, " exit": 0.95})
+        label, action = ("bull", "enter_long") if up else ("bear", "exit")
+        if request.form:
+            return {"label": label, "action": action, "action_confidence": "70", "rationale": "So it is."}
+        return {"regime": {"label": label}, "action": {"type": action, "confidence": 0.7}, "rationale": "So it is."}
+
+    model = ScriptedClient(answer, supports_choices=True)
+    experiment = simulator.Experiment.from_mapping(
+        {
+            "name": "small",
+            "data": {"source": "synthetic:cycles?bars=420&seed=5"},
+            "advisor": advisor,
+            "arms": ["llm"],
+            "evaluation": {"bootstrap_samples": 200},
+            "output": {"folder": str(tmp_path), "explain": False},
+        }
+    )
+    client = RecordingClient(model, model.identity, MemoryStore())
+    result = simulator.run(experiment, client=client)
+    assert result.record.arms[0].manifest["experiment"]["advisor"]["mode"] == advisor["mode"]
+    assert all(check.same for check in simulator.replay(result.folder))
+    asked = len(model.requests)
+    last = result.record.arms[0].decisions[-1]
+    alone = advise_at(experiment, last["time"], client=client).as_dict()
+    assert (alone["advice"], alone["prompt"], alone["request"]) == (last["advice"], last["prompt"], last["request"])
+    assert len(model.requests) == asked
+
+
+def test_the_embedded_model_reads_with_the_nearest_states(model_path, threads):
+    above = "far above long average"
+    with LlamaCppClient(model_path, EngineOptions(2048, threads)) as model:
+        advisor = ModelAdvisor(model)
+        assert (advisor.reading.mode, advisor.reading.examples) == ("choices", "nearest")
+        for snapshot in states():
+            advisor.witness(snapshot)
+        decision = advisor.decide(dataclasses.replace(SNAPSHOT, trend=0.2))
+    assert above in decision.prompt
+    assert decision.advice.regime.label is RegimeLabel.BULL
+    scores = [json.loads(exchange.answer) for exchange in decision.exchanges]
+    assert all(sum(score.values()) == pytest.approx(1, abs=1e-5) for score in scores)
+
+
+def test_a_layout_may_write_a_label_in_more_words():
+    def answer(request):
+        labels = {
+            ": turbulent": 0.1,
+            ", still above: bull": 0.7,
+            ", still below: bear": 0.1,
+            ", still near: sideways": 0.1,
+        }
+        return labels if ": turbulent" in request.choices else LONG
+
+    client = ScriptedClient(answer, supports_choices=True)
+    decision = ModelAdvisor(client, reading=dataclasses.replace(FIXED, layout="steps")).decide(SNAPSHOT)
+    assert decision.advice.regime.label is RegimeLabel.BULL
+    assert client.requests[0].opening == "trend far below long average, volatility low"
+    assert client.requests[1].opening == "trend far below long average, volatility low, still above: bull,"
