@@ -206,7 +206,7 @@ def test_64_concurrent_decisions_land_at_their_own_bars(tmp_path):
         assert server.most_open > 1
         for decision, snapshot in zip(decisions, snapshots, strict=True):
             assert decision.snapshot == snapshot
-            assert decision.advice.rationale == name_of(advisor.request(decision.prompt).messages[-1].content)
+            assert decision.advice.rationale == name_of(advisor.request(decision.snapshot).messages[-1].content)
         assert len({decision.prompt for decision in decisions}) == len(server.questions) == 64
         again = [advisor.decide(snapshot) for snapshot in snapshots]
     assert [decision.advice for decision in again] == [decision.advice for decision in decisions]

@@ -216,7 +216,7 @@ def test_another_backend_answers_in_turn_and_its_answers_are_not_recorded_as_the
 def test_a_fallback_that_fills_no_forms_is_asked_for_the_whole_object():
     whole = ScriptedClient(["{}"], supports_forms=False)
     client, _ = resilient([down()], Patience(attempts=1), [Fallback("whole", lambda: whole)])
-    client.complete(ModelAdvisor(client).request("x"))
+    client.complete(ModelAdvisor(client).request(SNAPSHOT))
     assert whole.requests[0].form == ()
     assert whole.requests[0].json_mode
 
