@@ -10,13 +10,11 @@ from typing import Any
 import backtrader as bt
 
 from llm_strategy.journal import EquityRow
+from llm_strategy.ledger import DUST
 from llm_strategy.risk import Account, Holding, Limits
 from llm_strategy.risk.kill_switch import KillSwitch
 from llm_strategy.risk.loss_limits import DailyLoss, LosingStreak
 from llm_strategy.traded_feed import TradedFeed
-
-_DUST = 1e-9
-"""Shares that count as none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +144,7 @@ class Book:
             held = self._broker.getposition(data).size - (feed.position if feed else 0.0)
             most, least = held + buying.get(data, 0.0), held - selling.get(data, 0.0)
             shares = most if abs(most) >= abs(least) else least
-            if abs(shares) <= _DUST or not len(data):
+            if abs(shares) <= DUST or not len(data):
                 continue
             opening = max(0.0, abs(shares) - abs(held)) * data.close[0] * (1 + self._limits.gap_buffer)
             value = math.copysign(abs(held) * data.close[0] + opening, shares)

@@ -10,13 +10,12 @@ from operator import attrgetter
 
 import backtrader as bt
 
+from llm_strategy.ledger import DUST
 from llm_strategy.traded_feed import TradedFeed
 from llm_strategy.types import ClampEvent
 
 MARKET_TYPES = (None, bt.Order.Market, bt.Order.Close)
 STOP_TYPES = (bt.Order.Stop, bt.Order.StopTrail, bt.Order.StopLimit, bt.Order.StopTrailLimit)
-_DUST = 1e-9
-"""Shares that count as none."""
 
 OnCut = Callable[["GatedFeed", float, float, tuple[ClampEvent, ...]], None]
 """Told of each cut: the feed, the signed shares asked for and those allowed, and why."""
@@ -45,7 +44,7 @@ class SentOrder:
     @property
     def left(self) -> float:
         """Shares that are not booked yet and may still be."""
-        ended = not self.order.alive() and abs(self.order.executed.size) <= self.size + _DUST
+        ended = not self.order.alive() and abs(self.order.executed.size) <= self.size + DUST
         return 0.0 if ended else float(abs(self.order.size)) - self.size
 
     @property
@@ -138,7 +137,7 @@ class GatedFeed(TradedFeed):
         fee, sent.commission = done.comm - sent.commission, done.comm
         self._cash_flow -= sent.side * value + fee
         self._position += sent.side * fresh
-        if abs(self._position) <= _DUST:
+        if abs(self._position) <= DUST:
             self._position = 0.0
         if not order.alive():
             del self._sent[order.ref]
@@ -159,7 +158,7 @@ class GatedFeed(TradedFeed):
         groups = list(self._exit_groups())
         for exits in sorted(groups, key=lambda exits: not any(sent.at_market for sent in exits)):
             for sent in exits:
-                if sent.left > room + _DUST:
+                if sent.left > room + DUST:
                     self._shrink(sent, room)
             room -= min(room, max(sent.left for sent in exits))
 
@@ -187,7 +186,7 @@ class GatedFeed(TradedFeed):
 
     def _shrink(self, sent: SentOrder, size: float) -> None:
         order, asked = sent.order, sent.side * sent.left
-        if size <= _DUST:
+        if size <= DUST:
             order.owner.broker.cancel(order)
         else:
             order.size = order.created.size = order.created.remsize = sent.side * (sent.size + size)
