@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
+from typing import get_args
 
 import yaml
 
 from llm_strategy.llm.exchange import Message, Request, Slot
-from llm_strategy.reading import Example, Layout, telling_facts
+from llm_strategy.reading import TELLING, Example, Layout, telling_facts
+from llm_strategy.rendering import Unmasked
 from llm_strategy.types import ActionType, RegimeLabel
 
 CONTENT_FREE = "unknown"
@@ -22,9 +24,13 @@ RATIONALE_TOKENS = 28
 
 @dataclass(frozen=True, slots=True)
 class ChoiceLayout:
-    """How question, examples and answer are worded; ``{market}``, its ``{facts}``, ``{label}``, ``{action}`` and
-    ``{rationale}`` are filled in. ``reason`` follows the answer where a rationale is wanted; ``words`` are how a label
-    is written where it is more than its name."""
+    """How question, examples and answer are worded.
+
+    Filled in are ``{market}`` (its line), ``{values}`` (the row of its values), ``{facts}`` and ``{telling}`` (names
+    and values, or values alone, of what the causal rule goes by), ``{label}``, ``{action}`` and ``{rationale}``.
+    ``shape``: examples as ``turns`` of the conversation, or all on one ``page`` in the message that asks. ``reason``
+    follows the answer where a rationale is wanted; ``words`` are how a label is written where it is more than its name.
+    """
 
     system: str
     shape: str
@@ -45,12 +51,16 @@ class ChoiceLayout:
     def ask_label(self, request: Request, market: str) -> tuple[Request, tuple[str, ...]]:
         """The request with the answer begun up to the label, and the labels as they stand there."""
         words = tuple(self.words.get(label, label) for label in RegimeLabel)
-        return _begun(request, _filled(self.answer.partition("{label}")[0], market=market), words)
+        opening, labels = _parted(_filled(self.answer.partition("{label}")[0], market=market), words)
+        return replace(request, opening=opening), labels
 
     def ask_action(self, request: Request, market: str, label: str) -> tuple[Request, tuple[str, ...]]:
         """The same up to the action, behind this label."""
-        written = _filled(self.answer.partition("{action}")[0], market=market, label=self.words.get(label, label))
-        return _begun(request, written, tuple(ActionType))
+        begun, labels = self.ask_label(request, market)
+        before_action = self.answer.partition("{label}")[2].partition("{action}")[0]
+        chosen = labels[tuple(RegimeLabel).index(RegimeLabel(label))] + _filled(before_action, market=market)
+        behind, actions = _parted(chosen, tuple(ActionType))
+        return replace(begun, chosen=behind), actions
 
     def ask_rationale(self, request: Request, market: str, label: str, action: str) -> Request:
         """The request for a rationale behind this answer; the answer's text is the rationale."""
@@ -70,15 +80,36 @@ class ChoiceLayout:
 
 
 def _filled(text: str, *, market: str, **values: str) -> str:
-    for name, value in ({"market": market, "facts": telling_facts(market)} | values).items():
+    said = {"market": market, "facts": telling_facts(market)}
+    said |= {"values": _values(market), "telling": _telling_values(market)}
+    for name, value in (said | values).items():
         text = text.replace(f"{{{name}}}", value)
     return text
 
 
-def _begun(request: Request, written: str, words: tuple[str, ...]) -> tuple[Request, tuple[str, ...]]:
+def _values(market: str) -> str:
+    """A market line as the row of its values; symbol, date and price, where they are shown, keep their names."""
+    facts = (fact.partition(": ") for fact in market.split("; "))
+    return " ".join(
+        f"{name} {value}" if name in get_args(Unmasked) else _brief(value or name) for name, _, value in facts
+    )
+
+
+def _telling_values(market: str) -> str:
+    facts = dict(fact.partition(": ")[::2] for fact in market.split("; "))
+    return " ".join(_brief(facts[name]) for name in TELLING if name in facts)
+
+
+def _brief(value: str) -> str:
+    for unit in (" long average", " from", " of its range", " of its mean"):
+        value = value.removesuffix(unit)
+    return value
+
+
+def _parted(written: str, words: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     # Most vocabularies write a space as the beginning of the word behind it.
-    opening = written.rstrip(" ")
-    return replace(request, opening=opening), tuple(written[len(opening) :] + word for word in words)
+    begun = written.rstrip(" ")
+    return begun, tuple(written[len(begun) :] + word for word in words)
 
 
 @cache

@@ -12,12 +12,16 @@ from llm_strategy.types import ActionType, RegimeLabel
 DecisionMode = Literal["auto", "json", "slots", "choices"]
 ExampleKind = Literal["auto", "fixed", "balanced", "nearest"]
 LabelSource = Literal["rule", "followed"]
-CalibrationKind = Literal["none", "content_free", "batch"]
+CalibrationKind = Literal["auto", "none", "content_free", "batch"]
 RationaleWanted = Literal["always", "changes", "never"]
-Layout = Literal["facts", "steps", "turns", "page", "json"]
+Layout = Literal["auto", "rows", "sheet", "steps", "facts", "turns", "page", "json"]
 
-NEAREST_BY_DEFAULT = 4
-"""Chosen by measurement: more examples cost time and read no better."""
+NEAREST_BY_DEFAULT = 2
+"""Chosen by measurement on an earlier window: more examples cost time and read no better."""
+
+
+TELLING = ("trend", "volatility")
+"""The features that the causal rule goes by."""
 
 
 class Example(NamedTuple):
@@ -39,7 +43,7 @@ class Example(NamedTuple):
 
 def telling_facts(market: str) -> str:
     """The facts of a market line that the causal rule goes by, trend and volatility."""
-    facts = (fact.replace(":", "") for fact in market.split("; ") if fact.startswith(("trend:", "volatility:")))
+    facts = (fact.replace(":", "") for fact in market.split("; ") if fact.partition(":")[0] in TELLING)
     return ", ".join(facts)
 
 
@@ -51,17 +55,18 @@ class Reading:
     ``auto`` is the last of these that the backend can do. ``examples``: the ``fixed`` ones of ``prompts/``, the first
     ``count`` past states with every label alike (``balanced``), or the ``count`` past states ``nearest`` to the one in
     question; ``auto`` is nearest with choices and fixed otherwise. ``labels``: past states carry the label of the
-    causal rule, or of what ``followed``. With choices alone: ``calibration`` of the label's probabilities, when a
-    ``rationale`` is asked for (else the program writes it), and the ``layout`` of the prompt.
+    causal rule, or of what ``followed``. With choices alone: ``calibration`` of the label's probabilities (``auto`` is
+    batch with examples that stay, none with the nearest), when a ``rationale`` is asked for (else the program writes
+    it), and the ``layout`` of the prompt (``auto`` is rows with examples that stay, sheet with the nearest).
     """
 
     mode: DecisionMode = "auto"
     examples: ExampleKind = "auto"
     count: int = NEAREST_BY_DEFAULT
     labels: LabelSource = "rule"
-    calibration: CalibrationKind = "none"
+    calibration: CalibrationKind = "auto"
     rationale: RationaleWanted = "never"
-    layout: Layout = "steps"
+    layout: Layout = "auto"
 
     def __post_init__(self) -> None:
         if self.count < 1:
@@ -85,4 +90,10 @@ class Reading:
         examples = self.examples
         if examples == "auto":
             examples = "nearest" if mode == "choices" else "fixed"
-        return Reading(mode, examples, self.count, self.labels, self.calibration, self.rationale, self.layout)
+        stay = examples != "nearest"
+        calibration, layout = self.calibration, self.layout
+        if calibration == "auto":
+            calibration = "batch" if mode == "choices" and stay else "none"
+        if layout == "auto":
+            layout = "rows" if stay else "sheet"
+        return Reading(mode, examples, self.count, self.labels, calibration, self.rationale, layout)

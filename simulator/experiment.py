@@ -63,9 +63,9 @@ class AdvisorChoice:
     mode: DecisionMode = "auto"
     examples: str | dict[str, int] = "auto"
     labels: LabelSource = "rule"
-    calibration: CalibrationKind = "none"
+    calibration: CalibrationKind = "auto"
     rationale: RationaleWanted = "never"
-    layout: Layout = "steps"
+    layout: Layout = "auto"
 
     @property
     def reading(self) -> Reading:

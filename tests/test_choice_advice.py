@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from typing import get_args
 
 import pytest
 
@@ -15,7 +16,7 @@ from llm_strategy.llm import MemoryStore, RecordingClient
 from llm_strategy.llm.backends.llama_cpp import LlamaCppClient
 from llm_strategy.llm.backends.llama_cpp_engine import EngineOptions
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.reading import Reading
+from llm_strategy.reading import Layout, Reading
 from llm_strategy.regime_rule import causal_label
 from llm_strategy.rendering import View, render_snapshot
 from llm_strategy.types import RegimeLabel, Snapshot, Status
@@ -57,7 +58,8 @@ def test_a_scored_decision_is_an_advice_with_real_probabilities():
     assert (decision.advice.action.type, decision.advice.action.confidence) == ("enter_long", 0.9)
     assert advice_from_document(advice_to_document(decision.advice)) == decision.advice
     assert [exchange.purpose for exchange in decision.exchanges] == ["label", "action"]
-    assert client.requests[1].opening == "Regime: bull\nAction:"
+    assert client.requests[1].opening == client.requests[0].opening == "Regime:"
+    assert client.requests[1].chosen == " bull\nAction:"
 
 
 def test_equal_questions_are_asked_once():
@@ -198,7 +200,7 @@ def test_each_symbol_has_its_own_past():
     ).request(other)
 
 
-@pytest.mark.parametrize("layout", ["facts", "steps", "turns", "page", "json"])
+@pytest.mark.parametrize("layout", sorted({*get_args(Layout)} - {"auto"}))
 def test_every_layout_shows_the_examples_and_begins_the_answer(layout):
     client = ScriptedClient(
         lambda request: {choice: 1 / len(request.choices) for choice in request.choices}, supports_choices=True
@@ -206,9 +208,11 @@ def test_every_layout_shows_the_examples_and_begins_the_answer(layout):
     advisor = ModelAdvisor(client, reading=dataclasses.replace(FIXED, layout=layout))
     assert advisor.decide(SNAPSHOT).status is Status.ADVISED
     text = "".join(message.content for message in client.requests[0].messages)
-    assert text.count("Market: ") == 17
+    assert layout in ("rows", "sheet") or text.count("Market: ") == 17
     assert "{" not in text or layout == "json"
-    assert client.requests[1].opening.startswith(client.requests[0].opening)
+    label, action = client.requests[:2]
+    assert label.opening == action.opening
+    assert action.chosen.startswith(label.choices)
 
 
 @pytest.mark.parametrize(
@@ -282,6 +286,21 @@ def test_the_embedded_model_reads_with_the_nearest_states(model_path, threads):
     assert all(sum(score.values()) == pytest.approx(1, abs=1e-5) for score in scores)
 
 
+@pytest.mark.parametrize(
+    ("view", "row", "opening"),
+    [
+        (View(), "far below falling low severe low heavy", "far below low:"),
+        (View("numbers"), "-20% -10% 20% -40% 10% 150%", "-20% 20%:"),
+        (View(unmasked=("price",)), "price 899.22 far below falling low severe low heavy", "far below low:"),
+    ],
+    ids=["words", "numbers", "unmasked"],
+)
+def test_rows_show_values_without_names(view, row, opening):
+    request = ModelAdvisor(scorer(), reading=dataclasses.replace(FIXED, layout="rows"), view=view).request(SNAPSHOT)
+    assert (request.messages[-1].content, request.opening) == (row, opening)
+    assert request.messages[1].content == "above rising high none high normal"
+
+
 def test_a_layout_may_write_a_label_in_more_words():
     def answer(request):
         labels = {
@@ -295,5 +314,5 @@ def test_a_layout_may_write_a_label_in_more_words():
     client = ScriptedClient(answer, supports_choices=True)
     decision = ModelAdvisor(client, reading=dataclasses.replace(FIXED, layout="steps")).decide(SNAPSHOT)
     assert decision.advice.regime.label is RegimeLabel.BULL
-    assert client.requests[0].opening == "trend far below long average, volatility low"
-    assert client.requests[1].opening == "trend far below long average, volatility low, still above: bull,"
+    assert client.requests[0].opening == client.requests[1].opening == "trend far below long average, volatility low"
+    assert client.requests[1].chosen == ", still above: bull,"

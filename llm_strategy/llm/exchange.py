@@ -70,7 +70,8 @@ class Request:
     of a JSON Schema) where the backend can see to that.
 
     With ``choices`` nothing is written: the answer's text is a JSON object with the probability of each choice to stand
-    after ``opening``, the beginning of the model's turn. They sum to 1; the sampler plays no part.
+    after ``opening``, the beginning of the model's turn, and ``chosen``, what was scored and chosen before. They sum to
+    1; the sampler plays no part.
     """
 
     messages: tuple[Message, ...]
@@ -82,6 +83,7 @@ class Request:
     timeout_s: float | None = None
     json_schema: str = ""
     opening: str = ""
+    chosen: str = ""
     choices: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

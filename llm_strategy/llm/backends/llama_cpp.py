@@ -37,6 +37,8 @@ from llm_strategy.llm.gguf import read_metadata
 from llm_strategy.llm.models import KNOWN_MODELS, resolve, weights_sha256
 from llm_strategy.llm.vocabulary import Vocabulary
 
+STAGES = 3
+"""Places at which a prompt is parted. Part of the identity, as how a prompt is cut decides how numbers are rounded."""
 PLAIN_TEMPLATE = "{% for message in messages %}{{ message.content }}\n{% endfor %}"
 """For a model that was trained on text alone and brings no chat template: the contents, line after line."""
 
@@ -66,6 +68,7 @@ class LlamaCppClient(LLMClient):
             "context_tokens": self.options.context_tokens,
             "gpu_layers": options.gpu_layers,
             "slots": options.slots,
+            "stages": STAGES,
             "top_k": TOP_K,
             "top_p": TOP_P,
         }
@@ -138,13 +141,15 @@ class LlamaCppClient(LLMClient):
             return self._engine
 
     def _stages(self, request: Request) -> tuple[Prompt, ...]:
-        """What came before the last message, and the whole conversation: places from which the memory is used again."""
-        *head, last = self._template.render(request.messages)
-        if not head:
-            return (self._vocabulary.prompt([last]),)
-        whole = self._vocabulary.prompt([*head, last])
-        first = self._vocabulary.prompt(head)
-        return (first, whole) if whole[: len(first)] == first else (whole,)
+        """The system message, all before the last message, and the whole conversation up to the first choice: places
+        from which the memory is used again."""
+        pieces = self._template.render(request.messages)
+        whole = self._vocabulary.prompt(pieces)
+        if request.choices:
+            whole = self._vocabulary.extended(whole, request.opening)
+        begins = sorted({1, len(pieces) - 1} - {0, len(pieces)})
+        stages = (self._vocabulary.prompt(pieces[:count]) for count in begins)
+        return (*(stage for stage in stages if whole[: len(stage)] == stage), whole)
 
 
 @dataclass
@@ -191,7 +196,7 @@ class _Answering:
 
     def score_choices(self) -> str:
         """The probabilities as JSON."""
-        prompt = self.vocabulary.extended(self.prompt, self.request.opening)
+        prompt = self.vocabulary.extended(self.prompt, self.request.chosen)
 
         def next_token(tokens: tuple[int, ...], allowed: tuple[int, ...]) -> dict[int, float]:
             self.tokens_out += 1

@@ -1,9 +1,9 @@
 """A model in llama.cpp, inside this process, and its memory of the prompt.
 
-A prompt is read in stages, and after each the memory is brought into one state: everything up to there read as it would
-be the first time, the last token read once more on its own. So the numbers behind a stage depend on the prompt alone,
-never on what was asked earlier, and reuse cannot change an answer. With several slots stages are left out: slots are
-computed together, and what else is under way changes the rounding.
+A prompt is read in stages, and behind each the memory is brought into one state: everything up to there read as it
+would be the first time, the last token read once more on its own. So the numbers behind a stage depend on the prompt
+alone, never on what was asked earlier, and reuse cannot change an answer. With several slots stages are left out: slots
+are computed together, and what else is under way changes the rounding.
 """
 
 from __future__ import annotations
@@ -75,6 +75,8 @@ class Engine:
         self.seconds = 0.0
         self._options = options
         self._stages: tuple[Prompt, ...] = ()
+        self._settled = False  # whether the memory is in the state behind the last stage, and holds no more
+        self._begun = False  # whether the question behind the last stage was begun
         self._server = _load(path, options)
 
     def close(self) -> None:
@@ -82,19 +84,19 @@ class Engine:
         del self._server
 
     def read(self, stages: Sequence[Prompt], deadline: float | None) -> None:
-        """Bring the memory into the state behind these stages, each of which begins with the one before."""
+        """Read these stages, each of which begins with the one before, unless they are in the memory."""
         if self._options.slots > 1:
             return
         known = 0
         while known < min(len(stages), len(self._stages)) and stages[known] == self._stages[known]:
             known += 1
-        self._stages = ()
-        if known:
-            self._glance(stages[known - 1], deadline)
+        held, self._stages = self._stages, ()
         for number, stage in enumerate(stages[known:], start=known):
+            if number:
+                self._glance(stages[number - 1], deadline)
             self._glance(stage, deadline, keep=number > 0)
-            self._glance(stage, deadline)
-        self._stages = tuple(stages)
+        self._settled &= known == len(stages) == len(held)
+        self._stages, self._begun = tuple(stages), False
 
     def write(
         self,
@@ -117,13 +119,13 @@ class Engine:
             sampler = {"temperature": temperature, "top_k": TOP_K, "top_p": TOP_P, "min_p": 0.0}
             sampler["samplers"] = ["top_k", "top_p", "temperature"]
         given = {} if seed is None else {"seed": seed}
-        return self._call(prompt, deadline, on_piece, n_predict=max_tokens, **sampler, **given, **bounds)[0]
+        return self._ask(prompt, deadline, on_piece, n_predict=max_tokens, **sampler, **given, **bounds)[0]
 
     def next_token(
         self, prompt: Prompt, allowed: Sequence[int], deadline: float | None
     ) -> tuple[dict[int, float], int]:
         """The probability of each allowed token to come next, as if there were no others, and tokens of the prompt."""
-        written, chunks = self._call(
+        written, chunks = self._ask(
             prompt,
             deadline,
             n_predict=1,
@@ -145,6 +147,18 @@ class Engine:
     def _glance(self, prompt: Prompt, deadline: float | None, *, keep: bool = True) -> None:
         """Read a prompt into the memory; what is there of it already is kept, but for the last token."""
         self._call(prompt, deadline, n_predict=0, samplers=["top_k"], top_k=1, cache_prompt=keep)
+
+    def _ask(
+        self, prompt: Prompt, deadline: float | None, *given: Any, n_predict: int, **options: Any
+    ) -> tuple[Written, list[dict[str, Any]]]:
+        """One call of a question, from the state behind the last stage or from where the call before it ended."""
+        at_stage = bool(self._stages) and prompt == self._stages[-1]  # the call itself reads its last token once more
+        if self._stages and not (self._begun or self._settled or at_stage):
+            self._glance(self._stages[-1], deadline)
+        self._begun, self._settled = True, False
+        answer = self._call(prompt, deadline, *given, n_predict=n_predict, **options)
+        self._settled = at_stage and n_predict == 1  # the one token is told and not read
+        return answer
 
     def _call(
         self,
