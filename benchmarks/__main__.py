@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import resource
 
+from benchmarks.asking_ahead import print_asking_ahead
 from benchmarks.model import distinct_snapshots, measure_validity, seconds_per_decision
 from benchmarks.portfolio import measure_portfolio
 from benchmarks.same_orders import run_same_orders
@@ -52,6 +53,8 @@ def main() -> None:
     print(f"    on backtrader's PandasData              {many.ours / many.bare_pandas:.2f}x   ({many.ours:.1f} s)")
     print(f"    on the feeds of this package            {many.ours / many.bare:.2f}x   ({many.bare:.1f} s)")
     print(f"    over strategies that do nothing there   {many.ours / many.idle:.2f}x   ({many.idle:.1f} s)")
+
+    print_asking_ahead()
 
     snapshots = distinct_snapshots(*SOURCES)
     with get_llm_client() as model:

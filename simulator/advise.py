@@ -7,21 +7,17 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
-import backtrader as bt
-
 from llm_strategy.advisor import ModelAdvisor
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.features import LONGEST_LOOKBACK
 from llm_strategy.journal import decision_line
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.risk import Account, Market, Verdict, judge
-from llm_strategy.snapshot import SnapshotReader
-from llm_strategy.types import Decision, Snapshot
+from llm_strategy.types import Decision
 from simulator.answers import connect
 from simulator.experiment import Experiment
-from simulator.feed import make_feed
-from simulator.market import Prices
 from simulator.universe import load_universe
+from simulator.upcoming import snapshots
 
 
 @dataclass(frozen=True)
@@ -111,24 +107,3 @@ def advise_at(
         tuple((message.role, message.content) for message in messages),
         advisor.client.identity.name,
     )
-
-
-def snapshots(prices: Prices) -> list[Snapshot]:
-    """What an advisor sees at each close, from the first one with all features on."""
-    cerebro = bt.Cerebro(stdstats=False)
-    cerebro.adddata(make_feed(prices))
-    cerebro.addstrategy(_Watcher, symbol=prices.symbol)
-    (watcher,) = cerebro.run()
-    seen: list[Snapshot] = watcher.seen
-    return seen
-
-
-class _Watcher(bt.Strategy):
-    params = (("symbol", None),)
-
-    def __init__(self) -> None:
-        self._reader = SnapshotReader(self.data, self.p.symbol)
-        self.seen: list[Snapshot] = []
-
-    def next(self) -> None:
-        self.seen.append(self._reader.read())

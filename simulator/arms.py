@@ -12,7 +12,7 @@ from typing import Any
 
 import backtrader as bt
 
-from llm_strategy.advisor import Advisor, ModelAdvisor
+from llm_strategy.advisor import Advisor, ModelAdvisor, OnAnswer
 from llm_strategy.baselines import BASELINES, MatchedRandom
 from llm_strategy.broker import SimulatedBroker
 from llm_strategy.errors import PromptTooLong, TooManyFailures
@@ -27,6 +27,7 @@ from simulator.experiment import LLM_ARM, RANDOM_ARM, Experiment
 from simulator.feed import add_feeds
 from simulator.manifest import RunDescription, arm_manifest, bars_per_year, comparison_manifest, now
 from simulator.universe import Universe, decisions_name
+from simulator.upcoming import upcoming
 
 OnBar = Callable[[str, int, int], None]
 """Called after each decision with the arm's name, decisions made, and decisions in all."""
@@ -49,7 +50,7 @@ def simulate(universe: Universe, advisor: Advisor, experiment: Experiment, journ
         decide_on=longer,
         groups=universe.groups,
         decide_every=choice.decide_every,
-        decide_when_changed=choice.view if choice.decide_when == "changed" else None,
+        decide_when_changed=choice.changed_view,
         bars_per_year=bars_per_year(None, universe, decisions=True),
         journal=journal,
     )
@@ -93,7 +94,8 @@ class _FirstMustFit:
 
 class ArmRunner:
     """Runs arms and writes the folder of each. ``random`` needs the actions that ``llm`` advised, so ``llm`` goes
-    first. ``asked`` is the client that the advisor asks, ``model`` itself or one in front of it.
+    first. ``asked`` is the client that the advisor asks, ``model`` itself or one in front of it. What the model is
+    asked is asked ahead of the simulation, as many questions at once as it takes.
 
     ``problem`` is one sentence after an arm whose decisions failed too often.
     """
@@ -106,6 +108,7 @@ class ArmRunner:
         model: RecordingClient | None,
         on_bar: OnBar | None,
         asked: LLMClient | None = None,
+        on_answer: OnAnswer | None = None,
     ) -> None:
         self.problem: str | None = None
         self._experiment = experiment
@@ -113,6 +116,7 @@ class ArmRunner:
         self._model = model
         self._asked = asked or model
         self._on_bar = on_bar
+        self._on_answer = on_answer
         self._description = RunDescription(experiment, universe, identity)
         self._started = now()
         self._usage: dict[str, Usage] = {}
@@ -124,6 +128,10 @@ class ArmRunner:
         folder.mkdir(parents=True, exist_ok=True)
         advisor, model = self._advisor(arm)
         before = replace(model.usage) if model else Usage()
+        if isinstance(advisor, ModelAdvisor):
+            if advisor.asks_ahead:
+                advisor.ask_ahead(upcoming(self._universe, self._experiment.advisor), self._on_answer)
+            advisor = _FirstMustFit(advisor)
         with (folder / DECISIONS).open("w", encoding="utf-8", newline="\n") as sink:
             journal = Journal(sink, lambda done: self._decided(arm, journal, done))
             simulate(self._universe, advisor, self._experiment, journal)
@@ -157,7 +165,7 @@ class ArmRunner:
                 raise ValueError("the llm arm needs a model")
             choice = self._experiment.advisor
             advisor = ModelAdvisor(self._asked, view=choice.view, reading=choice.reading, fallback=choice.fallback_rule)
-            return _FirstMustFit(advisor), self._model
+            return advisor, self._model
         if arm == RANDOM_ARM:
             return MatchedRandom(self._advised, self._experiment.evaluation.seed), None
         return BASELINES[arm](), None

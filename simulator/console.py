@@ -122,6 +122,15 @@ class ArmProgress:
     ) -> None:
         self._bars.stop()
 
+    def asked(self, done: int, questions: int, at_once: int) -> None:
+        """How many questions were asked ahead; call it as an ``OnAnswer``."""
+        told = f"asking {questions:,} questions, {at_once} at once"
+        if told not in self._tasks:
+            self._tasks[told] = self._bars.add_task(told, total=questions)
+            if not err.is_terminal:
+                note(told)
+        self._bars.update(self._tasks[told], completed=done)
+
     def __call__(self, arm: str, done: int, total: int) -> None:
         if arm not in self._tasks:
             self._tasks[arm] = self._bars.add_task(arm, total=total)

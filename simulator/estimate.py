@@ -6,18 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-import backtrader as bt
-
 from llm_strategy.advisor import ModelAdvisor
 from llm_strategy.llm.audit import Prices as TokenPrices
 from llm_strategy.llm.cache import RecordingClient
 from llm_strategy.llm.exchange import Generation, Request
-from llm_strategy.snapshot import SnapshotReader
 from llm_strategy.types import Snapshot
 from simulator.experiment import Experiment
-from simulator.feed import make_feed
-from simulator.market import Prices
 from simulator.universe import Universe
+from simulator.upcoming import upcoming
 
 CHARACTERS_PER_TOKEN = 4
 """Of English text; used until an answer was measured."""
@@ -54,18 +50,19 @@ def estimate(experiment: Experiment, universe: Universe, client: RecordingClient
     """Look every question of the run up in the record; tokens and seconds are means of what is found there."""
     choice = experiment.advisor
     advisor = ModelAdvisor(client, view=choice.view, reading=choice.reading)
-    seen = [one for symbol in universe.symbols for one in snapshots(universe.decisions(symbol))]
+    seen = upcoming(universe, choice)
     requests = list(_questions(advisor, seen))
     found = [client.recorded(request) for request in requests]
     known = [answer for answer in found if answer is not None]
     missing = [request for request, answer in zip(requests, found, strict=True) if answer is None]
     tokens_in, tokens_out = _tokens(missing, known)
+    at_once = client.concurrency if advisor.asks_ahead else 1
     return Estimate(
         decisions=len(seen),
         distinct=len(requests),
         on_record=len(known),
         tokens=tokens_in + tokens_out,
-        seconds=len(missing) * fmean(answer.latency_ms for answer in known) / 1000 if known else None,
+        seconds=len(missing) * fmean(answer.latency_ms for answer in known) / 1000 / at_once if known else None,
         cost=money.cost(tokens_in, tokens_out),
     )
 
@@ -77,15 +74,6 @@ def _questions(advisor: ModelAdvisor, seen: Sequence[Snapshot]) -> dict[Request,
         asked[advisor.request(snapshot)] = None
         advisor.witness(snapshot)
     return asked
-
-
-def snapshots(prices: Prices) -> list[Snapshot]:
-    """What an advisor sees at each close, in order."""
-    cerebro = bt.Cerebro(stdstats=False)
-    cerebro.adddata(make_feed(prices))
-    cerebro.addstrategy(_Collector, symbol=prices.symbol)
-    (collector,) = cerebro.run()
-    return list(collector.seen)
 
 
 def _tokens(missing: Sequence[Request], known: Sequence[Generation]) -> tuple[int, int]:
@@ -104,14 +92,3 @@ def _duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-class _Collector(bt.Strategy):
-    params = (("symbol", None),)
-
-    def __init__(self) -> None:
-        self._reader = SnapshotReader(self.data, self.p.symbol)
-        self.seen: list[Snapshot] = []
-
-    def next(self) -> None:
-        self.seen.append(self._reader.read())

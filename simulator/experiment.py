@@ -81,6 +81,11 @@ class AdvisorChoice:
         return View(self.style, self.decimals, self.unmasked)
 
     @property
+    def changed_view(self) -> View | None:
+        """Where decisions are made only when the text has changed: how that text is rendered."""
+        return self.view if self.decide_when == "changed" else None
+
+    @property
     def fallback_rule(self) -> Rule | None:
         """The rule that decides where the model failed, made anew; none where the decision is an abstention."""
         return None if self.fallback == ABSTAIN else BASELINES[self.fallback]()

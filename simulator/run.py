@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from llm_strategy.advisor import OnAnswer
 from llm_strategy.config import load_settings
 from llm_strategy.errors import ConfigurationError, TooManyFailures, did_you_mean
 from llm_strategy.features import LONGEST_LOOKBACK
@@ -42,13 +43,14 @@ def run(
     client: RecordingClient | None = None,
     on_bar: OnBar | None = None,
     on_estimate: OnEstimate | None = None,
+    on_answer: OnAnswer | None = None,
 ) -> Result:
     """Run one arm and write its folder; arguments, result and errors as for ``compare``."""
     if arm == RANDOM_ARM:
         raise ConfigurationError("The random arm keeps the holding times of llm: compare the two with btllm compare.")
     if arm not in ALL_ARMS:
         raise ConfigurationError(f"There is no arm {arm!r}{did_you_mean(arm, ALL_ARMS)}")
-    return execute(as_experiment(experiment), (arm,), client, on_bar, on_estimate)
+    return execute(as_experiment(experiment), (arm,), client, on_bar, on_estimate, on_answer)
 
 
 def compare(
@@ -57,16 +59,18 @@ def compare(
     client: RecordingClient | None = None,
     on_bar: OnBar | None = None,
     on_estimate: OnEstimate | None = None,
+    on_answer: OnAnswer | None = None,
 ) -> Result:
     """Run all arms of an experiment side by side and write the comparison's folder.
 
     ``client`` answers in place of the configured model; ``on_bar`` is told the progress, ``on_estimate`` what the model
-    will be asked, before it is asked. Raises ``ConfigurationError``, ``MarketDataError``, ``ModelError``,
-    ``BudgetReached`` and ``RunFolderError`` before or while running (answers already given are kept, the same call goes
-    on where it was cut off), and ``TooManyFailures`` after writing the folder where too many decisions failed.
+    will be asked, before it is asked, and ``on_answer`` how far it is with the questions that are asked ahead of the
+    simulation. Raises ``ConfigurationError``, ``MarketDataError``, ``ModelError``, ``BudgetReached`` and
+    ``RunFolderError`` before or while running (answers already given are kept, the same call goes on where it was cut
+    off), and ``TooManyFailures`` after writing the folder where too many decisions failed.
     """
     wanted = as_experiment(experiment)
-    return execute(wanted, wanted.arms, client, on_bar, on_estimate)
+    return execute(wanted, wanted.arms, client, on_bar, on_estimate, on_answer)
 
 
 def as_experiment(given: AnyExperiment) -> Experiment:
@@ -82,6 +86,7 @@ def execute(
     client: RecordingClient | None,
     on_bar: OnBar | None,
     on_estimate: OnEstimate | None = None,
+    on_answer: OnAnswer | None = None,
 ) -> Result:
     """Run the arms and write one folder: that of a single arm, or a comparison with a folder for each."""
     universe = load_universe(experiment.data, minimum_bars=LONGEST_LOOKBACK + 2)
@@ -97,12 +102,14 @@ def execute(
         if model:
             model.trust(work.answered_requests())
             budget, before = experiment.advisor.budget, replace(model.usage)
+            model.on_record = work.answered
+            at_the_end.callback(setattr, model, "on_record", None)
             model.limit = lambda used: budget.check(used.since(before), money)
             asked = AuditedClient(model, AuditLog(work.path / AUDIT, money))
             at_the_end.callback(asked.log.close)
             if on_estimate and LLM_ARM in arms:
                 on_estimate(estimate(experiment, universe, model, money))
-        runner = ArmRunner(experiment, universe, identity, model, on_bar, asked)
+        runner = ArmRunner(experiment, universe, identity, model, on_bar, asked, on_answer)
         universe.write_csv(work.path / "prices.csv")
         for arm in sorted(arms, key=lambda arm: arm != LLM_ARM):
             runner.run(arm, work.path / arm if comparison else work.path)

@@ -13,6 +13,9 @@ from filelock import FileLock, Timeout
 
 from llm_strategy.errors import RunFolderError
 
+ANSWERED = "answered.txt"
+"""Hashes of the requests that the model has answered for this folder, while it is written."""
+
 
 class Workspace:
     """A run folder in the making, beside its final name; use it as a context manager.
@@ -41,17 +44,14 @@ class Workspace:
         self._lock.release()  # its file stays: removing it would let two processes hold two locks
 
     def answered_requests(self) -> set[str]:
-        """Requests that runs which were cut off had answered, by hash; a last line cut short is left out."""
-        kept = self.path / "answered.txt"
-        answered = set(kept.read_text(encoding="utf-8").split()) if kept.exists() else set()
-        for journal in sorted(self.path.glob("**/decisions.jsonl")):
-            for line in journal.read_text(encoding="utf-8", errors="replace").splitlines():
-                with contextlib.suppress(ValueError):
-                    decision = json.loads(line)
-                    asked = [decision, *filter(None, [decision["repair"]]), *decision.get("further", ())]
-                    answered |= {exchange["request"] for exchange in asked if exchange["answer"] is not None}
-        kept.write_text("\n".join(sorted(answered)), encoding="utf-8")  # the next run begins the journals anew
-        return answered
+        """Requests that runs which were cut off had answered, by hash."""
+        kept = self.path / ANSWERED
+        return set(kept.read_text(encoding="utf-8").split()) if kept.exists() else set()
+
+    def answered(self, request: str) -> None:
+        """Note a request as answered, by hash."""
+        with (self.path / ANSWERED).open("a", encoding="utf-8") as kept:
+            kept.write(f"{request}\n")
 
     def finish(self, *, failed: bool) -> Path:
         """Give the folder its final name, in place of an earlier run of the same identity; returns it.
@@ -59,7 +59,7 @@ class Workspace:
         A failed run does not take the place of a complete one and goes to ``NAME.failed``.
         """
         with as_run_folder_error(self.folder):
-            (self.path / "answered.txt").unlink(missing_ok=True)
+            (self.path / ANSWERED).unlink(missing_ok=True)
             name = f"{self.folder.name}.failed" if failed and self._is_complete() else self.folder.name
             target, replaced = self.folder.with_name(name), self.folder.with_name(f"{name}.replaced")
             if target.exists():

@@ -9,6 +9,8 @@ import pytest
 from misbehaving_server import GOOD_ADVICE, MODEL, answer, by_turns, reply, serving, status
 
 import simulator
+from llm_strategy.advice_prompt import ask_for_advice
+from llm_strategy.advisor import MOST_FAILURES_AHEAD
 from llm_strategy.errors import TooManyFailures
 from llm_strategy.llm import FolderStore, RecordingClient, Request
 from llm_strategy.llm.backends.ensemble import EnsembleClient
@@ -28,18 +30,24 @@ WAYS_TO_FAIL = (
 
 
 class Unsteady:
-    """Fails at random, as a seed says, and counts the good answers to each question."""
+    """Fails at random, and some questions always, as each question's text says and how often it was asked, whatever the
+    order of the questions; it counts the good answers to each."""
 
-    def __init__(self, rate, seed=1):
-        self.answered = Counter()
-        self._rate = rate
-        self._random = random.Random(seed)
+    def __init__(self, rate, always):
+        self.answered, self.asked = Counter(), Counter()
+        self._rate, self._always = rate, always
 
     def __call__(self, turn, body):
-        if self._random.random() < self._rate:
-            return self._random.choice(WAYS_TO_FAIL)
-        self.answered[body["messages"][-1]["content"]] += 1
+        question = body["messages"][-1]["content"]
+        self.asked[question] += 1
+        now = random.Random(f"{question} {self.asked[question]}")
+        if self.is_doomed(question) or now.random() < self._rate:
+            return now.choice(WAYS_TO_FAIL)
+        self.answered[question] += 1
         return answer()
+
+    def is_doomed(self, question):
+        return random.Random(question).random() < self._always
 
 
 def model_at(server, folder, fallbacks=(), **patience):
@@ -66,16 +74,25 @@ def cut_off_after(decisions):
         if done == decisions:
             raise KeyboardInterrupt
 
-    return on_bar
+    return {"on_bar": on_bar}
+
+
+def cut_off_asking_after(answers):
+    def on_answer(answered, questions, at_once):
+        assert at_once == 8
+        if answered == answers:
+            raise KeyboardInterrupt
+
+    return {"on_answer": on_answer}
 
 
 def test_1000_decisions_of_a_server_that_fails_at_random_cut_off_and_gone_on_with(tmp_path):
-    unsteady = Unsteady(0.3)
+    unsteady = Unsteady(0.3, always=0.005)
     wanted = experiment(tmp_path, 1000)
     with serving(by_turns(unsteady)) as server:
-        for stop in (137, 500, 733):
+        for stop in (cut_off_asking_after(137), cut_off_asking_after(500), cut_off_after(733)):
             with model_at(server, tmp_path, attempts=2) as client, pytest.raises(KeyboardInterrupt):
-                simulator.run(wanted, client=client, on_bar=cut_off_after(stop))
+                simulator.run(wanted, client=client, **stop)
         with model_at(server, tmp_path, attempts=2) as client:
             result = simulator.run(wanted, client=client)
     (arm,) = result.record.arms
@@ -83,10 +100,11 @@ def test_1000_decisions_of_a_server_that_fails_at_random_cut_off_and_gone_on_wit
     first = BARS_BEFORE_THE_FIRST_DECISION
     assert [decision["bar"] for decision in arm.decisions] == list(range(first, first + 1000))
     assert set(statuses) == {"advised", "abstained"}
-    assert 20 < statuses["abstained"] < 150
+    assert 0 < statuses["abstained"] < 40
     for decision in arm.decisions:
         failed = decision["status"] == "abstained"
         assert (decision["advice"] is None) == (decision["answer"] is None) == failed
+        assert failed == (asked_in(decision) not in unsteady.answered)
         if failed:
             assert decision["abstention"]["reason"] == "backend_failure"
     distinct = {decision["request"] for decision in arm.decisions}
@@ -96,6 +114,11 @@ def test_1000_decisions_of_a_server_that_fails_at_random_cut_off_and_gone_on_wit
     assert all(check.same for check in simulator.replay(result.folder))
 
 
+def asked_in(decision):
+    """The question as the server read it."""
+    return ask_for_advice(decision["prompt"], with_form=True, defaults=Request(())).messages[-1].content
+
+
 def test_a_run_that_cannot_keep_its_failure_rate_ends_at_once_and_goes_on_later(tmp_path):
     wanted = experiment(tmp_path, 200, max_failure_rate=0.1, abort_above_failure_rate=True)
     mended = by_turns(lambda turn, body: answer())
@@ -103,7 +126,8 @@ def test_a_run_that_cannot_keep_its_failure_rate_ends_at_once_and_goes_on_later(
     with serving(dies) as server, model_at(server, tmp_path, attempts=1) as client:
         with pytest.raises(TooManyFailures, match=r"21 of 61 decisions failed.*breaker_open.*start it again"):
             simulator.run(wanted, client=client)
-        assert len(server.questions) <= 40 + 5 + 2
+        at_bars, ahead = 5 + 2, MOST_FAILURES_AHEAD - 1 + client.concurrency
+        assert 40 + at_bars <= len(server.questions) <= 40 + at_bars + ahead
     assert list((tmp_path / "reports").glob("*.partial"))
     with serving(mended) as server, model_at(server, tmp_path) as client:
         result = simulator.run(wanted, client=client)

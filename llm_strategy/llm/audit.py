@@ -9,6 +9,7 @@ evidence that a replay compares. Secrets are struck out.
 from __future__ import annotations
 
 import contextlib
+import copy
 import datetime
 import json
 import threading
@@ -178,6 +179,20 @@ class AuditedClient(LLMClient):
             answer = self.inner.complete(request, on_delta)
         self.log.answered(request, self.identity, self.run_id, answer)
         return answer
+
+    def recorded(self, request: Request) -> Generation | None:
+        """The inner client's; it is not noted."""
+        return self.inner.recorded(request)
+
+    def without_breaker(self) -> AuditedClient:
+        """The inner client without its breaker, with the same log."""
+        bound = copy.copy(self)
+        bound.inner = self.inner.without_breaker()
+        return bound
+
+    def answered_ahead(self) -> None:
+        """Tell the inner client."""
+        self.inner.answered_ahead()
 
     def judged(self, status: str, policy: str, reasons: tuple[str, ...] = ()) -> None:
         """Say what became of the last answer."""

@@ -12,6 +12,9 @@ from typing import Any, TypeVar
 
 _Result = TypeVar("_Result")
 
+_CANCEL_S = 5.0
+"""Seconds for what is cancelled to come to its end."""
+
 
 class BackgroundLoop:
     """Runs coroutines for any thread; the thread begins with the first one and ends with ``close``."""
@@ -40,6 +43,14 @@ class BackgroundLoop:
             future.cancel()
             raise
 
+    def cancel(self) -> None:
+        """Stop what is under way; whoever waits for it gets ``CancelledError``."""
+        with self._lock:
+            if self._loop is None:
+                return
+            with contextlib.suppress(TimeoutError):
+                asyncio.run_coroutine_threadsafe(_cancel_all(), self._loop).result(timeout=_CANCEL_S)
+
     def close(self) -> None:
         """Stop what is under way and end the thread; the next ``start`` begins a new one."""
         with self._lock:
@@ -49,14 +60,15 @@ class BackgroundLoop:
 
 
 def _stop(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
-    async def cancel_all() -> None:
-        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-
     with contextlib.suppress(RuntimeError, TimeoutError):
-        asyncio.run_coroutine_threadsafe(cancel_all(), loop).result(timeout=5)
+        asyncio.run_coroutine_threadsafe(_cancel_all(), loop).result(timeout=_CANCEL_S)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(timeout=5)
+        thread.join(timeout=_CANCEL_S)
         loop.close()
+
+
+async def _cancel_all() -> None:
+    others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)

@@ -56,6 +56,15 @@ class Breaker:
             self._open, self._probing, self._refusals_left = True, False, self._pause
             return (Event(EventKind.BREAKER_OPENED, f"The next {self._pause} decisions go without the backend."),)
 
+    def passed_by(self) -> None:
+        """It is the turn of a question that was answered before: one failure is not behind another any more, and while
+        the breaker is open this is one of the decisions that it waits."""
+        with self._lock:
+            if self._open:
+                self._refusals_left = max(0, self._refusals_left - 1)
+            else:
+                self._in_a_row = 0
+
     def abandoned(self) -> None:
         """A question that passed was given up for a reason that says nothing of the backend: the next one may probe."""
         with self._lock:

@@ -6,13 +6,13 @@ model (weights, chat template, engine and its version). Timeouts are left out. E
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import logging
 import os
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
@@ -22,6 +22,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, RunFolderError
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request
+from llm_strategy.llm.under_way import UnderWay
 from llm_strategy.types import Event
 
 log = logging.getLogger(__name__)
@@ -138,7 +139,7 @@ def _lasting(generation: Generation) -> Generation:
 class Usage:
     """What a run asked: requests in all, distinct ones, those the model was asked, those the record answered.
 
-    Seconds and tokens are those of the asked ones.
+    Seconds and tokens are those of the asked ones; seconds in which several are under way count once.
     """
 
     requests: int = 0
@@ -158,7 +159,8 @@ class RecordingClient(LLMClient):
     """A client in front of another that answers from the record what was answered before.
 
     ``inner`` may be a client, a function that connects to one when it is first needed, or None for a replay;
-    ``identity`` is the inner model's and goes into the keys. Equal requests are asked once a run, in every mode.
+    ``identity`` is the inner model's and goes into the keys. Equal requests are asked once a run, in every mode, also
+    where threads share the client.
     ``AnswerNotRecorded`` is raised where ``replay`` meets a request without an answer. ``usage`` counts. What another
     backend or a part of an ensemble answered is passed on and not recorded: it is not the model's answer.
     """
@@ -177,14 +179,17 @@ class RecordingClient(LLMClient):
         self.mode = mode
         self.usage = Usage()
         self.limit: Callable[[Usage], None] | None = None
-        """Called before the model is asked; what it raises ends the run."""
+        """Called before the model is asked, one call at a time; what it raises ends the run."""
+        self.on_record: Callable[[str], None] | None = None
+        """Called with the key of each answer that is recorded, one call at a time."""
         self._inner = inner
         self._seen: set[str] = set()
         self._answered: dict[str, Generation] = {}
         self._counting = threading.Lock()
+        self._under_way = UnderWay()
         if isinstance(inner, LLMClient):
             self.defaults, self.run_id = inner.defaults, inner.run_id
-            self.concurrency, self.fallbacks = inner.concurrency, inner.fallbacks
+            self.concurrency, self.fallbacks = 1 if mode == "replay" else inner.concurrency, inner.fallbacks
 
     def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
         """Answer from the record, or ask and record."""
@@ -193,13 +198,16 @@ class RecordingClient(LLMClient):
             self._seen.add(key)
             self.usage.requests += 1
             self.usage.distinct = len(self._seen)
-        recorded = self._answered.get(key) or (None if self.mode == "refresh" else self.store.get(key))
+        recorded = self._known(key)
         if recorded is None:
             if self.mode == "replay":
                 raise AnswerNotRecorded(
                     f"Request {key[:12]} to {self.identity.name} has no recorded answer: run it in mode 'live' first."
                 )
-            return self._ask(key, request, on_delta)
+            with self._under_way.alone_with(key):
+                recorded = self._answered.get(key)  # another thread may just have asked it
+                if recorded is None:
+                    return self._ask(key, request, on_delta)
         with self._counting:
             self.usage.from_cache += 1
         self._answered[key] = recorded
@@ -209,7 +217,19 @@ class RecordingClient(LLMClient):
 
     def recorded(self, request: Request) -> Generation | None:
         """The answer that this request would get without asking, or None; it is not counted."""
-        key = request_hash(request, self.identity)
+        return self._known(request_hash(request, self.identity))
+
+    def without_breaker(self) -> RecordingClient:
+        """The inner client without its breaker, behind the same record, counts and limit."""
+        bound = copy.copy(self)
+        bound._inner = self._connected().without_breaker()
+        return bound
+
+    def answered_ahead(self) -> None:
+        """Tell the inner client."""
+        self._connected().answered_ahead()
+
+    def _known(self, key: str) -> Generation | None:
         return self._answered.get(key) or (None if self.mode == "refresh" else self.store.get(key))
 
     def _ask(self, key: str, request: Request, on_delta: OnDelta | None) -> Generation:
@@ -220,17 +240,17 @@ class RecordingClient(LLMClient):
             stopped = on_delta is not None and not on_delta(text)
             return not stopped
 
-        if self.limit is not None:
-            self.limit(self.usage)
         client = self._connected()
-        begin = time.perf_counter()
+        with self._counting:
+            if self.limit is not None:
+                self.limit(self.usage)
+            self.usage.asked += 1  # counted when it begins: threads together make no call more than a limit allows
         answer: Generation | None = None
         try:
             answer = client.complete(request, watched if on_delta else None)
         finally:
             with self._counting:
-                self.usage.asked += 1
-                self.usage.seconds += time.perf_counter() - begin
+                self.usage.seconds = self._under_way.seconds
                 self.usage.tokens_in += answer.tokens_in if answer else 0
                 self.usage.tokens_out += answer.tokens_out if answer else 0
         log.debug(
@@ -244,6 +264,9 @@ class RecordingClient(LLMClient):
         if not stopped and not any(event.makeshift for event in answer.events):
             self.store.put(key, _lasting(answer))
             self._answered[key] = _lasting(answer)
+            if self.on_record is not None:
+                with self._counting:
+                    self.on_record(key)
         return answer
 
     def trust(self, keys: Iterable[str]) -> None:

@@ -68,6 +68,18 @@ class LLMClient(ABC):
     def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
         """Answer the request; ``on_delta`` sees the text as it is written and may stop it."""
 
+    def recorded(self, request: Request) -> Generation | None:
+        """The answer that this request would get without asking; None where there is none, or no record."""
+        return None
+
+    def without_breaker(self) -> LLMClient:
+        """The same model, for questions that are asked before their turn: without a breaker, which counts decisions in
+        their order, and without other backends in its place."""
+        return self
+
+    def answered_ahead(self) -> None:  # noqa: B027  most count no decisions
+        """Hear that the question whose turn it is was answered before: a breaker counts it as it counts the others."""
+
     def generate(self, prompt: str, *, system: str | None = None, **options: Unpack[Options]) -> Generation:
         """Answer one prompt. With ``json_mode`` the text is valid JSON, or ``ContractError`` is raised."""
         head = () if system is None else (Message("system", system),)

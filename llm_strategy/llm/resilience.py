@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import threading
 import time
@@ -113,6 +114,17 @@ class ResilientClient(LLMClient):
         return replace(
             answer, events=(*events, *answer.events), latency_ms=max(answer.latency_ms, (self._clock() - begin) * 1000)
         )
+
+    def without_breaker(self) -> ResilientClient:
+        """A client that asks as persistently, of the inner client alone."""
+        bound = copy.copy(self)
+        bound.inner = self.inner.without_breaker()
+        bound._breaker, bound._chain, bound.fallbacks = Breaker(0, 0), [], ()
+        return bound
+
+    def answered_ahead(self) -> None:
+        """Tell the breaker."""
+        self._breaker.passed_by()
 
     def healthcheck(self) -> Health:
         """The inner client's health, asked once."""

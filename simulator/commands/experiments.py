@@ -59,7 +59,7 @@ def run(
     from simulator.run import run as run_arm
 
     with console.ArmProgress() as progress:
-        result = run_arm(experiment, arm, on_bar=progress, on_estimate=_show_estimate)
+        result = run_arm(experiment, arm, on_bar=progress, on_estimate=_show_estimate, on_answer=progress.asked)
     console.print_result(result, as_json=as_json)
 
 
@@ -146,6 +146,6 @@ def _compare(experiment: Experiment, as_json: bool) -> Result:
     from simulator.run import compare as compare_arms
 
     with console.ArmProgress() as progress:
-        result = compare_arms(experiment, on_bar=progress, on_estimate=_show_estimate)
+        result = compare_arms(experiment, on_bar=progress, on_estimate=_show_estimate, on_answer=progress.asked)
     console.print_result(result, as_json=as_json)
     return result

@@ -6,6 +6,7 @@ stands beside such a field, it weighs ties and averages.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Sequence
@@ -108,6 +109,17 @@ class EnsembleClient(LLMClient):
             cached=False,
             events=(*(event for answer in answers for event in answer.events), *events),
         )
+
+    def without_breaker(self) -> EnsembleClient:
+        """The members without their breakers."""
+        bound = copy.copy(self)
+        bound.members = tuple(member.without_breaker() for member in self.members)
+        return bound
+
+    def answered_ahead(self) -> None:
+        """Tell the members."""
+        for member in self.members:
+            member.answered_ahead()
 
     def healthcheck(self) -> Health:
         """Whether every member is well."""

@@ -113,7 +113,8 @@ class OpenAIClient(LLMClient):
         return replace(health, ok=False, detail=f"No answer from {', '.join(lost)}.") if lost else health
 
     def close(self) -> None:
-        """Close the connections; the next request opens them again."""
+        """Stop what is under way and close the connections; the next request opens them again."""
+        self._loop.cancel()
         self._loop.run(self._servers.close())
         self._loop.close()
 

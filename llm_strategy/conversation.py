@@ -1,0 +1,121 @@
+"""The questions behind one decision: asked, answered, checked against the contract, repaired once."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from llm_strategy.advice_prompt import ask_for_advice, ask_for_repair, fixed_examples
+from llm_strategy.choice_reader import ChoiceReader
+from llm_strategy.contract import ParsedAnswer, parse_answer
+from llm_strategy.errors import ContractError, ModelError
+from llm_strategy.llm.cache import request_hash
+from llm_strategy.llm.client import LLMClient
+from llm_strategy.llm.exchange import Generation, Request
+from llm_strategy.outcome import FAILURES, Outcome, abstained, judged
+from llm_strategy.reading import Example, Reading
+from llm_strategy.secrets import redact
+from llm_strategy.types import AbstentionReason, Advice, Event, Exchange, Purpose, Snapshot
+
+_LEAST_TIME = 0.001
+"""Seconds: too short for an answer, so that a question without time left fails as late and is on record."""
+
+
+class Question(NamedTuple):
+    """All that decides an outcome: the market as the model reads it, the examples, and what stands in the advice."""
+
+    market: str
+    examples: tuple[Example, ...]
+    symbol: str
+    timeframe: str
+
+
+class Conversation:
+    """Asks a client as a ``Reading`` says. With ``remember`` scores that were given before are not asked for again."""
+
+    def __init__(self, client: LLMClient, reading: Reading, *, remember: bool) -> None:
+        self.client = client
+        self._reading = reading
+        self._remember = remember
+        self._answers: dict[Request, tuple[Exchange, Generation]] = {}
+
+    def before_its_turn(self) -> Conversation:
+        """The same with a client whose breaker does not count; what either remembers, both do."""
+        bound = copy.copy(self)
+        bound.client = self.client.without_breaker()
+        return bound
+
+    def request(self, question: Question, reader: ChoiceReader) -> Request:
+        """The exact (first) request."""
+        defaults = self.client.defaults
+        if self._reading.mode == "choices":
+            return reader.question(question.market, question.examples or fixed_examples(), defaults)
+        form = self._reading.mode == "slots"
+        return ask_for_advice(question.market, with_form=form, defaults=defaults, examples=question.examples)
+
+    def outcome(self, snapshot: Snapshot, question: Question, reader: ChoiceReader) -> Outcome:
+        """What the question comes to; raises ``ModelError`` only where none can be asked at all."""
+        outcome = self._consult(snapshot, question, reader)
+        self.client.judged(outcome.status, outcome.policy.verdict, outcome.policy.reasons)
+        return outcome
+
+    def _consult(self, snapshot: Snapshot, question: Question, reader: ChoiceReader) -> Outcome:
+        exchanges: list[Exchange] = []
+        try:
+            if self._reading.mode == "choices":
+                return judged(ParsedAnswer(self._scored(snapshot, question, reader, exchanges), ()), exchanges)
+            return judged(self._asked(question, reader, exchanges), exchanges)
+        except ContractError as problem:
+            return abstained(AbstentionReason.INVALID, redact(str(problem)), exchanges)
+        except tuple(FAILURES) as problem:
+            reason = next(reason for kind, reason in FAILURES.items() if isinstance(problem, kind))
+            return abstained(reason, redact(str(problem)), exchanges)
+
+    def _asked(self, question: Question, reader: ChoiceReader, exchanges: list[Exchange]) -> ParsedAnswer:
+        bar = {"symbol": question.symbol, "timeframe": question.timeframe}
+        request = self.request(question, reader)
+        answer = self._exchange(request, exchanges)
+        try:
+            return parse_answer(answer.text, **bar)
+        except ContractError as problem:
+            repair = ask_for_repair(_with_time_left(request, answer), answer.text, str(problem))
+            again = parse_answer(self._exchange(repair, exchanges, "repair").text, **bar)
+            return ParsedAnswer(again.advice, ("second attempt", *again.repairs))
+
+    def _scored(
+        self, snapshot: Snapshot, question: Question, reader: ChoiceReader, exchanges: list[Exchange]
+    ) -> Advice:
+        def ask(request: Request, purpose: Purpose) -> str:
+            return self._exchange(request, exchanges, purpose).text
+
+        shown = question.examples or fixed_examples()
+        return reader.advice(snapshot, question.market, shown, self.client.defaults, ask)
+
+    def _exchange(self, request: Request, exchanges: list[Exchange], purpose: Purpose = "advice") -> Generation:
+        if known := self._answers.get(request):
+            exchanges.append(known[0])
+            return known[1]
+        fingerprint = request_hash(request, self.client.identity)
+        exchanges.append(Exchange(fingerprint, None, purpose=purpose))
+        try:
+            answer = self.client.complete(request)
+        except ModelError as problem:
+            exchanges[-1] = replace(exchanges[-1], events=_redacted(problem.events))
+            raise
+        exchanges[-1] = replace(exchanges[-1], answer=answer.text, events=_redacted(answer.events))
+        if self._remember and self._reading.mode == "choices" and not any(event.makeshift for event in answer.events):
+            self._answers[request] = (replace(exchanges[-1], events=()), answer)
+        return answer
+
+
+def _redacted(events: Sequence[Event]) -> tuple[Event, ...]:
+    return tuple(replace(event, detail=redact(event.detail)) for event in events)
+
+
+def _with_time_left(request: Request, answer: Generation) -> Request:
+    """The request with the time that the first answer left of the decision's."""
+    if request.timeout_s is None or answer.cached:
+        return request
+    return replace(request, timeout_s=max(request.timeout_s - answer.latency_ms / 1000, _LEAST_TIME))

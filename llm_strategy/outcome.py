@@ -1,0 +1,119 @@
+"""What a question to a model comes to, whatever bar it was asked for: advice that the policy allows, or why there is
+none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from llm_strategy.contract import ParsedAnswer
+from llm_strategy.errors import (
+    AnswerTimeout,
+    BackendFailure,
+    BreakerOpen,
+    ModelChanged,
+    ModelError,
+    PromptTooLong,
+)
+from llm_strategy.policy import assess
+from llm_strategy.types import (
+    Abstention,
+    AbstentionReason,
+    Advice,
+    Decision,
+    EventKind,
+    Exchange,
+    PolicyOutcome,
+    PolicyVerdict,
+    Snapshot,
+    Status,
+)
+
+FAILURES: dict[type[ModelError], AbstentionReason] = {
+    AnswerTimeout: AbstentionReason.TIMEOUT,
+    PromptTooLong: AbstentionReason.CONTEXT_OVERFLOW,
+    BreakerOpen: AbstentionReason.BREAKER_OPEN,
+    ModelChanged: AbstentionReason.MODEL_CHANGED,
+    BackendFailure: AbstentionReason.BACKEND_FAILURE,
+}
+"""Failures of one question, a kind before its parent; every other ``ModelError`` means that no question can be asked,
+and ends the run."""
+
+_LASTING_REASONS = (AbstentionReason.INVALID, AbstentionReason.DENIED, AbstentionReason.CONTEXT_OVERFLOW)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Advice or abstention, with the questions behind it."""
+
+    status: Status
+    advice: Advice | None
+    abstention: Abstention | None
+    policy: PolicyOutcome
+    exchanges: tuple[Exchange, ...]
+    repairs: tuple[str, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether a question was left without an answer."""
+        return self.abstention is not None and self.abstention.reason in FAILURES.values()
+
+    @property
+    def lasting(self) -> bool:
+        """Whether asking again would be answered the same; a time-out or a failed server may pass."""
+        makeshift = any(event.makeshift for exchange in self.exchanges for event in exchange.events)
+        return not makeshift and (self.abstention is None or self.abstention.reason in _LASTING_REASONS)
+
+    def later(self) -> Outcome:
+        """The same outcome at a later bar: what happened when the question was asked does not happen again."""
+        if not any(exchange.events for exchange in self.exchanges):
+            return self
+        lasting = (tuple(event for event in exchange.events if event.lasting) for exchange in self.exchanges)
+        kept = (replace(exchange, events=events) for exchange, events in zip(self.exchanges, lasting, strict=True))
+        return replace(self, exchanges=tuple(kept))
+
+    def decision(self, snapshot: Snapshot, prompt: str) -> Decision:
+        """The decision at this bar."""
+        return Decision(
+            snapshot=snapshot,
+            status=self.status,
+            advice=self.advice,
+            abstention=self.abstention,
+            policy=self.policy,
+            prompt=prompt,
+            exchanges=self.exchanges,
+            repairs=self.repairs,
+        )
+
+
+def judged(parsed: ParsedAnswer, exchanges: Sequence[Exchange]) -> Outcome:
+    """What the policy makes of an answer that keeps the contract."""
+    policy = assess(parsed.advice)
+    if policy.verdict is PolicyVerdict.DENY:
+        return abstained(AbstentionReason.DENIED, "; ".join(policy.reasons), exchanges, policy)
+    status = Status.REPAIRED if parsed.repairs else Status.ADVISED
+    if any(event.kind is EventKind.FALLBACK for exchange in exchanges for event in exchange.events):
+        status = Status.FALLBACK
+    return Outcome(status, parsed.advice, None, policy, tuple(exchanges), parsed.repairs)
+
+
+def abstained(
+    reason: AbstentionReason,
+    detail: str,
+    exchanges: Sequence[Exchange],
+    policy: PolicyOutcome = PolicyOutcome(PolicyVerdict.ALLOW),  # noqa: B008 - frozen
+) -> Outcome:
+    """No advice, for this reason."""
+    return Outcome(Status.ABSTAINED, None, Abstention(reason, detail), policy, tuple(exchanges))
+
+
+def instead(rule: Decision, decision: Decision) -> Decision:
+    """The decision of a rule in the place of a model that gave no advice."""
+    return replace(
+        decision,
+        status=Status.FALLBACK,
+        advice=rule.advice,
+        abstention=None,
+        policy=rule.policy,
+        instead_of=decision.abstention,
+    )
