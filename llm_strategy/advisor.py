@@ -114,6 +114,16 @@ class ModelAdvisor:
         question = self._question(snapshot)
         return self._conversation.request(question, self._reader(question))
 
+    def known_requests(self, snapshot: Snapshot) -> tuple[Request, ...]:
+        """The requests for a snapshot that depend on no answer, ``request`` the first of them."""
+        question = self._question(snapshot)
+        return self._conversation.known_requests(question, self._reader(question))
+
+    def possible_requests(self, snapshot: Snapshot) -> Iterator[Request]:
+        """The requests of which the answers to ``known_requests`` decide that one is made; none where there is none."""
+        question = self._question(snapshot)
+        return self._conversation.possible_requests(question, self._reader(question))
+
     def _at_the_beginning(self) -> ModelAdvisor:
         bound = copy(self)
         bound._past, bound._readers = {}, {}

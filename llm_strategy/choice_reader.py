@@ -3,7 +3,7 @@ is wanted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -35,6 +35,17 @@ class ChoiceReader:
         """The request for the label, its choices among it."""
         request, choices = self._layout.ask_label(self._about(market, examples, defaults), market)
         return _choosing(request, choices)
+
+    def known_questions(self, market: str, examples: Sequence[Example], defaults: Request) -> tuple[Request, ...]:
+        """The requests that depend on no answer: for the label and, where it corrects the label, for the prior."""
+        lines = [market] + [CONTENT_FREE] * (self._reading.calibration == "content_free")
+        return tuple(self.question(line, examples, defaults) for line in lines)
+
+    def possible_actions(self, market: str, examples: Sequence[Example], defaults: Request) -> Iterator[Request]:
+        """The requests for the action, one for each label: the answers before decide which of them is made."""
+        conversation = self._about(market, examples, defaults)
+        for label in RegimeLabel:
+            yield _choosing(*self._layout.ask_action(conversation, market, label))
 
     def advice(
         self, snapshot: Snapshot, market: str, examples: Sequence[Example], defaults: Request, ask: Ask

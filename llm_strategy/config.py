@@ -45,7 +45,7 @@ max_tokens: 512
 # Whether answers are JSON where a call does not say.
 json_mode: false
 
-# Seconds after which an answer is given up.
+# Seconds after which an answer is given up: all attempts, fallbacks and the repair of an answer among them.
 timeout_s: 30
 
 # Longest prompt and answer together, in tokens; more costs memory.
@@ -78,7 +78,8 @@ log_level: WARNING
 #   json: prompt                # or tool: the model hands its answer to a tool with a schema
 # What follows is for backends over a network (openai), and for any backend that has a fallback.
 
-# Attempts at a question, all of them within timeout_s; and seconds after which one is given up (left out: never).
+# Attempts at a question, all of them within timeout_s; and seconds after which one is given up (left out: never). A
+# backend or an address that has others behind it gives up after its even share of the time that is left.
 attempts: 4
 # attempt_timeout_s: 10
 
@@ -92,7 +93,8 @@ breaker_failures: 5
 breaker_pause: 20
 
 # Backends that answer where this one fails, in their order. (A rule in place of a model: advisor.fallback in the
-# experiment.) Options of a backend stand under its name and may be settings, too: local_llama: {timeout_s: 60}
+# experiment.) Each has its share of timeout_s: with one fallback a backend has half of it, and the fallback what is
+# left. Options of a backend stand under its name and may be settings, too: local_llama: {threads: 1}
 # fallback: [local_llama]
 
 # A server that speaks like OpenAI. Left out: the model above, LLM_BASE_URL and LLM_API_KEY (or OPENAI_BASE_URL and
@@ -140,7 +142,7 @@ class LlmSettings(BaseSettings):
     json_mode: bool = False
     """Whether answers are JSON where a call does not say."""
     timeout_s: float = Field(30.0, gt=0, allow_inf_nan=False)
-    """Seconds after which an answer is given up."""
+    """Seconds after which an answer is given up, all attempts and fallbacks included."""
     context_tokens: int = Field(4096, ge=128)
     """Room for prompt and answer together; no more than the model was trained for is used."""
     threads: Annotated[int, Field(ge=1)] | None = None
@@ -164,7 +166,8 @@ class LlmSettings(BaseSettings):
     breaker_pause: int = Field(20, ge=1)
     """Decisions that go without such a backend before it is tried again."""
     fallback: Annotated[tuple[str, ...], NoDecode] = ()
-    """Backends that answer where this one fails, in their order; in the environment separated by commas."""
+    """Backends that answer where this one fails, in their order, each within its even share of what is left of
+    ``timeout_s``; in the environment separated by commas."""
     base_url: Annotated[tuple[str, ...], NoDecode] = ()
     """Addresses of the ``openai`` backend's servers; in the environment separated by commas."""
     api_key: SecretStr | None = Field(None, exclude=True)

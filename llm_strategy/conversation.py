@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -55,6 +55,18 @@ class Conversation:
         form = self._reading.mode == "slots"
         return ask_for_advice(question.market, with_form=form, defaults=defaults, examples=question.examples)
 
+    def known_requests(self, question: Question, reader: ChoiceReader) -> tuple[Request, ...]:
+        """The requests that depend on no answer."""
+        if self._reading.mode != "choices":
+            return (self.request(question, reader),)
+        return reader.known_questions(question.market, question.examples or fixed_examples(), self.client.defaults)
+
+    def possible_requests(self, question: Question, reader: ChoiceReader) -> Iterator[Request]:
+        """The requests of which the answers to those decide that one is made."""
+        if self._reading.mode == "choices":
+            shown = question.examples or fixed_examples()
+            yield from reader.possible_actions(question.market, shown, self.client.defaults)
+
     def outcome(self, snapshot: Snapshot, question: Question, reader: ChoiceReader) -> Outcome:
         """What the question comes to; raises ``ModelError`` only where none can be asked at all."""
         outcome = self._consult(snapshot, question, reader)
@@ -80,21 +92,25 @@ class Conversation:
         try:
             return parse_answer(answer.text, **bar)
         except ContractError as problem:
-            repair = ask_for_repair(_with_time_left(request, answer), answer.text, str(problem))
+            repair = ask_for_repair(_with_time_left(request, [answer]), answer.text, str(problem))
             again = parse_answer(self._exchange(repair, exchanges, "repair").text, **bar)
             return ParsedAnswer(again.advice, ("second attempt", *again.repairs))
 
     def _scored(
         self, snapshot: Snapshot, question: Question, reader: ChoiceReader, exchanges: list[Exchange]
     ) -> Advice:
+        answers: list[Generation] = []
+
         def ask(request: Request, purpose: Purpose) -> str:
-            return self._exchange(request, exchanges, purpose).text
+            answers.append(self._exchange(_with_time_left(request, answers), exchanges, purpose))
+            return answers[-1].text
 
         shown = question.examples or fixed_examples()
         return reader.advice(snapshot, question.market, shown, self.client.defaults, ask)
 
     def _exchange(self, request: Request, exchanges: list[Exchange], purpose: Purpose = "advice") -> Generation:
-        if known := self._answers.get(request):
+        question = replace(request, timeout_s=None)
+        if known := self._answers.get(question):
             exchanges.append(known[0])
             return known[1]
         fingerprint = request_hash(request, self.client.identity)
@@ -106,7 +122,7 @@ class Conversation:
             raise
         exchanges[-1] = replace(exchanges[-1], answer=answer.text, events=_redacted(answer.events))
         if self._remember and self._reading.mode == "choices" and not any(event.makeshift for event in answer.events):
-            self._answers[request] = (replace(exchanges[-1], events=()), answer)
+            self._answers[question] = (replace(exchanges[-1], events=()), replace(answer, cached=True))
         return answer
 
 
@@ -114,8 +130,9 @@ def _redacted(events: Sequence[Event]) -> tuple[Event, ...]:
     return tuple(replace(event, detail=redact(event.detail)) for event in events)
 
 
-def _with_time_left(request: Request, answer: Generation) -> Request:
-    """The request with the time that the first answer left of the decision's."""
-    if request.timeout_s is None or answer.cached:
+def _with_time_left(request: Request, answers: Sequence[Generation]) -> Request:
+    """The request with the time that the answers before it left of the decision's."""
+    spent = sum(answer.latency_ms for answer in answers if not answer.cached) / 1000
+    if request.timeout_s is None or not spent:
         return request
-    return replace(request, timeout_s=max(request.timeout_s - answer.latency_ms / 1000, _LEAST_TIME))
+    return replace(request, timeout_s=max(request.timeout_s - spent, _LEAST_TIME))

@@ -10,6 +10,7 @@
     |   |-- BackendFailure      the engine or server failed while answering
     |   |   |-- BackendRefused  the server refuses the request: asking again changes nothing
     |   |   `-- ModelChanged    another model answers than the one asked first
+    |   |-- ServerNotReached    a server that is known only from an earlier session does not answer
     |   |-- BreakerOpen         a backend that failed too often in a row is not asked for a while
     |   |-- PromptTooLong       the request does not fit the context
     |   |-- AnswerTimeout       no answer within the time allowed
@@ -83,6 +84,10 @@ class BackendRefused(BackendFailure):
 
 class ModelChanged(BackendFailure):
     """Another model answers than the one that was asked first, so its answer is not used."""
+
+
+class ServerNotReached(ModelError):
+    """A server that is known only from an earlier session does not answer: what is not on record cannot be asked."""
 
 
 class BreakerOpen(ModelError):

@@ -26,6 +26,7 @@ from simulator.evidence import DECISIONS, write_json, write_tables
 from simulator.experiment import LLM_ARM, RANDOM_ARM, Experiment
 from simulator.feed import add_feeds
 from simulator.manifest import RunDescription, arm_manifest, bars_per_year, comparison_manifest, now
+from simulator.questions import Questions
 from simulator.universe import Universe, decisions_name
 from simulator.upcoming import upcoming
 
@@ -119,7 +120,7 @@ class ArmRunner:
         self._on_answer = on_answer
         self._description = RunDescription(experiment, universe, identity)
         self._started = now()
-        self._usage: dict[str, Usage] = {}
+        self._usage: dict[str, Questions] = {}
         self._advised: dict[str, list[ActionType]] = {}
 
     def run(self, arm: str, folder: Path) -> None:
@@ -138,7 +139,7 @@ class ArmRunner:
         write_tables(journal, folder)
         problem = too_many_failures(journal, self._experiment.advisor.max_failure_rate)
         self.problem = self.problem or problem
-        self._usage[arm] = model_usage(journal, before, model.usage) if model else Usage()
+        self._usage[arm] = Questions.of(journal, model.usage.since(before)) if model else Questions()
         if arm == LLM_ARM:
             self._advised = advised_actions(journal)
         manifest = arm_manifest(
@@ -154,7 +155,7 @@ class ArmRunner:
             arms,
             started=self._started,
             problem=self.problem,
-            usage=Usage(**{name: sum(usage[name] for usage in usages) for name in usages[0]}),
+            usage=Questions(**{name: sum(usage[name] for usage in usages) for name in usages[0]}),
             model=self._model if LLM_ARM in arms else None,
         )
         write_json(manifest, folder / "manifest.json")
@@ -210,18 +211,4 @@ def too_many_failures(journal: Journal, allowed: float, decisions: int | None = 
     return (
         f"{len(failed)} of {len(journal.entries)} decisions failed, more than advisor.max_failure_rate ({allowed:g}) "
         f"allows; the last one as {failed[-1].reason}: {failed[-1].detail.rstrip('.')}."
-    )
-
-
-def model_usage(journal: Journal, before: Usage, after: Usage) -> Usage:
-    """What the advice of an arm took: every decision is a request; what was not asked now came from the record."""
-    requests, asked = len(journal.entries), after.asked - before.asked
-    return Usage(
-        requests=requests,
-        distinct=len({exchange.request_hash for entry in journal.entries for exchange in entry.decision.exchanges[:1]}),
-        asked=asked,
-        from_cache=max(0, requests - asked),
-        seconds=after.seconds - before.seconds,
-        tokens_in=after.tokens_in - before.tokens_in,
-        tokens_out=after.tokens_out - before.tokens_out,
     )

@@ -88,10 +88,10 @@ def print_result(result: Result, *, as_json: bool) -> None:
     )
     say("")
     say(f"Verdict on the advice: {result.verdict}.")
-    if usage["requests"]:
+    if usage["decisions"]:
         say(
-            f"Model: {usage['requests']:,} decisions, {usage['distinct']:,} distinct requests, "
-            f"{usage['asked']:,} asked now in {usage['seconds']:.1f} s, the others from the record."
+            f"Model: {usage['decisions']:,} decisions with {usage['questions']:,} questions, {usage['distinct']:,} of "
+            f"them distinct; {usage['asked']:,} asked now in {usage['seconds']:.1f} s, the others from the record."
         )
     say(f"Report: {result.report}")
 

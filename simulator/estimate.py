@@ -21,8 +21,10 @@ CHARACTERS_PER_TOKEN = 4
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Questions of a run. ``tokens`` and ``cost`` are for those to ask; ``seconds`` is None until a speed was measured,
-    ``cost`` where no price is configured. Repair attempts and the explanation come on top."""
+    """Questions of a run: a scored decision has one for the label, one for the action and, where it is calibrated
+    without content, one for the prior, which many decisions share. ``tokens`` and ``cost`` are for those to ask;
+    ``seconds`` is None until a speed was measured, ``cost`` where no price is configured. Repair attempts, rationales
+    that are asked for on their own, and the explanation come on top."""
 
     decisions: int
     distinct: int
@@ -51,15 +53,12 @@ def estimate(experiment: Experiment, universe: Universe, client: RecordingClient
     choice = experiment.advisor
     advisor = ModelAdvisor(client, view=choice.view, reading=choice.reading)
     seen = upcoming(universe, choice)
-    requests = list(_questions(advisor, seen))
-    found = [client.recorded(request) for request in requests]
-    known = [answer for answer in found if answer is not None]
-    missing = [request for request, answer in zip(requests, found, strict=True) if answer is None]
+    known, missing = _looked_up(advisor, seen, client)
     tokens_in, tokens_out = _tokens(missing, known)
     at_once = client.concurrency if advisor.asks_ahead else 1
     return Estimate(
         decisions=len(seen),
-        distinct=len(requests),
+        distinct=len(known) + len(missing),
         on_record=len(known),
         tokens=tokens_in + tokens_out,
         seconds=len(missing) * fmean(answer.latency_ms for answer in known) / 1000 / at_once if known else None,
@@ -67,13 +66,25 @@ def estimate(experiment: Experiment, universe: Universe, client: RecordingClient
     )
 
 
-def _questions(advisor: ModelAdvisor, seen: Sequence[Snapshot]) -> dict[Request, None]:
-    """The first request of each decision, each once; a decision that is scored asks one or two more."""
-    asked: dict[Request, None] = {}
+def _looked_up(
+    advisor: ModelAdvisor, seen: Sequence[Snapshot], client: RecordingClient
+) -> tuple[list[Generation], list[Request]]:
+    """The answers on record to the questions of these decisions, each once, and the questions that have none; where an
+    answer decides which of several is asked, one stands for them."""
+    answers: dict[Request, Generation | None] = {}
     for snapshot in seen:
-        asked[advisor.request(snapshot)] = None
+        first, *others = advisor.known_requests(snapshot)
+        if first not in answers:
+            answers[first] = client.recorded(first)
+            if possible := next(advisor.possible_requests(snapshot), None):
+                followed = filter(None, map(client.recorded, advisor.possible_requests(snapshot)))
+                answers[possible] = None if answers[first] is None else next(followed, None)
+        for other in others:
+            if other not in answers:
+                answers[other] = client.recorded(other)
         advisor.witness(snapshot)
-    return asked
+    known = [answer for answer in answers.values() if answer is not None]
+    return known, [request for request, answer in answers.items() if answer is None]
 
 
 def _tokens(missing: Sequence[Request], known: Sequence[Generation]) -> tuple[int, int]:

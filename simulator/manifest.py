@@ -11,12 +11,12 @@ from typing import Any
 import pandas as pd
 
 from llm_strategy.features import LONGEST_LOOKBACK
-from llm_strategy.llm.cache import Usage
 from llm_strategy.llm.client import LLMClient
 from simulator.answers import fallbacks_of, sampler_of
 from simulator.evidence import EVIDENCE, file_hashes
 from simulator.experiment import Experiment
 from simulator.provenance import provenance
+from simulator.questions import Questions
 from simulator.record import FORMAT_VERSION
 from simulator.universe import Universe
 
@@ -33,7 +33,7 @@ def arm_manifest(
     *,
     started: str,
     problem: str | None,
-    usage: Usage,
+    usage: Questions,
     model: LLMClient | None,
 ) -> dict[str, Any]:
     """The manifest of one arm, whose evidence stands in ``folder``."""
@@ -51,7 +51,7 @@ def comparison_manifest(
     *,
     started: str,
     problem: str | None,
-    usage: Usage,
+    usage: Questions,
     model: LLMClient | None,
 ) -> dict[str, Any]:
     """The manifest of a folder that holds these arms."""
@@ -79,7 +79,7 @@ def _head(run: RunDescription, kind: str, problem: str | None) -> dict[str, Any]
     }
 
 
-def _tail(run: RunDescription, started: str, usage: Usage, model: LLMClient | None) -> dict[str, Any]:
+def _tail(run: RunDescription, started: str, usage: Questions, model: LLMClient | None) -> dict[str, Any]:
     configuration = run.experiment.as_dict()
     configuration["evaluation"]["bars_per_year"] = bars_per_year(run.experiment.evaluation.bars_per_year, run.universe)
     return {

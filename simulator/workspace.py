@@ -51,7 +51,7 @@ class Workspace:
     def answered(self, request: str) -> None:
         """Note a request as answered, by hash."""
         with (self.path / ANSWERED).open("a", encoding="utf-8") as kept:
-            kept.write(f"{request}\n")
+            kept.write(f"\n{request}\n")  # a line that a kill cut short stays one of its own
 
     def finish(self, *, failed: bool) -> Path:
         """Give the folder its final name, in place of an earlier run of the same identity; returns it.

@@ -20,7 +20,7 @@ def made_facts(seed=7):
     drawn = random.Random(seed)
     table = FactTable()
     table.add("run", "subject", "llm", Unit.TEXT, "arm that the page is about")
-    for name, count in {"requests": 4760, "asked": 216, "from_cache": 4544}.items():
+    for name, count in {"questions": 4760, "distinct": 216, "from_record": 4544}.items():
         table.term("model", name, MODEL_TERMS[name], count)
     for arm in ARMS:
         for metric, (low, high) in RANGES.items():

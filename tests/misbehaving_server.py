@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that speaks like OpenAI, well or badly, as each test says."""
+"""A real HTTP server on loopback that answers well or badly, as each test says; by itself it speaks like OpenAI."""
 
 import json
 import socket
@@ -45,7 +45,8 @@ class Server:
     @property
     def questions(self):
         """The bodies of the chat requests."""
-        return [body for path, _, body in self.requests if path.endswith("/chat/completions")]
+        asked = ("/chat/completions", "/converse", "/converse-stream")
+        return [body for path, _, body in self.requests if path.endswith(asked)]
 
     def handle(self, connection):
         line = connection.rfile.readline().decode()

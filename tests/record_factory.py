@@ -141,7 +141,8 @@ def _usage(decisions: list[dict[str, Any]]) -> dict[str, float]:
     distinct = len({decision["request"] for decision in decisions})
     asked = distinct // 2
     return {
-        "requests": len(decisions), "distinct": distinct, "asked": asked, "from_cache": distinct - asked,
+        "decisions": len(decisions), "questions": len(decisions), "distinct": distinct, "asked": asked,
+        "from_record": len(decisions) - asked,
         "seconds": 0.25 * asked, "tokens_in": 60 * asked, "tokens_out": 20 * asked,
     }  # fmt: skip
 

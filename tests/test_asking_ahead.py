@@ -147,7 +147,7 @@ class SlowScorer(ScriptedClient):
 
 
 SCORED = {
-    "fixed": ({"examples": "fixed"}, True),
+    "fixed": ({"examples": "fixed", "calibration": "none"}, True),
     "nearest": ({"examples": {"nearest": 3}}, True),
     "a prior for all": ({"examples": "fixed", "calibration": "content_free"}, True),
     "always a reason": ({"rationale": "always"}, True),

@@ -301,6 +301,22 @@ def test_rows_show_values_without_names(view, row, opening):
     assert request.messages[1].content == "above rising high none high normal"
 
 
+def test_the_questions_of_one_decision_share_its_time():
+    class Slow(ScriptedClient):
+        def complete(self, request, on_delta=None):
+            return dataclasses.replace(super().complete(request, on_delta), latency_ms=3000.0)
+
+    def answer(request):
+        return BULL if " bull" in request.choices else LONG
+
+    client = Slow(answer, supports_choices=True)
+    client.defaults = dataclasses.replace(client.defaults, timeout_s=10.0)
+    advisor = ModelAdvisor(client, reading=dataclasses.replace(FIXED, calibration="content_free"))
+    first, other = SNAPSHOT, dataclasses.replace(SNAPSHOT, trend=0.2)
+    assert [advisor.decide(one).status for one in (first, other)] == [Status.ADVISED] * 2
+    assert [request.timeout_s for request in client.requests] == [10, 7, 4, 10, 7]  # the prior is asked once
+
+
 def test_a_layout_may_write_a_label_in_more_words():
     def answer(request):
         labels = {

@@ -91,7 +91,7 @@ def true_sentences():
     for arm in ARMS:
         yield f"{arm} made {_text(arm, 'trades')} trades and paid costs of {_text(arm, 'costs')}."
         yield f"{arm} had a Sharpe ratio of {_text(arm, 'sharpe')} and a total return of {_text(arm, 'total_return')}."
-    for name in ("llm.statuses.abstained", "llm.statuses.repaired", "llm.clamps.max_position", "model.asked"):
+    for name in ("llm.statuses.abstained", "llm.statuses.repaired", "llm.clamps.max_position", "model.distinct"):
         yield f"The {FACTS[name].label} is {FACTS[name].text}."
     for topic in topics(FACTS)[:-1]:
         yield from (plain.text for plain in topic.sentences if not plain.text.startswith("Better than"))

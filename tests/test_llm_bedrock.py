@@ -253,17 +253,6 @@ def test_a_withheld_answer_is_told(client, bedrock, stop, kind):
         client.complete(QUESTION)
 
 
-@pytest.mark.parametrize("streamed", [False, True])
-def test_silence_and_dripping_end_at_the_time_allowed(client, bedrock, streamed):
-    bedrock.pause, bedrock.reply = 0.2, stream(*["drip "] * 100) if streamed else answer("late")
-    if not streamed:
-        bedrock.pause = 3
-    begin = time.monotonic()
-    with pytest.raises(AnswerTimeout):
-        client.complete(Request(QUESTION.messages, timeout_s=1), (lambda piece: True) if streamed else None)
-    assert time.monotonic() - begin < 2.5
-
-
 def test_a_silent_server_is_left_by_the_transport(bedrock):
     bedrock.pause = 3
     client = BedrockClient(MODEL, endpoint_url=bedrock.url, timeout_s=0.5)

@@ -48,6 +48,7 @@ def no_settings(tmp_path, monkeypatch):
     """A current folder without files, and no settings in the environment."""
     for name in ("LLM_BASE_URL", "LLM_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_KEY", "LLM_MODEL", "LLM_BACKEND"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("BTLLM_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -1,6 +1,7 @@
 """Asking again, leaving a dead backend alone, letting another one answer: on scripted failures, without waiting."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -211,6 +212,30 @@ def test_another_backend_answers_in_turn_and_its_answers_are_not_recorded_as_the
     assert store == {}
     assert connected == [1]
     assert recorded.fallbacks == ("broken", "fine")
+
+
+def test_a_chain_shares_the_time_of_the_question_evenly():
+    slow = ScriptedClient(lambda request: AnswerTimeout("Slow."))
+    fine = ScriptedClient(["fine"])
+    chain = [Fallback("slow", lambda: slow), Fallback("fine", lambda: fine)]
+    client, time = resilient(lambda request: AnswerTimeout("Slow."), fallbacks=chain, takes=60)
+    assert client.complete(replace(ASKED, timeout_s=12)).text == "fine"
+    assert client.inner.requests[0].timeout_s == 4
+    assert slow.requests[0].timeout_s == 4  # of the 8 s that are left
+    assert fine.requests[0].timeout_s == 8  # the second one gave up at once
+    assert time.now == 4
+
+
+def test_what_a_backend_did_not_use_is_its_fallbacks_and_connecting_takes_nothing_of_it():
+    fine = ScriptedClient(["fine"])
+    client, time = resilient(down, Patience(attempts=1), takes=3, fallbacks=[Fallback("fine", lambda: connect())])
+
+    def connect():
+        time.now += 100
+        return fine
+
+    client.complete(ASKED)
+    assert fine.requests[0].timeout_s == 7
 
 
 def test_a_fallback_that_fills_no_forms_is_asked_for_the_whole_object():

@@ -95,7 +95,7 @@ def test_equal_states_are_asked_once(finished):
     result, model = finished
     usage = result.record.manifest["usage"]
     prompts = {decision["prompt"] for decision in result.record.arm("llm").decisions}
-    assert usage["requests"] == 151
+    assert usage["decisions"] == usage["questions"] == 151
     assert usage["distinct"] == usage["asked"] == len(prompts)
     questions = [request for request in model.requests if request.form]
     assert len(questions) == len(prompts)

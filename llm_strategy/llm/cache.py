@@ -65,6 +65,9 @@ class AnswerStore(Protocol):
     def put(self, key: str, generation: Generation) -> None:
         """Record an answer, in place of an earlier one."""
 
+    def add(self, key: str, generation: Generation) -> Generation:
+        """Record an answer where there is none, and return the one that is on record then."""
+
 
 class MemoryStore(dict[str, Generation]):
     """Answers kept for the life of the process."""
@@ -73,12 +76,16 @@ class MemoryStore(dict[str, Generation]):
         """Record an answer, in place of an earlier one."""
         self[key] = generation
 
+    def add(self, key: str, generation: Generation) -> Generation:
+        """Record an answer where there is none, and return the one that is on record then."""
+        return self.setdefault(key, generation)
+
 
 class FolderStore:
     """Answers in a folder: one JSON file a key, in up to 256 subfolders, each with its own checksum.
 
-    A damaged entry counts as missing, is reported in the log, and is replaced by the next ``put``. Raises
-    ``RunFolderError`` where the folder cannot be written.
+    A damaged entry counts as missing, is reported in the log, and is replaced by the next ``put`` or ``add``. Processes
+    may share a folder. Raises ``RunFolderError`` where it cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -101,6 +108,25 @@ class FolderStore:
 
     def put(self, key: str, generation: Generation) -> None:
         """Record an answer, in place of an earlier one."""
+        self._write(key, generation, lambda temporary, file: temporary.replace(file))
+
+    def add(self, key: str, generation: Generation) -> Generation:
+        """Record an answer where there is none, and return the one that is on record then."""
+
+        def link(temporary: Path, file: Path) -> None:
+            try:
+                file.hardlink_to(temporary)  # of two processes that answer at once, one is first
+                temporary.unlink()
+            except OSError:  # it is there by now, or the file system knows no links
+                if self.get(key) is None:
+                    temporary.replace(file)
+                else:
+                    temporary.unlink()
+
+        self._write(key, generation, link)
+        return self.get(key) or generation
+
+    def _write(self, key: str, generation: Generation, into_place: Callable[[Path, Path], object]) -> None:
         answer = _answer_record(generation)
         entry = json.dumps({"answer": answer, "checksum": _digest(answer), "key": key}, sort_keys=True, indent=1)
         file = self._file(key)
@@ -110,7 +136,7 @@ class FolderStore:
             try:
                 with os.fdopen(handle, "w", encoding="utf-8") as out:
                     out.write(entry + "\n")
-                Path(temporary).replace(file)
+                into_place(Path(temporary), file)
             except BaseException:
                 Path(temporary).unlink(missing_ok=True)
                 raise
@@ -261,13 +287,23 @@ class RecordingClient(LLMClient):
             answer.tokens_in,
             answer.latency_ms,
         )
-        if not stopped and not any(event.makeshift for event in answer.events):
-            self.store.put(key, _lasting(answer))
-            self._answered[key] = _lasting(answer)
-            if self.on_record is not None:
-                with self._counting:
-                    self.on_record(key)
+        if stopped or any(event.makeshift for event in answer.events):
+            return answer
+        answer = self._record(key, answer)
+        if self.on_record is not None:
+            with self._counting:
+                self.on_record(key)
         return answer
+
+    def _record(self, key: str, answer: Generation) -> Generation:
+        """Keep an answer; where another process was first, its answer is the one to go on with."""
+        kept = _lasting(answer)
+        if self.mode == "refresh":
+            self.store.put(key, kept)
+        else:
+            kept = self.store.add(key, kept)
+        self._answered[key] = kept
+        return answer if kept == _lasting(answer) else kept
 
     def trust(self, keys: Iterable[str]) -> None:
         """Take the recorded answers to these requests for this run's own: ``refresh`` does not ask them again."""

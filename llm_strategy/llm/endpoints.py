@@ -48,6 +48,11 @@ class EndpointPool:
             with self._lock:
                 endpoint.in_flight -= 1
 
+    def well(self, tried: Collection[int]) -> int:
+        """How many endpoints are well, those numbered in ``tried`` left out."""
+        with self._lock:
+            return sum(not endpoint.down and endpoint.number not in tried for endpoint in self.endpoints)
+
     def answered(self, endpoint: Endpoint) -> list[Endpoint]:
         """Note an answer; returns the lost endpoints that it is time to check, each marked as ``checking``."""
         with self._lock:

@@ -19,6 +19,7 @@ from llm_strategy.errors import (
     ModelChanged,
     ModelError,
     PromptTooLong,
+    ServerNotReached,
 )
 from llm_strategy.llm.breaker import Breaker
 from llm_strategy.llm.client import LLMClient, OnDelta
@@ -27,12 +28,14 @@ from llm_strategy.types import Event, EventKind
 
 _Answer = TypeVar("_Answer")
 
-PASSING = (AnswerTimeout, BackendFailure)
+PASSING = (AnswerTimeout, BackendFailure, ServerNotReached)
 """Failures of a backend; the breaker counts them."""
 FOR_GOOD = (BackendRefused, ModelChanged)
 """Failures that another attempt would meet again."""
 ONE_QUESTION = (*PASSING, BreakerOpen, PromptTooLong)
 """Failures of one question, which another backend may answer."""
+_LEAST_TIME = 0.001
+"""Seconds: too short for an answer, so that a question without time left fails as late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +66,11 @@ class Fallback(NamedTuple):
 class ResilientClient(LLMClient):
     """A client around another that asks again where a failure may pass.
 
-    ``Request.timeout_s`` bounds all attempts together, their waits included. Where all fail, the fallbacks are asked in
-    their order, each once and with the same time. Everything that happened is in ``Generation.events``, or in the
-    ``events`` of the error. Text that was already handed to a reader is not taken back: a stream is not begun again.
+    ``Request.timeout_s`` bounds everything together: all attempts, their waits, and the fallbacks, which are asked in
+    their order where all attempts fail. A backend that has others behind it may use its even share of what is left of
+    the time, so that one that stalls leaves the others theirs; to connect a fallback takes no part of it. Everything
+    that happened is in ``Generation.events``, or in the ``events`` of the error. Text that was already handed to a
+    reader is not taken back: a stream is not begun again.
     """
 
     def __init__(
@@ -108,9 +113,10 @@ class ResilientClient(LLMClient):
         events: list[Event] = []
         reader = _Reader(on_delta)
         try:
-            answer = self._ask(request, reader, begin, events)
+            share = _share(request, 0.0, 1 + len(self._chain))
+            answer = self._ask(share, reader, begin, events)
         except ONE_QUESTION as problem:
-            answer = self._fall_back(request, reader, problem, events)
+            answer = self._fall_back(request, reader, begin, problem, events)
         return replace(
             answer, events=(*events, *answer.events), latency_ms=max(answer.latency_ms, (self._clock() - begin) * 1000)
         )
@@ -187,7 +193,7 @@ class ResilientClient(LLMClient):
         """The time of one attempt."""
         bounds = [] if self.patience.attempt_timeout_s is None else [self.patience.attempt_timeout_s]
         if timeout_s is not None:
-            bounds.append(max(timeout_s - (self._clock() - begin), 0.001))
+            bounds.append(max(timeout_s - (self._clock() - begin), _LEAST_TIME))
         return min(bounds, default=None)
 
     def _wait(self, attempt: int, problem: ModelError) -> float:
@@ -196,12 +202,17 @@ class ResilientClient(LLMClient):
         drawn = longest * self._jitter.uniform(0.5, 1.0)
         return drawn if wanted is None else min(wanted, self.patience.backoff_max_s)
 
-    def _fall_back(self, request: Request, reader: _Reader, problem: ModelError, events: list[Event]) -> Generation:
+    def _fall_back(
+        self, request: Request, reader: _Reader, begin: float, problem: ModelError, events: list[Event]
+    ) -> Generation:
         events.extend(problem.events)
-        for fallback in () if reader.began else self._chain:
+        for position, fallback in enumerate(() if reader.began else self._chain):
             try:
+                connecting = self._clock()
                 client = fallback.client()
-                answer = client.complete(fitting(request, client), reader.on_delta)
+                begin += self._clock() - connecting
+                share = _share(request, self._clock() - begin, len(self._chain) - position)
+                answer = client.complete(fitting(share, client), reader.on_delta)
             except ModelError as another:
                 events.extend(another.events)
                 events.append(Event(EventKind.FALLBACK, f"{fallback.name} failed in its turn: {another}"))
@@ -217,6 +228,13 @@ class ResilientClient(LLMClient):
 def fitting(request: Request, client: LLMClient) -> Request:
     """The request as this client can take it: where it fills no forms, the model writes the whole JSON object."""
     return replace(request, form=(), json_mode=True) if request.form and not client.supports_forms else request
+
+
+def _share(request: Request, spent: float, backends: int) -> Request:
+    """The request with an even share of its time, of which so many seconds are spent, for each of these backends."""
+    if request.timeout_s is None:
+        return request
+    return replace(request, timeout_s=max((request.timeout_s - spent) / backends, _LEAST_TIME))
 
 
 class _Reader:

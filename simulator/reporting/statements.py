@@ -53,8 +53,8 @@ def caveats(record: Record, facts: Facts) -> list[str]:
             "A model may know the period: it may have been trained on text that was written after these bars. The "
             "figures cannot tell memory from skill.",
             _mask(advised),
-            "A cached answer is not a new decision: {model.requests} requests were {model.distinct} distinct ones, and "
-            "equal requests get equal answers.",
+            "A recorded answer is not a new one: the {model.questions} questions of {model.decisions} decisions were "
+            "{model.distinct} distinct ones, and equal questions get equal answers.",
         ]
     markets = "{run.symbols} symbols" if len(record.prices) > 1 else "one market"
     said.append(f"This is one draw: {{run.years}} years of {markets}. Another stretch gives other figures.")

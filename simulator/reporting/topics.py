@@ -69,7 +69,7 @@ def _failures(facts: Facts, arm: str) -> Topic:
     failed = [name for name in facts if name.startswith(tuple(f"{arm}.{kind}" for kind in COUNTED))]
     ids = [*(f"{arm}.{metric}" for metric in FAILURES), *failed]
     sentences = chain(
-        plain.figures(facts, ids, adverse=True), plain.figures(facts, [f"{arm}.decisions", "model.asked"])
+        plain.figures(facts, ids, adverse=True), plain.figures(facts, [f"{arm}.decisions", "model.distinct"])
     )
     return _topic("Failures and cuts of the risk gate", facts, sentences)
 

@@ -105,10 +105,11 @@ PAIR_TERMS = {
 """Figures of two arms."""
 
 MODEL_TERMS = {
-    "requests": Term(Unit.COUNT, "requests to the model"),
-    "distinct": Term(Unit.COUNT, "distinct requests"),
-    "asked": Term(Unit.COUNT, "requests that the model was asked in this run"),
-    "from_cache": Term(Unit.COUNT, "requests answered from the cache"),
+    "decisions": Term(Unit.COUNT, "decisions of the model"),
+    "questions": Term(Unit.COUNT, "questions in the decisions of the model"),
+    "distinct": Term(Unit.COUNT, "distinct questions"),
+    "asked": Term(Unit.COUNT, "questions that the model was asked in this run"),
+    "from_record": Term(Unit.COUNT, "questions answered from the record"),
     "seconds": Term(Unit.SECONDS, "time spent in the model"),
     "tokens_in": Term(Unit.COUNT, "tokens read by the model"),
     "tokens_out": Term(Unit.COUNT, "tokens written by the model"),

@@ -12,7 +12,7 @@ import time
 from typing import Any, Literal, TypeAlias, get_args
 
 from llm_strategy.config import SETTINGS_FILE, LlmSettings
-from llm_strategy.errors import BackendMissing, ConfigurationError, ModelError, did_you_mean
+from llm_strategy.errors import AnswerTimeout, BackendMissing, ConfigurationError, ModelError, did_you_mean
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.deadline import Deadline
 from llm_strategy.llm.exchange import Generation, Message, ModelIdentity, Request
@@ -23,6 +23,8 @@ JsonWay: TypeAlias = Literal["prompt", "tool"]
 TOOL = "answer"
 """Name of the tool that takes the answer."""
 CONNECT_TIMEOUT_S = 10.0
+CONNECTING_S = 60.0
+"""Seconds in which the SDK must have found region and credentials; a program that fetches them may never end."""
 
 
 class BedrockClient(LLMClient):
@@ -69,6 +71,8 @@ class BedrockClient(LLMClient):
         """Answer the request; see ``LLMClient.complete``."""
         from llm_strategy.llm.backends.bedrock_answers import Reply, as_model_errors
 
+        with as_model_errors(self.model):
+            self._connect()  # which takes a while, and is no part of the answer's time
         begin = time.perf_counter()
         deadline = Deadline[Reply](request.timeout_s)
 
@@ -94,15 +98,26 @@ class BedrockClient(LLMClient):
 
     def close(self) -> None:
         """Close the connections; the next request opens new ones."""
-        with self._connecting:
-            if self._sdk is not None:
-                self._sdk.close()
-                self._sdk = None
+        sdk, self._sdk = self._sdk, None
+        if sdk is not None:
+            sdk.close()
+
+    def _connect(self) -> None:
+        try:
+            if self._sdk is None:
+                Deadline[Any](CONNECTING_S).run(self._connected)
+        except AnswerTimeout:
+            raise ModelError(
+                f"AWS gave no credentials within {CONNECTING_S:g} s: correct credential_process in its configuration, "
+                "or set AWS_PROFILE."
+            ) from None
 
     def _connected(self) -> Any:
         import boto3
         from botocore.config import Config
         from botocore.exceptions import NoRegionError, ProfileNotFound
+
+        from llm_strategy.llm.backends.bedrock_transport import bound_bodies
 
         with self._connecting:
             if self._sdk is None:
@@ -115,6 +130,7 @@ class BedrockClient(LLMClient):
                 try:
                     session = boto3.Session(**self._place)
                     self._sdk = session.client("bedrock-runtime", endpoint_url=self._endpoint_url, config=options)
+                    bound_bodies(self._sdk)
                 except NoRegionError:
                     raise ModelError(
                         f"Bedrock needs a region: set AWS_REGION, or region under bedrock: in {SETTINGS_FILE}."

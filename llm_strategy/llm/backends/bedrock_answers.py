@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import email.utils
+import datetime
 import json
-import math
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,10 +29,8 @@ from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as TransportTimeout
 
 from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendRefused, ModelError, PromptTooLong
+from llm_strategy.llm.backends.server_words import brief, retry_after
 from llm_strategy.llm.client import OnDelta
-
-LONGEST_MESSAGE = 200
-"""Characters of a server's own words that a message repeats."""
 
 _PASSING = frozenset({
     "ThrottlingException", "TooManyRequestsException", "ModelNotReadyException", "ModelErrorException",
@@ -167,26 +163,15 @@ def _refusal(problem: ClientError, model: str) -> ModelError:
     if code == "ValidationException" and any(sign in words.lower() for sign in _TOO_LONG):
         return PromptTooLong(f"The prompt does not fit {model} ({words}): shorten it, or choose a larger context.")
     if code in _PASSING or status >= 500 or status in (408, 429):
-        wait = retry_after_s(about.get("HTTPHeaders", {}).get("retry-after", ""))
+        wait = retry_after(about.get("HTTPHeaders", {}), datetime.datetime.now(datetime.UTC))
         return BackendFailure(f"Bedrock failed with {code or status} ({words}): ask again later.", retry_after_s=wait)
     return BackendRefused(f"Bedrock refuses {model} with {code or status} ({words}): {_cure(code)}.")
 
 
-def retry_after_s(header: str) -> float | None:
-    """Seconds that ``Retry-After`` asks for, as a number or as a date; None where it asks for nothing."""
-    try:
-        seconds = float(header)
-    except ValueError:
-        try:
-            moment = email.utils.parsedate_to_datetime(header)
-        except (ValueError, TypeError, OverflowError):
-            return None
-        seconds = moment.timestamp() - time.time()
-    return None if math.isnan(seconds) else max(0.0, seconds)
-
-
 def _cure(code: str) -> str:
-    if code in ("AccessDeniedException", "UnrecognizedClientException", "ExpiredTokenException"):
+    if code in ("ExpiredTokenException", "ExpiredToken"):
+        return "get new credentials, with 'aws sso login' or from whoever gave the old ones"
+    if code in ("AccessDeniedException", "UnrecognizedClientException"):
         return "check the credentials, and that the account may use the model"
     if code == "ResourceNotFoundException":
         return "check LLM_MODEL and the region"
@@ -194,5 +179,4 @@ def _cure(code: str) -> str:
 
 
 def _brief(words: object) -> str:
-    text = " ".join(str(words).split()).rstrip(".")
-    return text if len(text) <= LONGEST_MESSAGE else text[: LONGEST_MESSAGE - 3] + "..."
+    return brief(words).rstrip(".")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime
-import email.utils
 import json
-import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -13,9 +11,8 @@ from typing import Any, NoReturn
 import openai
 
 from llm_strategy.errors import BackendFailure, BackendRefused, ModelError, PromptTooLong
+from llm_strategy.llm.backends.server_words import brief, refuse_beyond, retry_after
 
-LONGEST_MESSAGE = 200
-"""Characters of a server's own words that a message repeats."""
 PASSING_STATUS = frozenset({408, 409, 425, 429})
 """Statuses below 500 that another attempt may not meet."""
 
@@ -70,7 +67,7 @@ async def read_whole(pieces: AsyncIterator[bytes], longest: int) -> Reply:
     body = bytearray()
     async for piece in pieces:
         body += piece
-        _refuse_beyond(longest, len(body))
+        refuse_beyond(longest, len(body))
     reply = Reply()
     reply.take(read_object(bytes(body)), "message")
     reply.check()
@@ -85,7 +82,7 @@ async def read_stream(
     reply, rest, read = Reply(), b"", 0
     async for piece in pieces:
         read += len(piece)
-        _refuse_beyond(longest, read)
+        refuse_beyond(longest, read)
         *lines, rest = (rest + piece).split(b"\n")
         for line in lines:
             field, _, data = line.partition(b":")
@@ -137,30 +134,6 @@ def refusal(problem: openai.APIStatusError, now: datetime.datetime) -> ModelErro
     return BackendRefused(f"{message}; {cures[status]}" if status in cures else message)
 
 
-def retry_after(headers: Mapping[str, str], now: datetime.datetime) -> float | None:
-    """Seconds that a server asks to be left alone, from seconds, milliseconds or a date; ``None`` where it does not."""
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            seconds = float(headers.get(name, "")) * unit
-        except ValueError:
-            continue
-        if not math.isnan(seconds):
-            return max(0.0, seconds)
-    try:
-        moment = email.utils.parsedate_to_datetime(headers.get("retry-after", ""))
-    except (ValueError, TypeError, OverflowError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=datetime.UTC)
-    return max(0.0, (moment - now).total_seconds())
-
-
-def brief(words: str) -> str:
-    """A server's words on one line, without control characters, cut short."""
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in words).split())
-    return line if len(line) <= LONGEST_MESSAGE else line[: LONGEST_MESSAGE - 3] + "..."
-
-
 def base_name(model: str) -> str:
     """The model's name as a server reports it; of a file's path only the file, for the path is the machine's own."""
     is_path = model.startswith(("/", "\\", "~", ".")) or model[1:3] == ":\\"
@@ -184,11 +157,6 @@ def _text(document: Mapping[str, Any], name: str) -> str:
 def _count(usage: Mapping[str, Any], name: str) -> int:
     value = usage.get(name)
     return value if isinstance(value, int) and value >= 0 else 0
-
-
-def _refuse_beyond(longest: int, size: int) -> None:
-    if size > longest:
-        raise BackendFailure(f"sent more than {longest} bytes, which is no answer of the length asked for")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

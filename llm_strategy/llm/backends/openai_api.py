@@ -15,17 +15,29 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from queue import SimpleQueue
 from typing import get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from llm_strategy.config import SETTINGS_FILE, LlmSettings
-from llm_strategy.errors import BackendMissing, BackendRefused, ConfigurationError, ModelChanged, did_you_mean
+from llm_strategy.errors import (
+    AnswerTimeout,
+    BackendFailure,
+    BackendMissing,
+    BackendRefused,
+    ConfigurationError,
+    ModelChanged,
+    ServerNotReached,
+    did_you_mean,
+)
 from llm_strategy.llm.backends.openai_dialect import TRIAL, AnswerFormat, Dialect, is_kept
+from llm_strategy.llm.backends.openai_notes import ServerNotes
 from llm_strategy.llm.background import BackgroundLoop
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request
+from llm_strategy.llm.fingerprint import cache_folder
 from llm_strategy.llm.form_schema import form_values
 from llm_strategy.types import Event
 
@@ -44,8 +56,10 @@ class OpenAIClient(LLMClient):
     """A model behind one or several addresses of the same kind.
 
     Threads may share a client: up to ``concurrency`` requests are under way at once, each to the least busy address
-    that is well. Where one fails, the next is asked within the same time. ``answer_format`` and ``reported_model`` are
-    found out by a short question where they are not given. ``timeout_s`` (seconds) is for requests that name none.
+    that is well. Where one fails, the next is asked within the same time, of which each may use its even share.
+    ``answer_format`` and ``reported_model`` are found out by a short question where they are not given. What was found
+    out is kept in the folder ``notes``: where no server answers, ``identity`` is taken from there, and only a request
+    raises ``ServerNotReached``. ``timeout_s`` (seconds) is for requests that name none.
     """
 
     remote = True
@@ -60,11 +74,14 @@ class OpenAIClient(LLMClient):
         answer_format: AnswerFormat | None = None,
         reported_model: str | None = None,
         timeout_s: float = 30.0,
+        notes: Path | None = None,
     ) -> None:
         self.model = model
         self.concurrency = concurrency
         self.timeout_s = timeout_s
         self._dialect = Dialect(answer_format, reported_model)
+        self._notes = ServerNotes(notes, base_urls, model)
+        self._remembered = False
         self._servers = Servers(base_urls, api_key, self._check_model)
         self._loop = BackgroundLoop()
         self._slots = threading.BoundedSemaphore(concurrency)
@@ -73,9 +90,7 @@ class OpenAIClient(LLMClient):
     @cached_property
     def identity(self) -> ModelIdentity:  # type: ignore[override]  # a remote model says only when asked who it is
         """Who answers; the server is asked where the settings do not say. Raises as ``complete`` does."""
-        with self._introduction:
-            if not self._dialect.known:
-                self._introduce()
+        self._get_to_know()
         return ModelIdentity(
             backend="openai",
             name=self.model,
@@ -92,7 +107,9 @@ class OpenAIClient(LLMClient):
 
     def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
         """Answer the request; see the class."""
-        _ = self.identity
+        ends = time.monotonic() + (request.timeout_s or self.timeout_s)
+        self._get_to_know(ends, in_person=True)
+        request = _until(ends, request)
         with self._slots:
             begin = time.perf_counter()
             reply, events = self._ask(request, on_delta)
@@ -140,14 +157,42 @@ class OpenAIClient(LLMClient):
             answering.cancel()
             raise
 
-    def _introduce(self) -> None:
+    def _get_to_know(self, ends: float | None = None, *, in_person: bool = False) -> None:
+        """Find out what is not known; where it must be ``in_person``, what the server said in an earlier session is not
+        enough. The time for it ``ends`` on the monotonic clock; without that each question has its own time."""
+        with self._introduction:
+            if self._dialect.known and not (in_person and self._remembered):
+                return
+            try:
+                self._introduce(ends)
+            except (BackendRefused, ModelChanged):
+                raise
+            except (BackendFailure, AnswerTimeout) as problem:
+                if in_person and self._remembered:
+                    raise ServerNotReached(str(problem)) from None
+                noted = self._notes.read()
+                if in_person or noted is None:
+                    raise
+                log.warning("%s It is taken for what it was when it last answered.", problem)
+                given = self._dialect
+                self._dialect = Dialect(
+                    given.answer_format or noted.answer_format,
+                    noted.reported_model if given.reported_model is None else given.reported_model,
+                    noted.tokens_field,
+                )
+                self._remembered = True
+            else:
+                self._remembered = False
+                self._notes.write(self._dialect)
+
+    def _introduce(self, ends: float | None) -> None:
         """Find out who answers, and the strictest format that the server takes and keeps."""
         pinned = self._dialect
         formats = get_args(AnswerFormat) if pinned.answer_format is None else (pinned.answer_format,)
         for answer_format in formats:
             self._dialect = replace(pinned, answer_format=answer_format)
             try:
-                reply = self._try()
+                reply = self._try(ends)
             except BaseException as problem:
                 if isinstance(problem, BackendRefused) and answer_format != formats[-1]:
                     continue
@@ -159,14 +204,14 @@ class OpenAIClient(LLMClient):
             self._dialect.reported_model = reply.model
         log.info("%s answers as %s, held to %s", self.model, reply.model or "itself", self._dialect.answer_format)
 
-    def _try(self) -> Reply:
+    def _try(self, ends: float | None) -> Reply:
         try:
-            return self._ask(TRIAL, None)[0]
+            return self._ask(_until(ends, TRIAL), None)[0]
         except BackendRefused as problem:
             if "max_completion_tokens" not in str(problem):
                 raise
             self._dialect.tokens_field = "max_completion_tokens"
-            return self._ask(TRIAL, None)[0]
+            return self._ask(_until(ends, TRIAL), None)[0]
 
     def _check_model(self, reply: Reply) -> None:
         expected = self._dialect.reported_model
@@ -175,6 +220,11 @@ class OpenAIClient(LLMClient):
                 f"answers as {reply.model!r} and not as {expected!r}: answers of two models are not mixed, "
                 "name the new one in LLM_MODEL or start the run again"
             )
+
+
+def _until(ends: float | None, request: Request) -> Request:
+    """The request with the time that is left."""
+    return request if ends is None else replace(request, timeout_s=max(ends - time.monotonic(), 0.001))
 
 
 class _Options(BaseModel):
@@ -218,4 +268,5 @@ def connect(settings: LlmSettings) -> OpenAIClient:
         answer_format=options.answer_format,
         reported_model=options.reported_model,
         timeout_s=settings.timeout_s,
+        notes=cache_folder() / "servers",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import httpx2
@@ -13,6 +13,7 @@ import openai
 
 from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendRefused, ModelError
 from llm_strategy.llm.backends.openai_answers import OnText, Reply, read_stream, read_whole, refusal
+from llm_strategy.llm.backends.server_words import longest_body
 from llm_strategy.llm.endpoints import Endpoint, EndpointPool
 from llm_strategy.types import Event, EventKind
 
@@ -20,9 +21,8 @@ log = logging.getLogger(__name__)
 
 CHECK_TIMEOUT_S = 2.0
 """Seconds within which a lost endpoint must show that it is back."""
-SMALLEST_LIMIT = 1_000_000
-BYTES_PER_TOKEN = 2_000
-"""A body may have so many bytes in all, or for each token that was asked for: a streamed token comes in a long line."""
+LONGEST_REFUSAL = 100_000
+"""Bytes of a refusal that are read; a message repeats far less."""
 
 
 class Servers:
@@ -44,7 +44,8 @@ class Servers:
     ) -> tuple[Reply, tuple[Event, ...]]:
         """One endpoint after the other, until one answers or ``seconds`` are over; ``tokens`` is the answer's bound.
 
-        What was handed to ``on_text`` cannot be taken back: after the first piece no other endpoint is asked.
+        Each has its even share of the time that is left, lost ones not counted, so that one that stalls leaves the
+        others theirs. What was handed to ``on_text`` cannot be taken back: after the first piece no other is asked.
         """
         for endpoint in self.pool.endpoints:
             self._sdk(endpoint)  # which takes a while, and is no part of the answer's time
@@ -58,12 +59,14 @@ class Servers:
 
         events: list[Event] = []
         tried: list[int] = []
-        longest = max(SMALLEST_LIMIT, BYTES_PER_TOKEN * tokens)
+        longest = longest_body(tokens)
         while True:
             with self.pool.least_busy(tried) as endpoint:
                 tried.append(endpoint.number)
+                now = asyncio.get_running_loop().time()
+                share = max(ends - now, 0.001) / (1 + self.pool.well(tried))
                 try:
-                    reply = await self._ask_one(endpoint, body, longest, seconds, ends, hand_over if on_text else None)
+                    reply = await self._ask_one(endpoint, body, longest, share, hand_over if on_text else None)
                     break
                 except (BackendFailure, AnswerTimeout) as problem:
                     refused = isinstance(problem, BackendRefused)
@@ -92,19 +95,14 @@ class Servers:
         self._sdks.clear()
 
     async def _ask_one(
-        self,
-        endpoint: Endpoint,
-        body: dict[str, Any],
-        longest: int,
-        seconds: float,
-        ends: float,
-        on_text: OnText | None,
+        self, endpoint: Endpoint, body: dict[str, Any], longest: int, seconds: float, on_text: OnText | None
     ) -> Reply:
-        left = max(ends - asyncio.get_running_loop().time(), 0.001)
         streamed: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}} if on_text else {}
-        request = self._sdk(endpoint).chat.completions.with_streaming_response.create(**body, **streamed, timeout=left)
+        request = self._sdk(endpoint).chat.completions.with_streaming_response.create(
+            **body, **streamed, timeout=seconds
+        )
         try:
-            async with asyncio.timeout_at(ends), request as response:
+            async with asyncio.timeout(seconds), request as response:
                 if on_text is None:
                     reply = await read_whole(response.iter_bytes(), longest)
                     self._check(reply)
@@ -154,8 +152,9 @@ class Servers:
 
     def _sdk(self, endpoint: Endpoint) -> openai.AsyncOpenAI:
         if endpoint.number not in self._sdks:
+            http = openai.DefaultAsyncHttpx2Client(event_hooks={"response": [_cut_refusal]})
             self._sdks[endpoint.number] = openai.AsyncOpenAI(
-                api_key=self._key or "none", base_url=endpoint.url, max_retries=0
+                api_key=self._key or "none", base_url=endpoint.url, max_retries=0, http_client=http
             )
         return self._sdks[endpoint.number]
 
@@ -168,3 +167,27 @@ class Servers:
 
     def _without_key(self, text: str) -> str:
         return text.replace(self._key, "[key]") if len(self._key) > 3 else text
+
+
+class _Beginning(httpx2.AsyncByteStream):
+    """The first bytes of a body."""
+
+    def __init__(self, body: httpx2.AsyncByteStream) -> None:
+        self._body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        left = LONGEST_REFUSAL
+        async for piece in self._body:
+            yield piece[:left]
+            left -= len(piece)
+            if left <= 0:
+                return
+
+    async def aclose(self) -> None:
+        await self._body.aclose()
+
+
+async def _cut_refusal(response: httpx2.Response) -> None:
+    """Let the SDK, which reads a refusal whole, meet only its beginning."""
+    if not response.is_success and isinstance(response.stream, httpx2.AsyncByteStream):
+        response.stream = _Beginning(response.stream)

@@ -1,0 +1,48 @@
+"""Bodies that end where an answer must have ended: by itself the SDK reads whatever comes into memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+
+from llm_strategy.errors import BackendFailure
+from llm_strategy.llm.backends.server_words import longest_body, refuse_beyond
+
+
+class BoundedBody:
+    """A body on its way that raises ``BackendFailure`` beyond ``longest`` bytes; all else is the body's own."""
+
+    def __init__(self, body: Any, longest: int) -> None:
+        self._body = body
+        self._longest = longest
+
+    def stream(self, *how: Any, **named: Any) -> Iterator[bytes]:
+        """The body in pieces, as they come."""
+        read = 0
+        for piece in self._body.stream(*how, **named):
+            read += len(piece)
+            try:
+                refuse_beyond(self._longest, read)
+            except BackendFailure as problem:
+                self._body.close()
+                raise BackendFailure(f"Bedrock {problem}: lower LLM_MAX_TOKENS, or check endpoint_url.") from None
+            yield piece
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._body, name)
+
+
+def bound_bodies(sdk: Any) -> None:
+    """Bound every body that this client of the SDK reads, by the tokens that its request asks for."""
+    session = sdk._endpoint.http_session  # there is no public way to a body that was not read yet
+
+    def send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        request.stream_output = True
+        answer = session.send(request)
+        longest = longest_body(json.loads(request.body)["inferenceConfig"]["maxTokens"])
+        return AWSResponse(answer.url, answer.status_code, answer.headers, BoundedBody(answer.raw, longest))
+
+    sdk.meta.events.register("before-send.bedrock-runtime", send)

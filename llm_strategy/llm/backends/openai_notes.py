@@ -1,0 +1,55 @@
+"""What a server said of itself, kept beside the record of answers: where every answer is on record, the server may be
+gone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import get_args
+
+from llm_strategy.llm.backends.openai_dialect import AnswerFormat, Dialect
+from llm_strategy.secrets import redact
+
+
+class ServerNotes:
+    """The note on one model at these addresses, in ``folder`` (None: nothing is kept).
+
+    It holds the answer format, the reported model and the name of the answer's bound; addresses only as a hash, and no
+    key. A damaged note counts as missing.
+    """
+
+    def __init__(self, folder: Path | None, urls: Sequence[str], model: str) -> None:
+        about = hashlib.sha256(json.dumps([sorted(urls), model]).encode()).hexdigest()
+        self._file = None if folder is None else folder / f"{about}.json"
+
+    def read(self) -> Dialect | None:
+        """What the server said when it was last asked, or None."""
+        try:
+            noted = json.loads(self._file.read_bytes()) if self._file else {}
+            dialect = Dialect(**noted["dialect"])
+            if noted["checksum"] == _checksum(dialect) and dialect.answer_format in get_args(AnswerFormat):
+                return dialect
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        return None
+
+    def write(self, dialect: Dialect) -> None:
+        """Keep what the server said; a folder that cannot be written only costs a question the next time."""
+        text = json.dumps({"dialect": asdict(dialect), "checksum": _checksum(dialect)}, indent=1)
+        if self._file is None or redact(text) != text:
+            return
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            temporary = self._file.with_suffix(f".{os.getpid()}")
+            temporary.write_text(text + "\n", encoding="utf-8")
+            temporary.replace(self._file)
+        except OSError:
+            pass
+
+
+def _checksum(dialect: Dialect) -> str:
+    return hashlib.sha256(json.dumps(asdict(dialect), sort_keys=True).encode()).hexdigest()

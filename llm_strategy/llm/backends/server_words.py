@@ -1,0 +1,52 @@
+"""What servers of any kind send around an answer: words of their own, when to come back, and how much may come."""
+
+from __future__ import annotations
+
+import datetime
+import email.utils
+import math
+from collections.abc import Mapping
+
+from llm_strategy.errors import BackendFailure
+
+LONGEST_MESSAGE = 200
+"""Characters of a server's own words that a message repeats."""
+SMALLEST_LIMIT = 1_000_000
+BYTES_PER_TOKEN = 2_000
+"""A body may have so many bytes in all, or for each token that was asked for: a streamed token comes in a long line."""
+
+
+def brief(words: object) -> str:
+    """A server's words on one line, without control characters, cut short."""
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in str(words)).split())
+    return line if len(line) <= LONGEST_MESSAGE else line[: LONGEST_MESSAGE - 3] + "..."
+
+
+def retry_after(headers: Mapping[str, str], now: datetime.datetime) -> float | None:
+    """Seconds that a server asks to be left alone, from seconds, milliseconds or a date (compared with ``now``);
+    ``None`` where it does not ask. ``headers`` have names in small letters, or care for no case."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers.get(name, "")) * unit
+        except ValueError:
+            continue
+        if not math.isnan(seconds):
+            return max(0.0, seconds)
+    try:
+        moment = email.utils.parsedate_to_datetime(headers.get("retry-after", ""))
+    except (ValueError, TypeError, OverflowError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=datetime.UTC)
+    return max(0.0, (moment - now).total_seconds())
+
+
+def longest_body(tokens: int) -> int:
+    """Bytes that an answer of at most so many tokens may take."""
+    return max(SMALLEST_LIMIT, BYTES_PER_TOKEN * tokens)
+
+
+def refuse_beyond(longest: int, size: int) -> None:
+    """Raise ``BackendFailure`` for a body of more than ``longest`` bytes."""
+    if size > longest:
+        raise BackendFailure(f"sent more than {longest} bytes, which is no answer of the length asked for")

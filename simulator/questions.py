@@ -1,0 +1,40 @@
+"""What the advice of an arm took of its model: decisions, the questions in them, and how many of those were asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from llm_strategy.journal import Journal
+from llm_strategy.llm.cache import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """Counts of one arm. A decision has a question or several (label, prior, action, rationale, repair); equal ones are
+    ``distinct`` once. ``asked`` are those that the model was asked in this run, failed ones too, ``from_record`` all
+    others. Seconds and tokens are those of the asked ones."""
+
+    decisions: int = 0
+    questions: int = 0
+    distinct: int = 0
+    asked: int = 0
+    from_record: int = 0
+    seconds: float = 0.0
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+    @classmethod
+    def of(cls, journal: Journal, used: Usage) -> Self:
+        """The counts of a finished journal, for which so much was ``used``."""
+        exchanges = [exchange for entry in journal.entries for exchange in entry.decision.exchanges]
+        return cls(
+            decisions=len(journal.entries),
+            questions=len(exchanges),
+            distinct=len({exchange.request_hash for exchange in exchanges}),
+            asked=used.asked,
+            from_record=max(0, len(exchanges) - used.asked),
+            seconds=used.seconds,
+            tokens_in=used.tokens_in,
+            tokens_out=used.tokens_out,
+        )
