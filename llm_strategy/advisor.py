@@ -42,6 +42,7 @@ class ModelAdvisor:
     What it asks is a function of the snapshots so far, which must come in order; each symbol has its own past. Equal
     requests are asked once a run (``remember``); a replay turns that off so that every recorded decision is read.
     Sampler and time-out are the client's ``defaults``; the time is for the whole decision, the repair attempt included.
+    ``draw`` is which sample of each answer is asked for (``Request.draw``).
     ``fallback`` is an advisor (a rule) that decides in place of a model that failed; without one such a decision is an
     abstention. Raises ``ConfigurationError`` where the client cannot do ``reading.mode``, and ``ModelError`` only where
     no question can be asked at all (no model, no recorded answer).
@@ -55,6 +56,7 @@ class ModelAdvisor:
         reading: Reading = Reading(),  # noqa: B008 - frozen
         remember: bool = True,
         fallback: Advisor | None = None,
+        draw: int = 0,
     ) -> None:
         self.client = client
         self.view = view
@@ -62,7 +64,7 @@ class ModelAdvisor:
         self.reading = reading.resolved(
             forms=client.supports_forms, choices=client.supports_choices, backend=client.identity.backend
         )
-        self._conversation = Conversation(client, self.reading, remember=remember)
+        self._conversation = Conversation(client, self.reading, remember=remember, draw=draw)
         self._remember = remember
         self._outcomes: dict[Question, Outcome] = {}
         self._ahead: dict[Question, Outcome] = {}

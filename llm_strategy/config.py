@@ -54,6 +54,11 @@ context_tokens: 4096
 # Processor threads. Left out: as many as are fastest when the model is loaded.
 # threads: 2
 
+# true: one slot, a fixed number of threads and fixed batches, and every question read anew, so that on one machine an
+# answer depends on nothing but the question. Slower, for llama_cpp and local_llama alone; other backends can promise
+# nothing and are refused. What strict answers is recorded apart from what was answered without it.
+strict: false
+
 # DEBUG, INFO, WARNING or ERROR.
 log_level: WARNING
 
@@ -147,6 +152,11 @@ class LlmSettings(BaseSettings):
     """Room for prompt and answer together; no more than the model was trained for is used."""
     threads: Annotated[int, Field(ge=1)] | None = None
     """Processor threads; unset means as many as are fastest when the model is loaded."""
+    strict: bool = False
+    """Whether an answer may depend on nothing but the question, the model and the machine: one slot, a fixed number of
+    threads (those of ``threads``, else one for each processor, at most 8) and fixed batches, nothing kept from earlier
+    questions, no sampler without a seed, no graphics card. ``ConfigurationError`` where a backend cannot promise it. A
+    time limit still ends an answer that takes too long."""
     price_in: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     """Price of a million tokens read, in any currency; unset means unpriced."""
     price_out: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None

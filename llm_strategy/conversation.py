@@ -33,13 +33,19 @@ class Question(NamedTuple):
 
 
 class Conversation:
-    """Asks a client as a ``Reading`` says. With ``remember`` scores that were given before are not asked for again."""
+    """Asks a client as a ``Reading`` says, for this ``draw`` of its answers. With ``remember`` scores that were given
+    before are not asked for again."""
 
-    def __init__(self, client: LLMClient, reading: Reading, *, remember: bool) -> None:
+    def __init__(self, client: LLMClient, reading: Reading, *, remember: bool, draw: int = 0) -> None:
         self.client = client
+        self._draw = draw
         self._reading = reading
         self._remember = remember
         self._answers: dict[Request, tuple[Exchange, Generation]] = {}
+
+    @property
+    def _defaults(self) -> Request:
+        return replace(self.client.defaults, draw=self._draw) if self._draw else self.client.defaults
 
     def before_its_turn(self) -> Conversation:
         """The same with a client whose breaker does not count; what either remembers, both do."""
@@ -49,7 +55,7 @@ class Conversation:
 
     def request(self, question: Question, reader: ChoiceReader) -> Request:
         """The exact (first) request."""
-        defaults = self.client.defaults
+        defaults = self._defaults
         if self._reading.mode == "choices":
             return reader.question(question.market, question.examples or fixed_examples(), defaults)
         form = self._reading.mode == "slots"
@@ -59,13 +65,13 @@ class Conversation:
         """The requests that depend on no answer."""
         if self._reading.mode != "choices":
             return (self.request(question, reader),)
-        return reader.known_questions(question.market, question.examples or fixed_examples(), self.client.defaults)
+        return reader.known_questions(question.market, question.examples or fixed_examples(), self._defaults)
 
     def possible_requests(self, question: Question, reader: ChoiceReader) -> Iterator[Request]:
         """The requests of which the answers to those decide that one is made."""
         if self._reading.mode == "choices":
             shown = question.examples or fixed_examples()
-            yield from reader.possible_actions(question.market, shown, self.client.defaults)
+            yield from reader.possible_actions(question.market, shown, self._defaults)
 
     def outcome(self, snapshot: Snapshot, question: Question, reader: ChoiceReader) -> Outcome:
         """What the question comes to; raises ``ModelError`` only where none can be asked at all."""
@@ -106,7 +112,7 @@ class Conversation:
             return answers[-1].text
 
         shown = question.examples or fixed_examples()
-        return reader.advice(snapshot, question.market, shown, self.client.defaults, ask)
+        return reader.advice(snapshot, question.market, shown, self._defaults, ask)
 
     def _exchange(self, request: Request, exchanges: list[Exchange], purpose: Purpose = "advice") -> Generation:
         question = replace(request, timeout_s=None)

@@ -75,11 +75,15 @@ class JournalClient(LLMClient):
             raise AnswerNotRecorded(f"The journal holds {left} answers that were never asked for.")
 
 
-def replay_advisor(manifest: dict[str, Any], decisions: list[dict[str, Any]], experiment: Experiment) -> ModelAdvisor:
-    """The advisor of a finished llm arm, answering from its journal."""
+def replay_advisor(
+    manifest: dict[str, Any], decisions: list[dict[str, Any]], experiment: Experiment, draw: int = 0
+) -> ModelAdvisor:
+    """The advisor of a finished llm arm, or of a further draw of it, answering from the journal of those decisions."""
     client = JournalClient(ModelIdentity.from_dict(manifest["model"]), manifest["sampler"], decisions)
     choice = experiment.advisor
-    return ModelAdvisor(client, view=choice.view, reading=choice.reading, remember=False, fallback=choice.fallback_rule)
+    return ModelAdvisor(
+        client, view=choice.view, reading=choice.reading, remember=False, fallback=choice.fallback_rule, draw=draw
+    )
 
 
 def _exchanges(decision: dict[str, Any]) -> list[tuple[str, str | None, ModelError, tuple[Event, ...]]]:

@@ -27,11 +27,13 @@ from simulator.experiment import LLM_ARM, RANDOM_ARM, Experiment
 from simulator.feed import add_feeds
 from simulator.manifest import RunDescription, arm_manifest, bars_per_year, comparison_manifest, now
 from simulator.questions import Questions
+from simulator.record import draw_name
 from simulator.universe import Universe, decisions_name
 from simulator.upcoming import upcoming
 
 OnBar = Callable[[str, int, int], None]
-"""Called after each decision with the arm's name, decisions made, and decisions in all."""
+"""Called after each decision with the arm's name (``llm draw 2`` for a further draw), decisions made, and decisions in
+all."""
 
 
 def simulate(universe: Universe, advisor: Advisor, experiment: Experiment, journal: Journal) -> Journal:
@@ -126,22 +128,20 @@ class ArmRunner:
     def run(self, arm: str, folder: Path) -> None:
         """Run one arm and write its evidence and manifest."""
         started = now()
-        folder.mkdir(parents=True, exist_ok=True)
         advisor, model = self._advisor(arm)
         before = replace(model.usage) if model else Usage()
-        if isinstance(advisor, ModelAdvisor):
-            if advisor.asks_ahead:
-                advisor.ask_ahead(upcoming(self._universe, self._experiment.advisor), self._on_answer)
-            advisor = _FirstMustFit(advisor)
-        with (folder / DECISIONS).open("w", encoding="utf-8", newline="\n") as sink:
-            journal = Journal(sink, lambda done: self._decided(arm, journal, done))
-            simulate(self._universe, advisor, self._experiment, journal)
-        write_tables(journal, folder)
-        problem = too_many_failures(journal, self._experiment.advisor.max_failure_rate)
-        self.problem = self.problem or problem
-        self._usage[arm] = Questions.of(journal, model.usage.since(before)) if model else Questions()
+        journal, problem = self._trade(arm, advisor, folder)
+        journals = [journal]
         if arm == LLM_ARM:
             self._advised = advised_actions(journal)
+            for number in self._experiment.further_draws:
+                drawn, failed = self._trade(
+                    f"{arm} draw {number}", self._model_advisor(number), folder / draw_name(number)
+                )
+                journals.append(drawn)
+                problem = problem or (failed and f"Draw {number}: {failed}")
+        self.problem = self.problem or problem
+        self._usage[arm] = Questions.of(journals, model.usage.since(before)) if model else Questions()
         manifest = arm_manifest(
             self._description, arm, folder, started=started, problem=problem, usage=self._usage[arm], model=model
         )
@@ -160,16 +160,33 @@ class ArmRunner:
         )
         write_json(manifest, folder / "manifest.json")
 
+    def _trade(self, name: str, advisor: Advisor, folder: Path) -> tuple[Journal, str | None]:
+        """What the advisor brought about, its evidence written, and a sentence where it failed too often."""
+        folder.mkdir(parents=True, exist_ok=True)
+        if isinstance(advisor, ModelAdvisor):
+            if advisor.asks_ahead:
+                advisor.ask_ahead(upcoming(self._universe, self._experiment.advisor), self._on_answer)
+            advisor = _FirstMustFit(advisor)
+        with (folder / DECISIONS).open("w", encoding="utf-8", newline="\n") as sink:
+            journal = Journal(sink, lambda done: self._decided(name, journal, done))
+            simulate(self._universe, advisor, self._experiment, journal)
+        write_tables(journal, folder)
+        return journal, too_many_failures(journal, self._experiment.advisor.max_failure_rate)
+
     def _advisor(self, arm: str) -> tuple[Advisor, RecordingClient | None]:
         if arm == LLM_ARM:
-            if self._model is None or self._asked is None:
-                raise ValueError("the llm arm needs a model")
-            choice = self._experiment.advisor
-            advisor = ModelAdvisor(self._asked, view=choice.view, reading=choice.reading, fallback=choice.fallback_rule)
-            return advisor, self._model
+            return self._model_advisor(), self._model
         if arm == RANDOM_ARM:
             return MatchedRandom(self._advised, self._experiment.evaluation.seed), None
         return BASELINES[arm](), None
+
+    def _model_advisor(self, draw: int = 0) -> ModelAdvisor:
+        if self._asked is None:
+            raise ValueError("the llm arm needs a model")
+        choice = self._experiment.advisor
+        return ModelAdvisor(
+            self._asked, view=choice.view, reading=choice.reading, fallback=choice.fallback_rule, draw=draw
+        )
 
     def _decided(self, arm: str, journal: Journal, done: int) -> None:
         total = sum(

@@ -89,9 +89,12 @@ def print_result(result: Result, *, as_json: bool) -> None:
     say("")
     say(f"Verdict on the advice: {result.verdict}.")
     if usage["decisions"]:
+        draws = result.record.manifest["experiment"]["evaluation"].get("draws", 1)
+        drawn = f" of {draws} draws" if draws > 1 else ""
         say(
-            f"Model: {usage['decisions']:,} decisions with {usage['questions']:,} questions, {usage['distinct']:,} of "
-            f"them distinct; {usage['asked']:,} asked now in {usage['seconds']:.1f} s, the others from the record."
+            f"Model: {usage['decisions']:,} decisions{drawn} with {usage['questions']:,} questions, "
+            f"{usage['distinct']:,} of them distinct; {usage['asked']:,} asked now in {usage['seconds']:.1f} s, the "
+            "others from the record."
         )
     say(f"Report: {result.report}")
 

@@ -21,10 +21,10 @@ CHARACTERS_PER_TOKEN = 4
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Questions of a run: a scored decision has one for the label, one for the action and, where it is calibrated
-    without content, one for the prior, which many decisions share. ``tokens`` and ``cost`` are for those to ask;
-    ``seconds`` is None until a speed was measured, ``cost`` where no price is configured. Repair attempts, rationales
-    that are asked for on their own, and the explanation come on top."""
+    """Questions of a run, those of all its ``draws``: a scored decision has one for the label, one for the action and,
+    where it is calibrated without content, one for the prior, which many decisions share. ``tokens`` and ``cost`` are
+    for those to ask; ``seconds`` is None until a speed was measured, ``cost`` where no price is configured. Repair
+    attempts, rationales that are asked for on their own, and the explanation come on top."""
 
     decisions: int
     distinct: int
@@ -32,6 +32,7 @@ class Estimate:
     tokens: int
     seconds: float | None
     cost: float | None
+    draws: int = 1
 
     @property
     def to_ask(self) -> int:
@@ -40,7 +41,10 @@ class Estimate:
 
     def as_text(self) -> str:
         """The estimate as one line."""
-        known = f"{self.distinct:,} distinct questions in {self.decisions:,} decisions, {self.on_record:,} on record"
+        drawn = f" of {self.draws} draws" if self.draws > 1 else ""
+        known = (
+            f"{self.distinct:,} distinct questions in {self.decisions:,} decisions{drawn}, {self.on_record:,} on record"
+        )
         if not self.to_ask:
             return f"{known}: the model is asked nothing."
         time = "time unknown until the first answers" if self.seconds is None else f"about {_duration(self.seconds)}"
@@ -54,15 +58,20 @@ def estimate(experiment: Experiment, universe: Universe, client: RecordingClient
     advisor = ModelAdvisor(client, view=choice.view, reading=choice.reading)
     seen = upcoming(universe, choice)
     known, missing = _looked_up(advisor, seen, client)
+    for number in experiment.further_draws:
+        drawn = ModelAdvisor(client, view=choice.view, reading=choice.reading, draw=number)
+        known_too, missing_too = _looked_up(drawn, seen, client)
+        known, missing = known + known_too, missing + missing_too
     tokens_in, tokens_out = _tokens(missing, known)
     at_once = client.concurrency if advisor.asks_ahead else 1
     return Estimate(
-        decisions=len(seen),
+        decisions=len(seen) * experiment.evaluation.draws,
         distinct=len(known) + len(missing),
         on_record=len(known),
         tokens=tokens_in + tokens_out,
         seconds=len(missing) * fmean(answer.latency_ms for answer in known) / 1000 / at_once if known else None,
         cost=money.cost(tokens_in, tokens_out),
+        draws=experiment.evaluation.draws,
     )
 
 

@@ -11,10 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from llm_strategy.journal import Journal
-from simulator.record import EQUITY_COLUMNS, ORDER_COLUMNS, TRADE_COLUMNS
+from simulator.record import EQUITY_COLUMNS, ORDER_COLUMNS, TRADE_COLUMNS, draw_name
 
 DECISIONS = "decisions.jsonl"
 EVIDENCE = (DECISIONS, "orders.csv", "trades.csv", "equity.csv")
+
+
+def evidence_files(further_draws: Iterable[int] = ()) -> tuple[str, ...]:
+    """The evidence of one arm, by path in its folder: its own, and that of each further draw."""
+    return (*EVIDENCE, *(f"{draw_name(number)}/{name}" for number in further_draws for name in EVIDENCE))
 
 
 def write_tables(journal: Journal, folder: Path) -> None:

@@ -93,12 +93,21 @@ class AdvisorChoice:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationChoice:
-    """How results are measured. ``bars_per_year`` of ``None`` is counted from the data."""
+    """How results are measured. ``bars_per_year`` of ``None`` is counted from the data.
+
+    ``draws`` is how often in all the llm arm's decisions are drawn: those beyond the first measure the noise floor.
+    """
 
     bars_per_year: int | None = None
     confidence_level: float = 0.95
     bootstrap_samples: int = 2000
     seed: int = 7
+    draws: int = 1
+
+    def __post_init__(self) -> None:
+        if self.draws < 1 or self.draws != int(self.draws):
+            raise ConfigurationError(f"evaluation.draws is {self.draws}: give a whole number from 1.")
+        object.__setattr__(self, "draws", int(self.draws))  # 2.0 is a whole number in YAML, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +200,11 @@ class Experiment:
     def starter(cls) -> Self:
         """The experiment of the demo."""
         return cls.from_text(starter_text(), "the starter experiment")
+
+    @property
+    def further_draws(self) -> range:
+        """The numbers of the llm arm's draws after the first."""
+        return range(2, self.evaluation.draws + 1)
 
     def as_dict(self) -> dict[str, Any]:
         """The whole configuration as plain data, every default written out."""

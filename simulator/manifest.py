@@ -13,8 +13,8 @@ import pandas as pd
 from llm_strategy.features import LONGEST_LOOKBACK
 from llm_strategy.llm.client import LLMClient
 from simulator.answers import fallbacks_of, sampler_of
-from simulator.evidence import EVIDENCE, file_hashes
-from simulator.experiment import Experiment
+from simulator.evidence import evidence_files, file_hashes
+from simulator.experiment import LLM_ARM, Experiment
 from simulator.provenance import provenance
 from simulator.questions import Questions
 from simulator.record import FORMAT_VERSION
@@ -41,7 +41,7 @@ def arm_manifest(
         **_head(run, "run", problem),
         "arm": arm,
         **_tail(run, started, usage, model),
-        "files": file_hashes(folder, EVIDENCE),
+        "files": file_hashes(folder, evidence_files(run.experiment.further_draws if arm == LLM_ARM else ())),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -11,9 +12,12 @@ from llm_strategy.llm.cache import Usage
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """Counts of one arm. A decision has a question or several (label, prior, action, rationale, repair); equal ones are
-    ``distinct`` once. ``asked`` are those that the model was asked in this run, failed ones too, ``from_record`` all
-    others. Seconds and tokens are those of the asked ones."""
+    """Counts of one arm, all its draws together.
+
+    A decision has a question or several (label, prior, action, rationale, repair); equal ones are ``distinct`` once.
+    ``asked`` are those that the model was asked in this run, failed ones too, ``from_record`` all others. Seconds and
+    tokens are those of the asked ones.
+    """
 
     decisions: int = 0
     questions: int = 0
@@ -25,11 +29,12 @@ class Questions:
     tokens_out: int = 0
 
     @classmethod
-    def of(cls, journal: Journal, used: Usage) -> Self:
-        """The counts of a finished journal, for which so much was ``used``."""
-        exchanges = [exchange for entry in journal.entries for exchange in entry.decision.exchanges]
+    def of(cls, journals: Sequence[Journal], used: Usage) -> Self:
+        """The counts of finished journals, one a draw, for which so much was ``used``."""
+        entries = [entry for journal in journals for entry in journal.entries]
+        exchanges = [exchange for entry in entries for exchange in entry.decision.exchanges]
         return cls(
-            decisions=len(journal.entries),
+            decisions=len(entries),
             questions=len(exchanges),
             distinct=len({exchange.request_hash for exchange in exchanges}),
             asked=used.asked,

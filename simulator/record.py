@@ -6,6 +6,7 @@ A *run* is one arm::
     prices.csv        the validated prices that the run saw, by symbol (a comparison keeps them once, beside its arms)
     decisions.jsonl   one line a decision
     orders.csv  trades.csv  equity.csv
+    draw-2/ ...       the same four files for each further draw of a model's decisions (evaluation.draws)
     facts.json  report.html  report.md
 
 A *comparison* is a folder with its own manifest, prices, facts and report, and one run folder for each arm.
@@ -58,10 +59,24 @@ EQUITY_COLUMNS = ["time", "equity", "cash", "net", "gross", "carry"]
 of all positions netted and added up, and what borrowing has cost so far. Equity is cash plus net."""
 
 
+def draw_name(number: int) -> str:
+    """The folder of a further draw in that of its arm."""
+    return f"draw-{number}"
+
+
+@dataclass(frozen=True)
+class DrawRecord:
+    """A further draw of an arm's decisions, ``number`` from 2 on: decisions (one dict a line) and equity over time."""
+
+    number: int
+    decisions: list[dict[str, Any]]
+    equity: pd.DataFrame
+
+
 @dataclass(frozen=True)
 class ArmRecord:
     """One arm as it was written: manifest, decisions (one dict a line), and the three tables with times as
-    timestamps."""
+    timestamps; ``draws`` are the further ones, the arm itself being the first."""
 
     name: str
     manifest: dict[str, Any]
@@ -69,6 +84,7 @@ class ArmRecord:
     orders: pd.DataFrame
     trades: pd.DataFrame
     equity: pd.DataFrame
+    draws: tuple[DrawRecord, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -142,18 +158,31 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
 def _load_arm(folder: Path) -> ArmRecord:
     manifest = _read_manifest(folder)
     try:
-        with (folder / "decisions.jsonl").open(encoding="utf-8") as lines:
-            decisions = [json.loads(line) for line in lines]
+        drawn = 1 if manifest["model"] is None else manifest["experiment"]["evaluation"].get("draws", 1)
         return ArmRecord(
             manifest["arm"],
             manifest,
-            decisions,
+            _read_decisions(folder),
             _read_rows(folder / "orders.csv", times=["created", "done"], empty=["price", "done", "fill_price"]),
             _read_rows(folder / "trades.csv", times=["entered", "exited"], empty=[]),
-            pd.read_csv(folder / "equity.csv", parse_dates=["time"]).set_index("time"),
+            _read_equity(folder),
+            tuple(_load_draw(folder / draw_name(number), number) for number in range(2, drawn + 1)),
         )
     except (OSError, ValueError, KeyError) as problem:
         raise RunFolderError(f"{folder} cannot be read ({problem}); run the experiment again.") from None
+
+
+def _load_draw(folder: Path, number: int) -> DrawRecord:
+    return DrawRecord(number, _read_decisions(folder), _read_equity(folder))
+
+
+def _read_decisions(folder: Path) -> list[dict[str, Any]]:
+    with (folder / "decisions.jsonl").open(encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def _read_equity(folder: Path) -> pd.DataFrame:
+    return pd.read_csv(folder / "equity.csv", parse_dates=["time"]).set_index("time")
 
 
 def _read_rows(path: Path, *, times: list[str], empty: list[str]) -> pd.DataFrame:

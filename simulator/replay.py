@@ -16,10 +16,10 @@ from llm_strategy.journal import Journal
 from llm_strategy.types import ActionType
 from simulator.answers import JournalClient, replay_advisor
 from simulator.arms import advised_actions, simulate
-from simulator.evidence import DECISIONS, EVIDENCE, write_tables
+from simulator.evidence import DECISIONS, evidence_files, write_tables
 from simulator.experiment import LLM_ARM, RANDOM_ARM, Experiment
 from simulator.harm import HARM, write_harm
-from simulator.record import ArmRecord, Record, load_record
+from simulator.record import ArmRecord, Record, draw_name, load_record
 from simulator.report import EXPLANATION, FACTS, REPORT_FILES, rebuild_report
 from simulator.universe import Universe, read_universe_csv
 from simulator.workspace import as_run_folder_error
@@ -60,14 +60,12 @@ def _replay_record(record: Record, target: Path) -> None:
     advised: dict[str, list[ActionType]] = {}
     for arm in sorted(record.arms, key=lambda arm: arm.name != LLM_ARM):
         folder = target / arm.name if comparison else target
-        folder.mkdir(parents=True)
-        advisor = _advisor(arm, experiment, advised)
-        with (folder / DECISIONS).open("w", encoding="utf-8", newline="\n") as sink:
-            journal = simulate(universe, advisor, experiment, Journal(sink))
+        journal = _simulated(universe, _advisor(arm, experiment, advised), experiment, folder)
         if arm.name == LLM_ARM:
             advised = advised_actions(journal)
-            _finish(advisor)
-        write_tables(journal, folder)
+        for draw in arm.draws:
+            advisor = replay_advisor(arm.manifest, draw.decisions, experiment, draw.number)
+            _simulated(universe, advisor, experiment, folder / draw_name(draw.number))
         _write_manifest(arm.manifest, folder)
     if (record.folder / HARM).exists():
         write_harm(universe, experiment, target)
@@ -77,6 +75,15 @@ def _replay_record(record: Record, target: Path) -> None:
     if explanation.exists():
         shutil.copyfile(explanation, target / explanation.name)
     rebuild_report(target)
+
+
+def _simulated(universe: Universe, advisor: Advisor, experiment: Experiment, folder: Path) -> Journal:
+    folder.mkdir(parents=True)
+    with (folder / DECISIONS).open("w", encoding="utf-8", newline="\n") as sink:
+        journal = simulate(universe, advisor, experiment, Journal(sink))
+    _finish(advisor)
+    write_tables(journal, folder)
+    return journal
 
 
 def _advisor(arm: ArmRecord, experiment: Experiment, advised: dict[str, list[ActionType]]) -> Advisor:
@@ -116,8 +123,11 @@ def _write_manifest(manifest: dict[str, Any], folder: Path) -> None:
 
 def _files(record: Record) -> list[str]:
     """Every file but the manifests, which hold wall-clock times."""
-    arms = [arm.name for arm in record.arms] if record.manifest["kind"] == "comparison" else []
-    names = [f"{arm}/{name}" for arm in arms for name in (*EVIDENCE, FACTS)] if arms else [*EVIDENCE]
+    comparison = record.manifest["kind"] == "comparison"
+    names: list[str] = []
+    for arm in record.arms:
+        evidence = evidence_files(draw.number for draw in arm.draws)
+        names += [f"{arm.name}/{name}" for name in (*evidence, FACTS)] if comparison else evidence
     names += ["prices.csv", HARM, *REPORT_FILES]
     return [name for name in names if (record.folder / name).exists()]
 

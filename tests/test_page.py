@@ -7,6 +7,7 @@ from functools import cache
 from html.parser import HTMLParser
 
 import pytest
+from drawn_record import add_draws, growing, unchanged
 from record_factory import ARMS, EXPLANATION, write_comparison, write_run
 
 from simulator.record import load_record
@@ -90,6 +91,8 @@ CASES = {
     "many symbols": lambda folder: write_run(folder, symbols=tuple(f"S{n}" for n in range(8)), bars=120),
     "killed": lambda folder: write_comparison(folder, max_drawdown=0.1),
     "fills at the close": lambda folder: write_comparison(folder, fill="same_close"),
+    "drawn": lambda folder: add_draws(write_comparison(folder), [growing(0.001), unchanged]),
+    "drawn alike": lambda folder: add_draws(write_run(folder), [unchanged], temperature=0.0),
 }
 
 
@@ -207,6 +210,8 @@ def first_words(report):
         ("rules only", "No model was asked: the 2 arms are rules."),
         ("comparison", "Against buy_and_hold the annual Sharpe ratio differs by"),
         ("no benchmark", "Against random the annual Sharpe ratio differs by"),
+        ("drawn", "Asking the model everything again (3 draws) moved the annual Sharpe ratio of llm by up to"),
+        ("drawn alike", "Asked everything again (2 draws), the advisor came to the same Sharpe ratio."),
     ],
 )
 def test_the_first_lines_say_what_matters(report_of, case, words):

@@ -40,7 +40,8 @@ def request_hash(request: Request, identity: ModelIdentity) -> str:
     asked = _fields(request) | {"messages": [(message.role, message.content) for message in request.messages]}
     del asked["timeout_s"]
     known = _fields(identity)
-    for record, later in ((asked, ("json_schema", "opening", "chosen", "choices")), (known, ("supports_choices",))):
+    added = ("json_schema", "opening", "chosen", "choices", "draw")
+    for record, later in ((asked, added), (known, ("supports_choices",))):
         for name in later:  # without a value they mean what requests meant before they existed
             if not record[name]:
                 del record[name]

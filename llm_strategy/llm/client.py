@@ -47,6 +47,8 @@ class LLMClient(ABC):
     defaults: Request = Request(messages=())
     run_id: str = ""
     """Names the caller's session in the log."""
+    strict: bool = False
+    """Whether an answer depends on the request and the identity alone: see ``LlmSettings.strict``."""
     remote: bool = False
     """Whether answers come over a network, which fails in passing: ``get_llm_client`` then asks again by itself."""
     concurrency: int = 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -72,6 +73,8 @@ class Request:
     With ``choices`` nothing is written: the answer's text is a JSON object with the probability of each choice to stand
     after ``opening``, the beginning of the model's turn, and ``chosen``, what was scored and chosen before. They sum to
     1; the sampler plays no part.
+
+    Each ``draw`` is an answer of its own to the same question: 0 is the first, any other number another sample.
     """
 
     messages: tuple[Message, ...]
@@ -85,6 +88,7 @@ class Request:
     opening: str = ""
     chosen: str = ""
     choices: tuple[str, ...] = ()
+    draw: int = 0
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.temperature) and self.temperature >= 0):
@@ -98,6 +102,22 @@ class Request:
             raise ConfigurationError(f"The form names a slot twice ({', '.join(names)}): give each its own name.")
         if self.choices:
             self._check_choices()
+
+    @property
+    def sampling_seed(self) -> int | None:
+        """The seed of this very sample: ``seed`` for the first draw, and for each further one another that follows from
+        seed, draw and question. Without a seed there is none, and the engine takes a new one each time."""
+        return self.seed if self.seed is None or not self.draw else self._seed_from(self.seed)
+
+    @property
+    def fixed_seed(self) -> int:
+        """The same where there is a seed, and else one that follows from the question and the draw."""
+        seed = self.sampling_seed
+        return self._seed_from(0) if seed is None else seed
+
+    def _seed_from(self, seed: int) -> int:
+        said = [message.content for message in self.messages]
+        return int(hashlib.sha256(json.dumps([seed, self.draw, said]).encode()).hexdigest()[:7], 16)
 
     def _check_choices(self) -> None:
         if self.form:

@@ -65,7 +65,11 @@ def get_llm_client(run_id: str | None = None, *, settings: LlmSettings | None = 
                 f"{setting} {backend!r} is not installed{did_you_mean(backend, SUPPORTED_BACKENDS)}"
             )
     settings = settings.for_backend(settings.backend)
-    client = SUPPORTED_BACKENDS[settings.backend](settings)
+    if settings.strict and settings.fallback:
+        raise ConfigurationError(
+            "strict lets one model answer, and fallback names others for where it fails: leave one of the two out."
+        )
+    client = _connected(settings.backend, settings)
     if client.remote or settings.fallback:
         fallbacks = [Fallback(name, partial(connect_backend, name, settings)) for name in settings.fallback]
         client = ResilientClient(client, _patience(settings), fallbacks)
@@ -87,8 +91,19 @@ def connect_backend(backend: str, settings: LlmSettings) -> LLMClient:
     if backend not in SUPPORTED_BACKENDS:
         raise ConfigurationError(f"There is no backend {backend!r}{did_you_mean(backend, SUPPORTED_BACKENDS)}")
     settings = settings.for_backend(backend)
-    client = SUPPORTED_BACKENDS[backend](settings)
+    client = _connected(backend, settings)
     return ResilientClient(client, _patience(settings)) if client.remote else client
+
+
+def _connected(backend: str, settings: LlmSettings) -> LLMClient:
+    client = SUPPORTED_BACKENDS[backend](settings)
+    if settings.strict and not client.strict:
+        client.close()
+        raise ConfigurationError(
+            f"strict is set, and backend {backend!r} cannot promise to answer a question alike: choose llama_cpp "
+            "or local_llama, or leave strict out and let evaluation.draws measure how far answers differ."
+        )
+    return client
 
 
 def _patience(settings: LlmSettings) -> Patience:

@@ -33,6 +33,8 @@ class Effect(StrEnum):
     SUBTRACTS = "subtracts"
     NOT_DETECTABLE = "no detectable effect"
     INCONCLUSIVE = "inconclusive"
+    BELOW_NOISE = "below the noise floor"
+    """The test sees an effect, but asking the model again changes as much."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from simulator.reporting.costs import add_costs
 from simulator.reporting.fact import Fact, Unit
 from simulator.reporting.fact_table import FactTable
 from simulator.reporting.harm import add_harm
+from simulator.reporting.noise import add_noise
 from simulator.reporting.pair_facts import add_pair, overall
 from simulator.reporting.roles import advised_arm
 from simulator.reporting.run_facts import add_run
@@ -31,6 +32,8 @@ def build_facts(record: Record) -> dict[str, Fact]:
     add_symbols(table, record)
     add_harm(table, record.folder)
     advised = advised_arm(record)
+    if advised is not None:
+        add_noise(table, record, advised)
     for other in record.arms:
         if advised is not None and other is not advised:
             add_pair(table, record, advised, other)

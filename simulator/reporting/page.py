@@ -19,6 +19,7 @@ from simulator.reporting.fact_table import NOT_AVAILABLE
 from simulator.reporting.facts import explanation_facts
 from simulator.reporting.figures import draw
 from simulator.reporting.harm import harm_sentences
+from simulator.reporting.noise import noise_view
 from simulator.reporting.roles import REFERENCE_ARM, advised_arm, same_close, subject_arm
 from simulator.reporting.statements import UNREAL_FILLS, caveats, headline, interval
 from simulator.reporting.symbol_facts import slugs_of
@@ -114,6 +115,7 @@ def _view(record: Record, facts: Facts, explanation: Mapping[str, Any] | None) -
         "by_limit": {arm: limits for arm in names if any(limits := _limits(arm, facts))},
         "harm": harm_sentences(facts),
         "pairs": pairs,
+        "noise": noise_view(record, facts),
         "advised": advised is not None,
         "interval": {pair: interval(pair, facts) for pair in pairs.values()},
         "labels": LABELS,

@@ -9,8 +9,10 @@ from simulator.evaluation.metrics import returns
 from simulator.evaluation.regimes import agreement
 from simulator.evaluation.sharpe import UNMEASURED, Effect, SharpeDifference, compare_sharpe
 from simulator.record import ArmRecord, Record
+from simulator.reporting import noise
 from simulator.reporting.fact import Unit
 from simulator.reporting.fact_table import FactTable, Value
+from simulator.reporting.noise import add_pair_noise, against_floor
 from simulator.reporting.roles import REFERENCE_ARM, benchmark_arms
 from simulator.reporting.vocabulary import DIFFERENCES, PAIR_TERMS
 
@@ -27,10 +29,12 @@ def add_pair(table: FactTable, record: Record, first: ArmRecord, second: ArmReco
     for field in fields(tested):
         if field.name in PAIR_TERMS:
             add(field.name, getattr(tested, field.name))
-    table.add(subject, "verdict", str(tested.effect), Unit.TEXT, f"what {first.name} adds to {second.name}")
+    effect = _above_noise(table, tested)
+    table.add(subject, "verdict", str(effect), Unit.TEXT, f"what {first.name} adds to {second.name}")
     for metric, of in DIFFERENCES.items():
         one, other = table.number(f"{first.name}.{of}"), table.number(f"{second.name}.{of}")
         add(metric, None if one is None or other is None else one - other)
+    add_pair_noise(table, first.name, second.name)
     if second.name == REFERENCE_ARM:
         agreed = agreement(first.decisions, second.decisions)
         add("label_bars", agreed.bars)
@@ -57,6 +61,20 @@ def _tested(record: Record, first: ArmRecord, second: ArmRecord) -> SharpeDiffer
     )
 
 
+def _above_noise(table: FactTable, tested: SharpeDifference) -> Effect:
+    """What the test says, unless asking the model again changes as much, or nobody could measure how much."""
+    seen = tested.effect in (Effect.ADDS, Effect.SUBTRACTS) and tested.sharpe_difference is not None
+    if not seen or "noise.sharpe_floor" not in table.facts:
+        return tested.effect
+    match against_floor(tested.sharpe_difference, table.number("noise.sharpe_floor")):
+        case noise.ABOVE:
+            return tested.effect
+        case noise.UNKNOWN:
+            return Effect.INCONCLUSIVE
+        case _:
+            return Effect.BELOW_NOISE
+
+
 def overall(table: FactTable, record: Record, advised: ArmRecord | None) -> str:
     """One word or two for the whole: what the comparison with the benchmarks allows to say."""
     if advised is None:
@@ -68,7 +86,7 @@ def overall(table: FactTable, record: Record, advised: ArmRecord | None) -> str:
     effects = [table.facts[f"{advised.name}-{name}.verdict"].value for name in benchmark_arms(record)]
     if effects and all(effect == Effect.ADDS for effect in effects):
         return str(Effect.ADDS)
-    for effect in (Effect.SUBTRACTS, Effect.INCONCLUSIVE, Effect.NOT_DETECTABLE):
+    for effect in (Effect.SUBTRACTS, Effect.BELOW_NOISE, Effect.INCONCLUSIVE, Effect.NOT_DETECTABLE):
         if effect in effects:
             return str(effect)
     return "not compared"

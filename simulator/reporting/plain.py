@@ -132,6 +132,17 @@ def undecided(facts: Facts, arm: str, others: Iterable[str]) -> Iterator[PlainSe
         yield PlainSentence(text, tuple(unseen_ids), adverse=True)
 
 
+def below_noise(facts: Facts, arm: str, others: Iterable[str]) -> Iterator[PlainSentence]:
+    """From which arms the difference is no larger than what asking the model again has changed."""
+    floor = facts.get("noise.sharpe_floor")
+    judged = {other: facts.get(f"{arm}-{other}.sharpe_noise") for other in others}
+    below = {other: fact for other, fact in judged.items() if fact and fact.value == "below the noise floor"}
+    if floor is not None and below:
+        text = f"Asking the model again moved the annual Sharpe ratio of {arm} by up to {floor.text}, no less than its "
+        ids = (floor.id, *(fact.id for fact in below.values()))
+        yield PlainSentence(f"{text}difference from {_listed(list(below))}.", ids, adverse=True)
+
+
 def _number(fact: Fact | None) -> float | None:
     return None if fact is None or isinstance(fact.value, str) else float(fact.value)
 

@@ -6,6 +6,8 @@ from simulator.record import ArmRecord, Record
 
 REFERENCE_ARM = "regime_rule"
 """The causal rule whose labels an advisor's are compared with."""
+RANDOM_ARM = "random"
+"""Chance with the holding times of the advised arm: nothing that advice is meant to beat by itself."""
 MARKET_ARM = "buy_and_hold"
 """What the gate alone does to a holder."""
 BENCHMARKS = (MARKET_ARM, REFERENCE_ARM)

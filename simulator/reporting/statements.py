@@ -9,6 +9,7 @@ from simulator.record import ArmRecord, Record
 from simulator.reporting.costs import fill_sentence
 from simulator.reporting.fact import Facts
 from simulator.reporting.fact_table import NOT_AVAILABLE
+from simulator.reporting.noise import noise_headline
 from simulator.reporting.roles import advised_arm, benchmark_arms, subject_arm
 
 _VERDICTS = {
@@ -16,6 +17,8 @@ _VERDICTS = {
     "subtracts": "The advice took away from the annual Sharpe ratio against at least one benchmark.",
     "no detectable effect": "Nothing here shows that the advice added anything.",
     "inconclusive": "This run cannot settle whether the advice added anything.",
+    "below the noise floor": "What the advice seems to add or to take away is no more than asking the model again "
+    "changes: it is not to be believed.",
     "dead advisor": "So the advice added nothing: what follows is the account of a constant answer.",
     "failed": "Whether the advice added anything is open.",
     "not compared": "One arm ran alone: what its advice added shows only beside the baselines of a comparison.",
@@ -41,7 +44,7 @@ def headline(record: Record, facts: Facts) -> list[str]:
     said += _life(advised.name, facts)
     said.append(_VERDICTS[str(facts["run.verdict"].value)])
     said += [_difference(advised.name, other, facts) for other in benchmark_arms(record)]
-    return said
+    return said + noise_headline(record, facts)
 
 
 def caveats(record: Record, facts: Facts) -> list[str]:
@@ -57,7 +60,7 @@ def caveats(record: Record, facts: Facts) -> list[str]:
             "{model.distinct} distinct ones, and equal questions get equal answers.",
         ]
     markets = "{run.symbols} symbols" if len(record.prices) > 1 else "one market"
-    said.append(f"This is one draw: {{run.years}} years of {markets}. Another stretch gives other figures.")
+    said.append(f"This is one path: {{run.years}} years of {markets}. Another stretch gives other figures.")
     if facts["run.comparisons"].value:
         said.append(
             "Where no arm is better than another, luck alone makes {run.false_alarms} of the comparisons stand out on "

@@ -75,7 +75,8 @@ def _failures(facts: Facts, arm: str) -> Topic:
 
 
 def _doubts(facts: Facts, arm: str, others: list[str]) -> Topic:
-    sentences = chain(plain.dead(facts, arm), plain.undecided(facts, arm, others), [plain.ONE_PATH])
+    noise = plain.below_noise(facts, arm, others)
+    sentences = chain(plain.dead(facts, arm), plain.undecided(facts, arm, others), noise, [plain.ONE_PATH])
     return _topic("What cannot be concluded", facts, sentences, [f"{arm}-{other}.p_value" for other in others])
 
 

@@ -139,6 +139,27 @@ HARM_TERMS = {
 }
 """Figures of ``harm.json``."""
 
+NOISE_TERMS = {
+    "draws": Term(Unit.COUNT, "draws of the model's decisions"),
+    "temperature": Term(Unit.TEXT, "temperature of the model"),
+    "sampled": Term(Unit.TEXT, "whether the answers are sampled"),
+    "states": Term(Unit.COUNT, "distinct requests compared over the draws"),
+    "decisions": Term(Unit.COUNT, "decisions compared over the draws"),
+    "label_flips": Term(Unit.FRACTION, "share of pairs of draws with different labels, over distinct requests"),
+    "label_flips_by_bars": Term(Unit.FRACTION, "share of pairs of draws with different labels, over decisions"),
+    "action_flips": Term(Unit.FRACTION, "share of pairs of draws with different actions, over distinct requests"),
+    "action_flips_by_bars": Term(Unit.FRACTION, "share of pairs of draws with different actions, over decisions"),
+    "sharpe_lowest": Term(Unit.RATIO, "lowest annual Sharpe ratio of the draws"),
+    "sharpe_highest": Term(Unit.RATIO, "highest annual Sharpe ratio of the draws"),
+    "sharpe_deviation": Term(Unit.RATIO, "standard deviation of the annual Sharpe ratios of the draws"),
+    "sharpe_floor": Term(Unit.RATIO, "largest distance between the annual Sharpe ratios of two draws"),
+    "return_lowest": Term(Unit.FRACTION, "lowest total return of the draws"),
+    "return_highest": Term(Unit.FRACTION, "highest total return of the draws"),
+    "return_deviation": Term(Unit.FRACTION, "standard deviation of the total returns of the draws"),
+    "return_floor": Term(Unit.FRACTION, "largest distance between the total returns of two draws"),
+}
+"""Figures of the further draws of the advised arm; the floors are what asking again alone has changed."""
+
 RANKED = {"total_return": -1, "sharpe": -1, "max_drawdown": 1}
 """Figures that rank the arms, with the sign that sorts the best first."""
 

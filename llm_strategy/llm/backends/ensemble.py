@@ -79,6 +79,11 @@ class EnsembleClient(LLMClient):
         )
 
     @property
+    def strict(self) -> bool:  # type: ignore[override]  # known once there are members
+        """Whether all members are."""
+        return all(member.strict for member in self.members)
+
+    @property
     def supports_forms(self) -> bool:
         """Whether a member fills forms; the others are asked for the whole object."""
         return any(member.supports_forms for member in self.members)

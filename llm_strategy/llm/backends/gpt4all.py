@@ -13,8 +13,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from llm_strategy.config import LlmSettings
-from llm_strategy.errors import AnswerTimeout, BackendMissing, ModelNotLoaded
+from llm_strategy.errors import AnswerTimeout, BackendMissing, ConfigurationError, ModelNotLoaded
 from llm_strategy.llm.backends.gpt4all_engine import BATCH_TOKENS, TOP_K, TOP_P, Engine, Written
+from llm_strategy.llm.backends.native import MOST_THREADS, processors
 from llm_strategy.llm.backends.slot_value import SlotValue
 from llm_strategy.llm.chat_template import Block, ChatTemplate
 from llm_strategy.llm.client import LLMClient, OnDelta
@@ -34,10 +35,13 @@ class Gpt4AllClient(LLMClient):
     """A local model. The file is looked at when the client is made, and loaded when it is first asked.
 
     ``context_tokens`` bounds prompt and answer together; the model's own context bounds it further. Threads may share a
-    client: they are answered one after the other.
+    client: they are answered one after the other. ``strict`` fixes the number of threads, which is then a part of the
+    identity, reads every question anew, and refuses a temperature above 0 (``ConfigurationError``).
     """
 
-    def __init__(self, path: Path, *, context_tokens: int = 4096, threads: int | None = None) -> None:
+    def __init__(
+        self, path: Path, *, context_tokens: int = 4096, threads: int | None = None, strict: bool = False
+    ) -> None:
         try:
             engine_version = version("gpt4all")
         except PackageNotFoundError:
@@ -55,6 +59,8 @@ class Gpt4AllClient(LLMClient):
             raise ModelNotLoaded(f"{path} has no chat template: choose an instruct or chat model.")
         trained_for = metadata.values.get(f"{architecture}.context_length", context_tokens)
         self.context_tokens = min(context_tokens, trained_for)
+        self.strict = strict
+        self._threads = threads or min(processors(), MOST_THREADS) if strict else threads
         digest = weights_sha256(path)
         packaged = next((model.name for model in KNOWN_MODELS.values() if model.sha256 == digest), "")
         self.identity = ModelIdentity(
@@ -67,12 +73,12 @@ class Gpt4AllClient(LLMClient):
             settings=(
                 ("batch_tokens", BATCH_TOKENS),
                 ("context_tokens", self.context_tokens),
+                *((("strict", True), ("threads", self._threads or 1)) if strict else ()),
                 ("top_k", TOP_K),
                 ("top_p", TOP_P),
             ),
             supports_forms=True,
         )
-        self._threads = threads
         self._bos_token = metadata.values.get("tokenizer.ggml.bos_token_id")
         self._bos = metadata.special_token("bos")
         self._template = ChatTemplate(template, self._bos, metadata.special_token("eos"))
@@ -82,6 +88,11 @@ class Gpt4AllClient(LLMClient):
 
     def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
         """Answer the request; see ``LLMClient.complete``."""
+        if self.strict and request.temperature:
+            raise ConfigurationError(
+                f"strict is set and the temperature is {request.temperature:g}, but gpt4all has no seed: set "
+                "LLM_TEMPERATURE to 0, or choose LLM_BACKEND=llama_cpp."
+            )
         begin = time.monotonic()
         if not self._lock.acquire(timeout=-1 if request.timeout_s is None else request.timeout_s):
             raise AnswerTimeout("The model was busy with another answer for all of LLM_TIMEOUT_S: raise it.")
@@ -112,7 +123,9 @@ class Gpt4AllClient(LLMClient):
 
     def _loaded(self) -> Engine:
         if self._engine is None:
-            self._engine = Engine(self.path, context_tokens=self.context_tokens, threads=self._threads)
+            self._engine = Engine(
+                self.path, context_tokens=self.context_tokens, threads=self._threads, strict=self.strict
+            )
             self._adds_bos = self._engine.first_token == self._bos_token
         return self._engine
 
@@ -223,4 +236,6 @@ class _ObjectEnd:
 
 def connect(settings: LlmSettings) -> Gpt4AllClient:
     """The client for the model file that the settings mean."""
-    return Gpt4AllClient(resolve(settings), context_tokens=settings.context_tokens, threads=settings.threads)
+    return Gpt4AllClient(
+        resolve(settings), context_tokens=settings.context_tokens, threads=settings.threads, strict=settings.strict
+    )

@@ -48,11 +48,13 @@ class Engine:
     """One model in memory. Not thread-safe: one answer at a time.
 
     ``threads`` of None means as many as are fastest here, and fewer when the processors come to be wanted elsewhere.
+    With ``strict`` every prompt is read from the beginning.
     Raises ``BackendMissing`` without gpt4all and ``ModelNotLoaded`` where gpt4all refuses the file.
     """
 
-    def __init__(self, path: Path, *, context_tokens: int, threads: int | None) -> None:
+    def __init__(self, path: Path, *, context_tokens: int, threads: int | None, strict: bool = False) -> None:
         self.context_tokens = context_tokens
+        self._strict = strict
         with captured_stderr("gpt4all") as noise:
             api, model = _load(path, context_tokens, noise)
         self._api, self._model = api, model
@@ -83,6 +85,8 @@ class Engine:
         ``deadline`` is a time of ``time.monotonic``. Raises ``AnswerTimeout`` and ``PromptTooLong``.
         """
         *head, last = blocks
+        if self._strict:
+            self._forget(0)
         known = 0
         while known < min(len(head), len(self._remembered)) and self._remembered[known][0] == head[known]:
             known += 1

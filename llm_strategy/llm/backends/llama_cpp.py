@@ -48,6 +48,8 @@ class LlamaCppClient(LLMClient):
 
     With one slot threads that share a client are answered one after the other, and greedy answers are reproducible;
     with more they are answered together, which is faster and rounds differently from run to run.
+    With ``options.strict`` the number of threads is a part of the identity, and a sampler without a seed is given one.
+    Raises ``ConfigurationError`` where that cannot be promised.
     """
 
     def __init__(self, path: Path, options: EngineOptions) -> None:
@@ -55,7 +57,13 @@ class LlamaCppClient(LLMClient):
             engine_version = version("xllamacpp")
         except PackageNotFoundError:
             raise BackendMissing(INSTALL) from None
+        if options.strict and (options.slots > 1 or options.gpu_layers):
+            raise ConfigurationError(
+                f"strict computes one answer at a time on the processor, and llama_cpp has slots {options.slots} and "
+                f"gpu_layers {options.gpu_layers}: set them to 1 and 0, or leave strict out."
+            )
         self.path = path
+        self.strict = options.strict
         metadata = read_metadata(path)
         template = metadata.text("tokenizer.chat_template") or PLAIN_TEMPLATE
         trained_for = metadata.values.get(f"{metadata.text('general.architecture')}.context_length")
@@ -72,6 +80,8 @@ class LlamaCppClient(LLMClient):
             "top_k": TOP_K,
             "top_p": TOP_P,
         }
+        if options.strict:
+            settings |= {"strict": True, "threads": options.threads_used}
         if options.lora is not None:
             settings["lora_sha256"] = weights_sha256(options.lora)
         self.identity = ModelIdentity(
@@ -222,7 +232,7 @@ class _Answering:
             on_piece,
             max_tokens=max_tokens,
             temperature=self.request.temperature,
-            seed=self.request.seed,
+            seed=self.request.fixed_seed if self.engine.strict else self.request.sampling_seed,
             deadline=self.deadline,
             **bounds,
         )
@@ -251,5 +261,6 @@ def connect(settings: LlmSettings) -> LlamaCppClient:
             f"{SETTINGS_FILE}: llama_cpp.lora names {adapter}, where there is no file: correct it."
         )
     return LlamaCppClient(
-        resolve(settings), EngineOptions(settings.context_tokens, settings.threads, slots, gpu_layers, adapter)
+        resolve(settings),
+        EngineOptions(settings.context_tokens, settings.threads, slots, gpu_layers, adapter, settings.strict),
     )

@@ -25,7 +25,7 @@ from llm_strategy.errors import (
     ModelNotLoaded,
     PromptTooLong,
 )
-from llm_strategy.llm.backends.native import captured_stderr, held_interrupts, processors
+from llm_strategy.llm.backends.native import MOST_THREADS, captured_stderr, held_interrupts, processors
 from llm_strategy.llm.vocabulary import Piece
 
 Prompt: TypeAlias = tuple[Piece, ...]
@@ -34,8 +34,6 @@ BATCH_TOKENS = 256
 """Prompt tokens evaluated at once; a time limit is looked at between two batches."""
 TOP_K, TOP_P = 40, 0.9
 """Sampling at a temperature above 0."""
-MOST_THREADS = 8
-"""More are no faster with models that fit a processor."""
 
 INSTALL = "The backend llama_cpp needs xllamacpp: pip install 'backtrader-llm[llama-cpp]'"
 
@@ -45,13 +43,22 @@ _LIFTED = 50.0
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """How a model is loaded. ``gpu_layers`` of 0 is the processor alone; ``slots`` are answers under way at once."""
+    """How a model is loaded. ``gpu_layers`` of 0 is the processor alone; ``slots`` are answers under way at once.
+
+    ``strict`` keeps nothing of a prompt: each call reads its own from the beginning.
+    """
 
     context_tokens: int
     threads: int | None = None
     slots: int = 1
     gpu_layers: int = 0
     lora: Path | None = None
+    strict: bool = False
+
+    @property
+    def threads_used(self) -> int:
+        """The configured number, or that of the processors up to ``MOST_THREADS``."""
+        return self.threads or min(processors(), MOST_THREADS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,7 @@ class Engine:
 
     def __init__(self, path: Path, options: EngineOptions) -> None:
         self.seconds = 0.0
+        self.strict = options.strict
         self._options = options
         self._stages: tuple[Prompt, ...] = ()
         self._settled = False  # whether the memory is in the state behind the last stage, and holds no more
@@ -85,7 +93,7 @@ class Engine:
 
     def read(self, stages: Sequence[Prompt], deadline: float | None) -> None:
         """Read these stages, each of which begins with the one before, unless they are in the memory."""
-        if self._options.slots > 1:
+        if self._options.slots > 1 or self.strict:
             return
         known = 0
         while known < min(len(stages), len(self._stages)) and stages[known] == self._stages[known]:
@@ -189,7 +197,13 @@ class Engine:
                 failures.append(problem)
             return bool(stopped or failures or interrupted)
 
-        request = {"prompt": _spoken(prompt), "stream": True, "return_progress": True, "cache_prompt": True, **options}
+        request = {
+            "prompt": _spoken(prompt),
+            "stream": True,
+            "return_progress": True,
+            "cache_prompt": not self.strict,
+            **options,
+        }
         with held_interrupts() as interrupted:
             self._server.handle_completions(request, on_chunk)
         if failures:
@@ -241,8 +255,7 @@ def _load(path: Path, options: EngineOptions) -> Any:
     params.n_ctx = options.context_tokens * options.slots
     params.n_parallel = options.slots
     params.n_batch = params.n_ubatch = BATCH_TOKENS
-    threads = options.threads or min(processors(), MOST_THREADS)
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = options.threads_used
     params.n_gpu_layers = options.gpu_layers
     params.cache_ram_mib = 0
     params.swa_full = True  # else a model with sliding windows reads every prompt anew

@@ -14,6 +14,9 @@ from typing import IO
 
 log = logging.getLogger(__name__)
 
+MOST_THREADS = 8
+"""More are no faster with models that fit a processor."""
+
 
 def processors() -> int:
     """How many this process may use."""

@@ -46,7 +46,7 @@ class Dialect:
             self.tokens_field: request.max_tokens,
         }
         if request.seed is not None:
-            body["seed"] = request.seed
+            body["seed"] = request.sampling_seed
         schema = form_schema(request.form) if request.form else None
         if schema is not None and self.answer_format == "json_schema":
             described = {"name": "answer", "strict": True, "schema": schema}

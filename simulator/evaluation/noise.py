@@ -1,0 +1,121 @@
+"""The noise floor: how far a run changes when its model is asked everything again.
+
+An arm is drawn K times, each time through the same gate, broker and costs. What differs between the draws is the
+sampler's doing or, where nothing is sampled, the engine's; no smaller effect can be told from it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Any, TypeAlias
+
+from simulator.evaluation.metrics import NOTHING
+from simulator.evaluation.regimes import label_of, symbol_of
+
+NO_ANSWER = "no answer"
+"""The outcome of a decision that the model failed at, whoever decided in its place: neither a label nor a hold."""
+
+Draw: TypeAlias = Sequence[dict[str, Any]]
+"""The lines of one draw's ``decisions.jsonl``."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlipRate:
+    """Probability that two draws differ on a decision (fraction); ``None`` where no decision is common to all draws."""
+
+    states: float | None
+    """Over distinct requests, each with the weight 1."""
+    bars: float | None
+    """Over all decisions: a request that stands behind many of them weighs as many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flips:
+    """How often draws disagree: ``states`` distinct requests behind ``decisions``."""
+
+    states: int
+    decisions: int
+    label: FlipRate
+    action: FlipRate
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """One figure over the draws of an arm."""
+
+    lowest: float
+    highest: float
+    deviation: float
+    """Standard deviation, one degree of freedom taken."""
+
+    @property
+    def floor(self) -> float:
+        """The largest distance between two draws: what asking again alone has changed. More draws can only raise it. An
+        effect above it points the same way in every draw."""
+        return self.highest - self.lowest
+
+
+def count_flips(draws: Sequence[Draw]) -> Flips:
+    """Compare the decisions of at least two draws, those on the same bar of the same symbol with each other.
+
+    A decision whose K draws came to the outcomes o, n_o times each, differs in the share
+    ``1 - sum n_o (n_o - 1) / (K (K - 1))`` of all pairs of draws. A distinct request of the first draw is measured
+    where it stands first.
+    """
+    others = [{_place(decision): decision for decision in draw} for draw in draws[1:]]
+    compared = [
+        (decision["request"], [decision, *(other[place] for other in others)])
+        for decision in draws[0]
+        if all((place := _place(decision)) in other for other in others)
+    ]
+    first: dict[str, int] = {}
+    for at, (request, _) in enumerate(compared):
+        first.setdefault(request, at)
+
+    def rate(outcome: Callable[[dict[str, Any]], str]) -> FlipRate:
+        shares = [differing_pairs([outcome(one) for one in drawn]) for _, drawn in compared]
+        return FlipRate(_mean(shares[at] for at in first.values()), _mean(shares))
+
+    return Flips(len(first), len(compared), rate(label_drawn), rate(action_drawn))
+
+
+def differing_pairs(outcomes: Sequence[str]) -> float:
+    """The share of the pairs of these outcomes that differ (fraction)."""
+    count = len(outcomes)
+    alike = sum(times * (times - 1) for times in Counter(outcomes).values())
+    return 1 - alike / (count * (count - 1))
+
+
+def spread(values: Sequence[float | None]) -> Spread | None:
+    """The spread of a figure over at least two draws; ``None`` where a draw has no such figure."""
+    known = [value for value in values if value is not None]
+    return Spread(min(known), max(known), stdev(known)) if 1 < len(known) == len(values) else None
+
+
+def is_above(effect: float, floor: float) -> bool:
+    """Whether an effect is larger than what asking again has changed."""
+    return abs(effect) > floor and not math.isclose(abs(effect), floor, rel_tol=1e-9, abs_tol=NOTHING)
+
+
+def label_drawn(decision: dict[str, Any]) -> str:
+    """The model's label in a line of ``decisions.jsonl``."""
+    return NO_ANSWER if decision.get("instead_of") else label_of(decision) or NO_ANSWER
+
+
+def action_drawn(decision: dict[str, Any]) -> str:
+    """The model's action in a line of ``decisions.jsonl``."""
+    failed = decision["advice"] is None or decision.get("instead_of")
+    return NO_ANSWER if failed else str(decision["advice"]["action"]["type"])
+
+
+def _place(decision: dict[str, Any]) -> tuple[str, int]:
+    return symbol_of(decision), decision["bar"]
+
+
+def _mean(shares: Iterable[float]) -> float | None:
+    found = list(shares)
+    return fmean(found) if found else None
