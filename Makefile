@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: env model demo test fuzz check bench bench-models clean
+.PHONY: env model demo test fuzz check bench bench-models bench-layouts clean
 
 env: $(READY)
 
@@ -36,6 +36,9 @@ bench: model
 
 bench-models: model
 	$(BIN)/python -m benchmarks.decisions --prefix
+
+bench-layouts: model
+	$(BIN)/python -m benchmarks.decisions --layouts --earlier --models smollm2-135m --backends llama_cpp --states 100
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,7 +1,9 @@
 """How well each model decides, by backend, decision mode and choice of examples: ``python -m benchmarks.decisions``.
 
 Asked are distinct snapshots of real prices from 2006 on; what came before them is the past from which examples are
-retrieved. Answers are recorded with the time they took, so a table that was interrupted goes on where it was.
+retrieved. ``--earlier`` asks states of 2001 to 2005 instead, on which layout and number of examples were chosen, and
+``--layouts`` compares the layouts of ``prompts/``. Answers are recorded with the time they took, so a table that was
+interrupted goes on where it was.
 """
 
 from __future__ import annotations
@@ -11,43 +13,43 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
+from typing import get_args
 
 from benchmarks.model import seconds_per_decision, snapshots_of
 from llm_strategy import ModelAdvisor, Snapshot
+from llm_strategy.analogues import Analogues
 from llm_strategy.config import load_settings
 from llm_strategy.errors import ModelError
 from llm_strategy.llm import FolderStore, Generation, LLMClient, RecordingClient, Request, get_llm_client
 from llm_strategy.llm.client import OnDelta
 from llm_strategy.llm.models import cache_folder
-from llm_strategy.reading import Reading
+from llm_strategy.reading import Layout, Reading
 from llm_strategy.regime_rule import causal_label
-from llm_strategy.rendering import render_snapshot
+from llm_strategy.rendering import View, render_snapshot
 from llm_strategy.types import Decision, RegimeLabel, Status
 
 SOURCES = ("sample:sp500", "sample:nasdaq")
-SINCE = "2006"
+EARLIER, LATER = ("2001", "2006"), ("2006", "9999")
 STATES = 300
 COLUMNS = "model | backend | asked | n | valid | repaired | abstained | coherent | kappa | s | engine s | in | out"
 
 CASES = {
     "json, fixed": Reading("json", "fixed"),
+    "json, nearest 2": Reading("json", "nearest"),
     "slots, fixed": Reading("slots", "fixed"),
+    "slots, nearest 2": Reading("slots", "nearest"),
     "choices, fixed": Reading("choices", "fixed"),
-    "choices, fixed, content free": Reading("choices", "fixed", calibration="content_free"),
-    "choices, fixed, batch": Reading("choices", "fixed", calibration="batch"),
-    "choices, fixed, facts": Reading("choices", "fixed", layout="facts"),
-    "choices, fixed, turns": Reading("choices", "fixed", layout="turns"),
-    "choices, 32 balanced, batch": Reading("choices", "balanced", 32, calibration="batch"),
-    "json, nearest 4": Reading("json", "nearest"),
-    "slots, nearest 4": Reading("slots", "nearest"),
-    "choices, nearest 4": Reading("choices", "nearest"),
-    "choices, nearest 4, facts": Reading("choices", "nearest", layout="facts"),
-    "choices, nearest 4, turns": Reading("choices", "nearest", layout="turns"),
-    "choices, nearest 4, page": Reading("choices", "nearest", layout="page"),
-    "choices, nearest 4, json": Reading("choices", "nearest", layout="json"),
-    "choices, nearest 4, batch": Reading("choices", "nearest", calibration="batch"),
-    "choices, nearest 4, followed": Reading("choices", "nearest", labels="followed"),
+    "choices, nearest 2": Reading("choices", "nearest"),
+    "choices, nearest 2, followed": Reading("choices", "nearest", labels="followed"),
 }
+LAYOUTS = {
+    f"{layout}, {name}": Reading("choices", examples, count, layout=layout)
+    for layout in sorted({*get_args(Layout)} - {"auto"})
+    for name, examples, count in (("fixed", "fixed", 1), ("nearest 2", "nearest", 2), ("nearest 4", "nearest", 4))
+}
+
+
+_NEAREST = Reading("choices", "nearest", 1)
 
 
 @dataclass(frozen=True)
@@ -82,13 +84,14 @@ class Watched(LLMClient):
         return self.answers[-1]
 
 
-def asked_snapshots(states: int) -> dict[str, list[tuple[Snapshot, bool]]]:
+def asked_snapshots(states: int, window: tuple[str, str] = LATER) -> dict[str, list[tuple[Snapshot, bool]]]:
     """The snapshots of each source in their order, and whether they are asked: evenly spread over the first occurrences
-    of the distinct states."""
-    past = {source: list(snapshots_of(source)) for source in SOURCES}
+    of the distinct states in a window of times."""
+    begin, end = window
+    past = {source: [one for one in snapshots_of(source) if one.time < end] for source in SOURCES}
     first: dict[str, Snapshot] = {}
     for snapshot in chain.from_iterable(past.values()):
-        if snapshot.time >= SINCE:
+        if snapshot.time >= begin:
             first.setdefault(render_snapshot(snapshot), snapshot)
     distinct = list(first.values())
     chosen = {distinct[number * len(distinct) // states] for number in range(min(states, len(distinct)))}
@@ -126,6 +129,18 @@ def measure(client: LLMClient, reading: Reading, asked: dict[str, list[tuple[Sna
     )
 
 
+def kappa_without_a_model(asked: dict[str, list[tuple[Snapshot, bool]]]) -> float:
+    """Cohen's kappa of the label that the nearest past state carries: what a model that only copies comes to."""
+    pairs = []
+    for snapshots in asked.values():
+        past = Analogues(View())
+        for snapshot, wanted in snapshots:
+            if wanted:
+                pairs += [(str(one.label), str(causal_label(snapshot))) for one in past.choose(snapshot, _NEAREST)]
+            past.take(snapshot)
+    return kappa(pairs)
+
+
 def kappa(pairs: list[tuple[str, str]]) -> float:
     """Cohen's kappa (1960): agreement beyond chance; 0 where there is nothing to agree on."""
     if not pairs:
@@ -151,19 +166,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", default="smollm2-135m,gemma3-270m", help="names or files, with commas between")
     parser.add_argument("--backends", default="llama_cpp,local_llama")
-    parser.add_argument("--cases", default=";".join(CASES), help="cases, with semicolons between")
+    parser.add_argument("--cases", help=f"cases, with semicolons between: {'; '.join(CASES)}")
+    parser.add_argument("--layouts", action="store_true", help="compare the layouts of scored choices")
+    parser.add_argument("--earlier", action="store_true", help="ask the states of 2001 to 2005")
     parser.add_argument("--states", type=int, default=STATES)
     parser.add_argument("--prefix", action="store_true", help="also what a kept prefix saves")
     given = parser.parse_args()
-    asked = asked_snapshots(given.states)
+    asked = asked_snapshots(given.states, EARLIER if given.earlier else LATER)
+    cases = LAYOUTS if given.layouts else CASES
+    print(f"The label of the nearest past state, without a model: kappa {kappa_without_a_model(asked):.2f}\n")
     store = FolderStore(cache_folder() / "benchmarks")
     print(f"| {COLUMNS} |")
     print("|---" * (COLUMNS.count("|") + 1) + "|")
     for model, backend, inner in _clients(given.models.split(","), given.backends.split(",")):
         with inner:
             client = RecordingClient(inner, inner.identity, store)
-            for name in given.cases.split(";"):
-                reading = CASES[name.strip()]
+            for name in given.cases.split(";") if given.cases else cases:
+                reading = cases[name.strip()]
                 if reading.mode == "choices" and not client.supports_choices:
                     continue
                 row = measure(client, reading, asked)

@@ -61,6 +61,13 @@ ADVICE_SCHEMA = json.dumps(
 """What a model writes of the contract, for backends that hold it to a schema; the program fills in the rest."""
 
 _EXAMPLE_CONFIDENCE = 0.66
+_STEPS = {
+    RegimeLabel.BULL: ", still above: bull",
+    RegimeLabel.BEAR: ", still below: bear",
+    RegimeLabel.SIDEWAYS: ", still near: sideways",
+    RegimeLabel.TURBULENT: ": turbulent",
+}
+"""How the rationale of an example goes from its facts to the label, worded as in the fixed examples."""
 
 
 @cache
@@ -88,7 +95,7 @@ def _prefix(chosen: tuple[Example, ...]) -> tuple[Message, ...]:
 
 
 def _written_out(example: Example) -> dict[str, Any]:
-    said = f"{example.rationale.rstrip('.')}: {example.label}, {example.action}"
+    said = f"{example.rationale.rstrip('.')}{_STEPS[example.label]}, {example.action}"
     names = {"market": example.market, "rationale": said, "label": example.label, "action": example.action}
     return names | {"action_confidence": _EXAMPLE_CONFIDENCE}
 

@@ -63,18 +63,19 @@ class Analogues:
     def _keep(self, snapshot: Snapshot, label: RegimeLabel) -> None:
         market = render_snapshot(snapshot, self._view)
         example = Example(market, label)
-        if self._states.pop(market, None) is None:
+        if market not in self._states:
             self._words[market] = _words(snapshot)
             self._first[label].append(example)
         self._states[market] = example
 
     def _nearest(self, snapshot: Snapshot, count: int) -> tuple[Example, ...]:
-        """The states with the most words in common, the later ones among equals."""
+        """The states with the most words in common, the first seen among equals, so that equal markets keep their
+        examples until a nearer state comes up and few questions differ."""
         if len(self._states) < count:
             return ()
         words = _words(snapshot)
-        ranked = sorted(self._states, key=lambda market: sum(map(eq, words, self._words[market])))
-        return tuple(self._states[market] for market in ranked[-count:])
+        ranked = sorted(self._states, key=lambda market: -sum(map(eq, words, self._words[market])))
+        return tuple(self._states[market] for market in reversed(ranked[:count]))
 
     def _balanced(self, count: int) -> tuple[Example, ...]:
         """The first states of each label, as many of each, so that the choice stays once it can be made."""

@@ -11,9 +11,9 @@ from llm_strategy.advice_prompt import ask_for_advice, ask_for_repair, fixed_exa
 from llm_strategy.choice_reader import ChoiceReader
 from llm_strategy.contract import ParsedAnswer, parse_answer
 from llm_strategy.errors import ContractError, ModelError
-from llm_strategy.llm.cache import request_hash
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.exchange import Generation, Request
+from llm_strategy.llm.request_hash import request_hash
 from llm_strategy.outcome import FAILURES, Outcome, abstained, judged
 from llm_strategy.reading import Example, Reading
 from llm_strategy.secrets import redact
@@ -98,9 +98,17 @@ class Conversation:
         try:
             return parse_answer(answer.text, **bar)
         except ContractError as problem:
-            repair = ask_for_repair(_with_time_left(request, [answer]), answer.text, str(problem))
-            again = parse_answer(self._exchange(repair, exchanges, "repair").text, **bar)
-            return ParsedAnswer(again.advice, ("second attempt", *again.repairs))
+            again = self._other_way(question) or ask_for_repair(request, answer.text, str(problem))
+            repair = _with_time_left(again, [answer])
+            parsed = parse_answer(self._exchange(repair, exchanges, "repair").text, **bar)
+            return ParsedAnswer(parsed.advice, ("second attempt", *parsed.repairs))
+
+    def _other_way(self, question: Question) -> Request | None:
+        """The question with the fixed examples, where others led astray: a small model that is shown the slots it
+        filled wrongly fills them so again."""
+        if self._reading.mode != "slots" or not question.examples:
+            return None
+        return ask_for_advice(question.market, with_form=True, defaults=self._defaults)
 
     def _scored(
         self, snapshot: Snapshot, question: Question, reader: ChoiceReader, exchanges: list[Exchange]

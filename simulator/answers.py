@@ -7,11 +7,13 @@ from typing import Any
 
 from llm_strategy.advisor import ModelAdvisor
 from llm_strategy.errors import AnswerNotRecorded, ModelError
-from llm_strategy.llm.cache import FolderStore, RecordingClient, request_hash
+from llm_strategy.llm.answer_store import FolderStore
+from llm_strategy.llm.cache import RecordingClient
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, ModelIdentity, Request
 from llm_strategy.llm.loader import get_llm_client
 from llm_strategy.llm.models import cache_folder
+from llm_strategy.llm.request_hash import request_hash
 from llm_strategy.outcome import FAILURES
 from llm_strategy.types import Event
 from simulator.experiment import Experiment

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import sys
 
 import pytest
@@ -29,6 +30,12 @@ def _refuse_network(event, arguments):
         loopback = False
     if not loopback:
         raise RuntimeError(f"A test reached for {name}: tests use no network but loopback.")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible():
+    """Ctrl-C reaches tests and what they start, though a shell shuts it off for a job in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,15 +5,18 @@ import os
 import subprocess
 import sys
 
+import yaml
+
 import simulator
 
 BARS_BEFORE_THE_FIRST_DECISION = 269
+WHO_IT_IS = {"answer_format": "json_schema", "reported_model": "tiny-model"}
 EVIDENCE = ("decisions.jsonl", "orders.csv", "trades.csv", "equity.csv")
 
 
-def write_experiment(folder, decisions, *, known=True, **sections):
-    """An experiment of one arm whose every state is another question; the server is asked who it is where that is not
-    ``known``."""
+def write_experiment(folder, decisions, *, known=True, concurrency=1, **sections):
+    """An experiment of one arm whose every state is another question, ``concurrency`` of them asked at once; the server
+    is asked who it is where that is not ``known``."""
     experiment = {
         "name": "remote",
         "data": {"source": f"synthetic:cycles?bars={BARS_BEFORE_THE_FIRST_DECISION + decisions}&seed=5"},
@@ -23,7 +26,7 @@ def write_experiment(folder, decisions, *, known=True, **sections):
     }
     (folder / "configs").mkdir(parents=True)
     (folder / "configs" / "llm.yaml").write_text(
-        "openai: {answer_format: json_schema, reported_model: tiny-model}" if known else ""
+        yaml.safe_dump({"openai": {"concurrency": concurrency} | (WHO_IT_IS if known else {})})
     )
     (folder / "experiment.yaml").write_text(json.dumps(experiment | sections))
 

@@ -301,6 +301,22 @@ def test_rows_show_values_without_names(view, row, opening):
     assert request.messages[1].content == "above rising high none high normal"
 
 
+def test_slots_that_retrieved_examples_led_astray_are_asked_again_with_the_fixed_ones():
+    def answer(request):
+        label = "normal" if len(request.messages) < 30 else "bear"
+        return {"rationale": "Below.", "label": label, "action": "exit", "action_confidence": "66"}
+
+    client = ScriptedClient(answer)
+    advisor = ModelAdvisor(client, reading=Reading("slots", "nearest", 2))
+    for snapshot in states():
+        advisor.witness(snapshot)
+    decision = advisor.decide(SNAPSHOT)
+    assert (decision.status, decision.advice.regime.label) == (Status.REPAIRED, RegimeLabel.BEAR)
+    nearest, fixed = client.requests
+    assert len(nearest.messages) == 6
+    assert fixed == ModelAdvisor(client, reading=Reading("slots", "fixed")).request(SNAPSHOT)
+
+
 def test_the_questions_of_one_decision_share_its_time():
     class Slow(ScriptedClient):
         def complete(self, request, on_delta=None):

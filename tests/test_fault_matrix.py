@@ -28,6 +28,7 @@ from fault_wires import (
     INVALID,
     OPENAI,
     OVERFLOW,
+    PATIENCE_S,
     TIMED_OUT,
     TIMEOUT_S,
     advice,
@@ -156,7 +157,7 @@ def test_a_server_that_fails_makes_an_abstention_with_its_reason(wire, fault, re
     assert len(server.questions) == asked
     events = [event.kind for exchange in decision.exchanges for event in exchange.events]
     assert events == [EventKind.RETRY] * (asked - 1)
-    assert seconds < allowed + 1.5
+    assert seconds < allowed + PATIENCE_S
 
 
 @pytest.mark.parametrize("text", BROKEN_CONTRACT.values(), ids=BROKEN_CONTRACT)
@@ -177,7 +178,7 @@ def test_a_server_that_is_not_there(wire, address):
         decision, seconds = decide(wire, url, timeout_s=TIMEOUT_S)
     expected = FAILED if address is server_that.nobody_listens else TIMED_OUT
     assert decision.abstention.reason is expected
-    assert seconds < TIMEOUT_S + 1.5
+    assert seconds < TIMEOUT_S + PATIENCE_S
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,9 @@ def entry(tmp_path):
     key = request_hash(REQUEST, ScriptedClient([]).identity)
     store.put(key, ANSWER)
     (file,) = tmp_path.rglob("*.json")
-    logging.getLogger("llm_strategy.llm.cache").disabled = True
+    logging.getLogger("llm_strategy.llm.answer_store").disabled = True
     yield store, key, file
-    logging.getLogger("llm_strategy.llm.cache").disabled = False
+    logging.getLogger("llm_strategy.llm.answer_store").disabled = False
 
 
 def test_no_flipped_bit_and_no_cut_makes_another_answer(entry):
@@ -122,27 +122,28 @@ def test_two_processes_with_one_record_end_with_the_same_journal(tmp_path, monke
 
 FULL_AT_THE_SIXTH_ANSWER = """
 import resource, signal
-from llm_strategy.llm.cache import FolderStore
+from llm_strategy.llm.answer_store import FolderStore
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 add, left = FolderStore.add, iter(range(5, -1, -1))
 def add_on_a_disk_that_fills(*answer):
-    if not next(left):
+    if not next(left, 0):
         resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
     return add(*answer)
 FolderStore.add = add_on_a_disk_that_fills
 """
 
 
-def test_a_disk_that_fills_up_under_the_record_ends_the_run_and_loses_one_answer(tmp_path, monkeypatch):
-    write_experiment(tmp_path, 30)
+@pytest.mark.parametrize("at_once", [1, 8])
+def test_a_disk_that_fills_up_under_the_record_ends_the_run_and_loses_what_was_in_hand(tmp_path, monkeypatch, at_once):
+    write_experiment(tmp_path, 30, concurrency=at_once)
     with serving(answer()) as server:
         settings = environment(server.url, tmp_path / "cache")
         code, said = ended(start_run(tmp_path, settings, before=FULL_AT_THE_SIXTH_ANSWER))
         assert code > 1, said
         assert said.strip().splitlines()[-1].startswith("Error: The answer could not be recorded in")
         assert "Traceback" not in said
-        assert len(server.questions) == 6
+        assert 6 <= (before := len(server.questions)) < 6 + at_once
         run_here(monkeypatch, tmp_path, settings)
-        assert len(server.questions) == 6 + 25
+        assert len(server.questions) == before + 25
     assert len({decision["request"] for decision in decisions(tmp_path)}) == 30
     assert replays(tmp_path)

@@ -233,7 +233,7 @@ def test_what_was_asked_is_counted_over_all_draws(drawn):
     result, model = drawn
     usage = json.loads((result.folder / "llm" / "manifest.json").read_text())["usage"]
     states = result.facts["noise.states"].value
-    assert usage["requests"] == 3 * 151
+    assert usage["decisions"] == usage["questions"] == 3 * 151
     assert usage["distinct"] == 3 * states
     assert usage["asked"] == len([request for request in model.requests if request.form])
 

@@ -1,9 +1,11 @@
 """The model runtime, usable alone: ``get_llm_client()`` gives a client with ``generate``, ``chat`` and ``batch``."""
 
-from llm_strategy.llm.cache import AnswerStore, FolderStore, MemoryStore, RecordingClient, Usage, request_hash
+from llm_strategy.llm.answer_store import AnswerStore, FolderStore, MemoryStore
+from llm_strategy.llm.cache import RecordingClient, Usage
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.exchange import Chunk, Form, Generation, Health, Message, ModelIdentity, Request, Slot
 from llm_strategy.llm.loader import SUPPORTED_BACKENDS, get_llm_client, register_backend
+from llm_strategy.llm.request_hash import request_hash
 from llm_strategy.llm.resilience import Fallback, Patience, ResilientClient
 
 __all__ = [

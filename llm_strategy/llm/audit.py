@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from llm_strategy.errors import ModelError, RunFolderError
-from llm_strategy.llm.cache import request_hash
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request
+from llm_strategy.llm.request_hash import request_hash
 from llm_strategy.secrets import redact
 from llm_strategy.types import Event, EventKind
 

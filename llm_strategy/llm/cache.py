@@ -1,160 +1,25 @@
-"""The record of answers: what was asked once is answered from the record for ever after.
-
-The key is a hash over everything that decides an answer: exact messages, form, sampler, seed, and the identity of the
-model (weights, chat template, engine and its version). Timeouts are left out. Entries do not expire.
-"""
+"""The record of answers: what was asked once is answered from the record for ever after."""
 
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 import logging
-import os
-import tempfile
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, fields, replace
-from functools import lru_cache
-from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
-from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, RunFolderError
+from llm_strategy.errors import AnswerNotRecorded, ConfigurationError
+from llm_strategy.llm.answer_store import AnswerStore
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request
+from llm_strategy.llm.request_hash import request_hash
 from llm_strategy.llm.under_way import UnderWay
-from llm_strategy.types import Event
 
 log = logging.getLogger(__name__)
 
-KEY_VERSION = 1
-"""Goes into every key: raised when a request comes to mean something else."""
-
 Mode: TypeAlias = Literal["live", "replay", "refresh"]
 """``live`` asks what is not recorded, ``replay`` never asks, ``refresh`` asks each distinct request again once."""
-
-
-@lru_cache(maxsize=64)
-def request_hash(request: Request, identity: ModelIdentity) -> str:
-    """SHA-256 (hex) over the canonical JSON of the request and the identity; equal hashes mean equal answers."""
-    asked = _fields(request) | {"messages": [(message.role, message.content) for message in request.messages]}
-    del asked["timeout_s"]
-    known = _fields(identity)
-    added = ("json_schema", "opening", "chosen", "choices", "draw")
-    for record, later in ((asked, added), (known, ("supports_choices",))):
-        for name in later:  # without a value they mean what requests meant before they existed
-            if not record[name]:
-                del record[name]
-    return _digest({"version": KEY_VERSION, "request": asked, "identity": known})
-
-
-def _digest(record: object) -> str:
-    text = json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_fields)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _fields(record: Any) -> dict[str, Any]:
-    return {field.name: getattr(record, field.name) for field in fields(record)}
-
-
-class AnswerStore(Protocol):
-    """Where answers are kept, by request hash."""
-
-    def get(self, key: str) -> Generation | None:
-        """The recorded answer, or None."""
-
-    def put(self, key: str, generation: Generation) -> None:
-        """Record an answer, in place of an earlier one."""
-
-    def add(self, key: str, generation: Generation) -> Generation:
-        """Record an answer where there is none, and return the one that is on record then."""
-
-
-class MemoryStore(dict[str, Generation]):
-    """Answers kept for the life of the process."""
-
-    def put(self, key: str, generation: Generation) -> None:
-        """Record an answer, in place of an earlier one."""
-        self[key] = generation
-
-    def add(self, key: str, generation: Generation) -> Generation:
-        """Record an answer where there is none, and return the one that is on record then."""
-        return self.setdefault(key, generation)
-
-
-class FolderStore:
-    """Answers in a folder: one JSON file a key, in up to 256 subfolders, each with its own checksum.
-
-    A damaged entry counts as missing, is reported in the log, and is replaced by the next ``put`` or ``add``. Processes
-    may share a folder. Raises ``RunFolderError`` where it cannot be written.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def get(self, key: str) -> Generation | None:
-        """The recorded answer, or None."""
-        file = self._file(key)
-        try:
-            entry = json.loads(file.read_bytes())
-            answer = entry["answer"]
-            if entry["key"] != key or entry["checksum"] != _digest(answer):
-                raise ValueError("its checksum does not match")
-            return Generation(**answer | {"events": tuple(map(Event.from_record, answer.get("events", ())))})
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError, TypeError) as problem:
-            log.warning("The recorded answer %s is damaged (%s); it counts as missing.", file, problem)
-            return None
-
-    def put(self, key: str, generation: Generation) -> None:
-        """Record an answer, in place of an earlier one."""
-        self._write(key, generation, lambda temporary, file: temporary.replace(file))
-
-    def add(self, key: str, generation: Generation) -> Generation:
-        """Record an answer where there is none, and return the one that is on record then."""
-
-        def link(temporary: Path, file: Path) -> None:
-            try:
-                file.hardlink_to(temporary)  # of two processes that answer at once, one is first
-                temporary.unlink()
-            except OSError:  # it is there by now, or the file system knows no links
-                if self.get(key) is None:
-                    temporary.replace(file)
-                else:
-                    temporary.unlink()
-
-        self._write(key, generation, link)
-        return self.get(key) or generation
-
-    def _write(self, key: str, generation: Generation, into_place: Callable[[Path, Path], object]) -> None:
-        answer = _answer_record(generation)
-        entry = json.dumps({"answer": answer, "checksum": _digest(answer), "key": key}, sort_keys=True, indent=1)
-        file = self._file(key)
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{key[:8]}-")
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8") as out:
-                    out.write(entry + "\n")
-                into_place(Path(temporary), file)
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
-        except OSError as problem:
-            raise RunFolderError(
-                f"The answer could not be recorded in {self.path} ({problem.strerror}): "
-                "free some space, or choose a folder that you may write."
-            ) from None
-
-    def _file(self, key: str) -> Path:
-        return self.path / key[:2] / f"{key}.json"
-
-
-def _answer_record(generation: Generation) -> dict[str, Any]:
-    record = asdict(replace(generation, values=dict(generation.values)))
-    del record["cached"]
-    return record
 
 
 def _lasting(generation: Generation) -> Generation:

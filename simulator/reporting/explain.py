@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from llm_strategy.errors import ModelError
-from llm_strategy.llm.cache import request_hash
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.exchange import Generation, Message, Request
+from llm_strategy.llm.request_hash import request_hash
 from llm_strategy.prompting import render
 from simulator.reporting.fact import Fact, Facts
 from simulator.reporting.fact_table import NOT_AVAILABLE
