@@ -18,9 +18,9 @@ from llm_strategy.types import AbstentionReason, Snapshot
 SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.99, -0.4, 0.1, 1.5)
 KEY = "sk-planted-4711"
 TIMEOUT_S = 0.5
+"""Seconds for what never answers."""
 PATIENCE_S = 10.0
 """Seconds beyond a time limit by which a decision has ended on the busiest machine: a hang would be longer."""
-"""Seconds for what never answers."""
 ENOUGH_S = 30
 """Seconds for what ends by itself, on a busy machine too."""
 ATTEMPTS = 3
