@@ -26,7 +26,8 @@ from llm_strategy.llm.models import cache_folder
 from llm_strategy.reading import Layout, Reading
 from llm_strategy.regime_rule import causal_label
 from llm_strategy.rendering import View, render_snapshot
-from llm_strategy.types import Decision, RegimeLabel, Status
+from llm_strategy.types import Decision, Status
+from simulator.evaluation.regimes import kappa
 
 SOURCES = ("sample:sp500", "sample:nasdaq")
 EARLIER, LATER = ("2001", "2006"), ("2006", "9999")
@@ -120,7 +121,7 @@ def measure(client: LLMClient, reading: Reading, asked: dict[str, list[tuple[Sna
         sum(decision.status is Status.REPAIRED for decision in decisions) / count,
         sum(decision.status is Status.ABSTAINED for decision in decisions) / count,
         sum(decision.policy.coherent for decision in advised) / max(1, len(advised)),
-        kappa([(str(d.advice.regime.label), str(causal_label(d.snapshot))) for d in advised if d.advice]),
+        kappa(Counter((str(d.advice.regime.label), str(causal_label(d.snapshot))) for d in advised if d.advice)) or 0.0,
         sum(answer.latency_ms for answer in answers) / 1000 / count,
         sum(answer.engine_ms for answer in answers) / 1000 / count,
         sum(answer.tokens_in for answer in answers) / count,
@@ -138,18 +139,7 @@ def kappa_without_a_model(asked: dict[str, list[tuple[Snapshot, bool]]]) -> floa
             if wanted:
                 pairs += [(str(one.label), str(causal_label(snapshot))) for one in past.choose(snapshot, _NEAREST)]
             past.take(snapshot)
-    return kappa(pairs)
-
-
-def kappa(pairs: list[tuple[str, str]]) -> float:
-    """Cohen's kappa (1960): agreement beyond chance; 0 where there is nothing to agree on."""
-    if not pairs:
-        return 0.0
-    total = len(pairs)
-    ours, theirs = Counter(one for one, _ in pairs), Counter(other for _, other in pairs)
-    chance = sum(ours[label] * theirs[label] for label in RegimeLabel) / total**2
-    same = sum(one == other for one, other in pairs) / total
-    return (same - chance) / (1 - chance) if chance < 1 else 0.0
+    return kappa(Counter(pairs)) or 0.0
 
 
 def _clients(models: list[str], backends: list[str]) -> Iterator[tuple[str, str, LLMClient]]:

@@ -2,10 +2,12 @@
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
+from statsmodels.stats.inter_rater import cohens_kappa
 
-from simulator.evaluation.regimes import FEWEST_MOVES, LABELS, agreement, decisions_per_year, regime_table
+from simulator.evaluation.regimes import FEWEST_MOVES, LABELS, agreement, decisions_per_year, kappa, regime_table
 
 DAYS = pd.bdate_range("2020-01-01", periods=1000, name="time")
 
@@ -78,6 +80,14 @@ def test_agreement_against_a_textbook_table():
     assert measured.confusion["bull", "bear"] == 5
     assert measured.confusion["bear", "bull"] == 10
     assert sum(measured.confusion.values()) == 50
+
+
+def test_kappa_is_that_of_statsmodels():
+    for table in np.random.default_rng(7).integers(0, 40, (50, len(LABELS), len(LABELS))):
+        counts = {(a, b): int(table[row, column]) for row, a in enumerate(LABELS) for column, b in enumerate(LABELS)}
+        assert kappa(counts) == pytest.approx(cohens_kappa(table, return_results=False))
+    assert kappa({("bull", "bear"): 4}) == 0, "a label of one side alone"
+    assert kappa({}) is kappa({("bull", "bull"): 9}) is None
 
 
 def test_agreement_is_on_the_same_bar_of_the_same_symbol():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -121,12 +121,24 @@ def agreement(first: Sequence[dict[str, Any]], second: Sequence[dict[str, Any]])
     total = sum(confusion.values())
     if not total:
         return Agreement(0, None, None, confusion)
-    same = sum(confusion[label, label] for label in LABELS) / total
-    chance = sum(
-        sum(confusion[label, other] for other in LABELS) * sum(confusion[other, label] for other in LABELS)
-        for label in LABELS
-    ) / (total * total)
-    return Agreement(total, same, (same - chance) / (1 - chance) if chance < 1 else None, confusion)
+    same = sum(confusion[label, label] for label in LABELS)
+    return Agreement(total, same / total, kappa(confusion), confusion)
+
+
+def kappa(confusion: Mapping[tuple[str, str], int]) -> float | None:
+    """Cohen's kappa (1960), agreement beyond chance, of counts by (label of the first, label of the second); ``None``
+    where nothing was counted, or one label is all there is on both sides."""
+    total = sum(confusion.values())
+    first: Counter[str] = Counter()
+    second: Counter[str] = Counter()
+    for (one, other), count in confusion.items():
+        first[one] += count
+        second[other] += count
+    by_chance = sum(first[label] * second[label] for label in first)
+    if by_chance == total * total:
+        return None
+    same, chance = sum(confusion.get((label, label), 0) for label in first) / total, by_chance / (total * total)
+    return (same - chance) / (1 - chance)
 
 
 def _of_a_year(moves: Sequence[float], per_year: float) -> tuple[float | None, float | None]:
