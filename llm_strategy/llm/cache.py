@@ -29,15 +29,10 @@ def _lasting(generation: Generation) -> Generation:
 
 @dataclass
 class Usage:
-    """What a run asked: requests in all, distinct ones, those the model was asked, those the record answered.
+    """How often the model was asked, failed questions too, and what that took. Seconds in which several questions are
+    under way count once."""
 
-    Seconds and tokens are those of the asked ones; seconds in which several are under way count once.
-    """
-
-    requests: int = 0
-    distinct: int = 0
     asked: int = 0
-    from_cache: int = 0
     seconds: float = 0.0
     tokens_in: int = 0
     tokens_out: int = 0
@@ -53,8 +48,9 @@ class RecordingClient(LLMClient):
     ``inner`` may be a client, a function that connects to one when it is first needed, or None for a replay;
     ``identity`` is the inner model's and goes into the keys. Equal requests are asked once a run, in every mode, also
     where threads share the client.
-    ``AnswerNotRecorded`` is raised where ``replay`` meets a request without an answer. ``usage`` counts. What another
-    backend or a part of an ensemble answered is passed on and not recorded: it is not the model's answer.
+    ``AnswerNotRecorded`` is raised where ``replay`` meets a request without an answer. ``usage`` counts what the model
+    was asked. What another backend or a part of an ensemble answered is passed on and not recorded: it is not the
+    model's answer.
     """
 
     def __init__(
@@ -75,7 +71,6 @@ class RecordingClient(LLMClient):
         self.on_record: Callable[[str], None] | None = None
         """Called with the key of each answer that is recorded, one call at a time."""
         self._inner = inner
-        self._seen: set[str] = set()
         self._answered: dict[str, Generation] = {}
         self._counting = threading.Lock()
         self._under_way = UnderWay()
@@ -86,10 +81,6 @@ class RecordingClient(LLMClient):
     def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
         """Answer from the record, or ask and record."""
         key = request_hash(request, self.identity)
-        with self._counting:
-            self._seen.add(key)
-            self.usage.requests += 1
-            self.usage.distinct = len(self._seen)
         recorded = self._known(key)
         if recorded is None:
             if self.mode == "replay":
@@ -100,8 +91,6 @@ class RecordingClient(LLMClient):
                 recorded = self._answered.get(key)  # another thread may just have asked it
                 if recorded is None:
                     return self._ask(key, request, on_delta)
-        with self._counting:
-            self.usage.from_cache += 1
         self._answered[key] = recorded
         if on_delta is not None:
             on_delta(recorded.text)
