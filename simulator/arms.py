@@ -135,11 +135,9 @@ class ArmRunner:
         if arm == LLM_ARM:
             self._advised = advised_actions(journal)
             for number in self._experiment.further_draws:
-                drawn, failed = self._trade(
-                    f"{arm} draw {number}", self._model_advisor(number), folder / draw_name(number)
-                )
+                drawn, failed = self._trade(arm, self._model_advisor(number), folder / draw_name(number), number)
                 journals.append(drawn)
-                problem = problem or (failed and f"Draw {number}: {failed}")
+                problem = problem or failed
         self.problem = self.problem or problem
         self._usage[arm] = Questions.of(journals, model.usage.since(before)) if model else Questions()
         manifest = arm_manifest(
@@ -160,7 +158,7 @@ class ArmRunner:
         )
         write_json(manifest, folder / "manifest.json")
 
-    def _trade(self, name: str, advisor: Advisor, folder: Path) -> tuple[Journal, str | None]:
+    def _trade(self, arm: str, advisor: Advisor, folder: Path, draw: int = 0) -> tuple[Journal, str | None]:
         """What the advisor brought about, its evidence written, and a sentence where it failed too often."""
         folder.mkdir(parents=True, exist_ok=True)
         if isinstance(advisor, ModelAdvisor):
@@ -168,10 +166,10 @@ class ArmRunner:
                 advisor.ask_ahead(upcoming(self._universe, self._experiment.advisor), self._on_answer)
             advisor = _FirstMustFit(advisor)
         with (folder / DECISIONS).open("w", encoding="utf-8", newline="\n") as sink:
-            journal = Journal(sink, lambda done: self._decided(name, journal, done))
+            journal = Journal(sink, lambda done: self._decided(arm, journal, done, draw))
             simulate(self._universe, advisor, self._experiment, journal)
         write_tables(journal, folder)
-        return journal, too_many_failures(journal, self._experiment.advisor.max_failure_rate)
+        return journal, too_many_failures(journal, self._experiment.advisor.max_failure_rate, draw=draw)
 
     def _advisor(self, arm: str) -> tuple[Advisor, RecordingClient | None]:
         if arm == LLM_ARM:
@@ -188,16 +186,16 @@ class ArmRunner:
             self._asked, view=choice.view, reading=choice.reading, fallback=choice.fallback_rule, draw=draw
         )
 
-    def _decided(self, arm: str, journal: Journal, done: int) -> None:
+    def _decided(self, arm: str, journal: Journal, done: int, draw: int) -> None:
         total = sum(
             max(0, len(self._universe.decisions(symbol).table) - LONGEST_LOOKBACK + 1)
             for symbol in self._universe.symbols
         )
         if self._on_bar is not None:
-            self._on_bar(arm, done, total)
+            self._on_bar(f"{arm} draw {draw}" if draw else arm, done, total)
         choice = self._experiment.advisor
         if choice.abort_above_failure_rate and failure(journal.entries[-1]) is not None:
-            problem = too_many_failures(journal, choice.max_failure_rate, total)
+            problem = too_many_failures(journal, choice.max_failure_rate, total, draw)
             if problem:
                 raise TooManyFailures(
                     f"{problem} The run was ended there: put that right and start it again, answers already given are "
@@ -220,12 +218,14 @@ def failure(entry: Entry) -> Abstention | None:
     return entry.decision.abstention or entry.decision.instead_of
 
 
-def too_many_failures(journal: Journal, allowed: float, decisions: int | None = None) -> str | None:
-    """One sentence if the share of failures is above ``allowed``; ``decisions`` are those of the whole run."""
+def too_many_failures(journal: Journal, allowed: float, decisions: int | None = None, draw: int = 0) -> str | None:
+    """One sentence if the share of failures is above ``allowed``; ``decisions`` are those of the whole run, ``draw`` is
+    the number of a further draw."""
     failed = [problem for entry in journal.entries if (problem := failure(entry)) is not None]
     if len(failed) <= allowed * (decisions or len(journal.entries)) or not failed:
         return None
-    return (
+    told = (
         f"{len(failed)} of {len(journal.entries)} decisions failed, more than advisor.max_failure_rate ({allowed:g}) "
         f"allows; the last one as {failed[-1].reason}: {failed[-1].detail.rstrip('.')}."
     )
+    return f"Draw {draw}: {told}" if draw else told

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -72,6 +73,45 @@ def test_failures_repairs_and_denials_are_noted(tmp_path):
     )  # fmt: skip
     assert (noted[1]["answer"], noted[1]["status"]) == ("no json", None)
     assert noted[2]["status"] == "repaired"
+
+
+@pytest.mark.parametrize("prices", [{}, {"LLM_PRICE_IN": "2", "LLM_PRICE_OUT": "10"}])
+def test_every_line_has_every_field(tmp_path, monkeypatch, prices):
+    for name, value in prices.items():
+        monkeypatch.setenv(name, value)
+
+    def script(request):
+        return reader(request) if "above" in request.messages[-1].content else AnswerTimeout("Too slow.")
+
+    store = MemoryStore()
+    experiment = small(
+        tmp_path, data={"source": "synthetic:cycles?bars=420&seed=8"}, advisor={"max_failure_rate": 1.0},
+        evaluation={"draws": 2},
+    )  # fmt: skip
+    noted = lines(simulator.run(experiment, client=recording(script, store)[0]).folder / "audit.jsonl")
+    noted += lines(simulator.run(experiment, client=recording(script, store)[0]).folder / "audit.jsonl")
+    assert {bool(line["failure"]) for line in noted} == {line["cached"] for line in noted} == {True, False}
+    for line in noted:
+        assert set(line) == {
+            "time", "run", "backend", "model", "request", "draw", "messages", "answer", "failure", "tokens_in",
+            "tokens_out", "latency_ms", "attempts", "cached", "finish", "cost", "status", "policy", "reasons",
+        }  # fmt: skip
+        assert line["messages"]
+        assert line["latency_ms"] >= 0
+        assert (line["answer"] is None) is (line["failure"] is not None) is (line["tokens_in"] == 0)
+        assert line["attempts"] == (0 if line["cached"] else 1)
+        money = (2 * line["tokens_in"] + 10 * line["tokens_out"]) / 1e6 if prices else "unpriced"
+        assert line["cost"] == (0 if line["cached"] else money)
+
+
+def test_a_line_names_the_draw_of_its_call(tmp_path):
+    client, model = recording()
+    result = simulator.run(small(tmp_path, evaluation={"draws": 3}), client=client)
+    noted = lines(result.folder / "audit.jsonl")
+    assert Counter(line["draw"] for line in noted) == Counter(request.draw for request in model.requests)
+    for draw in (2, 3):
+        decided = lines(result.folder / f"draw-{draw}" / "decisions.jsonl")
+        assert {line["request"] for line in noted if line["draw"] == draw} == {line["request"] for line in decided}
 
 
 def test_the_log_is_no_evidence(tmp_path):

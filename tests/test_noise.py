@@ -297,8 +297,11 @@ def test_a_draw_that_fails_too_often_fails_the_run(tmp_path):
         return AnswerTimeout("No answer in time.") if request.draw == 2 else reader(request)
 
     experiment = small(tmp_path, arms=["llm", "buy_and_hold"], evaluation={"draws": 2})
-    with pytest.raises(TooManyFailures, match="Draw 2: 151 of 151 decisions failed"):
+    with pytest.raises(TooManyFailures, match=r"^Draw 2: 151 of 151 decisions failed"):
         simulator.compare(experiment, client=recording(second_fails)[0])
+    sooner = small(tmp_path, advisor={"abort_above_failure_rate": True}, evaluation={"draws": 2})
+    with pytest.raises(TooManyFailures, match=r"^Draw 2: 8 of 8 decisions failed.* The run was ended there"):
+        simulator.run(sooner, client=recording(second_fails)[0])
 
 
 @pytest.mark.parametrize("draws", ["0", "-1", "1.5", "two", "true", "101"])

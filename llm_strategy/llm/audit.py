@@ -1,9 +1,10 @@
 """The audit log: one JSON line for each call of a model, for people and for tools that parse it.
 
-A line holds when, which run, who was asked, the request's hash, the conversation, the answer or the failure, tokens
-in and out, latency in milliseconds, attempts, whether the answer came from the record, what became of it (status and
-policy verdict, on the last call of a decision), and the cost. It holds wall-clock times, so it is no part of the
-evidence that a replay compares. Secrets are struck out.
+A line holds when, which run, who was asked, the request's hash, which draw of the answer (0 is the first, N that of
+the folder ``draw-N``), the conversation, the answer or the failure, tokens in and out, latency in milliseconds,
+attempts, whether the answer came from the record, what became of it (status and policy verdict, on the last call of a
+decision), and the cost. A call that failed counts no tokens, as in the budget. It holds wall-clock times, so it is no
+part of the evidence that a replay compares. Secrets are struck out.
 """
 
 from __future__ import annotations
@@ -62,7 +63,6 @@ class AuditLog:
 
     def answered(self, request: Request, who: ModelIdentity, run_id: str, answer: Generation) -> None:
         """Note an answer."""
-        cost = 0.0 if answer.cached else self.prices.cost(answer.tokens_in, answer.tokens_out)
         self._note(
             request,
             who,
@@ -74,7 +74,7 @@ class AuditLog:
             attempts=0 if answer.cached else attempts(answer.events),
             cached=answer.cached,
             finish=answer.finish,
-            cost=UNPRICED if cost is None else cost,
+            cost=0.0 if answer.cached else self._cost(answer.tokens_in, answer.tokens_out),
         )
 
     def failed(self, request: Request, who: ModelIdentity, run_id: str, problem: BaseException, ms: float) -> None:
@@ -87,7 +87,7 @@ class AuditLog:
             latency_ms=round(ms, 3),
             attempts=attempts(getattr(problem, "events", ())),
             cached=False,
-            cost=UNPRICED,
+            cost=self._cost(0, 0),
         )
 
     def judged(self, status: str, policy: str, reasons: tuple[str, ...] = ()) -> None:
@@ -103,6 +103,10 @@ class AuditLog:
             while self._open:
                 self._write(self._open.pop(next(iter(self._open))))
 
+    def _cost(self, tokens_in: int, tokens_out: int) -> float | str:
+        cost = self.prices.cost(tokens_in, tokens_out)
+        return UNPRICED if cost is None else cost
+
     def _note(self, request: Request, who: ModelIdentity, run_id: str, **outcome: Any) -> None:
         line = {
             "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
@@ -110,11 +114,13 @@ class AuditLog:
             "backend": who.backend,
             "model": who.name,
             "request": request_hash(request, who),
+            "draw": request.draw,
             "messages": [{"role": message.role, "content": message.content} for message in request.messages],
             "answer": None,
             "failure": None,
             "tokens_in": 0,
             "tokens_out": 0,
+            "finish": None,
             **outcome,
             "status": None,
             "policy": None,
