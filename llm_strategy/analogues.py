@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import chain
-from operator import eq
+from operator import eq, itemgetter
+from typing import NamedTuple
 
 from llm_strategy.reading import Example, LabelSource, Reading
 from llm_strategy.regime_rule import HIGH_VOLATILITY, causal_label
@@ -34,6 +35,13 @@ def label_of_what_followed(later: Snapshot) -> RegimeLabel:
     return RegimeLabel.BULL if move > 0 else RegimeLabel.BEAR
 
 
+class _Found(NamedTuple):
+    """How many states were searched, and the nearest of them: words in common and the state, the nearest first."""
+
+    searched: int = 0
+    nearest: tuple[tuple[int, str], ...] = ()
+
+
 class Analogues:
     """The distinct past states of one market, as a model reads them, each with the label of its last occurrence."""
 
@@ -41,8 +49,9 @@ class Analogues:
         self._view = View(view.style, view.decimals)
         self._labels = labels
         self._waiting: deque[Snapshot] = deque()
-        self._words: dict[str, tuple[str, ...]] = {}
         self._states: dict[str, Example] = {}
+        self._words: list[tuple[str, tuple[str, ...]]] = []  # of each state, in the order in which they were first seen
+        self._found: dict[tuple[tuple[str, ...], int], _Found] = {}
         self._first: dict[RegimeLabel, list[Example]] = {label: [] for label in RegimeLabel}
 
     def take(self, snapshot: Snapshot) -> None:
@@ -64,18 +73,23 @@ class Analogues:
         market = render_snapshot(snapshot, self._view)
         example = Example(market, label)
         if market not in self._states:
-            self._words[market] = _words(snapshot)
+            self._words.append((market, _words(snapshot)))
             self._first[label].append(example)
         self._states[market] = example
 
     def _nearest(self, snapshot: Snapshot, count: int) -> tuple[Example, ...]:
         """The states with the most words in common, the first seen among equals, so that equal markets keep their
-        examples until a nearer state comes up and few questions differ."""
+        examples until a nearer state comes up and few questions differ. States are only ever added, so a search for
+        the same words goes on where the last one ended."""
         if len(self._states) < count:
             return ()
         words = _words(snapshot)
-        ranked = sorted(self._states, key=lambda market: -sum(map(eq, words, self._words[market])))
-        return tuple(self._states[market] for market in reversed(ranked[:count]))
+        found = self._found.get((words, count), _Found())
+        if found.searched < len(self._words):
+            later = [(sum(map(eq, words, theirs)), market) for market, theirs in self._words[found.searched :]]
+            nearest = sorted((*found.nearest, *later), key=itemgetter(0), reverse=True)[:count]
+            found = self._found[words, count] = _Found(len(self._words), tuple(nearest))
+        return tuple(self._states[market] for _, market in reversed(found.nearest))
 
     def _balanced(self, count: int) -> tuple[Example, ...]:
         """The first states of each label, as many of each, so that the choice stays once it can be made."""

@@ -8,7 +8,6 @@ import pytest
 
 import simulator
 from llm_strategy.advisor import ModelAdvisor
-from llm_strategy.analogues import FOLLOWING_BARS, Analogues
 from llm_strategy.calibration import FEWEST_STATES, corrected
 from llm_strategy.contract import advice_from_document, advice_to_document
 from llm_strategy.errors import AnswerTimeout, ConfigurationError
@@ -17,8 +16,7 @@ from llm_strategy.llm.backends.llama_cpp import LlamaCppClient
 from llm_strategy.llm.backends.llama_cpp_engine import EngineOptions
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.reading import Layout, Reading
-from llm_strategy.regime_rule import causal_label
-from llm_strategy.rendering import View, render_snapshot
+from llm_strategy.rendering import View
 from llm_strategy.types import RegimeLabel, Snapshot, Status
 from simulator.advise import advise_at
 
@@ -145,47 +143,6 @@ def test_a_failed_score_is_an_abstention():
     decision = ModelAdvisor(scorer(labels=AnswerTimeout("Slow.")), reading=FIXED).decide(SNAPSHOT)
     assert decision.status is Status.ABSTAINED
     assert decision.abstention.reason == "timeout"
-
-
-def test_the_nearest_states_are_shown_and_never_the_one_in_question():
-    library = Analogues(View())
-    every = list(states())
-    for number, snapshot in enumerate(every):
-        shown = library.choose(snapshot, Reading(examples="nearest", count=3))
-        past = {render_snapshot(earlier) for earlier in every[:number]}
-        assert {example.market for example in shown} <= past
-        assert len(shown) in (0, 3)
-        if shown and render_snapshot(snapshot) in past:
-            assert shown[-1].market == render_snapshot(snapshot)
-        library.take(snapshot)
-    assert shown
-    for example in shown:
-        earlier = next(state for state in every if render_snapshot(state) == example.market)
-        assert example.label is causal_label(earlier)
-
-
-def test_what_followed_is_known_when_it_has_followed():
-    library = Analogues(View(), "followed")
-    rising = dataclasses.replace(SNAPSHOT, momentum=0.2, volatility=0.01, volatility_rank=0.1)
-    for number in range(FOLLOWING_BARS):
-        library.take(dataclasses.replace(SNAPSHOT, trend=0.05, time=str(number)))
-        assert not library.choose(SNAPSHOT, Reading(examples="nearest", count=1))
-    library.take(rising)
-    (example,) = library.choose(SNAPSHOT, Reading(examples="nearest", count=1))
-    assert example.label is RegimeLabel.BULL
-    assert "above" in example.market
-
-
-def test_balanced_examples_stay_once_they_can_be_chosen():
-    library = Analogues(View())
-    chosen = []
-    for snapshot in states():
-        chosen.append(library.choose(snapshot, Reading(examples="balanced", count=8)))
-        library.take(snapshot)
-    kept = [examples for examples in chosen if examples]
-    assert 0 < len(kept) < len(chosen)
-    assert len(set(kept)) == 1
-    assert {label: [e.label for e in kept[0]].count(label) for label in RegimeLabel} == dict.fromkeys(RegimeLabel, 2)
 
 
 def test_each_symbol_has_its_own_past():
