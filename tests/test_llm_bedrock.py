@@ -302,10 +302,12 @@ def test_the_settings_reach_the_client(bedrock, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("section", "told"),
     [
-        ({"regoin": "x"}, "did you mean 'region'"),
-        ({"json": "maybe"}, "known are prompt, tool"),
-        ({"concurrency": "many"}, "concurrency: 'many'"),
-        ({"region": ""}, "region: ''"),
+        ({"regoin": "x"}, r"bedrock\.regoin, did you mean 'region'"),
+        ({"jsn": "tool"}, "did you mean 'json'"),
+        ({"json": "maybe"}, r"bedrock\.json: Input should be 'prompt' or 'tool'"),
+        ({"concurrency": "many"}, r"bedrock\.concurrency: Input should be a valid integer"),
+        ({"concurrency": 0}, r"bedrock\.concurrency"),
+        ({"region": ""}, r"bedrock\.region"),
     ],
 )
 def test_a_wrong_setting_is_told(section, told):

@@ -9,10 +9,13 @@ from __future__ import annotations
 import importlib.util
 import threading
 import time
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias
+
+from pydantic import Field
 
 from llm_strategy.config import SETTINGS_FILE, LlmSettings
-from llm_strategy.errors import AnswerTimeout, BackendMissing, ConfigurationError, ModelError, did_you_mean
+from llm_strategy.errors import AnswerTimeout, BackendMissing, ModelError
+from llm_strategy.llm.backends.section import Section, read_section
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.deadline import Deadline
 from llm_strategy.llm.exchange import Generation, Message, ModelIdentity, Request
@@ -161,33 +164,20 @@ class BedrockClient(LLMClient):
         return call
 
 
+class _Options(Section):
+    """What may stand under ``bedrock:`` in ``configs/llm.yaml``, besides settings."""
+
+    region: str | None = Field(None, min_length=1)
+    profile: str | None = Field(None, min_length=1)
+    endpoint_url: str | None = Field(None, min_length=1)
+    json_way: JsonWay = Field("prompt", alias="json")
+    concurrency: int = Field(8, ge=1)
+
+
 def connect(settings: LlmSettings) -> BedrockClient:
     """The client for the settings under ``bedrock:``, or for ``LLM_MODEL`` with the AWS configuration alone."""
-    given = dict(settings.sections.get("bedrock", {}))
-    known = {"region": str, "profile": str, "endpoint_url": str, "json": str, "concurrency": int}
-    for name, value in given.items():
-        if name in LlmSettings.model_fields and name not in known:
-            continue
-        if name not in known:
-            raise ConfigurationError(
-                f"bedrock: in {SETTINGS_FILE} has the unknown key {name!r}{did_you_mean(name, known)}"
-            )
-        if not isinstance(value, known[name]) or value in ("", 0, True):
-            raise ConfigurationError(f"bedrock: in {SETTINGS_FILE} has {name}: {value!r}, which is no such setting.")
-    way = given.get("json", "prompt")
-    if way not in get_args(JsonWay):
-        raise ConfigurationError(
-            f"bedrock: in {SETTINGS_FILE} has json: {way!r}; known are {', '.join(get_args(JsonWay))}."
-        )
-    return BedrockClient(
-        str(given.get("model", settings.model)),
-        region=given.get("region"),
-        profile=given.get("profile"),
-        endpoint_url=given.get("endpoint_url"),
-        json_way=way,
-        concurrency=given.get("concurrency", 8),
-        timeout_s=settings.timeout_s,
-    )
+    options = read_section(settings, "bedrock", _Options)
+    return BedrockClient(settings.model, **options.model_dump(), timeout_s=settings.timeout_s)
 
 
 def _turns(messages: tuple[Message, ...]) -> list[dict[str, Any]]:

@@ -15,11 +15,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from llm_strategy.config import SETTINGS_FILE, LlmSettings
-from llm_strategy.errors import BackendFailure, ConfigurationError, ContractError, ModelError, did_you_mean
+from llm_strategy.errors import BackendFailure, ConfigurationError, ContractError, ModelError
 from llm_strategy.llm.backends.ballots import Ballot, average, choices_of, disagreement, majority, read_ballot
+from llm_strategy.llm.backends.section import Section, read_section
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request
 from llm_strategy.llm.form_schema import form_values
@@ -177,11 +178,9 @@ def _digest(identity: ModelIdentity) -> str:
     return hashlib.sha256(json.dumps(identity.as_dict(), sort_keys=True).encode()).hexdigest()
 
 
-class _Options(BaseModel):
+class _Options(Section):
     """What stands under ``ensemble:`` in ``configs/llm.yaml``: members are names of backends, or mappings with
     ``backend`` and what is special about this member."""
-
-    model_config = ConfigDict(extra="forbid")
 
     members: list[str | dict[str, Any]] = Field(min_length=2)
     vote: Vote = "majority"
@@ -190,14 +189,7 @@ class _Options(BaseModel):
 
 def connect(settings: LlmSettings) -> EnsembleClient:
     """The ensemble that ``ensemble:`` in ``configs/llm.yaml`` describes."""
-    section = settings.sections.get("ensemble", {})
-    try:
-        options = _Options(**{name: value for name, value in section.items() if name not in LlmSettings.model_fields})
-    except ValidationError as problem:
-        first = problem.errors()[0]
-        name = str(first["loc"][0])
-        hint = did_you_mean(name, _Options.model_fields) if first["type"] == "extra_forbidden" else f": {first['msg']}."
-        raise ConfigurationError(f"{SETTINGS_FILE} has a wrong ensemble.{name}{hint}") from None
+    options = read_section(settings, "ensemble", _Options)
     members = [_member(entry, settings) for entry in options.members]
     return EnsembleClient(members, vote=options.vote, vote_on=options.vote_on)
 

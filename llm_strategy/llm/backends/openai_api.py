@@ -19,7 +19,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from llm_strategy.config import SETTINGS_FILE, LlmSettings
 from llm_strategy.errors import (
@@ -30,10 +30,10 @@ from llm_strategy.errors import (
     ConfigurationError,
     ModelChanged,
     ServerNotReached,
-    did_you_mean,
 )
 from llm_strategy.llm.backends.openai_dialect import TRIAL, AnswerFormat, Dialect, is_kept
 from llm_strategy.llm.backends.openai_notes import ServerNotes
+from llm_strategy.llm.backends.section import Section, read_section
 from llm_strategy.llm.background import BackgroundLoop
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request
@@ -227,10 +227,8 @@ def _until(ends: float | None, request: Request) -> Request:
     return request if ends is None else replace(request, timeout_s=max(ends - time.monotonic(), 0.001))
 
 
-class _Options(BaseModel):
+class _Options(Section):
     """What may stand under ``openai:`` in ``configs/llm.yaml``, besides settings."""
-
-    model_config = ConfigDict(extra="forbid")
 
     concurrency: int = Field(8, ge=1)
     answer_format: AnswerFormat | None = None
@@ -242,15 +240,7 @@ def connect(settings: LlmSettings) -> OpenAIClient:
 
     A key of ``OPENAI_API_KEY`` goes only where ``OPENAI_BASE_URL`` says, or to OpenAI itself.
     """
-    section = settings.sections.get("openai", {})
-    own = {name: value for name, value in section.items() if name not in LlmSettings.model_fields}
-    try:
-        options = _Options(**own)
-    except ValidationError as problem:
-        first = problem.errors()[0]
-        name = str(first["loc"][0])
-        hint = did_you_mean(name, _Options.model_fields) if first["type"] == "extra_forbidden" else f": {first['msg']}."
-        raise ConfigurationError(f"{SETTINGS_FILE} has a wrong openai.{name}{hint}") from None
+    options = read_section(settings, "openai", _Options)
     key = settings.api_key.get_secret_value() if settings.api_key else ""
     if "${" in key:
         raise ConfigurationError(f"openai.api_key in {SETTINGS_FILE} names a variable that is not set: export it.")
