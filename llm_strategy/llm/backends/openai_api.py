@@ -17,21 +17,12 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from queue import SimpleQueue
-from typing import get_args
 
 from pydantic import Field
 
 from llm_strategy.config import SETTINGS_FILE, LlmSettings
-from llm_strategy.errors import (
-    AnswerTimeout,
-    BackendFailure,
-    BackendMissing,
-    BackendRefused,
-    ConfigurationError,
-    ModelChanged,
-    ServerNotReached,
-)
-from llm_strategy.llm.backends.openai_dialect import TRIAL, AnswerFormat, Dialect, is_kept
+from llm_strategy.errors import BackendMissing, ConfigurationError
+from llm_strategy.llm.backends.openai_dialect import AnswerFormat, Dialect
 from llm_strategy.llm.backends.openai_notes import ServerNotes
 from llm_strategy.llm.backends.section import Section, read_section
 from llm_strategy.llm.background import BackgroundLoop
@@ -43,6 +34,7 @@ from llm_strategy.types import Event
 
 try:
     from llm_strategy.llm.backends.openai_answers import Reply
+    from llm_strategy.llm.backends.openai_introduction import Introduction, until
     from llm_strategy.llm.backends.openai_servers import Servers
 except ImportError:
     raise BackendMissing("The backend openai needs its SDK: pip install 'backtrader-llm[openai]'") from None
@@ -79,24 +71,27 @@ class OpenAIClient(LLMClient):
         self.model = model
         self.concurrency = concurrency
         self.timeout_s = timeout_s
-        self._dialect = Dialect(answer_format, reported_model)
-        self._notes = ServerNotes(notes, base_urls, model)
-        self._remembered = False
-        self._servers = Servers(base_urls, api_key, self._check_model)
+        self._server = Introduction(
+            model,
+            Dialect(answer_format, reported_model),
+            ServerNotes(notes, base_urls, model),
+            lambda trial: self._ask(trial, None)[0],
+        )
+        self._servers = Servers(base_urls, api_key, self._server.check_model)
         self._loop = BackgroundLoop()
         self._slots = threading.BoundedSemaphore(concurrency)
-        self._introduction = threading.Lock()
 
     @cached_property
     def identity(self) -> ModelIdentity:  # type: ignore[override]  # a remote model says only when asked who it is
         """Who answers; the server is asked where the settings do not say. Raises as ``complete`` does."""
-        self._get_to_know()
+        self._server.get_to_know()
+        dialect = self._server.dialect
         return ModelIdentity(
             backend="openai",
             name=self.model,
             engine="openai",
-            engine_version=self._dialect.reported_model or "",
-            settings=(("answer_format", str(self._dialect.answer_format)),),
+            engine_version=dialect.reported_model or "",
+            settings=(("answer_format", str(dialect.answer_format)),),
             supports_forms=True,
         )
 
@@ -108,8 +103,8 @@ class OpenAIClient(LLMClient):
     def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
         """Answer the request; see the class."""
         ends = time.monotonic() + (request.timeout_s or self.timeout_s)
-        self._get_to_know(ends, in_person=True)
-        request = _until(ends, request)
+        self._server.get_to_know(ends, in_person=True)
+        request = until(ends, request)
         with self._slots:
             begin = time.perf_counter()
             reply, events = self._ask(request, on_delta)
@@ -136,7 +131,7 @@ class OpenAIClient(LLMClient):
         self._loop.close()
 
     def _ask(self, request: Request, on_delta: OnDelta | None) -> tuple[Reply, tuple[Event, ...]]:
-        body, seconds = self._dialect.body(self.model, request), request.timeout_s or self.timeout_s
+        body, seconds = self._server.dialect.body(self.model, request), request.timeout_s or self.timeout_s
         if on_delta is None:
             return self._loop.run(self._servers.ask(body, request.max_tokens, seconds, None))
         pieces: SimpleQueue[str | None] = SimpleQueue()
@@ -156,75 +151,6 @@ class OpenAIClient(LLMClient):
         except BaseException:
             answering.cancel()
             raise
-
-    def _get_to_know(self, ends: float | None = None, *, in_person: bool = False) -> None:
-        """Find out what is not known; where it must be ``in_person``, what the server said in an earlier session is not
-        enough. The time for it ``ends`` on the monotonic clock; without that each question has its own time."""
-        with self._introduction:
-            if self._dialect.known and not (in_person and self._remembered):
-                return
-            try:
-                self._introduce(ends)
-            except (BackendRefused, ModelChanged):
-                raise
-            except (BackendFailure, AnswerTimeout) as problem:
-                if in_person and self._remembered:
-                    raise ServerNotReached(str(problem)) from None
-                noted = self._notes.read()
-                if in_person or noted is None:
-                    raise
-                log.warning("%s It is taken for what it was when it last answered.", problem)
-                given = self._dialect
-                self._dialect = Dialect(
-                    given.answer_format or noted.answer_format,
-                    noted.reported_model if given.reported_model is None else given.reported_model,
-                    noted.tokens_field,
-                )
-                self._remembered = True
-            else:
-                self._remembered = False
-                self._notes.write(self._dialect)
-
-    def _introduce(self, ends: float | None) -> None:
-        """Find out who answers, and the strictest format that the server takes and keeps."""
-        pinned = self._dialect
-        formats = get_args(AnswerFormat) if pinned.answer_format is None else (pinned.answer_format,)
-        for answer_format in formats:
-            self._dialect = replace(pinned, answer_format=answer_format)
-            try:
-                reply = self._try(ends)
-            except BaseException as problem:
-                if isinstance(problem, BackendRefused) and answer_format != formats[-1]:
-                    continue
-                self._dialect = pinned
-                raise
-            if len(formats) == 1 or is_kept(answer_format, reply.text):
-                break
-        if pinned.reported_model is None:
-            self._dialect.reported_model = reply.model
-        log.info("%s answers as %s, held to %s", self.model, reply.model or "itself", self._dialect.answer_format)
-
-    def _try(self, ends: float | None) -> Reply:
-        try:
-            return self._ask(_until(ends, TRIAL), None)[0]
-        except BackendRefused as problem:
-            if "max_completion_tokens" not in str(problem):
-                raise
-            self._dialect.tokens_field = "max_completion_tokens"
-            return self._ask(_until(ends, TRIAL), None)[0]
-
-    def _check_model(self, reply: Reply) -> None:
-        expected = self._dialect.reported_model
-        if expected and reply.model and reply.model != expected:
-            raise ModelChanged(
-                f"answers as {reply.model!r} and not as {expected!r}: answers of two models are not mixed, "
-                "name the new one in LLM_MODEL or start the run again"
-            )
-
-
-def _until(ends: float | None, request: Request) -> Request:
-    """The request with the time that is left."""
-    return request if ends is None else replace(request, timeout_s=max(ends - time.monotonic(), 0.001))
 
 
 class _Options(Section):
