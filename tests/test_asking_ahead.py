@@ -22,7 +22,8 @@ from llm_strategy.llm import FolderStore, Generation, MemoryStore, RecordingClie
 from llm_strategy.llm.backends.ensemble import EnsembleClient
 from llm_strategy.llm.backends.openai_api import OpenAIClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.resilience import Patience, ResilientClient
+from llm_strategy.llm.patience import Patience
+from llm_strategy.llm.resilience import ResilientClient
 from llm_strategy.llm.side_by_side import side_by_side
 
 FIRST_DECISION = 269

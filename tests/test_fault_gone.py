@@ -13,7 +13,9 @@ from llm_strategy.errors import BackendFailure, ServerNotReached
 from llm_strategy.llm import FolderStore, RecordingClient, Request
 from llm_strategy.llm.backends.openai_api import OpenAIClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.resilience import Fallback, Patience, ResilientClient
+from llm_strategy.llm.fallback import Fallback
+from llm_strategy.llm.patience import Patience
+from llm_strategy.llm.resilience import ResilientClient
 from llm_strategy.types import AbstentionReason, Status
 
 PATIENCE = Patience(attempts=2, backoff_s=0.001)

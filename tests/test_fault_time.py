@@ -10,7 +10,8 @@ from misbehaving_server import answer, by_turns, reply, serving
 
 from llm_strategy.advisor import ModelAdvisor
 from llm_strategy.llm import FolderStore, RecordingClient
-from llm_strategy.llm.resilience import Fallback, Patience
+from llm_strategy.llm.fallback import Fallback
+from llm_strategy.llm.patience import Patience
 from llm_strategy.types import EventKind, Status
 
 

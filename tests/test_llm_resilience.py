@@ -31,7 +31,9 @@ from llm_strategy.llm import (
 )
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.breaker import Breaker
-from llm_strategy.llm.resilience import Fallback, Patience, ResilientClient
+from llm_strategy.llm.fallback import Fallback
+from llm_strategy.llm.patience import Patience
+from llm_strategy.llm.resilience import ResilientClient
 from llm_strategy.types import AbstentionReason, Event, EventKind, Snapshot, Status
 
 SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.99, -0.4, 0.1, 1.5)

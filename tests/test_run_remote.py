@@ -16,7 +16,9 @@ from llm_strategy.llm import FolderStore, RecordingClient, Request
 from llm_strategy.llm.backends.ensemble import EnsembleClient
 from llm_strategy.llm.backends.openai_api import OpenAIClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.resilience import Fallback, Patience, ResilientClient
+from llm_strategy.llm.fallback import Fallback
+from llm_strategy.llm.patience import Patience
+from llm_strategy.llm.resilience import ResilientClient
 
 BARS_BEFORE_THE_FIRST_DECISION = 269
 WAYS_TO_FAIL = (

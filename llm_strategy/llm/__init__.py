@@ -4,9 +4,11 @@ from llm_strategy.llm.answer_store import AnswerStore, FolderStore, MemoryStore
 from llm_strategy.llm.cache import RecordingClient, Usage
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.exchange import Chunk, Form, Generation, Health, Message, ModelIdentity, Request, Slot
+from llm_strategy.llm.fallback import Fallback
 from llm_strategy.llm.loader import SUPPORTED_BACKENDS, get_llm_client, register_backend
+from llm_strategy.llm.patience import Patience
 from llm_strategy.llm.request_hash import request_hash
-from llm_strategy.llm.resilience import Fallback, Patience, ResilientClient
+from llm_strategy.llm.resilience import ResilientClient
 
 __all__ = [
     "SUPPORTED_BACKENDS",

@@ -12,7 +12,9 @@ from llm_strategy.errors import BackendMissing, ConfigurationError, did_you_mean
 from llm_strategy.llm.audit import AuditedClient, AuditLog, Prices
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.exchange import Request
-from llm_strategy.llm.resilience import Fallback, Patience, ResilientClient
+from llm_strategy.llm.fallback import Fallback
+from llm_strategy.llm.patience import Patience
+from llm_strategy.llm.resilience import ResilientClient
 
 ENTRY_POINT_GROUP = "backtrader_llm.backends"
 

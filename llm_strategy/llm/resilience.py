@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import copy
 import random
-import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from llm_strategy.errors import (
     AnswerTimeout,
@@ -24,6 +23,8 @@ from llm_strategy.errors import (
 from llm_strategy.llm.breaker import Breaker
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request
+from llm_strategy.llm.fallback import Fallback, fitting
+from llm_strategy.llm.patience import Patience, share
 from llm_strategy.types import Event, EventKind
 
 _Answer = TypeVar("_Answer")
@@ -34,33 +35,6 @@ FOR_GOOD = (BackendRefused, ModelChanged)
 """Failures that another attempt would meet again."""
 ONE_QUESTION = (*PASSING, BreakerOpen, PromptTooLong)
 """Failures of one question, which another backend may answer."""
-_LEAST_TIME = 0.001
-"""Seconds: too short for an answer, so that a question without time left fails as late."""
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How often and how long to try. Times are in seconds; ``breaker_failures`` and ``breaker_pause`` in decisions.
-
-    The wait before attempt n + 1 is drawn evenly between half and all of ``backoff_s`` times 2 to the n - 1, at most
-    ``backoff_max_s``, by a generator with this ``seed``. A server's ``Retry-After`` goes before it, up to the same
-    bound.
-    """
-
-    attempts: int = 4
-    attempt_timeout_s: float | None = None
-    backoff_s: float = 0.5
-    backoff_max_s: float = 20.0
-    breaker_failures: int = 5
-    breaker_pause: int = 20
-    seed: int = 0
-
-
-class Fallback(NamedTuple):
-    """A backend that answers in another one's place; it is connected when it is first needed."""
-
-    name: str
-    connect: Callable[[], LLMClient]
 
 
 class ResilientClient(LLMClient):
@@ -76,7 +50,7 @@ class ResilientClient(LLMClient):
     def __init__(
         self,
         inner: LLMClient,
-        patience: Patience = Patience(),
+        patience: Patience = Patience(),  # noqa: B008 - frozen
         fallbacks: Sequence[Fallback] = (),
         *,
         sleep: Callable[[float], None] = time.sleep,
@@ -86,7 +60,7 @@ class ResilientClient(LLMClient):
         self.patience = patience
         self.remote, self.concurrency = inner.remote, inner.concurrency
         self.fallbacks = tuple(fallback.name for fallback in fallbacks)
-        self._chain = [_Lazily(fallback) for fallback in fallbacks]
+        self._chain = tuple(fallbacks)
         self._breaker = Breaker(patience.breaker_failures, patience.breaker_pause)
         self._jitter = random.Random(patience.seed)  # noqa: S311 - nothing secret is drawn
         self._sleep = sleep
@@ -113,8 +87,7 @@ class ResilientClient(LLMClient):
         events: list[Event] = []
         reader = _Reader(on_delta)
         try:
-            share = _share(request, 0.0, 1 + len(self._chain))
-            answer = self._ask(share, reader, begin, events)
+            answer = self._ask(share(request, 0.0, 1 + len(self._chain)), reader, begin, events)
         except ONE_QUESTION as problem:
             answer = self._fall_back(request, reader, begin, problem, events)
         return replace(
@@ -125,7 +98,7 @@ class ResilientClient(LLMClient):
         """A client that asks as persistently, of the inner client alone."""
         bound = copy.copy(self)
         bound.inner = self.inner.without_breaker()
-        bound._breaker, bound._chain, bound.fallbacks = Breaker(0, 0), [], ()
+        bound._breaker, bound._chain, bound.fallbacks = Breaker(0, 0), (), ()
         return bound
 
     def answered_ahead(self) -> None:
@@ -176,11 +149,11 @@ class ResilientClient(LLMClient):
         """Ask until there is an answer, or no more attempts or time; ``ask`` is told the seconds that it has."""
         for attempt in range(1, self.patience.attempts + 1):
             try:
-                return ask(self._seconds(timeout_s, begin))
+                return ask(self.patience.seconds(timeout_s, self._clock() - begin))
             except PASSING as problem:
                 events.extend(problem.events)
                 problem.events = ()
-                wait = self._wait(attempt, problem)
+                wait = self.patience.wait(attempt, problem, self._jitter)
                 late = timeout_s is not None and self._clock() - begin + wait >= timeout_s
                 last = attempt == self.patience.attempts or late or (reader is not None and reader.began)
                 if last or isinstance(problem, FOR_GOOD):
@@ -188,19 +161,6 @@ class ResilientClient(LLMClient):
                 events.append(Event(EventKind.RETRY, f"Attempt {attempt} failed: {problem}"))
                 self._sleep(wait)
         raise AssertionError("the last attempt returns or raises")
-
-    def _seconds(self, timeout_s: float | None, begin: float) -> float | None:
-        """The time of one attempt."""
-        bounds = [] if self.patience.attempt_timeout_s is None else [self.patience.attempt_timeout_s]
-        if timeout_s is not None:
-            bounds.append(max(timeout_s - (self._clock() - begin), _LEAST_TIME))
-        return min(bounds, default=None)
-
-    def _wait(self, attempt: int, problem: ModelError) -> float:
-        longest = min(self.patience.backoff_s * 2 ** (attempt - 1), self.patience.backoff_max_s)
-        wanted = problem.retry_after_s if isinstance(problem, BackendFailure) else None
-        drawn = longest * self._jitter.uniform(0.5, 1.0)
-        return drawn if wanted is None else min(wanted, self.patience.backoff_max_s)
 
     def _fall_back(
         self, request: Request, reader: _Reader, begin: float, problem: ModelError, events: list[Event]
@@ -211,8 +171,8 @@ class ResilientClient(LLMClient):
                 connecting = self._clock()
                 client = fallback.client()
                 begin += self._clock() - connecting
-                share = _share(request, self._clock() - begin, len(self._chain) - position)
-                answer = client.complete(fitting(share, client), reader.on_delta)
+                left = share(request, self._clock() - begin, len(self._chain) - position)
+                answer = client.complete(fitting(left, client), reader.on_delta)
             except ModelError as another:
                 events.extend(another.events)
                 events.append(Event(EventKind.FALLBACK, f"{fallback.name} failed in its turn: {another}"))
@@ -223,18 +183,6 @@ class ResilientClient(LLMClient):
             return answer
         problem.events = tuple(events)
         raise problem
-
-
-def fitting(request: Request, client: LLMClient) -> Request:
-    """The request as this client can take it: where it fills no forms, the model writes the whole JSON object."""
-    return replace(request, form=(), json_mode=True) if request.form and not client.supports_forms else request
-
-
-def _share(request: Request, spent: float, backends: int) -> Request:
-    """The request with an even share of its time, of which so many seconds are spent, for each of these backends."""
-    if request.timeout_s is None:
-        return request
-    return replace(request, timeout_s=max((request.timeout_s - spent) / backends, _LEAST_TIME))
 
 
 class _Reader:
@@ -248,25 +196,3 @@ class _Reader:
     def _hand_over(self, text: str) -> bool:
         self.began = True
         return self._on_delta is None or self._on_delta(text)
-
-
-class _Lazily:
-    """A fallback and its client, once connected."""
-
-    def __init__(self, fallback: Fallback) -> None:
-        self.name = fallback.name
-        self._connect = fallback.connect
-        self._client: LLMClient | None = None
-        self._lock = threading.Lock()
-
-    def client(self) -> LLMClient:
-        """The client, connected now if it was not yet."""
-        with self._lock:
-            if self._client is None:
-                self._client = self._connect()
-            return self._client
-
-    def close(self) -> None:
-        """Close the client where there is one."""
-        if self._client is not None:
-            self._client.close()

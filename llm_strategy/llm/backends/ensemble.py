@@ -23,9 +23,9 @@ from llm_strategy.llm.backends.ballots import Ballot, average, choices_of, disag
 from llm_strategy.llm.backends.section import Section, read_section
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request
+from llm_strategy.llm.fallback import fitting
 from llm_strategy.llm.form_schema import form_values
 from llm_strategy.llm.loader import connect_backend
-from llm_strategy.llm.resilience import fitting
 from llm_strategy.types import Event, EventKind
 
 Vote: TypeAlias = Literal["majority", "average"]

@@ -8,7 +8,6 @@ each answer, and a change is told in the log.
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
@@ -38,8 +37,6 @@ try:
     from llm_strategy.llm.backends.openai_servers import Servers
 except ImportError:
     raise BackendMissing("The backend openai needs its SDK: pip install 'backtrader-llm[openai]'") from None
-
-log = logging.getLogger(__name__)
 
 OPENAI_URL = "https://api.openai.com/v1"
 
