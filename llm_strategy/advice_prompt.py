@@ -61,19 +61,17 @@ ADVICE_SCHEMA = json.dumps(
 """What a model writes of the contract, for backends that hold it to a schema; the program fills in the rest."""
 
 _EXAMPLE_CONFIDENCE = 0.66
-_STEPS = {
-    RegimeLabel.BULL: ", still above: bull",
-    RegimeLabel.BEAR: ", still below: bear",
-    RegimeLabel.SIDEWAYS: ", still near: sideways",
-    RegimeLabel.TURBULENT: ": turbulent",
-}
-"""How the rationale of an example goes from its facts to the label, worded as in the fixed examples."""
+
+
+@cache
+def _steps() -> dict[str, str]:
+    """How the rationale of an example goes from its facts to the label, worded as in the layout ``steps``."""
+    return dict(_prompt_data("choose_steps.yaml")["words"])
 
 
 @cache
 def _fixed() -> tuple[dict[str, Any], ...]:
-    text = (files("llm_strategy.prompts") / "advise_examples.yaml").read_text(encoding="utf-8")
-    return tuple(yaml.safe_load(text))
+    return tuple(_prompt_data("advise_examples.yaml"))
 
 
 @cache
@@ -95,7 +93,7 @@ def _prefix(chosen: tuple[Example, ...]) -> tuple[Message, ...]:
 
 
 def _written_out(example: Example) -> dict[str, Any]:
-    said = f"{example.rationale.rstrip('.')}{_STEPS[example.label]}, {example.action}"
+    said = f"{example.rationale.rstrip('.')}{_steps()[example.label]}, {example.action}"
     names = {"market": example.market, "rationale": said, "label": example.label, "action": example.action}
     return names | {"action_confidence": _EXAMPLE_CONFIDENCE}
 
@@ -122,3 +120,7 @@ def ask_for_repair(request: Request, answer: str, problem: str) -> Request:
     """The same question once more, with the answer that broke the contract and what was wrong with it."""
     again = Message("user", render("advise_repair.j2", problem=problem))
     return replace(request, messages=(*request.messages, Message("assistant", answer or "(empty)"), again))
+
+
+def _prompt_data(name: str) -> Any:
+    return yaml.safe_load((files("llm_strategy.prompts") / name).read_text(encoding="utf-8"))
