@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import backtrader as bt
 
+from llm_strategy.cost_scheme import CostScheme, Estimate
 from llm_strategy.costs import VOLATILITY_BARS, Costs, TradingCosts, volatility
 from llm_strategy.errors import ConfigurationError, SimulationOnlyError
 
@@ -76,7 +75,7 @@ class SimulatedBroker(bt.brokers.BackBroker):
         self._tried: dict[Any, float] = {}
         self._filled: dict[Any, float] = {}
         self._with_volume: set[Any] = set()
-        self._estimates: dict[Any, _Estimate] = {}
+        self._estimates: dict[Any, Estimate] = {}
 
     def credit(self) -> float:
         """Cash that the broker still lends, currency; 0 without leverage."""
@@ -86,9 +85,9 @@ class SimulatedBroker(bt.brokers.BackBroker):
         """What an order on this feed will pay, estimated from the volume and volatility of the bar that has closed."""
         if self.costs.slippage_volatility or self.costs.impact:
             at_bar = self.costs.at_bar(data.volume[0], _volatility(data, 0))
-            return _Estimate(self.getcommissioninfo(data), at_bar.slippage)
+            return Estimate(self.getcommissioninfo(data), at_bar.slippage)
         if data not in self._estimates:  # the same at every bar
-            self._estimates[data] = _Estimate(self.getcommissioninfo(data), self.costs.slippage)
+            self._estimates[data] = Estimate(self.getcommissioninfo(data), self.costs.slippage)
         return self._estimates[data]
 
     def next(self) -> None:
@@ -179,35 +178,6 @@ class SimulatedBroker(bt.brokers.BackBroker):
         return data in self._with_volume
 
 
-class CostScheme(bt.CommInfoBase):
-    """The commissions of ``Costs`` as backtrader's scheme of a stock. ``p.commission`` is the part that is a fraction
-    of the value."""
-
-    def __init__(self, costs: Costs) -> None:
-        self.p.commission = costs.commission_bps / 10_000
-        self.p.percabs = True  # or backtrader takes the fraction for a percentage
-        self.p.stocklike = True
-        super().__init__()
-        self.costs = costs
-
-    def _getcommission(self, size: float, price: float, pseudoexec: bool) -> float:
-        return self.costs.commission(abs(size), price) if size else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Estimate:
-    """Commission as the broker's scheme has it, and slippage."""
-
-    scheme: bt.CommInfoBase
-    adverse_move: Callable[[float, float], float]
-
-    def commission(self, size: float, price: float) -> float:
-        return float(self.scheme.getcommission(size, price))
-
-    def slippage(self, size: float, price: float) -> float:
-        return self.adverse_move(size, price)
-
-
 def require_simulated(broker: object) -> None:
     """Raise ``SimulationOnlyError`` for any broker but backtrader's simulated one."""
     if not isinstance(broker, bt.brokers.BackBroker):
@@ -217,23 +187,12 @@ def require_simulated(broker: object) -> None:
         )
 
 
-def check_scheme(broker: bt.brokers.BackBroker, data: bt.AbstractDataBase) -> None:
-    """Raise ``ConfigurationError`` for commission schemes that are not those of a stock (futures, multipliers, leverage
-    of the scheme): positions under them cannot be sized by their value."""
-    scheme = broker.getcommissioninfo(data)
-    if not scheme.stocklike or scheme.p.mult != 1 or scheme.p.leverage != 1:
-        raise ConfigurationError(
-            "The broker's commission scheme is not that of a stock, and the gate cannot size positions under it: use "
-            "setcommission(commission=0.001) without margin, mult or leverage, or a SimulatedBroker."
-        )
-
-
 def costs_of(broker: bt.brokers.BackBroker, data: bt.AbstractDataBase) -> TradingCosts:
     """What trading on this feed costs at any simulated broker, seen from the bar that has closed."""
     if isinstance(broker, SimulatedBroker):
         return broker.costs_of(data)
     scheme = broker.getcommissioninfo(data)
-    return _Estimate(scheme, lambda size, price: broker.p.slip_perc or broker.p.slip_fixed / price)
+    return Estimate(scheme, lambda size, price: broker.p.slip_perc or broker.p.slip_fixed / price)
 
 
 def _kept_to_limit(order: bt.Order, price: float) -> float:

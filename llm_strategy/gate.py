@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import backtrader as bt
 
 from llm_strategy.book import Book
-from llm_strategy.broker import check_scheme, require_simulated
+from llm_strategy.broker import require_simulated
+from llm_strategy.cost_scheme import check_scheme
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.gated_feed import MARKET_TYPES, GatedFeed, SentOrder
 from llm_strategy.risk import Account, Limits, Market

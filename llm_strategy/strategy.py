@@ -9,7 +9,8 @@ import backtrader as bt
 
 from llm_strategy.advised_feed import AdvisedFeed
 from llm_strategy.book import Book
-from llm_strategy.broker import SimulatedBroker, check_scheme, require_simulated
+from llm_strategy.broker import SimulatedBroker, require_simulated
+from llm_strategy.cost_scheme import check_scheme
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.journal import Journal
 from llm_strategy.ledger import ExitReason, Ledger

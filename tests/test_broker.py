@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markets import from_bars, random_prices, with_table
 
-from llm_strategy.broker import SimulatedBroker, check_scheme, costs_of
+from llm_strategy.broker import SimulatedBroker, costs_of
+from llm_strategy.cost_scheme import check_scheme
 from llm_strategy.costs import Costs, volatility
 from llm_strategy.errors import ConfigurationError
 from simulator import run
