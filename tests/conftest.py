@@ -73,6 +73,18 @@ def local_model(model_path, threads):
         yield client
 
 
+@pytest.fixture
+def price_file(tmp_path):
+    """Write a file and give its ``csv:`` source."""
+
+    def price_file(content, name="prices.csv"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return f"csv:{path}"
+
+    return price_file
+
+
 def pytest_terminal_summary(terminalreporter):
     """How many examples a nightly run has tried."""
     if NIGHTLY:

@@ -12,7 +12,7 @@ import backtesting
 import numpy as np
 import pandas as pd
 import vectorbt
-from test_strategy import FREE, ROOMY, Listed, play
+from listed_advice import FREE, ROOMY, Listed, play
 
 from llm_strategy import Costs
 from llm_strategy.features import LONGEST_LOOKBACK

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from test_run import SMALL, files, reader, recording, small
+from small_run import SMALL, files, reader, recording, small
 
 import simulator
 from llm_strategy.config import LlmSettings, load_settings

@@ -1,15 +1,10 @@
 """The simulated broker against hand-computed figures, on the real engine, in all its modes."""
 
-from collections import defaultdict
-from itertools import product
-from types import SimpleNamespace
-
 import backtrader as bt
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from broker_script import MODES, Scripted, bars, flat, free, play
 from markets import from_bars, random_prices, with_table
 
 from llm_strategy.broker import SimulatedBroker, costs_of
@@ -18,96 +13,6 @@ from llm_strategy.costs import Costs, volatility
 from llm_strategy.errors import ConfigurationError
 from simulator import run
 from simulator.feed import make_feed
-from simulator.market import Prices
-
-MODES = list(product((True, False), repeat=2))
-TYPES = {
-    "market": bt.Order.Market,
-    "stop": bt.Order.Stop,
-    "limit": bt.Order.Limit,
-    "stop_limit": bt.Order.StopLimit,
-    "trail": bt.Order.StopTrail,
-}
-
-
-def free(**keys):
-    return Costs(**({"commission_bps": 0, "slippage_bps": 0} | keys))
-
-
-class Scripted(bt.Strategy):
-    """Sends what ``script`` lists: (bar of its feed counted from 1, feed, signed size, how)."""
-
-    params = (("script", ()), ("after_fill", None))
-
-    def __init__(self):
-        self.fills, self.rows, self.ended, self.seen = [], [], [], [0] * len(self.datas)
-
-    def next(self):
-        for number, data in enumerate(self.datas):
-            if len(data) == self.seen[number]:
-                continue
-            self.seen[number] = len(data)
-            for bar, feed, size, how in self.p.script:
-                if feed == number and bar == len(data):
-                    self.send(data, size, **how)
-        book = [(data, position.size) for data, position in self.broker.positions.items()]
-        self.rows.append(
-            SimpleNamespace(
-                bars=tuple(len(data) for data in self.datas),
-                cash=self.broker.getcash(),
-                equity=self.broker.getvalue(),
-                carry=getattr(self.broker, "carry", 0.0),
-                held={data._name: size for data, size in book},
-                marked=sum(size * data.close[0] for data, size in book),
-            )
-        )
-
-    def send(self, data, size, **how):
-        return (self.buy if size > 0 else self.sell)(data=data, size=abs(size), **how)
-
-    def notify_order(self, order):
-        if order.status in (order.Partial, order.Completed):
-            bit = order.executed.exbits[-1]
-            self.fills.append(
-                SimpleNamespace(
-                    order=order,
-                    size=bit.size,
-                    price=bit.price,
-                    commission=bit.closedcomm + bit.openedcomm,
-                    bar=len(order.data),
-                    time=bt.num2date(bit.dt),
-                    low=order.data.low[0],
-                    high=order.data.high[0],
-                    volume=order.data.volume[0],
-                )
-            )
-            if self.p.after_fill and order.status == order.Completed and order.exectype == order.Market:
-                self.p.after_fill(self, order)
-        elif not order.alive():
-            self.ended.append(order.getstatusname())
-
-
-def play(broker, *feeds, script=(), after_fill=None, mode=(True, True)):
-    cerebro = bt.Cerebro(stdstats=False, runonce=mode[0], preload=mode[1])
-    for number, prices in enumerate(feeds):
-        feed = make_feed(prices)
-        cerebro.adddata(feed, name=f"{prices.symbol}{number}")
-    cerebro.broker = SimulatedBroker(broker) if isinstance(broker, Costs) else broker
-    cerebro.addstrategy(Scripted, script=script, after_fill=after_fill)
-    return cerebro.run()[0]
-
-
-def flat(*closes, volume=None, first="2001-01-01"):
-    return from_bars(closes, closes, volume=volume, first=first)
-
-
-def bars(*rows, times=None, timeframe="1d", volume=1e5):
-    """Bars from (open, high, low, close)."""
-    table = pd.DataFrame(rows, columns=["open", "high", "low", "close"], dtype=float)
-    table["volume"] = volume
-    index = pd.date_range("2001-01-01", periods=len(rows), freq="D") if times is None else pd.DatetimeIndex(times)
-    table.index = pd.DatetimeIndex(index.as_unit("us"), name="time")
-    return Prices("test", "ABC", timeframe, table)
 
 
 def test_a_market_order_fills_at_the_next_open_with_commission_slippage_and_half_the_spread():
@@ -354,88 +259,3 @@ def test_schemes_that_are_not_of_stocks_are_refused(scheme):
     broker.setcommission(commission=0.001, **scheme)
     with pytest.raises(ConfigurationError, match="not that of a stock"):
         check_scheme(broker, make_feed(random_prices(5)))
-
-
-orders = st.lists(
-    st.tuples(
-        st.integers(1, 38),
-        st.integers(0, 1),
-        st.integers(-400, 400).filter(bool),
-        st.sampled_from(list(TYPES)),
-        st.floats(0.9, 1.1),
-    ),
-    max_size=12,
-)
-some_costs = st.builds(
-    Costs,
-    commission_per_share=st.sampled_from([0, 0.01]),
-    commission_minimum=st.sampled_from([0, 1]),
-    slippage_bps=st.sampled_from([0, 5, 300]),
-    slippage_volatility=st.sampled_from([0, 1]),
-    impact=st.sampled_from([0, 1]),
-    spread_bps=st.sampled_from([0, 10]),
-    borrow_rate=st.sampled_from([0, 0.2]),
-    financing_rate=st.sampled_from([0, 0.1]),
-    leverage=st.sampled_from([1, 2]),
-    max_fill_share=st.sampled_from([None, 0.001]),
-)
-
-
-def scripted(drawn, feeds):
-    for bar, feed, size, kind, distance in drawn:
-        price = feeds[feed].table["close"].iloc[min(bar, len(feeds[feed].table)) - 1] * distance
-        how = {} if kind == "market" else {"exectype": TYPES[kind], "price": price}
-        if kind == "stop_limit":
-            how["plimit"] = price * (1.02 if size > 0 else 0.98)
-        if kind == "trail":
-            how = {"exectype": TYPES[kind], "trailpercent": 0.05}
-        yield bar, feed, size, how
-
-
-def taken(fills):
-    """Sizes of fills by feed and bar, with the volume of that bar."""
-    sizes = defaultdict(list)
-    for fill in fills:
-        sizes[(fill.order.data._name, fill.bar), fill.volume].append(abs(fill.size))
-    return sizes
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(orders, some_costs, st.integers(0, 1000), st.sampled_from([0.0, 0.03]))
-def test_equity_is_cash_flows_costs_and_marked_positions_to_a_cent(drawn, costs, seed, gap):
-    feeds = [random_prices(40, seed, daily=0.03, gap=gap), random_prices(60, seed + 1, daily=0.03, gap=gap)]
-    feeds[1].table.index = pd.DatetimeIndex(
-        pd.date_range("2001-01-03", periods=60, freq="11h").as_unit("us"), name="time"
-    )
-    feeds[1] = Prices("test", "DEF", "1h", feeds[1].table)
-    feeds[0].table.loc[feeds[0].table.index[10:13], "volume"] = 0.0
-    books = []
-    for mode in MODES:
-        done = play(costs, *feeds, script=list(scripted(drawn, feeds)), mode=mode)
-        books.append([(fill.size, fill.price, fill.commission, fill.time) for fill in done.fills] + done.rows)
-        last = done.rows[-1]
-        paid = sum(fill.size * fill.price + fill.commission for fill in done.fills)
-        assert last.equity == pytest.approx(costs.starting_cash - paid - last.carry + last.marked, abs=0.01)
-        assert last.equity == pytest.approx(last.cash + last.marked, abs=0.01)
-        for fill in done.fills:
-            assert fill.low * (1 - 1e-12) <= fill.price <= fill.high * (1 + 1e-12)
-            assert fill.commission >= costs.commission_minimum
-        for (_, volume), sizes in taken(done.fills).items():
-            assert costs.max_fill_share is None or sum(sizes) <= costs.max_fill_share * volume
-    assert all(book == books[0] for book in books)
-
-
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(orders, st.integers(0, 1000))
-def test_without_credit_carry_or_second_feed_it_is_backtraders_own(drawn, seed):
-    prices = random_prices(40, seed, daily=0.03, gap=0.02)
-    drawn = [(bar, 0, size, kind, distance) for bar, _, size, kind, distance in drawn if kind != "stop_limit"]
-    own = bt.brokers.BackBroker()
-    own.setcash(100_000)
-    own.setcommission(commission=0.0005)
-    own.set_checksubmit(False)
-    outcomes = []
-    for broker in (own, SimulatedBroker(Costs(slippage_bps=0))):
-        done = play(broker, prices, script=list(scripted(drawn, [prices])))
-        outcomes.append(([(fill.size, fill.price, fill.commission) for fill in done.fills], done.ended, done.rows))
-    assert outcomes[0] == outcomes[1]

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from test_run import SMALL
+from small_run import SMALL
 
 from simulator.cli import main
 from simulator.market import load_prices

@@ -6,7 +6,7 @@ The numbers are those of ``tests/backtrader_facts``, where the broker shows the 
 from dataclasses import replace
 
 import pytest
-from test_strategy import EXIT, FREE, HOLD, LONG, ROOMY, SHORT, Listed, only, play, prices_after_warm_up
+from listed_advice import EXIT, FREE, HOLD, LONG, ROOMY, SHORT, Listed, only, play, prices_after_warm_up
 
 from llm_strategy import Costs
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from listed_advice import Listed
 from markets import random_prices
-from test_strategy import Listed
 
 from llm_strategy import BASELINES, Journal, Limits
 from llm_strategy.features import LONGEST_LOOKBACK

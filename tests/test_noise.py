@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from drawn_record import add_draws, growing, unchanged
 from record_factory import write_comparison, write_run
-from test_run import files, reader, recording
-from test_run import small as of_one_mood
+from small_run import files, reader, recording
+from small_run import small as of_one_mood
 
 import simulator
 from llm_strategy.errors import AnswerNotRecorded, AnswerTimeout, BudgetReached, ConfigurationError, TooManyFailures

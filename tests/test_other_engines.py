@@ -29,9 +29,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from listed_advice import FREE, ROOMY, prices_after_warm_up
 from markets import random_prices
 from other_engines import EXIT, HOLD, LONG, SHORT, ours, through_backtesting, through_vectorbt
-from test_strategy import FREE, ROOMY, prices_after_warm_up
 
 from llm_strategy import Costs, Limits
 from llm_strategy.features import LONGEST_LOOKBACK

@@ -6,7 +6,7 @@ from dataclasses import replace
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markets import random_prices
-from test_run import files, recording, small
+from small_run import files, recording, small
 from test_snapshot import read_all
 
 import simulator

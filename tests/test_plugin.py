@@ -1,82 +1,28 @@
 """The advised strategy inside a person's own Cerebro: the same results whatever stands around it."""
 
-import gc
 import io
-import multiprocessing.pool
-import warnings
 from dataclasses import replace
 
 import backtrader as bt
-import pandas as pd
 import pytest
-from markets import random_prices
+from own_cerebro import (
+    EXPECTED,
+    EXPECTED_OF_A_MODEL,
+    MODES,
+    OTHER,
+    RULE,
+    SAVING,
+    TABLE,
+    own_cerebro,
+    pandas_feed,
+    run,
+    scripted,
+)
 
-from llm_strategy import AdvisedStrategy, Costs, Journal, Limits, ModelAdvisor, SimulatedBroker
-from llm_strategy.baselines import BuyAndHold, RsiReversion, SmaCross
-from llm_strategy.errors import BacktraderLLMError, ConfigurationError, MarketDataError, SimulationOnlyError
+from llm_strategy import AdvisedStrategy, Costs, Journal, Limits, SimulatedBroker
+from llm_strategy.baselines import BuyAndHold, SmaCross
+from llm_strategy.errors import ConfigurationError, MarketDataError, SimulationOnlyError
 from llm_strategy.features import LONGEST_LOOKBACK
-from llm_strategy.llm.backends.scripted import ScriptedClient
-
-TABLE = random_prices(420, seed=4, gap=0.004).table
-OTHER = random_prices(420, seed=9, gap=0.004).table
-MODES = [{"runonce": once, "preload": preload} for once in (True, False) for preload in (True, False)]
-SAVING = [{"exactbars": saving} for saving in (1, -1, -2)]
-RULE = RsiReversion(3, 40, 60)
-
-
-def pandas_feed(table=TABLE, name="A", **how):
-    return bt.feeds.PandasData(dataname=table, **({"name": name} if name else {}), **how)
-
-
-def own_cerebro(*feeds, broker=None, **engine):
-    cerebro = bt.Cerebro(**({"stdstats": False} | engine))
-    for feed in feeds or (pandas_feed(),):
-        cerebro.adddata(feed)
-    cerebro.broker = broker or SimulatedBroker(Costs())
-    return cerebro
-
-
-def run(cerebro, **parameters):
-    cerebro.addstrategy(AdvisedStrategy, **({"advisor": RULE} | parameters))
-    return books(cerebro.run()[-1])
-
-
-def books(strategy):
-    journal = strategy.journal
-    return journal.entries, journal.orders, journal.trades, journal.equity
-
-
-def answer(request):
-    """Says long or out, by what it was asked."""
-    text = request.messages[-1].content
-    action = "enter_long" if sum(map(ord, text)) % 3 else "exit"
-    label = "bull" if action == "enter_long" else "bear"
-    return {"label": label, "action": action, "action_confidence": "70", "rationale": "Calm."}
-
-
-def run_in_processes(cerebro):
-    """Run, and take back what backtrader leaves of its processes when the run ends with an error."""
-    told = None
-    try:
-        cerebro.run()
-    except BacktraderLLMError as problem:
-        told = type(problem)(*problem.args)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for leftover in gc.get_objects():
-            if isinstance(leftover, multiprocessing.pool.Pool):
-                leftover.terminate()
-        gc.collect()
-    if told:
-        raise told
-
-
-def scripted():
-    return ModelAdvisor(ScriptedClient(answer))
-
-
-EXPECTED = run(own_cerebro())
-EXPECTED_OF_A_MODEL = run(own_cerebro(), advisor=scripted())
 
 
 def test_what_is_compared_is_worth_comparing():
@@ -252,37 +198,6 @@ def test_one_rule_given_to_several_strategies_keeps_nothing_between_them():
         assert [entry.decision for entry in strategy.journal.entries] == [entry.decision for entry in entries]
 
 
-class LastValue(bt.Analyzer):
-    """What is left at the end, and how many orders were sent: analyzers are all that comes back from a process."""
-
-    def get_analysis(self):
-        return self.result
-
-    def stop(self):
-        self.result = (self.strategy.broker.getvalue(), len(self.strategy.journal.orders))
-
-
-@pytest.mark.parametrize("advisor", [RULE, scripted()], ids=["rule", "model"])
-@pytest.mark.parametrize("cpus", [1, 2])
-def test_an_optimisation_gives_what_single_runs_give(advisor, cpus):
-    sizes = [Limits(max_position_size=size) for size in (0.05, 0.1, 0.2)]
-    cerebro = own_cerebro(maxcpus=cpus)
-    cerebro.addanalyzer(LastValue)
-    cerebro.optstrategy(AdvisedStrategy, advisor=advisor, limits=sizes)
-    results = [result[0].analyzers.lastvalue.get_analysis() for result in cerebro.run()]
-    singles = [run(own_cerebro(), advisor=advisor, limits=limits) for limits in sizes]
-    assert results == [(equity[-1].equity, len(orders)) for _, orders, _, equity in singles]
-    assert len(set(results)) == 3
-
-
-@pytest.mark.parametrize("cpus", [1, 2])
-def test_an_optimisation_with_one_journal_is_refused(cpus):
-    cerebro = own_cerebro(maxcpus=cpus)
-    cerebro.optstrategy(AdvisedStrategy, advisor=RULE, journal=Journal(), decide_every=[1, 2])
-    with pytest.raises(ConfigurationError, match="journal belongs to one run"):
-        run_in_processes(cerebro)
-
-
 def test_one_journal_for_two_strategies_is_refused():
     cerebro, journal = own_cerebro(), Journal()
     for _ in range(2):
@@ -291,130 +206,12 @@ def test_one_journal_for_two_strategies_is_refused():
         cerebro.run()
 
 
-DAYS = random_prices(2200, seed=4, gap=0.004).table
-DAYS = DAYS[DAYS.index.day_of_week < 5]
-
-
-def weekly(calendar=False, **mode):
-    cerebro = own_cerebro(pandas_feed(DAYS), **mode)
-    if calendar:
-        cerebro.addcalendar(bt.TradingCalendar())
-    cerebro.resampledata(cerebro.datas[0], timeframe=bt.TimeFrame.Weeks, name="A weekly")
-    return run(cerebro, decide_on={"A": "A weekly"}, limits=Limits(stop_loss_pct=0.03))
-
-
-@pytest.mark.parametrize("calendar", [False, True])
-def test_decisions_on_resampled_weeks_and_exits_on_days_are_the_same_in_all_modes(calendar):
-    results = [weekly(calendar, **mode) for mode in (*MODES, *SAVING)]
-    assert all(result == results[0] for result in results)
-    entries, orders, trades, equity = results[0]
-    assert len(equity) > 4 * len(entries)
-    assert {pd.Timestamp(entry.decision.snapshot.time).day_name() for entry in entries} == {"Friday"}
-    sent = {pd.Timestamp(order.created).day_name() for order in orders if order.kind == "entry"}
-    assert sent == ({"Friday"} if calendar else {"Monday"})
-    stopped = {pd.Timestamp(trade.exited).day_name() for trade in trades if trade.exit_reason == "stop"}
-    assert stopped
-
-
-def test_decisions_on_resampled_weeks_know_no_later_day():
-    cut = DAYS.index[-40]
-    changed = DAYS.copy()
-    changed.loc[changed.index > cut, ["open", "high", "low", "close"]] *= 3
-    before, after = (
-        [
-            entry
-            for entry in run(weekly_cerebro(table), decide_on={"A": "A weekly"})[0]
-            if entry.decision.snapshot.time < str(cut)
-        ]
-        for table in (DAYS, changed)
-    )
-    assert before == after
-    assert before
-
-
-def weekly_cerebro(table):
-    cerebro = own_cerebro(pandas_feed(table))
-    cerebro.resampledata(cerebro.datas[0], timeframe=bt.TimeFrame.Weeks, name="A weekly")
-    return cerebro
-
-
-@pytest.mark.parametrize("decide_on", [None, {"A": "A weekly"}])
-def test_replayed_feeds_are_refused_because_their_bars_are_not_closed(decide_on):
-    cerebro = bt.Cerebro(stdstats=False)
-    if decide_on:
-        cerebro.adddata(pandas_feed(DAYS))
-        cerebro.replaydata(cerebro.datas[0], timeframe=bt.TimeFrame.Weeks, name="A weekly")
-    else:
-        cerebro.replaydata(pandas_feed(DAYS), timeframe=bt.TimeFrame.Weeks, name="A weekly")
-    cerebro.addstrategy(AdvisedStrategy, advisor=RULE, decide_on=decide_on)
-    with pytest.raises(ConfigurationError, match=r"A weekly is replayed.*resampledata"):
-        cerebro.run()
-
-
-def test_a_replayed_feed_that_is_not_traded_changes_no_decision():
-    cerebro = own_cerebro()
-    cerebro.replaydata(pandas_feed(OTHER, "B"), timeframe=bt.TimeFrame.Weeks)
-    entries, orders, _, _ = run(cerebro)
-    assert (entries, orders) == (EXPECTED[0], EXPECTED[1])
-
-
-@pytest.mark.parametrize("mode", MODES, ids=str)
-def test_feeds_of_other_lengths_and_zones_change_nothing_and_times_are_utc(mode):
-    hours = OTHER.copy()
-    hours.index = pd.date_range("2001-06-01", periods=len(hours), freq="h")
-    feeds = [
-        pandas_feed(tz="America/New_York"),
-        pandas_feed(hours, "B", tz="Asia/Tokyo", timeframe=bt.TimeFrame.Minutes, compression=60),
-    ]
-    cerebro = own_cerebro(*feeds, **mode)
-    cerebro.addtz("Europe/Berlin")
-    assert run(cerebro)[:3] == EXPECTED[:3]
-
-
-def test_a_csv_feed_decides_and_trades_as_the_same_table(tmp_path):
-    path = tmp_path / "prices.csv"
-    TABLE.reset_index().to_csv(path, index=False, float_format="%.17g", date_format="%Y-%m-%d %H:%M:%S")
-    columns = {"datetime": 0, "open": 1, "high": 2, "low": 3, "close": 4, "volume": 5, "openinterest": -1}
-    for mode in MODES:
-        feed = bt.feeds.GenericCSVData(dataname=str(path), name="A", dtformat="%Y-%m-%d %H:%M:%S", **columns)
-        result = run(own_cerebro(feed, **mode))
-        assert [order.size for order in result[1]] == [order.size for order in EXPECTED[1]]
-        assert [trade.net for trade in result[2]] == pytest.approx([trade.net for trade in EXPECTED[2]])
-
-
-def test_feeds_without_names_are_told_apart_by_their_place():
-    named = run(own_cerebro(pandas_feed(name="data0"), pandas_feed(OTHER, "data1")), trade="all")
-    unnamed = run(own_cerebro(pandas_feed(name=None), pandas_feed(OTHER, name=None)), trade="all")
-    assert unnamed == named
-    assert {entry.decision.snapshot.symbol for entry in unnamed[0]} == {"data0", "data1"}
-    assert {row.symbol for row in unnamed[1]} == {"data0", "data1"}
-    second = run(own_cerebro(pandas_feed(name=None), pandas_feed(OTHER, name=None)), trade=["data1"])
-    assert {row.symbol for row in second[1]} == {"data1"}
-
-
-@pytest.mark.parametrize("names", [("A", "A"), ("x" * 50 + "1", "x" * 50 + "2")])
-def test_feeds_of_the_same_name_are_refused(names):
-    with pytest.raises(ConfigurationError, match="cannot be told apart"):
-        run(
-            own_cerebro(*[pandas_feed(table, name) for table, name in zip((TABLE, OTHER), names, strict=True)]),
-            trade="all",
-        )
-
-
 @pytest.mark.parametrize("advisor", [BuyAndHold(), SmaCross(50, 300)])
 @pytest.mark.parametrize("mode", [*MODES, *SAVING], ids=str)
 def test_too_few_bars_for_a_decision_are_one_sentence(mode, advisor):
     feeds = [pandas_feed(), pandas_feed(OTHER.iloc[:200], "B")]
     with pytest.raises(MarketDataError, match="B has 200 bars to decide on and its indicators need"):
         run(own_cerebro(*feeds, **mode), advisor=advisor, trade="all")
-
-
-@pytest.mark.parametrize("cpus", [1, 2])
-def test_too_few_bars_are_told_by_an_optimisation_too(cpus):
-    cerebro = own_cerebro(pandas_feed(TABLE.iloc[:200]), maxcpus=cpus)
-    cerebro.optstrategy(AdvisedStrategy, advisor=RULE, decide_every=[1, 2])
-    with pytest.raises(MarketDataError, match="A has 200 bars"):
-        run_in_processes(cerebro)
 
 
 class LiveBroker(bt.broker.BrokerBase):

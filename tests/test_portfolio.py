@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+from listed_advice import EXIT, FREE, HOLD, LONG, ROOMY, SHORT, Listed, only
 from markets import clocked_prices, from_bars, minutes, random_prices, several_symbols
-from test_strategy import EXIT, FREE, HOLD, LONG, ROOMY, SHORT, Listed, only
 
 from llm_strategy import BASELINES, Journal
 from llm_strategy.features import LONGEST_LOOKBACK

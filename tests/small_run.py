@@ -1,0 +1,36 @@
+"""A small experiment, a scripted model that reads, and what a run wrote."""
+
+import simulator
+from llm_strategy.llm import MemoryStore, RecordingClient
+from llm_strategy.llm.backends.scripted import ScriptedClient
+
+SMALL = {
+    "name": "small",
+    "data": {"source": "synthetic:cycles?bars=420&seed=5"},
+    "evaluation": {"bootstrap_samples": 200},
+}
+
+
+def reader(request):
+    """A model that reads: long when the line says above, out when it says below."""
+    market = request.messages[-1].content
+    if "above" in market:
+        label, action, why = "bull", "enter_long", "Above the long average."
+    elif "below" in market:
+        label, action, why = "bear", "exit", "Below the long average."
+    else:
+        label, action, why = "sideways", "hold", "Near the long average."
+    return {"label": label, "action": action, "action_confidence": "70", "rationale": why}
+
+
+def recording(script=reader, store=None, mode="live"):
+    model = ScriptedClient(script)
+    return RecordingClient(model, model.identity, MemoryStore() if store is None else store, mode), model
+
+
+def small(tmp_path, **sections):
+    return simulator.Experiment.from_mapping(SMALL | {"output": {"folder": str(tmp_path / "reports")}} | sections)
+
+
+def files(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
