@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from llm_strategy.config import LlmSettings, load_settings
 from llm_strategy.errors import AnswerTimeout, BackendFailure, BacktraderLLMError, ModelNotLoaded, PromptTooLong
 from llm_strategy.llm.client import LLMClient
-from llm_strategy.llm.exchange import Message, Request
+from llm_strategy.llm.exchange import Message, ModelIdentity, Request
 from llm_strategy.llm.loader import get_llm_client
 
 SLOW_ANSWER_MS = 10_000
@@ -42,7 +42,8 @@ def diagnose(settings: LlmSettings | None = None) -> Iterator[Check]:
         except BacktraderLLMError as problem:
             yield Check("initialization", False, str(problem), _cure(problem, settings))
             return
-        yield Check("initialization", True, f"{identity.name} by {identity.engine} {identity.engine_version}")
+        engine = f"{identity.name} by {identity.engine} {identity.engine_version}"
+        yield Check("initialization", True, f"{engine}{_device(identity)}")
         for name, trial, cure in _TRIALS:
             try:
                 yield Check(name, True, trial(client))
@@ -54,6 +55,17 @@ def _load(client: LLMClient) -> None:
     """Raise where the model cannot be asked at all; what fails in a single answer is for the checks that follow."""
     with contextlib.suppress(AnswerTimeout, BackendFailure, PromptTooLong):
         client.complete(Request((Message("user", "Ready?"),), max_tokens=1, timeout_s=client.defaults.timeout_s))
+
+
+def _device(identity: ModelIdentity) -> str:
+    """What computes the answers of a model on this machine; a remote one keeps that to itself."""
+    if not identity.weights_sha256:
+        return ""
+    settings = dict(identity.settings)
+    layers = int(settings.get("gpu_layers", 0))
+    if layers:
+        return f", {'all layers' if layers < 0 else f'{layers} layers'} on the graphics card"
+    return f", on the device {settings.get('device', 'cpu')}"
 
 
 def _cure(problem: BacktraderLLMError, settings: LlmSettings | None) -> str:

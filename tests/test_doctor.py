@@ -31,7 +31,17 @@ def test_the_embedded_model_is_well(model_path, threads, backend):
     checks = list(diagnose(settings))
     assert [check.name for check in checks] == NAMES
     assert all(check.ok and check.detail and not check.cure for check in checks), checks
+    assert checks[0].detail.endswith(", on the device cpu")
     assert "tokens a second" in checks[-1].detail
+
+
+@pytest.mark.parametrize("device", ["cuda", "kompute", "metal"])
+def test_a_device_that_is_not_there_fails_once(model_path, device):
+    section = {"local_llama": {"device": device}}
+    (check,) = diagnose(LlmSettings(instruct_model_path=model_path, sections=section))
+    assert (check.name, check.ok) == ("initialization", False)
+    assert check.detail.startswith(f"local_llama.device is {device}, ")
+    assert check.cure == "Put the named setting right, then run the doctor again."
 
 
 def test_a_missing_model_ends_the_examination_with_the_cure(tmp_path):

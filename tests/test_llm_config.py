@@ -3,8 +3,9 @@
 import pytest
 import yaml
 
-from llm_strategy.config import STARTER, LlmSettings, load_settings, read_settings_file
+from llm_strategy.config import LlmSettings, load_settings, read_settings_file
 from llm_strategy.errors import ConfigurationError
+from llm_strategy.starter_settings import STARTER
 
 NAMES = [f"LLM_{name.upper()}" for name in LlmSettings.model_fields] + ["LOG_LEVEL"]
 

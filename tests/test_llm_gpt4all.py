@@ -17,6 +17,7 @@ from llm_strategy.errors import (
     AnswerTimeout,
     BackendFailure,
     BackendMissing,
+    ConfigurationError,
     ModelNotFound,
     ModelNotLoaded,
     PromptTooLong,
@@ -226,6 +227,78 @@ def test_loading_is_silent(model_path, threads, capfd):
     with Gpt4AllClient(model_path, threads=threads) as client:
         ask(client, "Name a colour.", max_tokens=2)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("device", "told"),
+    [
+        ("cuda", r"finds no graphics card for it here \(found: none\): install the NVIDIA driver and pip install"),
+        ("kompute", r"finds no graphics card for it here \(found: none\): install a Vulkan driver"),
+        ("metal", "is on Apple silicon alone, and this machine is"),
+    ],
+)
+def test_a_device_that_is_not_there_is_told_in_a_sentence(model_path, threads, capfd, device, told):
+    with (
+        pytest.raises(ConfigurationError, match=f"local_llama.device is {device}.*{told}.*set .* to cpu") as caught,
+        Gpt4AllClient(model_path, threads=threads, device=device) as client,
+    ):
+        ask(client, "Name a colour.")
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_card_that_cannot_hold_the_model_is_told(model_path, threads, monkeypatch):
+    # gpt4all looks for the card by itself, and does not find the one that the list claims.
+    monkeypatch.setattr("gpt4all._pyllmodel.LLModel.list_gpus", lambda *given: ["kompute:Small Card"])
+    with pytest.raises(
+        ConfigurationError, match=r"cannot put .*\(kompute:Small Card\): choose a smaller model"
+    ) as told:
+        ask(Gpt4AllClient(model_path, threads=threads, device="kompute"), "Name a colour.")
+    assert "\n" not in str(told.value)
+    with pytest.raises(ConfigurationError, match=r"finds no graphics card for it here \(found: kompute:Small Card\)"):
+        ask(Gpt4AllClient(model_path, threads=threads, device="cuda"), "Name a colour.")
+
+
+def test_the_processor_never_takes_the_place_of_a_card_silently(model_path, threads, monkeypatch):
+    # Without the choice of a card gpt4all's library for cards computes on the processor.
+    monkeypatch.setattr("gpt4all._pyllmodel.LLModel.list_gpus", lambda *given: ["kompute:Card"])
+    monkeypatch.setattr("gpt4all._pyllmodel.LLModel.init_gpu", lambda *given: None)
+    with pytest.raises(ConfigurationError, match="it computed on cpu"):
+        ask(Gpt4AllClient(model_path, threads=threads, device="kompute"), "Name a colour.")
+
+
+def test_the_device_is_a_part_of_the_identity_unless_it_is_the_processor(model_path):
+    def identity(**section):
+        return get_llm_client(settings=LlmSettings(instruct_model_path=model_path, sections={"local_llama": section}))
+
+    plain = identity().identity
+    assert plain == identity(device="cpu").identity == Gpt4AllClient(model_path).identity
+    settings = {"batch_tokens": 128, "context_tokens": 4096, "top_k": 40, "top_p": 0.9}
+    assert list(plain.as_dict()["settings"].items()) == list(settings.items())  # as in the answers on record
+    assert dict(identity(device="cuda").identity.settings) == settings | {"device": "cuda"}
+
+
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        ({"device": "gpu"}, "local_llama.device is 'gpu'.*cpu"),
+        ({"device": "cudda"}, "local_llama.device is 'cudda', did you mean 'cuda'"),
+        ({"device": ["cpu"]}, "local_llama.device is "),
+        ({"devise": "cpu"}, "local_llama has no option 'devise', did you mean 'device'"),
+    ],
+)
+def test_a_wrong_option_is_told(model_path, section, told):
+    settings = LlmSettings(instruct_model_path=model_path, sections={"local_llama": section})
+    with pytest.raises(ConfigurationError, match=told):
+        get_llm_client(settings=settings)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_engine_uses_the_threads_that_are_set(model_path, monkeypatch, count):
+    monkeypatch.setenv("LLM_THREADS", str(count))
+    with get_llm_client(settings=LlmSettings(instruct_model_path=model_path, context_tokens=256)) as client:
+        ask(client, "Name a colour.", max_tokens=1)
+        assert client._engine._model.thread_count() == count
 
 
 def test_the_identity_is_known_before_anything_is_loaded(model_path):

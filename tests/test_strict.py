@@ -96,6 +96,12 @@ def test_llama_cpp_computes_one_answer_at_a_time_on_the_processor(model_path, se
         get_llm_client(settings=settings_of(model_path, "llama_cpp", sections={"llama_cpp": section}))
 
 
+def test_local_llama_computes_on_the_processor(model_path):
+    section = {"local_llama": {"device": "kompute"}}
+    with pytest.raises(ConfigurationError, match=r"local_llama\.device is kompute: set it to cpu"):
+        get_llm_client(settings=settings_of(model_path, "local_llama", sections=section))
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [

@@ -123,7 +123,8 @@ def init(folder: Annotated[Path, typer.Argument(help="Where to write them.")] = 
 
     Example: btllm init && btllm compare experiment.yaml
     """
-    from llm_strategy.config import SETTINGS_FILE, STARTER
+    from llm_strategy.config import SETTINGS_FILE
+    from llm_strategy.starter_settings import STARTER
     from simulator.experiment import starter_text
 
     for path, text in ((folder / "experiment.yaml", starter_text()), (folder / SETTINGS_FILE, STARTER)):

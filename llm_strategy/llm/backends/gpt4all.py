@@ -11,10 +11,12 @@ import time
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import get_args
 
-from llm_strategy.config import LlmSettings
-from llm_strategy.errors import AnswerTimeout, BackendMissing, ConfigurationError, ModelNotLoaded
+from llm_strategy.config import SETTINGS_FILE, LlmSettings
+from llm_strategy.errors import AnswerTimeout, BackendMissing, ConfigurationError, ModelNotLoaded, did_you_mean
 from llm_strategy.llm.backends.gpt4all_engine import BATCH_TOKENS, TOP_K, TOP_P, Engine, Written
+from llm_strategy.llm.backends.gpt4all_loading import Device
 from llm_strategy.llm.backends.native import MOST_THREADS, processors
 from llm_strategy.llm.backends.slot_value import SlotValue
 from llm_strategy.llm.chat_template import Block, ChatTemplate
@@ -36,17 +38,30 @@ class Gpt4AllClient(LLMClient):
 
     ``context_tokens`` bounds prompt and answer together; the model's own context bounds it further. Threads may share a
     client: they are answered one after the other. ``strict`` fixes the number of threads, which is then a part of the
-    identity, reads every question anew, and refuses a temperature above 0 (``ConfigurationError``).
+    identity, reads every question anew, and refuses a graphics card and a temperature above 0
+    (``ConfigurationError``). Another ``device`` than the processor is a part of the identity, too.
     """
 
     def __init__(
-        self, path: Path, *, context_tokens: int = 4096, threads: int | None = None, strict: bool = False
+        self,
+        path: Path,
+        *,
+        context_tokens: int = 4096,
+        threads: int | None = None,
+        strict: bool = False,
+        device: Device = "cpu",
     ) -> None:
         try:
             engine_version = version("gpt4all")
         except PackageNotFoundError:
             raise BackendMissing("The backend local_llama needs gpt4all: pip install gpt4all") from None
+        if strict and device != "cpu":
+            raise ConfigurationError(
+                f"strict computes on the processor, and local_llama.device is {device}: set it to cpu, or leave strict "
+                "out."
+            )
         self.path = path
+        self._device = device
         metadata = read_metadata(path)
         architecture = metadata.text("general.architecture")
         if architecture and architecture not in ARCHITECTURES:
@@ -73,6 +88,7 @@ class Gpt4AllClient(LLMClient):
             settings=(
                 ("batch_tokens", BATCH_TOKENS),
                 ("context_tokens", self.context_tokens),
+                *((("device", device),) if device != "cpu" else ()),
                 *((("strict", True), ("threads", self._threads or 1)) if strict else ()),
                 ("top_k", TOP_K),
                 ("top_p", TOP_P),
@@ -124,7 +140,11 @@ class Gpt4AllClient(LLMClient):
     def _loaded(self) -> Engine:
         if self._engine is None:
             self._engine = Engine(
-                self.path, context_tokens=self.context_tokens, threads=self._threads, strict=self.strict
+                self.path,
+                context_tokens=self.context_tokens,
+                threads=self._threads,
+                strict=self.strict,
+                device=self._device,
             )
             self._adds_bos = self._engine.first_token == self._bos_token
         return self._engine
@@ -235,7 +255,16 @@ class _ObjectEnd:
 
 
 def connect(settings: LlmSettings) -> Gpt4AllClient:
-    """The client for the model file that the settings mean."""
+    """The client for the model file that the settings mean; ``local_llama`` in ``configs/llm.yaml`` has the device."""
+    device = settings.options("local_llama", ("device",)).get("device", "cpu")
+    if device not in get_args(Device):
+        raise ConfigurationError(
+            f"{SETTINGS_FILE}: local_llama.device is {device!r}{did_you_mean(device, get_args(Device))}"
+        )
     return Gpt4AllClient(
-        resolve(settings), context_tokens=settings.context_tokens, threads=settings.threads, strict=settings.strict
+        resolve(settings),
+        context_tokens=settings.context_tokens,
+        threads=settings.threads,
+        strict=settings.strict,
+        device=device,
     )

@@ -17,10 +17,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
-from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendMissing, ModelNotLoaded, PromptTooLong
-from llm_strategy.llm.backends.native import captured_stderr, held_interrupts, processors
+from llm_strategy.errors import AnswerTimeout, BackendFailure, PromptTooLong
+from llm_strategy.llm.backends.gpt4all_loading import Device, load
+from llm_strategy.llm.backends.native import held_interrupts, processors
 from llm_strategy.llm.backends.pace import Pace, fastest
 from llm_strategy.llm.chat_template import Block
 
@@ -48,17 +49,16 @@ class Engine:
     """One model in memory. Not thread-safe: one answer at a time.
 
     ``threads`` of None means as many as are fastest here, and fewer when the processors come to be wanted elsewhere.
-    With ``strict`` every prompt is read from the beginning.
-    Raises ``BackendMissing`` without gpt4all and ``ModelNotLoaded`` where gpt4all refuses the file.
+    With ``strict`` every prompt is read from the beginning. Raises as ``gpt4all_loading.load`` does.
     """
 
-    def __init__(self, path: Path, *, context_tokens: int, threads: int | None, strict: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, context_tokens: int, threads: int | None, strict: bool = False, device: Device = "cpu"
+    ) -> None:
         self.context_tokens = context_tokens
         self._strict = strict
-        with captured_stderr("gpt4all") as noise:
-            api, model = _load(path, context_tokens, noise)
-        self._api, self._model = api, model
-        self._context = api.LLModelPromptContext(
+        self._api, self._model = load(path, context_tokens, device)
+        self._context = self._api.LLModelPromptContext(
             n_batch=BATCH_TOKENS, repeat_penalty=1.0, repeat_last_n=0, min_p=0.0, context_erase=0.75
         )
         self._remembered: list[tuple[Block, int]] = []  # a block, and how many tokens there are up to its end
@@ -217,34 +217,3 @@ class Engine:
 def _check(deadline: float | None) -> None:
     if deadline is not None and time.monotonic() > deadline:
         raise AnswerTimeout("The model gave no whole answer in time: raise LLM_TIMEOUT_S, or ask for fewer tokens.")
-
-
-def _load(path: Path, context_tokens: int, noise: IO[bytes]) -> tuple[Any, Any]:
-    try:
-        import gpt4all
-        from gpt4all import _pyllmodel as api
-    except ImportError:
-        raise BackendMissing("The backend local_llama needs gpt4all: pip install gpt4all") from None
-    except OSError as problem:
-        raise BackendMissing(f"gpt4all does not run on this machine ({problem}): choose another LLM_BACKEND.") from None
-    if path.suffix != ".gguf":
-        raise ModelNotLoaded(f"{path} does not end in .gguf, which gpt4all asks for: rename it.")
-    try:
-        model = gpt4all.GPT4All(
-            path.name, model_path=path.parent, allow_download=False, device="cpu", n_ctx=context_tokens
-        ).model
-    except (RuntimeError, ValueError) as problem:
-        raise ModelNotLoaded(f"gpt4all refuses {path} ({problem}): choose a model that it supports.") from None
-    if not api.llmodel.llmodel_isModelLoaded(model.model):
-        model.close()
-        raise ModelNotLoaded(
-            f"gpt4all cannot load {path} ({_reason(noise)}): fetch the file again, or choose a model that it supports."
-        )
-    return api, model
-
-
-def _reason(noise: IO[bytes]) -> str:
-    noise.seek(0)
-    lines = noise.read().decode(errors="replace").splitlines()
-    told = [line.rpartition("error loading model: ")[2] for line in lines if "error loading model: " in line]
-    return (told or lines or ["it gives no reason"])[-1]

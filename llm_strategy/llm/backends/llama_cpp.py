@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from llm_strategy.config import SETTINGS_FILE, LlmSettings
-from llm_strategy.errors import AnswerTimeout, BackendMissing, ConfigurationError, did_you_mean
+from llm_strategy.errors import AnswerTimeout, BackendMissing, ConfigurationError
 from llm_strategy.llm.backends.llama_cpp_engine import (
     BATCH_TOKENS,
     INSTALL,
@@ -243,11 +243,7 @@ class _Answering:
 
 def connect(settings: LlmSettings) -> LlamaCppClient:
     """The client for the model file that the settings mean; ``llama_cpp`` in ``configs/llm.yaml`` has more options."""
-    given = settings.sections.get("llama_cpp", {})
-    known = ("slots", "gpu_layers", "lora")
-    for name in given:
-        if name not in known:
-            raise ConfigurationError(f"{SETTINGS_FILE}: llama_cpp has no option {name!r}{did_you_mean(name, known)}")
+    given = settings.options("llama_cpp", ("slots", "gpu_layers", "lora"))
     slots, gpu_layers, lora = given.get("slots", 1), given.get("gpu_layers", 0), given.get("lora")
     if type(slots) is not int or slots < 1:
         raise ConfigurationError(f"{SETTINGS_FILE}: llama_cpp.slots is {slots!r}: give a number from 1.")
