@@ -13,7 +13,7 @@ from llm_strategy.contract import advice_from_document, advice_to_document
 from llm_strategy.errors import AnswerTimeout, ConfigurationError
 from llm_strategy.llm import MemoryStore, RecordingClient
 from llm_strategy.llm.backends.llama_cpp import LlamaCppClient
-from llm_strategy.llm.backends.llama_cpp_engine import EngineOptions
+from llm_strategy.llm.backends.llama_cpp_loading import EngineOptions
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.reading import Layout, Reading
 from llm_strategy.rendering import View

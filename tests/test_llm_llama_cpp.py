@@ -1,5 +1,6 @@
 """The llama_cpp backend with the embedded model: what it promises beyond the other local backend, and its refusals."""
 
+import hashlib
 import json
 import os
 import signal
@@ -11,6 +12,8 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 
 import pytest
+import xllamacpp
+from lora_files import write_adapter
 
 from llm_strategy.config import LlmSettings
 from llm_strategy.errors import (
@@ -23,7 +26,7 @@ from llm_strategy.errors import (
 )
 from llm_strategy.llm import Message, Request, Slot, get_llm_client
 from llm_strategy.llm.backends.llama_cpp import LlamaCppClient
-from llm_strategy.llm.backends.llama_cpp_engine import EngineOptions
+from llm_strategy.llm.backends.llama_cpp_loading import EngineOptions
 
 LABELS = ("bull", "bear", "sideways", "turbulent")
 ACTIONS = ("enter_long", "enter_short", "exit", "hold")
@@ -188,15 +191,49 @@ def test_several_slots_answer_a_batch_in_order(model_path, threads):
 
 
 def test_the_identity_names_everything_that_can_change_an_answer(model, model_path, options, tmp_path):
-    adapter = tmp_path / "adapter.gguf"
-    adapter.write_bytes(b"GGUF")
+    adapter = write_adapter(tmp_path / "adapter.gguf", model_path, strength=0.1)
     other = LlamaCppClient(model_path, replace(options, slots=2, lora=adapter))
     assert (model.identity.engine, model.identity.name) == ("xllamacpp", "smollm2-135m")
     assert model.identity.supports_choices
     changed = dict(set(other.identity.settings) - set(model.identity.settings))
-    assert set(changed) == {"slots", "lora_sha256"}
-    with pytest.raises(ModelNotLoaded, match=r"with the adapter .*adapter\.gguf"):
-        ask(other, "Name a colour.")
+    assert changed == {"slots": 2, "lora_sha256": hashlib.sha256(adapter.read_bytes()).hexdigest()}
+
+
+def test_an_adapter_changes_what_the_model_says_and_one_of_zeros_does_not(model, model_path, options, tmp_path):
+    request = question("rising", opening='The regime is "')
+    plain = model.score(request, LABELS)
+    for strength, same in ((0.0, True), (0.2, False)):
+        adapter = write_adapter(tmp_path / f"{strength}.gguf", model_path, strength=strength)
+        with LlamaCppClient(model_path, replace(options, lora=adapter)) as adapted:
+            found = adapted.score(request, LABELS)
+            assert adapted.score(request, LABELS) == found
+        furthest = max(abs(found[label] - plain[label]) for label in LABELS)
+        assert furthest < 1e-4 if same else furthest > 0.05
+        assert sum(found.values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_an_adapter_that_cannot_be_used_is_told(model_path, options, tmp_path):
+    right = write_adapter(tmp_path / "right.gguf", model_path, strength=0.1)
+    cut, begun = tmp_path / "cut.gguf", tmp_path / "begun.gguf"
+    cut.write_bytes(right.read_bytes()[:-5000])
+    begun.write_bytes(right.read_bytes()[:60])
+    other = write_adapter(tmp_path / "other.gguf", model_path, strength=0.1, architecture="gemma3")
+    for adapter, told in (
+        (cut, r"llama_cpp\.lora cannot be used: .*cut\.gguf is cut short by at least \d+ bytes: fetch"),
+        (begun, r"begun\.gguf ends within its metadata"),
+        (model_path, "which is no LoRA adapter"),
+        (other, r"other\.gguf, an adapter for the architecture gemma3, and the model's is llama: choose an adapter"),
+    ):
+        with pytest.raises(ConfigurationError, match=told) as caught:
+            LlamaCppClient(model_path, replace(options, lora=adapter))
+        assert "\n" not in str(caught.value)
+
+
+def test_an_adapter_of_another_size_is_told_when_it_is_loaded(model_path, options, tmp_path, capfd):
+    narrow = write_adapter(tmp_path / "narrow.gguf", model_path, strength=0.1, narrow=True)
+    with pytest.raises(ModelNotLoaded, match=r"with the adapter .*narrow\.gguf: choose an adapter that was made for"):
+        ask(LlamaCppClient(model_path, replace(options, lora=narrow)), "Name a colour.")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_loading_is_silent_and_repeatable(model_path, options, capfd):
@@ -229,10 +266,27 @@ def test_a_damaged_file_is_told(model_path, options, tmp_path):
         ask(LlamaCppClient(damaged, options), "Name a colour.")
 
 
-def test_a_graphics_card_that_is_not_there_is_told(model_path, options, monkeypatch):
-    monkeypatch.setattr("xllamacpp.get_device_info", list)
-    with pytest.raises(ConfigurationError, match="sees no graphics card"):
-        ask(LlamaCppClient(model_path, replace(options, gpu_layers=-1)), "Name a colour.")
+def test_a_graphics_card_that_is_not_there_is_told(model_path, options, monkeypatch, capfd):
+    found = xllamacpp.get_device_info()  # on a machine with a card, this test sees all but the card
+    processor = xllamacpp.ggml_backend_dev_type.GGML_BACKEND_DEVICE_TYPE_CPU
+    processors = [device for device in found if device["type"] == processor]
+    assert processors
+    if processors != found:
+        monkeypatch.setattr("xllamacpp.get_device_info", lambda: processors)
+    capfd.readouterr()
+    for layers in (-1, 12):
+        told = f"llama_cpp.gpu_layers is {layers}, and this xllamacpp sees no graphics card here: set it to 0, or"
+        with pytest.raises(ConfigurationError, match=told) as caught:
+            ask(LlamaCppClient(model_path, replace(options, gpu_layers=layers)), "Name a colour.")
+        assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_settings_may_stand_among_the_options(model_path):
+    section = {"llama_cpp": {"threads": 1, "slots": 3}}
+    settings = LlmSettings(backend="llama_cpp", instruct_model_path=model_path, sections=section)
+    with get_llm_client(settings=settings) as client:
+        assert (client.options.threads, client.concurrency) == (1, 3)
 
 
 @pytest.mark.parametrize(

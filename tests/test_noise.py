@@ -15,7 +15,7 @@ import simulator
 from llm_strategy.errors import AnswerNotRecorded, AnswerTimeout, BudgetReached, ConfigurationError, TooManyFailures
 from llm_strategy.llm import FolderStore, MemoryStore, Message, RecordingClient, Request, request_hash
 from llm_strategy.llm.backends.llama_cpp import LlamaCppClient
-from llm_strategy.llm.backends.llama_cpp_engine import EngineOptions
+from llm_strategy.llm.backends.llama_cpp_loading import EngineOptions
 from llm_strategy.llm.backends.openai_dialect import Dialect
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from simulator.evaluation.noise import count_flips, differing_pairs, is_above, spread

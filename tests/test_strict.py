@@ -9,7 +9,7 @@ from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm import SUPPORTED_BACKENDS, LLMClient, Message, Request, Slot, get_llm_client
 from llm_strategy.llm.backends.gpt4all import Gpt4AllClient
 from llm_strategy.llm.backends.llama_cpp import LlamaCppClient
-from llm_strategy.llm.backends.llama_cpp_engine import EngineOptions
+from llm_strategy.llm.backends.llama_cpp_loading import EngineOptions
 from llm_strategy.llm.backends.native import processors
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.exchange import ModelIdentity

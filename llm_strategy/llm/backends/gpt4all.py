@@ -8,20 +8,19 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import get_args
 
 from llm_strategy.config import SETTINGS_FILE, LlmSettings
 from llm_strategy.errors import AnswerTimeout, BackendMissing, ConfigurationError, ModelNotLoaded, did_you_mean
-from llm_strategy.llm.backends.gpt4all_engine import BATCH_TOKENS, TOP_K, TOP_P, Engine, Written
+from llm_strategy.llm.backends.gpt4all_answering import Answering
+from llm_strategy.llm.backends.gpt4all_engine import BATCH_TOKENS, TOP_K, TOP_P, Engine
 from llm_strategy.llm.backends.gpt4all_loading import Device
 from llm_strategy.llm.backends.native import MOST_THREADS, processors
-from llm_strategy.llm.backends.slot_value import SlotValue
 from llm_strategy.llm.chat_template import Block, ChatTemplate
 from llm_strategy.llm.client import LLMClient, OnDelta
-from llm_strategy.llm.exchange import Generation, ModelIdentity, Request, Slot, escape
+from llm_strategy.llm.exchange import Generation, ModelIdentity, Request
 from llm_strategy.llm.gguf import read_metadata
 from llm_strategy.llm.models import KNOWN_MODELS, resolve, weights_sha256
 
@@ -117,7 +116,7 @@ class Gpt4AllClient(LLMClient):
             # Loading takes as long as it takes, and happens once: the time for the answer begins after it.
             begin = time.monotonic()
             deadline = None if request.timeout_s is None else begin + request.timeout_s
-            answering = _Answering(engine, self._prompt(request), request, on_delta or (lambda text: True), deadline)
+            answering = Answering(engine, self._prompt(request), request, on_delta or (lambda text: True), deadline)
             text, values = answering.fill_form() if request.form else answering.write_freely()
         finally:
             self._lock.release()
@@ -154,104 +153,6 @@ class Gpt4AllClient(LLMClient):
         if self._adds_bos:
             first = Block(first.before.removeprefix(self._bos), first.content, first.after)
         return (first, *rest)
-
-
-@dataclass
-class _Answering:
-    """One answer in the making: the prompt so far grows by the program's text and the model's values."""
-
-    engine: Engine
-    prompt: tuple[Block, ...]
-    request: Request
-    on_delta: OnDelta
-    deadline: float | None
-    written: list[Written] = field(default_factory=list)
-    cut_off: bool = False
-
-    def write_freely(self) -> tuple[str, dict[str, str]]:
-        """The model's text; in JSON mode begun by the program and ended with the object."""
-        if not self.request.json_mode:
-            pieces: list[str] = []
-
-            def collect(piece: str) -> bool:
-                pieces.append(piece)
-                return self.on_delta(piece)
-
-            self.cut_off = self._write(collect, self.request.max_tokens) == "length"
-            return "".join(pieces), {}
-
-        text = "{"
-        self.prompt = (*self.prompt, Block("", text))
-        ends = _ObjectEnd()
-        going_on = self.on_delta(text)
-
-        def collect_object(piece: str) -> bool:
-            nonlocal text
-            length = ends.find(piece)
-            text += piece[:length]
-            return self.on_delta(piece[:length]) and length is None
-
-        if going_on:
-            self.cut_off = self._write(collect_object, self.request.max_tokens) == "length"
-        return text, {}
-
-    def fill_form(self) -> tuple[str, dict[str, str]]:
-        """The program's text and the values; each value is read back with the text that follows it, so that nothing
-        depends on how far beyond the value the model wrote."""
-        values: dict[str, str] = {}
-        text = pending = ""
-        for part in self.request.form:
-            if isinstance(part, Slot):
-                if pending:
-                    self.prompt = (*self.prompt, Block("", pending))
-                    pending = ""
-                values[part.name] = self._value(part)
-            addition = escape(values[part.name]) if isinstance(part, Slot) else part
-            text += addition
-            pending += addition
-            if not self.on_delta(addition):
-                break
-        return text, values
-
-    def _value(self, slot: Slot) -> str:
-        reading = SlotValue(slot)
-        finish = self._write(reading.take, slot.max_tokens)
-        self.cut_off |= finish == "length" and not slot.pattern
-        return reading.value
-
-    def _write(self, on_piece: OnDelta, max_tokens: int) -> str:
-        written = self.engine.write(
-            self.prompt,
-            on_piece,
-            max_tokens=max_tokens,
-            temperature=self.request.temperature,
-            deadline=self.deadline,
-        )
-        self.written.append(written)
-        return written.finish
-
-
-class _ObjectEnd:
-    """Finds the brace that closes a JSON object whose opening brace is already written."""
-
-    def __init__(self) -> None:
-        self._depth = 1
-        self._in_text = self._escaped = False
-
-    def find(self, piece: str) -> int | None:
-        """How much of the next piece belongs to the object, where it ends there."""
-        for at, character in enumerate(piece):
-            if self._escaped:
-                self._escaped = False
-            elif character == "\\" and self._in_text:
-                self._escaped = True
-            elif character == '"':
-                self._in_text = not self._in_text
-            elif not self._in_text:
-                self._depth += (character == "{") - (character == "}")
-                if not self._depth:
-                    return at + 1
-        return None
 
 
 def connect(settings: LlmSettings) -> Gpt4AllClient:

@@ -18,16 +18,8 @@ from typing import Any, Unpack
 
 from llm_strategy.config import SETTINGS_FILE, LlmSettings
 from llm_strategy.errors import AnswerTimeout, BackendMissing, ConfigurationError
-from llm_strategy.llm.backends.llama_cpp_engine import (
-    BATCH_TOKENS,
-    INSTALL,
-    TOP_K,
-    TOP_P,
-    Engine,
-    EngineOptions,
-    Prompt,
-    Written,
-)
+from llm_strategy.llm.backends.llama_cpp_engine import TOP_K, TOP_P, Engine, Prompt, Written
+from llm_strategy.llm.backends.llama_cpp_loading import BATCH_TOKENS, INSTALL, EngineOptions, check_adapter
 from llm_strategy.llm.backends.slot_value import SlotValue
 from llm_strategy.llm.chat_template import ChatTemplate
 from llm_strategy.llm.choice_scoring import score
@@ -66,7 +58,10 @@ class LlamaCppClient(LLMClient):
         self.strict = options.strict
         metadata = read_metadata(path)
         template = metadata.text("tokenizer.chat_template") or PLAIN_TEMPLATE
-        trained_for = metadata.values.get(f"{metadata.text('general.architecture')}.context_length")
+        architecture = metadata.text("general.architecture")
+        if options.lora is not None:
+            check_adapter(options.lora, architecture)
+        trained_for = metadata.values.get(f"{architecture}.context_length")
         self.options = replace(options, context_tokens=min(options.context_tokens, trained_for or 1 << 20))
         self.concurrency = options.slots
         digest = weights_sha256(path)

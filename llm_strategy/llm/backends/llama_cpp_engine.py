@@ -8,57 +8,24 @@ are computed together, and what else is under way changes the rounding.
 
 from __future__ import annotations
 
-import ctypes
-import secrets
-import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from llm_strategy.errors import (
-    AnswerTimeout,
-    BackendFailure,
-    BackendMissing,
-    ConfigurationError,
-    ModelNotLoaded,
-    PromptTooLong,
-)
-from llm_strategy.llm.backends.native import MOST_THREADS, captured_stderr, held_interrupts, processors
+from llm_strategy.errors import AnswerTimeout, BackendFailure, PromptTooLong
+from llm_strategy.llm.backends.llama_cpp_loading import EngineOptions, load
+from llm_strategy.llm.backends.native import held_interrupts
 from llm_strategy.llm.vocabulary import Piece
 
 Prompt: TypeAlias = tuple[Piece, ...]
 
-BATCH_TOKENS = 256
-"""Prompt tokens evaluated at once; a time limit is looked at between two batches."""
 TOP_K, TOP_P = 40, 0.9
 """Sampling at a temperature above 0."""
 
-INSTALL = "The backend llama_cpp needs xllamacpp: pip install 'backtrader-llm[llama-cpp]'"
-
 _LIFTED = 50.0
 """Added to the logits of allowed tokens: the others are left with nothing, the allowed with their own proportions."""
-
-
-@dataclass(frozen=True, slots=True)
-class EngineOptions:
-    """How a model is loaded. ``gpu_layers`` of 0 is the processor alone; ``slots`` are answers under way at once.
-
-    ``strict`` keeps nothing of a prompt: each call reads its own from the beginning.
-    """
-
-    context_tokens: int
-    threads: int | None = None
-    slots: int = 1
-    gpu_layers: int = 0
-    lora: Path | None = None
-    strict: bool = False
-
-    @property
-    def threads_used(self) -> int:
-        """The configured number, or that of the processors up to ``MOST_THREADS``."""
-        return self.threads or min(processors(), MOST_THREADS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +41,7 @@ class Written:
 class Engine:
     """One model in memory; ``seconds`` is what llama.cpp itself says it has worked for.
 
-    With one slot it takes one call at a time. Raises ``BackendMissing``, ``ModelNotLoaded`` and, for a graphics card
-    that is not there, ``ConfigurationError``.
+    With one slot it takes one call at a time. Raises as ``llama_cpp_loading.load`` does.
     """
 
     def __init__(self, path: Path, options: EngineOptions) -> None:
@@ -85,7 +51,7 @@ class Engine:
         self._stages: tuple[Prompt, ...] = ()
         self._settled = False  # whether the memory is in the state behind the last stage, and holds no more
         self._begun = False  # whether the question behind the last stage was begun
-        self._server = _load(path, options)
+        self._server = load(path, options)
 
     def close(self) -> None:
         """Free the memory."""
@@ -238,56 +204,3 @@ def _refuse_error(chunk: Mapping[str, Any]) -> None:
             "shorten it, or raise LLM_CONTEXT_TOKENS as far as the model allows."
         )
     raise BackendFailure(f"llama.cpp refuses the request ({error.get('message')}): ask another way.")
-
-
-def _load(path: Path, options: EngineOptions) -> Any:
-    try:
-        import xllamacpp
-    except ImportError:
-        raise BackendMissing(INSTALL) from None
-    if options.gpu_layers and not _has_graphics_card(xllamacpp):
-        raise ConfigurationError(
-            f"llama_cpp.gpu_layers is {options.gpu_layers}, and this xllamacpp sees no graphics card here: "
-            "set it to 0, or install the wheel for yours (CUDA, ROCm, Vulkan or Metal)."
-        )
-    params = xllamacpp.CommonParams()
-    params.model.path = str(path)
-    params.n_ctx = options.context_tokens * options.slots
-    params.n_parallel = options.slots
-    params.n_batch = params.n_ubatch = BATCH_TOKENS
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = options.threads_used
-    params.n_gpu_layers = options.gpu_layers
-    params.cache_ram_mib = 0
-    params.swa_full = True  # else a model with sliding windows reads every prompt anew
-    params.fit_params = params.warmup = params.ctx_shift = False
-    params.endpoint_slots = params.ui = False
-    params.api_keys = [secrets.token_hex()]  # it opens a port on this machine that nobody is meant to use
-    params.verbosity = -1
-    if options.lora is not None:
-        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(options.lora), 1.0)]
-    # Loading takes Ctrl-C away from Python; it is given back.
-    handlers = {number: _handler(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        with captured_stderr("llama.cpp"):
-            return xllamacpp.Server(params)
-    except (RuntimeError, ValueError):
-        with_lora = f" with the adapter {options.lora}" if options.lora else ""
-        raise ModelNotLoaded(
-            f"llama.cpp cannot load {path}{with_lora}: fetch the file again, or choose a model that it supports."
-        ) from None
-    finally:
-        for number, handler in handlers.items():
-            ctypes.pythonapi.PyOS_setsig(number, ctypes.c_void_p(handler))
-
-
-def _handler(number: int) -> int | None:
-    get = ctypes.pythonapi.PyOS_getsig
-    get.restype = ctypes.c_void_p
-    handler: int | None = get(number)
-    return handler
-
-
-def _has_graphics_card(xllamacpp: Any) -> bool:
-    kinds = xllamacpp.ggml_backend_dev_type
-    with captured_stderr("llama.cpp"):
-        return any(device["type"] != kinds.GGML_BACKEND_DEVICE_TYPE_CPU for device in xllamacpp.get_device_info())
