@@ -2,28 +2,31 @@
 
 Asked are distinct snapshots of real prices from 2006 on; what came before them is the past from which examples are
 retrieved. ``--earlier`` asks states of 2001 to 2005 instead, on which layout and number of examples were chosen, and
-``--layouts`` compares the layouts of ``prompts/``. Answers are recorded with the time they took, so a table that was
-interrupted goes on where it was.
+``--layouts`` compares the layouts of ``prompts/``, with those of the files that ``--layout-file`` names (it may be
+repeated, and without ``--layouts`` these alone are compared). Answers are recorded with the time they took, so a table
+that was interrupted goes on where it was.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import get_args
 
 from benchmarks.model import seconds_per_decision, snapshots_of
 from llm_strategy import ModelAdvisor, Snapshot
 from llm_strategy.analogues import Analogues
 from llm_strategy.config import load_settings
-from llm_strategy.errors import ModelError
+from llm_strategy.errors import ConfigurationError, ModelError
+from llm_strategy.layout_text import LayoutText
 from llm_strategy.llm import FolderStore, Generation, LLMClient, RecordingClient, Request, get_llm_client
 from llm_strategy.llm.client import OnDelta
 from llm_strategy.llm.models import cache_folder
-from llm_strategy.reading import Layout, Reading
+from llm_strategy.reading import ExampleKind, Layout, Reading
 from llm_strategy.regime_rule import causal_label
 from llm_strategy.rendering import View, render_snapshot
 from llm_strategy.types import Decision, Status
@@ -43,13 +46,23 @@ CASES = {
     "choices, nearest 2": Reading("choices", "nearest"),
     "choices, nearest 2, followed": Reading("choices", "nearest", labels="followed"),
 }
-LAYOUTS = {
-    f"{layout}, {name}": Reading("choices", examples, count, layout=layout)
-    for layout in sorted({*get_args(Layout)} - {"auto"})
-    for name, examples, count in (("fixed", "fixed", 1), ("nearest 2", "nearest", 2), ("nearest 4", "nearest", 4))
-}
 
 
+def layout_cases(layouts: Mapping[str, Layout | LayoutText]) -> dict[str, Reading]:
+    """The cases in which these layouts, each under its name, are compared."""
+    return {
+        f"{layout}, {name}": Reading("choices", examples, count, layout=layouts[layout])
+        for layout in layouts
+        for name, examples, count in _EXAMPLES
+    }
+
+
+_EXAMPLES: tuple[tuple[str, ExampleKind, int], ...] = (
+    ("fixed", "fixed", 1),
+    ("nearest 2", "nearest", 2),
+    ("nearest 4", "nearest", 4),
+)
+LAYOUTS = layout_cases({layout: layout for layout in sorted({*get_args(Layout)} - {"auto"})})
 _NEAREST = Reading("choices", "nearest", 1)
 
 
@@ -158,12 +171,17 @@ def main() -> None:
     parser.add_argument("--backends", default="llama_cpp,local_llama")
     parser.add_argument("--cases", help=f"cases, with semicolons between: {'; '.join(CASES)}")
     parser.add_argument("--layouts", action="store_true", help="compare the layouts of scored choices")
+    parser.add_argument("--layout-file", action="append", default=[], help="compare the layout in this file")
     parser.add_argument("--earlier", action="store_true", help="ask the states of 2001 to 2005")
     parser.add_argument("--states", type=int, default=STATES)
     parser.add_argument("--prefix", action="store_true", help="also what a kept prefix saves")
     given = parser.parse_args()
+    try:
+        own = layout_cases({file: LayoutText.from_file(Path(file).expanduser()) for file in given.layout_file})
+    except ConfigurationError as problem:
+        parser.error(str(problem))
     asked = asked_snapshots(given.states, EARLIER if given.earlier else LATER)
-    cases = LAYOUTS if given.layouts else CASES
+    cases = (LAYOUTS if given.layouts else {} if own else CASES) | own
     print(f"The label of the nearest past state, without a model: kappa {kappa_without_a_model(asked):.2f}\n")
     store = FolderStore(cache_folder() / "benchmarks")
     print(f"| {COLUMNS} |")

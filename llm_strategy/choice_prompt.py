@@ -1,19 +1,19 @@
-"""The prompt of choice scoring: a layout of ``prompts/``, examples in it, and the beginning of the answer up to the
+"""The prompt of choice scoring: a layout, examples in it, and the beginning of the answer up to the
 next choice."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from typing import get_args
 
-import yaml
-
+from llm_strategy.layout_text import LayoutText
 from llm_strategy.llm.exchange import Message, Request, Slot
 from llm_strategy.reading import TELLING, Example, Layout, telling_facts
 from llm_strategy.rendering import Unmasked
+from llm_strategy.strict_yaml import parse_yaml
 from llm_strategy.types import ActionType, RegimeLabel
 
 CONTENT_FREE = "unknown"
@@ -22,22 +22,10 @@ CONTENT_FREE = "unknown"
 RATIONALE_TOKENS = 28
 
 
-@dataclass(frozen=True, slots=True)
-class ChoiceLayout:
-    """How question, examples and answer are worded.
+class ChoiceLayout(LayoutText):
+    """A layout that words the questions."""
 
-    Filled in are ``{market}`` (its line), ``{values}`` (the row of its values), ``{facts}`` and ``{telling}`` (names
-    and values, or values alone, of what the causal rule goes by), ``{label}``, ``{action}`` and ``{rationale}``.
-    ``shape``: examples as ``turns`` of the conversation, or all on one ``page`` in the message that asks. ``reason``
-    follows the answer where a rationale is wanted; ``words`` are how a label is written where it is more than its name.
-    """
-
-    system: str
-    shape: str
-    question: str
-    answer: str
-    reason: str
-    words: Mapping[str, str] = field(default_factory=dict)
+    __slots__ = ()
 
     def messages(self, market: str, examples: Sequence[Example], *, with_reason: bool) -> tuple[Message, ...]:
         """The conversation up to the question about this market."""
@@ -112,8 +100,14 @@ def _parted(written: str, words: tuple[str, ...]) -> tuple[str, tuple[str, ...]]
     return begun, tuple(written[len(begun) :] + word for word in words)
 
 
+def load_layout(layout: Layout | LayoutText) -> ChoiceLayout:
+    """A layout of ``prompts/`` by its name, or a person's own."""
+    text = layout if isinstance(layout, LayoutText) else _of_package(layout)
+    return ChoiceLayout(text.system, text.shape, text.question, text.answer, text.reason, text.words)
+
+
 @cache
-def load_layout(name: Layout) -> ChoiceLayout:
-    """A layout of ``prompts/``."""
-    text = (files("llm_strategy.prompts") / f"choose_{name}.yaml").read_text(encoding="utf-8")
-    return ChoiceLayout(**yaml.safe_load(text))
+def _of_package(name: Layout) -> LayoutText:
+    file = f"choose_{name}.yaml"
+    text = (files("llm_strategy.prompts") / file).read_text(encoding="utf-8")
+    return LayoutText.from_document(parse_yaml(text, file), file)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from llm_strategy.errors import ConfigurationError
+from llm_strategy.layout_text import LayoutText
 from llm_strategy.regime_rule import ACTION_FOR_LABEL
 from llm_strategy.types import ActionType, RegimeLabel
 
@@ -57,7 +58,8 @@ class Reading:
     question; ``auto`` is nearest with choices and fixed otherwise. ``labels``: past states carry the label of the
     causal rule, or of what ``followed``. With choices alone: ``calibration`` of the label's probabilities (``auto`` is
     batch with examples that stay, none with the nearest), when a ``rationale`` is asked for (else the program writes
-    it), and the ``layout`` of the prompt (``auto`` is rows with examples that stay, sheet with the nearest).
+    it), and the ``layout`` of the prompt, one of ``prompts/`` by its name or one's own (``auto`` is rows with examples
+    that stay, sheet with the nearest).
     """
 
     mode: DecisionMode = "auto"
@@ -66,7 +68,7 @@ class Reading:
     labels: LabelSource = "rule"
     calibration: CalibrationKind = "auto"
     rationale: RationaleWanted = "never"
-    layout: Layout = "auto"
+    layout: Layout | LayoutText = "auto"
 
     def __post_init__(self) -> None:
         if self.count < 1:

@@ -62,7 +62,9 @@ def _tell(error: ValidationError) -> tuple[str, str]:
     shown = json.dumps(value, ensure_ascii=False, default=str)
     shown = shown if len(shown) <= 60 else shown[:57] + "..."
     if rule == "enum":
-        return field, f"is {shown}, it must be one of {', '.join(map(str, allowed))}{nearest(value, allowed)}"
+        schema = error.schema
+        other = f", or {schema['description']}" if "description" in schema else ""
+        return field, f"is {shown}, it must be one of {', '.join(map(str, allowed))}{other}{nearest(value, allowed)}"
     if rule == "pattern":
         schema = error.schema
         return field, f"is {shown}, it must be {schema.get('description', 'of the form ' + allowed)}"

@@ -4,91 +4,26 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, Self, cast
+from typing import Any, Self
 
-import yaml
-
-from llm_strategy.baselines import BASELINES, Rule
+from llm_strategy.baselines import BASELINES
 from llm_strategy.costs import Costs
 from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.llm.budget import Budget
 from llm_strategy.order_rules import OrderRules
-from llm_strategy.reading import (
-    NEAREST_BY_DEFAULT,
-    CalibrationKind,
-    DecisionMode,
-    ExampleKind,
-    LabelSource,
-    Layout,
-    RationaleWanted,
-    Reading,
-)
-from llm_strategy.rendering import Style, Unmasked, View
 from llm_strategy.risk import Limits
 from llm_strategy.schemas import violation
+from llm_strategy.strict_yaml import parse_yaml
+from simulator.advisor_choice import AdvisorChoice
 from simulator.data_choice import DataChoice
 
 LLM_ARM = "llm"
 RANDOM_ARM = "random"
-ABSTAIN = "abstain"
-"""In place of a rule that decides where the model failed: nobody does."""
 ALL_ARMS = (LLM_ARM, *BASELINES, RANDOM_ARM)
-
-
-@dataclass(frozen=True, slots=True)
-class AdvisorChoice:
-    """What the model sees, when any advisor is asked, whether and how much the model may be, and how many failures of
-    it (share of decisions) a run may have.
-
-    ``abort_above_failure_rate`` ends a run as soon as it has too many; ``fallback`` is the rule that decides where the
-    model failed; ``examples`` is ``auto``, ``fixed``, or a mapping of ``balanced`` or ``nearest`` to a number.
-    """
-
-    style: Style = "words"
-    decimals: int = 0
-    unmasked: tuple[Unmasked, ...] = ()
-    decide_every: int = 1
-    """Decision bars from one decision to the next."""
-    decide_when: Literal["always", "changed"] = "always"
-    """``changed`` decides only where the text that the model would be shown has changed."""
-    answers: Literal["live", "replay", "refresh"] = "live"
-    max_failure_rate: float = 0.05
-    budget: Budget = field(default_factory=Budget)
-    abort_above_failure_rate: bool = False
-    fallback: str = ABSTAIN
-    mode: DecisionMode = "auto"
-    examples: str | dict[str, int] = "auto"
-    labels: LabelSource = "rule"
-    calibration: CalibrationKind = "auto"
-    rationale: RationaleWanted = "never"
-    layout: Layout = "auto"
-
-    @property
-    def reading(self) -> Reading:
-        """How the question is put and the answer read."""
-        chosen = self.examples if isinstance(self.examples, dict) else {self.examples: NEAREST_BY_DEFAULT}
-        ((kind, count),) = chosen.items()
-        examples = cast(ExampleKind, kind)  # the schema knows no other
-        return Reading(self.mode, examples, count, self.labels, self.calibration, self.rationale, self.layout)
-
-    @property
-    def view(self) -> View:
-        """How a snapshot is rendered."""
-        return View(self.style, self.decimals, self.unmasked)
-
-    @property
-    def changed_view(self) -> View | None:
-        """Where decisions are made only when the text has changed: how that text is rendered."""
-        return self.view if self.decide_when == "changed" else None
-
-    @property
-    def fallback_rule(self) -> Rule | None:
-        """The rule that decides where the model failed, made anew; none where the decision is an abstention."""
-        return None if self.fallback == ABSTAIN else BASELINES[self.fallback]()
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +121,7 @@ class Experiment:
     @classmethod
     def from_text(cls, text: str, where: str = "experiment.yaml") -> Self:
         """An experiment from the text of a YAML file."""
-        try:
-            document = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader that refuses duplicate keys
-        except (yaml.YAMLError, ValueError) as problem:  # ValueError: a date such as 2000-13-45
-            raise ConfigurationError(f"{where} is not valid YAML: {' '.join(str(problem).split())}.") from None
+        document = parse_yaml(text, where)
         if document is None:
             raise ConfigurationError(f"{where} is empty; write a starter with: btllm init")
         if not isinstance(document, dict):
@@ -236,17 +168,6 @@ def _contradictions(experiment: Experiment) -> list[str]:
 def starter_text() -> str:
     """The commented starter file."""
     return (files("simulator.starters") / "experiment.yaml").read_text(encoding="utf-8")
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML in which a key stands once."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
 
 
 def _plain(value: Any) -> Any:

@@ -8,7 +8,7 @@ import backtrader as bt
 from llm_strategy.schedule import Schedule
 from llm_strategy.snapshot import SnapshotReader
 from llm_strategy.types import Snapshot
-from simulator.experiment import AdvisorChoice
+from simulator.advisor_choice import AdvisorChoice
 from simulator.feed import make_feed
 from simulator.market import Prices
 from simulator.universe import Universe

@@ -10,9 +10,10 @@ from markets import clocked_prices, from_bars, minutes, random_prices, several_s
 
 from llm_strategy import BASELINES, Journal
 from llm_strategy.features import LONGEST_LOOKBACK
+from simulator.advisor_choice import AdvisorChoice
 from simulator.arms import simulate
 from simulator.data_choice import DataChoice
-from simulator.experiment import AdvisorChoice, Experiment
+from simulator.experiment import Experiment
 from simulator.market import Prices
 from simulator.resampling import decision_bars
 from simulator.universe import Universe

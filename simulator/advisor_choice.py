@@ -1,0 +1,88 @@
+"""The ``advisor`` section of an experiment: what the model sees, how it is asked, and what becomes of its failures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from llm_strategy.baselines import BASELINES, Rule
+from llm_strategy.layout_text import LayoutText
+from llm_strategy.llm.budget import Budget
+from llm_strategy.reading import (
+    NEAREST_BY_DEFAULT,
+    CalibrationKind,
+    DecisionMode,
+    ExampleKind,
+    LabelSource,
+    Layout,
+    RationaleWanted,
+    Reading,
+)
+from llm_strategy.rendering import Style, Unmasked, View
+
+ABSTAIN = "abstain"
+"""In place of a rule that decides where the model failed: nobody does."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdvisorChoice:
+    """What the model sees, when any advisor is asked, whether and how much the model may be, and how many failures of
+    it (share of decisions) a run may have.
+
+    ``abort_above_failure_rate`` ends a run as soon as it has too many; ``fallback`` is the rule that decides where the
+    model failed; ``examples`` is ``auto``, ``fixed``, or a mapping of ``balanced`` or ``nearest`` to a number.
+    ``layout`` is a name, a ``LayoutText``, its content as a mapping, or the path of a YAML file with it, from the
+    current folder; the file is read at once, and what it says is kept. Raises ``ConfigurationError`` for a wrong one.
+    """
+
+    style: Style = "words"
+    decimals: int = 0
+    unmasked: tuple[Unmasked, ...] = ()
+    decide_every: int = 1
+    """Decision bars from one decision to the next."""
+    decide_when: Literal["always", "changed"] = "always"
+    """``changed`` decides only where the text that the model would be shown has changed."""
+    answers: Literal["live", "replay", "refresh"] = "live"
+    max_failure_rate: float = 0.05
+    budget: Budget = field(default_factory=Budget)
+    abort_above_failure_rate: bool = False
+    fallback: str = ABSTAIN
+    mode: DecisionMode = "auto"
+    examples: str | dict[str, int] = "auto"
+    labels: LabelSource = "rule"
+    calibration: CalibrationKind = "auto"
+    rationale: RationaleWanted = "never"
+    layout: str | dict[str, Any] | LayoutText = "auto"
+
+    def __post_init__(self) -> None:
+        layout = self.layout
+        if isinstance(layout, str) and layout.endswith(".yaml"):
+            layout = LayoutText.from_file(Path(layout).expanduser())
+        elif isinstance(layout, dict):
+            layout = LayoutText.from_document(layout, "advisor.layout")
+        object.__setattr__(self, "layout", layout)  # the one way to give a frozen instance its normal form
+
+    @property
+    def reading(self) -> Reading:
+        """How the question is put and the answer read."""
+        chosen = self.examples if isinstance(self.examples, dict) else {self.examples: NEAREST_BY_DEFAULT}
+        ((kind, count),) = chosen.items()
+        examples = cast(ExampleKind, kind)  # the schema knows no other
+        layout = cast(Layout | LayoutText, self.layout)  # the schema knows no other name
+        return Reading(self.mode, examples, count, self.labels, self.calibration, self.rationale, layout)
+
+    @property
+    def view(self) -> View:
+        """How a snapshot is rendered."""
+        return View(self.style, self.decimals, self.unmasked)
+
+    @property
+    def changed_view(self) -> View | None:
+        """Where decisions are made only when the text has changed: how that text is rendered."""
+        return self.view if self.decide_when == "changed" else None
+
+    @property
+    def fallback_rule(self) -> Rule | None:
+        """The rule that decides where the model failed, made anew; none where the decision is an abstention."""
+        return None if self.fallback == ABSTAIN else BASELINES[self.fallback]()
