@@ -42,6 +42,7 @@ CASES = {
     "json, nearest 2": Reading("json", "nearest"),
     "slots, fixed": Reading("slots", "fixed"),
     "slots, nearest 2": Reading("slots", "nearest"),
+    "slots, nearest 2, rationale": Reading("slots", "nearest", rationale="always"),
     "choices, fixed": Reading("choices", "fixed"),
     "choices, nearest 2": Reading("choices", "nearest"),
     "choices, nearest 2, followed": Reading("choices", "nearest", labels="followed"),

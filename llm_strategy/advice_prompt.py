@@ -11,25 +11,33 @@ from typing import Any
 
 import yaml
 
-from llm_strategy.llm.exchange import Form, Message, Request, Slot, fill
+from llm_strategy.llm.exchange import Form, Message, Request, Slot, escape, fill
+from llm_strategy.market_line import telling_facts, values_of
 from llm_strategy.prompting import render
 from llm_strategy.reading import Example
 from llm_strategy.types import ActionType, RegimeLabel
 
 TWO_DIGITS = "[0-9]{1,2}"
 
+_LABEL = Slot("label", max_tokens=6, choices=tuple(RegimeLabel))
+_ACTION = Slot("action", max_tokens=8, choices=tuple(ActionType))
+_CONFIDENCE = Slot("action_confidence", max_tokens=2, stop="}", pattern=TWO_DIGITS)
+
 ADVICE_FORM: Form = (
     '{"rationale": "',
     Slot("rationale", max_tokens=28),
     '", "regime": {"label": "',
-    Slot("label", max_tokens=6, choices=tuple(RegimeLabel)),
+    _LABEL,
     '"}, "action": {"type": "',
-    Slot("action", max_tokens=8, choices=tuple(ActionType)),
+    _ACTION,
     '", "confidence": 0.',
-    Slot("action_confidence", max_tokens=2, stop="}", pattern=TWO_DIGITS),
+    _CONFIDENCE,
     "}}",
 )
 """The advice as the program writes it and the holes that the model fills."""
+
+DECISION_FORM: Form = ('{"regime": {"label": "', _LABEL, '"}, "action": {"type": "', _ACTION, *ADVICE_FORM[-3:])
+"""The same without a rationale."""
 
 
 ADVICE_SCHEMA = json.dumps(
@@ -114,6 +122,22 @@ def ask_for_advice(market: str, *, with_form: bool, defaults: Request, examples:
     schema = "" if with_form else ADVICE_SCHEMA
     messages = (*_prefix(examples), question)
     return replace(defaults, messages=messages, form=form, json_mode=not with_form, json_schema=schema)
+
+
+def ask_for_decision(market: str, defaults: Request, examples: tuple[Example, ...] = ()) -> Request:
+    """The request for one bar with few tokens: markets are rows of values, the model decides and explains nothing.
+
+    What stands for a rationale is written by the program, behind the last slot, where no model reads it.
+    """
+    turns = [Message("system", render("decide_system.j2"))]
+    for example in [_written_out(one) for one in examples] or _fixed():
+        values = {name: _as_slot(value) for name, value in example.items()}
+        turns.append(Message("user", values_of(example["market"], ", ")))
+        turns.append(Message("assistant", fill(DECISION_FORM, values)))
+    turns.append(Message("user", values_of(market, ", ")))
+    facts = escape(telling_facts(market))
+    form = (*DECISION_FORM[:-1], f'}}, "rationale": "The program notes: {facts}."}}')
+    return replace(defaults, messages=tuple(turns), form=form, json_mode=False, json_schema="")
 
 
 def ask_for_repair(request: Request, answer: str, problem: str) -> Request:

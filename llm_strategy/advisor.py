@@ -62,7 +62,10 @@ class ModelAdvisor:
         self.view = view
         self.fallback = fallback
         self.reading = reading.resolved(
-            forms=client.supports_forms, choices=client.supports_choices, backend=client.identity.backend
+            forms=client.supports_forms,
+            choices=client.supports_choices,
+            backend=client.identity.backend,
+            embedded=bool(client.identity.weights_sha256),
         )
         self._conversation = Conversation(client, self.reading, remember=remember, draw=draw)
         self._remember = remember

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
-from typing import get_args
 
 from llm_strategy.layout_text import LayoutText
 from llm_strategy.llm.exchange import Message, Request, Slot
-from llm_strategy.reading import TELLING, Example, Layout, telling_facts
-from llm_strategy.rendering import Unmasked
+from llm_strategy.market_line import telling_facts, telling_values, values_of
+from llm_strategy.reading import Example, Layout
 from llm_strategy.strict_yaml import parse_yaml
 from llm_strategy.types import ActionType, RegimeLabel
 
@@ -69,29 +68,10 @@ class ChoiceLayout(LayoutText):
 
 def _filled(text: str, *, market: str, **values: str) -> str:
     said = {"market": market, "facts": telling_facts(market)}
-    said |= {"values": _values(market), "telling": _telling_values(market)}
+    said |= {"values": values_of(market), "telling": telling_values(market)}
     for name, value in (said | values).items():
         text = text.replace(f"{{{name}}}", value)
     return text
-
-
-def _values(market: str) -> str:
-    """A market line as the row of its values; symbol, date and price, where they are shown, keep their names."""
-    facts = (fact.partition(": ") for fact in market.split("; "))
-    return " ".join(
-        f"{name} {value}" if name in get_args(Unmasked) else _brief(value or name) for name, _, value in facts
-    )
-
-
-def _telling_values(market: str) -> str:
-    facts = dict(fact.partition(": ")[::2] for fact in market.split("; "))
-    return " ".join(_brief(facts[name]) for name in TELLING if name in facts)
-
-
-def _brief(value: str) -> str:
-    for unit in (" long average", " from", " of its range", " of its mean"):
-        value = value.removesuffix(unit)
-    return value
 
 
 def _parted(written: str, words: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from llm_strategy.advice_prompt import ask_for_advice, ask_for_repair, fixed_examples
+from llm_strategy.advice_prompt import ask_for_advice, ask_for_decision, ask_for_repair, fixed_examples
 from llm_strategy.choice_reader import ChoiceReader
 from llm_strategy.contract import ParsedAnswer, parse_answer
 from llm_strategy.errors import ContractError, ModelError
@@ -58,6 +58,8 @@ class Conversation:
         defaults = self._defaults
         if self._reading.mode == "choices":
             return reader.question(question.market, question.examples or fixed_examples(), defaults)
+        if self._reading.mode == "slots" and self._reading.rationale == "never":
+            return ask_for_decision(question.market, defaults, question.examples)
         form = self._reading.mode == "slots"
         return ask_for_advice(question.market, with_form=form, defaults=defaults, examples=question.examples)
 

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.layout_text import LayoutText
+from llm_strategy.market_line import telling_facts
 from llm_strategy.regime_rule import ACTION_FOR_LABEL
 from llm_strategy.types import ActionType, RegimeLabel
 
@@ -14,15 +15,11 @@ DecisionMode = Literal["auto", "json", "slots", "choices"]
 ExampleKind = Literal["auto", "fixed", "balanced", "nearest"]
 LabelSource = Literal["rule", "followed"]
 CalibrationKind = Literal["auto", "none", "content_free", "batch"]
-RationaleWanted = Literal["always", "changes", "never"]
+RationaleWanted = Literal["auto", "always", "changes", "never"]
 Layout = Literal["auto", "rows", "sheet", "steps", "facts", "turns", "page", "json"]
 
 NEAREST_BY_DEFAULT = 2
 """Chosen by measurement on an earlier window: more examples cost time and read no better."""
-
-
-TELLING = ("trend", "volatility")
-"""The features that the causal rule goes by."""
 
 
 class Example(NamedTuple):
@@ -42,12 +39,6 @@ class Example(NamedTuple):
         return f"{telling_facts(self.market)}."
 
 
-def telling_facts(market: str) -> str:
-    """The facts of a market line that the causal rule goes by, trend and volatility."""
-    facts = (fact.replace(":", "") for fact in market.split("; ") if fact.partition(":")[0] in TELLING)
-    return ", ".join(facts)
-
-
 @dataclass(frozen=True, slots=True)
 class Reading:
     """How to ask, with which examples, and what to make of the probabilities.
@@ -55,11 +46,12 @@ class Reading:
     ``mode``: the model writes the whole ``json``, only the values (``slots``), or the labels are scored (``choices``);
     ``auto`` is the last of these that the backend can do. ``examples``: the ``fixed`` ones of ``prompts/``, the first
     ``count`` past states with every label alike (``balanced``), or the ``count`` past states ``nearest`` to the one in
-    question; ``auto`` is nearest with choices and fixed otherwise. ``labels``: past states carry the label of the
-    causal rule, or of what ``followed``. With choices alone: ``calibration`` of the label's probabilities (``auto`` is
-    batch with examples that stay, none with the nearest), when a ``rationale`` is asked for (else the program writes
-    it), and the ``layout`` of the prompt, one of ``prompts/`` by its name or one's own (``auto`` is rows with examples
-    that stay, sheet with the nearest).
+    question; ``auto`` is nearest with choices and with slots of an embedded model, and fixed otherwise. ``labels``:
+    past states carry the label of the causal rule, or of what ``followed``. ``rationale``: when the model is asked for
+    one; else the program writes it (``auto`` is never with choices and with slots behind nearest examples, always
+    otherwise). With choices alone: ``calibration`` of the label's probabilities (``auto`` is batch with examples that
+    stay, none with the nearest), and the ``layout`` of the prompt, one of ``prompts/`` by its name or one's own
+    (``auto`` is rows with examples that stay, sheet with the nearest).
     """
 
     mode: DecisionMode = "auto"
@@ -67,7 +59,7 @@ class Reading:
     count: int = NEAREST_BY_DEFAULT
     labels: LabelSource = "rule"
     calibration: CalibrationKind = "auto"
-    rationale: RationaleWanted = "never"
+    rationale: RationaleWanted = "auto"
     layout: Layout | LayoutText = "auto"
 
     def __post_init__(self) -> None:
@@ -79,23 +71,33 @@ class Reading:
         """Whether a decision depends on the snapshots so far alone, and not on what was answered to them."""
         return self.mode != "choices" or (self.calibration != "batch" and self.rationale != "changes")
 
-    def resolved(self, *, forms: bool, choices: bool, backend: str) -> Reading:
-        """The same without ``auto``, for what a backend can do; ``ConfigurationError`` where it cannot do the mode."""
-        mode = self.mode
-        if mode == "auto":
-            mode = "choices" if choices else "slots" if forms else "json"
-        if (mode == "choices" and not choices) or (mode == "slots" and not forms):
-            able = [name for name, can in (("json", True), ("slots", forms), ("choices", choices)) if can]
-            raise ConfigurationError(
-                f"advisor.mode is {mode}, which backend {backend!r} cannot do: choose {' or '.join(able)}, or auto."
-            )
+    def resolved(self, *, forms: bool, choices: bool, backend: str, embedded: bool) -> Reading:
+        """The same without ``auto``, for what a backend can do and whether the model is ``embedded`` in the program;
+        ``ConfigurationError`` where it cannot do the mode, or the mode cannot do without a rationale."""
+        mode = self._mode(forms=forms, choices=choices, backend=backend)
         examples = self.examples
         if examples == "auto":
-            examples = "nearest" if mode == "choices" else "fixed"
+            examples = "nearest" if mode == "choices" or (mode == "slots" and embedded) else "fixed"
         stay = examples != "nearest"
-        calibration, layout = self.calibration, self.layout
+        rationale, calibration, layout = self.rationale, self.calibration, self.layout
+        if rationale == "auto":
+            rationale = "never" if mode == "choices" or (mode == "slots" and not stay) else "always"
+        if (mode == "json" and rationale != "always") or (mode == "slots" and rationale == "changes"):
+            able = "auto" if mode == "json" else "always, never or auto"
+            raise ConfigurationError(f"advisor.rationale is {rationale}, which mode {mode} cannot do: choose {able}.")
         if calibration == "auto":
             calibration = "batch" if mode == "choices" and stay else "none"
         if layout == "auto":
             layout = "rows" if stay else "sheet"
-        return Reading(mode, examples, self.count, self.labels, calibration, self.rationale, layout)
+        return Reading(mode, examples, self.count, self.labels, calibration, rationale, layout)
+
+    def _mode(self, *, forms: bool, choices: bool, backend: str) -> DecisionMode:
+        if self.mode == "auto":
+            return "choices" if choices else "slots" if forms else "json"
+        if (self.mode == "choices" and not choices) or (self.mode == "slots" and not forms):
+            able = [name for name, can in (("json", True), ("slots", forms), ("choices", choices)) if can]
+            raise ConfigurationError(
+                f"advisor.mode is {self.mode}, which backend {backend!r} cannot do: "
+                f"choose {' or '.join(able)}, or auto."
+            )
+        return self.mode

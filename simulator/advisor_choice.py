@@ -52,7 +52,7 @@ class AdvisorChoice:
     examples: str | dict[str, int] = "auto"
     labels: LabelSource = "rule"
     calibration: CalibrationKind = "auto"
-    rationale: RationaleWanted = "never"
+    rationale: RationaleWanted = "auto"
     layout: str | dict[str, Any] | LayoutText = "auto"
 
     def __post_init__(self) -> None:

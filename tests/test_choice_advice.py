@@ -12,9 +12,11 @@ from llm_strategy.calibration import FEWEST_STATES, corrected
 from llm_strategy.contract import advice_from_document, advice_to_document
 from llm_strategy.errors import AnswerTimeout, ConfigurationError
 from llm_strategy.llm import MemoryStore, RecordingClient
+from llm_strategy.llm.backends.gpt4all import Gpt4AllClient
 from llm_strategy.llm.backends.llama_cpp import LlamaCppClient
 from llm_strategy.llm.backends.llama_cpp_loading import EngineOptions
 from llm_strategy.llm.backends.scripted import ScriptedClient
+from llm_strategy.llm.exchange import Slot
 from llm_strategy.reading import Layout, Reading
 from llm_strategy.rendering import View
 from llm_strategy.types import RegimeLabel, Snapshot, Status
@@ -261,7 +263,8 @@ def test_rows_show_values_without_names(view, row, opening):
 def test_slots_that_retrieved_examples_led_astray_are_asked_again_with_the_fixed_ones():
     def answer(request):
         label = "normal" if len(request.messages) < 30 else "bear"
-        return {"rationale": "Below.", "label": label, "action": "exit", "action_confidence": "66"}
+        values = {"rationale": "Below.", "label": label, "action": "exit", "action_confidence": "66"}
+        return {name: values[name] for name in (part.name for part in request.form if isinstance(part, Slot))}
 
     client = ScriptedClient(answer)
     advisor = ModelAdvisor(client, reading=Reading("slots", "nearest", 2))
@@ -272,6 +275,32 @@ def test_slots_that_retrieved_examples_led_astray_are_asked_again_with_the_fixed
     nearest, fixed = client.requests
     assert len(nearest.messages) == 6
     assert fixed == ModelAdvisor(client, reading=Reading("slots", "fixed")).request(SNAPSHOT)
+
+
+def test_an_embedded_model_that_fills_slots_decides_behind_the_nearest_states(model_path, threads):
+    with Gpt4AllClient(model_path, context_tokens=2048, threads=threads) as model:
+        advisor = ModelAdvisor(model)
+        reading = advisor.reading
+        assert (reading.mode, reading.examples, reading.rationale) == ("slots", "nearest", "never")
+        for snapshot in states():
+            advisor.witness(snapshot)
+        decision = advisor.decide(dataclasses.replace(SNAPSHOT, trend=0.2))
+        request = advisor.request(dataclasses.replace(SNAPSHOT, trend=0.2))
+    assert [message.content for message in request.messages[1::2]][-1] == "far above, falling, low, severe, low, heavy"
+    assert (decision.status, decision.advice.regime.label) == (Status.ADVISED, RegimeLabel.BULL)
+    assert decision.advice.rationale == "The program notes: trend far above long average, volatility low."
+
+
+@pytest.mark.parametrize(
+    ("reading", "cure"),
+    [
+        (Reading("json", rationale="never"), "advisor.rationale is never, which mode json cannot do: choose auto"),
+        (Reading("slots", rationale="changes"), "choose always, never or auto"),
+    ],
+)
+def test_a_rationale_that_a_mode_cannot_do_without_is_named(reading, cure):
+    with pytest.raises(ConfigurationError, match=cure):
+        ModelAdvisor(ScriptedClient([]), reading=reading)
 
 
 def test_the_questions_of_one_decision_share_its_time():
