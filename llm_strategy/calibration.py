@@ -1,8 +1,15 @@
-"""Probabilities of labels, corrected for what a model would say to anything. Pure."""
+"""Probabilities of labels, corrected for what a model would say to anything."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llm_strategy.errors import ConfigurationError
+from llm_strategy.schemas import violation
 
 FEWEST_STATES = 20
 """Distinct states from which their mean is taken for what a model would say to anything."""
@@ -18,6 +25,37 @@ def corrected(probabilities: Mapping[str, float], prior: Mapping[str, float]) ->
     return {name: share / total for name, share in divided.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class LabelPrior:
+    """What a model says to anything: the mean probability of each label over so many distinct ``states``, as a run
+    with scored choices leaves it in ``calibration.json``."""
+
+    states: int
+    labels: Mapping[str, float]
+
+    @classmethod
+    def from_document(cls, document: Any, where: str) -> LabelPrior:
+        """A prior from plain data; ``ConfigurationError`` begins with ``where`` and names what is wrong."""
+        if wrong := violation("calibration", document):
+            key, problem = wrong
+            verb = f"is an {problem}" if problem.startswith("unknown") else problem
+            raise ConfigurationError(f"{where}: {key} {verb}{'' if verb.endswith(('?', '.')) else '.'}")
+        return cls(**document)
+
+    @classmethod
+    def from_file(cls, path: Path) -> LabelPrior:
+        """A prior from the ``calibration.json`` of a run; raises ``ConfigurationError``."""
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ConfigurationError(
+                f"There is no file {path}: name the calibration.json in the folder of a run with scored choices."
+            ) from None
+        except (OSError, ValueError) as problem:
+            raise ConfigurationError(f"{path} cannot be read: {problem}.") from None
+        return cls.from_document(document, str(path))
+
+
 class BatchPrior:
     """The mean probabilities over the distinct states that were scored so far (batch calibration: Zhou et al. 2024)."""
 
@@ -30,6 +68,13 @@ class BatchPrior:
             return None
         rows = list(self._scored.values())
         return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+
+    def whole(self) -> LabelPrior | None:
+        """The mean over all states so far, however few; None where there are none."""
+        rows = list(self._scored.values())
+        if not rows:
+            return None
+        return LabelPrior(len(rows), {name: round(sum(row[name] for row in rows) / len(rows), 6) for name in rows[0]})
 
     def take(self, state: str, probabilities: Mapping[str, float]) -> None:
         """Take what was scored for a state, as the model gave it; a state counts once, as it was scored last."""

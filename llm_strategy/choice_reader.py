@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from llm_strategy.calibration import BatchPrior, corrected
+from llm_strategy.calibration import BatchPrior, LabelPrior, corrected
 from llm_strategy.choice_prompt import CONTENT_FREE, load_layout
 from llm_strategy.llm.client import read_probabilities
 from llm_strategy.llm.exchange import Message, Request
@@ -82,6 +82,8 @@ class ChoiceReader:
             return _score(request, choices, tuple(RegimeLabel), ask, purpose)
 
         raw = scored(market, "label")
+        if isinstance(self._reading.calibration, LabelPrior):
+            return corrected(raw, self._reading.calibration.labels)
         if self._reading.calibration == "content_free":
             return corrected(raw, scored(CONTENT_FREE, "prior"))
         if self._reading.calibration == "batch":
@@ -89,6 +91,12 @@ class ChoiceReader:
             self._batch.take(market, raw)
             return corrected(raw, prior) if prior else raw
         return raw
+
+
+def label_scores(reading: Reading, market: str, answer: str) -> dict[str, float]:
+    """The probability of each label, as the model gave it to a market line."""
+    _, choices = load_layout(reading.layout).ask_label(Request(()), market)
+    return _by_name(answer, choices, tuple(RegimeLabel))
 
 
 def _with_messages(defaults: Request, messages: tuple[Message, ...]) -> Request:
@@ -103,5 +111,9 @@ def _choosing(request: Request, choices: tuple[str, ...]) -> Request:
 def _score(
     request: Request, choices: tuple[str, ...], names: tuple[str, ...], ask: Ask, purpose: Purpose
 ) -> dict[str, float]:
-    found = read_probabilities(ask(_choosing(request, choices), purpose))
+    return _by_name(ask(_choosing(request, choices), purpose), choices, names)
+
+
+def _by_name(answer: str, choices: tuple[str, ...], names: tuple[str, ...]) -> dict[str, float]:
+    found = read_probabilities(answer)
     return {name: found.get(choice, 0.0) for name, choice in zip(names, choices, strict=True)}

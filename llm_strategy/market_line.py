@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Literal, get_args
 
-from llm_strategy.rendering import Unmasked
+Unmasked = Literal["symbol", "date", "price"]
+"""What a line may show beside its features; each lets a model remember the period instead of reading it."""
 
 TELLING = ("trend", "volatility")
 """The features that the causal rule goes by."""

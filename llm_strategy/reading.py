@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from llm_strategy.calibration import LabelPrior
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.layout_text import LayoutText
 from llm_strategy.market_line import telling_facts
@@ -49,16 +50,16 @@ class Reading:
     question; ``auto`` is nearest with choices and with slots of an embedded model, and fixed otherwise. ``labels``:
     past states carry the label of the causal rule, or of what ``followed``. ``rationale``: when the model is asked for
     one; else the program writes it (``auto`` is never with choices and with slots behind nearest examples, always
-    otherwise). With choices alone: ``calibration`` of the label's probabilities (``auto`` is batch with examples that
-    stay, none with the nearest), and the ``layout`` of the prompt, one of ``prompts/`` by its name or one's own
-    (``auto`` is rows with examples that stay, sheet with the nearest).
+    otherwise). With choices alone: ``calibration`` of the label's probabilities, by a ``LabelPrior`` or by what the run
+    itself scores (``auto`` is batch with examples that stay, none with the nearest), and the ``layout`` of the prompt,
+    one of ``prompts/`` by its name or one's own (``auto`` is rows with examples that stay, sheet with the nearest).
     """
 
     mode: DecisionMode = "auto"
     examples: ExampleKind = "auto"
     count: int = NEAREST_BY_DEFAULT
     labels: LabelSource = "rule"
-    calibration: CalibrationKind = "auto"
+    calibration: CalibrationKind | LabelPrior = "auto"
     rationale: RationaleWanted = "auto"
     layout: Layout | LayoutText = "auto"
 

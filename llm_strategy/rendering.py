@@ -6,11 +6,11 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from llm_strategy.market_line import Unmasked
 from llm_strategy.outside_text import quoted, symbol_name
 from llm_strategy.types import Snapshot
 
 Style = Literal["words", "numbers"]
-Unmasked = Literal["symbol", "date", "price"]
 
 
 class Buckets(NamedTuple):

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from llm_strategy.baselines import BASELINES, Rule
+from llm_strategy.calibration import LabelPrior
 from llm_strategy.layout_text import LayoutText
 from llm_strategy.llm.budget import Budget
+from llm_strategy.market_line import Unmasked
 from llm_strategy.reading import (
     NEAREST_BY_DEFAULT,
     CalibrationKind,
@@ -19,7 +21,7 @@ from llm_strategy.reading import (
     RationaleWanted,
     Reading,
 )
-from llm_strategy.rendering import Style, Unmasked, View
+from llm_strategy.rendering import Style, View
 
 ABSTAIN = "abstain"
 """In place of a rule that decides where the model failed: nobody does."""
@@ -33,7 +35,8 @@ class AdvisorChoice:
     ``abort_above_failure_rate`` ends a run as soon as it has too many; ``fallback`` is the rule that decides where the
     model failed; ``examples`` is ``auto``, ``fixed``, or a mapping of ``balanced`` or ``nearest`` to a number.
     ``layout`` is a name, a ``LayoutText``, its content as a mapping, or the path of a YAML file with it, from the
-    current folder; the file is read at once, and what it says is kept. Raises ``ConfigurationError`` for a wrong one.
+    current folder; the file is read at once, and what it says is kept. The same with ``calibration``, which is a kind,
+    a ``LabelPrior``, or the ``calibration.json`` of a run. Raises ``ConfigurationError`` for a wrong one.
     """
 
     style: Style = "words"
@@ -51,7 +54,7 @@ class AdvisorChoice:
     mode: DecisionMode = "auto"
     examples: str | dict[str, int] = "auto"
     labels: LabelSource = "rule"
-    calibration: CalibrationKind = "auto"
+    calibration: str | dict[str, Any] | LabelPrior = "auto"
     rationale: RationaleWanted = "auto"
     layout: str | dict[str, Any] | LayoutText = "auto"
 
@@ -61,6 +64,12 @@ class AdvisorChoice:
             layout = LayoutText.from_file(Path(layout).expanduser())
         elif isinstance(layout, dict):
             layout = LayoutText.from_document(layout, "advisor.layout")
+        calibration = self.calibration
+        if isinstance(calibration, str) and calibration.endswith(".json"):
+            calibration = LabelPrior.from_file(Path(calibration).expanduser())
+        elif isinstance(calibration, dict):
+            calibration = LabelPrior.from_document(calibration, "advisor.calibration")
+        object.__setattr__(self, "calibration", calibration)
         object.__setattr__(self, "layout", layout)  # the one way to give a frozen instance its normal form
 
     @property
@@ -70,7 +79,8 @@ class AdvisorChoice:
         ((kind, count),) = chosen.items()
         examples = cast(ExampleKind, kind)  # the schema knows no other
         layout = cast(Layout | LayoutText, self.layout)  # the schema knows no other name
-        return Reading(self.mode, examples, count, self.labels, self.calibration, self.rationale, layout)
+        calibration = cast(CalibrationKind | LabelPrior, self.calibration)
+        return Reading(self.mode, examples, count, self.labels, calibration, self.rationale, layout)
 
     @property
     def view(self) -> View:

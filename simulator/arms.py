@@ -22,6 +22,7 @@ from llm_strategy.llm.cache import RecordingClient, Usage
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.strategy import AdvisedStrategy
 from llm_strategy.types import Abstention, AbstentionReason, ActionType, Decision, Snapshot
+from simulator.calibration_file import write_calibration
 from simulator.evidence import DECISIONS, write_json, write_tables
 from simulator.experiment import LLM_ARM, RANDOM_ARM, Experiment
 from simulator.feed import add_feeds
@@ -161,14 +162,15 @@ class ArmRunner:
     def _trade(self, arm: str, advisor: Advisor, folder: Path, draw: int = 0) -> tuple[Journal, str | None]:
         """What the advisor brought about, its evidence written, and a sentence where it failed too often."""
         folder.mkdir(parents=True, exist_ok=True)
-        if isinstance(advisor, ModelAdvisor):
-            if advisor.asks_ahead:
-                advisor.ask_ahead(upcoming(self._universe, self._experiment.advisor), self._on_answer)
-            advisor = _FirstMustFit(advisor)
+        if isinstance(advisor, ModelAdvisor) and advisor.asks_ahead:
+            advisor.ask_ahead(upcoming(self._universe, self._experiment.advisor), self._on_answer)
+        asked = _FirstMustFit(advisor) if isinstance(advisor, ModelAdvisor) else advisor
         with (folder / DECISIONS).open("w", encoding="utf-8", newline="\n") as sink:
             journal = Journal(sink, lambda done: self._decided(arm, journal, done, draw))
-            simulate(self._universe, advisor, self._experiment, journal)
+            simulate(self._universe, asked, self._experiment, journal)
         write_tables(journal, folder)
+        if not draw:
+            write_calibration(journal, advisor, folder)
         return journal, too_many_failures(journal, self._experiment.advisor.max_failure_rate, draw=draw)
 
     def _advisor(self, arm: str) -> tuple[Advisor, RecordingClient | None]:

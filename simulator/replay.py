@@ -16,6 +16,7 @@ from llm_strategy.journal import Journal
 from llm_strategy.types import ActionType
 from simulator.answers import JournalClient, replay_advisor
 from simulator.arms import advised_actions, simulate
+from simulator.calibration_file import CALIBRATION, write_calibration
 from simulator.evidence import DECISIONS, evidence_files, write_tables
 from simulator.experiment import LLM_ARM, RANDOM_ARM, Experiment
 from simulator.harm import HARM, write_harm
@@ -60,12 +61,14 @@ def _replay_record(record: Record, target: Path) -> None:
     advised: dict[str, list[ActionType]] = {}
     for arm in sorted(record.arms, key=lambda arm: arm.name != LLM_ARM):
         folder = target / arm.name if comparison else target
-        journal = _simulated(universe, _advisor(arm, experiment, advised), experiment, folder)
+        advisor = _advisor(arm, experiment, advised)
+        journal = _simulated(universe, advisor, experiment, folder)
+        write_calibration(journal, advisor, folder)
         if arm.name == LLM_ARM:
             advised = advised_actions(journal)
         for draw in arm.draws:
-            advisor = replay_advisor(arm.manifest, draw.decisions, experiment, draw.number)
-            _simulated(universe, advisor, experiment, folder / draw_name(draw.number))
+            again = replay_advisor(arm.manifest, draw.decisions, experiment, draw.number)
+            _simulated(universe, again, experiment, folder / draw_name(draw.number))
         _write_manifest(arm.manifest, folder)
     if (record.folder / HARM).exists():
         write_harm(universe, experiment, target)
@@ -127,8 +130,8 @@ def _files(record: Record) -> list[str]:
     names: list[str] = []
     for arm in record.arms:
         evidence = evidence_files(draw.number for draw in arm.draws)
-        names += [f"{arm.name}/{name}" for name in (*evidence, FACTS)] if comparison else evidence
-    names += ["prices.csv", HARM, *REPORT_FILES]
+        names += [f"{arm.name}/{name}" for name in (*evidence, CALIBRATION, FACTS)] if comparison else evidence
+    names += [CALIBRATION, "prices.csv", HARM, *REPORT_FILES]
     return [name for name in names if (record.folder / name).exists()]
 
 

@@ -1,0 +1,109 @@
+"""Calibration over an earlier window: left by one run, taken by a later one, kept with it, refused in a sentence."""
+
+import json
+
+import pytest
+
+import simulator
+from llm_strategy.advisor import ModelAdvisor
+from llm_strategy.calibration import LabelPrior, corrected
+from llm_strategy.errors import ConfigurationError
+from llm_strategy.llm import MemoryStore, RecordingClient
+from llm_strategy.llm.backends.scripted import ScriptedClient
+from llm_strategy.reading import Reading
+from llm_strategy.types import Snapshot
+
+SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.2, -0.4, 0.1, 1.5)
+PRIOR = {"states": 60, "labels": {"bull": 0.7, "bear": 0.1, "sideways": 0.1, "turbulent": 0.1}}
+
+
+def scores(request):
+    """Always for the first choice, and more so above the average."""
+    above = "above" in request.messages[-1].content
+    return {
+        choice: 0.7 if above and not number else 0.4 - 0.1 * number for number, choice in enumerate(request.choices)
+    }
+
+
+def recording():
+    model = ScriptedClient(scores, supports_choices=True)
+    return RecordingClient(model, model.identity, MemoryStore())
+
+
+def experiment(until, **advisor):
+    return simulator.Experiment.from_mapping(
+        {
+            "name": "calibrated",
+            "data": {"source": "synthetic:cycles?bars=720&seed=5", **until},
+            "advisor": {"mode": "choices", "examples": "fixed", "layout": "turns", **advisor},
+            "arms": ["llm"],
+            "evaluation": {"bootstrap_samples": 200},
+            "output": {"explain": False},
+        }
+    )
+
+
+def decisions(result):
+    return result.record.arms[0].decisions
+
+
+def test_a_later_run_is_calibrated_by_the_window_of_an_earlier_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    earlier = simulator.run(experiment({"end": "2001-09-01"}, calibration="none"), client=recording())
+    left = earlier.folder / "calibration.json"
+    prior = json.loads(left.read_text())
+    raw = {}
+    for decision in decisions(earlier):
+        raw[decision["prompt"]] = list(json.loads(decision["answer"]).values())
+    assert prior["states"] == len(raw)
+    means = [sum(column) / len(raw) for column in zip(*raw.values(), strict=True)]
+    assert list(prior["labels"].values()) == pytest.approx(means, abs=1e-6)
+    assert all(check.same for check in simulator.replay(earlier.folder))
+
+    wanted = experiment({"start": "2001-09-01"}, calibration=str(left))
+    left.unlink()
+    later = simulator.run(wanted, client=recording())
+    assert later.record.arms[0].manifest["experiment"]["advisor"]["calibration"] == prior
+    for decision in decisions(later):
+        said = dict(zip(prior["labels"], json.loads(decision["answer"]).values(), strict=True))
+        meant = corrected(said, prior["labels"])
+        regime = decision["advice"]["regime"]
+        assert regime["label"] == max(meant, key=meant.__getitem__)
+        assert regime["confidence"] == pytest.approx(max(meant.values()), abs=1e-4)
+    checks = simulator.replay(later.folder)
+    assert "calibration.json" in [check.name for check in checks]
+    assert all(check.same for check in checks)
+
+
+def test_a_prior_corrects_from_the_first_decision_on_and_lets_questions_be_asked_ahead():
+    reading = Reading("choices", "fixed", layout="turns", calibration=LabelPrior(**PRIOR))
+    decision = ModelAdvisor(ScriptedClient(scores, supports_choices=True), reading=reading).decide(SNAPSHOT)
+    assert decision.advice.regime.label == "bear", "bull has 0.4 of 0.7, bear 0.3 of 0.1"
+    assert reading.forgets
+
+
+def test_a_run_without_scored_labels_leaves_no_calibration(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    values = {"rationale": "Flat.", "label": "sideways", "action": "hold", "action_confidence": "50"}
+    model = ScriptedClient(lambda request: values)
+    wanted = experiment({"end": "2001-09-01"}, mode="slots")
+    result = simulator.run(wanted, client=RecordingClient(model, model.identity, MemoryStore()))
+    assert not (result.folder / "calibration.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ("gone.json", "There is no file gone.json: name the calibration.json"),
+        ("broken.json", "broken.json cannot be read"),
+        ({"states": 3}, "advisor.calibration: labels is missing"),
+        (PRIOR | {"labels": PRIOR["labels"] | {"bull": 2}}, "labels.bull is 2, it must be at most 1"),
+        (PRIOR | {"label": {}}, "unknown key"),
+        ("btach", 'is "btach", it must be one of auto, none, content_free, batch, or the calibration.json'),
+    ],
+)
+def test_a_wrong_calibration_is_one_sentence(tmp_path, monkeypatch, given, problem):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.json").write_text("{")
+    with pytest.raises(ConfigurationError, match=problem):
+        experiment({}, calibration=given)
