@@ -19,6 +19,10 @@ PASSING_STATUS = frozenset({408, 409, 425, 429})
 OnText = Callable[[str], bool]
 
 
+class NotServed(BackendRefused):
+    """This server answers nobody with this key or model; another one may."""
+
+
 @dataclass(slots=True)
 class Reply:
     """An answer as the server gave it, or what has come of it so far. ``model`` and ``fingerprint`` are empty where it
@@ -120,7 +124,7 @@ def read_object(body: bytes) -> dict[str, Any]:
 def refusal(problem: openai.APIStatusError, now: datetime.datetime) -> ModelError:
     """The error behind an HTTP status that is no success; a date in ``Retry-After`` is compared with ``now``."""
     status = problem.status_code
-    said = brief(problem.message)
+    said = brief(problem.message.removeprefix(f"Error code: {status} - ").removeprefix(f"Error code: {status}"))
     message = f"answered with HTTP status {status}: {said}" if said else f"answered with HTTP status {status}"
     if status in PASSING_STATUS or status >= 500:
         return BackendFailure(message, retry_after_s=retry_after(problem.response.headers, now))
@@ -131,7 +135,7 @@ def refusal(problem: openai.APIStatusError, now: datetime.datetime) -> ModelErro
         403: "use a key that may ask this model",
         404: "set LLM_MODEL and LLM_BASE_URL to what the server has",
     }
-    return BackendRefused(f"{message}; {cures[status]}" if status in cures else message)
+    return NotServed(f"{message}; {cures[status]}") if status in cures else BackendRefused(message)
 
 
 def base_name(model: str) -> str:

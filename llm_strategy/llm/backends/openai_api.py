@@ -17,7 +17,6 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from queue import SimpleQueue
-from typing import get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -32,7 +31,7 @@ from llm_strategy.errors import (
     ServerNotReached,
     did_you_mean,
 )
-from llm_strategy.llm.backends.openai_dialect import TRIAL, AnswerFormat, Dialect, is_kept
+from llm_strategy.llm.backends.openai_dialect import AnswerFormat, Dialect
 from llm_strategy.llm.backends.openai_notes import ServerNotes
 from llm_strategy.llm.background import BackgroundLoop
 from llm_strategy.llm.client import LLMClient, OnDelta
@@ -56,7 +55,8 @@ class OpenAIClient(LLMClient):
     """A model behind one or several addresses of the same kind.
 
     Threads may share a client: up to ``concurrency`` requests are under way at once, each to the least busy address
-    that is well. Where one fails, the next is asked within the same time, of which each may use its even share.
+    that is well. Where one fails, the next is asked within the same time, of which each may use its even share. All
+    must speak alike (``ConfigurationError`` otherwise), so that no answer depends on which of them was asked.
     ``answer_format`` and ``reported_model`` are found out by a short question where they are not given. What was found
     out is kept in the folder ``notes``: where no server answers, ``identity`` is taken from there, and only a request
     raises ``ServerNotReached``. ``timeout_s`` (seconds) is for requests that name none.
@@ -82,7 +82,7 @@ class OpenAIClient(LLMClient):
         self._dialect = Dialect(answer_format, reported_model)
         self._notes = ServerNotes(notes, base_urls, model)
         self._remembered = False
-        self._servers = Servers(base_urls, api_key, self._check_model)
+        self._servers = Servers(model, base_urls, api_key)
         self._loop = BackgroundLoop()
         self._slots = threading.BoundedSemaphore(concurrency)
         self._introduction = threading.Lock()
@@ -109,7 +109,7 @@ class OpenAIClient(LLMClient):
         """Answer the request; see the class."""
         ends = time.monotonic() + (request.timeout_s or self.timeout_s)
         self._get_to_know(ends, in_person=True)
-        request = _until(ends, request)
+        request = replace(request, timeout_s=max(ends - time.monotonic(), 0.001))
         with self._slots:
             begin = time.perf_counter()
             reply, events = self._ask(request, on_delta)
@@ -127,7 +127,10 @@ class OpenAIClient(LLMClient):
         """Whether the model answers, and every address with it."""
         health = super().healthcheck()
         lost = self._loop.run(self._servers.lost()) if health.ok else []
-        return replace(health, ok=False, detail=f"No answer from {', '.join(lost)}.") if lost else health
+        if not lost:
+            return health
+        told = "; ".join(lost)
+        return replace(health, ok=False, detail=f"{told[:1].upper()}{told[1:]}.")
 
     def close(self) -> None:
         """Stop what is under way and close the connections; the next request opens them again."""
@@ -136,9 +139,9 @@ class OpenAIClient(LLMClient):
         self._loop.close()
 
     def _ask(self, request: Request, on_delta: OnDelta | None) -> tuple[Reply, tuple[Event, ...]]:
-        body, seconds = self._dialect.body(self.model, request), request.timeout_s or self.timeout_s
+        seconds = request.timeout_s or self.timeout_s
         if on_delta is None:
-            return self._loop.run(self._servers.ask(body, request.max_tokens, seconds, None))
+            return self._loop.run(self._servers.ask(request, self._dialect, seconds, None))
         pieces: SimpleQueue[str | None] = SimpleQueue()
         left = threading.Event()
 
@@ -146,7 +149,7 @@ class OpenAIClient(LLMClient):
             pieces.put(text)
             return not left.is_set()
 
-        answering = self._loop.start(self._servers.ask(body, request.max_tokens, seconds, on_text))
+        answering = self._loop.start(self._servers.ask(request, self._dialect, seconds, on_text))
         answering.add_done_callback(lambda _: pieces.put(None))
         try:
             while (piece := pieces.get()) is not None:
@@ -164,7 +167,12 @@ class OpenAIClient(LLMClient):
             if self._dialect.known and not (in_person and self._remembered):
                 return
             try:
-                self._introduce(ends)
+                self._dialect = self._loop.run(
+                    self._servers.introduce(
+                        self._dialect,
+                        lambda: self.timeout_s if ends is None else max(ends - time.monotonic(), 0.001),
+                    )
+                )
             except (BackendRefused, ModelChanged):
                 raise
             except (BackendFailure, AnswerTimeout) as problem:
@@ -174,57 +182,13 @@ class OpenAIClient(LLMClient):
                 if in_person or noted is None:
                     raise
                 log.warning("%s It is taken for what it was when it last answered.", problem)
-                given = self._dialect
-                self._dialect = Dialect(
-                    given.answer_format or noted.answer_format,
-                    noted.reported_model if given.reported_model is None else given.reported_model,
-                    noted.tokens_field,
-                )
+                self._dialect = self._dialect.completed_by(noted)
                 self._remembered = True
             else:
                 self._remembered = False
                 self._notes.write(self._dialect)
-
-    def _introduce(self, ends: float | None) -> None:
-        """Find out who answers, and the strictest format that the server takes and keeps."""
-        pinned = self._dialect
-        formats = get_args(AnswerFormat) if pinned.answer_format is None else (pinned.answer_format,)
-        for answer_format in formats:
-            self._dialect = replace(pinned, answer_format=answer_format)
-            try:
-                reply = self._try(ends)
-            except BaseException as problem:
-                if isinstance(problem, BackendRefused) and answer_format != formats[-1]:
-                    continue
-                self._dialect = pinned
-                raise
-            if len(formats) == 1 or is_kept(answer_format, reply.text):
-                break
-        if pinned.reported_model is None:
-            self._dialect.reported_model = reply.model
-        log.info("%s answers as %s, held to %s", self.model, reply.model or "itself", self._dialect.answer_format)
-
-    def _try(self, ends: float | None) -> Reply:
-        try:
-            return self._ask(_until(ends, TRIAL), None)[0]
-        except BackendRefused as problem:
-            if "max_completion_tokens" not in str(problem):
-                raise
-            self._dialect.tokens_field = "max_completion_tokens"
-            return self._ask(_until(ends, TRIAL), None)[0]
-
-    def _check_model(self, reply: Reply) -> None:
-        expected = self._dialect.reported_model
-        if expected and reply.model and reply.model != expected:
-            raise ModelChanged(
-                f"answers as {reply.model!r} and not as {expected!r}: answers of two models are not mixed, "
-                "name the new one in LLM_MODEL or start the run again"
-            )
-
-
-def _until(ends: float | None, request: Request) -> Request:
-    """The request with the time that is left."""
-    return request if ends is None else replace(request, timeout_s=max(ends - time.monotonic(), 0.001))
+                named = self._dialect.reported_model or "itself"
+                log.info("%s answers as %s, held to %s", self.model, named, self._dialect.answer_format)
 
 
 class _Options(BaseModel):

@@ -1,0 +1,73 @@
+"""Getting to know servers by short questions: how each can be spoken to, and whether all can be spoken to alike."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import TypeAlias, get_args
+
+from llm_strategy.config import SETTINGS_FILE
+from llm_strategy.errors import BackendRefused, ConfigurationError
+from llm_strategy.llm.backends.openai_answers import NotServed, Reply
+from llm_strategy.llm.backends.openai_dialect import TRIAL, AnswerFormat, Dialect, is_kept
+from llm_strategy.llm.exchange import Request
+
+Ask: TypeAlias = Callable[[Request, Dialect], Awaitable[Reply]]
+"""Asks one server."""
+
+
+async def find_out(ask: Ask, pinned: Dialect) -> Dialect:
+    """The strictest dialect that a server takes and keeps, what is ``pinned`` taken as given."""
+    formats = get_args(AnswerFormat) if pinned.answer_format is None else (pinned.answer_format,)
+    for answer_format in formats:
+        spoken = replace(pinned, answer_format=answer_format)
+        try:
+            reply = await ask(TRIAL, spoken)
+        except NotServed:
+            raise
+        except BackendRefused:
+            if answer_format == formats[-1]:
+                raise
+            continue
+        if len(formats) == 1 or is_kept(answer_format, reply.text):
+            break
+    return spoken if pinned.reported_model is not None else replace(spoken, reported_model=reply.model)
+
+
+async def refuse_unlike(ask: Ask, dialect: Dialect, name: str) -> None:
+    """Raise ``NotServed`` where the server of this name cannot be spoken to in the dialect of a run."""
+    try:
+        reply = await ask(TRIAL, dialect)
+    except NotServed:
+        raise
+    except BackendRefused as problem:
+        raise NotServed(f"{str(problem).rstrip('.')}; the other servers take this question.") from None
+    if not is_kept(dialect.answer_format, reply.text):
+        raise NotServed(
+            f"The {name} does not keep to {dialect.answer_format} as the others do: set openai.answer_format in "
+            f"{SETTINGS_FILE} to what all keep to, or leave it out of LLM_BASE_URL."
+        )
+
+
+def common(found: Sequence[tuple[str, Dialect]]) -> Dialect:
+    """The dialect that all these servers, given by name, have in common.
+
+    Raises ``ConfigurationError`` where two differ: which of them answers is chance, and must not change an answer.
+    """
+    first, dialect = found[0]
+    for name, other in found[1:]:
+        if other.answer_format != dialect.answer_format:
+            lesser = max(dialect.answer_format, other.answer_format, key=get_args(AnswerFormat).index)
+            raise ConfigurationError(
+                f"The {first} keeps to {dialect.answer_format} and the {name} to {other.answer_format}, so that an "
+                f"answer would depend on which is asked: set openai.answer_format in {SETTINGS_FILE} to {lesser}, "
+                "which both understand, or leave one out of LLM_BASE_URL."
+            )
+        if dialect.reported_model and other.reported_model and other.reported_model != dialect.reported_model:
+            raise ConfigurationError(
+                f"The {first} answers as {dialect.reported_model!r} and the {name} as {other.reported_model!r}, and "
+                "answers of two models are not mixed: leave one out of LLM_BASE_URL, or let both serve one model."
+            )
+        if not dialect.reported_model:
+            dialect = other
+    return dialect
