@@ -111,6 +111,8 @@ breaker_pause: 20
 #   concurrency: 8
 #   answer_format: json_schema      # or json_object, or plain; left out: found out by asking
 #   reported_model: gpt-4o-mini-2024-07-18      # left out: found out by asking
+#   omit_temperature: false         # true for models that take none; left out: found out with the two above
+#   reasoning_effort: low           # for models that think before they write; they need a larger max_tokens, too
 
 # Several models that vote on label and action: majority, or average of their confidence.
 # ensemble:

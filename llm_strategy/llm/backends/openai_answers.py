@@ -23,17 +23,27 @@ class NotServed(BackendRefused):
     """This server answers nobody with this key or model; another one may."""
 
 
+class CutOff(BackendRefused):
+    """The bound of the answer was used up before the model wrote a word of it."""
+
+
 @dataclass(slots=True)
 class Reply:
     """An answer as the server gave it, or what has come of it so far. ``model`` and ``fingerprint`` are empty where it
-    names none."""
+    names none. ``tokens_thought`` are those of ``tokens_out`` that nobody sees."""
 
     text: str = ""
     finish: str = ""
     tokens_in: int = 0
     tokens_out: int = 0
+    tokens_thought: int = 0
     model: str = ""
     fingerprint: str = ""
+
+    @property
+    def cut_short_by_thinking(self) -> bool:
+        """Whether the answer has no end, and thoughts took up a part of its bound."""
+        return self.finish == "length" and self.tokens_thought > 0
 
     def take(self, document: Mapping[str, Any], part: str) -> str:
         """Add an answer (``part`` is ``message``) or a piece of one (``delta``); returns the text that it brought."""
@@ -45,6 +55,8 @@ class Reply:
         if isinstance(usage := document.get("usage"), dict):
             self.tokens_in = _count(usage, "prompt_tokens")
             self.tokens_out = _count(usage, "completion_tokens")
+            details = usage.get("completion_tokens_details")
+            self.tokens_thought = _count(details, "reasoning_tokens") if isinstance(details, dict) else 0
         choices = document.get("choices")
         if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
             raise BackendFailure("sent JSON that is no chat completion")
@@ -62,6 +74,8 @@ class Reply:
         """Raise ``BackendFailure`` where this is no answer to work with."""
         if self.finish == "content_filter":
             raise BackendFailure("withheld the answer (content filter)")
+        if not self.text and self.finish == "length":
+            raise CutOff("was cut off while thinking: raise LLM_MAX_TOKENS, or lower openai.reasoning_effort")
         if not self.text:
             raise BackendFailure("answered with nothing")
 
@@ -136,6 +150,12 @@ def refusal(problem: openai.APIStatusError, now: datetime.datetime) -> ModelErro
         404: "set LLM_MODEL and LLM_BASE_URL to what the server has",
     }
     return NotServed(f"{message}; {cures[status]}") if status in cures else BackendRefused(message)
+
+
+def takes_no_temperature(said: str) -> bool:
+    """Whether a refusal is about the temperature itself, and not about a value out of its range."""
+    words = said.lower()
+    return "temperature" in words and any(sign in words for sign in ("support", "only the default", "deprecated"))
 
 
 def base_name(model: str) -> str:

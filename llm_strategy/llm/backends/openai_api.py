@@ -28,6 +28,7 @@ from llm_strategy.errors import (
     BackendRefused,
     ConfigurationError,
     ModelChanged,
+    ModelError,
     ServerNotReached,
     did_you_mean,
 )
@@ -35,13 +36,13 @@ from llm_strategy.llm.backends.openai_dialect import AnswerFormat, Dialect
 from llm_strategy.llm.backends.openai_notes import ServerNotes
 from llm_strategy.llm.background import BackgroundLoop
 from llm_strategy.llm.client import LLMClient, OnDelta
-from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request
+from llm_strategy.llm.exchange import Generation, Health, Message, ModelIdentity, Request
 from llm_strategy.llm.fingerprint import cache_folder
 from llm_strategy.llm.form_schema import form_values
 from llm_strategy.types import Event
 
 try:
-    from llm_strategy.llm.backends.openai_answers import Reply
+    from llm_strategy.llm.backends.openai_answers import CutOff, Reply
     from llm_strategy.llm.backends.openai_servers import Servers
 except ImportError:
     raise BackendMissing("The backend openai needs its SDK: pip install 'backtrader-llm[openai]'") from None
@@ -57,7 +58,8 @@ class OpenAIClient(LLMClient):
     Threads may share a client: up to ``concurrency`` requests are under way at once, each to the least busy address
     that is well. Where one fails, the next is asked within the same time, of which each may use its even share. All
     must speak alike (``ConfigurationError`` otherwise), so that no answer depends on which of them was asked.
-    ``answer_format`` and ``reported_model`` are found out by a short question where they are not given. What was found
+    ``answer_format`` and ``reported_model`` are found out by a short question where they are not given, and with them
+    ``omit_temperature``; ``reasoning_effort`` (a word of theirs) is for models that think. What was found
     out is kept in the folder ``notes``: where no server answers, ``identity`` is taken from there, and only a request
     raises ``ServerNotReached``. ``timeout_s`` (seconds) is for requests that name none.
     """
@@ -73,14 +75,16 @@ class OpenAIClient(LLMClient):
         concurrency: int = 8,
         answer_format: AnswerFormat | None = None,
         reported_model: str | None = None,
+        omit_temperature: bool | None = None,
+        reasoning_effort: str = "",
         timeout_s: float = 30.0,
         notes: Path | None = None,
     ) -> None:
         self.model = model
         self.concurrency = concurrency
         self.timeout_s = timeout_s
-        self._dialect = Dialect(answer_format, reported_model)
-        self._notes = ServerNotes(notes, base_urls, model)
+        self._dialect = Dialect(answer_format, reported_model, omit_temperature, reasoning_effort)
+        self._notes = ServerNotes(notes, base_urls, model, reasoning_effort)
         self._remembered = False
         self._servers = Servers(model, base_urls, api_key)
         self._loop = BackgroundLoop()
@@ -96,7 +100,7 @@ class OpenAIClient(LLMClient):
             name=self.model,
             engine="openai",
             engine_version=self._dialect.reported_model or "",
-            settings=(("answer_format", str(self._dialect.answer_format)),),
+            settings=self._dialect.settings,
             supports_forms=True,
         )
 
@@ -125,12 +129,23 @@ class OpenAIClient(LLMClient):
 
     def healthcheck(self) -> Health:
         """Whether the model answers, and every address with it."""
-        health = super().healthcheck()
+        health = self._asked_to_be_brief()
         lost = self._loop.run(self._servers.lost()) if health.ok else []
         if not lost:
             return health
         told = "; ".join(lost)
         return replace(health, ok=False, detail=f"{told[:1].upper()}{told[1:]}.")
+
+    def _asked_to_be_brief(self) -> Health:
+        begin = time.perf_counter()
+        try:
+            self.complete(Request((Message("user", "Answer with one word: ready?"),), max_tokens=4))
+            detail = f"{self.model} answers."
+        except CutOff:  # which shows that it is alive
+            detail = f"{self.model} answers, and thinks first."
+        except ModelError as problem:
+            return Health(False, str(problem), (time.perf_counter() - begin) * 1000)
+        return Health(True, detail, (time.perf_counter() - begin) * 1000)
 
     def close(self) -> None:
         """Stop what is under way and close the connections; the next request opens them again."""
@@ -189,6 +204,8 @@ class OpenAIClient(LLMClient):
                 self._notes.write(self._dialect)
                 named = self._dialect.reported_model or "itself"
                 log.info("%s answers as %s, held to %s", self.model, named, self._dialect.answer_format)
+                if self._dialect.omit_temperature:
+                    log.warning("%s takes no temperature: LLM_TEMPERATURE is not sent, and its own holds.", self.model)
 
 
 class _Options(BaseModel):
@@ -199,6 +216,8 @@ class _Options(BaseModel):
     concurrency: int = Field(8, ge=1)
     answer_format: AnswerFormat | None = None
     reported_model: str | None = None
+    omit_temperature: bool | None = None
+    reasoning_effort: str = ""
 
 
 def connect(settings: LlmSettings) -> OpenAIClient:
@@ -231,6 +250,8 @@ def connect(settings: LlmSettings) -> OpenAIClient:
         concurrency=options.concurrency,
         answer_format=options.answer_format,
         reported_model=options.reported_model,
+        omit_temperature=options.omit_temperature,
+        reasoning_effort=options.reasoning_effort,
         timeout_s=settings.timeout_s,
         notes=cache_folder() / "servers",
     )

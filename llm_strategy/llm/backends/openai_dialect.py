@@ -25,31 +25,49 @@ _TRIAL_FORM: Form = (
 
 TRIAL = Request((Message("user", "Give a JSON object with a colour and its share."),), form=_TRIAL_FORM, max_tokens=48)
 """A question whose answer shows whether a server keeps to a format that it takes."""
+THINKING_TOKENS = 4096
+"""Bound of the same question to a model that thinks before it writes: its thoughts count as a part of the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What is known of a server; ``None`` is not known yet. ``reported_model`` is empty where it names none.
+    """What is known of a server; ``None`` is not known yet. ``reported_model`` is empty where it names none;
+    ``omit_temperature`` is for models that take their own alone; ``reasoning_effort`` is sent where it is not empty.
 
     All of it can change an answer, so that it stands in the identity, and every address of a run speaks the same.
     """
 
     answer_format: AnswerFormat | None = None
     reported_model: str | None = None
+    omit_temperature: bool | None = None
+    reasoning_effort: str = ""
 
     @property
     def known(self) -> bool:
         """Whether there is nothing left to ask."""
         return self.answer_format is not None and self.reported_model is not None
 
+    @property
+    def settings(self) -> tuple[tuple[str, str], ...]:
+        """What an identity says of it; what is as usual is left out."""
+        said = [("answer_format", str(self.answer_format))]
+        if self.omit_temperature:
+            said.append(("temperature", "omitted"))
+        if self.reasoning_effort:
+            said.append(("reasoning_effort", self.reasoning_effort))
+        return tuple(said)
+
     def body(self, model: str, request: Request, tokens_field: TokensField = "max_tokens") -> dict[str, Any]:
         """The request as the server wants it."""
         body: dict[str, Any] = {
             "model": model,
             "messages": [{"role": message.role, "content": message.content} for message in request.messages],
-            "temperature": request.temperature,
             tokens_field: request.max_tokens,
         }
+        if not self.omit_temperature:
+            body["temperature"] = request.temperature
+        if self.reasoning_effort:
+            body["reasoning_effort"] = self.reasoning_effort
         if request.seed is not None:
             body["seed"] = request.sampling_seed
         schema = form_schema(request.form) if request.form else None

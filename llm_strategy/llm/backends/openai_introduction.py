@@ -8,8 +8,8 @@ from typing import TypeAlias, get_args
 
 from llm_strategy.config import SETTINGS_FILE
 from llm_strategy.errors import BackendRefused, ConfigurationError
-from llm_strategy.llm.backends.openai_answers import NotServed, Reply
-from llm_strategy.llm.backends.openai_dialect import TRIAL, AnswerFormat, Dialect, is_kept
+from llm_strategy.llm.backends.openai_answers import CutOff, NotServed, Reply, takes_no_temperature
+from llm_strategy.llm.backends.openai_dialect import THINKING_TOKENS, TRIAL, AnswerFormat, Dialect, is_kept
 from llm_strategy.llm.exchange import Request
 
 Ask: TypeAlias = Callable[[Request, Dialect], Awaitable[Reply]]
@@ -19,11 +19,12 @@ Ask: TypeAlias = Callable[[Request, Dialect], Awaitable[Reply]]
 async def find_out(ask: Ask, pinned: Dialect) -> Dialect:
     """The strictest dialect that a server takes and keeps, what is ``pinned`` taken as given."""
     formats = get_args(AnswerFormat) if pinned.answer_format is None else (pinned.answer_format,)
+    spoken = pinned
     for answer_format in formats:
-        spoken = replace(pinned, answer_format=answer_format)
+        spoken = replace(spoken, answer_format=answer_format)
         try:
-            reply = await ask(TRIAL, spoken)
-        except NotServed:
+            reply, spoken = await _heard(ask, spoken)
+        except (NotServed, CutOff):
             raise
         except BackendRefused:
             if answer_format == formats[-1]:
@@ -31,14 +32,38 @@ async def find_out(ask: Ask, pinned: Dialect) -> Dialect:
             continue
         if len(formats) == 1 or is_kept(answer_format, reply.text):
             break
-    return spoken if pinned.reported_model is not None else replace(spoken, reported_model=reply.model)
+    model = reply.model if pinned.reported_model is None else pinned.reported_model
+    return replace(spoken, reported_model=model, omit_temperature=bool(spoken.omit_temperature))
+
+
+async def _heard(ask: Ask, dialect: Dialect) -> tuple[Reply, Dialect]:
+    """The answer to a trial, and the dialect in which it was got."""
+    try:
+        return await _tried(ask, dialect), dialect
+    except BackendRefused as problem:
+        if dialect.omit_temperature is not None or not takes_no_temperature(str(problem)):
+            raise
+    without = replace(dialect, omit_temperature=True)
+    return await _tried(ask, without), without
+
+
+async def _tried(ask: Ask, dialect: Dialect) -> Reply:
+    """The answer to a trial, which a model that thinks has the room to end."""
+    try:
+        reply = await ask(TRIAL, dialect)
+    except CutOff:
+        pass
+    else:
+        if not reply.cut_short_by_thinking:
+            return reply
+    return await ask(replace(TRIAL, max_tokens=THINKING_TOKENS), dialect)
 
 
 async def refuse_unlike(ask: Ask, dialect: Dialect, name: str) -> None:
     """Raise ``NotServed`` where the server of this name cannot be spoken to in the dialect of a run."""
     try:
-        reply = await ask(TRIAL, dialect)
-    except NotServed:
+        reply = await _tried(ask, dialect)
+    except (NotServed, CutOff):
         raise
     except BackendRefused as problem:
         raise NotServed(f"{str(problem).rstrip('.')}; the other servers take this question.") from None
@@ -62,6 +87,12 @@ def common(found: Sequence[tuple[str, Dialect]]) -> Dialect:
                 f"The {first} keeps to {dialect.answer_format} and the {name} to {other.answer_format}, so that an "
                 f"answer would depend on which is asked: set openai.answer_format in {SETTINGS_FILE} to {lesser}, "
                 "which both understand, or leave one out of LLM_BASE_URL."
+            )
+        if other.omit_temperature != dialect.omit_temperature:
+            with_it, without = (name, first) if dialect.omit_temperature else (first, name)
+            raise ConfigurationError(
+                f"The {with_it} takes a temperature and the {without} takes none, so that an answer would depend on "
+                "which is asked: leave one out of LLM_BASE_URL, or set openai.omit_temperature to true."
             )
         if dialect.reported_model and other.reported_model and other.reported_model != dialect.reported_model:
             raise ConfigurationError(

@@ -16,13 +16,14 @@ from llm_strategy.secrets import redact
 
 
 class ServerNotes:
-    """The note on one model at these addresses, in ``folder`` (None: nothing is kept).
+    """The note on one model at these addresses, thinking with this ``effort``, in ``folder`` (None: nothing is kept).
 
     It holds what a ``Dialect`` says; addresses only as a hash, and no key. A damaged note counts as missing.
     """
 
-    def __init__(self, folder: Path | None, urls: Sequence[str], model: str) -> None:
-        about = hashlib.sha256(json.dumps([sorted(urls), model]).encode()).hexdigest()
+    def __init__(self, folder: Path | None, urls: Sequence[str], model: str, effort: str = "") -> None:
+        asked = [sorted(urls), model, *filter(None, [effort])]  # a model that thinks less may take a temperature
+        about = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
         self._file = None if folder is None else folder / f"{about}.json"
 
     def read(self) -> Dialect | None:
@@ -30,7 +31,8 @@ class ServerNotes:
         try:
             noted = json.loads(self._file.read_bytes()) if self._file else {}
             said = noted["dialect"]
-            known = {field.name: said[field.name] for field in fields(Dialect) if field.name in said}
+            known: dict[str, Any] = {"omit_temperature": False}  # as it was before notes said so
+            known |= {field.name: said[field.name] for field in fields(Dialect) if field.name in said}
             if noted["checksum"] == _checksum(said) and said["answer_format"] in get_args(AnswerFormat):
                 return Dialect(**known)
         except (OSError, ValueError, KeyError, TypeError):
