@@ -6,12 +6,15 @@ import sys
 import threading
 from pathlib import Path
 
+import jsonschema
 import pytest
 
+from llm_strategy.advice_prompt import ADVICE_SCHEMA
 from llm_strategy.advisor import ModelAdvisor
 from llm_strategy.config import LlmSettings
 from llm_strategy.doctor import diagnose
 from llm_strategy.llm import get_llm_client
+from llm_strategy.reading import Reading
 from llm_strategy.types import EventKind, Snapshot, Status
 
 PROGRAM = Path(__file__).parent / "llama_server.py"
@@ -71,6 +74,16 @@ def test_a_decision_keeps_the_contract_at_once(client):
     (exchange,) = decision.exchanges
     assert [event.kind for event in exchange.events] == [EventKind.FINGERPRINT]
     assert list(json.loads(exchange.answer)) == ["rationale", "regime", "action"]
+
+
+def test_answers_in_mode_json_keep_to_the_schema_at_once(client):
+    advisor = ModelAdvisor(client, reading=Reading(mode="json"))
+    decisions = [advisor.decide(snapshot(number)) for number in range(0, 16, 2)]
+    answers = [json.loads(exchange.answer) for decision in decisions for exchange in decision.exchanges]
+    assert [decision.status for decision in decisions] == [Status.ADVISED] * 8
+    assert len(answers) == 8
+    for written in answers:
+        jsonschema.validate(written, json.loads(ADVICE_SCHEMA))
 
 
 def test_the_doctor_finds_it_well(settings):

@@ -102,6 +102,7 @@ class OpenAIClient(LLMClient):
             engine_version=self._dialect.reported_model or "",
             settings=self._dialect.settings,
             supports_forms=True,
+            supports_schemas=self._dialect.answer_format == "json_schema",
         )
 
     @property

@@ -6,8 +6,9 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypeAlias
 
 from llm_strategy.errors import ModelChanged
+from llm_strategy.llm.backends.openai_schema import response_format
 from llm_strategy.llm.exchange import Form, Message, Request, Slot
-from llm_strategy.llm.form_schema import form_schema, form_values
+from llm_strategy.llm.form_schema import form_values, wanted_schema
 
 AnswerFormat: TypeAlias = Literal["json_schema", "json_object", "plain"]
 """How a server can be held to JSON, the strictest first: to a schema, to any object, or not at all."""
@@ -70,10 +71,9 @@ class Dialect:
             body["reasoning_effort"] = self.reasoning_effort
         if request.seed is not None:
             body["seed"] = request.sampling_seed
-        schema = form_schema(request.form) if request.form else None
+        schema = wanted_schema(request)
         if schema is not None and self.answer_format == "json_schema":
-            described = {"name": "answer", "strict": True, "schema": schema}
-            body["response_format"] = {"type": "json_schema", "json_schema": described}
+            body["response_format"] = response_format(schema)
         elif (request.form or request.json_mode) and self.answer_format in ("json_schema", "json_object"):
             body["response_format"] = {"type": "json_object"}
         return body
