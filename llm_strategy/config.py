@@ -39,6 +39,10 @@ model: smollm2-135m
 # 0 is greedy: the same question gets the same answer.
 temperature: 0.0
 
+# Seed of the sampler, where the temperature is above 0: openai sends it, llama_cpp draws by it; local_llama and bedrock
+# know none. Every further draw (evaluation.draws) has a seed that follows from it. Left out: a new one each time.
+# seed: 7
+
 # Longest free answer, in tokens.
 max_tokens: 512
 
@@ -144,6 +148,9 @@ class LlmSettings(BaseSettings):
     """Path of a GGUF file; it goes before ``model``."""
     temperature: float = Field(0.0, ge=0, le=5, allow_inf_nan=False)
     """0 is greedy."""
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+    """Seed of the sampler, for backends that know one (``openai``, ``llama_cpp``); each further draw of an answer has
+    one that follows from it. Unset means a new one each time."""
     max_tokens: int = Field(512, ge=1)
     """Bound of a free answer."""
     json_mode: bool = False

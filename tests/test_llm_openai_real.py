@@ -68,6 +68,15 @@ def test_plain_answers_and_streams_are_the_same_words(client):
     assert chunks[-1].generation.tokens_out == 12
 
 
+def test_a_seed_decides_what_is_drawn(settings):
+    def written(seed):
+        with get_llm_client(settings=settings.model_copy(update={"seed": seed, "temperature": 1.0})) as client:
+            return client.chat(TURN, max_tokens=12).text
+
+    assert written(5) == written(5)
+    assert len({written(seed) for seed in range(4)}) > 1
+
+
 def test_a_decision_keeps_the_contract_at_once(client):
     decision = ModelAdvisor(client).decide(snapshot(1))
     assert decision.status is Status.ADVISED

@@ -79,6 +79,7 @@ def get_llm_client(run_id: str | None = None, *, settings: LlmSettings | None = 
         json_mode=settings.json_mode,
         temperature=settings.temperature,
         max_tokens=settings.max_tokens,
+        seed=settings.seed,
         timeout_s=settings.timeout_s,
     )
     if settings.audit_file is not None:
