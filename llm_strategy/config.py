@@ -104,6 +104,8 @@ breaker_pause: 20
 # Backends that answer where this one fails, in their order. (A rule in place of a model: advisor.fallback in the
 # experiment.) Each has its share of timeout_s: with one fallback a backend has half of it, and the fallback what is
 # left. Options of a backend stand under its name and may be settings, too: local_llama: {threads: 1}
+# A run whose openai server is gone from the start begins with the fallback where answer_format and reported_model are
+# set, or noted when the server last answered.
 # fallback: [local_llama]
 
 # A server that speaks like OpenAI. Left out: the model above, LLM_BASE_URL and LLM_API_KEY (or OPENAI_BASE_URL and

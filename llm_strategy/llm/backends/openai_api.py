@@ -43,6 +43,7 @@ from llm_strategy.types import Event
 
 try:
     from llm_strategy.llm.backends.openai_answers import CutOff, Reply
+    from llm_strategy.llm.backends.openai_introduction import with_cure_for_a_fallback
     from llm_strategy.llm.backends.openai_servers import Servers
 except ImportError:
     raise BackendMissing("The backend openai needs its SDK: pip install 'backtrader-llm[openai]'") from None
@@ -59,9 +60,10 @@ class OpenAIClient(LLMClient):
     that is well. Where one fails, the next is asked within the same time, of which each may use its even share. All
     must speak alike (``ConfigurationError`` otherwise), so that no answer depends on which of them was asked.
     ``answer_format`` and ``reported_model`` are found out by a short question where they are not given, and with them
-    ``omit_temperature``; ``reasoning_effort`` (a word of theirs) is for models that think. What was found
-    out is kept in the folder ``notes``: where no server answers, ``identity`` is taken from there, and only a request
-    raises ``ServerNotReached``. ``timeout_s`` (seconds) is for requests that name none.
+    ``omit_temperature``; ``reasoning_effort`` (a word of theirs) is for models that think. What was found out is kept in
+    the folder ``notes``: where no server answers, ``identity`` is taken from there, and only a request raises
+    ``ServerNotReached`` (a plain ``BackendFailure`` where there are ``fallbacks``). ``timeout_s`` (seconds) is for
+    requests that name none.
     """
 
     remote = True
@@ -192,11 +194,13 @@ class OpenAIClient(LLMClient):
             except (BackendRefused, ModelChanged):
                 raise
             except (BackendFailure, AnswerTimeout) as problem:
-                if in_person and self._remembered:
+                if in_person and self._remembered and not self.fallbacks:
                     raise ServerNotReached(str(problem)) from None
                 noted = self._notes.read()
-                if in_person or noted is None:
+                if in_person:
                     raise
+                if noted is None:
+                    raise with_cure_for_a_fallback(problem, self._dialect, self.fallbacks) from None
                 log.warning("%s It is taken for what it was when it last answered.", problem)
                 self._dialect = self._dialect.completed_by(noted)
                 self._remembered = True

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TypeAlias, get_args
 
 from llm_strategy.config import SETTINGS_FILE
-from llm_strategy.errors import BackendRefused, ConfigurationError
+from llm_strategy.errors import BackendFailure, BackendRefused, ConfigurationError, ModelError
 from llm_strategy.llm.backends.openai_answers import CutOff, NotServed, Reply, takes_no_temperature
 from llm_strategy.llm.backends.openai_dialect import THINKING_TOKENS, TRIAL, AnswerFormat, Dialect, is_kept
 from llm_strategy.llm.exchange import Request
@@ -102,3 +102,18 @@ def common(found: Sequence[tuple[str, Dialect]]) -> Dialect:
         if not dialect.reported_model:
             dialect = other
     return dialect
+
+
+def with_cure_for_a_fallback(problem: ModelError, dialect: Dialect, fallbacks: Sequence[str]) -> ModelError:
+    """The failure of a server that is not known, with what must be known of it for another backend to begin a run."""
+    if not fallbacks:
+        return problem
+    needed = ("answer_format", "reported_model")
+    unset = [f"openai.{name}" for name in needed if getattr(dialect, name) is None]
+    told = (
+        f"{str(problem).rstrip('.')}; for {fallbacks[0]} to begin in its place, set {' and '.join(unset)} in "
+        f"{SETTINGS_FILE}, which an answer would have told."
+    )
+    if isinstance(problem, BackendFailure):
+        return type(problem)(told, retry_after_s=problem.retry_after_s)
+    return type(problem)(told)
