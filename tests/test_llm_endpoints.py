@@ -64,7 +64,7 @@ def test_an_endpoint_that_refuses_the_key_or_the_model_loses_no_decision(code, c
     assert (len(refuses.questions), len(well.questions)) == (1, 4)
     told = [detail for decision in decisions for detail in failovers(decision.exchanges[0])]
     assert len(told) == 1
-    assert f"endpoint 1 (127.0.0.1:{refuses.port}) answered with HTTP status {code}: No such model.; {cure}" in told[0]
+    assert f"endpoint 1 (127.0.0.1:{refuses.port}) answered with HTTP status {code} (No such model): {cure}" in told[0]
     assert [record.message for record in caplog.records] == [f"{told[0]} It is left out until it answers again."]
     assert not health.ok
     assert health.detail == told[0]

@@ -60,8 +60,8 @@ class OpenAIClient(LLMClient):
     that is well. Where one fails, the next is asked within the same time, of which each may use its even share. All
     must speak alike (``ConfigurationError`` otherwise), so that no answer depends on which of them was asked.
     ``answer_format`` and ``reported_model`` are found out by a short question where they are not given, and with them
-    ``omit_temperature``; ``reasoning_effort`` (a word of theirs) is for models that think. What was found out is kept in
-    the folder ``notes``: where no server answers, ``identity`` is taken from there, and only a request raises
+    ``omit_temperature``; ``reasoning_effort`` (a word of theirs) is for models that think. What was found out is kept
+    in the folder ``notes``: where no server answers, ``identity`` is taken from there, and only a request raises
     ``ServerNotReached`` (a plain ``BackendFailure`` where there are ``fallbacks``). ``timeout_s`` (seconds) is for
     requests that name none.
     """
