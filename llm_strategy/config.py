@@ -46,6 +46,9 @@ class LlmSettings(BaseSettings):
     """Path of a GGUF file; it goes before ``model``."""
     temperature: float = Field(0.0, ge=0, le=5, allow_inf_nan=False)
     """0 is greedy."""
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+    """Seed of the sampler, for backends that know one (``openai``, ``llama_cpp``); each further draw of an answer has
+    one that follows from it. Unset means a new one each time."""
     max_tokens: int = Field(512, ge=1)
     """Bound of a free answer."""
     json_mode: bool = False

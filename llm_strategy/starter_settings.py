@@ -16,6 +16,10 @@ model: smollm2-135m
 # 0 is greedy: the same question gets the same answer.
 temperature: 0.0
 
+# Seed of the sampler, where the temperature is above 0: openai sends it, llama_cpp draws by it; local_llama and bedrock
+# know none. Every further draw (evaluation.draws) has a seed that follows from it. Left out: a new one each time.
+# seed: 7
+
 # Longest free answer, in tokens.
 max_tokens: 512
 
@@ -82,6 +86,8 @@ breaker_pause: 20
 # Backends that answer where this one fails, in their order. (A rule in place of a model: advisor.fallback in the
 # experiment.) Each has its share of timeout_s: with one fallback a backend has half of it, and the fallback what is
 # left. Options of a backend stand under its name and may be settings, too: local_llama: {threads: 1}
+# A run whose openai server is gone from the start begins with the fallback where answer_format and reported_model are
+# set, or noted when the server last answered.
 # fallback: [local_llama]
 
 # A server that speaks like OpenAI. Left out: the model above, LLM_BASE_URL and LLM_API_KEY (or OPENAI_BASE_URL and
@@ -93,6 +99,8 @@ breaker_pause: 20
 #   concurrency: 8
 #   answer_format: json_schema      # or json_object, or plain; left out: found out by asking
 #   reported_model: gpt-4o-mini-2024-07-18      # left out: found out by asking
+#   omit_temperature: false         # true for models that take none; left out: found out with the two above
+#   reasoning_effort: low           # for models that think before they write; they need a larger max_tokens, too
 
 # Several models that vote on label and action: majority, or average of their confidence.
 # ensemble:

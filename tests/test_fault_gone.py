@@ -9,15 +9,18 @@ from fault_wires import FAILED, KEY, SNAPSHOT
 from misbehaving_server import MODEL, answer, by_turns, serving, status
 
 from llm_strategy.advisor import ModelAdvisor
+from llm_strategy.config import LlmSettings
 from llm_strategy.errors import BackendFailure, ServerNotReached
-from llm_strategy.llm import FolderStore, RecordingClient, Request
+from llm_strategy.llm import FolderStore, RecordingClient, Request, get_llm_client
 from llm_strategy.llm.backends.openai_api import OpenAIClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.fallback import Fallback
+from llm_strategy.llm.loader import SUPPORTED_BACKENDS, register_backend
 from llm_strategy.llm.patience import Patience
 from llm_strategy.llm.resilience import ResilientClient
 from llm_strategy.types import AbstentionReason, Status
 
+GOOD = {"label": "bear", "action": "exit", "action_confidence": "70", "rationale": "Below."}
 PATIENCE = Patience(attempts=2, backoff_s=0.001)
 
 
@@ -79,12 +82,56 @@ def test_a_server_that_comes_back_is_asked_and_another_model_is_not_mixed_in(tmp
 
 
 def test_a_fallback_answers_in_the_place_of_a_server_that_is_only_remembered(tmp_path):
-    good = {"label": "bear", "action": "exit", "action_confidence": "70", "rationale": "Below."}
-    other = Fallback("other", lambda: ScriptedClient([good]))
+    other = Fallback("other", lambda: ScriptedClient([GOOD]))
     with serving(answer()) as server:
         met(server.url, tmp_path).close()
     with met(server.url, tmp_path, [other]) as client:
         assert ModelAdvisor(client).decide(SNAPSHOT).status is Status.FALLBACK
+
+
+@pytest.fixture
+def at_hand():
+    """A backend that needs no server."""
+    register_backend("at_hand", lambda settings: ScriptedClient(lambda request: GOOD))
+    yield
+    del SUPPORTED_BACKENDS["at_hand"]
+
+
+@pytest.mark.usefixtures("at_hand")
+@pytest.mark.parametrize("noted", [False, True])
+def test_a_run_whose_server_is_gone_from_the_start_begins_with_the_fallback(tmp_path, monkeypatch, noted):
+    write_experiment(tmp_path, 20, known=not noted, concurrency=3)
+    with serving(answer()) as server:
+        settings = environment(server.url, tmp_path / "cache", LLM_BACKOFF_S="0", LLM_FALLBACK="at_hand")
+        if noted:
+            for name, value in settings.items():
+                monkeypatch.setenv(name, value)
+            monkeypatch.chdir(tmp_path)
+            with get_llm_client() as client:
+                assert client.identity.engine_version == MODEL
+    run_here(monkeypatch, tmp_path, settings)
+    made = decisions(tmp_path)
+    assert len(made) == 20
+    assert {decision["status"] for decision in made} == {"fallback"}
+
+
+@pytest.mark.usefixtures("at_hand")
+@pytest.mark.parametrize("known", ["answer_format", "reported_model", ""])
+def test_a_fallback_that_cannot_begin_says_what_it_would_have_to_know(tmp_path, monkeypatch, known):
+    monkeypatch.setenv("BTLLM_CACHE_DIR", str(tmp_path))
+    given = {known: {"answer_format": "plain", "reported_model": MODEL}[known]} if known else {}
+    unset = [name for name in ("answer_format", "reported_model") if name != known]
+    with server_that.nobody_listens() as gone:
+        kept = {"backend": "openai", "base_url": (gone,), "backoff_s": 0.0, "sections": {"openai": given}}
+        told = f"for at_hand to begin in its place, set {' and '.join('openai.' + name for name in unset)} in configs"
+        with (
+            get_llm_client(settings=LlmSettings(fallback=("at_hand",), **kept)) as client,
+            pytest.raises(BackendFailure, match=told),
+        ):
+            _ = client.identity
+        with get_llm_client(settings=LlmSettings(**kept)) as client, pytest.raises(BackendFailure) as alone:
+            _ = client.identity
+    assert "to begin" not in str(alone.value)
 
 
 @pytest.mark.parametrize(

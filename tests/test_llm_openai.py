@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import misbehaving_server as server_that
 import pytest
@@ -18,7 +19,7 @@ from llm_strategy.advice_prompt import ADVICE_FORM
 from llm_strategy.advisor import ModelAdvisor
 from llm_strategy.config import LlmSettings, load_settings
 from llm_strategy.errors import BackendFailure, BackendRefused, ConfigurationError, ModelError
-from llm_strategy.llm import FolderStore, Message, RecordingClient, Request, get_llm_client
+from llm_strategy.llm import FolderStore, Message, RecordingClient, Request, get_llm_client, request_hash
 from llm_strategy.llm.backends.openai_api import OPENAI_URL, OpenAIClient, connect
 from llm_strategy.llm.endpoints import LOOK_AGAIN_AFTER
 from llm_strategy.llm.form_schema import form_schema, form_values
@@ -69,6 +70,35 @@ def test_a_request_goes_out_as_asked_and_the_answer_comes_back_counted():
     }
     assert (got.text, got.tokens_in, got.tokens_out, got.finish) == ("Up.", 10, 5, "length")
     assert got.latency_ms > 0
+
+
+def test_the_seed_of_the_settings_goes_out_and_each_draw_has_one_that_follows_from_it(no_settings, monkeypatch):
+    question = (Message("user", "x"),)
+    with serving(answer("x")) as server:
+        settings = {"backend": "openai", "base_url": (server.url,), "model": MODEL, "sections": {"openai": KNOWN}}
+        with get_llm_client(settings=load_settings(**settings)) as client:
+            unseeded = replace(client.defaults, messages=question)
+            client.complete(unseeded)
+            key = request_hash(unseeded, client.identity)
+            assert key == request_hash(Request(question, timeout_s=30), client.identity)
+        monkeypatch.setenv("LLM_SEED", "7")
+        with get_llm_client(settings=load_settings(**settings)) as client:
+            for draw in (0, 2, 3, 2):
+                client.complete(replace(client.defaults, messages=question, draw=draw))
+            assert request_hash(replace(client.defaults, messages=question), client.identity) != key
+        (no_settings / "configs").mkdir()
+        (no_settings / "configs/llm.yaml").write_text("seed: 8\n")
+        monkeypatch.delenv("LLM_SEED")
+        with get_llm_client(settings=load_settings(**settings)) as client:
+            client.generate("x")
+    seeds = [asked.get("seed") for asked in server.questions]
+    assert seeds[:2] == [None, 7]
+    assert seeds[2] == seeds[4]
+    assert len(set(seeds[1:5])) == 3
+    assert seeds[5] == 8
+    monkeypatch.setenv("LLM_SEED", "-1")
+    with pytest.raises(ConfigurationError, match="LLM_SEED"):
+        load_settings()
 
 
 def test_a_form_goes_out_as_a_schema_and_its_values_come_back():
@@ -145,7 +175,7 @@ def test_the_file_behind_a_model_is_named_and_its_folder_is_not():
 
 
 def test_a_server_that_cannot_be_asked_who_it_is_is_told_and_asked_again_later():
-    behaviour = by_turns(lambda turn, body: status(401) if turn < 3 else answer(TRIAL_ANSWER))
+    behaviour = by_turns(lambda turn, body: status(401) if turn < 1 else answer(TRIAL_ANSWER))
     with serving(behaviour) as server, client_of(server, answer_format=None) as client:
         with pytest.raises(BackendRefused, match=r"401.*LLM_API_KEY"):
             _ = client.identity

@@ -6,12 +6,15 @@ import sys
 import threading
 from pathlib import Path
 
+import jsonschema
 import pytest
 
+from llm_strategy.advice_prompt import ADVICE_SCHEMA
 from llm_strategy.advisor import ModelAdvisor
 from llm_strategy.config import LlmSettings
 from llm_strategy.doctor import diagnose
 from llm_strategy.llm import get_llm_client
+from llm_strategy.reading import Reading
 from llm_strategy.types import EventKind, Snapshot, Status
 
 PROGRAM = Path(__file__).parent / "llama_server.py"
@@ -65,12 +68,31 @@ def test_plain_answers_and_streams_are_the_same_words(client):
     assert chunks[-1].generation.tokens_out == 12
 
 
+def test_a_seed_decides_what_is_drawn(settings):
+    def written(seed):
+        with get_llm_client(settings=settings.model_copy(update={"seed": seed, "temperature": 1.0})) as client:
+            return client.chat(TURN, max_tokens=12).text
+
+    assert written(5) == written(5)
+    assert len({written(seed) for seed in range(4)}) > 1
+
+
 def test_a_decision_keeps_the_contract_at_once(client):
     decision = ModelAdvisor(client).decide(snapshot(1))
     assert decision.status is Status.ADVISED
     (exchange,) = decision.exchanges
     assert [event.kind for event in exchange.events] == [EventKind.FINGERPRINT]
     assert list(json.loads(exchange.answer)) == ["rationale", "regime", "action"]
+
+
+def test_answers_in_mode_json_keep_to_the_schema_at_once(client):
+    advisor = ModelAdvisor(client, reading=Reading(mode="json"))
+    decisions = [advisor.decide(snapshot(number)) for number in range(0, 16, 2)]
+    answers = [json.loads(exchange.answer) for decision in decisions for exchange in decision.exchanges]
+    assert [decision.status for decision in decisions] == [Status.ADVISED] * 8
+    assert len(answers) == 8
+    for written in answers:
+        jsonschema.validate(written, json.loads(ADVICE_SCHEMA))
 
 
 def test_the_doctor_finds_it_well(settings):

@@ -11,25 +11,32 @@ from urllib.parse import urlsplit
 from llm_strategy.errors import ConfigurationError
 
 LOOK_AGAIN_AFTER = 10
-"""Answers of other endpoints after which a lost one is checked."""
+"""Answers of other endpoints after which a lost one is checked; for one that refuses, failures count as well."""
 
 
 @dataclass(slots=True)
 class Endpoint:
-    """One address. ``name`` is what messages say: its number, host and port, never a key."""
+    """One address. ``name`` is what messages say: its number, host and port, never a key.
+
+    ``down`` is one that gave no answer; ``refusal`` is why one answers nobody (a wrong key, no such model), and empty
+    otherwise. ``met`` says whether it was heard to speak as the others do.
+    """
 
     number: int
     url: str
     name: str
     in_flight: int = 0
     down: bool = False
+    refusal: str = ""
+    met: bool = True
     fingerprint: str | None = None
     answers_without: int = 0
     checking: bool = False
 
 
 class EndpointPool:
-    """Hands out the least busy endpoint that is well; the lost ones come last, so that none is given up for ever."""
+    """Hands out the least busy endpoint that is well. Those that gave no answer come last, so that none is given up for
+    ever; one that refuses is asked again only after a check, or where all refuse."""
 
     def __init__(self, urls: Sequence[str]) -> None:
         self.endpoints = [Endpoint(number, url, _name(number, url)) for number, url in enumerate(urls, 1)]
@@ -39,8 +46,7 @@ class EndpointPool:
     def least_busy(self, tried: Collection[int]) -> Iterator[Endpoint]:
         """The next endpoint to ask, counted as busy meanwhile; those numbered in ``tried`` are left out."""
         with self._lock:
-            untried = [endpoint for endpoint in self.endpoints if endpoint.number not in tried]
-            endpoint = min(untried, key=lambda one: (one.down, one.in_flight, one.number))
+            endpoint = min(self._left(tried), key=lambda one: (one.down, one.in_flight, one.number))
             endpoint.in_flight += 1
         try:
             yield endpoint
@@ -48,32 +54,59 @@ class EndpointPool:
             with self._lock:
                 endpoint.in_flight -= 1
 
+    def has_more(self, tried: Collection[int]) -> bool:
+        """Whether an endpoint is left to ask, besides those numbered in ``tried``."""
+        with self._lock:
+            return bool(self._left(tried))
+
     def well(self, tried: Collection[int]) -> int:
         """How many endpoints are well, those numbered in ``tried`` left out."""
         with self._lock:
-            return sum(not endpoint.down and endpoint.number not in tried for endpoint in self.endpoints)
+            return sum(not endpoint.down and not endpoint.refusal for endpoint in self._left(tried))
 
     def answered(self, endpoint: Endpoint) -> list[Endpoint]:
         """Note an answer; returns the lost endpoints that it is time to check, each marked as ``checking``."""
         with self._lock:
-            endpoint.down, endpoint.answers_without = False, 0
-            lost = [one for one in self.endpoints if one.down and not one.checking]
-            for one in lost:
-                one.answers_without += 1
-            due = [one for one in lost if one.answers_without >= LOOK_AGAIN_AFTER]
-            for one in due:
-                one.checking, one.answers_without = True, 0
-            return due
+            endpoint.down, endpoint.refusal, endpoint.answers_without = False, "", 0
+            return self._due([one for one in self.endpoints if one.down or one.refusal])
+
+    def unanswered(self) -> list[Endpoint]:
+        """Note a question that no endpoint answered; returns those that it is time to check, as ``answered`` does."""
+        with self._lock:
+            refusing = [one for one in self.endpoints if one.refusal]
+            return self._due(refusing) if len(refusing) < len(self.endpoints) else []
 
     def failed(self, endpoint: Endpoint) -> None:
         """Note that an endpoint gave no answer."""
         with self._lock:
             endpoint.down = True
 
+    def refused(self, endpoint: Endpoint, refusal: str) -> bool:
+        """Note that an endpoint answers nobody, and why; among others it has to be met anew. Returns whether this is
+        news."""
+        with self._lock:
+            news, endpoint.refusal, endpoint.met = not endpoint.refusal, refusal, len(self.endpoints) == 1
+            return news
+
     def checked(self, endpoint: Endpoint, well: bool) -> None:
         """Note what a check of a lost endpoint came to."""
         with self._lock:
             endpoint.down, endpoint.checking = not well, False
+            if well:
+                endpoint.refusal = ""
+
+    def _left(self, tried: Collection[int]) -> list[Endpoint]:
+        willing = [endpoint for endpoint in self.endpoints if not endpoint.refusal]
+        return [endpoint for endpoint in willing or self.endpoints if endpoint.number not in tried]
+
+    def _due(self, lost: Sequence[Endpoint]) -> list[Endpoint]:
+        waiting = [one for one in lost if not one.checking]
+        for one in waiting:
+            one.answers_without += 1
+        due = [one for one in waiting if one.answers_without >= LOOK_AGAIN_AFTER]
+        for one in due:
+            one.checking, one.answers_without = True, 0
+        return due
 
 
 def _name(number: int, url: str) -> str:

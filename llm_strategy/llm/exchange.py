@@ -165,8 +165,8 @@ class ModelIdentity:
     """Who answers: everything apart from the request that can change an answer.
 
     ``settings`` are name and value of the engine's own options; ``supports_forms`` says whether forms are filled slot
-    by slot, ``supports_choices`` whether choices are given probabilities. A remote model has no weights to hash: its
-    reported version stands in ``engine_version``.
+    by slot, ``supports_choices`` whether choices are given probabilities, ``supports_schemas`` whether a server is sent
+    ``Request.json_schema``. A remote model has no weights to hash: its reported version stands in ``engine_version``.
     """
 
     backend: str
@@ -178,10 +178,14 @@ class ModelIdentity:
     settings: tuple[tuple[str, str | int | float], ...] = ()
     supports_forms: bool = False
     supports_choices: bool = False
+    supports_schemas: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """The identity as JSON types, for a manifest."""
-        return asdict(self) | {"settings": dict(self.settings)}
+        record = asdict(self) | {"settings": dict(self.settings)}
+        if not self.supports_schemas:
+            del record["supports_schemas"]  # so that it is what it was before servers were sent schemas
+        return record
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> ModelIdentity:

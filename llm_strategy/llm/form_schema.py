@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from llm_strategy.llm.exchange import Form, Slot
+from llm_strategy.llm.exchange import Form, Request, Slot
 
 _FIRST_NUMBER = 739_153_001
 """Digits that stand for a slot outside of quotes; no form of ours holds them."""
@@ -16,6 +16,14 @@ class _Number(str):
     """A number as it is written."""
 
     __slots__ = ()
+
+
+def wanted_schema(request: Request) -> dict[str, Any] | None:
+    """The JSON Schema that the answer to a request has to keep: its form's, else its own; ``None`` without either."""
+    if request.form:
+        return form_schema(request.form)
+    own: dict[str, Any] | None = json.loads(request.json_schema) if request.json_mode and request.json_schema else None
+    return own
 
 
 def form_schema(form: Form) -> dict[str, Any] | None:

@@ -73,6 +73,7 @@ def get_llm_client(run_id: str | None = None, *, settings: LlmSettings | None = 
         )
     client = _connected(settings.backend, settings)
     if client.remote or settings.fallback:
+        client.fallbacks = settings.fallback
         fallbacks = [Fallback(name, partial(connect_backend, name, settings)) for name in settings.fallback]
         client = ResilientClient(client, _patience(settings), fallbacks)
     client.run_id = run_id or ""
@@ -81,6 +82,7 @@ def get_llm_client(run_id: str | None = None, *, settings: LlmSettings | None = 
         json_mode=settings.json_mode,
         temperature=settings.temperature,
         max_tokens=settings.max_tokens,
+        seed=settings.seed,
         timeout_s=settings.timeout_s,
     )
     if settings.audit_file is not None:

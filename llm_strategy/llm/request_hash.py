@@ -29,6 +29,8 @@ def request_hash(request: Request, identity: ModelIdentity) -> str:
         for name in later:  # without a value they mean what requests meant before they existed
             if not record[name]:
                 del record[name]
+    if not (request.json_schema and identity.supports_schemas):
+        del known["supports_schemas"]  # it decides the answers to no other requests
     return digest({"version": KEY_VERSION, "request": asked, "identity": known})
 
 

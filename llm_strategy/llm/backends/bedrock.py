@@ -1,7 +1,7 @@
 """Backend ``bedrock``: any model of AWS Bedrock that speaks Converse, through boto3.
 
 Region, profile and credentials are found the AWS way. The SDK does not ask again by itself. A model is held to JSON by
-the prompt alone, or by a tool whose input has the form's schema (``json: tool``, for models that know tools).
+the prompt alone, or by a tool whose input has the schema of the answer (``json: tool``, for models that know tools).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from llm_strategy.llm.backends.section import Section, read_section
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.deadline import Deadline
 from llm_strategy.llm.exchange import Generation, Message, ModelIdentity, Request
-from llm_strategy.llm.form_schema import form_schema, form_values
+from llm_strategy.llm.form_schema import form_values, wanted_schema
 
 JsonWay: TypeAlias = Literal["prompt", "tool"]
 
@@ -68,6 +68,7 @@ class BedrockClient(LLMClient):
             engine_version="",
             settings=(("json", json_way),),
             supports_forms=json_way == "tool",
+            supports_schemas=json_way == "tool",
         )
 
     def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
@@ -158,7 +159,7 @@ class BedrockClient(LLMClient):
         if system:
             call["system"] = system
         if self._json_way == "tool" and (request.form or request.json_mode):
-            schema = (form_schema(request.form) if request.form else None) or {"type": "object"}
+            schema = wanted_schema(request) or {"type": "object"}
             tool = {"name": TOOL, "description": "Takes the answer.", "inputSchema": {"json": schema}}
             call["toolConfig"] = {"tools": [{"toolSpec": tool}], "toolChoice": {"tool": {"name": TOOL}}}
         return call

@@ -37,6 +37,7 @@ _PASSING = frozenset({
     "ModelStreamErrorException", "InternalServerException", "InternalFailure", "ServiceUnavailableException",
 })  # fmt: skip
 """Failures that another attempt may not meet, whatever their status."""
+_NOT_READY = "ModelNotReadyException"
 _NO_CREDENTIALS = (
     NoCredentialsError, PartialCredentialsError, CredentialRetrievalError, TokenRetrievalError,
     UnauthorizedSSOTokenError,
@@ -57,6 +58,8 @@ class Reply:
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> Reply:
         """A whole answer of Converse."""
+        if "output" not in answer:  # as the SDK reads a page that is no JSON
+            raise BackendFailure("Bedrock sent what is no answer of Converse: check endpoint_url.")
         reply = cls(stop_reason=answer.get("stopReason", ""))
         for block in answer.get("output", {}).get("message", {}).get("content", []):
             reply.text += block.get("text", "")
@@ -85,7 +88,7 @@ class Reply:
         finally:
             stream.close()
         if not reply.stop_reason and not stopped:
-            raise BackendFailure("Bedrock ended the stream before the answer: ask again.")
+            raise BackendFailure("Bedrock ended the stream before the answer: try later, or check endpoint_url.")
         return reply if stopped else reply._checked()
 
     def _count(self, usage: Mapping[str, Any]) -> None:
@@ -103,9 +106,14 @@ class Reply:
         if self.stop_reason == "model_context_window_exceeded":
             raise PromptTooLong("The prompt and the answer do not fit the model's context: shorten the prompt.")
         if self.stop_reason in ("malformed_model_output", "malformed_tool_use"):
-            raise BackendFailure(f"Bedrock could not read what the model wrote ({self.stop_reason}): ask again.")
+            raise BackendFailure(
+                f"Bedrock could not read what the model wrote ({self.stop_reason}): set json under bedrock: to prompt, "
+                "or choose another LLM_MODEL."
+            )
+        if not self.text and self.stop_reason == "max_tokens":
+            raise BackendRefused("Bedrock's model was cut off while thinking: raise LLM_MAX_TOKENS.")
         if not self.text:
-            raise BackendFailure("Bedrock answered with nothing: ask again.")
+            raise BackendFailure("Bedrock answered with nothing: change the prompt, or choose another LLM_MODEL.")
         return self
 
 
@@ -134,7 +142,9 @@ def as_model_errors(model: str) -> Iterator[None]:
             f"The connection to Bedrock failed ({type(problem).__name__}): check network and region."
         ) from None
     except BotoCoreError as problem:
-        raise BackendFailure(f"Bedrock's answer cannot be used ({_brief(problem)}): ask again.") from None
+        raise BackendFailure(
+            f"Bedrock's answer cannot be used ({_brief(problem)}): try later, or check endpoint_url."
+        ) from None
     except (
         ParserError,
         ResponseParserError,
@@ -164,17 +174,30 @@ def _refusal(problem: ClientError, model: str) -> ModelError:
         return PromptTooLong(f"The prompt does not fit {model} ({words}): shorten it, or choose a larger context.")
     if code in _PASSING or status >= 500 or status in (408, 429):
         wait = retry_after(about.get("HTTPHeaders", {}), datetime.datetime.now(datetime.UTC))
-        return BackendFailure(f"Bedrock failed with {code or status} ({words}): ask again later.", retry_after_s=wait)
-    return BackendRefused(f"Bedrock refuses {model} with {code or status} ({words}): {_cure(code)}.")
+        cure = _cure_of_a_failure(code, status)
+        return BackendFailure(f"Bedrock failed with {code or status} ({words}): {cure}.", retry_after_s=wait)
+    return BackendRefused(f"Bedrock refuses {model} with {code or status} ({words}): {_cure(code, status, words)}.")
 
 
-def _cure(code: str) -> str:
+def _cure_of_a_failure(code: str, status: int) -> str:
+    if code in ("ThrottlingException", "TooManyRequestsException") or (status == 429 and code != _NOT_READY):
+        return "lower concurrency under bedrock:, or ask AWS for a higher quota"
+    if code == _NOT_READY:
+        return "try again in a few minutes"
+    return "try later, or in another region"
+
+
+def _cure(code: str, status: int, words: str) -> str:
     if code in ("ExpiredTokenException", "ExpiredToken"):
         return "get new credentials, with 'aws sso login' or from whoever gave the old ones"
-    if code in ("AccessDeniedException", "UnrecognizedClientException"):
-        return "check the credentials, and that the account may use the model"
-    if code == "ResourceNotFoundException":
+    if code == "ResourceNotFoundException" or status == 404:
         return "check LLM_MODEL and the region"
+    if status in (401, 403) or code in ("AccessDeniedException", "UnrecognizedClientException"):
+        return "check the credentials, and that the account may use the model"
+    if "inference profile" in words.lower():
+        return "set LLM_MODEL to an inference profile"
+    if "tool" in words.lower():
+        return "set json under bedrock: to prompt"
     return "check LLM_MODEL and the prompt"
 
 

@@ -25,10 +25,10 @@ class BoundedBody:
         for piece in self._body.stream(*how, **named):
             read += len(piece)
             try:
-                refuse_beyond(self._longest, read)
+                refuse_beyond(self._longest, read, "lower LLM_MAX_TOKENS, or check endpoint_url")
             except BackendFailure as problem:
                 self._body.close()
-                raise BackendFailure(f"Bedrock {problem}: lower LLM_MAX_TOKENS, or check endpoint_url.") from None
+                raise BackendFailure(f"Bedrock {problem}.") from None
             yield piece
 
     def __getattr__(self, name: str) -> Any:

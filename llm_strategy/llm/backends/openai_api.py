@@ -8,6 +8,7 @@ each answer, and a change is told in the log.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -20,23 +21,34 @@ from queue import SimpleQueue
 from pydantic import Field
 
 from llm_strategy.config import SETTINGS_FILE, LlmSettings
-from llm_strategy.errors import BackendMissing, ConfigurationError
+from llm_strategy.errors import (
+    AnswerTimeout,
+    BackendFailure,
+    BackendMissing,
+    BackendRefused,
+    ConfigurationError,
+    ModelChanged,
+    ModelError,
+    ServerNotReached,
+)
 from llm_strategy.llm.backends.openai_dialect import AnswerFormat, Dialect
 from llm_strategy.llm.backends.openai_notes import ServerNotes
 from llm_strategy.llm.backends.section import Section, read_section
 from llm_strategy.llm.background import BackgroundLoop
 from llm_strategy.llm.client import LLMClient, OnDelta
-from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request
+from llm_strategy.llm.exchange import Generation, Health, Message, ModelIdentity, Request
 from llm_strategy.llm.fingerprint import cache_folder
 from llm_strategy.llm.form_schema import form_values
 from llm_strategy.types import Event
 
 try:
-    from llm_strategy.llm.backends.openai_answers import Reply
-    from llm_strategy.llm.backends.openai_introduction import Introduction, until
+    from llm_strategy.llm.backends.openai_answers import CutOff, Reply
+    from llm_strategy.llm.backends.openai_introduction import with_cure_for_a_fallback
     from llm_strategy.llm.backends.openai_servers import Servers
 except ImportError:
     raise BackendMissing("The backend openai needs its SDK: pip install 'backtrader-llm[openai]'") from None
+
+log = logging.getLogger(__name__)
 
 OPENAI_URL = "https://api.openai.com/v1"
 
@@ -45,10 +57,13 @@ class OpenAIClient(LLMClient):
     """A model behind one or several addresses of the same kind.
 
     Threads may share a client: up to ``concurrency`` requests are under way at once, each to the least busy address
-    that is well. Where one fails, the next is asked within the same time, of which each may use its even share.
-    ``answer_format`` and ``reported_model`` are found out by a short question where they are not given. What was found
-    out is kept in the folder ``notes``: where no server answers, ``identity`` is taken from there, and only a request
-    raises ``ServerNotReached``. ``timeout_s`` (seconds) is for requests that name none.
+    that is well. Where one fails, the next is asked within the same time, of which each may use its even share. All
+    must speak alike (``ConfigurationError`` otherwise), so that no answer depends on which of them was asked.
+    ``answer_format`` and ``reported_model`` are found out by a short question where they are not given, and with them
+    ``omit_temperature``; ``reasoning_effort`` (a word of theirs) is for models that think. What was found out is kept
+    in the folder ``notes``: where no server answers, ``identity`` is taken from there, and only a request raises
+    ``ServerNotReached`` (a plain ``BackendFailure`` where there are ``fallbacks``). ``timeout_s`` (seconds) is for
+    requests that name none.
     """
 
     remote = True
@@ -62,34 +77,34 @@ class OpenAIClient(LLMClient):
         concurrency: int = 8,
         answer_format: AnswerFormat | None = None,
         reported_model: str | None = None,
+        omit_temperature: bool | None = None,
+        reasoning_effort: str = "",
         timeout_s: float = 30.0,
         notes: Path | None = None,
     ) -> None:
         self.model = model
         self.concurrency = concurrency
         self.timeout_s = timeout_s
-        self._server = Introduction(
-            model,
-            Dialect(answer_format, reported_model),
-            ServerNotes(notes, base_urls, model),
-            lambda trial: self._ask(trial, None)[0],
-        )
-        self._servers = Servers(base_urls, api_key, self._server.check_model)
+        self._dialect = Dialect(answer_format, reported_model, omit_temperature, reasoning_effort)
+        self._notes = ServerNotes(notes, base_urls, model, reasoning_effort)
+        self._remembered = False
+        self._servers = Servers(model, base_urls, api_key)
         self._loop = BackgroundLoop()
         self._slots = threading.BoundedSemaphore(concurrency)
+        self._introduction = threading.Lock()
 
     @cached_property
     def identity(self) -> ModelIdentity:  # type: ignore[override]  # a remote model says only when asked who it is
         """Who answers; the server is asked where the settings do not say. Raises as ``complete`` does."""
-        self._server.get_to_know()
-        dialect = self._server.dialect
+        self._get_to_know()
         return ModelIdentity(
             backend="openai",
             name=self.model,
             engine="openai",
-            engine_version=dialect.reported_model or "",
-            settings=(("answer_format", str(dialect.answer_format)),),
+            engine_version=self._dialect.reported_model or "",
+            settings=self._dialect.settings,
             supports_forms=True,
+            supports_schemas=self._dialect.answer_format == "json_schema",
         )
 
     @property
@@ -100,8 +115,8 @@ class OpenAIClient(LLMClient):
     def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
         """Answer the request; see the class."""
         ends = time.monotonic() + (request.timeout_s or self.timeout_s)
-        self._server.get_to_know(ends, in_person=True)
-        request = until(ends, request)
+        self._get_to_know(ends, in_person=True)
+        request = replace(request, timeout_s=max(ends - time.monotonic(), 0.001))
         with self._slots:
             begin = time.perf_counter()
             reply, events = self._ask(request, on_delta)
@@ -117,9 +132,23 @@ class OpenAIClient(LLMClient):
 
     def healthcheck(self) -> Health:
         """Whether the model answers, and every address with it."""
-        health = super().healthcheck()
+        health = self._asked_to_be_brief()
         lost = self._loop.run(self._servers.lost()) if health.ok else []
-        return replace(health, ok=False, detail=f"No answer from {', '.join(lost)}.") if lost else health
+        if not lost:
+            return health
+        told = "; ".join(lost)
+        return replace(health, ok=False, detail=f"{told[:1].upper()}{told[1:]}.")
+
+    def _asked_to_be_brief(self) -> Health:
+        begin = time.perf_counter()
+        try:
+            self.complete(Request((Message("user", "Answer with one word: ready?"),), max_tokens=4))
+            detail = f"{self.model} answers."
+        except CutOff:  # which shows that it is alive
+            detail = f"{self.model} answers, and thinks first."
+        except ModelError as problem:
+            return Health(False, str(problem), (time.perf_counter() - begin) * 1000)
+        return Health(True, detail, (time.perf_counter() - begin) * 1000)
 
     def close(self) -> None:
         """Stop what is under way and close the connections; the next request opens them again."""
@@ -128,9 +157,9 @@ class OpenAIClient(LLMClient):
         self._loop.close()
 
     def _ask(self, request: Request, on_delta: OnDelta | None) -> tuple[Reply, tuple[Event, ...]]:
-        body, seconds = self._server.dialect.body(self.model, request), request.timeout_s or self.timeout_s
+        seconds = request.timeout_s or self.timeout_s
         if on_delta is None:
-            return self._loop.run(self._servers.ask(body, request.max_tokens, seconds, None))
+            return self._loop.run(self._servers.ask(request, self._dialect, seconds, None))
         pieces: SimpleQueue[str | None] = SimpleQueue()
         left = threading.Event()
 
@@ -138,7 +167,7 @@ class OpenAIClient(LLMClient):
             pieces.put(text)
             return not left.is_set()
 
-        answering = self._loop.start(self._servers.ask(body, request.max_tokens, seconds, on_text))
+        answering = self._loop.start(self._servers.ask(request, self._dialect, seconds, on_text))
         answering.add_done_callback(lambda _: pieces.put(None))
         try:
             while (piece := pieces.get()) is not None:
@@ -149,6 +178,40 @@ class OpenAIClient(LLMClient):
             answering.cancel()
             raise
 
+    def _get_to_know(self, ends: float | None = None, *, in_person: bool = False) -> None:
+        """Find out what is not known; where it must be ``in_person``, what the server said in an earlier session is not
+        enough. The time for it ``ends`` on the monotonic clock; without that each question has its own time."""
+        with self._introduction:
+            if self._dialect.known and not (in_person and self._remembered):
+                return
+            try:
+                self._dialect = self._loop.run(
+                    self._servers.introduce(
+                        self._dialect,
+                        lambda: self.timeout_s if ends is None else max(ends - time.monotonic(), 0.001),
+                    )
+                )
+            except (BackendRefused, ModelChanged):
+                raise
+            except (BackendFailure, AnswerTimeout) as problem:
+                if in_person and self._remembered and not self.fallbacks:
+                    raise ServerNotReached(str(problem)) from None
+                noted = self._notes.read()
+                if in_person:
+                    raise
+                if noted is None:
+                    raise with_cure_for_a_fallback(problem, self._dialect, self.fallbacks) from None
+                log.warning("%s It is taken for what it was when it last answered.", problem)
+                self._dialect = self._dialect.completed_by(noted)
+                self._remembered = True
+            else:
+                self._remembered = False
+                self._notes.write(self._dialect)
+                named = self._dialect.reported_model or "itself"
+                log.info("%s answers as %s, held to %s", self.model, named, self._dialect.answer_format)
+                if self._dialect.omit_temperature:
+                    log.warning("%s takes no temperature: LLM_TEMPERATURE is not sent, and its own holds.", self.model)
+
 
 class _Options(Section):
     """What may stand under ``openai:`` in ``configs/llm.yaml``, besides settings."""
@@ -156,6 +219,8 @@ class _Options(Section):
     concurrency: int = Field(8, ge=1)
     answer_format: AnswerFormat | None = None
     reported_model: str | None = None
+    omit_temperature: bool | None = None
+    reasoning_effort: str = ""
 
 
 def connect(settings: LlmSettings) -> OpenAIClient:
@@ -177,9 +242,7 @@ def connect(settings: LlmSettings) -> OpenAIClient:
         settings.model,
         urls,
         key,
-        concurrency=options.concurrency,
-        answer_format=options.answer_format,
-        reported_model=options.reported_model,
+        **options.model_dump(),
         timeout_s=settings.timeout_s,
         notes=cache_folder() / "servers",
     )

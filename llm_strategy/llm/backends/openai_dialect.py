@@ -1,15 +1,19 @@
-"""How one server wants to be spoken to: how it can be held to JSON, what it calls the bound of an answer, who it is."""
+"""How a server wants to be spoken to: how it can be held to JSON, whether it takes a temperature, and who it is."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypeAlias
 
+from llm_strategy.errors import ModelChanged
+from llm_strategy.llm.backends.openai_schema import response_format
 from llm_strategy.llm.exchange import Form, Message, Request, Slot
-from llm_strategy.llm.form_schema import form_schema, form_values
+from llm_strategy.llm.form_schema import form_values, wanted_schema
 
 AnswerFormat: TypeAlias = Literal["json_schema", "json_object", "plain"]
 """How a server can be held to JSON, the strictest first: to a schema, to any object, or not at all."""
+TokensField: TypeAlias = Literal["max_tokens", "max_completion_tokens"]
+"""What a server calls the bound of an answer. It changes no answer, so that each address may have its own."""
 
 _COLOURS = ("ochre", "teal")
 _TRIAL_FORM: Form = (
@@ -22,41 +26,73 @@ _TRIAL_FORM: Form = (
 
 TRIAL = Request((Message("user", "Give a JSON object with a colour and its share."),), form=_TRIAL_FORM, max_tokens=48)
 """A question whose answer shows whether a server keeps to a format that it takes."""
+THINKING_TOKENS = 4096
+"""Bound of the same question to a model that thinks before it writes: its thoughts count as a part of the answer."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Dialect:
-    """What is known of a server; ``None`` is not known yet. ``reported_model`` is empty where it names none."""
+    """What is known of a server; ``None`` is not known yet. ``reported_model`` is empty where it names none;
+    ``omit_temperature`` is for models that take their own alone; ``reasoning_effort`` is sent where it is not empty.
+
+    All of it can change an answer, so that it stands in the identity, and every address of a run speaks the same.
+    """
 
     answer_format: AnswerFormat | None = None
     reported_model: str | None = None
-    tokens_field: str = "max_tokens"
+    omit_temperature: bool | None = None
+    reasoning_effort: str = ""
 
     @property
     def known(self) -> bool:
         """Whether there is nothing left to ask."""
         return self.answer_format is not None and self.reported_model is not None
 
-    def body(self, model: str, request: Request) -> dict[str, Any]:
+    @property
+    def settings(self) -> tuple[tuple[str, str], ...]:
+        """What an identity says of it; what is as usual is left out."""
+        said = [("answer_format", str(self.answer_format))]
+        if self.omit_temperature:
+            said.append(("temperature", "omitted"))
+        if self.reasoning_effort:
+            said.append(("reasoning_effort", self.reasoning_effort))
+        return tuple(said)
+
+    def body(self, model: str, request: Request, tokens_field: TokensField = "max_tokens") -> dict[str, Any]:
         """The request as the server wants it."""
         body: dict[str, Any] = {
             "model": model,
             "messages": [{"role": message.role, "content": message.content} for message in request.messages],
-            "temperature": request.temperature,
-            self.tokens_field: request.max_tokens,
+            tokens_field: request.max_tokens,
         }
+        if not self.omit_temperature:
+            body["temperature"] = request.temperature
+        if self.reasoning_effort:
+            body["reasoning_effort"] = self.reasoning_effort
         if request.seed is not None:
             body["seed"] = request.sampling_seed
-        schema = form_schema(request.form) if request.form else None
+        schema = wanted_schema(request)
         if schema is not None and self.answer_format == "json_schema":
-            described = {"name": "answer", "strict": True, "schema": schema}
-            body["response_format"] = {"type": "json_schema", "json_schema": described}
+            body["response_format"] = response_format(schema)
         elif (request.form or request.json_mode) and self.answer_format in ("json_schema", "json_object"):
             body["response_format"] = {"type": "json_object"}
         return body
 
+    def completed_by(self, noted: Dialect) -> Dialect:
+        """What is known, and what is not as it was noted."""
+        known = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(noted, **{name: value for name, value in known.items() if value is not None})
 
-def is_kept(answer_format: AnswerFormat, text: str) -> bool:
+    def refuse_another(self, model: str) -> None:
+        """Raise ``ModelChanged`` where an answer is not of the reported model."""
+        if self.reported_model and model and model != self.reported_model:
+            raise ModelChanged(
+                f"answers as {model!r} and not as {self.reported_model!r}: answers of two models are not mixed, "
+                "name the new one in LLM_MODEL or start the run again"
+            )
+
+
+def is_kept(answer_format: AnswerFormat | None, text: str) -> bool:
     """Whether the answer to ``TRIAL`` has the format that was asked for."""
     if answer_format == "json_schema":
         values = form_values(_TRIAL_FORM, text)

@@ -1,103 +1,119 @@
-"""Who a server that speaks like OpenAI is, and how it wants to be asked: found out by a short question, and kept."""
+"""Getting to know servers by short questions: how each can be spoken to, and whether all can be spoken to alike."""
 
 from __future__ import annotations
 
-import logging
-import threading
-import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import get_args
+from typing import TypeAlias, get_args
 
-from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendRefused, ModelChanged, ServerNotReached
-from llm_strategy.llm.backends.openai_answers import Reply
-from llm_strategy.llm.backends.openai_dialect import TRIAL, AnswerFormat, Dialect, is_kept
-from llm_strategy.llm.backends.openai_notes import ServerNotes
+from llm_strategy.config import SETTINGS_FILE
+from llm_strategy.errors import BackendFailure, BackendRefused, ConfigurationError, ModelError
+from llm_strategy.llm.backends.openai_answers import CutOff, NotServed, Reply, takes_no_temperature
+from llm_strategy.llm.backends.openai_dialect import THINKING_TOKENS, TRIAL, AnswerFormat, Dialect, is_kept
 from llm_strategy.llm.exchange import Request
 
-log = logging.getLogger(__name__)
+Ask: TypeAlias = Callable[[Request, Dialect], Awaitable[Reply]]
+"""Asks one server."""
 
 
-class Introduction:
-    """What is known of the server behind a model's name. Threads may share it.
-
-    ``dialect`` begins with what the settings say; ``ask`` puts a question to the server in this dialect.
-    """
-
-    def __init__(self, model: str, dialect: Dialect, notes: ServerNotes, ask: Callable[[Request], Reply]) -> None:
-        self.dialect = dialect
-        self._model = model
-        self._notes = notes
-        self._ask = ask
-        self._remembered = False
-        self._alone = threading.Lock()
-
-    def get_to_know(self, ends: float | None = None, *, in_person: bool = False) -> None:
-        """Find out what is not known; where it must be ``in_person``, what the server said in an earlier session is not
-        enough. The time for it ``ends`` on the monotonic clock; without that each question has its own time."""
-        with self._alone:
-            if self.dialect.known and not (in_person and self._remembered):
-                return
-            try:
-                self._introduce(ends)
-            except (BackendRefused, ModelChanged):
-                raise
-            except (BackendFailure, AnswerTimeout) as problem:
-                if in_person and self._remembered:
-                    raise ServerNotReached(str(problem)) from None
-                noted = self._notes.read()
-                if in_person or noted is None:
-                    raise
-                log.warning("%s It is taken for what it was when it last answered.", problem)
-                given = self.dialect
-                self.dialect = Dialect(
-                    given.answer_format or noted.answer_format,
-                    noted.reported_model if given.reported_model is None else given.reported_model,
-                    noted.tokens_field,
-                )
-                self._remembered = True
-            else:
-                self._remembered = False
-                self._notes.write(self.dialect)
-
-    def check_model(self, reply: Reply) -> None:
-        """Raise ``ModelChanged`` where another model answered than at the introduction."""
-        expected = self.dialect.reported_model
-        if expected and reply.model and reply.model != expected:
-            raise ModelChanged(
-                f"answers as {reply.model!r} and not as {expected!r}: answers of two models are not mixed, "
-                "name the new one in LLM_MODEL or start the run again"
-            )
-
-    def _introduce(self, ends: float | None) -> None:
-        """Find out who answers, and the strictest format that the server takes and keeps."""
-        pinned = self.dialect
-        formats = get_args(AnswerFormat) if pinned.answer_format is None else (pinned.answer_format,)
-        for answer_format in formats:
-            self.dialect = replace(pinned, answer_format=answer_format)
-            try:
-                reply = self._try(ends)
-            except BaseException as problem:
-                if isinstance(problem, BackendRefused) and answer_format != formats[-1]:
-                    continue
-                self.dialect = pinned
-                raise
-            if len(formats) == 1 or is_kept(answer_format, reply.text):
-                break
-        if pinned.reported_model is None:
-            self.dialect.reported_model = reply.model
-        log.info("%s answers as %s, held to %s", self._model, reply.model or "itself", self.dialect.answer_format)
-
-    def _try(self, ends: float | None) -> Reply:
+async def find_out(ask: Ask, pinned: Dialect) -> Dialect:
+    """The strictest dialect that a server takes and keeps, what is ``pinned`` taken as given."""
+    formats = get_args(AnswerFormat) if pinned.answer_format is None else (pinned.answer_format,)
+    spoken = pinned
+    for answer_format in formats:
+        spoken = replace(spoken, answer_format=answer_format)
         try:
-            return self._ask(until(ends, TRIAL))
-        except BackendRefused as problem:
-            if "max_completion_tokens" not in str(problem):
+            reply, spoken = await _heard(ask, spoken)
+        except (NotServed, CutOff):
+            raise
+        except BackendRefused:
+            if answer_format == formats[-1]:
                 raise
-            self.dialect.tokens_field = "max_completion_tokens"
-            return self._ask(until(ends, TRIAL))
+            continue
+        if len(formats) == 1 or is_kept(answer_format, reply.text):
+            break
+    model = reply.model if pinned.reported_model is None else pinned.reported_model
+    return replace(spoken, reported_model=model, omit_temperature=bool(spoken.omit_temperature))
 
 
-def until(ends: float | None, request: Request) -> Request:
-    """The request with the time that is left."""
-    return request if ends is None else replace(request, timeout_s=max(ends - time.monotonic(), 0.001))
+async def _heard(ask: Ask, dialect: Dialect) -> tuple[Reply, Dialect]:
+    """The answer to a trial, and the dialect in which it was got."""
+    try:
+        return await _tried(ask, dialect), dialect
+    except BackendRefused as problem:
+        if dialect.omit_temperature is not None or not takes_no_temperature(str(problem)):
+            raise
+    without = replace(dialect, omit_temperature=True)
+    return await _tried(ask, without), without
+
+
+async def _tried(ask: Ask, dialect: Dialect) -> Reply:
+    """The answer to a trial, which a model that thinks has the room to end."""
+    try:
+        reply = await ask(TRIAL, dialect)
+    except CutOff:
+        pass
+    else:
+        if not reply.cut_short_by_thinking:
+            return reply
+    return await ask(replace(TRIAL, max_tokens=THINKING_TOKENS), dialect)
+
+
+async def refuse_unlike(ask: Ask, dialect: Dialect, name: str) -> None:
+    """Raise ``NotServed`` where the server of this name cannot be spoken to in the dialect of a run."""
+    try:
+        reply = await _tried(ask, dialect)
+    except (NotServed, CutOff):
+        raise
+    except BackendRefused as problem:
+        raise NotServed(f"{str(problem).rstrip('.')}; the other servers take this question.") from None
+    if not is_kept(dialect.answer_format, reply.text):
+        raise NotServed(
+            f"The {name} does not keep to {dialect.answer_format} as the others do: set openai.answer_format in "
+            f"{SETTINGS_FILE} to what all keep to, or leave it out of LLM_BASE_URL."
+        )
+
+
+def common(found: Sequence[tuple[str, Dialect]]) -> Dialect:
+    """The dialect that all these servers, given by name, have in common.
+
+    Raises ``ConfigurationError`` where two differ: which of them answers is chance, and must not change an answer.
+    """
+    first, dialect = found[0]
+    for name, other in found[1:]:
+        if other.answer_format != dialect.answer_format:
+            lesser = max(dialect.answer_format, other.answer_format, key=get_args(AnswerFormat).index)
+            raise ConfigurationError(
+                f"The {first} keeps to {dialect.answer_format} and the {name} to {other.answer_format}, so that an "
+                f"answer would depend on which is asked: set openai.answer_format in {SETTINGS_FILE} to {lesser}, "
+                "which both understand, or leave one out of LLM_BASE_URL."
+            )
+        if other.omit_temperature != dialect.omit_temperature:
+            with_it, without = (name, first) if dialect.omit_temperature else (first, name)
+            raise ConfigurationError(
+                f"The {with_it} takes a temperature and the {without} takes none, so that an answer would depend on "
+                "which is asked: leave one out of LLM_BASE_URL, or set openai.omit_temperature to true."
+            )
+        if dialect.reported_model and other.reported_model and other.reported_model != dialect.reported_model:
+            raise ConfigurationError(
+                f"The {first} answers as {dialect.reported_model!r} and the {name} as {other.reported_model!r}, and "
+                "answers of two models are not mixed: leave one out of LLM_BASE_URL, or let both serve one model."
+            )
+        if not dialect.reported_model:
+            dialect = other
+    return dialect
+
+
+def with_cure_for_a_fallback(problem: ModelError, dialect: Dialect, fallbacks: Sequence[str]) -> ModelError:
+    """The failure of a server that is not known, with what must be known of it for another backend to begin a run."""
+    if not fallbacks:
+        return problem
+    needed = ("answer_format", "reported_model")
+    unset = [f"openai.{name}" for name in needed if getattr(dialect, name) is None]
+    told = (
+        f"{str(problem).rstrip('.')}; for {fallbacks[0]} to begin in its place, set {' and '.join(unset)} in "
+        f"{SETTINGS_FILE}, which an answer would have told."
+    )
+    if isinstance(problem, BackendFailure):
+        return type(problem)(told, retry_after_s=problem.retry_after_s)
+    return type(problem)(told)

@@ -7,39 +7,42 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from llm_strategy.llm.backends.openai_dialect import AnswerFormat, Dialect
 from llm_strategy.secrets import redact
 
 
 class ServerNotes:
-    """The note on one model at these addresses, in ``folder`` (None: nothing is kept).
+    """The note on one model at these addresses, thinking with this ``effort``, in ``folder`` (None: nothing is kept).
 
-    It holds the answer format, the reported model and the name of the answer's bound; addresses only as a hash, and no
-    key. A damaged note counts as missing.
+    It holds what a ``Dialect`` says; addresses only as a hash, and no key. A damaged note counts as missing.
     """
 
-    def __init__(self, folder: Path | None, urls: Sequence[str], model: str) -> None:
-        about = hashlib.sha256(json.dumps([sorted(urls), model]).encode()).hexdigest()
+    def __init__(self, folder: Path | None, urls: Sequence[str], model: str, effort: str = "") -> None:
+        asked = [sorted(urls), model, *filter(None, [effort])]  # a model that thinks less may take a temperature
+        about = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
         self._file = None if folder is None else folder / f"{about}.json"
 
     def read(self) -> Dialect | None:
         """What the server said when it was last asked, or None."""
         try:
             noted = json.loads(self._file.read_bytes()) if self._file else {}
-            dialect = Dialect(**noted["dialect"])
-            if noted["checksum"] == _checksum(dialect) and dialect.answer_format in get_args(AnswerFormat):
-                return dialect
+            said = noted["dialect"]
+            known: dict[str, Any] = {"omit_temperature": False}  # as it was before notes said so
+            known |= {field.name: said[field.name] for field in fields(Dialect) if field.name in said}
+            if noted["checksum"] == _checksum(said) and said["answer_format"] in get_args(AnswerFormat):
+                return Dialect(**known)
         except (OSError, ValueError, KeyError, TypeError):
             pass
         return None
 
     def write(self, dialect: Dialect) -> None:
         """Keep what the server said; a folder that cannot be written only costs a question the next time."""
-        text = json.dumps({"dialect": asdict(dialect), "checksum": _checksum(dialect)}, indent=1)
+        said = asdict(dialect)
+        text = json.dumps({"dialect": said, "checksum": _checksum(said)}, indent=1)
         if self._file is None or redact(text) != text:
             return
         try:
@@ -51,5 +54,5 @@ class ServerNotes:
             pass
 
 
-def _checksum(dialect: Dialect) -> str:
-    return hashlib.sha256(json.dumps(asdict(dialect), sort_keys=True).encode()).hexdigest()
+def _checksum(said: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()

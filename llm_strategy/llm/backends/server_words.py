@@ -46,7 +46,7 @@ def longest_body(tokens: int) -> int:
     return max(SMALLEST_LIMIT, BYTES_PER_TOKEN * tokens)
 
 
-def refuse_beyond(longest: int, size: int) -> None:
-    """Raise ``BackendFailure`` for a body of more than ``longest`` bytes."""
+def refuse_beyond(longest: int, size: int, cure: str) -> None:
+    """Raise ``BackendFailure``, with this cure, for a body of more than ``longest`` bytes."""
     if size > longest:
-        raise BackendFailure(f"sent more than {longest} bytes, which is no answer of the length asked for")
+        raise BackendFailure(f"sent more than {longest} bytes, which is no answer of the length asked for: {cure}")

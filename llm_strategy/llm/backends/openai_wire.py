@@ -1,0 +1,113 @@
+"""One address of a model: a question through the SDK, and what went wrong with it as a sentence about this address."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+from typing import Any
+
+import httpx2
+import openai
+
+from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendRefused, ModelError
+from llm_strategy.llm.backends.openai_answers import OnText, Reply, read_stream, read_whole, refusal
+from llm_strategy.llm.backends.openai_dialect import Dialect, TokensField
+from llm_strategy.llm.backends.openai_transport import connected
+from llm_strategy.llm.backends.server_words import longest_body
+from llm_strategy.llm.endpoints import Endpoint
+from llm_strategy.llm.exchange import Request
+
+CHECK_TIMEOUT_S = 2.0
+"""Seconds within which a lost endpoint must show that it is back."""
+
+
+class Wire:
+    """Asks the SDK, which does not ask again by itself. The key appears in no message and in no answer."""
+
+    def __init__(self, endpoint: Endpoint, model: str, key: str) -> None:
+        self.endpoint = endpoint
+        self._model = model
+        self._key = key
+        self._tokens_field: TokensField = "max_tokens"
+        self._sdk: openai.AsyncOpenAI | None = None
+
+    def connect(self) -> openai.AsyncOpenAI:
+        """The SDK, which takes a while the first time."""
+        if self._sdk is None:
+            self._sdk = connected(self.endpoint.url, self._key)
+        return self._sdk
+
+    async def close(self) -> None:
+        """Close the connections; the next question opens new ones."""
+        sdk, self._sdk = self._sdk, None
+        if sdk is not None:
+            await sdk.close()
+
+    async def ask(self, request: Request, dialect: Dialect, seconds: float, on_text: OnText | None = None) -> Reply:
+        """The answer to one question; what this address calls the bound of an answer is learned from its refusal."""
+        ends = asyncio.get_running_loop().time() + seconds
+        try:
+            return await self._ask_once(request, dialect, seconds, on_text)
+        except BackendRefused as problem:
+            if self._tokens_field != "max_tokens" or "max_completion_tokens" not in str(problem):
+                raise
+        self._tokens_field = "max_completion_tokens"
+        left = max(ends - asyncio.get_running_loop().time(), 0.001)
+        return await self._ask_once(request, dialect, left, on_text)
+
+    async def is_well(self) -> bool:
+        """Whether anything answers there, and knows the key."""
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT_S):
+                await self.connect().models.list(timeout=CHECK_TIMEOUT_S)
+        except openai.APIStatusError as problem:
+            return problem.status_code < 500 and problem.status_code != 401
+        except (TimeoutError, openai.APIConnectionError):
+            return False
+        except (ValueError, TypeError, AttributeError, openai.OpenAIError):  # it lists models in its own way
+            return True
+        return True
+
+    def _without_key(self, text: str) -> str:
+        """A server's words without the key that it was sent."""
+        return text.replace(self._key, "[key]") if len(self._key) > 3 else text
+
+    async def _ask_once(self, request: Request, dialect: Dialect, seconds: float, on_text: OnText | None) -> Reply:
+        body = dialect.body(self._model, request, self._tokens_field)
+        longest = longest_body(request.max_tokens)
+
+        def check(reply: Reply) -> None:
+            dialect.refuse_another(reply.model)
+
+        streamed: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}} if on_text else {}
+        call = self.connect().chat.completions.with_streaming_response.create(**body, **streamed, timeout=seconds)
+        try:
+            async with asyncio.timeout(seconds), call as response:
+                if on_text is None:
+                    reply = await read_whole(response.iter_bytes(), longest)
+                    check(reply)
+                else:
+                    reply = await read_stream(response.iter_bytes(), longest, check, on_text)
+        except (TimeoutError, openai.APITimeoutError, httpx2.TimeoutException):
+            raise AnswerTimeout(
+                f"The {self.endpoint.name} gave no whole answer within {seconds:.3g} s: raise LLM_TIMEOUT_S, or lower "
+                "LLM_MAX_TOKENS."
+            ) from None
+        except openai.APIStatusError as problem:
+            raise self._told(refusal(problem, datetime.datetime.now(datetime.UTC))) from None
+        except (openai.APIConnectionError, httpx2.HTTPError) as problem:
+            cause = type(problem.__cause__ or problem).__name__
+            raise BackendFailure(
+                f"The {self.endpoint.name} cannot be reached or broke off ({cause}): start it, or set LLM_BASE_URL."
+            ) from None
+        except ModelError as problem:
+            raise self._told(problem) from None
+        reply.text, reply.fingerprint = self._without_key(reply.text), self._without_key(reply.fingerprint)
+        return reply
+
+    def _told(self, problem: ModelError) -> ModelError:
+        """The problem as a sentence about this address."""
+        sentence = self._without_key(f"The {self.endpoint.name} {str(problem).rstrip('.')}.")
+        if isinstance(problem, BackendFailure):
+            return type(problem)(sentence, retry_after_s=problem.retry_after_s)
+        return type(problem)(sentence)
