@@ -112,7 +112,8 @@ breaker_pause: 20
 #   answer_format: json_schema      # or json_object, or plain; left out: found out by asking
 #   reported_model: gpt-4o-mini-2024-07-18      # left out: found out by asking
 
-# Several models that vote on label and action: majority, or average of their confidence.
+# Several models that vote on label and action by majority. Where all members score choices (llama_cpp) vote: average is
+# the mean of their probabilities; a written answer gives its label none, and average then counts a majority too.
 # ensemble:
 #   members: [local_llama, {backend: openai, model: gpt-4o-mini}]
 #   vote: majority
