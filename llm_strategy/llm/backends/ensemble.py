@@ -11,7 +11,6 @@ import hashlib
 import json
 import logging
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -25,6 +24,7 @@ from llm_strategy.llm.backends.poll import count, hear, problems
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request
 from llm_strategy.llm.loader import connect_backend
+from llm_strategy.llm.side_by_side import in_order
 from llm_strategy.types import Event
 
 log = logging.getLogger(__name__)
@@ -101,8 +101,9 @@ class EnsembleClient(LLMClient):
 
     def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
         """Ask all members at once and count; a stream comes in one piece, once the votes are counted."""
-        with ThreadPoolExecutor(len(self.members), "ensemble") as pool:
-            heard = list(pool.map(lambda member: hear(member, request, self.vote_on), self.members))
+        heard = in_order(
+            lambda member: hear(member, request, self.vote_on), self.members, len(self.members), "llm-member"
+        )
         answers = [one.answer for one in heard if one.answer is not None]
         if not answers:
             raise BackendFailure(f"No member of the ensemble answered: {problems(heard)}")
