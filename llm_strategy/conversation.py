@@ -138,7 +138,8 @@ class Conversation:
             raise
         exchanges[-1] = replace(exchanges[-1], answer=answer.text, events=_redacted(answer.events))
         if self._remember and self._reading.mode == "choices" and not any(event.makeshift for event in answer.events):
-            self._answers[question] = (replace(exchanges[-1], events=()), replace(answer, cached=True))
+            lasting = tuple(event for event in exchanges[-1].events if event.lasting)
+            self._answers[question] = (replace(exchanges[-1], events=lasting), replace(answer, cached=True))
         return answer
 
 

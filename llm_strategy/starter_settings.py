@@ -102,7 +102,8 @@ breaker_pause: 20
 #   omit_temperature: false         # true for models that take none; left out: found out with the two above
 #   reasoning_effort: low           # for models that think before they write; they need a larger max_tokens, too
 
-# Several models that vote on label and action: majority, or average of their confidence.
+# Several models that vote on label and action by majority. Where all members score choices (llama_cpp) vote: average is
+# the mean of their probabilities; a written answer gives its label none, and average then counts a majority too.
 # ensemble:
 #   members: [local_llama, {backend: openai, model: gpt-4o-mini}]
 #   vote: majority

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from llm_strategy.errors import BacktraderLLMError
+from llm_strategy.left_behind import LEAVE_S, native_calls
 from simulator import console
 from simulator.commands import experiments, model
 
@@ -83,5 +86,13 @@ def start(
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line. A model that does not stop is left behind with the process: every file is closed by then,
+    and to end the interpreter under native code that still runs would abort it."""
+    try:
+        app()
+    except SystemExit as end:
+        if native_calls.ended(LEAVE_S):
+            raise
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(end.code if isinstance(end.code, int) else int(end.code is not None))

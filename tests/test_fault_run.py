@@ -20,6 +20,7 @@ class Stalls:
 
     def __init__(self, turns):
         self.answered = Counter()
+        self._counting = threading.Lock()
         self.stalled = {turn: threading.Event() for turn in turns}
 
     def __call__(self, turn, body):
@@ -27,7 +28,8 @@ class Stalls:
             self.stalled[turn].set()
             return hang
         asked = body["messages"][-1]["content"]
-        self.answered[asked] += 1
+        with self._counting:
+            self.answered[asked] += 1
         document = json.loads(GOOD_ADVICE)
         document["action"]["confidence"] = sum(asked.encode()) % 100 / 100
         return answer(json.dumps(document))
@@ -60,6 +62,31 @@ def test_killed_and_interrupted_runs_go_on_to_the_bytes_of_one_that_was_not(tmp_
     journal = decisions(tmp_path)
     assert set(stalls.answered.values()) == {1}
     assert asked == len(stalls.answered) + len(STOPS)
+    assert [decision["bar"] for decision in journal] == list(range(269, 269 + DECISIONS))
+    assert evidence(tmp_path) == whole
+    assert replays(tmp_path)
+
+
+def test_a_run_killed_with_eight_questions_under_way_asks_nothing_twice_but_those(tmp_path, monkeypatch, whole):
+    at_once, kills = 8, (13, 27)
+    write_experiment(tmp_path, DECISIONS, concurrency=at_once)
+    stalls = Stalls(kills)
+    with serving(by_turns(stalls)) as server:
+        settings = environment(server.url, tmp_path / "cache")
+        for turn in kills:
+            process = start_run(tmp_path, settings)
+            assert stalls.stalled[turn].wait(200)
+            process.kill()
+            assert ended(process)[0] == -signal.SIGKILL
+            for record in (tmp_path / "cache").rglob("*.json"):
+                json.loads(record.read_text())
+        run_here(monkeypatch, tmp_path, settings)
+        asked = len(server.questions)
+    journal = decisions(tmp_path)
+    twice = sum(stalls.answered.values()) - len(stalls.answered)
+    assert set(stalls.answered.values()) <= {1, 2, 3}
+    assert twice <= len(kills) * (at_once - 1)
+    assert asked == len(stalls.answered) + twice + len(kills)
     assert [decision["bar"] for decision in journal] == list(range(269, 269 + DECISIONS))
     assert evidence(tmp_path) == whole
     assert replays(tmp_path)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from llm_strategy.advice_prompt import ADVICE_FORM
+from llm_strategy.advice_prompt import ADVICE_FORM, ask_for_advice
 from llm_strategy.advisor import ModelAdvisor
 from llm_strategy.config import LlmSettings
 from llm_strategy.errors import AnswerTimeout, BackendFailure, ConfigurationError
@@ -25,8 +25,10 @@ SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1,
 ASKED = Request((Message("user", "x"),), form=ADVICE_FORM)
 
 
-def advice(label, action, confidence=0.5, rationale="Why."):
+def advice(label, action, confidence=0.5, label_confidence=None, rationale="Why."):
     regime, what = {"label": label}, {"type": action, "confidence": confidence}
+    if label_confidence is not None:
+        regime["confidence"] = label_confidence
     return json.dumps({"rationale": rationale, "regime": regime, "action": what})
 
 
@@ -68,13 +70,46 @@ def test_ties_go_to_the_greater_confidence_and_then_to_the_first():
     assert vote(advice(*SIDE, 0.1), advice(*BULL, 0.5), advice(*BEAR, 0.5))[0] == BULL
 
 
-def test_the_average_lets_one_sure_member_outweigh_two_unsure_ones():
-    answers = advice(*BULL, 0.3), advice(*BULL, 0.3), advice(*BEAR, 1.0)
-    assert vote(*answers)[0] == BULL
+@pytest.mark.parametrize(
+    ("unsure", "sure", "winner", "confidence"),
+    [
+        ((0.3, 0.3), (1.0, 1.0), BEAR, (0.7 / 3 + 0.7 / 3 + 1.0) / 3),
+        ((0.9, 0.01), (0.9, 0.99), BEAR, (0.99 / 3 + 0.99 / 3 + 0.99) / 3),
+        ((0.01, 0.9), (0.99, 0.9), BEAR, (0.1 / 3 + 0.1 / 3 + 0.9) / 3),
+        ((0.9, 0.9), (0.91, 0.91), BULL, (0.9 + 0.9 + 0.09 / 3) / 3),
+        ((0.3, 0.6), (0.9, 0.3), BULL, (0.6 + 0.6 + 0.7 / 3) / 3),
+    ],
+)
+def test_the_average_weighs_the_confidences_in_label_and_action(unsure, sure, winner, confidence):
+    """Confidences as (label, action); two members say bull and enter_long, the third bear and exit."""
+    two, one = advice(*BULL, unsure[1], unsure[0]), advice(*BEAR, sure[1], sure[0])
+    assert vote(two, two, one)[0] == BULL
+    found, averaged, event = vote(two, two, one, how="average")
+    assert found == winner
+    assert averaged == pytest.approx(confidence, abs=1e-4)
+    assert event.value == pytest.approx(1 / 3 if winner == BULL else 2 / 3, abs=1e-4)
+    assert "counted as a majority" not in event.detail
+
+
+def test_labels_without_a_confidence_are_counted_as_a_majority_which_is_said():
+    answers = advice(*BULL, 0.3), advice(*BULL, 0.3), advice(*BEAR, 1.0, 0.99)
     winner, confidence, event = vote(*answers, how="average")
-    assert winner == BEAR
-    assert confidence == pytest.approx((0.7 / 3 + 0.7 / 3 + 1.0) / 3, abs=1e-4)
-    assert event.value == pytest.approx(2 / 3, abs=1e-4)
+    assert (winner, confidence) == (BULL, pytest.approx(0.3))
+    assert event.detail.startswith("counted as a majority, as regime.label came without a confidence; member 1 bull")
+    on_action = EnsembleClient([member(answer) for answer in answers], vote="average", vote_on=["action.type"])
+    answer = on_action.complete(ASKED)
+    assert json.loads(answer.text)["action"] == {"type": "exit", "confidence": pytest.approx(0.4889, abs=1e-4)}
+    assert answer.events[0].detail == "member 1 enter_long; member 2 enter_long; member 3 exit"
+
+
+def test_whole_objects_are_held_to_the_values_of_their_schema():
+    asked = ask_for_advice("trend: +5%", with_form=False, defaults=Request(()))
+    writers = [member(advice("bullish", "buy")), member(advice(*BULL)), member(advice(*BULL))]
+    (event,) = EnsembleClient(writers).complete(asked).events
+    assert (event.value, event.detail.partition(";")[0]) == (
+        0.0,
+        "member 1 did not vote: regime.label: is 'bullish' and no vote",
+    )
 
 
 @pytest.mark.parametrize("how", ["majority", "average"])

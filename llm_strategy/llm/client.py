@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import logging
 import re
-import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Literal, NoReturn, Self, TypeAlias, TypedDict, Unpack, cast, get_args, overload
 
 from llm_strategy.errors import BackendFailure, ConfigurationError, ContractError, ModelError
+from llm_strategy.left_behind import Worker, leave
 from llm_strategy.llm.exchange import Chunk, Generation, Health, Message, ModelIdentity, Request, Role
+from llm_strategy.llm.side_by_side import in_order
 
 log = logging.getLogger(__name__)
 
@@ -108,15 +108,15 @@ class LLMClient(ABC):
     def batch(
         self, prompts: Iterable[str], *, system: str | None = None, **options: Unpack[Options]
     ) -> list[Generation]:
-        """Answer each prompt, in order; up to ``concurrency`` are under way at once."""
+        """Answer each prompt, in order; up to ``concurrency`` are under way at once. After a failure no more are begun,
+        and it is raised once those under way have ended; an interruption does not wait for them."""
 
         def answer(prompt: str) -> Generation:
             return self.generate(prompt, system=system, **options)
 
         if self.concurrency == 1:
             return [answer(prompt) for prompt in prompts]
-        with ThreadPoolExecutor(self.concurrency, "llm-batch") as pool:
-            return list(pool.map(answer, prompts))
+        return in_order(answer, prompts, self.concurrency, "llm-batch")
 
     def score(self, request: Request, choices: Sequence[str]) -> dict[str, float]:
         """The probability of each choice to be how the answer goes on after ``request.opening``; they sum to 1.
@@ -174,11 +174,10 @@ class LLMClient(ABC):
 
     def _stream(self, request: Request) -> Iterator[Chunk]:
         chunks: SimpleQueue[Chunk | BaseException] = SimpleQueue()
-        left = threading.Event()
 
         def on_delta(text: str) -> bool:
             chunks.put(Chunk(text))
-            return not left.is_set()
+            return not worker.left
 
         def work() -> None:
             try:
@@ -186,7 +185,7 @@ class LLMClient(ABC):
             except BaseException as problem:  # handed to the reader, whatever it is
                 chunks.put(problem)
 
-        worker = threading.Thread(target=work, name="llm-stream", daemon=True)
+        worker = Worker(work, "llm-stream")
         worker.start()
         try:
             while True:
@@ -197,8 +196,7 @@ class LLMClient(ABC):
                 if chunk.done:
                     return
         finally:
-            left.set()
-            worker.join()
+            leave([worker])
 
 
 def json_text(answer: str) -> str:

@@ -63,7 +63,8 @@ class AdviceCounts:
     votes: dict[str, int]
     """Decisions of an ensemble that were unanimous, and split ones; empty without an ensemble."""
     disagreement: float | None
-    """Mean share of an ensemble's members that voted otherwise; absent without an ensemble."""
+    """Mean share of an ensemble's members that voted otherwise, of a scored decision at the question that divided them
+    most; absent without an ensemble."""
 
 
 def count_advice(decisions: Sequence[dict[str, Any]]) -> AdviceCounts:
@@ -75,7 +76,7 @@ def count_advice(decisions: Sequence[dict[str, Any]]) -> AdviceCounts:
     constant = min(pairs, key=lambda pair: (-pairs[pair], pair), default=("", ""))
     asked = any(decision["request"] for decision in decisions)
     events = [event for decision in decisions for event in _events(decision)]
-    dissent = [event["value"] for event in events if event["kind"] == EventKind.DISAGREEMENT]
+    dissent = [share for decision in decisions if (share := _dissent(decision)) is not None]
     coherent = sum(bool(decision["policy"]["coherent"]) for decision in advised)
     return AdviceCounts(
         decisions=len(decisions),
@@ -136,6 +137,15 @@ def _events(decision: dict[str, Any]) -> list[dict[str, Any]]:
     """What happened at both questions of a decision; the key is there only where something did."""
     repair = decision.get("repair") or {}
     return [*decision.get("events", ()), *repair.get("events", ())]
+
+
+def _dissent(decision: dict[str, Any]) -> float | None:
+    """The greatest share of an ensemble's members that voted otherwise, over the questions of a decision."""
+    further = [event for question in decision.get("further", ()) for event in question.get("events", ())]
+    return max(
+        (event["value"] for event in [*_events(decision), *further] if event["kind"] == EventKind.DISAGREEMENT),
+        default=None,
+    )
 
 
 def _answer(decision: dict[str, Any]) -> tuple[str, str]:

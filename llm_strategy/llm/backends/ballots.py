@@ -1,4 +1,5 @@
-"""Votes on fields of JSON objects: reading them, counting them, and how far they are apart. Pure."""
+"""Votes on fields of JSON objects and on scored choices: reading them, counting them, and how far they are apart.
+Pure."""
 
 from __future__ import annotations
 
@@ -8,15 +9,17 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from llm_strategy.errors import ContractError
-from llm_strategy.llm.client import json_text
-from llm_strategy.llm.exchange import Form
+from llm_strategy.llm.client import json_text, read_probabilities
+from llm_strategy.llm.exchange import Request
 from llm_strategy.llm.form_schema import form_schema
 
 Choices = Mapping[str, Sequence[str]]
 """The values that a field may have, by its dotted path; fields that are not named may have any."""
+Vote: TypeAlias = Literal["majority", "average"]
+"""How ballots are counted; see ``EnsembleClient``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +37,9 @@ class Ballot:
         return sum(value for value in self.confidences if value is not None)
 
 
-def choices_of(form: Form) -> Choices:
-    """The choices of a form's slots by their path in the object that it yields."""
-    schema = form_schema(form) if form else None
+def choices_of(request: Request) -> Choices:
+    """The values that the form or the schema of a request allows, by their path in the object that it yields."""
+    schema = form_schema(request.form) if request.form else json.loads(request.json_schema or "{}")
     return {} if schema is None else dict(_enumerated(schema, ""))
 
 
@@ -55,17 +58,41 @@ def read_ballot(text: str, fields: Sequence[str], choices: Choices) -> Ballot:
     return Ballot(tuple(values), tuple(confidences), document)
 
 
-def majority(ballots: Sequence[Ballot], fields: Sequence[str], choices: Choices) -> Ballot:
+def read_scores(text: str, choices: Sequence[str]) -> Ballot:
+    """The likeliest choice with its probability, and those of all; ``BackendFailure`` or ``ContractError`` where the
+    answer gives none."""
+    found = read_probabilities(text)
+    total = sum(found.get(choice, 0.0) for choice in choices)
+    if not total:
+        raise ContractError("choices", f"none of {', '.join(choices)} has a probability")
+    scores = {choice: found.get(choice, 0.0) / total for choice in choices}
+    likeliest = max(scores, key=scores.__getitem__)
+    return Ballot((likeliest,), (scores[likeliest],), scores)
+
+
+def pooled(ballots: Sequence[Ballot], vote: Vote) -> Ballot:
+    """The mean of the scores of all, or of the ``majority`` alone: those whose likeliest choice is that of most."""
+    voices = _most(ballots) if vote == "majority" else ballots
+    scores = {choice: math.fsum(one.document[choice] for one in voices) / len(voices) for choice in voices[0].document}
+    likeliest = max(scores, key=scores.__getitem__)
+    return Ballot((likeliest,), (scores[likeliest],), scores)
+
+
+def unsaid(ballots: Sequence[Ballot], fields: Sequence[str]) -> tuple[str, ...]:
+    """The fields in which not every ballot holds a confidence, so that there is nothing to average."""
+    return tuple(field for place, field in enumerate(fields) if any(one.confidences[place] is None for one in ballots))
+
+
+def majority(ballots: Sequence[Ballot], fields: Sequence[str]) -> Ballot:
     """The values of most; ties go to the greater sum of confidences, then to the one that was cast first."""
-    cast = _by_values(ballots)
-    most = max(cast, key=lambda values: (len(cast[values]), round(sum(one.confidence for one in cast[values]), 9)))
-    means = [_mean([one.confidences[place] for one in cast[most]]) for place in range(len(fields))]
-    return _with_confidences(cast[most][0], fields, means)
+    most = _most(ballots)
+    means = [_mean([one.confidences[place] for one in most]) for place in range(len(fields))]
+    return _with_confidences(most[0], fields, means)
 
 
 def average(ballots: Sequence[Ballot], fields: Sequence[str], choices: Choices) -> Ballot:
     """Of the values that were cast, those with the greatest product of averaged probabilities; ties as they were
-    cast."""
+    cast. Every ballot holds a confidence in each field."""
     seen = [list(dict.fromkeys(one.values[place] for one in ballots)) for place in range(len(fields))]
     averaged = [
         {
@@ -88,6 +115,11 @@ def disagreement(ballots: Sequence[Ballot], winner: Ballot) -> float:
     return round(sum(one.values != winner.values for one in ballots) / len(ballots), 4)
 
 
+def _most(ballots: Sequence[Ballot]) -> list[Ballot]:
+    cast = _by_values(ballots)
+    return max(cast.values(), key=lambda alike: (len(alike), round(sum(one.confidence for one in alike), 9)))
+
+
 def _by_values(ballots: Sequence[Ballot]) -> dict[tuple[str, ...], list[Ballot]]:
     cast: dict[tuple[str, ...], list[Ballot]] = {}
     for one in ballots:
@@ -96,8 +128,7 @@ def _by_values(ballots: Sequence[Ballot]) -> dict[tuple[str, ...], list[Ballot]]
 
 
 def _probability(ballot: Ballot, place: int, value: str, values: Sequence[str]) -> float:
-    confidence = ballot.confidences[place]
-    certain = 1.0 if confidence is None else confidence
+    certain = ballot.confidences[place] or 0.0
     if ballot.values[place] == value:
         return certain if len(values) > 1 else 1.0
     return (1.0 - certain) / max(1, len(values) - 1)
@@ -132,4 +163,5 @@ def _enumerated(schema: Mapping[str, Any], path: str) -> list[tuple[str, Sequenc
     if "properties" in schema:
         inside = schema["properties"].items()
         return [found for name, value in inside for found in _enumerated(value, f"{path}.{name}".lstrip("."))]
-    return [(path, schema["enum"])] if "enum" in schema and schema.get("type") == "string" else []
+    values = schema.get("enum", ())
+    return [(path, values)] if values and all(isinstance(value, str) for value in values) else []

@@ -1,7 +1,7 @@
 """Backend ``ensemble``: several models answer the same question, and their votes are counted.
 
-It is for answers that are JSON objects. A ballot is what stands in the fields that are voted on; where a confidence
-stands beside such a field, it weighs ties and averages.
+Choices are scored where all members can: then votes have real probabilities. Other answers are JSON objects: a ballot
+is what stands in the fields that are voted on, and a confidence is what a member wrote beside such a field.
 """
 
 from __future__ import annotations
@@ -9,50 +9,48 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from pydantic import Field
 
 from llm_strategy.config import SETTINGS_FILE, LlmSettings
-from llm_strategy.errors import BackendFailure, ConfigurationError, ContractError, ModelError
-from llm_strategy.llm.backends.ballots import Ballot, average, choices_of, disagreement, majority, read_ballot
+from llm_strategy.errors import BackendFailure, ConfigurationError
+from llm_strategy.llm.backends.ballots import Vote
+from llm_strategy.llm.backends.poll import count, hear, problems
 from llm_strategy.llm.backends.section import Section, read_section
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request
-from llm_strategy.llm.fallback import fitting
-from llm_strategy.llm.form_schema import form_values
 from llm_strategy.llm.loader import connect_backend
-from llm_strategy.types import Event, EventKind
+from llm_strategy.llm.side_by_side import in_order
+from llm_strategy.types import Event
 
-Vote: TypeAlias = Literal["majority", "average"]
+log = logging.getLogger(__name__)
+
 VOTE_ON = ("regime.label", "action.type")
 """The fields of an advice that are voted on."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Heard:
-    """What became of one member's question: an answer or a problem, and the ballot where the answer holds one."""
-
-    answer: Generation | None
-    problem: str
-    ballot: Ballot | None
 
 
 class EnsembleClient(LLMClient):
     """Members of any kind that vote.
 
-    ``majority``: the ballot (all fields together) of most members; ties go to the greater confidence, then to the
-    member that stands first. ``average``: for each field the members' probabilities are averaged (a confidence for the
-    chosen value, the rest spread evenly over the others), and of the ballots cast the most probable one wins. Its
-    confidence is the mean of those who cast it, or the averaged probability.
+    Where choices are scored, ``average`` is the mean of the members' probabilities, and ``majority`` the mean of those
+    members alone whose likeliest choice is that of most. Choices are scored where all members can; where only some can,
+    a warning names the others.
 
-    The answer is that of the first member that cast the winning ballot, with that confidence in place. Members that
-    fail or write no ballot do not vote; with less than half of them voting there is no answer. Each answer carries an
-    event with the share of voters that voted otherwise.
+    Where answers are written, ``majority`` is the ballot (all fields together) of most members; its confidence is the
+    mean of those who cast it. ``average``: for each field the confidences that the members wrote are averaged (the rest
+    of each spread evenly over the other values), and of the ballots cast the most probable one wins, with that average
+    for its confidence. A field that is written without a confidence, as the label of an advice is, has nothing to
+    average: then the ballots are counted as a majority, which the event says. The answer is that of the first member
+    that cast the winning ballot, with the confidence in place.
+
+    Ties go to the greater confidence, then to the member that stands first. Members that fail or give no ballot do not
+    vote; with less than half of them voting there is no answer. Each answer carries an event with the share of voters
+    that voted otherwise.
     """
 
     def __init__(
@@ -69,14 +67,22 @@ class EnsembleClient(LLMClient):
     def identity(self) -> ModelIdentity:  # type: ignore[override]  # a remote member says only when asked who it is
         """All members' identities and the way of voting."""
         identities = [member.identity for member in self.members]
+        mute = [f"{number} ({who.backend})" for number, who in enumerate(identities, 1) if not who.supports_choices]
+        if mute and len(mute) < len(identities):
+            log.warning(
+                "The ensemble scores no choices, as these members cannot: %s. With advisor.mode auto all of them "
+                "write their answers; name members that score (llama_cpp) to have probabilities.",
+                ", ".join(mute),
+            )
         members = [(f"member {number}", _digest(identity)) for number, identity in enumerate(identities, 1)]
         return ModelIdentity(
             backend="ensemble",
             name=" + ".join(identity.name for identity in identities),
             engine="ensemble",
-            engine_version="1",
+            engine_version="2",
             settings=(*members, ("vote", self.vote), ("vote_on", ",".join(self.vote_on))),
             supports_forms=self.supports_forms,
+            supports_choices=self.supports_choices,
         )
 
     @property
@@ -89,22 +95,28 @@ class EnsembleClient(LLMClient):
         """Whether a member fills forms; the others are asked for the whole object."""
         return any(member.supports_forms for member in self.members)
 
+    @property
+    def supports_choices(self) -> bool:
+        """Whether all members score."""
+        return all(member.supports_choices for member in self.members)
+
     def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
         """Ask all members at once and count; a stream comes in one piece, once the votes are counted."""
-        with ThreadPoolExecutor(len(self.members), "ensemble") as pool:
-            heard = list(pool.map(lambda member: self._hear(member, request), self.members))
+        heard = in_order(
+            lambda member: hear(member, request, self.vote_on), self.members, len(self.members), "llm-member"
+        )
         answers = [one.answer for one in heard if one.answer is not None]
         if not answers:
-            raise BackendFailure(f"No member of the ensemble answered: {'; '.join(one.problem for one in heard)}")
+            raise BackendFailure(f"No member of the ensemble answered: {problems(heard)}")
         events: tuple[Event, ...] = ()  # where nothing is counted the caller sees what is wrong, and asks again
         ballots = [one.ballot for one in heard if one.ballot is not None]
         written = next((one.answer for one in heard if one.answer and one.ballot is None), None)
         if 2 * len(ballots) < len(self.members) or not ballots:
-            if written is None:
-                raise BackendFailure(f"Less than half of the ensemble answered: {_problems(heard)}")
+            if written is None or request.choices:  # no other question repairs a score
+                raise BackendFailure(f"Less than half of the ensemble answered: {problems(heard)}")
             chosen = written
         else:
-            chosen, events = self._count(request, heard, ballots)
+            chosen, events = count(request, heard, self.vote, self.vote_on)
         if on_delta is not None:
             on_delta(chosen.text)
         return replace(
@@ -138,40 +150,6 @@ class EnsembleClient(LLMClient):
         """Close the members."""
         for member in self.members:
             member.close()
-
-    def _hear(self, member: LLMClient, request: Request) -> _Heard:
-        try:
-            answer = member.complete(fitting(request, member))
-        except ModelError as problem:
-            return _Heard(None, str(problem), None)
-        try:
-            return _Heard(answer, "", read_ballot(answer.text, self.vote_on, choices_of(request.form)))
-        except ContractError as problem:
-            return _Heard(answer, str(problem), None)
-
-    def _count(
-        self, request: Request, heard: Sequence[_Heard], ballots: Sequence[Ballot]
-    ) -> tuple[Generation, tuple[Event, ...]]:
-        count = majority if self.vote == "majority" else average
-        winner = count(ballots, self.vote_on, choices_of(request.form))
-        chosen = next(one.answer for one in heard if one.answer and one.ballot and one.ballot.values == winner.values)
-        text = json.dumps(winner.document, ensure_ascii=False)
-        told = "; ".join(
-            f"member {number} {'/'.join(one.ballot.values) if one.ballot else 'did not vote: ' + one.problem}"
-            for number, one in enumerate(heard, 1)
-        )
-        absent = tuple(
-            Event(EventKind.ABSENT, f"Member {number} failed: {one.problem}")
-            for number, one in enumerate(heard, 1)
-            if one.answer is None
-        )
-        event = Event(EventKind.DISAGREEMENT, told, disagreement(ballots, winner))
-        values = form_values(request.form, text) if request.form else {}
-        return replace(chosen, text=text, values=values), (*absent, event)
-
-
-def _problems(heard: Sequence[_Heard]) -> str:
-    return "; ".join(one.problem for one in heard if one.problem)
 
 
 def _digest(identity: ModelIdentity) -> str:

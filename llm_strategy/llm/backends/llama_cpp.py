@@ -9,12 +9,10 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any
 
 from llm_strategy.config import SETTINGS_FILE, LlmSettings
 from llm_strategy.errors import AnswerTimeout, BackendMissing, ConfigurationError
@@ -23,7 +21,7 @@ from llm_strategy.llm.backends.llama_cpp_loading import BATCH_TOKENS, INSTALL, E
 from llm_strategy.llm.backends.slot_value import SlotValue
 from llm_strategy.llm.chat_template import ChatTemplate
 from llm_strategy.llm.choice_scoring import score
-from llm_strategy.llm.client import LLMClient, OnDelta, Options, write_probabilities
+from llm_strategy.llm.client import LLMClient, OnDelta, write_probabilities
 from llm_strategy.llm.exchange import Generation, ModelIdentity, Request, Slot, escape
 from llm_strategy.llm.gguf import read_metadata
 from llm_strategy.llm.models import KNOWN_MODELS, resolve, weights_sha256
@@ -33,6 +31,9 @@ STAGES = 3
 """Places at which a prompt is parted. Part of the identity, as how a prompt is cut decides how numbers are rounded."""
 PLAIN_TEMPLATE = "{% for message in messages %}{{ message.content }}\n{% endfor %}"
 """For a model that was trained on text alone and brings no chat template: the contents, line after line."""
+
+ONE_LOADING = threading.Lock()
+"""Loading takes Ctrl-C and the error stream from the whole process and gives them back: one model at a time."""
 
 
 class LlamaCppClient(LLMClient):
@@ -93,7 +94,7 @@ class LlamaCppClient(LLMClient):
         self._vocabulary = Vocabulary(metadata)
         self._template = ChatTemplate(template, metadata.special_token("bos"), metadata.special_token("eos"))
         self._engine: Engine | None = None
-        self._loading = threading.Lock()
+        self._loading = ONE_LOADING
         self._free = threading.BoundedSemaphore(options.slots)
 
     def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
@@ -122,15 +123,6 @@ class LlamaCppClient(LLMClient):
             values=values,
             engine_ms=(engine.seconds - worked) * 1000 if self.concurrency == 1 else 0.0,
         )
-
-    def batch(
-        self, prompts: Iterable[str], *, system: str | None = None, **options: Unpack[Options]
-    ) -> list[Generation]:
-        """Answer each prompt, in order; as many at once as there are slots."""
-        if self.concurrency == 1:
-            return super().batch(prompts, system=system, **options)
-        with ThreadPoolExecutor(self.concurrency, "llm-batch") as pool:
-            return list(pool.map(lambda prompt: self.generate(prompt, system=system, **options), prompts))
 
     def close(self) -> None:
         """Free the model's memory; the next request loads it again."""

@@ -1,0 +1,94 @@
+"""Work that nobody waits for any more: how a thread hears of it, and how a program ends without it.
+
+A thread that is inside native code when the interpreter ends is torn down in the midst of it, which aborts the whole
+process. So native calls of threads are counted, the engines ask at every step whether anybody still waits, and the end
+of the program waits for the last of them.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+LEAVE_S = 1.0
+"""Seconds for what is left behind to come to its end."""
+
+
+class Worker(threading.Thread):
+    """A thread whose work may be left behind; what it begins itself is left behind with it."""
+
+    def __init__(self, work: Callable[[], None], name: str) -> None:
+        super().__init__(target=work, name=name, daemon=True)
+        self._left = threading.Event()
+        self._begun_by = threading.current_thread()
+
+    @property
+    def left(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return self._left.is_set() or (isinstance(self._begun_by, Worker) and self._begun_by.left)
+
+    def leave(self) -> None:
+        """Tell it that nobody waits for it."""
+        self._left.set()
+
+
+def leave(workers: Iterable[Worker]) -> None:
+    """Leave these behind, after waiting ``LEAVE_S`` at most for their end."""
+    latest = time.monotonic() + LEAVE_S
+    known = tuple(workers)
+    for worker in known:
+        worker.leave()
+    for worker in known:
+        if worker.is_alive():  # an interruption may come before it was started
+            worker.join(max(0.0, latest - time.monotonic()))
+
+
+class NativeCalls:
+    """The calls of native code that threads have under way; those of the main thread end before the program does."""
+
+    def __init__(self) -> None:
+        self._change = threading.Condition()
+        self._under_way = 0
+        self._ending = False
+
+    @contextmanager
+    def one(self) -> Iterator[Callable[[], bool]]:
+        """Make a call, which is given what tells it to stop. ``KeyboardInterrupt`` where none may be made any more, and
+        where one was told to stop."""
+        thread, stopped = threading.current_thread(), False
+
+        def must_stop() -> bool:
+            nonlocal stopped
+            stopped = stopped or self._ending or (isinstance(thread, Worker) and thread.left)
+            return stopped
+
+        with self._change:
+            if must_stop():
+                raise KeyboardInterrupt
+            self._under_way += 1
+        try:
+            yield must_stop
+        finally:
+            with self._change:
+                self._under_way -= 1
+                self._change.notify_all()
+        if stopped:
+            raise KeyboardInterrupt
+
+    def ended(self, within_s: float) -> bool:
+        """Whether none is under way, now or within so many seconds."""
+        with self._change:
+            return self._change.wait_for(lambda: not self._under_way, within_s)
+
+    def end(self) -> None:
+        """Let no more begin, stop those under way and wait for them."""
+        with self._change:
+            self._ending = True
+            self._change.wait_for(lambda: not self._under_way)
+
+
+native_calls = NativeCalls()
+atexit.register(native_calls.end)
