@@ -6,10 +6,9 @@ stands beside such a field, it weighs ties and averages.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,6 +20,7 @@ from llm_strategy.config import SETTINGS_FILE, LlmSettings
 from llm_strategy.errors import BackendFailure, ConfigurationError, ContractError, ModelError
 from llm_strategy.llm.backends.ballots import Ballot, average, choices_of, disagreement, majority, read_ballot
 from llm_strategy.llm.backends.section import Section, read_section
+from llm_strategy.llm.breaker import Breaker
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request
 from llm_strategy.llm.fallback import fitting
@@ -91,8 +91,17 @@ class EnsembleClient(LLMClient):
 
     def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
         """Ask all members at once and count; a stream comes in one piece, once the votes are counted."""
+        return self._voted(request, lambda member, asked: member.complete(asked), on_delta)
+
+    def ask(self, request: Request, *, ahead: bool = False) -> Generation:
+        """The same without the members' own breakers, which count calls: an absent member is asked at each decision."""
+        return self._voted(request, lambda member, asked: member.ask(asked, ahead=ahead))
+
+    def _voted(
+        self, request: Request, ask: Callable[[LLMClient, Request], Generation], on_delta: OnDelta | None = None
+    ) -> Generation:
         with ThreadPoolExecutor(len(self.members), "ensemble") as pool:
-            heard = list(pool.map(lambda member: self._hear(member, request), self.members))
+            heard = list(pool.map(lambda member: self._hear(member, request, ask), self.members))
         answers = [one.answer for one in heard if one.answer is not None]
         if not answers:
             raise BackendFailure(f"No member of the ensemble answered: {'; '.join(one.problem for one in heard)}")
@@ -116,16 +125,9 @@ class EnsembleClient(LLMClient):
             events=(*(event for answer in answers for event in answer.events), *events),
         )
 
-    def without_breaker(self) -> EnsembleClient:
-        """The members without their breakers."""
-        bound = copy.copy(self)
-        bound.members = tuple(member.without_breaker() for member in self.members)
-        return bound
-
-    def answered_ahead(self) -> None:
-        """Tell the members."""
-        for member in self.members:
-            member.answered_ahead()
+    def breaker(self) -> Breaker:
+        """The most patient one of the members', for when the ensemble has no answer."""
+        return max((member.breaker() for member in self.members), key=lambda breaker: breaker.failures)
 
     def healthcheck(self) -> Health:
         """Whether every member is well."""
@@ -139,9 +141,9 @@ class EnsembleClient(LLMClient):
         for member in self.members:
             member.close()
 
-    def _hear(self, member: LLMClient, request: Request) -> _Heard:
+    def _hear(self, member: LLMClient, request: Request, ask: Callable[[LLMClient, Request], Generation]) -> _Heard:
         try:
-            answer = member.complete(fitting(request, member))
+            answer = ask(member, fitting(request, member))
         except ModelError as problem:
             return _Heard(None, str(problem), None)
         try:
