@@ -11,7 +11,7 @@ from misbehaving_server import GOOD_ADVICE, MODEL, answer, by_turns, reply, serv
 import simulator
 from llm_strategy.advice_prompt import ask_for_advice
 from llm_strategy.advisor import MOST_FAILURES_AHEAD
-from llm_strategy.errors import TooManyFailures
+from llm_strategy.errors import BackendFailure, TooManyFailures
 from llm_strategy.llm import FolderStore, RecordingClient, Request
 from llm_strategy.llm.backends.ensemble import EnsembleClient
 from llm_strategy.llm.backends.openai_api import OpenAIClient
@@ -203,4 +203,24 @@ def test_the_votes_of_an_ensemble_are_in_journal_and_report(tmp_path):
     assert facts["llm.votes.split"] == sum(share > 0 for share in shares)
     assert facts["llm.disagreement"] == pytest.approx(sum(shares) / 40, abs=1e-4)
     assert "Votes of the ensemble" in (result.folder / "report.html").read_text()
+    assert all(check.same for check in simulator.replay(result.folder))
+
+
+def test_what_happens_at_the_second_question_of_a_scored_decision_is_counted_on_the_page(tmp_path):
+    asked = Counter()
+
+    def scores(request):
+        asked[request.chosen, request.messages] += 1
+        if request.chosen and asked[request.chosen, request.messages] == 1:
+            return BackendFailure("Down.")
+        return json.dumps(dict.fromkeys(request.choices, 1 / len(request.choices)))
+
+    model = ScriptedClient(scores, supports_choices=True)
+    client = ResilientClient(model, Patience(backoff_s=0.0))
+    recorded = RecordingClient(client, client.identity, FolderStore(tmp_path / "answers"))
+    wanted = experiment(tmp_path, 12, mode="choices", calibration="none")
+    result = simulator.run(wanted, client=recorded)
+    facts = {fact["id"]: fact["value"] for fact in json.loads((result.folder / "facts.json").read_text())}
+    assert facts["llm.statuses.advised"] == facts["llm.events.retry"] == 12
+    assert all("events" not in decision for decision in result.record.arms[0].decisions)
     assert all(check.same for check in simulator.replay(result.folder))

@@ -133,9 +133,9 @@ def _rule_answer(decision: dict[str, Any]) -> tuple[str, str]:
 
 
 def _events(decision: dict[str, Any]) -> list[dict[str, Any]]:
-    """What happened at both questions of a decision; the key is there only where something did."""
-    repair = decision.get("repair") or {}
-    return [*decision.get("events", ()), *repair.get("events", ())]
+    """What happened at all questions of a decision; the key is there only where something did."""
+    questions = [decision, decision.get("repair") or {}, *decision.get("further", ())]
+    return [event for question in questions for event in question.get("events", ())]
 
 
 def _answer(decision: dict[str, Any]) -> tuple[str, str]:
