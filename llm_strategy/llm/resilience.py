@@ -187,6 +187,8 @@ class ResilientClient(LLMClient):
         events: list[Event],
     ) -> Generation:
         events.extend(problem.events)
+        if isinstance(problem, ModelChanged):
+            events.append(Event(EventKind.MODEL_CHANGED, str(problem)))
         for position, fallback in enumerate(() if reader.began else chain):
             try:
                 connecting = self._clock()
