@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeAlias
 from llm_strategy.analogues import Analogues
 from llm_strategy.choice_reader import ChoiceReader
 from llm_strategy.conversation import Conversation, Question
+from llm_strategy.errors import BreakerOpen
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.exchange import Request
 from llm_strategy.llm.side_by_side import side_by_side
@@ -44,8 +45,10 @@ class ModelAdvisor:
     Sampler and time-out are the client's ``defaults``; the time is for the whole decision, the repair attempt included.
     ``draw`` is which sample of each answer is asked for (``Request.draw``).
     ``fallback`` is an advisor (a rule) that decides in place of a model that failed; without one such a decision is an
-    abstention. Raises ``ConfigurationError`` where the client cannot do ``reading.mode``, and ``ModelError`` only where
-    no question can be asked at all (no model, no recorded answer).
+    abstention. The client's ``breaker`` counts the decisions of all copies of an advisor. While it is open the model is
+    left alone, and what it answered before is left unread: what is decided at a bar must not depend on whether its
+    answer is there already. Raises ``ConfigurationError`` where the client cannot do ``reading.mode``, and
+    ``ModelError`` only where no question can be asked at all (no model, no recorded answer).
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class ModelAdvisor:
         self._remember = remember
         self._outcomes: dict[Question, Outcome] = {}
         self._ahead: dict[Question, Outcome] = {}
+        self._breaker = client.breaker()
         self._past: dict[tuple[str, str], Analogues] = {}
         self._readers: dict[tuple[str, str], ChoiceReader] = {}
 
@@ -96,10 +100,9 @@ class ModelAdvisor:
         on, as many questions at once as the client's ``concurrency``; copies of this advisor use the answers.
 
         Not asked ahead is what is on record, what depends on earlier answers, and anything where the client takes one
-        request at a time. A question that fails is asked again at its bar, by the client with all that guards it; this
-        stage goes past its breaker and its fallbacks. After ``MOST_FAILURES_AHEAD`` failures in a row no more are
-        begun, and until the first answer no more are under way at once. Raises as ``decide`` does, once what is under
-        way has ended; every answer is kept.
+        request at a time. The model is asked alone: a question that fails is asked again at its bar, where fallbacks
+        may answer it. After ``MOST_FAILURES_AHEAD`` failures in a row no more are begun, and until the first answer no
+        more are under way at once. Raises as ``decide`` does, once what is under way has ended; every answer is kept.
         """
         scout = self._at_the_beginning()
         scout._ask_ahead({scout._taken(snapshot): snapshot for snapshot in snapshots}, on_answer)
@@ -135,19 +138,33 @@ class ModelAdvisor:
         return bound
 
     def _decide(self, snapshot: Snapshot, question: Question) -> Decision:
-        outcome = self._outcomes.get(question)
-        if outcome is None:
-            outcome = self._ahead.pop(question, None)
-            if outcome is None:
-                outcome = self._conversation.outcome(snapshot, question, self._reader(question))
-            else:
-                self.client.answered_ahead()
-            if self._remember and outcome.lasting and self.reading.mode != "choices":
-                self._outcomes[question] = outcome.later()
+        outcome = self._counted(snapshot, question)
         decision = outcome.decision(snapshot, question.market)
         if self.fallback is None or outcome.abstention is None:
             return decision
         return instead(self.fallback.decide(snapshot), decision)
+
+    def _counted(self, snapshot: Snapshot, question: Question) -> Outcome:
+        """What a decision comes to, which the breaker counts wherever the answers come from."""
+        try:
+            admitted = self._breaker.admit()
+        except BreakerOpen as problem:
+            left_alone = self._conversation.without_model(problem)
+            return left_alone.outcome(snapshot, question, self._reader(question))
+        outcome = self._outcome(snapshot, question)
+        so = self._breaker.told(failed=outcome.model_failed, probe=bool(admitted))
+        return outcome.between(admitted, so)
+
+    def _outcome(self, snapshot: Snapshot, question: Question) -> Outcome:
+        """Remembered, asked ahead, or asked now."""
+        if question in self._outcomes:
+            return self._outcomes[question]
+        outcome = self._ahead.pop(question, None)
+        if outcome is None:
+            outcome = self._conversation.outcome(snapshot, question, self._reader(question))
+        if self._remember and outcome.lasting and self.reading.mode != "choices":
+            self._outcomes[question] = outcome.later()
+        return outcome
 
     def _ask_ahead(self, questions: Mapping[Question, Snapshot], on_answer: OnAnswer | None = None) -> None:
         if not self.asks_ahead:

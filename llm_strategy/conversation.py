@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 from llm_strategy.advice_prompt import ask_for_advice, ask_for_decision, ask_for_repair, fixed_examples
 from llm_strategy.choice_reader import ChoiceReader
 from llm_strategy.contract import ParsedAnswer, parse_answer
-from llm_strategy.errors import ContractError, ModelError
+from llm_strategy.errors import BreakerOpen, ContractError, ModelError
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.exchange import Generation, Request
 from llm_strategy.llm.request_hash import request_hash
-from llm_strategy.outcome import FAILURES, Outcome, abstained, judged
+from llm_strategy.outcome import FAILURES, Outcome, abstained, asked_before, judged
 from llm_strategy.reading import Example, Reading
 from llm_strategy.secrets import redact
 from llm_strategy.types import AbstentionReason, Advice, Event, Exchange, Purpose, Snapshot
@@ -42,15 +43,24 @@ class Conversation:
         self._reading = reading
         self._remember = remember
         self._answers: dict[Request, tuple[Exchange, Generation]] = {}
+        self._ask: Callable[[Request], Generation] = client.ask
 
     @property
     def _defaults(self) -> Request:
         return replace(self.client.defaults, draw=self._draw) if self._draw else self.client.defaults
 
     def before_its_turn(self) -> Conversation:
-        """The same with a client whose breaker does not count; what either remembers, both do."""
+        """The same, asking the model alone; what either remembers, both do."""
         bound = copy.copy(self)
-        bound.client = self.client.without_breaker()
+        bound._ask = partial(self.client.ask, ahead=True)
+        return bound
+
+    def without_model(self, problem: BreakerOpen) -> Conversation:
+        """The same, asking the client's fallbacks alone, if there are any: the model is left alone for this problem,
+        whatever it answered before."""
+        bound = copy.copy(self)
+        bound._ask = partial(self.client.ask_fallbacks, problem=problem)
+        bound._answers = {}
         return bound
 
     def request(self, question: Question, reader: ChoiceReader) -> Request:
@@ -132,14 +142,13 @@ class Conversation:
         fingerprint = request_hash(request, self.client.identity)
         exchanges.append(Exchange(fingerprint, None, purpose=purpose))
         try:
-            answer = self.client.complete(request)
+            answer = self._ask(request)
         except ModelError as problem:
             exchanges[-1] = replace(exchanges[-1], events=_redacted(problem.events))
             raise
         exchanges[-1] = replace(exchanges[-1], answer=answer.text, events=_redacted(answer.events))
         if self._remember and self._reading.mode == "choices" and not any(event.makeshift for event in answer.events):
-            lasting = tuple(event for event in exchanges[-1].events if event.lasting)
-            self._answers[question] = (replace(exchanges[-1], events=lasting), replace(answer, cached=True))
+            self._answers[question] = (asked_before(exchanges[-1]), replace(answer, cached=True))
         return answer
 
 

@@ -3,7 +3,7 @@ none."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from llm_strategy.contract import ParsedAnswer
@@ -21,6 +21,7 @@ from llm_strategy.types import (
     AbstentionReason,
     Advice,
     Decision,
+    Event,
     EventKind,
     Exchange,
     PolicyOutcome,
@@ -39,6 +40,7 @@ FAILURES: dict[type[ModelError], AbstentionReason] = {
 """Failures of one question, a kind before its parent; every other ``ModelError`` means that no question can be asked,
 and ends the run."""
 
+_FAILED_REASONS = (AbstentionReason.TIMEOUT, AbstentionReason.BACKEND_FAILURE, AbstentionReason.MODEL_CHANGED)
 _LASTING_REASONS = (AbstentionReason.INVALID, AbstentionReason.DENIED, AbstentionReason.CONTEXT_OVERFLOW)
 
 
@@ -59,18 +61,37 @@ class Outcome:
         return self.abstention is not None and self.abstention.reason in FAILURES.values()
 
     @property
+    def model_failed(self) -> bool:
+        """Whether the model itself left a question without an answer, whatever answered in its place."""
+        reason = None if self.abstention is None else self.abstention.reason
+        if reason is AbstentionReason.CONTEXT_OVERFLOW:
+            return False
+        return reason in _FAILED_REASONS or any(event.kind is EventKind.FALLBACK for event in self._events)
+
+    @property
     def lasting(self) -> bool:
         """Whether asking again would be answered the same; a time-out or a failed server may pass."""
-        makeshift = any(event.makeshift for exchange in self.exchanges for event in exchange.events)
+        makeshift = any(event.makeshift for event in self._events)
         return not makeshift and (self.abstention is None or self.abstention.reason in _LASTING_REASONS)
+
+    @property
+    def _events(self) -> Iterator[Event]:
+        return (event for exchange in self.exchanges for event in exchange.events)
 
     def later(self) -> Outcome:
         """The same outcome at a later bar: what happened when the question was asked does not happen again."""
-        if not any(exchange.events for exchange in self.exchanges):
+        if all(event.lasting for event in self._events):
             return self
-        lasting = (tuple(event for event in exchange.events if event.lasting) for exchange in self.exchanges)
-        kept = (replace(exchange, events=events) for exchange, events in zip(self.exchanges, lasting, strict=True))
-        return replace(self, exchanges=tuple(kept))
+        return replace(self, exchanges=tuple(map(asked_before, self.exchanges)))
+
+    def between(self, before: tuple[Event, ...], after: tuple[Event, ...]) -> Outcome:
+        """The same with what happened before its first question and after its last one."""
+        if not self.exchanges or not (before or after):
+            return self
+        exchanges = list(self.exchanges)
+        exchanges[0] = replace(exchanges[0], events=(*before, *exchanges[0].events))
+        exchanges[-1] = replace(exchanges[-1], events=(*exchanges[-1].events, *after))
+        return replace(self, exchanges=tuple(exchanges))
 
     def decision(self, snapshot: Snapshot, prompt: str) -> Decision:
         """The decision at this bar."""
@@ -84,6 +105,11 @@ class Outcome:
             exchanges=self.exchanges,
             repairs=self.repairs,
         )
+
+
+def asked_before(exchange: Exchange) -> Exchange:
+    """The exchange at a later bar: its answer without what happened when it was asked for."""
+    return replace(exchange, events=tuple(event for event in exchange.events if event.lasting))
 
 
 def judged(parsed: ParsedAnswer, exchanges: Sequence[Exchange]) -> Outcome:

@@ -64,6 +64,8 @@ class EventKind(StrEnum):
     """An endpoint failed and another one was asked."""
     FINGERPRINT = "fingerprint"
     """The build of the model that a server named with its answer."""
+    MODEL_CHANGED = "model_changed"
+    """The server answered as another model than the one it named at first, and the answer was not taken."""
     BREAKER_OPENED = "breaker_opened"
     BREAKER_PROBED = "breaker_probed"
     BREAKER_CLOSED = "breaker_closed"

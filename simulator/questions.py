@@ -8,6 +8,7 @@ from typing import Self
 
 from llm_strategy.journal import Journal
 from llm_strategy.llm.cache import Usage
+from llm_strategy.types import AbstentionReason, Decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +16,8 @@ class Questions:
     """Counts of one arm, all its draws together.
 
     A decision has a question or several (label, prior, action, rationale, repair); equal ones are ``distinct`` once.
-    ``asked`` are those that the model was asked in this run, failed ones too, ``from_record`` all others. Seconds and
-    tokens are those of the asked ones.
+    ``asked`` are those that the model was asked in this run, failed ones too, ``from_record`` all others but those that
+    an open breaker refused. Seconds and tokens are those of the asked ones.
     """
 
     decisions: int = 0
@@ -33,13 +34,22 @@ class Questions:
         """The counts of finished journals, one a draw, for which so much was ``used``."""
         entries = [entry for journal in journals for entry in journal.entries]
         exchanges = [exchange for entry in entries for exchange in entry.decision.exchanges]
+        refused = sum(_refused(entry.decision) for entry in entries)
         return cls(
             decisions=len(entries),
             questions=len(exchanges),
             distinct=len({exchange.request_hash for exchange in exchanges}),
             asked=used.asked,
-            from_record=max(0, len(exchanges) - used.asked),
+            from_record=max(0, len(exchanges) - refused - used.asked),
             seconds=used.seconds,
             tokens_in=used.tokens_in,
             tokens_out=used.tokens_out,
         )
+
+
+def _refused(decision: Decision) -> bool:
+    """Whether the decision ended with a question that an open breaker let nobody answer."""
+    failure = decision.abstention or decision.instead_of
+    if failure is None or failure.reason is not AbstentionReason.BREAKER_OPEN:
+        return False
+    return not decision.exchanges[-1].events

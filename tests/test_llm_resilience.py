@@ -1,5 +1,6 @@
 """Asking again, leaving a dead backend alone, letting another one answer: on scripted failures, without waiting."""
 
+import copy
 import random
 from dataclasses import replace
 
@@ -129,7 +130,7 @@ def test_each_attempt_is_told_the_time_that_is_left():
     assert client.inner.requests[0].timeout_s == 4
 
 
-def test_the_breaker_counts_questions_and_knows_no_time():
+def test_the_breaker_of_a_client_used_alone_counts_calls_and_knows_no_time():
     fates = iter([down() for _ in range(4)] + ["fine"])
     client, _ = resilient(lambda request: next(fates), Patience(attempts=1, breaker_failures=3, breaker_pause=2))
     told = []
@@ -158,28 +159,46 @@ def test_the_breaker_counts_questions_and_knows_no_time():
 def test_a_breaker_may_be_switched_off():
     breaker = Breaker(0, 5)
     for _ in range(50):
-        assert breaker.admit() == breaker.failed() == ()
+        assert breaker.admit() == breaker.told(failed=True, probe=False) == ()
 
 
 def test_a_probe_that_is_given_up_does_not_lock_the_breaker():
     breaker = Breaker(1, 1)
-    breaker.failed()
-    with pytest.raises(BreakerOpen):
-        breaker.admit()
-    breaker.admit()
-    with pytest.raises(BreakerOpen):
-        breaker.admit()
-    breaker.abandoned()
-    breaker.admit()
-    assert breaker.succeeded()[0].kind is EventKind.BREAKER_CLOSED
+    breaker.told(failed=True, probe=False)
+    for _ in range(2):  # the first probe is never told of
+        with pytest.raises(BreakerOpen):
+            breaker.admit()
+        assert breaker.admit()[0].kind is EventKind.BREAKER_PROBED
+    assert breaker.told(failed=False, probe=True)[0].kind is EventKind.BREAKER_CLOSED
+    assert breaker.admit() == ()
 
 
 def test_success_in_between_keeps_the_breaker_closed():
     breaker = Breaker(2, 5)
     for _ in range(20):
-        assert breaker.failed() == ()
-        breaker.succeeded()
-    breaker.admit()
+        assert breaker.told(failed=True, probe=False) == ()
+        breaker.told(failed=False, probe=False)
+    assert breaker.admit() == ()
+
+
+def test_a_copy_of_a_breaker_counts_for_itself():
+    breaker = Breaker(1, 3)
+    breaker.told(failed=True, probe=False)
+    other = copy.copy(breaker)
+    assert other.admit() == ()
+    assert [event.kind for event in other.told(failed=True, probe=False)] == [EventKind.BREAKER_OPENED]
+    with pytest.raises(BreakerOpen):
+        breaker.admit()
+
+
+def test_a_late_failure_from_before_the_opening_opens_nothing_again():
+    breaker = Breaker(2, 3)
+    told = [len(breaker.told(failed=True, probe=False)) for _ in range(4)]
+    assert told == [0, 1, 0, 0]
+    for _ in range(3):
+        with pytest.raises(BreakerOpen):
+            breaker.admit()
+    assert breaker.admit()[0].kind is EventKind.BREAKER_PROBED
 
 
 def test_what_happened_is_in_the_decision_and_an_open_breaker_is_a_reason():

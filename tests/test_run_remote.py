@@ -11,7 +11,7 @@ from misbehaving_server import GOOD_ADVICE, MODEL, answer, by_turns, reply, serv
 import simulator
 from llm_strategy.advice_prompt import ask_for_advice
 from llm_strategy.advisor import MOST_FAILURES_AHEAD
-from llm_strategy.errors import TooManyFailures
+from llm_strategy.errors import BackendFailure, TooManyFailures
 from llm_strategy.llm import FolderStore, RecordingClient, Request
 from llm_strategy.llm.backends.ensemble import EnsembleClient
 from llm_strategy.llm.backends.openai_api import OpenAIClient
@@ -204,3 +204,49 @@ def test_the_votes_of_an_ensemble_are_in_journal_and_report(tmp_path):
     assert facts["llm.disagreement"] == pytest.approx(sum(shares) / 40, abs=1e-4)
     assert "Votes of the ensemble" in (result.folder / "report.html").read_text()
     assert all(check.same for check in simulator.replay(result.folder))
+
+
+def test_what_happens_at_the_second_question_of_a_scored_decision_is_counted_on_the_page(tmp_path):
+    asked = Counter()
+
+    def scores(request):
+        asked[request.chosen, request.messages] += 1
+        if request.chosen and asked[request.chosen, request.messages] == 1:
+            return BackendFailure("Down.")
+        return json.dumps(dict.fromkeys(request.choices, 1 / len(request.choices)))
+
+    model = ScriptedClient(scores, supports_choices=True)
+    client = ResilientClient(model, Patience(backoff_s=0.0))
+    recorded = RecordingClient(client, client.identity, FolderStore(tmp_path / "answers"))
+    wanted = experiment(tmp_path, 12, mode="choices", calibration="none")
+    result = simulator.run(wanted, client=recorded)
+    facts = {fact["id"]: fact["value"] for fact in json.loads((result.folder / "facts.json").read_text())}
+    assert facts["llm.statuses.advised"] == facts["llm.events.retry"] == 12
+    assert all("events" not in decision for decision in result.record.arms[0].decisions)
+    assert all(check.same for check in simulator.replay(result.folder))
+
+
+def test_another_build_and_another_model_in_mid_run_are_told_on_the_page(tmp_path):
+    def moves_on(turn, body):
+        return answer(fingerprint=f"build-{1 + (turn >= 10)}", model=MODEL if turn < 20 else "other-model")
+
+    other = Fallback("other", lambda: ScriptedClient(lambda request: GOOD_ADVICE))
+    pages = []
+    for folder, fallbacks in ((tmp_path / "alone", ()), (tmp_path / "stood in for", (other,))):
+        with serving(by_turns(moves_on)) as server, model_at(server, folder, fallbacks, breaker_failures=0) as client:
+            client.concurrency = 1  # so that the server's turns are the bars
+            result = simulator.run(experiment(folder, 26), client=client)
+        facts = {fact["id"]: fact["value"] for fact in json.loads((result.folder / "facts.json").read_text())}
+        asked = list(dict.fromkeys(decision["request"] for decision in result.record.arms[0].decisions))
+        assert len(asked) == 26
+        assert [facts[f"llm.{one}"] for one in ("builds", "other_builds", "events.model_changed")] == [2, 10, 6]
+        first = result.record.arms[0].decisions[10]["time"].removesuffix("T00:00:00")
+        assert facts["llm.other_build_first"] == first
+        pages.append((result.folder / "report.md").read_text())
+        assert f"named 2 builds of it. From the close of {first} on, 10 of the decisions rest" in pages[-1]
+        assert "The server answered as another model" in pages[-1]
+        assert all(check.same for check in simulator.replay(result.folder))
+    with serving(answer()) as server, model_at(server, tmp_path / "steady") as client:
+        steady = simulator.run(experiment(tmp_path / "steady", 8), client=client)
+    assert "not the same throughout" not in (steady.folder / "report.md").read_text()
+    assert "another model" not in (steady.folder / "report.md").read_text()

@@ -10,17 +10,17 @@ part of the evidence that a replay compares. Secrets are struck out.
 from __future__ import annotations
 
 import contextlib
-import copy
 import datetime
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from llm_strategy.errors import ModelError, RunFolderError
+from llm_strategy.llm.breaker import Breaker
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request
 from llm_strategy.llm.request_hash import request_hash
@@ -181,24 +181,23 @@ class AuditedClient(LLMClient):
 
     def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
         """Ask the inner client, and note what came."""
-        with noting_failure(self.log, request, self):
-            answer = self.inner.complete(request, on_delta)
-        self.log.answered(request, self.identity, self.run_id, answer)
-        return answer
+        return self._noted(request, lambda: self.inner.complete(request, on_delta))
+
+    def ask(self, request: Request, *, ahead: bool = False) -> Generation:
+        """Ask the inner client, and note what came."""
+        return self._noted(request, lambda: self.inner.ask(request, ahead=ahead))
+
+    def ask_fallbacks(self, request: Request, problem: ModelError) -> Generation:
+        """Ask those of the inner client, and note what came."""
+        return self._noted(request, lambda: self.inner.ask_fallbacks(request, problem))
 
     def recorded(self, request: Request) -> Generation | None:
         """The inner client's; it is not noted."""
         return self.inner.recorded(request)
 
-    def without_breaker(self) -> AuditedClient:
-        """The inner client without its breaker, with the same log."""
-        bound = copy.copy(self)
-        bound.inner = self.inner.without_breaker()
-        return bound
-
-    def answered_ahead(self) -> None:
-        """Tell the inner client."""
-        self.inner.answered_ahead()
+    def breaker(self) -> Breaker:
+        """The inner client's."""
+        return self.inner.breaker()
 
     def judged(self, status: str, policy: str, reasons: tuple[str, ...] = ()) -> None:
         """Say what became of the last answer."""
@@ -212,3 +211,9 @@ class AuditedClient(LLMClient):
         """Write what is open and close the inner client."""
         self.log.close()
         self.inner.close()
+
+    def _noted(self, request: Request, ask: Callable[[], Generation]) -> Generation:
+        with noting_failure(self.log, request, self):
+            answer = ask()
+        self.log.answered(request, self.identity, self.run_id, answer)
+        return answer

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from llm_strategy.errors import AnswerNotRecorded, ConfigurationError
+from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, ModelError
 from llm_strategy.llm.answer_store import AnswerStore
+from llm_strategy.llm.breaker import Breaker
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request
 from llm_strategy.llm.request_hash import request_hash
@@ -20,6 +20,10 @@ log = logging.getLogger(__name__)
 
 Mode: TypeAlias = Literal["live", "replay", "refresh"]
 """``live`` asks what is not recorded, ``replay`` never asks, ``refresh`` asks each distinct request again once."""
+
+
+_Call: TypeAlias = Callable[[LLMClient, OnDelta | None], Generation]
+"""Has a client answer one request."""
 
 
 def _lasting(generation: Generation) -> Generation:
@@ -80,6 +84,21 @@ class RecordingClient(LLMClient):
 
     def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
         """Answer from the record, or ask and record."""
+        return self._looked_up(request, on_delta, lambda client, watched: client.complete(request, watched))
+
+    def ask(self, request: Request, *, ahead: bool = False) -> Generation:
+        """Answer from the record, or ask and record."""
+        return self._looked_up(request, None, lambda client, _: client.ask(request, ahead=ahead))
+
+    def ask_fallbacks(self, request: Request, problem: ModelError) -> Generation:
+        """Ask those of the inner client, whatever is on record: the model is left alone, as if nothing were."""
+        if not self.fallbacks:
+            raise problem
+        key = request_hash(request, self.identity)
+        with self._under_way.alone_with(key):
+            return self._counted(key, lambda client, _: client.ask_fallbacks(request, problem))
+
+    def _looked_up(self, request: Request, on_delta: OnDelta | None, call: _Call) -> Generation:
         key = request_hash(request, self.identity)
         recorded = self._known(key)
         if recorded is None:
@@ -90,7 +109,7 @@ class RecordingClient(LLMClient):
             with self._under_way.alone_with(key):
                 recorded = self._answered.get(key)  # another thread may just have asked it
                 if recorded is None:
-                    return self._ask(key, request, on_delta)
+                    return self._ask(key, on_delta, call)
         self._answered[key] = recorded
         if on_delta is not None:
             on_delta(recorded.text)
@@ -100,20 +119,14 @@ class RecordingClient(LLMClient):
         """The answer that this request would get without asking, or None; it is not counted."""
         return self._known(request_hash(request, self.identity))
 
-    def without_breaker(self) -> RecordingClient:
-        """The inner client without its breaker, behind the same record, counts and limit."""
-        bound = copy.copy(self)
-        bound._inner = self._connected().without_breaker()
-        return bound
-
-    def answered_ahead(self) -> None:
-        """Tell the inner client."""
-        self._connected().answered_ahead()
+    def breaker(self) -> Breaker:
+        """The inner client's; one that never opens where none is connected yet."""
+        return self._inner.breaker() if isinstance(self._inner, LLMClient) else Breaker(0, 0)
 
     def _known(self, key: str) -> Generation | None:
         return self._answered.get(key) or (None if self.mode == "refresh" else self.store.get(key))
 
-    def _ask(self, key: str, request: Request, on_delta: OnDelta | None) -> Generation:
+    def _ask(self, key: str, on_delta: OnDelta | None, call: _Call) -> Generation:
         stopped = False
 
         def watched(text: str) -> bool:
@@ -121,6 +134,17 @@ class RecordingClient(LLMClient):
             stopped = on_delta is not None and not on_delta(text)
             return not stopped
 
+        answer = self._counted(key, call, watched if on_delta else None)
+        if stopped or any(event.makeshift for event in answer.events):
+            return answer
+        answer = self._record(key, answer)
+        if self.on_record is not None:
+            with self._counting:
+                self.on_record(key)
+        return answer
+
+    def _counted(self, key: str, call: _Call, on_delta: OnDelta | None = None) -> Generation:
+        """What the inner client answers, counted, if the limit allows it."""
         client = self._connected()
         with self._counting:
             if self.limit is not None:
@@ -128,7 +152,7 @@ class RecordingClient(LLMClient):
             self.usage.asked += 1  # counted when it begins: threads together make no call more than a limit allows
         answer: Generation | None = None
         try:
-            answer = client.complete(request, watched if on_delta else None)
+            answer = call(client, on_delta)
         finally:
             with self._counting:
                 self.usage.seconds = self._under_way.seconds
@@ -142,12 +166,6 @@ class RecordingClient(LLMClient):
             answer.tokens_in,
             answer.latency_ms,
         )
-        if stopped or any(event.makeshift for event in answer.events):
-            return answer
-        answer = self._record(key, answer)
-        if self.on_record is not None:
-            with self._counting:
-                self.on_record(key)
         return answer
 
     def _record(self, key: str, answer: Generation) -> Generation:

@@ -15,6 +15,7 @@ from typing import Any, Literal, NoReturn, Self, TypeAlias, TypedDict, Unpack, c
 
 from llm_strategy.errors import BackendFailure, ConfigurationError, ContractError, ModelError
 from llm_strategy.left_behind import Worker, leave
+from llm_strategy.llm.breaker import Breaker
 from llm_strategy.llm.exchange import Chunk, Generation, Health, Message, ModelIdentity, Request, Role
 from llm_strategy.llm.side_by_side import in_order
 
@@ -74,13 +75,20 @@ class LLMClient(ABC):
         """The answer that this request would get without asking; None where there is none, or no record."""
         return None
 
-    def without_breaker(self) -> LLMClient:
-        """The same model, for questions that are asked before their turn: without a breaker, which counts decisions in
-        their order, and without other backends in its place."""
-        return self
+    def ask(self, request: Request, *, ahead: bool = False) -> Generation:
+        """Answer a question of a decision: as ``complete``, for a caller that keeps the ``breaker`` itself and counts
+        decisions with it, so that none counts the calls. A question asked ``ahead`` of its turn goes to the model
+        alone, and to no other backend in its place."""
+        return self.complete(request)
 
-    def answered_ahead(self) -> None:  # noqa: B027  most count no decisions
-        """Hear that the question whose turn it is was answered before: a breaker counts it as it counts the others."""
+    def ask_fallbacks(self, request: Request, problem: ModelError) -> Generation:
+        """Let the ``fallbacks`` answer a question of a decision in place of the model; raises the ``problem``, for
+        which the model is left alone, where none of them does."""
+        raise problem
+
+    def breaker(self) -> Breaker:
+        """A new breaker as this client is to be guarded with; it never opens where nothing is said of it."""
+        return Breaker(0, 0)
 
     def generate(self, prompt: str, *, system: str | None = None, **options: Unpack[Options]) -> Generation:
         """Answer one prompt. With ``json_mode`` the text is valid JSON, or ``ContractError`` is raised."""

@@ -14,7 +14,8 @@ _LEAST_TIME = 0.001
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How often and how long to try. Times are in seconds; ``breaker_failures`` and ``breaker_pause`` in decisions.
+    """How often and how long to try. Times are in seconds; ``breaker_failures`` and ``breaker_pause`` in decisions of
+    an advisor, or in calls of a client that is used alone.
 
     The wait before attempt n + 1 is drawn evenly between half and all of ``backoff_s`` times 2 to the n - 1, at most
     ``backoff_max_s``, by a generator with this ``seed``. A server's ``Retry-After`` goes before it, up to the same

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -30,7 +29,7 @@ from llm_strategy.types import Event, EventKind
 _Answer = TypeVar("_Answer")
 
 PASSING = (AnswerTimeout, BackendFailure, ServerNotReached)
-"""Failures of a backend; the breaker counts them."""
+"""Failures of a backend; a breaker counts them."""
 FOR_GOOD = (BackendRefused, ModelChanged)
 """Failures that another attempt would meet again."""
 ONE_QUESTION = (*PASSING, BreakerOpen, PromptTooLong)
@@ -61,7 +60,7 @@ class ResilientClient(LLMClient):
         self.remote, self.concurrency = inner.remote, inner.concurrency
         self.fallbacks = tuple(fallback.name for fallback in fallbacks)
         self._chain = tuple(fallbacks)
-        self._breaker = Breaker(patience.breaker_failures, patience.breaker_pause)
+        self._breaker = self.breaker()
         self._jitter = random.Random(patience.seed)  # noqa: S311 - nothing secret is drawn
         self._sleep = sleep
         self._clock = clock
@@ -71,7 +70,9 @@ class ResilientClient(LLMClient):
         """The inner client's, asked for as persistently as an answer; without it no fallback is asked."""
         begin, events = self._clock(), list[Event]()
         try:
-            return self._guarded(events, lambda: self._persist(None, begin, events, lambda _: self.inner.identity))
+            return self._guarded(
+                self._breaker, events, lambda: self._persist(None, begin, events, lambda _: self.inner.identity)
+            )
         except ModelError as problem:
             problem.events = tuple(events)
             raise
@@ -82,28 +83,26 @@ class ResilientClient(LLMClient):
         return self.inner.supports_forms
 
     def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
-        """Answer the request; see the class."""
-        begin = self._clock()
-        events: list[Event] = []
-        reader = _Reader(on_delta)
-        try:
-            answer = self._ask(share(request, 0.0, 1 + len(self._chain)), reader, begin, events)
-        except ONE_QUESTION as problem:
-            answer = self._fall_back(request, reader, begin, problem, events)
-        return replace(
-            answer, events=(*events, *answer.events), latency_ms=max(answer.latency_ms, (self._clock() - begin) * 1000)
-        )
+        """Answer the request; see the class. A breaker of the client's own counts these calls."""
+        return self._answered(request, self.inner.complete, self._chain, self._breaker, on_delta)
 
-    def without_breaker(self) -> ResilientClient:
-        """A client that asks as persistently, of the inner client alone."""
-        bound = copy.copy(self)
-        bound.inner = self.inner.without_breaker()
-        bound._breaker, bound._chain, bound.fallbacks = Breaker(0, 0), (), ()
-        return bound
+    def ask(self, request: Request, *, ahead: bool = False) -> Generation:
+        """Answer a question of a decision, which the client's own breaker does not count."""
 
-    def answered_ahead(self) -> None:
-        """Tell the breaker."""
-        self._breaker.passed_by()
+        def inner(asked: Request, on_delta: OnDelta | None) -> Generation:
+            return self.inner.ask(asked, ahead=ahead)
+
+        return self._answered(request, inner, () if ahead else self._chain, Breaker(0, 0))
+
+    def ask_fallbacks(self, request: Request, problem: ModelError) -> Generation:
+        """Ask the fallbacks in their order, with all the time of the question."""
+        begin, events = self._clock(), list[Event]()
+        answer = self._fall_back(request, self._chain, _Reader(None), begin, problem, events)
+        return self._finished(answer, begin, events)
+
+    def breaker(self) -> Breaker:
+        """One with this patience."""
+        return Breaker(self.patience.breaker_failures, self.patience.breaker_pause)
 
     def healthcheck(self) -> Health:
         """The inner client's health, asked once."""
@@ -115,27 +114,43 @@ class ResilientClient(LLMClient):
         for fallback in self._chain:
             fallback.close()
 
-    def _ask(self, request: Request, reader: _Reader, begin: float, events: list[Event]) -> Generation:
-        def complete(seconds: float | None) -> Generation:
-            return self.inner.complete(replace(request, timeout_s=seconds), reader.on_delta)
+    def _answered(
+        self,
+        request: Request,
+        inner: Callable[[Request, OnDelta | None], Generation],
+        chain: Sequence[Fallback],
+        breaker: Breaker,
+        on_delta: OnDelta | None = None,
+    ) -> Generation:
+        begin, events, reader = self._clock(), list[Event](), _Reader(on_delta)
+        timed = share(request, 0.0, 1 + len(chain))
 
-        return self._guarded(events, lambda: self._persist(request.timeout_s, begin, events, complete, reader))
+        def attempt(seconds: float | None) -> Generation:
+            return inner(replace(timed, timeout_s=seconds), reader.on_delta)
 
-    def _guarded(self, events: list[Event], ask: Callable[[], _Answer]) -> _Answer:
-        """Ask, if the breaker lets the question pass, and tell it what came of it."""
-        events.extend(self._breaker.admit())
+        try:
+            answer = self._guarded(
+                breaker, events, lambda: self._persist(timed.timeout_s, begin, events, attempt, reader)
+            )
+        except ONE_QUESTION as problem:
+            answer = self._fall_back(request, chain, reader, begin, problem, events)
+        return self._finished(answer, begin, events)
+
+    def _finished(self, answer: Generation, begin: float, events: Sequence[Event]) -> Generation:
+        """The answer with all that happened before it, and the time that all of it took."""
+        latency_ms = max(answer.latency_ms, (self._clock() - begin) * 1000)
+        return replace(answer, events=(*events, *answer.events), latency_ms=latency_ms)
+
+    def _guarded(self, breaker: Breaker, events: list[Event], ask: Callable[[], _Answer]) -> _Answer:
+        """Ask, if the breaker lets the call pass, and tell it what came of it."""
+        admitted = breaker.admit()
+        events.extend(admitted)
         try:
             answer = ask()
-        except PASSING:
-            events.extend(self._breaker.failed())
+        except (*PASSING, PromptTooLong) as problem:
+            events.extend(breaker.told(failed=isinstance(problem, PASSING), probe=bool(admitted)))
             raise
-        except PromptTooLong:
-            events.extend(self._breaker.succeeded())
-            raise
-        except BaseException:
-            self._breaker.abandoned()
-            raise
-        events.extend(self._breaker.succeeded())
+        events.extend(breaker.told(failed=False, probe=bool(admitted)))
         return answer
 
     def _persist(
@@ -163,15 +178,23 @@ class ResilientClient(LLMClient):
         raise AssertionError("the last attempt returns or raises")
 
     def _fall_back(
-        self, request: Request, reader: _Reader, begin: float, problem: ModelError, events: list[Event]
+        self,
+        request: Request,
+        chain: Sequence[Fallback],
+        reader: _Reader,
+        begin: float,
+        problem: ModelError,
+        events: list[Event],
     ) -> Generation:
         events.extend(problem.events)
-        for position, fallback in enumerate(() if reader.began else self._chain):
+        if isinstance(problem, ModelChanged):
+            events.append(Event(EventKind.MODEL_CHANGED, str(problem)))
+        for position, fallback in enumerate(() if reader.began else chain):
             try:
                 connecting = self._clock()
                 client = fallback.client()
                 begin += self._clock() - connecting
-                left = share(request, self._clock() - begin, len(self._chain) - position)
+                left = share(request, self._clock() - begin, len(chain) - position)
                 answer = client.complete(fitting(left, client), reader.on_delta)
             except ModelError as another:
                 events.extend(another.events)

@@ -65,6 +65,12 @@ class AdviceCounts:
     disagreement: float | None
     """Mean share of an ensemble's members that voted otherwise, of a scored decision at the question that divided them
     most; absent without an ensemble."""
+    builds: int
+    """Builds of the model that servers named with their answers; 0 where they name none."""
+    other_builds: int
+    """Decisions with an answer of a build that was not among those of the first one that named any."""
+    other_build_first: str
+    """Close of the first of them; empty for none."""
 
 
 def count_advice(decisions: Sequence[dict[str, Any]]) -> AdviceCounts:
@@ -77,6 +83,9 @@ def count_advice(decisions: Sequence[dict[str, Any]]) -> AdviceCounts:
     asked = any(decision["request"] for decision in decisions)
     events = [event for decision in decisions for event in _events(decision)]
     dissent = [share for decision in decisions if (share := _dissent(decision)) is not None]
+    builds = [(_builds(decision), decision["snapshot"]["time"]) for decision in decisions]
+    first_builds = next((named for named, _ in builds if named), frozenset())
+    others = [time for named, time in builds if named - first_builds]
     coherent = sum(bool(decision["policy"]["coherent"]) for decision in advised)
     return AdviceCounts(
         decisions=len(decisions),
@@ -96,6 +105,9 @@ def count_advice(decisions: Sequence[dict[str, Any]]) -> AdviceCounts:
         events=_ranked(event["kind"] for event in events if event["kind"] not in OF_ANSWERS),
         votes=_ranked("split" if share else "unanimous" for share in dissent),
         disagreement=sum(dissent) / len(dissent) if dissent else None,
+        builds=len(frozenset[str]().union(*(named for named, _ in builds))),
+        other_builds=len(others),
+        other_build_first=min(others, default=""),
     )
 
 
@@ -134,18 +146,19 @@ def _rule_answer(decision: dict[str, Any]) -> tuple[str, str]:
 
 
 def _events(decision: dict[str, Any]) -> list[dict[str, Any]]:
-    """What happened at both questions of a decision; the key is there only where something did."""
-    repair = decision.get("repair") or {}
-    return [*decision.get("events", ()), *repair.get("events", ())]
+    """What happened at all questions of a decision; the key is there only where something did."""
+    questions = [decision, decision.get("repair") or {}, *decision.get("further", ())]
+    return [event for question in questions for event in question.get("events", ())]
+
+
+def _builds(decision: dict[str, Any]) -> frozenset[str]:
+    return frozenset(event["detail"] for event in _events(decision) if event["kind"] == EventKind.FINGERPRINT)
 
 
 def _dissent(decision: dict[str, Any]) -> float | None:
     """The greatest share of an ensemble's members that voted otherwise, over the questions of a decision."""
-    further = [event for question in decision.get("further", ()) for event in question.get("events", ())]
-    return max(
-        (event["value"] for event in [*_events(decision), *further] if event["kind"] == EventKind.DISAGREEMENT),
-        default=None,
-    )
+    shares = [event["value"] for event in _events(decision) if event["kind"] == EventKind.DISAGREEMENT]
+    return max(shares, default=None)
 
 
 def _answer(decision: dict[str, Any]) -> tuple[str, str]:

@@ -52,6 +52,22 @@ def add_arm(table: FactTable, record: Record, arm: ArmRecord) -> None:
     if counts.disagreement is not None:
         words = f"mean share of members that disagreed in {arm.name}"
         table.add(arm.name, "disagreement", counts.disagreement, Unit.FRACTION, words)
+    if counts.builds:
+        builds: dict[str, tuple[str, Value, Unit]] = {
+            "builds": ("builds of the model that answered in", counts.builds, Unit.COUNT),
+            "other_builds": (
+                "decisions with an answer of another build than the first in",
+                counts.other_builds,
+                Unit.COUNT,
+            ),
+            "other_build_first": (
+                "first answer of another build in",
+                counts.other_build_first.removesuffix("T00:00:00"),
+                Unit.TEXT,
+            ),
+        }
+        for metric, (words, value, unit) in builds.items():
+            table.add(arm.name, metric, value, unit, f"{words} {arm.name}")
     rows = {
         "decision_changes": ("changes of advice", len(advice_changes(arm.decisions))),
         "order_count": ("orders", len(arm.orders)),

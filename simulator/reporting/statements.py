@@ -41,7 +41,7 @@ def headline(record: Record, facts: Facts) -> list[str]:
     said = _failures(record, facts) + _killed(record, facts)
     if advised is None:
         return said + _rules_only(record, facts)
-    said += _life(advised.name, facts)
+    said += _other_models(advised.name, facts) + _life(advised.name, facts)
     said.append(_VERDICTS[str(facts["run.verdict"].value)])
     said += [_difference(advised.name, other, facts) for other in benchmark_arms(record)]
     return said + noise_headline(record, facts)
@@ -101,6 +101,23 @@ def _killed(record: Record, facts: Facts) -> list[str]:
         f"{{{name}.kill_switch_bars_out}} of the bars since, and its figures are of what came before."
         for name in out
     ]
+
+
+def _other_models(name: str, facts: Facts) -> list[str]:
+    """That the server went over to another build, or to another model, while it answered."""
+    said = []
+    if f"{name}.other_builds" in facts and facts[f"{name}.other_builds"].value:
+        said.append(
+            f"The model was not the same throughout: its server named {{{name}.builds}} builds of it. From the close "
+            f"of {{{name}.other_build_first}} on, {{{name}.other_builds}} of the decisions rest on another build than "
+            "the first."
+        )
+    if f"{name}.events.model_changed" in facts:
+        said.append(
+            "The server answered as another model than the one it named at first; questions whose answers were not "
+            f"taken for that: {{{name}.events.model_changed}}."
+        )
+    return said
 
 
 def _life(name: str, facts: Facts) -> list[str]:

@@ -6,7 +6,6 @@ is what stands in the fields that are voted on, and a confidence is what a membe
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import logging
@@ -20,8 +19,9 @@ from pydantic import Field
 from llm_strategy.config import SETTINGS_FILE, LlmSettings
 from llm_strategy.errors import BackendFailure, ConfigurationError
 from llm_strategy.llm.backends.ballots import Vote
-from llm_strategy.llm.backends.poll import count, hear, problems
+from llm_strategy.llm.backends.poll import Ask, count, hear, problems
 from llm_strategy.llm.backends.section import Section, read_section
+from llm_strategy.llm.breaker import Breaker
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request
 from llm_strategy.llm.loader import connect_backend
@@ -102,8 +102,15 @@ class EnsembleClient(LLMClient):
 
     def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
         """Ask all members at once and count; a stream comes in one piece, once the votes are counted."""
+        return self._voted(request, lambda member, asked: member.complete(asked), on_delta)
+
+    def ask(self, request: Request, *, ahead: bool = False) -> Generation:
+        """The same without the members' own breakers, which count calls: an absent member is asked at each decision."""
+        return self._voted(request, lambda member, asked: member.ask(asked, ahead=ahead))
+
+    def _voted(self, request: Request, ask: Ask, on_delta: OnDelta | None = None) -> Generation:
         heard = in_order(
-            lambda member: hear(member, request, self.vote_on), self.members, len(self.members), "llm-member"
+            lambda member: hear(member, request, self.vote_on, ask), self.members, len(self.members), "llm-member"
         )
         answers = [one.answer for one in heard if one.answer is not None]
         if not answers:
@@ -128,16 +135,9 @@ class EnsembleClient(LLMClient):
             events=(*(event for answer in answers for event in answer.events), *events),
         )
 
-    def without_breaker(self) -> EnsembleClient:
-        """The members without their breakers."""
-        bound = copy.copy(self)
-        bound.members = tuple(member.without_breaker() for member in self.members)
-        return bound
-
-    def answered_ahead(self) -> None:
-        """Tell the members."""
-        for member in self.members:
-            member.answered_ahead()
+    def breaker(self) -> Breaker:
+        """The most patient one of the members', for when the ensemble has no answer."""
+        return max((member.breaker() for member in self.members), key=lambda breaker: breaker.failures)
 
     def healthcheck(self) -> Health:
         """Whether every member is well."""

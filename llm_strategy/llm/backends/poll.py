@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import TypeAlias, cast
 
 from llm_strategy.errors import BackendFailure, ContractError, ModelError
 from llm_strategy.llm.backends.ballots import (
@@ -36,10 +36,14 @@ class Heard:
     ballot: Ballot | None
 
 
-def hear(member: LLMClient, request: Request, vote_on: Sequence[str]) -> Heard:
+Ask: TypeAlias = Callable[[LLMClient, Request], Generation]
+"""How a member is asked: as a call of its own, or as a part of a decision."""
+
+
+def hear(member: LLMClient, request: Request, vote_on: Sequence[str], ask: Ask) -> Heard:
     """Ask one member."""
     try:
-        answer = member.complete(fitting(request, member))
+        answer = ask(member, fitting(request, member))
     except ModelError as problem:
         return Heard(None, str(problem), None)
     try:
