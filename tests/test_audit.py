@@ -95,6 +95,7 @@ def test_every_line_has_every_field(tmp_path, monkeypatch, prices):
         assert set(line) == {
             "time", "run", "backend", "model", "request", "draw", "messages", "answer", "failure", "tokens_in",
             "tokens_out", "latency_ms", "attempts", "cached", "finish", "cost", "status", "policy", "reasons",
+            "answered_by", "calls", "events",
         }  # fmt: skip
         assert line["messages"]
         assert line["latency_ms"] >= 0
@@ -191,8 +192,9 @@ def test_threads_write_whole_lines_and_judge_their_own(tmp_path):
 
     def work(number):
         for step in range(20):
-            client.generate(f"{number}-{step} ")
-            client.judged("advised", f"{number}-{step}")
+            with client.deciding():
+                client.generate(f"{number}-{step} ")
+                client.judged("advised", f"{number}-{step}")
 
     workers = [threading.Thread(target=work, args=(number,)) for number in range(8)]
     for worker in workers:
@@ -206,9 +208,8 @@ def test_threads_write_whole_lines_and_judge_their_own(tmp_path):
 
 def test_a_log_that_cannot_be_written_is_told(tmp_path):
     log = AuditLog(tmp_path / "gone" / "audit.jsonl")
-    log.answered(Request(()), ModelIdentity("a", "b", "c", "d"), "", Generation("x", 1, 1, 1.0))
     with pytest.raises(RunFolderError, match=r"audit log .* cannot be written"):
-        log.close()
+        log.answered(Request(()), ModelIdentity("a", "b", "c", "d"), "", Generation("x", 1, 1, 1.0), ())
 
 
 @pytest.mark.parametrize(

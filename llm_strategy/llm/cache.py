@@ -53,6 +53,8 @@ class RecordingClient(LLMClient):
     model's answer.
     """
 
+    counts_calls = True
+
     def __init__(
         self,
         inner: LLMClient | Callable[[], LLMClient] | None,
@@ -128,7 +130,7 @@ class RecordingClient(LLMClient):
             self.usage.asked += 1  # counted when it begins: threads together make no call more than a limit allows
         answer: Generation | None = None
         try:
-            answer = client.complete(request, watched if on_delta else None)
+            answer = client.ask(request, watched if on_delta else None)
         finally:
             with self._counting:
                 self.usage.seconds = self._under_way.seconds

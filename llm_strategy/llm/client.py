@@ -10,12 +10,14 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Literal, NoReturn, Self, TypeAlias, TypedDict, Unpack, cast, get_args, overload
 
 from llm_strategy.errors import BackendFailure, ConfigurationError, ContractError, ModelError
+from llm_strategy.llm.bill import Call, Prices, on_the_bill
 from llm_strategy.llm.exchange import Chunk, Generation, Health, Message, ModelIdentity, Request, Role
 
 log = logging.getLogger(__name__)
@@ -55,6 +57,10 @@ class LLMClient(ABC):
     """How many requests may be under way at once; above 1, ``complete`` may be called from several threads."""
     fallbacks: tuple[str, ...] = ()
     """Names of the backends that answer where this one fails."""
+    counts_calls: bool = False
+    """Whether it notes its calls in ``Request.bill`` by itself: it asks other clients, or one of several addresses."""
+    prices: Prices | None = None
+    """What a call costs; None is what whoever asks takes it for."""
 
     @property
     def supports_forms(self) -> bool:
@@ -69,6 +75,16 @@ class LLMClient(ABC):
     @abstractmethod
     def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
         """Answer the request; ``on_delta`` sees the text as it is written and may stop it."""
+
+    def ask(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
+        """``complete``, with its calls on the request's bill: for clients that stand in front of this one."""
+        if self.counts_calls or request.bill is None:
+            return self.complete(request, on_delta)
+        who = self.identity
+        with on_the_bill(request.bill, Call(who.backend, who.name, prices=self.prices)) as call:
+            answer = self.complete(replace(request, bill=None), on_delta)
+            call.brought(answer.tokens_in, answer.tokens_out)
+            return answer
 
     def recorded(self, request: Request) -> Generation | None:
         """The answer that this request would get without asking; None where there is none, or no record."""
@@ -138,6 +154,10 @@ class LLMClient(ABC):
         except ModelError as problem:
             return Health(False, str(problem), (time.perf_counter() - begin) * 1000)
         return Health(True, f"{self.identity.name} answers.", answer.latency_ms)
+
+    def deciding(self) -> AbstractContextManager[None]:
+        """Hear that what this thread asks in here is for a decision, of which ``judged`` tells the end."""
+        return nullcontext()
 
     def judged(self, status: str, policy: str, reasons: tuple[str, ...] = ()) -> None:  # noqa: B027  most keep no log
         """Hear what became of this thread's last answer: status of the decision, verdict of the policy and why."""

@@ -47,6 +47,8 @@ class ResilientClient(LLMClient):
     reader is not taken back: a stream is not begun again.
     """
 
+    counts_calls = True
+
     def __init__(
         self,
         inner: LLMClient,
@@ -117,7 +119,7 @@ class ResilientClient(LLMClient):
 
     def _ask(self, request: Request, reader: _Reader, begin: float, events: list[Event]) -> Generation:
         def complete(seconds: float | None) -> Generation:
-            return self.inner.complete(replace(request, timeout_s=seconds), reader.on_delta)
+            return self.inner.ask(replace(request, timeout_s=seconds), reader.on_delta)
 
         return self._guarded(events, lambda: self._persist(request.timeout_s, begin, events, complete, reader))
 
@@ -172,7 +174,7 @@ class ResilientClient(LLMClient):
                 client = fallback.client()
                 begin += self._clock() - connecting
                 left = share(request, self._clock() - begin, len(self._chain) - position)
-                answer = client.complete(fitting(left, client), reader.on_delta)
+                answer = client.ask(fitting(left, client), reader.on_delta)
             except ModelError as another:
                 events.extend(another.events)
                 events.append(Event(EventKind.FALLBACK, f"{fallback.name} failed in its turn: {another}"))

@@ -55,6 +55,8 @@ class EnsembleClient(LLMClient):
     event with the share of voters that voted otherwise.
     """
 
+    counts_calls = True
+
     def __init__(
         self, members: Sequence[LLMClient], *, vote: Vote = "majority", vote_on: Sequence[str] = VOTE_ON
     ) -> None:
@@ -141,7 +143,7 @@ class EnsembleClient(LLMClient):
 
     def _hear(self, member: LLMClient, request: Request) -> _Heard:
         try:
-            answer = member.complete(fitting(request, member))
+            answer = member.ask(fitting(request, member))
         except ModelError as problem:
             return _Heard(None, str(problem), None)
         try:
