@@ -9,7 +9,7 @@ import pytest
 from small_run import SMALL, files, reader, recording, small
 
 import simulator
-from llm_strategy.config import LlmSettings, load_settings
+from llm_strategy.config import LlmSettings
 from llm_strategy.errors import AnswerTimeout, BackendFailure, BudgetReached, ConfigurationError, RunFolderError
 from llm_strategy.llm import FolderStore, MemoryStore, get_llm_client
 from llm_strategy.llm.audit import AuditedClient, AuditLog, Prices
@@ -163,14 +163,6 @@ def test_ordinary_words_stay(monkeypatch):
     assert redact(text) == text
     keep_secret("a-key-of-the-settings")
     assert redact("with a-key-of-the-settings here") == "with [secret] here"
-
-
-def test_a_key_of_the_settings_file_is_kept_secret(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "configs").mkdir()
-    (tmp_path / "configs/llm.yaml").write_text("scripted:\n  api_key: planted-in-the-file\n")
-    load_settings()
-    assert redact("planted-in-the-file") == "[secret]"
 
 
 def test_a_script_may_note_its_calls(tmp_path, monkeypatch):
