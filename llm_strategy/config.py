@@ -19,7 +19,7 @@ from pydantic_settings import (
 )
 
 from llm_strategy.errors import ConfigurationError, did_you_mean, nearest
-from llm_strategy.secrets import is_secret_name, keep_secret
+from llm_strategy.secrets import is_secret_name, keep_all_secret, keep_secret, redact
 
 SETTINGS_FILE = Path("configs/llm.yaml")
 
@@ -102,6 +102,19 @@ class LlmSettings(BaseSettings):
     def _separated_by_commas(cls, given: Any) -> Any:
         return tuple(filter(None, (name.strip() for name in given.split(",")))) if isinstance(given, str) else given
 
+    @field_validator("api_key")
+    @classmethod
+    def _kept_secret(cls, given: SecretStr | None) -> SecretStr | None:
+        if given is not None:
+            keep_secret(given.get_secret_value())
+        return given
+
+    @field_validator("sections")
+    @classmethod
+    def _secrets_kept(cls, given: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        keep_all_secret(given)
+        return given
+
     def options(self, backend: str, known: Sequence[str]) -> dict[str, Any]:
         """What stands under the backend's name beside settings; ``ConfigurationError`` for what is not ``known``."""
         given = {
@@ -148,7 +161,7 @@ def load_settings(**given: Any) -> LlmSettings:
         first = problem.errors()[0]
         name = str(first["loc"][0])
         source = name if name.isupper() else f"{name} (in {SETTINGS_FILE}, or LLM_{name.upper()})"
-        raise ConfigurationError(f"{source} is {first['input']!r}: {first['msg']}.") from None
+        raise ConfigurationError(redact(f"{source} is {first['input']!r}: {first['msg']}.")) from None
 
 
 def _check_dotenv(path: Path) -> None:
@@ -183,13 +196,10 @@ def read_settings_file(path: Path) -> dict[str, Any]:
     for name in settings:
         if name not in known:
             raise ConfigurationError(f"{path} has the unknown key {name!r}{did_you_mean(name, known)}")
+    keep_all_secret({**settings, "sections": sections})
     return {**settings, "sections": sections}
 
 
 def _expand(section: Mapping[str, Any]) -> dict[str, Any]:
     """Put the environment's value where a text names a variable, as in ``${API_KEY}``."""
-    expanded = {name: os.path.expandvars(value) if isinstance(value, str) else value for name, value in section.items()}
-    for name, value in expanded.items():
-        if isinstance(value, str) and is_secret_name(str(name)):
-            keep_secret(value)
-    return expanded
+    return {name: os.path.expandvars(value) if isinstance(value, str) else value for name, value in section.items()}

@@ -87,8 +87,9 @@ class Conversation:
 
     def outcome(self, snapshot: Snapshot, question: Question, reader: ChoiceReader) -> Outcome:
         """What the question comes to; raises ``ModelError`` only where none can be asked at all."""
-        outcome = self._consult(snapshot, question, reader)
-        self.client.judged(outcome.status, outcome.policy.verdict, outcome.policy.reasons)
+        with self.client.deciding():
+            outcome = self._consult(snapshot, question, reader)
+            self.client.judged(outcome.status, outcome.policy.verdict, outcome.policy.reasons)
         return outcome
 
     def _consult(self, snapshot: Snapshot, question: Question, reader: ChoiceReader) -> Outcome:

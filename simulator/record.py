@@ -9,6 +9,7 @@ A *run* is one arm::
     calibration.json  what the model says to anything, where labels were scored (input for a later run)
     draw-2/ ...       the same four files for each further draw of a model's decisions (evaluation.draws)
     facts.json  report.html  report.md
+    audit.jsonl       every question to the model, one line each; audit-TIME.jsonl those of earlier commands that asked
 
 A *comparison* is a folder with its own manifest, prices, facts and report, and one run folder for each arm.
 """

@@ -13,10 +13,11 @@ from llm_strategy.config import load_settings
 from llm_strategy.errors import ConfigurationError, TooManyFailures, did_you_mean
 from llm_strategy.features import LONGEST_LOOKBACK
 from llm_strategy.llm.audit import AuditedClient, AuditLog
-from llm_strategy.llm.audit import Prices as TokenPrices
+from llm_strategy.llm.bill import Prices as TokenPrices
 from llm_strategy.llm.cache import RecordingClient
 from simulator.answers import connect
 from simulator.arms import ArmRunner, OnBar
+from simulator.audit_trail import AUDIT
 from simulator.estimate import Estimate, estimate
 from simulator.experiment import ALL_ARMS, LLM_ARM, RANDOM_ARM, Experiment
 from simulator.harm import write_harm
@@ -31,9 +32,6 @@ AnyExperiment = Experiment | str | Path | dict[str, Any]
 
 OnEstimate = Callable[[Estimate], None]
 """Called before the model is asked anything."""
-
-AUDIT = "audit.jsonl"
-"""The calls of a run, in its folder; it holds wall-clock times and is no evidence."""
 
 
 def run(

@@ -12,6 +12,7 @@ from typing import Self
 from filelock import FileLock, Timeout
 
 from llm_strategy.errors import RunFolderError
+from simulator.audit_trail import keep_earlier_audits
 
 ANSWERED = "answered.txt"
 """Hashes of the requests that the model has answered for this folder, while it is written."""
@@ -56,13 +57,15 @@ class Workspace:
     def finish(self, *, failed: bool) -> Path:
         """Give the folder its final name, in place of an earlier run of the same identity; returns it.
 
-        A failed run does not take the place of a complete one and goes to ``NAME.failed``.
+        The calls that the earlier one made of a model stay on record (``audit_trail.py``). A failed run does not take
+        the place of a complete one and goes to ``NAME.failed``.
         """
         with as_run_folder_error(self.folder):
             (self.path / ANSWERED).unlink(missing_ok=True)
             name = f"{self.folder.name}.failed" if failed and self._is_complete() else self.folder.name
             target, replaced = self.folder.with_name(name), self.folder.with_name(f"{name}.replaced")
             if target.exists():
+                keep_earlier_audits(target, self.path)
                 shutil.rmtree(replaced, ignore_errors=True)
                 target.rename(replaced)
             self.path.rename(target)

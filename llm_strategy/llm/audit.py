@@ -1,10 +1,15 @@
-"""The audit log: one JSON line for each call of a model, for people and for tools that parse it.
+"""The audit log: one JSON line for each question to a model, for people and for tools that parse it.
 
-A line holds when, which run, who was asked, the request's hash, which draw of the answer (0 is the first, N that of
-the folder ``draw-N``), the conversation, the answer or the failure, tokens in and out, latency in milliseconds,
-attempts, whether the answer came from the record, what became of it (status and policy verdict, on the last call of a
-decision), and the cost. A call that failed counts no tokens, as in the budget. It holds wall-clock times, so it is no
-part of the evidence that a replay compares. Secrets are struck out.
+A line holds when, which run, who was meant to answer, the request's hash, which draw of the answer (0 is the first, N
+that of the folder ``draw-N``), the conversation, the answer or the failure, who really answered (``answered_by``),
+every real call with its backend, model, address, tokens and cost (``calls``: retries, addresses that failed, fallbacks
+and members of an ensemble among them), how many those are (``attempts``), what happened on the way (``events``), tokens
+in and out and the cost of all calls together, latency in milliseconds, whether the answer came from the record, and
+what became of it (status and policy verdict, on the last question of a decision). A call that failed counts no tokens,
+as in the budget. It holds wall-clock times, so it is no part of the evidence that a replay compares. Secrets are struck
+out.
+
+A line is written as soon as its question has ended; only within a decision its last line waits for what becomes of it.
 """
 
 from __future__ import annotations
@@ -14,126 +19,153 @@ import datetime
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from llm_strategy.errors import ModelError, RunFolderError
+from llm_strategy.llm.bill import Bill, Call, total
+from llm_strategy.llm.bill import Prices as Prices
 from llm_strategy.llm.breaker import Breaker
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request
 from llm_strategy.llm.request_hash import request_hash
-from llm_strategy.secrets import redact
-from llm_strategy.types import Event, EventKind
+from llm_strategy.secrets import redacted
+from llm_strategy.types import Event
 
 UNPRICED = "unpriced"
-
-
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """What a model charges, in currency for a million tokens; None where no price is configured."""
-
-    tokens_in: float | None = None
-    tokens_out: float | None = None
-
-    @property
-    def known(self) -> bool:
-        """Whether a price is configured."""
-        return self.tokens_in is not None or self.tokens_out is not None
-
-    def cost(self, tokens_in: int, tokens_out: int) -> float | None:
-        """Currency for so many tokens; None where no price is configured."""
-        if not self.known:
-            return None
-        return ((self.tokens_in or 0.0) * tokens_in + (self.tokens_out or 0.0) * tokens_out) / 1e6
+_LINE_ENDS = "\x85\u2028\u2029"
+"""What JSON leaves as it is and some readers take for the end of a line."""
 
 
 class AuditLog:
-    """Appends lines to a file. Threads may share it; ``judged`` speaks of the last call of its own thread.
+    """Appends lines to a file. Threads may share it; ``deciding`` and ``judged`` speak of their own thread.
 
-    Raises ``RunFolderError`` where the file cannot be written.
+    ``prices`` are those of calls that have none of their own. Raises ``RunFolderError`` where the file cannot be
+    written.
     """
 
-    def __init__(self, path: Path, prices: Prices = Prices()) -> None:
+    def __init__(self, path: Path, prices: Prices = Prices()) -> None:  # noqa: B008 - frozen
         self.path = path
         self.prices = prices
         self._writing = threading.Lock()
-        self._open: dict[int, dict[str, Any]] = {}  # a call by thread, not yet judged
+        self._deciding: set[int] = set()
+        self._open: dict[int, dict[str, Any]] = {}  # the last line of a decision by its thread, not yet judged
 
-    def answered(self, request: Request, who: ModelIdentity, run_id: str, answer: Generation) -> None:
-        """Note an answer."""
+    def answered(
+        self, request: Request, who: ModelIdentity | None, run_id: str, answer: Generation, calls: Sequence[Call]
+    ) -> None:
+        """Note an answer and the calls that it took; ``who`` is None where the model never said who it is."""
+        asked = not answer.cached
         self._note(
             request,
             who,
             run_id,
+            answer.events,
+            calls,
             answer=answer.text,
-            tokens_in=answer.tokens_in,
-            tokens_out=answer.tokens_out,
+            tokens_in=sum(call.tokens_in for call in calls) if asked else answer.tokens_in,
+            tokens_out=sum(call.tokens_out for call in calls) if asked else answer.tokens_out,
             latency_ms=round(answer.latency_ms, 3),
-            attempts=0 if answer.cached else attempts(answer.events),
             cached=answer.cached,
             finish=answer.finish,
-            cost=0.0 if answer.cached else self._cost(answer.tokens_in, answer.tokens_out),
         )
 
-    def failed(self, request: Request, who: ModelIdentity, run_id: str, problem: BaseException, ms: float) -> None:
-        """Note a call that brought no answer, after so many milliseconds."""
+    def failed(
+        self,
+        request: Request,
+        who: ModelIdentity | None,
+        run_id: str,
+        problem: BaseException,
+        ms: float,
+        calls: Sequence[Call],
+    ) -> None:
+        """Note a question that brought no answer after so many milliseconds, and the calls that it took."""
         self._note(
             request,
             who,
             run_id,
+            getattr(problem, "events", ()),
+            calls,
             failure=f"{type(problem).__name__}: {problem}",
+            tokens_in=sum(call.tokens_in for call in calls),
+            tokens_out=sum(call.tokens_out for call in calls),
             latency_ms=round(ms, 3),
-            attempts=attempts(getattr(problem, "events", ())),
             cached=False,
-            cost=self._cost(0, 0),
         )
 
+    @contextlib.contextmanager
+    def deciding(self) -> Iterator[None]:
+        """What this thread asks in here is for one decision, whose last line waits for ``judged``, or for the end."""
+        thread = threading.get_ident()
+        self._deciding.add(thread)
+        try:
+            yield
+        finally:
+            self._deciding.discard(thread)
+            with self._writing:
+                self._settle(thread)
+
     def judged(self, status: str, policy: str, reasons: tuple[str, ...] = ()) -> None:
-        """Say what became of the last call of this thread, and write it."""
+        """Say what became of the decision of this thread, and write its last line."""
         with self._writing:
-            line = self._open.pop(threading.get_ident(), None)
-            if line is not None:
-                self._write(line | {"status": status, "policy": policy, "reasons": reasons})
+            self._settle(threading.get_ident(), status=status, policy=policy, reasons=reasons)
 
     def close(self) -> None:
-        """Write what nobody judged."""
+        """Write what nobody judged yet."""
         with self._writing:
-            while self._open:
-                self._write(self._open.pop(next(iter(self._open))))
+            for thread in tuple(self._open):
+                self._settle(thread)
 
-    def _cost(self, tokens_in: int, tokens_out: int) -> float | str:
-        cost = self.prices.cost(tokens_in, tokens_out)
-        return UNPRICED if cost is None else cost
-
-    def _note(self, request: Request, who: ModelIdentity, run_id: str, **outcome: Any) -> None:
+    def _note(
+        self,
+        request: Request,
+        who: ModelIdentity | None,
+        run_id: str,
+        events: Sequence[Event],
+        calls: Sequence[Call],
+        **outcome: Any,
+    ) -> None:
+        cost = total(calls)
         line = {
             "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
             "run": run_id,
-            "backend": who.backend,
-            "model": who.name,
-            "request": request_hash(request, who),
+            "backend": who and who.backend,
+            "model": who and who.name,
+            "request": who and request_hash(request, who),
             "draw": request.draw,
             "messages": [{"role": message.role, "content": message.content} for message in request.messages],
             "answer": None,
             "failure": None,
-            "tokens_in": 0,
-            "tokens_out": 0,
             "finish": None,
+            "attempts": len(calls),
+            "answered_by": [_named(call) for call in calls if call.answered],
+            "calls": [call.as_dict() | ({} if call.cost is not None else {"cost": UNPRICED}) for call in calls],
+            "events": [{"kind": event.kind, "detail": event.detail, "value": event.value} for event in events],
+            "cost": UNPRICED if cost is None else cost,
             **outcome,
             "status": None,
             "policy": None,
             "reasons": (),
         }
+        thread = threading.get_ident()
         with self._writing:
-            before = self._open.pop(threading.get_ident(), None)
-            if before is not None:
-                self._write(before)
-            self._open[threading.get_ident()] = line
+            self._settle(thread)
+            if thread in self._deciding:
+                self._open[thread] = line
+            else:
+                self._write(line)
+
+    def _settle(self, thread: int, **verdict: Any) -> None:
+        line = self._open.pop(thread, None)
+        if line is not None:
+            self._write(line | verdict)
 
     def _write(self, line: dict[str, Any]) -> None:
-        text = redact(json.dumps(line, ensure_ascii=False))
+        text = json.dumps(redacted(line), ensure_ascii=False)
+        for mark in _LINE_ENDS:
+            text = text.replace(mark, f"\\u{ord(mark):04x}")
         try:
             with self.path.open("a", encoding="utf-8", errors="backslashreplace", newline="\n") as out:
                 out.write(text + "\n")
@@ -143,25 +175,14 @@ class AuditLog:
             ) from None
 
 
-def attempts(events: tuple[Event, ...]) -> int:
-    """How often the model was asked for one answer."""
-    return 1 + sum(event.kind in (EventKind.RETRY, EventKind.FAILOVER) for event in events)
-
-
-@contextlib.contextmanager
-def noting_failure(log: AuditLog | None, request: Request, client: LLMClient) -> Iterator[None]:
-    """Note a call that fails in here."""
-    begin = time.perf_counter()
-    try:
-        yield
-    except ModelError as problem:
-        if log is not None:
-            log.failed(request, client.identity, client.run_id, problem, (time.perf_counter() - begin) * 1000)
-        raise
+def _named(call: Call) -> str:
+    return f"{call.backend}: {call.model}{f' at {call.endpoint}' if call.endpoint else ''}"
 
 
 class AuditedClient(LLMClient):
-    """A client in front of another that notes every call, for scripts; a run notes its calls in its own folder."""
+    """A client in front of another that notes every question, for scripts; a run notes its own in its own folder."""
+
+    counts_calls = True
 
     def __init__(self, inner: LLMClient, log: AuditLog) -> None:
         self.inner = inner
@@ -181,15 +202,35 @@ class AuditedClient(LLMClient):
 
     def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
         """Ask the inner client, and note what came."""
-        return self._noted(request, lambda: self.inner.complete(request, on_delta))
+        return self._noted(request, lambda asked: self.inner.complete(asked, on_delta))
 
     def ask(self, request: Request, *, ahead: bool = False) -> Generation:
         """Ask the inner client, and note what came."""
-        return self._noted(request, lambda: self.inner.ask(request, ahead=ahead))
+        return self._noted(request, lambda asked: self.inner.ask(asked, ahead=ahead))
 
     def ask_fallbacks(self, request: Request, problem: ModelError) -> Generation:
         """Ask those of the inner client, and note what came."""
-        return self._noted(request, lambda: self.inner.ask_fallbacks(request, problem))
+        return self._noted(request, lambda asked: self.inner.ask_fallbacks(asked, problem))
+
+    def _noted(self, request: Request, call: Callable[[Request], Generation]) -> Generation:
+        """The answer to the request; where calls were made, an interruption is noted too."""
+        bill = Bill(self.log.prices, request.bill)
+        begin = time.perf_counter()
+        try:
+            answer = self.inner.billed(replace(request, bill=bill), call)
+        except BaseException as problem:
+            if isinstance(problem, ModelError) or bill.calls:
+                ms = (time.perf_counter() - begin) * 1000
+                self.log.failed(request, self._who(), self.run_id, problem, ms, bill.calls)
+            raise
+        self.log.answered(request, self._who(), self.run_id, answer, bill.calls)
+        return answer
+
+    def _who(self) -> ModelIdentity | None:
+        try:
+            return self.identity
+        except ModelError:  # a server that was never reached
+            return None
 
     def recorded(self, request: Request) -> Generation | None:
         """The inner client's; it is not noted."""
@@ -198,6 +239,10 @@ class AuditedClient(LLMClient):
     def breaker(self) -> Breaker:
         """The inner client's."""
         return self.inner.breaker()
+
+    def deciding(self) -> contextlib.AbstractContextManager[None]:
+        """Let the last line of a decision wait for its verdict."""
+        return self.log.deciding()
 
     def judged(self, status: str, policy: str, reasons: tuple[str, ...] = ()) -> None:
         """Say what became of the last answer."""
@@ -211,9 +256,3 @@ class AuditedClient(LLMClient):
         """Write what is open and close the inner client."""
         self.log.close()
         self.inner.close()
-
-    def _noted(self, request: Request, ask: Callable[[], Generation]) -> Generation:
-        with noting_failure(self.log, request, self):
-            answer = ask()
-        self.log.answered(request, self.identity, self.run_id, answer)
-        return answer

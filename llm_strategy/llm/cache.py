@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, TypeAlias
 
 from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, ModelError
@@ -57,6 +58,8 @@ class RecordingClient(LLMClient):
     model's answer.
     """
 
+    counts_calls = True
+
     def __init__(
         self,
         inner: LLMClient | Callable[[], LLMClient] | None,
@@ -84,11 +87,17 @@ class RecordingClient(LLMClient):
 
     def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
         """Answer from the record, or ask and record."""
-        return self._looked_up(request, on_delta, lambda client, watched: client.complete(request, watched))
+        return self._looked_up(
+            request,
+            on_delta,
+            lambda client, watched: client.billed(request, lambda asked: client.complete(asked, watched)),
+        )
 
     def ask(self, request: Request, *, ahead: bool = False) -> Generation:
         """Answer from the record, or ask and record."""
-        return self._looked_up(request, None, lambda client, _: client.ask(request, ahead=ahead))
+        return self._looked_up(
+            request, None, lambda client, _: client.billed(request, partial(client.ask, ahead=ahead))
+        )
 
     def ask_fallbacks(self, request: Request, problem: ModelError) -> Generation:
         """Ask those of the inner client, whatever is on record: the model is left alone, as if nothing were."""

@@ -8,6 +8,7 @@ import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from queue import SimpleQueue
 from types import TracebackType
@@ -15,6 +16,7 @@ from typing import Any, Literal, NoReturn, Self, TypeAlias, TypedDict, Unpack, c
 
 from llm_strategy.errors import BackendFailure, ConfigurationError, ContractError, ModelError
 from llm_strategy.left_behind import Worker, leave
+from llm_strategy.llm.bill import Call, Prices, on_the_bill
 from llm_strategy.llm.breaker import Breaker
 from llm_strategy.llm.exchange import Chunk, Generation, Health, Message, ModelIdentity, Request, Role
 from llm_strategy.llm.side_by_side import in_order
@@ -56,6 +58,10 @@ class LLMClient(ABC):
     """How many requests may be under way at once; above 1, ``complete`` may be called from several threads."""
     fallbacks: tuple[str, ...] = ()
     """Names of the backends that answer where this one fails."""
+    counts_calls: bool = False
+    """Whether it notes its calls in ``Request.bill`` by itself: it asks other clients, or one of several addresses."""
+    prices: Prices | None = None
+    """What a call costs; None is what whoever asks takes it for."""
 
     @property
     def supports_forms(self) -> bool:
@@ -70,6 +76,17 @@ class LLMClient(ABC):
     @abstractmethod
     def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
         """Answer the request; ``on_delta`` sees the text as it is written and may stop it."""
+
+    def billed(self, request: Request, call: Callable[[Request], Generation]) -> Generation:
+        """What a ``call`` of this client answers to the request, with its calls on the request's bill: for clients that
+        stand in front of this one."""
+        if self.counts_calls or request.bill is None:
+            return call(request)
+        who = self.identity
+        with on_the_bill(request.bill, Call(who.backend, who.name, prices=self.prices)) as noted:
+            answer = call(replace(request, bill=None))
+            noted.brought(answer.tokens_in, answer.tokens_out)
+            return answer
 
     def recorded(self, request: Request) -> Generation | None:
         """The answer that this request would get without asking; None where there is none, or no record."""
@@ -146,6 +163,10 @@ class LLMClient(ABC):
         except ModelError as problem:
             return Health(False, str(problem), (time.perf_counter() - begin) * 1000)
         return Health(True, f"{self.identity.name} answers.", answer.latency_ms)
+
+    def deciding(self) -> AbstractContextManager[None]:
+        """Hear that what this thread asks in here is for a decision, of which ``judged`` tells the end."""
+        return nullcontext()
 
     def judged(self, status: str, policy: str, reasons: tuple[str, ...] = ()) -> None:  # noqa: B027  most keep no log
         """Hear what became of this thread's last answer: status of the decision, verdict of the policy and why."""

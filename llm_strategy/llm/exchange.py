@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from llm_strategy.errors import ConfigurationError
+from llm_strategy.llm.bill import Bill
 from llm_strategy.types import Event
 
 Role: TypeAlias = Literal["system", "user", "assistant"]
@@ -75,6 +76,8 @@ class Request:
     1; the sampler plays no part.
 
     Each ``draw`` is an answer of its own to the same question: 0 is the first, any other number another sample.
+
+    ``bill`` is no part of the question: the calls that it takes are noted there.
     """
 
     messages: tuple[Message, ...]
@@ -89,6 +92,7 @@ class Request:
     chosen: str = ""
     choices: tuple[str, ...] = ()
     draw: int = 0
+    bill: Bill | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.temperature) and self.temperature >= 0):

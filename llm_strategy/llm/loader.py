@@ -9,7 +9,8 @@ from typing import TypeAlias, cast
 
 from llm_strategy.config import SETTINGS_FILE, LlmSettings, load_settings
 from llm_strategy.errors import BackendMissing, ConfigurationError, did_you_mean
-from llm_strategy.llm.audit import AuditedClient, AuditLog, Prices
+from llm_strategy.llm.audit import AuditedClient, AuditLog
+from llm_strategy.llm.bill import Prices
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.exchange import Request
 from llm_strategy.llm.fallback import Fallback
@@ -66,6 +67,7 @@ def get_llm_client(run_id: str | None = None, *, settings: LlmSettings | None = 
             raise ConfigurationError(
                 f"{setting} {backend!r} is not installed{did_you_mean(backend, SUPPORTED_BACKENDS)}"
             )
+    others = _in_its_place(settings)
     settings = settings.for_backend(settings.backend)
     if settings.strict and settings.fallback:
         raise ConfigurationError(
@@ -74,7 +76,7 @@ def get_llm_client(run_id: str | None = None, *, settings: LlmSettings | None = 
     client = _connected(settings.backend, settings)
     if client.remote or settings.fallback:
         client.fallbacks = settings.fallback
-        fallbacks = [Fallback(name, partial(connect_backend, name, settings)) for name in settings.fallback]
+        fallbacks = [Fallback(name, partial(connect_backend, name, others)) for name in settings.fallback]
         client = ResilientClient(client, _patience(settings), fallbacks)
     client.run_id = run_id or ""
     client.defaults = Request(
@@ -86,12 +88,13 @@ def get_llm_client(run_id: str | None = None, *, settings: LlmSettings | None = 
         timeout_s=settings.timeout_s,
     )
     if settings.audit_file is not None:
-        return AuditedClient(client, AuditLog(settings.audit_file, Prices(settings.price_in, settings.price_out)))
+        return AuditedClient(client, AuditLog(settings.audit_file, prices_of(settings)))
     return client
 
 
 def connect_backend(backend: str, settings: LlmSettings) -> LLMClient:
-    """One backend with the settings that stand under its name: a fallback, or a member of an ensemble."""
+    """One backend with the settings that stand under its name, the prices of its calls among them: a fallback, or a
+    member of an ensemble."""
     if backend not in SUPPORTED_BACKENDS:
         raise ConfigurationError(f"There is no backend {backend!r}{did_you_mean(backend, SUPPORTED_BACKENDS)}")
     settings = settings.for_backend(backend)
@@ -99,8 +102,19 @@ def connect_backend(backend: str, settings: LlmSettings) -> LLMClient:
     return ResilientClient(client, _patience(settings)) if client.remote else client
 
 
+def prices_of(settings: LlmSettings) -> Prices:
+    """What a call costs with these settings."""
+    return Prices(settings.price_in, settings.price_out)
+
+
+def _in_its_place(settings: LlmSettings) -> LlmSettings:
+    """The settings of a fallback: those of all backends, without the prices, which are those of the configured one."""
+    return settings.model_copy(update={"price_in": None, "price_out": None})
+
+
 def _connected(backend: str, settings: LlmSettings) -> LLMClient:
     client = SUPPORTED_BACKENDS[backend](settings)
+    client.prices = prices_of(settings)
     if settings.strict and not client.strict:
         client.close()
         raise ConfigurationError(

@@ -22,7 +22,7 @@ KEY_VERSION = 1
 def request_hash(request: Request, identity: ModelIdentity) -> str:
     """SHA-256 (hex) over the canonical JSON of the request and the identity; equal hashes mean equal answers."""
     asked = _fields(request) | {"messages": [(message.role, message.content) for message in request.messages]}
-    del asked["timeout_s"]
+    del asked["timeout_s"], asked["bill"]
     known = _fields(identity)
     added = ("json_schema", "opening", "chosen", "choices", "draw")
     for record, later in ((asked, added), (known, ("supports_choices",))):

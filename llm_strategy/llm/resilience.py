@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TypeVar
 
 from llm_strategy.errors import (
@@ -45,6 +45,8 @@ class ResilientClient(LLMClient):
     that happened is in ``Generation.events``, or in the ``events`` of the error. Text that was already handed to a
     reader is not taken back: a stream is not begun again.
     """
+
+    counts_calls = True
 
     def __init__(
         self,
@@ -126,7 +128,8 @@ class ResilientClient(LLMClient):
         timed = share(request, 0.0, 1 + len(chain))
 
         def attempt(seconds: float | None) -> Generation:
-            return inner(replace(timed, timeout_s=seconds), reader.on_delta)
+            request = replace(timed, timeout_s=seconds)
+            return self.inner.billed(request, lambda asked: inner(asked, reader.on_delta))
 
         try:
             answer = self._guarded(
@@ -195,7 +198,7 @@ class ResilientClient(LLMClient):
                 client = fallback.client()
                 begin += self._clock() - connecting
                 left = share(request, self._clock() - begin, len(chain) - position)
-                answer = client.complete(fitting(left, client), reader.on_delta)
+                answer = client.billed(fitting(left, client), partial(client.complete, on_delta=reader.on_delta))
             except ModelError as another:
                 events.extend(another.events)
                 events.append(Event(EventKind.FALLBACK, f"{fallback.name} failed in its turn: {another}"))

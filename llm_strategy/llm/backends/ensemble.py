@@ -11,7 +11,7 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from pydantic import Field
@@ -52,6 +52,8 @@ class EnsembleClient(LLMClient):
     vote; with less than half of them voting there is no answer. Each answer carries an event with the share of voters
     that voted otherwise.
     """
+
+    counts_calls = True
 
     def __init__(
         self, members: Sequence[LLMClient], *, vote: Vote = "majority", vote_on: Sequence[str] = VOTE_ON
@@ -102,11 +104,11 @@ class EnsembleClient(LLMClient):
 
     def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
         """Ask all members at once and count; a stream comes in one piece, once the votes are counted."""
-        return self._voted(request, lambda member, asked: member.complete(asked), on_delta)
+        return self._voted(request, lambda member, asked: member.billed(asked, member.complete), on_delta)
 
     def ask(self, request: Request, *, ahead: bool = False) -> Generation:
         """The same without the members' own breakers, which count calls: an absent member is asked at each decision."""
-        return self._voted(request, lambda member, asked: member.ask(asked, ahead=ahead))
+        return self._voted(request, lambda member, asked: member.billed(asked, partial(member.ask, ahead=ahead)))
 
     def _voted(self, request: Request, ask: Ask, on_delta: OnDelta | None = None) -> Generation:
         heard = in_order(

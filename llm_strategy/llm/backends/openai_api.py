@@ -35,6 +35,7 @@ from llm_strategy.llm.backends.openai_dialect import AnswerFormat, Dialect
 from llm_strategy.llm.backends.openai_notes import ServerNotes
 from llm_strategy.llm.backends.section import Section, read_section
 from llm_strategy.llm.background import BackgroundLoop
+from llm_strategy.llm.bill import Bill
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, Health, Message, ModelIdentity, Request
 from llm_strategy.llm.fingerprint import cache_folder
@@ -67,6 +68,7 @@ class OpenAIClient(LLMClient):
     """
 
     remote = True
+    counts_calls = True
 
     def __init__(
         self,
@@ -116,7 +118,8 @@ class OpenAIClient(LLMClient):
         """Answer the request; see the class."""
         ends = time.monotonic() + (request.timeout_s or self.timeout_s)
         self._get_to_know(ends, in_person=True)
-        request = replace(request, timeout_s=max(ends - time.monotonic(), 0.001))
+        bill = None if request.bill is None else Bill(self.prices, request.bill)
+        request = replace(request, timeout_s=max(ends - time.monotonic(), 0.001), bill=bill)
         with self._slots:
             begin = time.perf_counter()
             reply, events = self._ask(request, on_delta)

@@ -14,6 +14,7 @@ from llm_strategy.llm.backends.openai_answers import OnText, Reply, read_stream,
 from llm_strategy.llm.backends.openai_dialect import Dialect, TokensField
 from llm_strategy.llm.backends.openai_transport import connected
 from llm_strategy.llm.backends.server_words import longest_body
+from llm_strategy.llm.bill import Call, on_the_bill
 from llm_strategy.llm.endpoints import Endpoint
 from llm_strategy.llm.exchange import Request
 
@@ -47,13 +48,13 @@ class Wire:
         """The answer to one question; what this address calls the bound of an answer is learned from its refusal."""
         ends = asyncio.get_running_loop().time() + seconds
         try:
-            return await self._ask_once(request, dialect, seconds, on_text)
+            return await self._noted(request, dialect, seconds, on_text)
         except BackendRefused as problem:
             if self._tokens_field != "max_tokens" or "max_completion_tokens" not in str(problem):
                 raise
         self._tokens_field = "max_completion_tokens"
         left = max(ends - asyncio.get_running_loop().time(), 0.001)
-        return await self._ask_once(request, dialect, left, on_text)
+        return await self._noted(request, dialect, left, on_text)
 
     async def is_well(self) -> bool:
         """Whether anything answers there, and knows the key."""
@@ -71,6 +72,12 @@ class Wire:
     def _without_key(self, text: str) -> str:
         """A server's words without the key that it was sent."""
         return text.replace(self._key, "[key]") if len(self._key) > 3 else text
+
+    async def _noted(self, request: Request, dialect: Dialect, seconds: float, on_text: OnText | None) -> Reply:
+        with on_the_bill(request.bill, Call("openai", self._model, self.endpoint.name)) as call:
+            reply = await self._ask_once(request, dialect, seconds, on_text)
+            call.brought(reply.tokens_in, reply.tokens_out)
+            return reply
 
     async def _ask_once(self, request: Request, dialect: Dialect, seconds: float, on_text: OnText | None) -> Reply:
         body = dialect.body(self._model, request, self._tokens_field)
