@@ -190,6 +190,10 @@ class AuditedClient(LLMClient):
         """The inner client's; it is not noted."""
         return self.inner.recorded(request)
 
+    def prompt_tokens(self, request: Request) -> int | None:
+        """The inner client's."""
+        return self.inner.prompt_tokens(request)
+
     def without_breaker(self) -> AuditedClient:
         """The inner client without its breaker, with the same log."""
         bound = copy.copy(self)

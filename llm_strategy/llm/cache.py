@@ -100,6 +100,10 @@ class RecordingClient(LLMClient):
         """The answer that this request would get without asking, or None; it is not counted."""
         return self._known(request_hash(request, self.identity))
 
+    def prompt_tokens(self, request: Request) -> int | None:
+        """The inner client's, where one is connected."""
+        return self._inner.prompt_tokens(request) if isinstance(self._inner, LLMClient) else None
+
     def without_breaker(self) -> RecordingClient:
         """The inner client without its breaker, behind the same record, counts and limit."""
         bound = copy.copy(self)

@@ -74,6 +74,10 @@ class LLMClient(ABC):
         """The answer that this request would get without asking; None where there is none, or no record."""
         return None
 
+    def prompt_tokens(self, request: Request) -> int | None:
+        """Tokens of the request's prompt, counted without asking; None where that cannot be told here."""
+        return None
+
     def without_breaker(self) -> LLMClient:
         """The same model, for questions that are asked before their turn: without a breaker, which counts decisions in
         their order, and without other backends in its place."""

@@ -94,6 +94,10 @@ class ResilientClient(LLMClient):
             answer, events=(*events, *answer.events), latency_ms=max(answer.latency_ms, (self._clock() - begin) * 1000)
         )
 
+    def prompt_tokens(self, request: Request) -> int | None:
+        """The inner client's."""
+        return self.inner.prompt_tokens(request)
+
     def without_breaker(self) -> ResilientClient:
         """A client that asks as persistently, of the inner client alone."""
         bound = copy.copy(self)

@@ -116,6 +116,11 @@ class EnsembleClient(LLMClient):
             events=(*(event for answer in answers for event in answer.events), *events),
         )
 
+    def prompt_tokens(self, request: Request) -> int | None:
+        """Those of all members together; None where one cannot tell."""
+        counts = [member.prompt_tokens(fitting(request, member)) for member in self.members]
+        return None if None in counts else sum(filter(None, counts))
+
     def without_breaker(self) -> EnsembleClient:
         """The members without their breakers."""
         bound = copy.copy(self)
