@@ -7,7 +7,7 @@ STARTER = """\
 
 # Who answers: local_llama runs a GGUF file on this machine, through gpt4all; llama_cpp through llama.cpp, which also
 # scores choices (pip install 'backtrader-llm[llama-cpp]'); openai asks a server that speaks like OpenAI; bedrock asks
-# AWS; ensemble lets several vote.
+# AWS; ensemble lets several vote; replay gives the answers of a finished run again, or those on record.
 backend: local_llama
 
 # Name of a model that `btllm models pull` brings, or a GGUF file, by its path or its name in the cache folder.
@@ -93,6 +93,9 @@ breaker_pause: 20
 #   concurrency: 8
 #   answer_format: json_schema      # or json_object, or plain; left out: found out by asking
 #   reported_model: gpt-4o-mini-2024-07-18      # left out: found out by asking
+
+# Whose answers backend replay gives: a run folder, or the backend whose recorded answers are meant. No model is asked.
+# replay_from: reports/sp500-daily-1a2b3c4d
 
 # Several models that vote on label and action: majority, or average of their confidence.
 # ensemble:

@@ -81,7 +81,7 @@ class RecordingClient(LLMClient):
     def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
         """Answer from the record, or ask and record."""
         key = request_hash(request, self.identity)
-        recorded = self._known(key)
+        recorded = self._known(key, request)
         if recorded is None:
             if self.mode == "replay":
                 raise AnswerNotRecorded(
@@ -98,7 +98,7 @@ class RecordingClient(LLMClient):
 
     def recorded(self, request: Request) -> Generation | None:
         """The answer that this request would get without asking, or None; it is not counted."""
-        return self._known(request_hash(request, self.identity))
+        return self._known(request_hash(request, self.identity), request)
 
     def prompt_tokens(self, request: Request) -> int | None:
         """The inner client's, where one is connected."""
@@ -114,8 +114,11 @@ class RecordingClient(LLMClient):
         """Tell the inner client."""
         self._connected().answered_ahead()
 
-    def _known(self, key: str) -> Generation | None:
-        return self._answered.get(key) or (None if self.mode == "refresh" else self.store.get(key))
+    def _known(self, key: str, request: Request) -> Generation | None:
+        known = self._answered.get(key) or (None if self.mode == "refresh" else self.store.get(key))
+        if known is None and isinstance(self._inner, LLMClient):
+            return self._inner.recorded(request)  # of a client that is a record itself
+        return known
 
     def _ask(self, key: str, request: Request, on_delta: OnDelta | None) -> Generation:
         stopped = False

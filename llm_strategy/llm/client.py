@@ -70,6 +70,10 @@ class LLMClient(ABC):
     def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
         """Answer the request; ``on_delta`` sees the text as it is written and may stop it."""
 
+    def start_from(self, defaults: Request) -> None:
+        """Begin every call with this request, its messages aside."""
+        self.defaults = defaults
+
     def recorded(self, request: Request) -> Generation | None:
         """The answer that this request would get without asking; None where there is none, or no record."""
         return None
