@@ -13,10 +13,7 @@ from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendRefused, B
 from llm_strategy.llm.client import LLMClient, json_text
 from llm_strategy.llm.exchange import Message, ModelIdentity, Request
 from llm_strategy.llm.loader import get_llm_client
-
-SLOW_ANSWER_MS = 10_000
-"""A short answer that takes longer fails the speed check."""
-
+from llm_strategy.speed import SLOW_SECONDS
 
 _COLOUR = json.dumps(
     {
@@ -131,7 +128,7 @@ def _speed(client: LLMClient) -> str:
         f"{read.tokens_in / max(read.latency_ms, 1.0) * 1000:.0f} prompt tokens and "
         f"{max(written.tokens_out - again.tokens_out, 0) / seconds:.0f} written tokens a second"
     )
-    if written.latency_ms > SLOW_ANSWER_MS:
+    if written.latency_ms > 1000 * SLOW_SECONDS:
         raise BackendFailure(f"A short answer took {written.latency_ms / 1000:.0f} s: {detail}.")
     return detail
 

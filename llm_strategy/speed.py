@@ -12,6 +12,9 @@ from llm_strategy.llm.fingerprint import cache_folder
 from llm_strategy.llm.request_hash import digest
 from llm_strategy.reading import Reading
 
+SLOW_SECONDS = 10.0
+"""A question that takes longer makes a run of a thousand decisions one of hours."""
+
 
 def note_speed(identity: ModelIdentity, asked: str, seconds: float) -> None:
     """Keep the seconds that one question took, among many; ``asked`` is the way of asking. A folder that cannot be

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
+from statistics import fmean
 
 from llm_strategy.llm.cache import RecordingClient, Usage
-from llm_strategy.speed import note_speed, way_of_asking
+from llm_strategy.speed import SLOW_SECONDS, note_speed, way_of_asking
 from simulator.estimate import Estimate
 from simulator.experiment import Experiment
 
+log = logging.getLogger(__name__)
+
 FIRST_ANSWERS = 5
 """Answers after which a speed is one; the first of them is left out, as it pays for what all questions share."""
+SLOW_ANSWERS = 3
+"""Answers after which slow ones are told; the first alone may have waited for the model to load."""
 
 
 class SpeedWatch:
@@ -24,6 +30,7 @@ class SpeedWatch:
         self._first: Usage | None = None
         self._plan: Estimate | None = None
         self._tell: Callable[[Estimate], None] | None = None
+        self._warned = False
 
     def tell(self, plan: Estimate, tell: Callable[[Estimate], None]) -> None:
         """Tell an estimate without a time once more when it has one."""
@@ -48,9 +55,23 @@ class SpeedWatch:
         used = self._client.usage.since(self._before)
         self._first = self._first or used
         seconds = self._seconds()
+        self._warn()
         if self._plan and self._tell and seconds:
             self._tell(replace(self._plan, seconds=self._plan.to_ask * seconds))
             self._plan = None
+
+    def _warn(self) -> None:
+        """Say once that answers are slow."""
+        latencies = self._client.latencies[self._before.asked :]
+        if self._warned or len(latencies) < SLOW_ANSWERS or (mean := fmean(latencies)) <= SLOW_SECONDS:
+            return
+        self._warned = True
+        log.warning(
+            "Answers of %s take %.0f s in the mean: choose a smaller model or advisor.mode choices, lower "
+            "LLM_MAX_TOKENS, set LLM_THREADS, or use a graphics card; 'btllm doctor' measures the speed.",
+            self._client.identity.name,
+            mean,
+        )
 
     def _seconds(self) -> float | None:
         """Seconds of a question; None until there were enough."""

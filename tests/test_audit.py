@@ -322,6 +322,30 @@ def test_an_unknown_time_is_told_after_the_first_answers(tmp_path):
     assert "repairs and the questions of the explanation come on top" in str(later)
 
 
+def test_slow_answers_are_warned_of_once_and_stand_on_the_page(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("simulator.speed_watch.SLOW_SECONDS", 0.01)
+
+    def slow(request):
+        time.sleep(0.02)
+        return reader(request)
+
+    with caplog.at_level("WARNING", "simulator.speed_watch"):
+        result = simulator.run(small(tmp_path), client=recording(slow)[0])
+    (warning,) = [record.getMessage() for record in caplog.records if record.name == "simulator.speed_watch"]
+    assert "Answers of scripted take 0 s in the mean: choose a smaller model" in warning
+    usage = result.record.manifest["usage"]
+    assert 0.02 <= usage["mean_seconds"] <= usage["seconds"] / usage["asked"] + 0.01
+    assert usage["p95_seconds"] >= 0.02
+    assert result.facts["model.p95_seconds"].value == usage["p95_seconds"]
+    page = (result.folder / "report.md").read_text(encoding="utf-8")
+    assert f"a question {result.facts['model.mean_seconds'].text} in the mean, nineteen of twenty within" in page
+
+
+def test_quick_answers_are_not_warned_of(tmp_path, caplog):
+    simulator.run(small(tmp_path), client=recording()[0])
+    assert not [record for record in caplog.records if record.name == "simulator.speed_watch"]
+
+
 def test_a_speed_that_was_noted_tells_the_time_of_the_first_run(tmp_path, monkeypatch):
     monkeypatch.setenv("BTLLM_CACHE_DIR", str(tmp_path / "cache"))
     client, seen = recording()[0], []

@@ -28,8 +28,7 @@ def hub(tmp_path, monkeypatch):
 
     class Hub(BaseHTTPRequestHandler):
         content, announced, status = FILE, hashlib.sha256(FILE).hexdigest(), 200
-        cuts, ranged, address = [], True, ""  # after so many bytes answers are cut off
-        asked = []  # the ranges
+        ranged, address = True, ""
 
         def do_HEAD(self):
             self.answer(b"")
@@ -80,6 +79,8 @@ def hub(tmp_path, monkeypatch):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
+    Hub.cuts = []  # after so many bytes answers are cut off
+    Hub.asked = []  # the ranges
     Hub.address = f"http://127.0.0.1:{server.server_port}"
     monkeypatch.setenv("HF_ENDPOINT", Hub.address)
     get = requests.get

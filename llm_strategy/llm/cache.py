@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
@@ -71,6 +72,8 @@ class RecordingClient(LLMClient):
         self.on_record: Callable[[str], None] | None = None
         """Called with the key of each answer that is recorded, one call at a time."""
         self._inner = inner
+        self.latencies: list[float] = []
+        """Seconds of each question that the model was asked, failed ones too, in the order in which they ended."""
         self._answered: dict[str, Generation] = {}
         self._counting = threading.Lock()
         self._under_way = UnderWay()
@@ -134,10 +137,12 @@ class RecordingClient(LLMClient):
                 self.limit(self.usage)
             self.usage.asked += 1  # counted when it begins: threads together make no call more than a limit allows
         answer: Generation | None = None
+        begin = time.perf_counter()
         try:
             answer = client.complete(request, watched if on_delta else None)
         finally:
             with self._counting:
+                self.latencies.append(time.perf_counter() - begin)
                 self.usage.seconds = self._under_way.seconds
                 self.usage.tokens_in += answer.tokens_in if answer else 0
                 self.usage.tokens_out += answer.tokens_out if answer else 0
