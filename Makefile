@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: env model demo test fuzz check bench bench-models bench-layouts clean
+.PHONY: env model second-model demo test fuzz check bench bench-models bench-layouts clean
 
 env: $(READY)
 
@@ -15,10 +15,14 @@ $(READY): pyproject.toml constraints.txt
 model: env
 	$(BIN)/btllm models pull smollm2-135m
 
+# Without a network its tests are skipped and say so; nothing else needs it.
+second-model: env
+	-$(BIN)/btllm models pull gemma3-270m
+
 demo: model
 	$(BIN)/btllm demo
 
-test: model
+test: model second-model
 	$(BIN)/pytest
 
 fuzz: env

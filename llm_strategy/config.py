@@ -91,6 +91,9 @@ class LlmSettings(BaseSettings):
     """Key of the ``openai`` backend's servers."""
     script: Path | None = None
     """Answers of the ``scripted`` backend."""
+    replay_from: str = ""
+    """Whose answers the ``replay`` backend gives: a run folder, or the name of the backend that gave those on
+    record."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "WARNING", validation_alias=AliasChoices("LOG_LEVEL", "log_level")
     )

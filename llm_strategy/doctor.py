@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
+import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llm_strategy.config import LlmSettings, load_settings
-from llm_strategy.errors import AnswerTimeout, BackendFailure, BacktraderLLMError, ModelNotLoaded, PromptTooLong
-from llm_strategy.llm.client import LLMClient
+from llm_strategy.doctor_cures import cure_of_check, cure_of_start
+from llm_strategy.doctor_decision import try_decision
+from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendRefused, BacktraderLLMError, PromptTooLong
+from llm_strategy.llm.client import LLMClient, json_text
 from llm_strategy.llm.exchange import Message, ModelIdentity, Request
 from llm_strategy.llm.loader import get_llm_client
+from llm_strategy.speed import SLOW_SECONDS
 
-SLOW_ANSWER_MS = 10_000
-"""A short answer that takes longer fails the speed check."""
+_COLOUR = json.dumps(
+    {
+        "type": "object",
+        "properties": {"colour": {"enum": ["red", "green", "blue"]}},
+        "required": ["colour"],
+        "additionalProperties": False,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,28 +42,32 @@ def diagnose(settings: LlmSettings | None = None) -> Iterator[Check]:
         settings = settings or load_settings()
         client = get_llm_client("doctor", settings=settings)
     except BacktraderLLMError as problem:
-        yield Check("initialization", False, str(problem), _cure(problem, settings))
+        yield Check("initialization", False, str(problem), cure_of_start(problem, settings))
         return
     with client:
         try:
             identity = client.identity
             _load(client)
         except BacktraderLLMError as problem:
-            yield Check("initialization", False, str(problem), _cure(problem, settings))
+            yield Check("initialization", False, str(problem), cure_of_start(problem, settings))
             return
-        engine = f"{identity.name} by {identity.engine} {identity.engine_version}"
+        engine = f"{identity.name} by {identity.engine} {identity.engine_version}".rstrip()
         yield Check("initialization", True, f"{engine}{_device(identity)}")
-        for name, trial, cure in _TRIALS:
+        for name, trial in _TRIALS:
             try:
                 yield Check(name, True, trial(client))
             except BacktraderLLMError as problem:
-                yield Check(name, False, str(problem), cure)
+                yield Check(name, False, str(problem), cure_of_check(name, settings.backend))
 
 
 def _load(client: LLMClient) -> None:
     """Raise where the model cannot be asked at all; what fails in a single answer is for the checks that follow."""
-    with contextlib.suppress(AnswerTimeout, BackendFailure, PromptTooLong):
+    try:
         client.complete(Request((Message("user", "Ready?"),), max_tokens=1, timeout_s=client.defaults.timeout_s))
+    except BackendRefused:
+        raise
+    except (AnswerTimeout, BackendFailure, PromptTooLong):
+        return
 
 
 def _device(identity: ModelIdentity) -> str:
@@ -66,14 +79,6 @@ def _device(identity: ModelIdentity) -> str:
     if layers:
         return f", {'all layers' if layers < 0 else f'{layers} layers'} on the graphics card"
     return f", on the device {settings.get('device', 'cpu')}"
-
-
-def _cure(problem: BacktraderLLMError, settings: LlmSettings | None) -> str:
-    if isinstance(problem, ModelNotLoaded) and settings is not None:
-        if settings.instruct_model_path is not None:
-            return "Fetch the file again and compare its size with the published one, or unset LLM_INSTRUCT_MODEL_PATH."
-        return f"Run 'btllm models pull {settings.model}', which replaces a damaged file, or choose another LLM_MODEL."
-    return "Put the named setting right, then run the doctor again."
 
 
 def _health(client: LLMClient) -> str:
@@ -91,8 +96,9 @@ def _generation(client: LLMClient) -> str:
 
 
 def _json_mode(client: LLMClient) -> str:
-    answer = client.generate("Give a JSON object with a colour and its name.", json_mode=True, max_tokens=96)
-    return f"valid JSON of {len(answer.text)} characters"
+    asked = Message("user", 'Give a JSON object with a colour, such as {"colour": "red"}.')
+    request = replace(client.defaults, messages=(asked,), json_mode=True, json_schema=_COLOUR, max_tokens=96)
+    return f"valid JSON of {len(json_text(client.complete(request).text))} characters"
 
 
 def _streaming(client: LLMClient) -> str:
@@ -122,20 +128,17 @@ def _speed(client: LLMClient) -> str:
         f"{read.tokens_in / max(read.latency_ms, 1.0) * 1000:.0f} prompt tokens and "
         f"{max(written.tokens_out - again.tokens_out, 0) / seconds:.0f} written tokens a second"
     )
-    if written.latency_ms > SLOW_ANSWER_MS:
+    if written.latency_ms > 1000 * SLOW_SECONDS:
         raise BackendFailure(f"A short answer took {written.latency_ms / 1000:.0f} s: {detail}.")
     return detail
 
 
-_TRIALS: tuple[tuple[str, Callable[[LLMClient], str], str], ...] = (
-    ("health", _health, "Check the model file and the free memory; 'btllm models verify' hashes the embedded model."),
-    ("generation", _generation, "Choose an instruct model, or run 'btllm models pull smollm2-135m'."),
-    ("JSON mode", _json_mode, "Lower LLM_TEMPERATURE, or choose a larger model."),
-    ("streaming", _streaming, "Update the package behind LLM_BACKEND."),
-    ("error handling", _error_handling, "Update the package behind LLM_BACKEND."),
-    (
-        "speed",
-        _speed,
-        "Close what else uses the processors, set LLM_THREADS to the number of free ones, or choose a smaller model.",
-    ),
+_TRIALS: tuple[tuple[str, Callable[[LLMClient], str]], ...] = (
+    ("health", _health),
+    ("generation", _generation),
+    ("JSON mode", _json_mode),
+    ("streaming", _streaming),
+    ("error handling", _error_handling),
+    ("decision", try_decision),
+    ("speed", _speed),
 )

@@ -7,7 +7,7 @@ STARTER = """\
 
 # Who answers: local_llama runs a GGUF file on this machine, through gpt4all; llama_cpp through llama.cpp, which also
 # scores choices (pip install 'backtrader-llm[llama-cpp]'); openai asks a server that speaks like OpenAI; bedrock asks
-# AWS; ensemble lets several vote.
+# AWS; ensemble lets several vote; replay gives the answers of a finished run again, or those on record.
 backend: local_llama
 
 # Name of a model that `btllm models pull` brings, or a GGUF file, by its path or its name in the cache folder.
@@ -101,6 +101,9 @@ breaker_pause: 20
 #   reported_model: gpt-4o-mini-2024-07-18      # left out: found out by asking
 #   omit_temperature: false         # true for models that take none; left out: found out with the two above
 #   reasoning_effort: low           # for models that think before they write; they need a larger max_tokens, too
+
+# Whose answers backend replay gives: a run folder, or the backend whose recorded answers are meant. No model is asked.
+# replay_from: reports/sp500-daily-1a2b3c4d
 
 # Several models that vote on label and action by majority. Where all members score choices (llama_cpp) vote: average is
 # the mean of their probabilities; a written answer gives its label none, and average then counts a majority too.

@@ -51,7 +51,7 @@ class JournalClient(LLMClient):
     ) -> None:
         self.identity = identity
         self.defaults = Request(messages=(), **sampler)
-        self._exchanges = [exchange for decision in decisions for exchange in _exchanges(decision)]
+        self._exchanges = [exchange for decision in decisions for exchange in recorded_exchanges(decision)]
         self._given = 0
 
     def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
@@ -88,7 +88,9 @@ def replay_advisor(
     )
 
 
-def _exchanges(decision: dict[str, Any]) -> list[tuple[str, str | None, ModelError, tuple[Event, ...]]]:
+def recorded_exchanges(decision: dict[str, Any]) -> list[tuple[str, str | None, ModelError, tuple[Event, ...]]]:
+    """The questions of a line of the journal: request hash, answer or None, the failure behind an answer that is
+    missing, and what happened on the way."""
     asked = [decision, *filter(None, [decision["repair"]]), *decision.get("further", ())]
     failure = _failure(decision["abstention"] or decision.get("instead_of"))
     return [

@@ -140,7 +140,9 @@ class ArmRunner:
                 journals.append(drawn)
                 problem = problem or failed
         self.problem = self.problem or problem
-        self._usage[arm] = Questions.of(journals, model.usage.since(before)) if model else Questions()
+        self._usage[arm] = (
+            Questions.of(journals, model.usage.since(before), model.latencies[before.asked :]) if model else Questions()
+        )
         manifest = arm_manifest(
             self._description, arm, folder, started=started, problem=problem, usage=self._usage[arm], model=model
         )

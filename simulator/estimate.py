@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 from llm_strategy.advisor import ModelAdvisor
 from llm_strategy.llm.audit import Prices as TokenPrices
 from llm_strategy.llm.cache import RecordingClient
-from llm_strategy.llm.exchange import Generation, Request
+from llm_strategy.llm.client import LLMClient
+from llm_strategy.llm.exchange import Generation, Request, Slot
+from llm_strategy.llm.token_count import rough_tokens
+from llm_strategy.speed import noted_speed, way_of_asking
 from llm_strategy.types import Snapshot
 from simulator.experiment import Experiment
 from simulator.universe import Universe
 from simulator.upcoming import upcoming
 
-CHARACTERS_PER_TOKEN = 4
-"""Of English text; used until an answer was measured."""
+COUNTED = 64
+"""Questions whose tokens are counted, evenly spread over those to ask; the others are taken to be alike."""
+_MESSAGE = 4
+"""Tokens around a message, about."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """Questions of a run, those of all its ``draws``: a scored decision has one for the label, one for the action and,
     where it is calibrated without content, one for the prior, which many decisions share. ``tokens`` and ``cost`` are
-    for those to ask; ``seconds`` is None until a speed was measured, ``cost`` where no price is configured. Repair
-    attempts, rationales that are asked for on their own, and the explanation come on top."""
+    for those to ask; ``seconds`` is None until a speed was measured, ``cost`` where no price is configured.
+    ``besides`` names what comes on top.
+    """
 
     decisions: int
     distinct: int
@@ -33,6 +39,7 @@ class Estimate:
     seconds: float | None
     cost: float | None
     draws: int = 1
+    besides: tuple[str, ...] = ()
 
     @property
     def to_ask(self) -> int:
@@ -49,11 +56,18 @@ class Estimate:
             return f"{known}: the model is asked nothing."
         time = "time unknown until the first answers" if self.seconds is None else f"about {_duration(self.seconds)}"
         money = "unpriced" if self.cost is None else f"cost about {self.cost:,.4g}"
-        return f"{known}; {self.to_ask:,} to ask: about {self.tokens:,} tokens, {time}, {money}."
+        besides = f"; {' and '.join(self.besides)} come on top" if self.besides else ""
+        return f"{known}; {self.to_ask:,} to ask: about {self.tokens:,} tokens, {time}, {money}{besides}."
+
+    __str__ = as_text
 
 
 def estimate(experiment: Experiment, universe: Universe, client: RecordingClient, money: TokenPrices) -> Estimate:
-    """Look every question of the run up in the record; tokens and seconds are means of what is found there."""
+    """Look every question of the run up in the record, and count the tokens of the others.
+
+    Tokens are those of the model's own vocabulary where it lies on this machine, else those of answers on record, else
+    ``rough_tokens``. Seconds are those of answers on record, else those noted when this model was last asked so.
+    """
     choice = experiment.advisor
     advisor = ModelAdvisor(client, view=choice.view, reading=choice.reading)
     seen = upcoming(universe, choice)
@@ -61,24 +75,38 @@ def estimate(experiment: Experiment, universe: Universe, client: RecordingClient
     for number in experiment.further_draws:
         drawn = ModelAdvisor(client, view=choice.view, reading=choice.reading, draw=number)
         known_too, missing_too = _looked_up(drawn, seen, client)
-        known, missing = known + known_too, missing + missing_too
-    tokens_in, tokens_out = _tokens(missing, known)
+        known |= known_too
+        missing += missing_too
+    tokens_in, tokens_out = _tokens(missing, known, client)
+    noted = noted_speed(client.identity, way_of_asking(client, choice.reading))
     at_once = client.concurrency if advisor.asks_ahead else 1
+    if known:
+        noted = fmean(answer.latency_ms for answer in known.values()) / 1000 / at_once
     return Estimate(
         decisions=len(seen) * experiment.evaluation.draws,
         distinct=len(known) + len(missing),
         on_record=len(known),
         tokens=tokens_in + tokens_out,
-        seconds=len(missing) * fmean(answer.latency_ms for answer in known) / 1000 / at_once if known else None,
+        seconds=None if noted is None else len(missing) * noted,
         cost=money.cost(tokens_in, tokens_out),
         draws=experiment.evaluation.draws,
+        besides=tuple(_besides(advisor, explained=experiment.output.explain)),
     )
+
+
+def _besides(advisor: ModelAdvisor, *, explained: bool) -> Iterable[str]:
+    if advisor.reading.mode != "choices":
+        yield "repairs"
+    elif advisor.reading.rationale != "never":
+        yield "reasons"
+    if explained:
+        yield "the questions of the explanation"
 
 
 def _looked_up(
     advisor: ModelAdvisor, seen: Sequence[Snapshot], client: RecordingClient
-) -> tuple[list[Generation], list[Request]]:
-    """The answers on record to the questions of these decisions, each once, and the questions that have none; where an
+) -> tuple[dict[Request, Generation], list[Request]]:
+    """The questions of these decisions with their answers on record, each once, and those that have none; where an
     answer decides which of several is asked, one stands for them."""
     answers: dict[Request, Generation | None] = {}
     for snapshot in seen:
@@ -92,20 +120,40 @@ def _looked_up(
             if other not in answers:
                 answers[other] = client.recorded(other)
         advisor.witness(snapshot)
-    known = [answer for answer in answers.values() if answer is not None]
+    known = {request: answer for request, answer in answers.items() if answer is not None}
     return known, [request for request, answer in answers.items() if answer is None]
 
 
-def _tokens(missing: Sequence[Request], known: Sequence[Generation]) -> tuple[int, int]:
-    if known:
-        read, written = fmean(answer.tokens_in for answer in known), fmean(answer.tokens_out for answer in known)
-        return round(len(missing) * read), round(len(missing) * written)
-    asked = sum(len(message.content) for request in missing for message in request.messages)
-    longest = sum(
-        sum(part.max_tokens for part in request.form if not isinstance(part, str)) or request.max_tokens
-        for request in missing
-    )
-    return asked // CHARACTERS_PER_TOKEN, longest
+def _tokens(missing: Sequence[Request], known: Mapping[Request, Generation], client: LLMClient) -> tuple[int, int]:
+    """Tokens to read and to write."""
+    some = missing[:: max(1, len(missing) // COUNTED)]
+    counts = [client.prompt_tokens(request) for request in some]
+    read: list[float] = [count for count in counts if count is not None]
+    if len(read) < len(some):
+        read = [_rough(request) for request in some]
+        if known:
+            seen = sum(answer.tokens_in for answer in known.values())
+            rate = seen / sum(map(_rough, known))
+            read = [count * rate for count in read]
+    written: list[float] = [answer.tokens_out for answer in known.values()]
+    written = written or [_written(request) for request in some]
+    return round(len(missing) * fmean(read or [0])), round(len(missing) * fmean(written or [0]))
+
+
+def _rough(request: Request) -> float:
+    said = [*(message.content for message in request.messages), request.opening, request.chosen]
+    return sum(map(rough_tokens, said)) + _MESSAGE * len(request.messages)
+
+
+def _written(request: Request) -> float:
+    """Tokens of an answer, about: a score looks at two in the mean, slots are filled to less than half of their bounds
+    (20 of 44 tokens, measured), and a free answer is as long as the last one that is shown."""
+    if request.choices:
+        return 2
+    if request.form:
+        return 0.45 * sum(part.max_tokens for part in request.form if isinstance(part, Slot))
+    shown = [message.content for message in request.messages if message.role == "assistant"]
+    return min(request.max_tokens, rough_tokens(shown[-1])) if shown else request.max_tokens
 
 
 def _duration(seconds: float) -> str:

@@ -24,6 +24,7 @@ from simulator.harm import write_harm
 from simulator.provenance import run_identity
 from simulator.report import write_report
 from simulator.result import Result
+from simulator.speed_watch import SpeedWatch
 from simulator.universe import Universe, load_universe
 from simulator.workspace import Workspace, as_run_folder_error
 
@@ -31,7 +32,7 @@ AnyExperiment = Experiment | str | Path | dict[str, Any]
 """An ``Experiment``, the path of a YAML file, or a mapping of the same shape."""
 
 OnEstimate = Callable[[Estimate], None]
-"""Called before the model is asked anything."""
+"""Called before the model is asked anything, and where no speed was known once more after the first answers."""
 
 
 def run(
@@ -96,21 +97,26 @@ def execute(
     name = experiment.name if comparison else f"{experiment.name}-{arms[0]}"
     folder = Path(experiment.output.folder) / f"{name}-{identity[:8]}"
     with Workspace(folder) as work, as_run_folder_error(folder), contextlib.ExitStack() as at_the_end:
-        asked = None
+        asked = watch = None
         if model:
             model.trust(work.answered_requests())
             budget, before = experiment.advisor.budget, replace(model.usage)
-            model.on_record = work.answered
             at_the_end.callback(setattr, model, "on_record", None)
             model.limit = lambda used: budget.check(used.since(before), money)
             asked = AuditedClient(model, AuditLog(work.path / AUDIT, money))
             at_the_end.callback(asked.log.close)
+            watch = SpeedWatch(experiment, model)
+            model.on_record = watch.after(work.answered)
             if on_estimate and LLM_ARM in arms:
-                on_estimate(estimate(experiment, universe, model, money))
+                plan = estimate(experiment, universe, model, money)
+                on_estimate(plan)
+                watch.tell(plan, on_estimate)
         runner = ArmRunner(experiment, universe, identity, model, on_bar, asked, on_answer)
         universe.write_csv(work.path / "prices.csv")
         for arm in sorted(arms, key=lambda arm: arm != LLM_ARM):
             runner.run(arm, work.path / arm if comparison else work.path)
+        if watch and client is None:
+            watch.note()
         if comparison:
             runner.finish_comparison(arms, work.path)
             write_harm(universe, experiment, work.path)

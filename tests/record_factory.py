@@ -144,6 +144,7 @@ def _usage(decisions: list[dict[str, Any]]) -> dict[str, float]:
         "decisions": len(decisions), "questions": len(decisions), "distinct": distinct, "asked": asked,
         "from_record": len(decisions) - asked,
         "seconds": 0.25 * asked, "tokens_in": 60 * asked, "tokens_out": 20 * asked,
+        "mean_seconds": 0.25 if asked else 0.0, "p95_seconds": 0.5 if asked else 0.0,
     }  # fmt: skip
 
 

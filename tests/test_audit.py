@@ -1,7 +1,9 @@
 """The audit log, budgets and estimates: what was asked is on record, secrets are not, and a run stops where it may."""
 
+import contextlib
 import json
 import threading
+import time
 from collections import Counter
 from dataclasses import replace
 
@@ -10,13 +12,23 @@ from small_run import SMALL, files, reader, recording, small
 
 import simulator
 from llm_strategy.config import LlmSettings
-from llm_strategy.errors import AnswerTimeout, BackendFailure, BudgetReached, ConfigurationError, RunFolderError
-from llm_strategy.llm import FolderStore, MemoryStore, get_llm_client
+from llm_strategy.errors import (
+    AnswerTimeout,
+    BackendFailure,
+    BudgetReached,
+    ConfigurationError,
+    RunFolderError,
+    TooManyFailures,
+)
+from llm_strategy.llm import FolderStore, MemoryStore, RecordingClient, get_llm_client
 from llm_strategy.llm.audit import AuditedClient, AuditLog, Prices
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.cache import Usage
 from llm_strategy.llm.exchange import Generation, ModelIdentity, Request
+from llm_strategy.llm.gguf import read_metadata
+from llm_strategy.llm.token_count import token_counter
 from llm_strategy.secrets import keep_secret, redact
+from llm_strategy.speed import note_speed, way_of_asking
 
 PLANTED = "sk-planted-0123456789abcdefghij"
 
@@ -265,13 +277,15 @@ def test_the_estimate_is_what_the_run_then_does(tmp_path):
 
     def run(script=reader):
         client, model = recording(script, store=store)
-        simulator.run(experiment, client=client, on_estimate=seen.append)
+        told = []
+        simulator.run(experiment, client=client, on_estimate=told.append)
+        seen.append(told[0])
         return model
 
     model = run()
     assert (seen[0].on_record, seen[0].seconds, seen[0].cost) == (0, None, None)
     assert seen[0].distinct == seen[0].to_ask == len(model.requests)
-    assert "time unknown until the first answers, unpriced" in seen[0].as_text()
+    assert "time unknown until the first answers, unpriced; repairs come on top." in seen[0].as_text()
     for key in list(store)[: len(store) // 2]:
         del store[key]
     for key, answer in store.items():
@@ -284,6 +298,69 @@ def test_the_estimate_is_what_the_run_then_does(tmp_path):
     run()
     assert seen[2].to_ask == 0
     assert "the model is asked nothing" in seen[2].as_text()
+
+
+def test_an_unknown_time_is_told_after_the_first_answers(tmp_path):
+    store, seen = MemoryStore(), []
+
+    def slow(request):
+        time.sleep(0.02)
+        return reader(request)
+
+    simulator.run(small(tmp_path), client=recording(slow, store=store)[0], on_estimate=seen.append)
+    first, later = seen
+    assert (first.seconds, replace(later, seconds=None)) == (None, first)
+    assert later.seconds >= 0.02 * first.to_ask
+    assert "about" in str(later).partition("tokens,")[2]
+    assert "repairs and the questions of the explanation come on top" in str(later)
+
+
+def test_slow_answers_are_warned_of_once_and_stand_on_the_page(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("simulator.speed_watch.SLOW_SECONDS", 0.01)
+
+    def slow(request):
+        time.sleep(0.02)
+        return reader(request)
+
+    with caplog.at_level("WARNING", "simulator.speed_watch"):
+        result = simulator.run(small(tmp_path), client=recording(slow)[0])
+    (warning,) = [record.getMessage() for record in caplog.records if record.name == "simulator.speed_watch"]
+    assert "Answers of scripted take 0 s in the mean: choose a smaller model" in warning
+    usage = result.record.manifest["usage"]
+    assert 0.02 <= usage["mean_seconds"] <= usage["seconds"] / usage["asked"] + 0.01
+    assert usage["p95_seconds"] >= 0.02
+    assert result.facts["model.p95_seconds"].value == usage["p95_seconds"]
+    page = (result.folder / "report.md").read_text(encoding="utf-8")
+    assert f"a question {result.facts['model.mean_seconds'].text} in the mean, nineteen of twenty within" in page
+
+
+def test_quick_answers_are_not_warned_of(tmp_path, caplog):
+    simulator.run(small(tmp_path), client=recording()[0])
+    assert not [record for record in caplog.records if record.name == "simulator.speed_watch"]
+
+
+def test_a_speed_that_was_noted_tells_the_time_of_the_first_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("BTLLM_CACHE_DIR", str(tmp_path / "cache"))
+    client, seen = recording()[0], []
+    experiment = small(tmp_path)
+    note_speed(client.identity, way_of_asking(client, experiment.advisor.reading), 60.0)
+    simulator.run(experiment, client=client, on_estimate=seen.append)
+    (plan,) = seen
+    assert plan.seconds == 60.0 * plan.to_ask
+    assert f"about {plan.to_ask} min" in str(plan)
+
+
+@pytest.mark.parametrize("style", ["words", "numbers"])
+def test_tokens_are_estimated_before_any_answer(tmp_path, model_path, style):
+    seen, store = [], MemoryStore()
+    model = ScriptedClient(lambda request: BackendFailure("No answer."))
+    experiment = small(tmp_path, advisor={"style": style, "max_failure_rate": 1.0})
+    with contextlib.suppress(TooManyFailures):
+        simulator.run(experiment, client=RecordingClient(model, model.identity, store), on_estimate=seen.append)
+    count = token_counter(read_metadata(model_path))
+    asked = {request for request in model.requests if request.form}
+    counted = sum(count(message.content) + 4 for request in asked for message in request.messages)
+    assert seen[0].tokens == pytest.approx(counted, rel=0.12)
 
 
 def test_a_price_makes_money_of_tokens():

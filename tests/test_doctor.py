@@ -1,16 +1,26 @@
 """What the doctor says of a runtime that works, and of those that do not."""
 
+import re
 import struct
 
 import pytest
+from bedrock_server import REGION, BedrockServer
 
 from llm_strategy.config import LlmSettings
 from llm_strategy.doctor import diagnose
+from llm_strategy.doctor_cures import cure_of_check
 from llm_strategy.errors import BackendFailure
-from llm_strategy.llm import SUPPORTED_BACKENDS, register_backend
+from llm_strategy.llm import SUPPORTED_BACKENDS, get_llm_client, register_backend
 from llm_strategy.llm.backends.scripted import ScriptedClient
+from llm_strategy.reading import Reading
+from llm_strategy.speed import noted_speed, way_of_asking
 
-NAMES = ["initialization", "health", "generation", "JSON mode", "streaming", "error handling", "speed"]
+NAMES = ["initialization", "health", "generation", "JSON mode", "streaming", "error handling", "decision", "speed"]
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("BTLLM_CACHE_DIR", str(tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -33,6 +43,10 @@ def test_the_embedded_model_is_well(model_path, threads, backend):
     assert all(check.ok and check.detail and not check.cure for check in checks), checks
     assert checks[0].detail.endswith(", on the device cpu")
     assert "tokens a second" in checks[-1].detail
+    mode = {"local_llama": "slots", "llama_cpp": "choices"}[backend]
+    assert re.fullmatch(rf"{mode}: 3 decisions, valid at once, .*; [\d.e+]+ s a decision", checks[-2].detail)
+    with get_llm_client(settings=settings) as client:
+        assert noted_speed(client.identity, way_of_asking(client, Reading())) > 0
 
 
 @pytest.mark.parametrize("device", ["cuda", "kompute", "metal"])
@@ -98,10 +112,76 @@ def test_each_failure_has_its_cure_and_the_rest_goes_on(scripted):
 def test_an_engine_that_fails_is_told_at_every_check(scripted):
     checks = list(diagnose(scripted(lambda request: BackendFailure("The engine broke."))))
     told = [check.detail for check in checks if not check.ok]
-    assert len(told) == 5
+    assert len(told) == 6
     assert set(told) == {"The engine broke."}
 
 
 def test_an_empty_answer_is_a_failure(scripted):
     checks = {check.name: check for check in diagnose(scripted(lambda request: " "))}
     assert not checks["generation"].ok
+
+
+ADVICE = {"rationale": "Rising.", "label": "bull", "action": "enter_long", "action_confidence": "70"}
+
+
+def test_a_decision_is_tried_and_judged(scripted):
+    checks = {check.name: check for check in diagnose(scripted(lambda request: ADVICE if request.form else "{}"))}
+    assert checks["decision"].ok
+    assert "slots: 3 decisions, valid at once, the last one bull and enter_long" in checks["decision"].detail
+    checks = {check.name: check for check in diagnose(scripted(lambda request: "{}"))}
+    assert not checks["decision"].ok
+    assert checks["decision"].detail == "regime: is missing"
+
+
+def test_an_ensemble_is_asked_for_a_decision(scripted):
+    voting = scripted(lambda request: ADVICE if request.form else "{}")
+    members = {"ensemble": {"members": ["patient", "patient"]}}
+    checks = {
+        check.name: check for check in diagnose(voting.model_copy(update={"backend": "ensemble", "sections": members}))
+    }
+    assert checks["decision"].ok, checks
+    broken = scripted(lambda request: BackendFailure("The engine broke."))
+    checks = list(diagnose(broken.model_copy(update={"backend": "ensemble", "sections": members})))
+    assert {check.cure for check in checks if not check.ok} == {
+        "Run 'btllm doctor --backend NAME' for each member of the ensemble: one of them is not well."
+    }
+
+
+def test_a_server_that_is_gone_or_refuses_the_key_has_the_cure_of_a_server():
+    (check,) = diagnose(LlmSettings(backend="openai", base_url=("http://127.0.0.1:9/v1",), model="m", attempts=1))
+    assert (check.name, check.ok) == ("initialization", False)
+    assert "LLM_BASE_URL" in check.cure
+    assert "pull" not in check.cure
+
+
+def test_bedrock_without_its_account_has_the_cure_of_an_account(monkeypatch):
+    server = BedrockServer()
+    server.status, server.headers = 403, {"x-amzn-ErrorType": "UnrecognizedClientException"}
+    server.reply = {"message": "The security token is invalid"}
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "wrong",
+        "AWS_SECRET_ACCESS_KEY": "wrong",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": server.url,
+    }.items():
+        monkeypatch.setenv(name, value)
+    try:
+        (check,) = diagnose(LlmSettings(backend="bedrock", model="some.model", attempts=1, timeout_s=20))
+    finally:
+        server.close()
+    assert (check.name, check.ok) == ("initialization", False)
+    assert "aws sts get-caller-identity" in check.cure
+    assert "wrong" not in check.detail
+
+
+@pytest.mark.parametrize(
+    "backend", ["local_llama", "llama_cpp", "openai", "bedrock", "ensemble", "replay", "of my own"]
+)
+def test_every_check_of_every_backend_has_a_cure_of_its_own_kind(backend):
+    cures = [cure_of_check(name, backend) for name in NAMES[1:]]
+    assert all(cures)
+    if backend not in ("local_llama", "llama_cpp"):
+        assert not any("pull" in cure or "model file" in cure for cure in cures)

@@ -63,6 +63,11 @@ def test_an_answer_comes_with_its_counts(local_model):
     assert local_model.healthcheck().ok
 
 
+@pytest.mark.parametrize("asked", [question(STATES[0]), Request((Message("user", "Up 12.5%"),), json_mode=True)])
+def test_the_tokens_of_a_prompt_are_counted_without_the_engine(local_model, asked):
+    assert local_model.prompt_tokens(asked) == pytest.approx(local_model.complete(asked).tokens_in, rel=0.1)
+
+
 def test_json_mode_gives_one_object(local_model):
     answer = local_model.generate("Give a JSON object with name and age of a person.", json_mode=True, max_tokens=96)
     assert isinstance(json.loads(answer.text), dict)

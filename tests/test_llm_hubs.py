@@ -1,11 +1,14 @@
 """Models from hubs: a real client against a local server that speaks the hub's protocol, and hubs out of reach."""
 
 import hashlib
+import json
+import re
 import struct
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import requests
 
 from llm_strategy.config import LlmSettings
 from llm_strategy.errors import ModelNotFound, ModelNotLoaded
@@ -13,6 +16,10 @@ from llm_strategy.llm.models import available, pull, resolve, verify
 
 FILE = b"GGUF" + struct.pack("<IQQ", 3, 0, 0) + b"weights" * 10_000
 NAME = "hf:tiny-org/tiny-GGUF/tiny.Q4_0.gguf"
+PLACE = "/tiny-org/tiny-GGUF/resolve/main/tiny.Q4_0.gguf"
+
+
+AT_GPT4ALL = re.compile(r"^https://[^/]+(?=/models/models3\.json$)")
 
 
 @pytest.fixture
@@ -21,6 +28,7 @@ def hub(tmp_path, monkeypatch):
 
     class Hub(BaseHTTPRequestHandler):
         content, announced, status = FILE, hashlib.sha256(FILE).hexdigest(), 200
+        ranged, address = True, ""
 
         def do_HEAD(self):
             self.answer(b"")
@@ -29,18 +37,41 @@ def hub(tmp_path, monkeypatch):
             self.answer(Hub.content)
 
         def answer(self, body):
-            if self.path != "/tiny-org/tiny-GGUF/resolve/main/tiny.Q4_0.gguf" or Hub.status != 200:
+            if self.path == "/models/models3.json":
+                listed = {"filename": "tiny.Q4_0.gguf", "filesize": str(len(FILE)), "url": Hub.address + PLACE}
+                listed["md5sum"] = hashlib.md5(FILE).hexdigest()  # noqa: S324 - what that hub gives
+                body = json.dumps([listed, {"filename": "other.gguf", "url": "x"}]).encode()
+                self.send_response(Hub.status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+                return
+            if self.path != PLACE or Hub.status != 200:
                 self.send_response(Hub.status if Hub.status != 200 else 404)
                 self.send_header("X-Error-Code", "EntryNotFound" if "/tiny-GGUF/" in self.path else "RepoNotFound")
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return
-            self.send_response(200)
+            begin = 0
+            if self.command == "GET":
+                Hub.asked.append(self.headers["Range"])
+                if self.headers["Range"] and Hub.ranged:
+                    begin = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
+            if begin >= len(Hub.content):
+                self.send_response(416)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            self.send_response(206 if begin else 200)
+            if begin:
+                self.send_header("Content-Range", f"bytes {begin}-{len(Hub.content) - 1}/{len(Hub.content)}")
             self.send_header("ETag", f'"{Hub.announced}"')
             self.send_header("X-Repo-Commit", "0" * 40)
-            self.send_header("Content-Length", str(len(Hub.content)))
+            self.send_header("Content-Length", str(len(Hub.content) - begin))
             self.end_headers()
-            self.wfile.write(body)
+            rest = body[begin:]
+            self.wfile.write(rest[: Hub.cuts.pop(0)] if body and Hub.cuts else rest)
+            self.close_connection = True
 
         def log_message(self, *_):
             pass
@@ -48,7 +79,13 @@ def hub(tmp_path, monkeypatch):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    Hub.cuts = []  # after so many bytes answers are cut off
+    Hub.asked = []  # the ranges
+    Hub.address = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setenv("HF_ENDPOINT", Hub.address)
+    get = requests.get
+    # gpt4all knows one address alone: its list is asked here instead.
+    monkeypatch.setattr(requests, "get", lambda url, **given: get(AT_GPT4ALL.sub(Hub.address, url), **given))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf-home"))
     monkeypatch.setenv("BTLLM_CACHE_DIR", str(tmp_path / "cache"))
     yield Hub
@@ -69,6 +106,65 @@ def test_a_file_of_the_hub_is_pulled_listed_verified_and_used(hub, tmp_path):
     assert pull(NAME, progress=steps.append) == path  # what is there is not fetched again
     assert len(steps) == 2
     assert not list((tmp_path / "cache").glob(".pull-*"))
+
+
+def test_a_model_of_gpt4all_is_pulled_listed_verified_and_used(hub, tmp_path):
+    steps = []
+    path = pull("gpt4all:tiny.Q4_0", progress=steps.append)
+    assert path == tmp_path / "cache" / "gpt4all" / "tiny.Q4_0.gguf"
+    assert path.read_bytes() == FILE
+    assert steps == ["fetching gpt4all:tiny.Q4_0.gguf", "verifying"]
+    assert verify("gpt4all:tiny.Q4_0.gguf") == path
+    assert resolve(LlmSettings(model="gpt4all:tiny.Q4_0.gguf", instruct_model_path=None)) == path
+    assert ("gpt4all:tiny.Q4_0.gguf", path) in [(entry.name, entry.path) for entry in available()]
+    assert not list((tmp_path / "cache").glob(".pull-*"))
+
+
+def test_a_model_that_gpt4all_does_not_offer_is_told(hub):
+    with pytest.raises(ModelNotFound, match=r"gpt4all offers other\.gguf, tiny\.Q4_0\.gguf"):
+        pull("gpt4all:huge")
+
+
+def test_a_model_of_gpt4all_that_is_damaged_is_not_kept(hub, tmp_path):
+    hub.content = FILE[:-1] + b"?"
+    with pytest.raises(ModelNotLoaded, match="not the file that the hub announced"):
+        pull("gpt4all:tiny.Q4_0")
+    assert not list((tmp_path / "cache").rglob("*.gguf*"))
+
+
+@pytest.mark.parametrize("name", [NAME, "gpt4all:tiny.Q4_0"])
+def test_a_pull_that_is_cut_off_goes_on_where_it_was(hub, name):
+    hub.cuts = [10_000, 20_000]
+    assert pull(name).read_bytes() == FILE
+    assert hub.asked == [None, "bytes=10000-", "bytes=30000-"]
+
+
+@pytest.mark.parametrize("name", [NAME, "gpt4all:tiny.Q4_0"])
+def test_a_pull_that_was_given_up_goes_on_at_the_next_command(hub, tmp_path, name):
+    hub.cuts, steps = [10_000, 0, 0, 0], []
+    with pytest.raises(ModelNotFound, match="pull again, which goes on where it was cut off"):
+        pull(name)
+    assert not [path for path in (tmp_path / "cache").rglob("*.gguf") if path.is_file()]
+    hub.asked.clear()
+    assert pull(name, progress=steps.append).read_bytes() == FILE
+    assert hub.asked == ["bytes=10000-"]
+    assert steps[1].startswith("going on at ")
+    assert not list((tmp_path / "cache").glob(".pull-*"))
+
+
+def test_a_part_of_another_version_is_not_gone_on_with(hub):
+    hub.cuts = [10_000, 0, 0, 0]
+    with pytest.raises(ModelNotFound):
+        pull(NAME)
+    hub.content = FILE.replace(b"weights", b"weighty")
+    hub.announced = hashlib.sha256(hub.content).hexdigest()
+    assert pull(NAME).read_bytes() == hub.content
+
+
+def test_a_server_without_ranges_is_asked_for_the_whole(hub):
+    hub.cuts, hub.ranged = [10_000], False
+    assert pull(NAME).read_bytes() == FILE
+    assert hub.asked == [None, "bytes=10000-"]
 
 
 def test_a_file_that_was_damaged_later_is_found_out_and_replaced(hub):

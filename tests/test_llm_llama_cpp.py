@@ -58,6 +58,14 @@ def test_a_form_is_filled_with_values_that_are_allowed(model):
     assert answer.values["label"] in LABELS
 
 
+@pytest.mark.parametrize(
+    "fields", [{"opening": 'The regime is "', "choices": LABELS}, {"form": FORM}, {"max_tokens": 1}], ids=str
+)
+def test_the_tokens_of_a_prompt_are_counted_without_the_engine(model, fields):
+    asked = question("up 12.5%; volatility 0.31; the long average's slope: rising <|im_end|>\n\n  caf\u00e9", **fields)
+    assert model.prompt_tokens(asked) == pytest.approx(model.complete(asked).tokens_in, rel=0.1)
+
+
 def test_choices_get_probabilities(model):
     found = model.score(question("rising", opening='The regime is "'), LABELS)
     assert tuple(found) == LABELS

@@ -21,7 +21,6 @@ from llm_strategy.llm.models import (
     KNOWN_MODELS,
     PackagedModel,
     available,
-    cache_folder,
     pull,
     resolve,
     verify,
@@ -259,16 +258,6 @@ def test_an_architecture_that_gpt4all_does_not_know_names_the_other_backend(tmp_
     with pytest.raises(ModelNotLoaded, match=r"architecture is gemma3: set LLM_BACKEND=llama_cpp") as caught:
         Gpt4AllClient(tmp_path / "new.gguf")
     assert "\n" not in str(caught.value)
-
-
-def test_the_second_model_is_whole_where_it_was_pulled():
-    path = cache_folder() / KNOWN_MODELS["gemma3-270m"].file_name
-    if not path.is_file():
-        pytest.skip("gemma3-270m is not pulled here")
-    assert weights_sha256(path) == KNOWN_MODELS["gemma3-270m"].sha256
-    assert path.stat().st_size == KNOWN_MODELS["gemma3-270m"].size
-    with pytest.raises(ModelNotLoaded, match="llama_cpp"):
-        Gpt4AllClient(path)
 
 
 def test_a_model_without_the_end_of_its_weights_is_told(model_path, tmp_path):

@@ -42,7 +42,9 @@ def test_the_questions_of_scored_decisions_are_told_and_counted(tmp_path):
         model = ScriptedClient(reads, supports_choices=True)
         client = RecordingClient(model, model.identity, store)
         experiment = scored(tmp_path, calibration="content_free")
-        result = simulator.run(experiment, client=client, on_estimate=told.append)
+        plans = []
+        result = simulator.run(experiment, client=client, on_estimate=plans.append)
+        told.append(plans[0])
         asked.append(len(model.requests))
         used.append(result.record.manifest["usage"])
         for key in list(store)[::2] if run == 0 else ():

@@ -240,6 +240,10 @@ class AuditedClient(LLMClient):
         """The inner client's."""
         return self.inner.breaker()
 
+    def prompt_tokens(self, request: Request) -> int | None:
+        """The inner client's."""
+        return self.inner.prompt_tokens(request)
+
     def deciding(self) -> contextlib.AbstractContextManager[None]:
         """Let the last line of a decision wait for its verdict."""
         return self.log.deciding()

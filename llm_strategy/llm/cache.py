@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -78,6 +79,8 @@ class RecordingClient(LLMClient):
         self.on_record: Callable[[str], None] | None = None
         """Called with the key of each answer that is recorded, one call at a time."""
         self._inner = inner
+        self.latencies: list[float] = []
+        """Seconds of each question that the model was asked, failed ones too, in the order in which they ended."""
         self._answered: dict[str, Generation] = {}
         self._counting = threading.Lock()
         self._under_way = UnderWay()
@@ -109,7 +112,7 @@ class RecordingClient(LLMClient):
 
     def _looked_up(self, request: Request, on_delta: OnDelta | None, call: _Call) -> Generation:
         key = request_hash(request, self.identity)
-        recorded = self._known(key)
+        recorded = self._known(key, request)
         if recorded is None:
             if self.mode == "replay":
                 raise AnswerNotRecorded(
@@ -126,14 +129,21 @@ class RecordingClient(LLMClient):
 
     def recorded(self, request: Request) -> Generation | None:
         """The answer that this request would get without asking, or None; it is not counted."""
-        return self._known(request_hash(request, self.identity))
+        return self._known(request_hash(request, self.identity), request)
+
+    def prompt_tokens(self, request: Request) -> int | None:
+        """The inner client's, where one is connected."""
+        return self._inner.prompt_tokens(request) if isinstance(self._inner, LLMClient) else None
 
     def breaker(self) -> Breaker:
         """The inner client's; one that never opens where none is connected yet."""
         return self._inner.breaker() if isinstance(self._inner, LLMClient) else Breaker(0, 0)
 
-    def _known(self, key: str) -> Generation | None:
-        return self._answered.get(key) or (None if self.mode == "refresh" else self.store.get(key))
+    def _known(self, key: str, request: Request) -> Generation | None:
+        known = self._answered.get(key) or (None if self.mode == "refresh" else self.store.get(key))
+        if known is None and isinstance(self._inner, LLMClient):
+            return self._inner.recorded(request)  # of a client that is a record itself
+        return known
 
     def _ask(self, key: str, on_delta: OnDelta | None, call: _Call) -> Generation:
         stopped = False
@@ -160,10 +170,12 @@ class RecordingClient(LLMClient):
                 self.limit(self.usage)
             self.usage.asked += 1  # counted when it begins: threads together make no call more than a limit allows
         answer: Generation | None = None
+        begin = time.perf_counter()
         try:
             answer = call(client, on_delta)
         finally:
             with self._counting:
+                self.latencies.append(time.perf_counter() - begin)
                 self.usage.seconds = self._under_way.seconds
                 self.usage.tokens_in += answer.tokens_in if answer else 0
                 self.usage.tokens_out += answer.tokens_out if answer else 0

@@ -88,8 +88,16 @@ class LLMClient(ABC):
             noted.brought(answer.tokens_in, answer.tokens_out)
             return answer
 
+    def start_from(self, defaults: Request) -> None:
+        """Begin every call with this request, its messages aside."""
+        self.defaults = defaults
+
     def recorded(self, request: Request) -> Generation | None:
         """The answer that this request would get without asking; None where there is none, or no record."""
+        return None
+
+    def prompt_tokens(self, request: Request) -> int | None:
+        """Tokens of the request's prompt, counted without asking; None where that cannot be told here."""
         return None
 
     def ask(self, request: Request, *, ahead: bool = False) -> Generation:

@@ -73,7 +73,8 @@ class Request:
 
     With ``choices`` nothing is written: the answer's text is a JSON object with the probability of each choice to stand
     after ``opening``, the beginning of the model's turn, and ``chosen``, what was scored and chosen before. They sum to
-    1; the sampler plays no part.
+    1; the sampler plays no part. A space before a choice belongs to the choice: most vocabularies hold words with the
+    space before them, so that behind an opening that ends in one every choice is a strange one.
 
     Each ``draw`` is an answer of its own to the same question: 0 is the first, any other number another sample.
 

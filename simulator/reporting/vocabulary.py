@@ -111,6 +111,8 @@ MODEL_TERMS = {
     "asked": Term(Unit.COUNT, "questions that the model was asked in this run"),
     "from_record": Term(Unit.COUNT, "questions answered from the record"),
     "seconds": Term(Unit.SECONDS, "time spent in the model"),
+    "mean_seconds": Term(Unit.SECONDS, "mean time of a question that the model was asked"),
+    "p95_seconds": Term(Unit.SECONDS, "time in which nineteen of twenty questions were answered"),
     "tokens_in": Term(Unit.COUNT, "tokens read by the model"),
     "tokens_out": Term(Unit.COUNT, "tokens written by the model"),
 }

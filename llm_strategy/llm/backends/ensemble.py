@@ -24,6 +24,7 @@ from llm_strategy.llm.backends.section import Section, read_section
 from llm_strategy.llm.breaker import Breaker
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request
+from llm_strategy.llm.fallback import fitting
 from llm_strategy.llm.loader import connect_backend
 from llm_strategy.llm.side_by_side import in_order
 from llm_strategy.types import Event
@@ -140,6 +141,11 @@ class EnsembleClient(LLMClient):
     def breaker(self) -> Breaker:
         """The most patient one of the members', for when the ensemble has no answer."""
         return max((member.breaker() for member in self.members), key=lambda breaker: breaker.failures)
+
+    def prompt_tokens(self, request: Request) -> int | None:
+        """Those of all members together; None where one cannot tell."""
+        counts = [member.prompt_tokens(fitting(request, member)) for member in self.members]
+        return None if None in counts else sum(filter(None, counts))
 
     def healthcheck(self) -> Health:
         """Whether every member is well."""

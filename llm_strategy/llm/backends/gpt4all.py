@@ -23,6 +23,7 @@ from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, ModelIdentity, Request
 from llm_strategy.llm.gguf import read_metadata
 from llm_strategy.llm.models import KNOWN_MODELS, resolve, weights_sha256
+from llm_strategy.llm.vocabulary import Vocabulary
 
 ARCHITECTURES = frozenset({
     "baichuan", "bloom", "chatglm", "codeshell", "command-r", "deepseek2", "falcon", "gemma", "gemma2", "gpt2",
@@ -97,6 +98,7 @@ class Gpt4AllClient(LLMClient):
         self._bos_token = metadata.values.get("tokenizer.ggml.bos_token_id")
         self._bos = metadata.special_token("bos")
         self._template = ChatTemplate(template, self._bos, metadata.special_token("eos"))
+        self._vocabulary = Vocabulary(metadata)
         self._engine: Engine | None = None
         self._adds_bos = False
         self._lock = threading.Lock()
@@ -128,6 +130,12 @@ class Gpt4AllClient(LLMClient):
             finish="length" if answering.cut_off else "stop",
             values=values,
         )
+
+    def prompt_tokens(self, request: Request) -> int | None:
+        """Counted with the file's vocabulary, without loading the model."""
+        begun = request.form[0] if request.form else "{" if request.json_mode else ""
+        prompt = self._vocabulary.prompt(self._template.render(request.messages))
+        return self._vocabulary.count(self._vocabulary.extended(prompt, begun if isinstance(begun, str) else ""))
 
     def close(self) -> None:
         """Free the model's memory; the next request loads it again."""

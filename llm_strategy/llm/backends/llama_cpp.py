@@ -124,6 +124,12 @@ class LlamaCppClient(LLMClient):
             engine_ms=(engine.seconds - worked) * 1000 if self.concurrency == 1 else 0.0,
         )
 
+    def prompt_tokens(self, request: Request) -> int | None:
+        """Counted with the file's vocabulary, without loading the model."""
+        begun = request.form[0] if request.form and isinstance(request.form[0], str) else ""
+        behind = request.chosen if request.choices else request.opening + begun
+        return self._vocabulary.count(self._vocabulary.extended(self._stages(request)[-1], behind))
+
     def close(self) -> None:
         """Free the model's memory; the next request loads it again."""
         with self._loading:

@@ -1,0 +1,112 @@
+"""One large file over HTTP, in as many attempts as it takes: each goes on where the one before was cut off.
+
+What came so far lies in ``NAME.part`` beside the target, also after the program has ended. The range of a request is
+that of RFC 9110, section 14.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import requests
+import urllib3
+
+from llm_strategy.errors import ModelNotLoaded
+
+log = logging.getLogger(__name__)
+
+_BLOCK = 1 << 16
+_ATTEMPTS = 3
+"""Attempts in a row that brought nothing."""
+_TOLD_EVERY = 250_000_000
+"""Bytes."""
+_TIMEOUT_S = (15, 60)
+"""Seconds until a connection stands, and between two pieces."""
+
+
+class Announced(NamedTuple):
+    """What a hub says of a file: where it is, its size in bytes and its hash (hex), as far as it says so."""
+
+    url: str
+    size: int | None = None
+    checksum: str = ""
+    algorithm: Literal["sha256", "md5"] = "sha256"
+
+
+def download(
+    file: Announced, target: Path, progress: Callable[[str], None], headers: Mapping[str, str] | None = None
+) -> None:
+    """Bring the file to ``target`` and verify size and hash.
+
+    Raises ``requests.RequestException`` where the server cannot be reached or does not have it (what came is kept), and
+    ``ModelNotLoaded`` where what came is not what was announced (it is thrown away).
+    """
+    part = target.with_name(f"{target.name}.part")
+    failures = 0
+    while True:
+        begin = part.stat().st_size if part.exists() else 0
+        if begin and not failures:
+            progress(f"going on at {begin / 1e6:.0f} MB")
+        try:
+            if _whole(file, begin) or _fetch(file, part, begin, headers or {}, progress):
+                break
+            raise requests.ConnectionError("the connection ended before the file did")
+        except (requests.ConnectionError, requests.Timeout) as problem:
+            came = part.exists() and part.stat().st_size > begin
+            failures = 0 if came else failures + 1
+            log.info("%s was cut off at byte %d: %s", file.url, part.stat().st_size if came else begin, problem)
+            if failures == _ATTEMPTS:
+                raise
+    if (file.size is not None and part.stat().st_size != file.size) or (
+        file.checksum and _digest(part, file.algorithm) != file.checksum.lower()
+    ):
+        part.unlink()
+        raise ModelNotLoaded(f"What came as {target.name} is not the file that the hub announced: pull again.")
+    part.replace(target)
+
+
+def _whole(file: Announced, begin: int) -> bool:
+    return file.size is not None and 0 < file.size <= begin
+
+
+def _fetch(
+    file: Announced, part: Path, begin: int, headers: Mapping[str, str], progress: Callable[[str], None]
+) -> bool:
+    """Append what is missing, or begin anew where the server knows no ranges; whether all that was promised came."""
+    asked = {**headers, "Accept-Encoding": "identity"} | ({"Range": f"bytes={begin}-"} if begin else {})
+    with requests.get(file.url, headers=asked, stream=True, timeout=_TIMEOUT_S) as response:
+        if response.status_code == requests.codes.requested_range_not_satisfiable:
+            part.unlink()  # it holds more than there is
+            return _fetch(file, part, 0, headers, progress)
+        response.raise_for_status()
+        goes_on = response.status_code == requests.codes.partial_content
+        if goes_on and not response.headers.get("Content-Range", "").startswith(f"bytes {begin}-"):
+            raise requests.RequestException("the server sent another part of the file than it was asked for")
+        promised = response.headers.get("Content-Length")
+        begin = begin if goes_on else 0
+        written, told = 0, begin
+        with part.open("ab" if goes_on else "wb") as out:
+            response.raw.enforce_content_length = False  # what came before the end is kept, and counted below
+            while block := _read(response):
+                out.write(block)
+                written += len(block)
+                if begin + written - told >= _TOLD_EVERY:
+                    told = begin + written
+                    progress(f"{told / 1e6:,.0f} MB" + (f" of {file.size / 1e6:,.0f}" if file.size else ""))
+    return promised is None or written == int(promised)
+
+
+def _read(response: requests.Response) -> bytes:
+    try:
+        return bytes(response.raw.read(_BLOCK))
+    except urllib3.exceptions.HTTPError as problem:
+        raise requests.ConnectionError(problem) from None
+
+
+def _digest(path: Path, algorithm: str) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()

@@ -1,0 +1,60 @@
+"""How fast a model was when it was last asked here, kept in the cache folder: the first estimate of the next run."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from llm_strategy.llm.client import LLMClient
+from llm_strategy.llm.exchange import ModelIdentity
+from llm_strategy.llm.fingerprint import cache_folder
+from llm_strategy.llm.request_hash import digest
+from llm_strategy.reading import Reading
+
+SLOW_SECONDS = 10.0
+"""A question that takes longer makes a run of a thousand decisions one of hours."""
+
+
+def note_speed(identity: ModelIdentity, asked: str, seconds: float) -> None:
+    """Keep the seconds that one question took, among many; ``asked`` is the way of asking. A folder that cannot be
+    written only costs an estimate."""
+    if not seconds > 0:
+        return
+    file = _file(identity)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_suffix(f".{os.getpid()}")
+        temporary.write_text(json.dumps(_read(file) | {asked: seconds}), encoding="utf-8")
+        temporary.replace(file)
+    except OSError:
+        pass
+
+
+def noted_speed(identity: ModelIdentity, asked: str) -> float | None:
+    """Seconds a question, as last noted for this model and this way of asking; None where there is no note."""
+    seconds = _read(_file(identity)).get(asked)
+    return float(seconds) if isinstance(seconds, int | float) and seconds > 0 else None
+
+
+def way_of_asking(client: LLMClient, reading: Reading) -> str:
+    """What besides the model decides how long a question takes, as speeds are noted."""
+    able = reading.resolved(
+        forms=client.supports_forms,
+        choices=client.supports_choices,
+        backend=client.identity.backend,
+        embedded=bool(client.identity.weights_sha256),
+    )
+    return f"{able.mode}, {able.examples} {able.count}, {client.concurrency} at once"
+
+
+def _read(file: Path) -> dict[str, float]:
+    try:
+        noted = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return noted if isinstance(noted, dict) else {}
+
+
+def _file(identity: ModelIdentity) -> Path:
+    return cache_folder() / "speeds" / f"{digest(identity)}.json"
