@@ -5,6 +5,7 @@ import yaml
 
 from llm_strategy.config import LlmSettings, load_settings, read_settings_file
 from llm_strategy.errors import ConfigurationError
+from llm_strategy.llm import get_llm_client
 from llm_strategy.starter_settings import STARTER
 
 NAMES = [f"LLM_{name.upper()}" for name in LlmSettings.model_fields] + ["LOG_LEVEL"]
@@ -67,6 +68,54 @@ def test_the_users_file_of_the_interface_is_read(empty_folder, monkeypatch):
     assert settings.json_mode is True
     assert settings.sections == {"my_new_backend": {"api_key": "secret", "retries": 3}}
     assert "secret" not in str(settings.model_dump())
+
+
+def test_a_variable_is_put_in_place_everywhere(empty_folder, monkeypatch):
+    monkeypatch.setenv("MODEL", "big.gguf")
+    monkeypatch.setenv("KEY_OF_MINE", "planted-0815")
+    monkeypatch.setenv("PORT", "8080")
+    monkeypatch.setenv("SECONDS", "7")
+    write(empty_folder, "KEY_OF_TWO=from-the-file\nPORT=1\n", ".env")
+    write(
+        empty_folder,
+        "model: models/${MODEL}\ntimeout_s: ${SECONDS}\napi_key: ${KEY_OF_MINE}\nfallback: ['${MODEL}']\n"
+        "openai:\n  base_url: ['http://127.0.0.1:${PORT}/v1', $PORT]\n"
+        "ensemble:\n  members:\n  - {backend: openai, api_key: '${KEY_OF_TWO}', deep: [[{x: '${PORT}-${PORT}'}]]}\n"
+        "  - local_llama\n",
+    )
+    settings = load_settings()
+    assert (settings.model, settings.timeout_s, settings.fallback) == ("models/big.gguf", 7.0, ("big.gguf",))
+    assert settings.api_key.get_secret_value() == "planted-0815"
+    assert settings.sections["openai"] == {"base_url": ["http://127.0.0.1:8080/v1", "$PORT"]}
+    member, other = settings.sections["ensemble"]["members"]
+    assert member == {"backend": "openai", "api_key": "from-the-file", "deep": [[{"x": "8080-8080"}]]}
+    assert other == "local_llama"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("model: ${GONE}", r"^model \(in configs/llm\.yaml\) names the variable GONE, which is not set: export it"),
+        ("backend: openai\napi_key: ${GONE}", r"openai\.api_key .* names the variable GONE"),
+        ("backend: openai\nbase_url: ['http://${GONE}/v1']", r"openai\.base_url .* names the variable GONE"),
+        ("backend: openai\nopenai: {reported_model: '${GONE}'}", r"openai\.reported_model .* names the variable GONE"),
+        (
+            "backend: ensemble\nensemble: {members: [local_llama, {backend: openai, api_key: '${GONE}'}]}",
+            r"ensemble\.members\.api_key .* names the variable GONE",
+        ),
+    ],
+)
+def test_a_variable_that_is_needed_and_not_set_is_told(empty_folder, text, told):
+    write(empty_folder, text)
+    with pytest.raises(ConfigurationError, match=told) as caught:
+        get_llm_client()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_variable_that_is_not_needed_may_be_unset(empty_folder, monkeypatch):
+    write(empty_folder, "model: ${GONE}\napi_key: ${GONE}\nopenai: {model: '${GONE}'}\n")
+    monkeypatch.setenv("LLM_MODEL", "tiny.gguf")
+    assert load_settings().for_backend("local_llama").model == "tiny.gguf"
 
 
 @pytest.mark.parametrize(

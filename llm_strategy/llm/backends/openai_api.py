@@ -20,7 +20,7 @@ from queue import SimpleQueue
 
 from pydantic import Field
 
-from llm_strategy.config import SETTINGS_FILE, LlmSettings
+from llm_strategy.config import LlmSettings, check_variables
 from llm_strategy.errors import (
     AnswerTimeout,
     BackendFailure,
@@ -232,9 +232,8 @@ def connect(settings: LlmSettings) -> OpenAIClient:
     A key of ``OPENAI_API_KEY`` goes only where ``OPENAI_BASE_URL`` says, or to OpenAI itself.
     """
     options = read_section(settings, "openai", _Options)
+    check_variables({"api_key": settings.api_key, "base_url": settings.base_url}, "openai")
     key = settings.api_key.get_secret_value() if settings.api_key else ""
-    if "${" in key:
-        raise ConfigurationError(f"openai.api_key in {SETTINGS_FILE} names a variable that is not set: export it.")
     urls = settings.base_url
     if not urls:
         urls = (os.environ.get("OPENAI_BASE_URL") or OPENAI_URL,)
