@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from llm_strategy.errors import BudgetReached, ConfigurationError
-from llm_strategy.llm.audit import Prices
 from llm_strategy.llm.cache import Usage
 
 
@@ -23,23 +23,24 @@ class Budget:
     max_seconds: float | None = None
     max_cost: float | None = None
 
-    def check_prices(self, prices: Prices) -> None:
-        """Raise ``ConfigurationError`` where money is bounded and nothing has a price."""
-        if self.max_cost is not None and not prices.known:
+    def check_prices(self, without_price: Sequence[str]) -> None:
+        """Raise ``ConfigurationError`` where money is bounded and backends that may answer, named here, have no
+        price."""
+        if self.max_cost is not None and without_price:
             raise ConfigurationError(
-                "advisor.budget.max_cost needs prices: set price_in and price_out (for a million tokens) in "
-                "configs/llm.yaml, or LLM_PRICE_IN and LLM_PRICE_OUT."
+                f"advisor.budget.max_cost needs the price of whoever may answer, and {', '.join(without_price)} has "
+                "none: set price_in and price_out (for a million tokens; 0 where they cost nothing) in "
+                "configs/llm.yaml (those of a fallback under its own name), or LLM_PRICE_IN and LLM_PRICE_OUT."
             )
 
-    def check(self, used: Usage, prices: Prices) -> None:
+    def check(self, used: Usage) -> None:
         """Raise ``BudgetReached`` where a bound is reached."""
         tokens = used.tokens_in + used.tokens_out
-        cost = prices.cost(used.tokens_in, used.tokens_out) or 0.0
         for name, spent, allowed, unit in (
             ("max_calls", used.asked, self.max_calls, "calls"),
             ("max_tokens", tokens, self.max_tokens, "tokens"),
             ("max_seconds", used.seconds, self.max_seconds, "seconds"),
-            ("max_cost", cost, self.max_cost, "in money"),
+            ("max_cost", used.cost, self.max_cost, "in money"),
         ):
             if allowed is not None and spent >= allowed:
                 raise BudgetReached(

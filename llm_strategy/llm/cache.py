@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 
 from llm_strategy.errors import AnswerNotRecorded, ConfigurationError
 from llm_strategy.llm.answer_store import AnswerStore
+from llm_strategy.llm.bill import Bill, Call
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request
 from llm_strategy.llm.request_hash import request_hash
@@ -30,12 +31,13 @@ def _lasting(generation: Generation) -> Generation:
 @dataclass
 class Usage:
     """How often the model was asked, failed questions too, and what that took. Seconds in which several questions are
-    under way count once."""
+    under way count once. Tokens are those of all calls; ``cost``, in currency, is that of all calls with a price."""
 
     asked: int = 0
     seconds: float = 0.0
     tokens_in: int = 0
     tokens_out: int = 0
+    cost: float = 0.0
 
     def since(self, before: Usage) -> Usage:
         """What was used after ``before`` was taken."""
@@ -128,14 +130,12 @@ class RecordingClient(LLMClient):
             if self.limit is not None:
                 self.limit(self.usage)
             self.usage.asked += 1  # counted when it begins: threads together make no call more than a limit allows
-        answer: Generation | None = None
+        bill = Bill(self.prices, request.bill, after=self._charge)
         try:
-            answer = client.ask(request, watched if on_delta else None)
+            answer = client.ask(replace(request, bill=bill), watched if on_delta else None)
         finally:
             with self._counting:
                 self.usage.seconds = self._under_way.seconds
-                self.usage.tokens_in += answer.tokens_in if answer else 0
-                self.usage.tokens_out += answer.tokens_out if answer else 0
         log.debug(
             "%s answered request %s: %d tokens to %d in %.0f ms",
             self.identity.name,
@@ -151,6 +151,12 @@ class RecordingClient(LLMClient):
             with self._counting:
                 self.on_record(key)
         return answer
+
+    def _charge(self, call: Call) -> None:
+        with self._counting:
+            self.usage.tokens_in += call.tokens_in
+            self.usage.tokens_out += call.tokens_out
+            self.usage.cost += call.cost or 0.0
 
     def _record(self, key: str, answer: Generation) -> Generation:
         """Keep an answer; where another process was first, its answer is the one to go on with."""

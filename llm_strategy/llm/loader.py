@@ -107,6 +107,24 @@ def prices_of(settings: LlmSettings) -> Prices:
     return Prices(settings.price_in, settings.price_out)
 
 
+def without_price(settings: LlmSettings) -> tuple[str, ...]:
+    """Names of the backends that may answer with these settings and have no price: the configured one, or the members
+    of an ensemble, and the fallbacks, each of which needs a price under its own name."""
+    configured, others = settings.for_backend(settings.backend), _in_its_place(settings)
+    found: list[str] = []
+    for one in (configured, *(others.for_backend(name) for name in configured.fallback)):
+        if not prices_of(one).known:
+            found += _members_without_price(one) if one.backend == "ensemble" else [one.backend]
+    return tuple(dict.fromkeys(found))
+
+
+def _members_without_price(ensemble: LlmSettings) -> list[str]:
+    members = ensemble.sections.get("ensemble", {}).get("members", ())
+    named = [member if isinstance(member, dict) else {"backend": member} for member in members]
+    own = [(str(one.get("backend")), ensemble.sections.get(str(one.get("backend")), {}) | one) for one in named]
+    return [name for name, one in own if not Prices(one.get("price_in"), one.get("price_out")).known]
+
+
 def _in_its_place(settings: LlmSettings) -> LlmSettings:
     """The settings of a fallback: those of all backends, without the prices, which are those of the configured one."""
     return settings.model_copy(update={"price_in": None, "price_out": None})
