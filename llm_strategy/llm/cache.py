@@ -30,10 +30,15 @@ def _lasting(generation: Generation) -> Generation:
 
 @dataclass
 class Usage:
-    """How often the model was asked, failed questions too, and what that took. Seconds in which several questions are
-    under way count once. Tokens are those of all calls; ``cost``, in currency, is that of all calls with a price."""
+    """How often the model was asked, failed questions too, how many answers were ``kept``, and what that took.
+
+    ``calls`` are real ones: a question may take several (``llm/bill.py``). Seconds in which several questions are under
+    way count once. Tokens are those of all calls; ``cost``, in currency, is that of all calls with a price.
+    """
 
     asked: int = 0
+    kept: int = 0
+    calls: int = 0
     seconds: float = 0.0
     tokens_in: int = 0
     tokens_out: int = 0
@@ -71,7 +76,8 @@ class RecordingClient(LLMClient):
         self.mode = mode
         self.usage = Usage()
         self.limit: Callable[[Usage], None] | None = None
-        """Called before the model is asked, one call at a time; what it raises ends the run."""
+        """Called before every single call of a model, retries and others in its place too, one at a time; what it
+        raises ends the run."""
         self.on_record: Callable[[str], None] | None = None
         """Called with the key of each answer that is recorded, one call at a time."""
         self._inner = inner
@@ -127,10 +133,9 @@ class RecordingClient(LLMClient):
 
         client = self._connected()
         with self._counting:
-            if self.limit is not None:
-                self.limit(self.usage)
-            self.usage.asked += 1  # counted when it begins: threads together make no call more than a limit allows
-        bill = Bill(self.prices, request.bill, after=self._charge)
+            self._check_limit()
+            self.usage.asked += 1
+        bill = Bill(self.prices, request.bill, before=self._begin_call, after=self._charge)
         try:
             answer = client.ask(replace(request, bill=bill), watched if on_delta else None)
         finally:
@@ -147,10 +152,21 @@ class RecordingClient(LLMClient):
         if stopped or any(event.makeshift for event in answer.events):
             return answer
         answer = self._record(key, answer)
-        if self.on_record is not None:
-            with self._counting:
+        with self._counting:
+            self.usage.kept += 1
+            if self.on_record is not None:
                 self.on_record(key)
         return answer
+
+    def _begin_call(self) -> None:
+        with self._counting:
+            self._check_limit()
+            self.usage.calls += 1  # counted when it begins: threads together make no call more than a limit allows
+
+    def _check_limit(self) -> None:
+        if self.limit is not None:
+            self.usage.seconds = self._under_way.seconds
+            self.limit(self.usage)
 
     def _charge(self, call: Call) -> None:
         with self._counting:
