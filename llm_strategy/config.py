@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -118,20 +118,6 @@ class LlmSettings(BaseSettings):
     @classmethod
     def _secrets_kept(cls, given: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         keep_all_secret(given)
-        return given
-
-    def options(self, backend: str, known: Sequence[str]) -> dict[str, Any]:
-        """What stands under the backend's name beside settings; ``ConfigurationError`` for what is not ``known``."""
-        given = {
-            name: value
-            for name, value in self.sections.get(backend, {}).items()
-            if name not in LlmSettings.model_fields
-        }
-        for name in given:
-            if name not in known:
-                raise ConfigurationError(
-                    f"{SETTINGS_FILE}: {backend} has no option {name!r}{did_you_mean(name, known)}"
-                )
         return given
 
     def for_backend(self, backend: str) -> LlmSettings:

@@ -10,6 +10,8 @@ from typing import TypeAlias, cast
 from llm_strategy.config import SETTINGS_FILE, LlmSettings, load_settings
 from llm_strategy.errors import BackendMissing, ConfigurationError, did_you_mean
 from llm_strategy.llm.audit import AuditedClient, AuditLog
+from llm_strategy.llm.backends.section import check_sections
+from llm_strategy.llm.backends.sections import SECTIONS
 from llm_strategy.llm.bill import Prices
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.exchange import Request
@@ -67,6 +69,7 @@ def get_llm_client(run_id: str | None = None, *, settings: LlmSettings | None = 
             raise ConfigurationError(
                 f"{setting} {backend!r} is not installed{did_you_mean(backend, SUPPORTED_BACKENDS)}"
             )
+    check_sections(settings, SECTIONS, (settings.backend, *settings.fallback))
     others = _in_its_place(settings)
     settings = settings.for_backend(settings.backend)
     if settings.strict and settings.fallback:

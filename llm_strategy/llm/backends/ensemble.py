@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
-from pydantic import Field
-
 from llm_strategy.config import SETTINGS_FILE, LlmSettings
 from llm_strategy.errors import BackendFailure, ConfigurationError, ContractError, ModelError
+from llm_strategy.llm.backends import sections
 from llm_strategy.llm.backends.ballots import Ballot, average, choices_of, disagreement, majority, read_ballot
-from llm_strategy.llm.backends.section import Section, read_section
+from llm_strategy.llm.backends.section import read_section
+from llm_strategy.llm.backends.sections import VOTE_ON
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request
 from llm_strategy.llm.fallback import fitting
@@ -29,8 +29,6 @@ from llm_strategy.llm.loader import connect_backend
 from llm_strategy.types import Event, EventKind
 
 Vote: TypeAlias = Literal["majority", "average"]
-VOTE_ON = ("regime.label", "action.type")
-"""The fields of an advice that are voted on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,18 +178,9 @@ def _digest(identity: ModelIdentity) -> str:
     return hashlib.sha256(json.dumps(identity.as_dict(), sort_keys=True).encode()).hexdigest()
 
 
-class _Options(Section):
-    """What stands under ``ensemble:`` in ``configs/llm.yaml``: members are names of backends, or mappings with
-    ``backend`` and what is special about this member."""
-
-    members: list[str | dict[str, Any]] = Field(min_length=2)
-    vote: Vote = "majority"
-    vote_on: list[str] = Field(list(VOTE_ON), min_length=1)
-
-
 def connect(settings: LlmSettings) -> EnsembleClient:
     """The ensemble that ``ensemble:`` in ``configs/llm.yaml`` describes."""
-    options = read_section(settings, "ensemble", _Options)
+    options = read_section(settings, "ensemble", sections.Ensemble)
     members = [_member(entry, settings) for entry in options.members]
     return EnsembleClient(members, vote=options.vote, vote_on=options.vote_on)
 
