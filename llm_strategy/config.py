@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,6 +23,10 @@ from llm_strategy.errors import ConfigurationError, did_you_mean, nearest
 from llm_strategy.secrets import is_secret_name, keep_all_secret, keep_secret, redact
 
 SETTINGS_FILE = Path("configs/llm.yaml")
+DOTENV = Path(".env")
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+_CHECKED_IN_USE = ("sections", "api_key", "base_url")
+"""Settings whose variables need to be set only where the backend that they are for is asked."""
 
 
 class LlmSettings(BaseSettings):
@@ -118,23 +123,11 @@ class LlmSettings(BaseSettings):
         keep_all_secret(given)
         return given
 
-    def options(self, backend: str, known: Sequence[str]) -> dict[str, Any]:
-        """What stands under the backend's name beside settings; ``ConfigurationError`` for what is not ``known``."""
-        given = {
-            name: value
-            for name, value in self.sections.get(backend, {}).items()
-            if name not in LlmSettings.model_fields
-        }
-        for name in given:
-            if name not in known:
-                raise ConfigurationError(
-                    f"{SETTINGS_FILE}: {backend} has no option {name!r}{did_you_mean(name, known)}"
-                )
-        return given
-
     def for_backend(self, backend: str) -> LlmSettings:
-        """The settings with those in place that stand under the backend's own name."""
+        """The settings with those in place that stand under the backend's own name; ``ConfigurationError`` where one of
+        them names a variable that is not set."""
         section = self.sections.get(backend, {})
+        check_variables(section, backend)
         own = {
             name: value for name, value in section.items() if name in LlmSettings.model_fields and name != "sections"
         }
@@ -157,14 +150,17 @@ class LlmSettings(BaseSettings):
 
 def load_settings(**given: Any) -> LlmSettings:
     """The settings in force in the current folder; ``ConfigurationError`` names the one that is wrong."""
-    _check_dotenv(Path(".env"))
+    _check_dotenv(DOTENV)
     try:
-        return LlmSettings(**given)
+        settings = LlmSettings(**given)
     except ValidationError as problem:
         first = problem.errors()[0]
         name = str(first["loc"][0])
         source = name if name.isupper() else f"{name} (in {SETTINGS_FILE}, or LLM_{name.upper()})"
         raise ConfigurationError(redact(f"{source} is {first['input']!r}: {first['msg']}.")) from None
+    in_use = {name: getattr(settings, name) for name in LlmSettings.model_fields if name not in _CHECKED_IN_USE}
+    check_variables(in_use, "")
+    return settings
 
 
 def _check_dotenv(path: Path) -> None:
@@ -194,7 +190,8 @@ def read_settings_file(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ConfigurationError(f"{path} is not a list of settings: write lines such as 'backend: local_llama'.")
     known = [name for name in LlmSettings.model_fields if name != "sections"]
-    sections = {str(name): _expand(value) for name, value in content.items() if isinstance(value, dict)}
+    content = _expanded(content, {**dotenv_values(DOTENV, interpolate=False), **os.environ})
+    sections = {str(name): value for name, value in content.items() if isinstance(value, dict)}
     settings = {name: value for name, value in content.items() if not isinstance(value, dict)}
     for name in settings:
         if name not in known:
@@ -203,6 +200,28 @@ def read_settings_file(path: Path) -> dict[str, Any]:
     return {**settings, "sections": sections}
 
 
-def _expand(section: Mapping[str, Any]) -> dict[str, Any]:
-    """Put the environment's value where a text names a variable, as in ``${API_KEY}``."""
-    return {name: os.path.expandvars(value) if isinstance(value, str) else value for name, value in section.items()}
+def _expanded(given: Any, variables: Mapping[str, str | None]) -> Any:
+    """Every text, however deep, with the value of a variable where it names one as in ``${API_KEY}``; what is not set
+    stays as it is, since it may never be needed (``check_variables``)."""
+    if isinstance(given, dict):
+        return {name: _expanded(value, variables) for name, value in given.items()}
+    if isinstance(given, list):
+        return [_expanded(value, variables) for value in given]
+    return _VARIABLE.sub(lambda found: variables.get(found[1]) or found[0], given) if isinstance(given, str) else given
+
+
+def check_variables(given: Any, place: str) -> None:
+    """Raise ``ConfigurationError`` where a text, however deep, names a variable that is not set."""
+    if isinstance(given, Mapping):
+        for name, value in given.items():
+            check_variables(value, f"{place}.{name}" if place else str(name))
+    elif isinstance(given, (list, tuple)):
+        for value in given:
+            check_variables(value, place)
+    elif isinstance(given, SecretStr):
+        check_variables(given.get_secret_value(), place)
+    elif isinstance(given, (str, Path)) and (found := _VARIABLE.search(str(given))):
+        raise ConfigurationError(
+            f"{place} (in {SETTINGS_FILE}) names the variable {found[1]}, which is not set: export it, or write it "
+            f"into {DOTENV}."
+        )

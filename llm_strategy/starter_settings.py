@@ -55,7 +55,8 @@ log_level: WARNING
 #   gpu_layers: 0
 #   lora: adapter.gguf
 
-# Price of a million tokens, read and written, for the audit log and budgets in money. Left out: unpriced.
+# Price of a million tokens, read and written, for the audit log and budgets in money. Left out: unpriced. Under the
+# name of a backend or in an ensemble's member they are its own; a fallback has no others.
 # price_in: 0.15
 # price_out: 0.60
 

@@ -87,8 +87,8 @@ class Experiment:
         if wrong := violation("experiment", document):
             key, problem = wrong
             raise ConfigurationError(f"{where}: {key} {_sentence(problem)}")
-        if budget := document.get("advisor", {}).get("budget"):
-            document["advisor"]["budget"] = Budget(**budget)
+        if "budget" in document.get("advisor", {}):
+            document["advisor"]["budget"] = Budget(**document["advisor"]["budget"])
         sections = {
             "data": DataChoice,
             "advisor": AdvisorChoice,

@@ -15,6 +15,7 @@ from llm_strategy.features import LONGEST_LOOKBACK
 from llm_strategy.llm.audit import AuditedClient, AuditLog
 from llm_strategy.llm.bill import Prices as TokenPrices
 from llm_strategy.llm.cache import RecordingClient
+from llm_strategy.llm.loader import prices_of, without_price
 from simulator.answers import connect
 from simulator.arms import ArmRunner, OnBar
 from simulator.audit_trail import AUDIT
@@ -90,8 +91,8 @@ def execute(
     """Run the arms and write one folder: that of a single arm, or a comparison with a folder for each."""
     universe = load_universe(experiment.data, minimum_bars=LONGEST_LOOKBACK + 2)
     _check_volumes(experiment, universe)
+    money = _prices_of_tokens(experiment, client)
     model = client or _model(experiment, arms)
-    money = _prices_of_tokens(experiment)
     identity = run_identity(experiment, arms, universe, model)
     comparison = len(arms) > 1
     name = experiment.name if comparison else f"{experiment.name}-{arms[0]}"
@@ -102,7 +103,9 @@ def execute(
             model.trust(work.answered_requests())
             budget, before = experiment.advisor.budget, replace(model.usage)
             at_the_end.callback(setattr, model, "on_record", None)
-            model.limit = lambda used: budget.check(used.since(before), money)
+            at_the_end.callback(setattr, model, "prices", model.prices)
+            model.prices = model.prices or money
+            model.limit = lambda used: budget.check(used.since(before))
             asked = AuditedClient(model, AuditLog(work.path / AUDIT, money))
             at_the_end.callback(asked.log.close)
             watch = SpeedWatch(experiment, model)
@@ -138,10 +141,15 @@ def _check_volumes(experiment: Experiment, universe: Universe) -> None:
             )
 
 
-def _prices_of_tokens(experiment: Experiment) -> TokenPrices:
+def _prices_of_tokens(experiment: Experiment, client: RecordingClient | None) -> TokenPrices:
+    """Prices of the configured backend; a given client's calls have them where it says no others."""
     settings = load_settings()
-    money = TokenPrices(settings.price_in, settings.price_out)
-    experiment.advisor.budget.check_prices(money)
+    money = prices_of(settings.for_backend(settings.backend))
+    if client is None:
+        unpriced = without_price(settings)
+    else:
+        unpriced = () if (client.prices or money).known else (client.identity.backend,)
+    experiment.advisor.budget.check_prices(unpriced)
     return money
 
 

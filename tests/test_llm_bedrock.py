@@ -304,8 +304,8 @@ def test_the_settings_reach_the_client(bedrock, tmp_path, monkeypatch):
     [
         ({"regoin": "x"}, r"bedrock\.regoin, did you mean 'region'"),
         ({"jsn": "tool"}, "did you mean 'json'"),
-        ({"json": "maybe"}, r"bedrock\.json: Input should be 'prompt' or 'tool'"),
-        ({"concurrency": "many"}, r"bedrock\.concurrency: Input should be a valid integer"),
+        ({"json": "maybe"}, r"bedrock\.json is 'maybe'; known are prompt, tool\."),
+        ({"concurrency": "many"}, r"bedrock\.concurrency is 'many': Input should be a valid integer"),
         ({"concurrency": 0}, r"bedrock\.concurrency"),
         ({"region": ""}, r"bedrock\.region"),
     ],

@@ -1,10 +1,16 @@
 """Where the runtime's settings come from, and what is said of wrong ones."""
 
+from importlib.metadata import entry_points
+
 import pytest
 import yaml
 
 from llm_strategy.config import LlmSettings, load_settings, read_settings_file
 from llm_strategy.errors import ConfigurationError
+from llm_strategy.llm import SUPPORTED_BACKENDS, get_llm_client, register_backend
+from llm_strategy.llm.backends.scripted import ScriptedClient
+from llm_strategy.llm.backends.sections import SECTIONS
+from llm_strategy.llm.loader import ENTRY_POINT_GROUP
 from llm_strategy.starter_settings import STARTER
 
 NAMES = [f"LLM_{name.upper()}" for name in LlmSettings.model_fields] + ["LOG_LEVEL"]
@@ -69,6 +75,54 @@ def test_the_users_file_of_the_interface_is_read(empty_folder, monkeypatch):
     assert "secret" not in str(settings.model_dump())
 
 
+def test_a_variable_is_put_in_place_everywhere(empty_folder, monkeypatch):
+    monkeypatch.setenv("MODEL", "big.gguf")
+    monkeypatch.setenv("KEY_OF_MINE", "planted-0815")
+    monkeypatch.setenv("PORT", "8080")
+    monkeypatch.setenv("SECONDS", "7")
+    write(empty_folder, "KEY_OF_TWO=from-the-file\nPORT=1\n", ".env")
+    write(
+        empty_folder,
+        "model: models/${MODEL}\ntimeout_s: ${SECONDS}\napi_key: ${KEY_OF_MINE}\nfallback: ['${MODEL}']\n"
+        "openai:\n  base_url: ['http://127.0.0.1:${PORT}/v1', $PORT]\n"
+        "ensemble:\n  members:\n  - {backend: openai, api_key: '${KEY_OF_TWO}', deep: [[{x: '${PORT}-${PORT}'}]]}\n"
+        "  - local_llama\n",
+    )
+    settings = load_settings()
+    assert (settings.model, settings.timeout_s, settings.fallback) == ("models/big.gguf", 7.0, ("big.gguf",))
+    assert settings.api_key.get_secret_value() == "planted-0815"
+    assert settings.sections["openai"] == {"base_url": ["http://127.0.0.1:8080/v1", "$PORT"]}
+    member, other = settings.sections["ensemble"]["members"]
+    assert member == {"backend": "openai", "api_key": "from-the-file", "deep": [[{"x": "8080-8080"}]]}
+    assert other == "local_llama"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("model: ${GONE}", r"^model \(in configs/llm\.yaml\) names the variable GONE, which is not set: export it"),
+        ("backend: openai\napi_key: ${GONE}", r"openai\.api_key .* names the variable GONE"),
+        ("backend: openai\nbase_url: ['http://${GONE}/v1']", r"openai\.base_url .* names the variable GONE"),
+        ("backend: openai\nopenai: {reported_model: '${GONE}'}", r"openai\.reported_model .* names the variable GONE"),
+        (
+            "backend: ensemble\nensemble: {members: [local_llama, {backend: openai, api_key: '${GONE}'}]}",
+            r"ensemble\.members\.api_key .* names the variable GONE",
+        ),
+    ],
+)
+def test_a_variable_that_is_needed_and_not_set_is_told(empty_folder, text, told):
+    write(empty_folder, text)
+    with pytest.raises(ConfigurationError, match=told) as caught:
+        get_llm_client()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_variable_that_is_not_needed_may_be_unset(empty_folder, monkeypatch):
+    write(empty_folder, "model: ${GONE}\napi_key: ${GONE}\nopenai: {model: '${GONE}'}\n")
+    monkeypatch.setenv("LLM_MODEL", "tiny.gguf")
+    assert load_settings().for_backend("local_llama").model == "tiny.gguf"
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -107,6 +161,67 @@ def test_a_wrong_value_is_told_with_its_name(monkeypatch, name, value):
         load_settings()
     assert value in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+OF_OURS = sorted({entry.name for entry in entry_points(group=ENTRY_POINT_GROUP) if "llm_strategy" in entry.value})
+
+
+def test_every_backend_of_ours_declares_its_options():
+    assert sorted(SECTIONS) == OF_OURS
+
+
+@pytest.mark.parametrize("asked", ["scripted", "itself"])
+@pytest.mark.parametrize("backend", OF_OURS)
+def test_an_unknown_option_is_told_whether_or_not_its_backend_is_asked(empty_folder, backend, asked):
+    write(empty_folder, f"backend: {backend if asked == 'itself' else asked}\n{backend}: {{treads: 3}}\n")
+    with pytest.raises(
+        ConfigurationError, match=rf"unknown option {backend}\.treads, did you mean 'threads'"
+    ) as caught:
+        get_llm_client()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("backend", OF_OURS)
+def test_what_may_stand_in_a_section_is_all_named(empty_folder, backend):
+    write(empty_folder, f"{backend}: {{zzzzzz: 3}}\n")
+    with pytest.raises(ConfigurationError, match=rf"{backend}\.zzzzzz; known are ") as caught:
+        get_llm_client()
+    known = str(caught.value).partition("known are ")[2].rstrip(".").split(", ")
+    options = [field.alias or name for name, field in SECTIONS[backend].model_fields.items()]
+    assert set(options) | {"model", "timeout_s", "base_url", "price_in", "threads"} <= set(known)
+    assert not {"backend", "sections", "log_level"} & set(known)
+
+
+@pytest.mark.parametrize("name", ["backend", "log_level", "sections"])
+def test_what_is_no_backends_own_may_not_stand_in_a_section(empty_folder, name):
+    write(empty_folder, f"local_llama: {{{name}: x}}\n")
+    with pytest.raises(ConfigurationError, match=f"unknown option local_llama.{name}"):
+        get_llm_client()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("llama_cpp: {slots: 0}", r"llama_cpp\.slots is 0: .*; give a number from 1\."),
+        ("openai: {answer_format: json_shema}", r"openai\.answer_format is 'json_shema', did you mean 'json_schema'\?"),
+        ("local_llama: {device: tpu9}", r"local_llama\.device is 'tpu9'; known are cpu, cuda, kompute, metal\."),
+        ("ensemble: {vote: majority}", r"ensemble\.members is missing"),
+    ],
+)
+def test_a_wrong_option_of_a_fallback_is_told_before_it_is_needed(empty_folder, text, told):
+    write(empty_folder, f"backend: scripted\nscript: answers.jsonl\nfallback: [{text.partition(':')[0]}]\n{text}\n")
+    write(empty_folder, '"well"\n', "answers.jsonl")
+    with pytest.raises(ConfigurationError, match=told):
+        get_llm_client()
+
+
+def test_a_section_of_another_packages_backend_is_its_own(empty_folder):
+    write(empty_folder, "backend: theirs\ntheirs: {anything: 3, threads: 2}\n")
+    register_backend("theirs", lambda settings: ScriptedClient([str(settings.sections["theirs"]["anything"])]))
+    try:
+        assert get_llm_client().generate("x").text == "3"
+    finally:
+        del SUPPORTED_BACKENDS["theirs"]
 
 
 def test_a_wrong_value_in_the_file_is_told_with_its_place(empty_folder):

@@ -289,7 +289,7 @@ def test_the_device_is_a_part_of_the_identity_unless_it_is_the_processor(model_p
         ({"device": "gpu"}, "local_llama.device is 'gpu'.*cpu"),
         ({"device": "cudda"}, "local_llama.device is 'cudda', did you mean 'cuda'"),
         ({"device": ["cpu"]}, "local_llama.device is "),
-        ({"devise": "cpu"}, "local_llama has no option 'devise', did you mean 'device'"),
+        ({"devise": "cpu"}, "unknown option local_llama.devise, did you mean 'device'"),
     ],
 )
 def test_a_wrong_option_is_told(model_path, section, told):

@@ -53,6 +53,8 @@ def test_words_that_only_begin_so_are_none(monkeypatch, name):
         "ensemble:\n  members:\n  - local_llama\n  - {backend: openai, api_key: planted-0815}",
         "mine:\n  deep: {tokens: [[planted-0815]]}",
         "mine:\n  password: ${PLANTED}",
+        "mine:\n  deep: [{password: '${PLANTED}'}]",
+        "api_key: ${PLANTED}",
     ],
 )
 def test_a_key_anywhere_in_the_settings_file_is_kept_secret(monkeypatch, text):

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 
 from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, ModelError
 from llm_strategy.llm.answer_store import AnswerStore
+from llm_strategy.llm.bill import Bill, Call
 from llm_strategy.llm.breaker import Breaker
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request
@@ -24,7 +25,7 @@ Mode: TypeAlias = Literal["live", "replay", "refresh"]
 """``live`` asks what is not recorded, ``replay`` never asks, ``refresh`` asks each distinct request again once."""
 
 
-_Call: TypeAlias = Callable[[LLMClient, OnDelta | None], Generation]
+_Call: TypeAlias = Callable[[LLMClient, Request, OnDelta | None], Generation]
 """Has a client answer one request."""
 
 
@@ -35,13 +36,19 @@ def _lasting(generation: Generation) -> Generation:
 
 @dataclass
 class Usage:
-    """How often the model was asked, failed questions too, and what that took. Seconds in which several questions are
-    under way count once."""
+    """How often the model was asked, failed questions too, how many answers were ``kept``, and what that took.
+
+    ``calls`` are real ones: a question may take several (``llm/bill.py``). Seconds in which several questions are under
+    way count once. Tokens are those of all calls; ``cost``, in currency, is that of all calls with a price.
+    """
 
     asked: int = 0
+    kept: int = 0
+    calls: int = 0
     seconds: float = 0.0
     tokens_in: int = 0
     tokens_out: int = 0
+    cost: float = 0.0
 
     def since(self, before: Usage) -> Usage:
         """What was used after ``before`` was taken."""
@@ -75,7 +82,8 @@ class RecordingClient(LLMClient):
         self.mode = mode
         self.usage = Usage()
         self.limit: Callable[[Usage], None] | None = None
-        """Called before the model is asked, one call at a time; what it raises ends the run."""
+        """Called before every single call of a model, retries and others in its place too, one at a time; what it
+        raises ends the run."""
         self.on_record: Callable[[str], None] | None = None
         """Called with the key of each answer that is recorded, one call at a time."""
         self._inner = inner
@@ -93,13 +101,13 @@ class RecordingClient(LLMClient):
         return self._looked_up(
             request,
             on_delta,
-            lambda client, watched: client.billed(request, lambda asked: client.complete(asked, watched)),
+            lambda client, asked, watched: client.billed(asked, partial(client.complete, on_delta=watched)),
         )
 
     def ask(self, request: Request, *, ahead: bool = False) -> Generation:
         """Answer from the record, or ask and record."""
         return self._looked_up(
-            request, None, lambda client, _: client.billed(request, partial(client.ask, ahead=ahead))
+            request, None, lambda client, asked, _: client.billed(asked, partial(client.ask, ahead=ahead))
         )
 
     def ask_fallbacks(self, request: Request, problem: ModelError) -> Generation:
@@ -108,7 +116,7 @@ class RecordingClient(LLMClient):
             raise problem
         key = request_hash(request, self.identity)
         with self._under_way.alone_with(key):
-            return self._counted(key, lambda client, _: client.ask_fallbacks(request, problem))
+            return self._counted(key, request, lambda client, asked, _: client.ask_fallbacks(asked, problem))
 
     def _looked_up(self, request: Request, on_delta: OnDelta | None, call: _Call) -> Generation:
         key = request_hash(request, self.identity)
@@ -121,7 +129,7 @@ class RecordingClient(LLMClient):
             with self._under_way.alone_with(key):
                 recorded = self._answered.get(key)  # another thread may just have asked it
                 if recorded is None:
-                    return self._ask(key, on_delta, call)
+                    return self._ask(key, request, on_delta, call)
         self._answered[key] = recorded
         if on_delta is not None:
             on_delta(recorded.text)
@@ -145,7 +153,7 @@ class RecordingClient(LLMClient):
             return self._inner.recorded(request)  # of a client that is a record itself
         return known
 
-    def _ask(self, key: str, on_delta: OnDelta | None, call: _Call) -> Generation:
+    def _ask(self, key: str, request: Request, on_delta: OnDelta | None, call: _Call) -> Generation:
         stopped = False
 
         def watched(text: str) -> bool:
@@ -153,32 +161,30 @@ class RecordingClient(LLMClient):
             stopped = on_delta is not None and not on_delta(text)
             return not stopped
 
-        answer = self._counted(key, call, watched if on_delta else None)
+        answer = self._counted(key, request, call, watched if on_delta else None)
         if stopped or any(event.makeshift for event in answer.events):
             return answer
         answer = self._record(key, answer)
-        if self.on_record is not None:
-            with self._counting:
+        with self._counting:
+            self.usage.kept += 1
+            if self.on_record is not None:
                 self.on_record(key)
         return answer
 
-    def _counted(self, key: str, call: _Call, on_delta: OnDelta | None = None) -> Generation:
+    def _counted(self, key: str, request: Request, call: _Call, on_delta: OnDelta | None = None) -> Generation:
         """What the inner client answers, counted, if the limit allows it."""
         client = self._connected()
         with self._counting:
-            if self.limit is not None:
-                self.limit(self.usage)
-            self.usage.asked += 1  # counted when it begins: threads together make no call more than a limit allows
-        answer: Generation | None = None
+            self._check_limit()
+            self.usage.asked += 1
+        bill = Bill(self.prices, request.bill, before=self._begin_call, after=self._charge)
         begin = time.perf_counter()
         try:
-            answer = call(client, on_delta)
+            answer = call(client, replace(request, bill=bill), on_delta)
         finally:
             with self._counting:
                 self.latencies.append(time.perf_counter() - begin)
                 self.usage.seconds = self._under_way.seconds
-                self.usage.tokens_in += answer.tokens_in if answer else 0
-                self.usage.tokens_out += answer.tokens_out if answer else 0
         log.debug(
             "%s answered request %s: %d tokens to %d in %.0f ms",
             self.identity.name,
@@ -188,6 +194,22 @@ class RecordingClient(LLMClient):
             answer.latency_ms,
         )
         return answer
+
+    def _begin_call(self) -> None:
+        with self._counting:
+            self._check_limit()
+            self.usage.calls += 1  # counted when it begins: threads together make no call more than a limit allows
+
+    def _check_limit(self) -> None:
+        if self.limit is not None:
+            self.usage.seconds = self._under_way.seconds
+            self.limit(self.usage)
+
+    def _charge(self, call: Call) -> None:
+        with self._counting:
+            self.usage.tokens_in += call.tokens_in
+            self.usage.tokens_out += call.tokens_out
+            self.usage.cost += call.cost or 0.0
 
     def _record(self, key: str, answer: Generation) -> Generation:
         """Keep an answer; where another process was first, its answer is the one to go on with."""

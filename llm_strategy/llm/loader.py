@@ -10,6 +10,8 @@ from typing import Any, TypeAlias, cast
 from llm_strategy.config import SETTINGS_FILE, LlmSettings, load_settings
 from llm_strategy.errors import BackendMissing, ConfigurationError, did_you_mean
 from llm_strategy.llm.audit import AuditedClient, AuditLog
+from llm_strategy.llm.backends.section import check_sections
+from llm_strategy.llm.backends.sections import SECTIONS
 from llm_strategy.llm.bill import Prices
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.exchange import Request
@@ -73,6 +75,7 @@ def get_llm_client(run_id: str | None = None, *, settings: LlmSettings | None = 
             raise ConfigurationError(
                 f"{setting} {backend!r} is not installed{did_you_mean(backend, SUPPORTED_BACKENDS)}"
             )
+    check_sections(settings, SECTIONS, (settings.backend, *settings.fallback))
     others = _in_its_place(settings)
     settings = settings.for_backend(settings.backend)
     if settings.strict and settings.fallback:
@@ -112,6 +115,24 @@ def connect_backend(backend: str, settings: LlmSettings) -> LLMClient:
 def prices_of(settings: LlmSettings) -> Prices:
     """What a call costs with these settings."""
     return Prices(settings.price_in, settings.price_out)
+
+
+def without_price(settings: LlmSettings) -> tuple[str, ...]:
+    """Names of the backends that may answer with these settings and have no price: the configured one, or the members
+    of an ensemble, and the fallbacks, each of which needs a price under its own name."""
+    configured, others = settings.for_backend(settings.backend), _in_its_place(settings)
+    found: list[str] = []
+    for one in (configured, *(others.for_backend(name) for name in configured.fallback)):
+        if not prices_of(one).known:
+            found += _members_without_price(one) if one.backend == "ensemble" else [one.backend]
+    return tuple(dict.fromkeys(found))
+
+
+def _members_without_price(ensemble: LlmSettings) -> list[str]:
+    members = ensemble.sections.get("ensemble", {}).get("members", ())
+    named = [member if isinstance(member, dict) else {"backend": member} for member in members]
+    own = [(str(one.get("backend")), ensemble.sections.get(str(one.get("backend")), {}) | one) for one in named]
+    return [name for name, one in own if not Prices(one.get("price_in"), one.get("price_out")).known]
 
 
 def _in_its_place(settings: LlmSettings) -> LlmSettings:

@@ -11,11 +11,10 @@ import threading
 import time
 from typing import Any, Literal, TypeAlias
 
-from pydantic import Field
-
 from llm_strategy.config import SETTINGS_FILE, LlmSettings
 from llm_strategy.errors import AnswerTimeout, BackendMissing, ModelError
-from llm_strategy.llm.backends.section import Section, read_section
+from llm_strategy.llm.backends import sections
+from llm_strategy.llm.backends.section import read_section
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.deadline import Deadline
 from llm_strategy.llm.exchange import Generation, Message, ModelIdentity, Request
@@ -165,19 +164,9 @@ class BedrockClient(LLMClient):
         return call
 
 
-class _Options(Section):
-    """What may stand under ``bedrock:`` in ``configs/llm.yaml``, besides settings."""
-
-    region: str | None = Field(None, min_length=1)
-    profile: str | None = Field(None, min_length=1)
-    endpoint_url: str | None = Field(None, min_length=1)
-    json_way: JsonWay = Field("prompt", alias="json")
-    concurrency: int = Field(8, ge=1)
-
-
 def connect(settings: LlmSettings) -> BedrockClient:
     """The client for the settings under ``bedrock:``, or for ``LLM_MODEL`` with the AWS configuration alone."""
-    options = read_section(settings, "bedrock", _Options)
+    options = read_section(settings, "bedrock", sections.Bedrock)
     return BedrockClient(settings.model, **options.model_dump(), timeout_s=settings.timeout_s)
 
 

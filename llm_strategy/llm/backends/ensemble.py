@@ -14,13 +14,13 @@ from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
-from pydantic import Field
-
 from llm_strategy.config import SETTINGS_FILE, LlmSettings
 from llm_strategy.errors import BackendFailure, ConfigurationError
+from llm_strategy.llm.backends import sections
 from llm_strategy.llm.backends.ballots import Vote
 from llm_strategy.llm.backends.poll import Ask, count, hear, problems
-from llm_strategy.llm.backends.section import Section, read_section
+from llm_strategy.llm.backends.section import read_section
+from llm_strategy.llm.backends.sections import VOTE_ON
 from llm_strategy.llm.breaker import Breaker
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request
@@ -30,9 +30,6 @@ from llm_strategy.llm.side_by_side import in_order
 from llm_strategy.types import Event
 
 log = logging.getLogger(__name__)
-
-VOTE_ON = ("regime.label", "action.type")
-"""The fields of an advice that are voted on."""
 
 
 class EnsembleClient(LLMClient):
@@ -164,18 +161,9 @@ def _digest(identity: ModelIdentity) -> str:
     return hashlib.sha256(json.dumps(identity.as_dict(), sort_keys=True).encode()).hexdigest()
 
 
-class _Options(Section):
-    """What stands under ``ensemble:`` in ``configs/llm.yaml``: members are names of backends, or mappings with
-    ``backend`` and what is special about this member."""
-
-    members: list[str | dict[str, Any]] = Field(min_length=2)
-    vote: Vote = "majority"
-    vote_on: list[str] = Field(list(VOTE_ON), min_length=1)
-
-
 def connect(settings: LlmSettings) -> EnsembleClient:
     """The ensemble that ``ensemble:`` in ``configs/llm.yaml`` describes."""
-    options = read_section(settings, "ensemble", _Options)
+    options = read_section(settings, "ensemble", sections.Ensemble)
     members = [_member(entry, settings) for entry in options.members]
     return EnsembleClient(members, vote=options.vote, vote_on=options.vote_on)
 

@@ -10,14 +10,15 @@ import threading
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import get_args
 
-from llm_strategy.config import SETTINGS_FILE, LlmSettings
-from llm_strategy.errors import AnswerTimeout, BackendMissing, ConfigurationError, ModelNotLoaded, did_you_mean
+from llm_strategy.config import LlmSettings
+from llm_strategy.errors import AnswerTimeout, BackendMissing, ConfigurationError, ModelNotLoaded
+from llm_strategy.llm.backends import sections
 from llm_strategy.llm.backends.gpt4all_answering import Answering
 from llm_strategy.llm.backends.gpt4all_engine import BATCH_TOKENS, TOP_K, TOP_P, Engine
 from llm_strategy.llm.backends.gpt4all_loading import Device
 from llm_strategy.llm.backends.native import MOST_THREADS, processors
+from llm_strategy.llm.backends.section import read_section
 from llm_strategy.llm.chat_template import Block, ChatTemplate
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, ModelIdentity, Request
@@ -165,11 +166,7 @@ class Gpt4AllClient(LLMClient):
 
 def connect(settings: LlmSettings) -> Gpt4AllClient:
     """The client for the model file that the settings mean; ``local_llama`` in ``configs/llm.yaml`` has the device."""
-    device = settings.options("local_llama", ("device",)).get("device", "cpu")
-    if device not in get_args(Device):
-        raise ConfigurationError(
-            f"{SETTINGS_FILE}: local_llama.device is {device!r}{did_you_mean(device, get_args(Device))}"
-        )
+    device = read_section(settings, "local_llama", sections.LocalLlama).device
     return Gpt4AllClient(
         resolve(settings),
         context_tokens=settings.context_tokens,

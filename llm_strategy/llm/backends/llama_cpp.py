@@ -16,8 +16,10 @@ from typing import Any
 
 from llm_strategy.config import SETTINGS_FILE, LlmSettings
 from llm_strategy.errors import AnswerTimeout, BackendMissing, ConfigurationError
+from llm_strategy.llm.backends import sections
 from llm_strategy.llm.backends.llama_cpp_engine import TOP_K, TOP_P, Engine, Prompt, Written
 from llm_strategy.llm.backends.llama_cpp_loading import BATCH_TOKENS, INSTALL, EngineOptions, check_adapter
+from llm_strategy.llm.backends.section import read_section
 from llm_strategy.llm.backends.slot_value import SlotValue
 from llm_strategy.llm.chat_template import ChatTemplate
 from llm_strategy.llm.choice_scoring import score
@@ -236,20 +238,15 @@ class _Answering:
 
 def connect(settings: LlmSettings) -> LlamaCppClient:
     """The client for the model file that the settings mean; ``llama_cpp`` in ``configs/llm.yaml`` has more options."""
-    given = settings.options("llama_cpp", ("slots", "gpu_layers", "lora"))
-    slots, gpu_layers, lora = given.get("slots", 1), given.get("gpu_layers", 0), given.get("lora")
-    if type(slots) is not int or slots < 1:
-        raise ConfigurationError(f"{SETTINGS_FILE}: llama_cpp.slots is {slots!r}: give a number from 1.")
-    if type(gpu_layers) is not int or gpu_layers < -1:
-        raise ConfigurationError(
-            f"{SETTINGS_FILE}: llama_cpp.gpu_layers is {gpu_layers!r}: give a number of layers, or -1 for all."
-        )
-    adapter = Path(str(lora)).expanduser() if lora else None
+    given = read_section(settings, "llama_cpp", sections.LlamaCpp)
+    adapter = Path(given.lora).expanduser() if given.lora else None
     if adapter is not None and not adapter.is_file():
         raise ConfigurationError(
             f"{SETTINGS_FILE}: llama_cpp.lora names {adapter}, where there is no file: correct it."
         )
     return LlamaCppClient(
         resolve(settings),
-        EngineOptions(settings.context_tokens, settings.threads, slots, gpu_layers, adapter, settings.strict),
+        EngineOptions(
+            settings.context_tokens, settings.threads, given.slots, given.gpu_layers, adapter, settings.strict
+        ),
     )

@@ -18,9 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from queue import SimpleQueue
 
-from pydantic import Field
-
-from llm_strategy.config import SETTINGS_FILE, LlmSettings
+from llm_strategy.config import LlmSettings, check_variables
 from llm_strategy.errors import (
     AnswerTimeout,
     BackendFailure,
@@ -31,9 +29,10 @@ from llm_strategy.errors import (
     ModelError,
     ServerNotReached,
 )
+from llm_strategy.llm.backends import sections
 from llm_strategy.llm.backends.openai_dialect import AnswerFormat, Dialect
 from llm_strategy.llm.backends.openai_notes import ServerNotes
-from llm_strategy.llm.backends.section import Section, read_section
+from llm_strategy.llm.backends.section import read_section
 from llm_strategy.llm.background import BackgroundLoop
 from llm_strategy.llm.bill import Bill
 from llm_strategy.llm.client import LLMClient, OnDelta
@@ -216,25 +215,14 @@ class OpenAIClient(LLMClient):
                     log.warning("%s takes no temperature: LLM_TEMPERATURE is not sent, and its own holds.", self.model)
 
 
-class _Options(Section):
-    """What may stand under ``openai:`` in ``configs/llm.yaml``, besides settings."""
-
-    concurrency: int = Field(8, ge=1)
-    answer_format: AnswerFormat | None = None
-    reported_model: str | None = None
-    omit_temperature: bool | None = None
-    reasoning_effort: str = ""
-
-
 def connect(settings: LlmSettings) -> OpenAIClient:
     """The client that ``openai:`` in ``configs/llm.yaml`` and the environment describe.
 
     A key of ``OPENAI_API_KEY`` goes only where ``OPENAI_BASE_URL`` says, or to OpenAI itself.
     """
-    options = read_section(settings, "openai", _Options)
+    options = read_section(settings, "openai", sections.OpenAI)
+    check_variables({"api_key": settings.api_key, "base_url": settings.base_url}, "openai")
     key = settings.api_key.get_secret_value() if settings.api_key else ""
-    if "${" in key:
-        raise ConfigurationError(f"openai.api_key in {SETTINGS_FILE} names a variable that is not set: export it.")
     urls = settings.base_url
     if not urls:
         urls = (os.environ.get("OPENAI_BASE_URL") or OPENAI_URL,)

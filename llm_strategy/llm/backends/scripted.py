@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 
 from llm_strategy.config import LlmSettings
 from llm_strategy.errors import BackendFailure, ConfigurationError
+from llm_strategy.llm.backends import sections
+from llm_strategy.llm.backends.section import read_section
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request, Slot, fill
 
@@ -61,6 +63,7 @@ class ScriptedClient(LLMClient):
 
 def connect(settings: LlmSettings) -> ScriptedClient:
     """A client that reads its answers from the file that ``LLM_SCRIPT`` names: one JSON text or object a line."""
+    read_section(settings, "scripted", sections.Scripted)
     if settings.script is None:
         raise ConfigurationError(
             "LLM_BACKEND is scripted and LLM_SCRIPT is not set: name a file with one JSON answer a line."
