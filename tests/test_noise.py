@@ -406,7 +406,7 @@ def test_the_model_asked_twice_at_a_temperature_gives_another_sample(tmp_path, m
     result, _ = drawn_by_the_model(tmp_path, model_path, "slots", temperature=1.5, seed=3)
     arm = result.record.arms[0]
     drawn = list(zip(arm.decisions, arm.draws[0].decisions, strict=True))
-    assert all(one["answer"] != other["answer"] for one, other in drawn)
+    assert any(one["answer"] != other["answer"] for one, other in drawn), "a short answer may come twice"
     labels = [[d["advice"] and d["advice"]["regime"]["label"] for d in pair] for pair in drawn]
     flips = sum(one != other for one, other in labels) / len(labels)
     assert result.facts["noise.label_flips_by_bars"].value == pytest.approx(flips)
