@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_strategy.errors import ConfigurationError
-from llm_strategy.schemas import violation
+from llm_strategy.schemas import require
 
 FEWEST_STATES = 20
 """Distinct states from which their mean is taken for what a model would say to anything."""
@@ -36,10 +36,7 @@ class LabelPrior:
     @classmethod
     def from_document(cls, document: Any, where: str) -> LabelPrior:
         """A prior from plain data; ``ConfigurationError`` begins with ``where`` and names what is wrong."""
-        if wrong := violation("calibration", document):
-            key, problem = wrong
-            verb = f"is an {problem}" if problem.startswith("unknown") else problem
-            raise ConfigurationError(f"{where}: {key} {verb}{'' if verb.endswith(('?', '.')) else '.'}")
+        require("calibration", document, where)
         return cls(**document)
 
     @classmethod
@@ -64,17 +61,17 @@ class BatchPrior:
 
     def prior(self) -> dict[str, float] | None:
         """The mean, or None while there are too few states."""
-        if len(self._scored) < FEWEST_STATES:
-            return None
-        rows = list(self._scored.values())
-        return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+        return self._mean() if len(self._scored) >= FEWEST_STATES else None
 
     def whole(self) -> LabelPrior | None:
         """The mean over all states so far, however few; None where there are none."""
-        rows = list(self._scored.values())
-        if not rows:
+        if not self._scored:
             return None
-        return LabelPrior(len(rows), {name: round(sum(row[name] for row in rows) / len(rows), 6) for name in rows[0]})
+        return LabelPrior(len(self._scored), {name: round(share, 6) for name, share in self._mean().items()})
+
+    def _mean(self) -> dict[str, float]:
+        rows = list(self._scored.values())
+        return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
 
     def take(self, state: str, probabilities: Mapping[str, float]) -> None:
         """Take what was scored for a state, as the model gave it; a state counts once, as it was scored last."""

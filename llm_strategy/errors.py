@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 
 
 class BacktraderLLMError(Exception):
@@ -56,6 +56,10 @@ class ModelError(BacktraderLLMError):
     exit_code = 4
     events: tuple[Any, ...] = ()
 
+    def reworded(self, message: str) -> Self:
+        """The same failure, told otherwise; nothing has happened on the way to it yet."""
+        return type(self)(message)
+
 
 class ModelNotFound(ModelError):
     """No model of this name, or no file at this path."""
@@ -76,6 +80,10 @@ class BackendFailure(ModelError):
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+    def reworded(self, message: str) -> Self:
+        """As of any failure, with its ``retry_after_s``."""
+        return type(self)(message, retry_after_s=self.retry_after_s)
 
 
 class BackendRefused(BackendFailure):

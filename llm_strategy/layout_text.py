@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from llm_strategy.errors import ConfigurationError, did_you_mean, nearest
-from llm_strategy.schemas import violation
+from llm_strategy.schemas import require
 from llm_strategy.strict_yaml import parse_yaml
 from llm_strategy.types import RegimeLabel
 
@@ -44,10 +44,7 @@ class LayoutText:
                 f"{where} is no mapping: write the keys system, shape, question, answer and reason, as in "
                 "prompts/choose_turns.yaml."
             )
-        if wrong := violation("layout", document):
-            key, problem = wrong
-            verb = f"is an {problem}" if problem.startswith("unknown") else problem
-            raise ConfigurationError(f"{where}: {key} {verb}{'' if verb.endswith(('?', '.')) else '.'}")
+        require("layout", document, where)
         layout = cls(**document)
         for problem in layout._problems():
             raise ConfigurationError(f"{where}: {problem}")

@@ -28,6 +28,7 @@ from llm_strategy.types import (
     PolicyVerdict,
     Snapshot,
     Status,
+    lasting,
 )
 
 FAILURES: dict[type[ModelError], AbstentionReason] = {
@@ -109,7 +110,7 @@ class Outcome:
 
 def asked_before(exchange: Exchange) -> Exchange:
     """The exchange at a later bar: its answer without what happened when it was asked for."""
-    return replace(exchange, events=tuple(event for event in exchange.events if event.lasting))
+    return replace(exchange, events=lasting(exchange.events))
 
 
 def judged(parsed: ParsedAnswer, exchanges: Sequence[Exchange]) -> Outcome:

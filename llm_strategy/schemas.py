@@ -11,7 +11,7 @@ from typing import Any
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError, best_match
 
-from llm_strategy.errors import did_you_mean, nearest
+from llm_strategy.errors import ConfigurationError, did_you_mean, nearest
 
 _FOLDER = files("llm_strategy.contracts")
 
@@ -34,6 +34,14 @@ def violation(name: str, document: Any) -> tuple[str, str] | None:
         return None
     error = best_match(compiled.iter_errors(document))
     return None if error is None else _tell(error)
+
+
+def require(name: str, document: Any, where: str) -> None:
+    """Raise ``ConfigurationError``, which begins with ``where``, for the first thing wrong with a person's document."""
+    if wrong := violation(name, document):
+        field, problem = wrong
+        verb = f"is an {problem}" if problem.startswith("unknown") else problem
+        raise ConfigurationError(f"{where}: {field} {verb}{'' if verb.endswith(('?', '.')) else '.'}")
 
 
 def schemas_sha256() -> dict[str, str]:

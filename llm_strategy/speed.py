@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
+from llm_strategy.advisor import ModelAdvisor
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.exchange import ModelIdentity
-from llm_strategy.llm.fingerprint import cache_folder
+from llm_strategy.llm.fingerprint import cache_folder, keep_note
 from llm_strategy.llm.request_hash import digest
 from llm_strategy.reading import Reading
 
@@ -22,13 +22,7 @@ def note_speed(identity: ModelIdentity, asked: str, seconds: float) -> None:
     if not seconds > 0:
         return
     file = _file(identity)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_suffix(f".{os.getpid()}")
-        temporary.write_text(json.dumps(_read(file) | {asked: seconds}), encoding="utf-8")
-        temporary.replace(file)
-    except OSError:
-        pass
+    keep_note(file, json.dumps(_read(file) | {asked: seconds}))
 
 
 def noted_speed(identity: ModelIdentity, asked: str) -> float | None:
@@ -39,12 +33,7 @@ def noted_speed(identity: ModelIdentity, asked: str) -> float | None:
 
 def way_of_asking(client: LLMClient, reading: Reading) -> str:
     """What besides the model decides how long a question takes, as speeds are noted."""
-    able = reading.resolved(
-        forms=client.supports_forms,
-        choices=client.supports_choices,
-        backend=client.identity.backend,
-        embedded=bool(client.identity.weights_sha256),
-    )
+    able = ModelAdvisor(client, reading=reading).reading
     return f"{able.mode}, {able.examples} {able.count}, {client.concurrency} at once"
 
 

@@ -6,7 +6,7 @@ sizes are in shares (or coins), distances in time are in bars, durations in seco
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias
@@ -198,6 +198,11 @@ class Event:
     def makeshift(self) -> bool:
         """Whether the answer is not what the model would have given, and so is not kept for later."""
         return self.kind in (EventKind.FALLBACK, EventKind.ABSENT)
+
+
+def lasting(events: Iterable[Event]) -> tuple[Event, ...]:
+    """Those that belong to an answer, whenever it is given."""
+    return tuple(event for event in events if event.lasting)
 
 
 @dataclass(frozen=True, slots=True)

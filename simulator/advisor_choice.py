@@ -59,18 +59,9 @@ class AdvisorChoice:
     layout: str | dict[str, Any] | LayoutText = "auto"
 
     def __post_init__(self) -> None:
-        layout = self.layout
-        if isinstance(layout, str) and layout.endswith(".yaml"):
-            layout = LayoutText.from_file(Path(layout).expanduser())
-        elif isinstance(layout, dict):
-            layout = LayoutText.from_document(layout, "advisor.layout")
-        calibration = self.calibration
-        if isinstance(calibration, str) and calibration.endswith(".json"):
-            calibration = LabelPrior.from_file(Path(calibration).expanduser())
-        elif isinstance(calibration, dict):
-            calibration = LabelPrior.from_document(calibration, "advisor.calibration")
-        object.__setattr__(self, "calibration", calibration)
-        object.__setattr__(self, "layout", layout)  # the one way to give a frozen instance its normal form
+        # The one way to give a frozen instance its normal form.
+        object.__setattr__(self, "layout", _taken(self.layout, ".yaml", LayoutText, "advisor.layout"))
+        object.__setattr__(self, "calibration", _taken(self.calibration, ".json", LabelPrior, "advisor.calibration"))
 
     @property
     def reading(self) -> Reading:
@@ -96,3 +87,10 @@ class AdvisorChoice:
     def fallback_rule(self) -> Rule | None:
         """The rule that decides where the model failed, made anew; none where the decision is an abstention."""
         return None if self.fallback == ABSTAIN else BASELINES[self.fallback]()
+
+
+def _taken(given: Any, suffix: str, kind: type[LayoutText] | type[LabelPrior], where: str) -> Any:
+    """What is given, where it is a file or its content read as this kind."""
+    if isinstance(given, str) and given.endswith(suffix):
+        return kind.from_file(Path(given).expanduser())
+    return kind.from_document(given, where) if isinstance(given, dict) else given

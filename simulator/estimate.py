@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from llm_strategy.advisor import ModelAdvisor
-from llm_strategy.llm.audit import Prices as TokenPrices
+from llm_strategy.llm.bill import Prices as TokenPrices
 from llm_strategy.llm.cache import RecordingClient
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.exchange import Generation, Request, Slot
@@ -71,12 +71,13 @@ def estimate(experiment: Experiment, universe: Universe, client: RecordingClient
     choice = experiment.advisor
     advisor = ModelAdvisor(client, view=choice.view, reading=choice.reading)
     seen = upcoming(universe, choice)
-    known, missing = _looked_up(advisor, seen, client)
-    for number in experiment.further_draws:
+    known: dict[Request, Generation] = {}
+    missing: list[Request] = []
+    for number in (0, *experiment.further_draws):
         drawn = ModelAdvisor(client, view=choice.view, reading=choice.reading, draw=number)
-        known_too, missing_too = _looked_up(drawn, seen, client)
-        known |= known_too
-        missing += missing_too
+        found, unknown = _looked_up(drawn, seen, client)
+        known |= found
+        missing += unknown
     tokens_in, tokens_out = _tokens(missing, known, client)
     noted = noted_speed(client.identity, way_of_asking(client, choice.reading))
     at_once = client.concurrency if advisor.asks_ahead else 1

@@ -16,7 +16,7 @@ from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.llm.budget import Budget
 from llm_strategy.order_rules import OrderRules
 from llm_strategy.risk import Limits
-from llm_strategy.schemas import violation
+from llm_strategy.schemas import require
 from llm_strategy.strict_yaml import parse_yaml
 from simulator.advisor_choice import AdvisorChoice
 from simulator.data_choice import DataChoice
@@ -84,9 +84,7 @@ class Experiment:
     def from_mapping(cls, given: Mapping[str, Any], where: str = "experiment") -> Self:
         """An experiment from plain data, checked against ``contracts/experiment.schema.json``."""
         document = {key: value for key, value in _plain(given).items() if value is not None}
-        if wrong := violation("experiment", document):
-            key, problem = wrong
-            raise ConfigurationError(f"{where}: {key} {_sentence(problem)}")
+        require("experiment", document, where)
         if "budget" in document.get("advisor", {}):
             document["advisor"]["budget"] = Budget(**document["advisor"]["budget"])
         sections = {
@@ -190,8 +188,3 @@ def _plain(value: Any) -> Any:
 
 def _with_tuples(section: dict[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in section.items()}
-
-
-def _sentence(problem: str) -> str:
-    verb = f"is an {problem}" if problem.startswith("unknown") else problem
-    return verb if verb.endswith(("?", ".")) else f"{verb}."

@@ -21,8 +21,9 @@ from llm_strategy.errors import (
     TooManyFailures,
 )
 from llm_strategy.llm import FolderStore, MemoryStore, RecordingClient, get_llm_client
-from llm_strategy.llm.audit import AuditedClient, AuditLog, Prices
+from llm_strategy.llm.audit import AuditedClient, AuditLog
 from llm_strategy.llm.backends.scripted import ScriptedClient
+from llm_strategy.llm.bill import Prices
 from llm_strategy.llm.cache import Usage
 from llm_strategy.llm.exchange import Generation, ModelIdentity, Request
 from llm_strategy.llm.gguf import read_metadata

@@ -17,8 +17,9 @@ from llm_strategy.advisor import ModelAdvisor
 from llm_strategy.config import LlmSettings
 from llm_strategy.errors import BackendFailure, ModelError, TooManyFailures
 from llm_strategy.llm import SUPPORTED_BACKENDS, MemoryStore, get_llm_client, register_backend
-from llm_strategy.llm.audit import AuditedClient, AuditLog, Prices
+from llm_strategy.llm.audit import AuditedClient, AuditLog
 from llm_strategy.llm.backends.scripted import ScriptedClient
+from llm_strategy.llm.bill import Prices
 from llm_strategy.types import Snapshot
 
 SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.99, -0.4, 0.1, 1.5)

@@ -9,6 +9,7 @@ import pytest
 from gated_steps import WIDE, Steps, play
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from live_broker import LiveBroker
 from markets import random_prices
 from small_broker import flat, table_of
 
@@ -85,16 +86,6 @@ def test_the_wrong_order_of_bases_is_refused():
 
 
 def test_brokers_schemes_and_cheating_that_it_cannot_gate_are_refused():
-    class LiveBroker(bt.broker.BrokerBase):
-        def getvalue(self, datas=None):
-            return 1.0
-
-        def getcash(self):
-            return 1.0
-
-        def get_notification(self):
-            return None
-
     with pytest.raises(SimulationOnlyError, match="LiveBroker"):
         play(flat(100, 3), {}, broker=LiveBroker())
     futures = bt.brokers.BackBroker()

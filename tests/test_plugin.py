@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import backtrader as bt
 import pytest
+from live_broker import LiveBroker
 from own_cerebro import (
     EXPECTED,
     EXPECTED_OF_A_MODEL,
@@ -212,19 +213,6 @@ def test_too_few_bars_for_a_decision_are_one_sentence(mode, advisor):
     feeds = [pandas_feed(), pandas_feed(OTHER.iloc[:200], "B")]
     with pytest.raises(MarketDataError, match="B has 200 bars to decide on and its indicators need"):
         run(own_cerebro(*feeds, **mode), advisor=advisor, trade="all")
-
-
-class LiveBroker(bt.broker.BrokerBase):
-    """As a store's broker: not a simulation."""
-
-    def getvalue(self, datas=None):
-        return 1.0
-
-    def getcash(self):
-        return 1.0
-
-    def get_notification(self):
-        return None
 
 
 def test_a_live_broker_is_refused_before_anything_is_decided():

@@ -19,6 +19,7 @@ from listed_advice import (
     prices_after_warm_up,
     run_alone,
 )
+from live_broker import LiveBroker
 from markets import random_prices, with_table
 
 from llm_strategy import AdvisedStrategy, Journal
@@ -173,16 +174,6 @@ def test_the_four_engine_modes_trade_the_same():
 
 
 def test_a_broker_that_is_not_simulated_is_refused():
-    class LiveBroker(bt.broker.BrokerBase):
-        def getvalue(self, datas=None):
-            return 1.0
-
-        def getcash(self):
-            return 1.0
-
-        def get_notification(self):
-            return None
-
     cerebro = bt.Cerebro(stdstats=False)
     cerebro.adddata(make_feed(random_prices(300)))
     cerebro.setbroker(LiveBroker())

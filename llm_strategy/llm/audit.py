@@ -25,8 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_strategy.errors import ModelError, RunFolderError
-from llm_strategy.llm.bill import Bill, Call, total
-from llm_strategy.llm.bill import Prices as Prices
+from llm_strategy.llm.bill import Bill, Call, Prices, total
 from llm_strategy.llm.breaker import Breaker
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request

@@ -18,6 +18,7 @@ from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request
 from llm_strategy.llm.request_hash import request_hash
 from llm_strategy.llm.under_way import UnderWay
+from llm_strategy.types import lasting
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ _Call: TypeAlias = Callable[[LLMClient, Request, OnDelta | None], Generation]
 
 def _lasting(generation: Generation) -> Generation:
     """The answer without what happened on the one occasion on which it was given."""
-    return replace(generation, events=tuple(event for event in generation.events if event.lasting))
+    return replace(generation, events=lasting(generation.events))
 
 
 @dataclass

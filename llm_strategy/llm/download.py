@@ -6,7 +6,6 @@ that of RFC 9110, section 14.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ import requests
 import urllib3
 
 from llm_strategy.errors import ModelNotLoaded
+from llm_strategy.llm.fingerprint import file_hash
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def download(
             if failures == _ATTEMPTS:
                 raise
     if (file.size is not None and part.stat().st_size != file.size) or (
-        file.checksum and _digest(part, file.algorithm) != file.checksum.lower()
+        file.checksum and file_hash(part, file.algorithm) != file.checksum.lower()
     ):
         part.unlink()
         raise ModelNotLoaded(f"What came as {target.name} is not the file that the hub announced: pull again.")
@@ -105,8 +105,3 @@ def _read(response: requests.Response) -> bytes:
         return bytes(response.raw.read(_BLOCK))
     except urllib3.exceptions.HTTPError as problem:
         raise requests.ConnectionError(problem) from None
-
-
-def _digest(path: Path, algorithm: str) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()

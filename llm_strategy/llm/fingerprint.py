@@ -30,17 +30,27 @@ def weights_sha256(path: Path) -> str:
     except (OSError, ValueError, KeyError, TypeError):
         pass
     digest = file_sha256(path)
-    try:
-        note.parent.mkdir(parents=True, exist_ok=True)
-        temporary = note.with_suffix(f".{os.getpid()}")
-        temporary.write_text(json.dumps({**seen, "sha256": digest}), encoding="utf-8")
-        temporary.replace(note)
-    except OSError:
-        pass  # a cache folder that cannot be written only costs the time of hashing again
+    keep_note(note, json.dumps({**seen, "sha256": digest}))
     return digest
+
+
+def keep_note(file: Path, text: str) -> None:
+    """Write a note whole; a folder that cannot be written only costs that what it says is found out again."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_suffix(f".{os.getpid()}")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(file)
+    except OSError:
+        pass
 
 
 def file_sha256(path: Path) -> str:
     """SHA-256 (hex) of a file, read in full."""
+    return file_hash(path, "sha256")
+
+
+def file_hash(path: Path, algorithm: str) -> str:
+    """Hash (hex) of a file, read in full, which shows that it came whole; it keeps no secret."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()

@@ -95,7 +95,8 @@ def fetch(model: HubModel, workshop: Path, target: Path, progress: Callable[[str
         if content.read(4) != b"GGUF":
             raise ModelNotLoaded(f"What came as {model.name} is no GGUF file: check the name.")
     target.parent.mkdir(parents=True, exist_ok=True)
-    _note(target).write_text(f"{file_sha256(file)}  {target.name}\n", encoding="utf-8")
+    verified = announced.checksum.lower() if announced.algorithm == "sha256" else ""
+    _note(target).write_text(f"{verified or file_sha256(file)}  {target.name}\n", encoding="utf-8")
     file.replace(target)
 
 

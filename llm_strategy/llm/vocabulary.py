@@ -4,7 +4,8 @@ and to find the tokens with which a choice can begin."""
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import TypeAlias
 
 from llm_strategy.llm.chat_template import Block
@@ -41,7 +42,7 @@ class Vocabulary:
         self._begin: tuple[Piece, ...] = (bos,) if adds_bos and isinstance(bos, int) else ()
         # A space would come before every text of its own, so that a text must not be cut.
         self._adds_space = bool(values.get("tokenizer.ggml.add_space_prefix", not self._byte_level))
-        self._count = token_counter(metadata)
+        self._metadata = metadata
 
     def pieces(self, blocks: Sequence[Block]) -> tuple[Piece, ...]:
         """A prompt: special tokens of the template as numbers, contents as text in which none can be found."""
@@ -77,9 +78,15 @@ class Vocabulary:
 
     def count(self, prompt: Sequence[Piece]) -> int | None:
         """How many tokens an engine makes of a prompt, within 2%; None where the file does not say."""
-        if self._count is None:
+        count = self._counter
+        if count is None:
             return None
-        return sum(1 if isinstance(piece, int) else self._count(piece) for piece in prompt)
+        return sum(1 if isinstance(piece, int) else count(piece) for piece in prompt)
+
+    @cached_property
+    def _counter(self) -> Callable[[str], int] | None:
+        """Made when it is first wanted: only estimates count."""
+        return token_counter(self._metadata)
 
     def beginnings(self, text: str) -> dict[str, int]:
         """Every beginning of a text, itself included, that is one token, with the token's number."""

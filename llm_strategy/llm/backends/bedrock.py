@@ -9,18 +9,17 @@ from __future__ import annotations
 import importlib.util
 import threading
 import time
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from llm_strategy.config import SETTINGS_FILE, LlmSettings
 from llm_strategy.errors import AnswerTimeout, BackendMissing, ModelError
 from llm_strategy.llm.backends import sections
 from llm_strategy.llm.backends.section import read_section
+from llm_strategy.llm.backends.sections import JsonWay
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.deadline import Deadline
 from llm_strategy.llm.exchange import Generation, Message, ModelIdentity, Request
 from llm_strategy.llm.form_schema import form_values, wanted_schema
-
-JsonWay: TypeAlias = Literal["prompt", "tool"]
 
 TOOL = "answer"
 """Name of the tool that takes the answer."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -99,7 +100,7 @@ class Gpt4AllClient(LLMClient):
         self._bos_token = metadata.values.get("tokenizer.ggml.bos_token_id")
         self._bos = metadata.special_token("bos")
         self._template = ChatTemplate(template, self._bos, metadata.special_token("eos"))
-        self._vocabulary = Vocabulary(metadata)
+        self._metadata = metadata
         self._engine: Engine | None = None
         self._adds_bos = False
         self._lock = threading.Lock()
@@ -137,6 +138,10 @@ class Gpt4AllClient(LLMClient):
         begun = request.form[0] if request.form else "{" if request.json_mode else ""
         prompt = self._vocabulary.prompt(self._template.render(request.messages))
         return self._vocabulary.count(self._vocabulary.extended(prompt, begun if isinstance(begun, str) else ""))
+
+    @cached_property
+    def _vocabulary(self) -> Vocabulary:
+        return Vocabulary(self._metadata)
 
     def close(self) -> None:
         """Free the model's memory; the next request loads it again."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TypeAlias, get_args
 
 from llm_strategy.config import SETTINGS_FILE
-from llm_strategy.errors import BackendFailure, BackendRefused, ConfigurationError, ModelError
+from llm_strategy.errors import BackendRefused, ConfigurationError, ModelError
 from llm_strategy.llm.backends.openai_answers import CutOff, NotServed, Reply, takes_no_temperature
 from llm_strategy.llm.backends.openai_dialect import THINKING_TOKENS, TRIAL, AnswerFormat, Dialect, is_kept
 from llm_strategy.llm.exchange import Request
@@ -114,6 +114,4 @@ def with_cure_for_a_fallback(problem: ModelError, dialect: Dialect, fallbacks: S
         f"{str(problem).rstrip('.')}; for {fallbacks[0]} to begin in its place, set {' and '.join(unset)} in "
         f"{SETTINGS_FILE}, which an answer would have told."
     )
-    if isinstance(problem, BackendFailure):
-        return type(problem)(told, retry_after_s=problem.retry_after_s)
-    return type(problem)(told)
+    return problem.reworded(told)

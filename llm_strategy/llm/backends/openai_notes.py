@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, get_args
 
 from llm_strategy.llm.backends.openai_dialect import AnswerFormat, Dialect
+from llm_strategy.llm.fingerprint import keep_note
 from llm_strategy.secrets import redact
 
 
@@ -45,13 +45,7 @@ class ServerNotes:
         text = json.dumps({"dialect": said, "checksum": _checksum(said)}, indent=1)
         if self._file is None or redact(text) != text:
             return
-        try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            temporary = self._file.with_suffix(f".{os.getpid()}")
-            temporary.write_text(text + "\n", encoding="utf-8")
-            temporary.replace(self._file)
-        except OSError:
-            pass
+        keep_note(self._file, text + "\n")
 
 
 def _checksum(said: dict[str, Any]) -> str:

@@ -114,7 +114,4 @@ class Wire:
 
     def _told(self, problem: ModelError) -> ModelError:
         """The problem as a sentence about this address."""
-        sentence = self._without_key(f"The {self.endpoint.name} {str(problem).rstrip('.')}.")
-        if isinstance(problem, BackendFailure):
-            return type(problem)(sentence, retry_after_s=problem.retry_after_s)
-        return type(problem)(sentence)
+        return problem.reworded(self._without_key(f"The {self.endpoint.name} {str(problem).rstrip('.')}."))

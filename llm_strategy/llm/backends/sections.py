@@ -6,12 +6,17 @@ connected.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from pydantic import Field
 
+from llm_strategy.llm.backends.ballots import Vote
+from llm_strategy.llm.backends.gpt4all_loading import Device
 from llm_strategy.llm.backends.openai_dialect import AnswerFormat
 from llm_strategy.llm.backends.section import Section
+
+JsonWay: TypeAlias = Literal["prompt", "tool"]
+"""How a model of Bedrock is asked for JSON: in words, or by a tool that it hands its answer to."""
 
 VOTE_ON = ("regime.label", "action.type")
 """The fields of an advice that an ensemble votes on."""
@@ -20,7 +25,7 @@ VOTE_ON = ("regime.label", "action.type")
 class LocalLlama(Section):
     """Options of ``local_llama``: what computes."""
 
-    device: Literal["cpu", "cuda", "kompute", "metal"] = "cpu"
+    device: Device = "cpu"
 
 
 class LlamaCpp(Section):
@@ -47,7 +52,7 @@ class Bedrock(Section):
     region: str | None = Field(None, min_length=1)
     profile: str | None = Field(None, min_length=1)
     endpoint_url: str | None = Field(None, min_length=1)
-    json_way: Literal["prompt", "tool"] = Field("prompt", alias="json")
+    json_way: JsonWay = Field("prompt", alias="json")
     concurrency: int = Field(8, ge=1)
 
 
@@ -56,7 +61,7 @@ class Ensemble(Section):
     this member."""
 
     members: list[str | dict[str, Any]] = Field(min_length=2)
-    vote: Literal["majority", "average"] = "majority"
+    vote: Vote = "majority"
     vote_on: list[str] = Field(list(VOTE_ON), min_length=1)
 
 
