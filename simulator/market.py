@@ -4,18 +4,20 @@ Sources are written ``kind:name``, with options behind a question mark::
 
     sample:sp500  sample:nasdaq            daily bars 1999 to 2018, shipped inside the dependency ``arch``
     csv:PATH  parquet:PATH                 a file; columns found by their common names, no volume column means 0
-    csv:PATH?adjusted=yes                  all four prices scaled by "Adj Close" over close (a column otherwise ignored)
+    csv:PATH?adjusted=yes                  all four prices scaled by "Adj Close" over close (otherwise that column only
+                                           serves to find splits)
     yfinance:SYMBOL                        Yahoo Finance, adjusted, kept in ``cache_folder``
     synthetic:calm  :cycles  :crash        seeded paths with a known regime; synthetic:cycles?bars=2000&seed=3
 
 Times have no zone. A bar bears the time that its source gives it, which for intraday bars is usually the start.
 Zones are dropped in two cases, and refused in all others: daily bars stand at their local date, intraday bars at UTC.
+A ``clock`` names the zone of a file's intraday times that have none, and they are turned into UTC.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -24,13 +26,16 @@ import pandas as pd
 
 from llm_strategy.errors import ConfigurationError, MarketDataError, did_you_mean
 from llm_strategy.outside_text import symbol_name
-from simulator.market_sources.files import read_csv_prices, read_parquet_prices, wants_adjusted
+from simulator.market_sources.files import Reading, read_csv_prices, read_parquet_prices, wants_adjusted
 from simulator.market_sources.samples import load_sample
+from simulator.market_sources.splits import split_note
 from simulator.market_sources.table import RawTable, content_hash, from_csv, to_csv, write_whole
 from simulator.market_sources.timeframe import Timeframe, parse_timeframe
+from simulator.market_sources.volumes import VolumeKind
 from simulator.market_sources.yahoo import load_yahoo
 from simulator.synthetic import load_synthetic
-from simulator.validation import show_time, validate_prices
+from simulator.trading_calendar import zone_of
+from simulator.validation import hole_note, show_time, validate_prices
 
 CACHE_FOLDER = Path("data", "cache")
 
@@ -41,6 +46,9 @@ class Prices:
 
     ``table`` has float64 columns open, high, low, close, volume over an index ``time`` without zone that increases
     strictly. ``true_regimes`` is a label (``llm_strategy.types.RegimeLabel``) a bar, for synthetic sources alone.
+    ``volume`` is what the volume counts: ``shares`` (or whatever is traded), ``ticks``, or ``none`` where it was left
+    out. ``naive`` says that the file's times have no zone and none was named for them. ``notes`` are sentences on what
+    the source holds that a person must know, without folders of paths.
     """
 
     source: str
@@ -48,6 +56,9 @@ class Prices:
     timeframe: str
     table: pd.DataFrame
     true_regimes: pd.Series[str] | None = None
+    volume: VolumeKind = "shares"
+    naive: bool = False
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def sha256(self) -> str:
@@ -58,7 +69,7 @@ class Prices:
         """The bars from ``start`` to ``end``, both included (ISO; an ``end`` without a clock takes the whole day)."""
         raw = RawTable(self.symbol, self.table, true_regimes=self.true_regimes)
         kept = _between(raw, self.source, start, end)
-        return Prices(self.source, self.symbol, self.timeframe, kept.table, kept.true_regimes)
+        return replace(self, table=kept.table, true_regimes=kept.true_regimes)
 
     def write_csv(self, path: Path) -> None:
         """Write the canonical CSV: header ``time,open,high,low,close,volume``, ISO times, shortest exact decimals."""
@@ -79,6 +90,8 @@ class _Request:
     start: date | None
     end: date | None
     cache_folder: Path
+    clock: str | None
+    volume: VolumeKind | None
 
 
 def load_prices(
@@ -90,13 +103,17 @@ def load_prices(
     end: str | None = None,
     minimum_bars: int = 1,
     cache_folder: Path | None = None,
+    clock: str | None = None,
+    volume: VolumeKind | None = None,
 ) -> Prices:
     """Load, cut to [start, end] and validate the prices of a source (see the top of this module).
 
     ``symbol`` names them in records (default: the source's own name); ``start`` and ``end`` are ISO dates or times,
     both included; ``minimum_bars`` is what the longest indicator and one decision need; ``cache_folder`` keeps
-    downloads (default ``data/cache``). A wrong argument raises ``ConfigurationError``, wrong prices
-    ``MarketDataError`` naming the row. Rows outside [start, end] are read and not judged.
+    downloads (default ``data/cache``); ``clock`` is the zone of a file's intraday times that have none, ``volume`` what
+    volumes count (default: shares, or ticks where a file has no other; ``none`` sets them to 0). A wrong
+    argument raises ``ConfigurationError``, wrong prices ``MarketDataError`` naming the row. Rows outside [start, end]
+    are read and not judged.
     """
     kind, name, options = _split(source)
     length = parse_timeframe(timeframe)
@@ -111,20 +128,45 @@ def load_prices(
         None if first is None else first.date(),
         None if last is None else last.date(),
         CACHE_FOLDER if cache_folder is None else cache_folder,
+        clock,
+        volume,
     )
+    if clock is not None:
+        _check_clock(request, kind)
     raw = _between(_KINDS[kind](request), source, start, end)
+    if volume is not None:
+        zeros = {"volume": 0.0} if volume == "none" else {}
+        raw = replace(raw, volume=volume, table=raw.table.assign(**zeros))
     validate_prices(raw, source, length, minimum_bars)
-    return Prices(source, symbol_name(symbol or raw.symbol), str(length), raw.table, raw.true_regimes)
+    file = f"{kind}:{Path(name).name}"
+    found = split_note(raw, file, adjusted=options.get("adjusted") == "yes"), hole_note(raw, file, length)
+    notes = (*raw.notes, *(note for note in found if note))
+    name = symbol_name(symbol or raw.symbol)
+    return Prices(source, name, str(length), raw.table, raw.true_regimes, raw.volume, raw.naive, notes)
+
+
+def _check_clock(request: _Request, kind: str) -> None:
+    zone_of(request.clock or "", "clock")
+    if not request.timeframe.intraday:
+        raise ConfigurationError(
+            f"clock is {request.clock!r} while bars of {request.timeframe} have no clock time: leave it out, or set a "
+            "timeframe shorter than a day."
+        )
+    if kind not in ("csv", "parquet"):
+        raise ConfigurationError(f"clock is {request.clock!r}, and {request.source} is in UTC already: leave it out.")
 
 
 def _csv(request: _Request) -> RawTable:
-    adjusted = wants_adjusted(request.options, request.source)
-    return read_csv_prices(Path(request.name).expanduser(), request.source, request.timeframe, adjusted=adjusted)
+    return read_csv_prices(Path(request.name).expanduser(), request.source, _reading(request))
 
 
 def _parquet(request: _Request) -> RawTable:
+    return read_parquet_prices(Path(request.name).expanduser(), request.source, _reading(request))
+
+
+def _reading(request: _Request) -> Reading:
     adjusted = wants_adjusted(request.options, request.source)
-    return read_parquet_prices(Path(request.name).expanduser(), request.source, request.timeframe, adjusted=adjusted)
+    return Reading(request.timeframe, adjusted, request.clock, request.volume)
 
 
 def _sample(request: _Request) -> RawTable:

@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -18,7 +18,9 @@ from llm_strategy.errors import ConfigurationError, MarketDataError, did_you_mea
 from simulator.data_choice import DataChoice, check_groups, check_symbols
 from simulator.market import Prices, load_prices
 from simulator.market_sources.table import HEADER, csv_rows, table_of_cells, write_whole
+from simulator.market_sources.volumes import VolumeKind
 from simulator.resampling import decision_bars, in_session
+from simulator.session_check import session_notes
 from simulator.trading_calendar import TradingCalendar
 from simulator.validation import show_time
 
@@ -133,11 +135,16 @@ def load_universe(choice: DataChoice, *, minimum_bars: int = 1, cache_folder: Pa
     return universe
 
 
-def read_universe_csv(path: Path, choice: DataChoice, sources: Mapping[str, str] | None = None) -> Universe:
+def read_universe_csv(
+    path: Path,
+    choice: DataChoice,
+    sources: Mapping[str, str] | None = None,
+    volumes: Mapping[str, VolumeKind] | None = None,
+) -> Universe:
     """The universe that ``Universe.write_csv`` wrote, exact to the last bit; any other file is refused.
 
     ``choice`` gives what the file does not hold (timeframe, groups, decisions, session); ``sources`` what each symbol
-    was loaded from, by default as the choice says.
+    was loaded from, and ``volumes`` what its volume counts, by default as the choice says.
     """
     named = sources or (choice.sources if isinstance(choice.sources, Mapping) else {})
     try:
@@ -148,7 +155,13 @@ def read_universe_csv(path: Path, choice: DataChoice, sources: Mapping[str, str]
         if not rows or not all(rows):
             raise ValueError("it holds no rows, or empty ones")
         markets = tuple(
-            Prices(named.get(symbol, choice.source or path.name), symbol, choice.timeframe, table)
+            Prices(
+                named.get(symbol, choice.source or path.name),
+                symbol,
+                choice.timeframe,
+                table,
+                volume=(volumes or {}).get(symbol, choice.volume or "shares"),
+            )
             for symbol, table in _tables(rows)
         )
         if _to_csv(markets) != content:
@@ -181,6 +194,8 @@ def _load(choice: DataChoice, cache_folder: Path | None) -> Iterator[Prices]:
                 start=choice.start,
                 end=choice.end,
                 cache_folder=cache_folder,
+                clock=choice.clock,
+                volume=choice.volume,
             )
         except (ConfigurationError, MarketDataError) as problem:
             if symbol is None or choice.sources is None:
@@ -193,7 +208,7 @@ def _load(choice: DataChoice, cache_folder: Path | None) -> Iterator[Prices]:
                 f"{_named(prices)} has no bars inside session {choice.session} ({choice.timezone or 'UTC'}), its times "
                 f"go from {show_time(first)} to {show_time(last)} in UTC: correct session or timezone."
             )
-        yield kept
+        yield replace(kept, notes=(*kept.notes, *session_notes(prices, kept, choice.calendar())))
 
 
 def _named(prices: Prices) -> str:

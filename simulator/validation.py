@@ -6,6 +6,7 @@ Nothing is repaired. Where several rows are wrong, the earliest is named.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,14 @@ ROUNDING = 1e-9
 FEWEST_FOR_SPACING = 10
 """Bars from which their usual distance can be told."""
 
+STRETCH = 12
+"""Bars in a row at another distance that are no accident of holidays or of a market that trades now and then."""
+ALIKE = 0.25
+"""How far the distances of such a stretch lie from their median at most (share of it): months have 28 to 31 days."""
+HOLE = timedelta(days=30)
+HOLE_BARS = 10
+"""A gap of more days and more bars than these is told."""
+
 _Check = tuple[npt.NDArray[np.bool_], Callable[[int], str]]
 
 
@@ -35,6 +44,7 @@ def validate_prices(raw: RawTable, source: str, timeframe: Timeframe, minimum_ba
         row, problem = min(found, key=lambda item: item[0])
         raise MarketDataError(f"{_place(raw, source, row)}: {problem(row)}.")
     _check_spacing(raw, source, timeframe)
+    _check_change_of_spacing(raw, source, timeframe)
     bars = len(raw.table)
     if bars < minimum_bars:
         raise MarketDataError(
@@ -98,3 +108,51 @@ def _check_spacing(raw: RawTable, source: str, timeframe: Timeframe) -> None:
         raise MarketDataError(
             f"{source} has bars {usual} apart while timeframe is {timeframe}: set the timeframe that the bars have."
         )
+
+
+def _check_change_of_spacing(raw: RawTable, source: str, timeframe: Timeframe) -> None:
+    """Weeks and then days in one file: every figure, and every look back over bars, would mix the two."""
+    if len(raw.table) < FEWEST_FOR_SPACING + STRETCH:
+        return
+    steps = np.diff(raw.table.index.to_numpy()) / np.timedelta64(timeframe.duration)
+    windows = np.lib.stride_tricks.sliding_window_view(steps, STRETCH)
+    lows, highs = windows.min(axis=1), windows.max(axis=1)
+    other = (lows >= 2) | (highs < 0.75)
+    alike = np.flatnonzero(other & (highs <= lows * (1 + ALIKE) / (1 - ALIKE)))
+    if not len(alike):
+        return
+    first = int(alike[0])
+    usual = float(np.median(windows[first]))
+    differs = np.flatnonzero(np.abs(steps[first:] / usual - 1) > ALIKE)
+    last = first + (int(differs[0]) if len(differs) else len(steps) - first)
+    index = raw.table.index
+    apart = str(pd.Timedelta(usual * timeframe.duration).round("s").to_pytimedelta()).removesuffix(", 0:00:00")
+    if first:
+        where, cure = f"from {show_time(index[first])} on", f"the bars from {show_time(index[first])} on"
+        if last < len(steps):
+            where += f" to {show_time(index[last])}"
+            cure = "these bars"
+    else:
+        where, cure = f"up to {show_time(index[last])}", f"the bars before {show_time(index[last])}"
+    raise MarketDataError(
+        f"{source} changes the distance of its bars while timeframe is {timeframe}: {where} they stand {apart} apart: "
+        f"take {cure} out of the file, or bring all bars to one length."
+    )
+
+
+def hole_note(raw: RawTable, file: str, timeframe: Timeframe) -> str | None:
+    """One sentence on the longest hole in the times, where there is one that no holiday makes."""
+    index = raw.table.index
+    if len(index) < 2:
+        return None
+    steps = np.diff(index.to_numpy())
+    long = np.flatnonzero(steps > np.timedelta64(max(HOLE, HOLE_BARS * timeframe.duration)))
+    if not len(long):
+        return None
+    at = int(long[steps[long].argmax()])
+    days = int(steps[at] / np.timedelta64(1, "D"))
+    more = f", the longest of {len(long)} holes" if len(long) > 1 else ""
+    return (
+        f"{file}: no bars for {days:,} days between {show_time(index[at])} and {show_time(index[at + 1])}{more}: the "
+        "indicators look across it, and years count it as time that passed."
+    )

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from llm_strategy.errors import ConfigurationError, MarketDataError, did_you_mean
+from simulator.market_sources.clock import at_clock
 from simulator.market_sources.table import COLUMNS, HEADER, PRICE_COLUMNS, RawTable, make_table, scale_to_adjusted_close
 from simulator.market_sources.timeframe import Timeframe
 from simulator.market_sources.times import Place, drop_zones, parse_times
+from simulator.market_sources.volumes import Cells, VolumeKind, find_volume
 
 SPELLINGS = {
     "time": ("time", "date", "datetime", "timestamp", "index", "opentime", ""),
@@ -25,18 +28,33 @@ SPELLINGS = {
     "close": ("close", "c", "last", "closelast"),
     "volume": ("volume", "vol", "v"),
     "adjusted close": ("adjclose", "adjustedclose"),
+    "splits": ("stocksplits", "stocksplit", "split", "splits", "splitratio", "splitcoefficient", "splitfactor"),
 }
 """Column names that are understood, in lower case with everything but letters and a leading number left out."""
 
 
-def read_csv_prices(path: Path, source: str, timeframe: Timeframe, *, adjusted: bool) -> RawTable:
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a file is read: its bars' length, whether prices are ``adjusted`` to the adjusted close, the zone of times
+    that have none (``clock``), and what its volume counts (``None``: what its name says)."""
+
+    timeframe: Timeframe
+    adjusted: bool = False
+    clock: str | None = None
+    volume: VolumeKind | None = None
+
+
+def read_csv_prices(path: Path, source: str, reading: Reading) -> RawTable:
     """Prices from a UTF-8 CSV with a header line, commas between cells and decimal points."""
     header, rows, lines = _csv_rows(path, source)
-    columns = {name: [row[position] for row in rows] for position, name in _positions(header, source, adjusted).items()}
-    return _build(path.stem, columns, np.asarray(lines), lambda row: f"{source}, line {lines[row]}", timeframe)
+
+    def cells(position: int) -> list[str]:
+        return [row[position] for row in rows]
+
+    return _build(path, source, header, cells, np.asarray(lines), lambda row: f"{source}, line {lines[row]}", reading)
 
 
-def read_parquet_prices(path: Path, source: str, timeframe: Timeframe, *, adjusted: bool) -> RawTable:
+def read_parquet_prices(path: Path, source: str, reading: Reading) -> RawTable:
     """Prices from a parquet file whose times stand in its index or in a column."""
     _existing(path, source)
     try:
@@ -55,9 +73,12 @@ def read_parquet_prices(path: Path, source: str, timeframe: Timeframe, *, adjust
         frame = frame.reset_index(names=[name or "" for name in frame.index.names], allow_duplicates=True)
     if frame.empty:
         raise MarketDataError(f"{source} holds no rows: write prices into it.")
-    positions = _positions([str(name) for name in frame.columns], source, adjusted)
-    columns: dict[str, Sequence[object]] = {name: frame.iloc[:, at].tolist() for at, name in positions.items()}
-    return _build(path.stem, columns, None, lambda row: f"{source}, row {row + 1}", timeframe)
+    header = [str(name) for name in frame.columns]
+
+    def cells(position: int) -> list[object]:
+        return list(frame.iloc[:, position])
+
+    return _build(path, source, header, cells, None, lambda row: f"{source}, row {row + 1}", reading)
 
 
 def _csv_rows(path: Path, source: str) -> tuple[list[str], list[list[str]], list[int]]:
@@ -121,8 +142,6 @@ def _positions(header: Sequence[str], source: str, adjusted: bool) -> dict[int, 
             twins = " and ".join(repr(header[position]) for position in named)
             raise MarketDataError(f"{source} has {twins} for {name}: keep one such column.")
         found.update(dict.fromkeys(named, name))
-    if not adjusted:
-        found = {position: name for position, name in found.items() if name != "adjusted close"}
     needed = ("time", *PRICE_COLUMNS, *(("adjusted close",) if adjusted else ()))
     missing = [name for name in needed if name not in found.values()]
     if "time" in missing and plain[0] == "price":
@@ -139,19 +158,46 @@ def _positions(header: Sequence[str], source: str, adjusted: bool) -> dict[int, 
 
 
 def _build(
-    symbol: str,
-    columns: Mapping[str, Sequence[object]],
+    path: Path,
+    source: str,
+    header: Sequence[str],
+    cells: Cells,
     lines: npt.NDArray[np.int64] | None,
     place: Place,
-    timeframe: Timeframe,
+    reading: Reading,
 ) -> RawTable:
-    cells = ["" if pd.isna(cell) else str(cell) for cell in columns["time"]]  # type: ignore[call-overload]
-    times = drop_zones(parse_times(cells, place), timeframe, place)
-    numbers = {name: _numbers(name, column, place) for name, column in columns.items() if name != "time"}
-    table = make_table(times, {"volume": np.zeros(len(times)), **numbers})
-    if "adjusted close" in numbers:
-        table = scale_to_adjusted_close(table, numbers["adjusted close"])
-    return RawTable(symbol, table, lines)
+    positions = _positions(header, source, reading.adjusted)
+    file = f"{source.partition(':')[0]}:{path.name}"
+    found = find_volume(header, cells, reading.volume, file, positions)
+    columns = {name: cells(position) for position, name in positions.items() if name != "volume"}
+    if found.position is not None:
+        columns["volume"] = cells(found.position)
+    moments = parse_times(["" if pd.isna(cell) else str(cell) for cell in columns["time"]], place)  # type: ignore[call-overload]
+    naive = reading.timeframe.intraday and all(moment.tzinfo is None for moment in moments)
+    times = drop_zones(at_clock(moments, reading.clock, place), reading.timeframe, place)
+    prices = {name: _numbers(name, columns[name], place) for name in columns if name in COLUMNS}
+    table = make_table(times, {"volume": np.zeros(len(times)), **prices})
+    beside = {name: _loose_numbers(columns[name]) for name in ("adjusted close", "splits") if name in columns}
+    if reading.adjusted:
+        table = scale_to_adjusted_close(table, _numbers("adjusted close", columns["adjusted close"], place))
+    return RawTable(
+        path.stem,
+        table,
+        lines,
+        adjusted_close=beside.get("adjusted close"),
+        splits=beside.get("splits"),
+        volume=found.kind,
+        naive=naive and reading.clock is None,
+        notes=found.notes,
+    )
+
+
+def _loose_numbers(cells: Sequence[object]) -> npt.NDArray[np.float64]:
+    """Cells that only serve to check prices, such as "4:1" of a split; NaN where one is no number."""
+    texts = pd.Series([str(cell) for cell in cells], dtype=object)
+    ratio = texts.str.extract(r"^\s*([\d.]+)\s*(?:[:/]|for)\s*([\d.]+)\s*$").apply(pd.to_numeric, errors="coerce")
+    numbers = pd.to_numeric(texts, errors="coerce").fillna(ratio[0] / ratio[1])
+    return np.asarray(numbers, dtype=np.float64)
 
 
 def _numbers(name: str, cells: Sequence[object], place: Place) -> npt.NDArray[np.float64]:
