@@ -24,22 +24,24 @@ def session_notes(prices: Prices, kept: Prices, calendar: TradingCalendar) -> tu
     file writes them: that clock is the exchange's, and has to be named.
     """
     bars, out = len(prices.table), len(prices.table) - len(kept.table)
-    if out <= MUCH * bars:
+    if out <= (1 - PLAIN) * bars:
         return ()
     zone, times = calendar.timezone or "UTC", pd.DatetimeIndex(prices.table.index)
     told = (
         f"session {calendar.session} ({zone}) leaves out {out:,} of {bars:,} bars of {prices.symbol} ({out / bars:.0%})"
     )
-    if not prices.naive:
-        return (f"{told}.",)
     inside = replace(calendar, timezone=None).is_open(times).mean()
-    if calendar.timezone is not None and inside >= PLAIN:
+    if prices.naive and calendar.timezone is not None and inside >= PLAIN:
         kind, _, name = prices.source.partition(":")
         raise MarketDataError(
             f"{kind}:{Path(name).name}: {told}, because its times have no zone and count as UTC, while {inside:.0%} of "
             f"them lie inside the session as they are written: set data.clock: {zone} if they show the clock there, or "
             "data.clock: UTC if they are UTC."
         )
+    if out <= MUCH * bars:
+        return ()
+    if not prices.naive:
+        return (f"{told}.",)
     return (
         f"{told}: its times have no zone and count as UTC; if they show another clock, name it in data.clock, such as "
         f"data.clock: {calendar.timezone or 'America/New_York'}.",

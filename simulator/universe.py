@@ -185,6 +185,7 @@ def _load(choice: DataChoice, cache_folder: Path | None) -> Iterator[Prices]:
         named = list(choice.sources.items())
     else:
         named = [(None, source) for source in choice.sources]
+    files = any(_is_file(source) for _, source in named)
     for symbol, source in named:
         try:
             prices = load_prices(
@@ -194,7 +195,7 @@ def _load(choice: DataChoice, cache_folder: Path | None) -> Iterator[Prices]:
                 start=choice.start,
                 end=choice.end,
                 cache_folder=cache_folder,
-                clock=choice.clock,
+                clock=choice.clock if _is_file(source) or not files else None,
                 volume=choice.volume,
             )
         except (ConfigurationError, MarketDataError) as problem:
@@ -202,13 +203,18 @@ def _load(choice: DataChoice, cache_folder: Path | None) -> Iterator[Prices]:
                 raise
             raise type(problem)(f"{symbol}: {problem}") from None
         kept = in_session(prices, choice.calendar())
+        left_out = session_notes(prices, kept, choice.calendar())
         if kept.table.empty:
             first, last = prices.table.index[0], prices.table.index[-1]
             raise MarketDataError(
                 f"{_named(prices)} has no bars inside session {choice.session} ({choice.timezone or 'UTC'}), its times "
                 f"go from {show_time(first)} to {show_time(last)} in UTC: correct session or timezone."
             )
-        yield replace(kept, notes=(*kept.notes, *session_notes(prices, kept, choice.calendar())))
+        yield replace(kept, notes=(*kept.notes, *left_out))
+
+
+def _is_file(source: str) -> bool:
+    return source.startswith(("csv:", "parquet:"))
 
 
 def _named(prices: Prices) -> str:

@@ -207,8 +207,9 @@ def _numbers(name: str, cells: Sequence[object], place: Place) -> npt.NDArray[np
         try:
             numbers[row] = np.nan if cell is None or cell is pd.NA or cell == "" else float(cell)  # type: ignore[arg-type]
         except (TypeError, ValueError):
+            cure = "write it as 1234.5" + (", or leave volumes out with data.volume: none" if name == "volume" else "")
             raise MarketDataError(
-                f"{place(row)}: {name} is {str(cell)[:40]!r}, which is not a number: write it as 1234.5."
+                f"{place(row)}: {name} is {str(cell)[:40]!r}, which is not a number: {cure}."
             ) from None
     return numbers
 

@@ -21,7 +21,8 @@ OTHER_NAMES = frozenset(
     {
         "totalvolume", "volumetraded", "voltraded", "tradedvolume", "tradevolume", "tradingvolume", "sharevolume",
         "volumeshares", "sharestraded", "volumecontracts", "contractvolume", "realvolume", "volumereal", "basevolume",
-        "volumebase", "volumefrom", "totaltradedquantity", "totaltradedqty", "tottrdqty", "volumen", "volumes",
+        "volumebase", "volumefrom", "totaltradedquantity", "totaltradedqty",
+        "tottrdqty", "tradedquantity", "quantity", "noofshares", "volumen", "volumes",
     }
 )  # fmt: skip
 """Names of a volume in traded units that stand instead."""
