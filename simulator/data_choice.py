@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import pandas as pd
+
 from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.outside_text import LONGEST_SYMBOL
+from simulator.market_sources.frames import FrameSource, as_source
 from simulator.trading_calendar import TradingCalendar
 
 DEFAULT_SOURCE = "sample:sp500"
@@ -16,24 +19,31 @@ DEFAULT_SOURCE = "sample:sp500"
 class DataChoice:
     """Which prices: ``source`` for one symbol (see ``simulator.market.load_prices``), or ``sources`` for any number.
 
+    A source is text or a pandas DataFrame, which is kept as ``FrameSource``.
+
     ``sources`` maps symbols to sources, or lists sources that name their symbols themselves; with it ``source`` is
     empty. ``groups`` maps names to symbols, each in one group at most. ``timeframe``, ``decide_on``, ``session`` and
     ``timezone`` are those of ``TradingCalendar``. ``start`` and ``end`` are dates, both included. A contradiction
     raises ``ConfigurationError``.
     """
 
-    source: str = ""
+    source: str | pd.DataFrame = ""
     symbol: str | None = None
     timeframe: str = "1d"
     start: str | None = None
     end: str | None = None
-    sources: Mapping[str, str] | Sequence[str] | None = None
+    sources: Mapping[str, str | pd.DataFrame] | Sequence[str] | None = None
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     decide_on: str | None = None
     session: str | None = None
     timezone: str | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.source, Mapping):
+            raise ConfigurationError(
+                "data.source maps several symbols: write them under sources, as in sources: {SPY: 'csv:spy.csv'}."
+            )
+        self._set("source", as_source(self.source))
         if self.sources is None:
             self._set("source", self.source or DEFAULT_SOURCE)
         else:
@@ -65,7 +75,7 @@ class DataChoice:
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)  # the one way to give a frozen instance its normal form
 
-    def _check_sources(self, sources: Mapping[str, str] | Sequence[str]) -> None:
+    def _check_sources(self, sources: Mapping[str, str | pd.DataFrame] | Sequence[str]) -> None:
         if self.source:
             raise ConfigurationError(
                 f"data holds source {self.source!r} and sources: keep source for one symbol, sources for several."
@@ -75,16 +85,24 @@ class DataChoice:
                 f"data holds symbol {self.symbol!r} and sources: name the symbols in sources, as in sources: "
                 "{SPY: 'csv:spy.csv'}."
             )
+        if isinstance(sources, pd.DataFrame):
+            raise ConfigurationError("data.sources is one DataFrame: write it under source, or map it to its symbol.")
         if not sources or isinstance(sources, str):
             raise ConfigurationError(
                 f"data.sources is {sources!r}: map at least one symbol to a source, or list the sources."
             )
         if isinstance(sources, Mapping):
             check_symbols(sources)
+        elif len(sources) > 1 and any(isinstance(source, pd.DataFrame | FrameSource) for source in sources):
+            raise ConfigurationError(
+                "data.sources lists DataFrames, which do not say their symbols: map them, as in {'SPY': frame}."
+            )
 
 
-def _normal(sources: Mapping[str, str] | Sequence[str]) -> dict[str, str] | tuple[str, ...]:
-    return dict(sorted(sources.items())) if isinstance(sources, Mapping) else tuple(sources)
+def _normal(sources: Mapping[str, str | pd.DataFrame] | Sequence[str]) -> dict[str, str] | tuple[str, ...]:
+    if isinstance(sources, Mapping):
+        return {symbol: as_source(source) for symbol, source in sorted(sources.items())}
+    return tuple(as_source(source) for source in sources)
 
 
 def check_symbols(symbols: Iterable[str]) -> None:

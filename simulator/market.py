@@ -5,17 +5,20 @@ Sources are written ``kind:name``, with options behind a question mark::
     sample:sp500  sample:nasdaq            daily bars 1999 to 2018, shipped inside the dependency ``arch``
     csv:PATH  parquet:PATH                 a file; columns found by their common names, no volume column means 0
     csv:PATH?adjusted=yes                  all four prices scaled by "Adj Close" over close (a column otherwise ignored)
+    csv:PATH?symbol=AAA&close=Schluss      one of several symbols; the file's own names (all: ``file_options``)
     yfinance:SYMBOL                        Yahoo Finance, adjusted, kept in ``cache_folder``
     synthetic:calm  :cycles  :crash        seeded paths with a known regime; synthetic:cycles?bars=2000&seed=3
 
+In Python a ``pandas.DataFrame`` is a source as well, and called ``frame:`` and a hash of its content in records.
 Times have no zone. A bar bears the time that its source gives it, which for intraday bars is usually the start.
 Zones are dropped in two cases, and refused in all others: daily bars stand at their local date, intraday bars at UTC.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +27,9 @@ import pandas as pd
 
 from llm_strategy.errors import ConfigurationError, MarketDataError, did_you_mean
 from llm_strategy.outside_text import symbol_name
-from simulator.market_sources.files import read_csv_prices, read_parquet_prices, wants_adjusted
+from simulator.market_sources.file_options import read_options
+from simulator.market_sources.files import read_csv_prices, read_parquet_prices
+from simulator.market_sources.frames import as_source, load_frame
 from simulator.market_sources.samples import load_sample
 from simulator.market_sources.table import RawTable, content_hash, from_csv, to_csv, write_whole
 from simulator.market_sources.timeframe import Timeframe, parse_timeframe
@@ -33,6 +38,7 @@ from simulator.synthetic import load_synthetic
 from simulator.validation import show_time, validate_prices
 
 CACHE_FOLDER = Path("data", "cache")
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +47,7 @@ class Prices:
 
     ``table`` has float64 columns open, high, low, close, volume over an index ``time`` without zone that increases
     strictly. ``true_regimes`` is a label (``llm_strategy.types.RegimeLabel``) a bar, for synthetic sources alone.
+    ``notes`` say what was passed over in reading, such as a title above the header, a sentence each.
     """
 
     source: str
@@ -48,6 +55,7 @@ class Prices:
     timeframe: str
     table: pd.DataFrame
     true_regimes: pd.Series[str] | None = None
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def sha256(self) -> str:
@@ -58,7 +66,7 @@ class Prices:
         """The bars from ``start`` to ``end``, both included (ISO; an ``end`` without a clock takes the whole day)."""
         raw = RawTable(self.symbol, self.table, true_regimes=self.true_regimes)
         kept = _between(raw, self.source, start, end)
-        return Prices(self.source, self.symbol, self.timeframe, kept.table, kept.true_regimes)
+        return replace(self, table=kept.table, true_regimes=kept.true_regimes)
 
     def write_csv(self, path: Path) -> None:
         """Write the canonical CSV: header ``time,open,high,low,close,volume``, ISO times, shortest exact decimals."""
@@ -82,7 +90,7 @@ class _Request:
 
 
 def load_prices(
-    source: str,
+    source: str | pd.DataFrame,
     *,
     symbol: str | None = None,
     timeframe: str = "1d",
@@ -91,13 +99,14 @@ def load_prices(
     minimum_bars: int = 1,
     cache_folder: Path | None = None,
 ) -> Prices:
-    """Load, cut to [start, end] and validate the prices of a source (see the top of this module).
+    """Load, cut to [start, end] and validate the prices of a source (see the top of this module) or a DataFrame.
 
     ``symbol`` names them in records (default: the source's own name); ``start`` and ``end`` are ISO dates or times,
     both included; ``minimum_bars`` is what the longest indicator and one decision need; ``cache_folder`` keeps
     downloads (default ``data/cache``). A wrong argument raises ``ConfigurationError``, wrong prices
     ``MarketDataError`` naming the row. Rows outside [start, end] are read and not judged.
     """
+    source = as_source(source)
     kind, name, options = _split(source)
     length = parse_timeframe(timeframe)
     first, last = _moment(start, "start"), _moment(end, "end")
@@ -114,17 +123,19 @@ def load_prices(
     )
     raw = _between(_KINDS[kind](request), source, start, end)
     validate_prices(raw, source, length, minimum_bars)
-    return Prices(source, symbol_name(symbol or raw.symbol), str(length), raw.table, raw.true_regimes)
+    for note in raw.notes:
+        _LOG.warning(note)
+    return Prices(source, symbol_name(symbol or raw.symbol), str(length), raw.table, raw.true_regimes, raw.notes)
 
 
 def _csv(request: _Request) -> RawTable:
-    adjusted = wants_adjusted(request.options, request.source)
-    return read_csv_prices(Path(request.name).expanduser(), request.source, request.timeframe, adjusted=adjusted)
+    options = read_options(request.options, request.source, text=True)
+    return read_csv_prices(Path(request.name).expanduser(), request.source, request.timeframe, options)
 
 
 def _parquet(request: _Request) -> RawTable:
-    adjusted = wants_adjusted(request.options, request.source)
-    return read_parquet_prices(Path(request.name).expanduser(), request.source, request.timeframe, adjusted=adjusted)
+    options = read_options(request.options, request.source, text=False)
+    return read_parquet_prices(Path(request.name).expanduser(), request.source, request.timeframe, options)
 
 
 def _sample(request: _Request) -> RawTable:
@@ -141,12 +152,17 @@ def _yfinance(request: _Request) -> RawTable:
     return load_yahoo(request.name, request.timeframe, request.start, request.end, request.cache_folder)
 
 
+def _frame(request: _Request) -> RawTable:
+    return load_frame(request.source, request.timeframe)
+
+
 _KINDS: dict[str, Callable[[_Request], RawTable]] = {
     "sample": _sample,
     "csv": _csv,
     "parquet": _parquet,
     "yfinance": _yfinance,
     "synthetic": _synthetic,
+    "frame": _frame,
 }
 
 
@@ -169,8 +185,13 @@ def _split(source: str) -> tuple[str, str, dict[str, str]]:
     rest, mark, query = name.rpartition("?")
     if not mark or "=" not in query:
         return kind, name, {}
-    pairs = [pair.partition("=") for pair in query.split("&")]
-    return kind, rest, {key: value for key, _, value in pairs}
+    options: dict[str, str] = {}
+    for pair in query.split("&"):
+        key, _, value = pair.partition("=")
+        if key in options:
+            raise ConfigurationError(f"{source} has the option {key!r} twice: name it once.")
+        options[key] = value
+    return kind, rest, options
 
 
 def _moment(text: str | None, setting: str) -> datetime | None:

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby, pairwise
@@ -17,6 +17,7 @@ import pandas as pd
 from llm_strategy.errors import ConfigurationError, MarketDataError, did_you_mean
 from simulator.data_choice import DataChoice, check_groups, check_symbols
 from simulator.market import Prices, load_prices
+from simulator.market_sources.frames import as_source
 from simulator.market_sources.table import HEADER, csv_rows, table_of_cells, write_whole
 from simulator.resampling import decision_bars, in_session
 from simulator.trading_calendar import TradingCalendar
@@ -148,7 +149,7 @@ def read_universe_csv(path: Path, choice: DataChoice, sources: Mapping[str, str]
         if not rows or not all(rows):
             raise ValueError("it holds no rows, or empty ones")
         markets = tuple(
-            Prices(named.get(symbol, choice.source or path.name), symbol, choice.timeframe, table)
+            Prices(as_source(named.get(symbol, choice.source or path.name)), symbol, choice.timeframe, table)
             for symbol, table in _tables(rows)
         )
         if _to_csv(markets) != content:
@@ -165,7 +166,7 @@ def read_universe_csv(path: Path, choice: DataChoice, sources: Mapping[str, str]
 
 
 def _load(choice: DataChoice, cache_folder: Path | None) -> Iterator[Prices]:
-    named: list[tuple[str | None, str]]
+    named: Sequence[tuple[str | None, str | pd.DataFrame]]
     if choice.sources is None:
         named = [(choice.symbol, choice.source)]
     elif isinstance(choice.sources, Mapping):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,30 +10,33 @@ import numpy.typing as npt
 import pandas as pd
 
 from llm_strategy.errors import ConfigurationError, MarketDataError, did_you_mean
-from simulator.market_sources.table import COLUMNS, HEADER, PRICE_COLUMNS, RawTable, make_table, scale_to_adjusted_close
+from simulator.market_sources.clock_columns import clocks_beside, read_times
+from simulator.market_sources.column_names import COMMON, columns_named
+from simulator.market_sources.csv_rows import read_rows
+from simulator.market_sources.file_options import FileOptions
+from simulator.market_sources.numbers import read_cells
+from simulator.market_sources.several_symbols import pick_columns, rows_of_symbol
+from simulator.market_sources.source_text import or_option
+from simulator.market_sources.table import COLUMNS, PRICE_COLUMNS, RawTable, make_table, scale_to_adjusted_close
 from simulator.market_sources.timeframe import Timeframe
-from simulator.market_sources.times import Place, drop_zones, parse_times
+from simulator.market_sources.times import Place, drop_zones
 
 SPELLINGS = {
-    "time": ("time", "date", "datetime", "timestamp", "index", "opentime", ""),
-    "open": ("open", "o"),
-    "high": ("high", "h"),
-    "low": ("low", "l"),
-    "close": ("close", "c", "last", "closelast"),
+    **COMMON,
     "volume": ("volume", "vol", "v"),
     "adjusted close": ("adjclose", "adjustedclose"),
 }
 """Column names that are understood, in lower case with everything but letters and a leading number left out."""
 
 
-def read_csv_prices(path: Path, source: str, timeframe: Timeframe, *, adjusted: bool) -> RawTable:
-    """Prices from a UTF-8 CSV with a header line, commas between cells and decimal points."""
-    header, rows, lines = _csv_rows(path, source)
-    columns = {name: [row[position] for row in rows] for position, name in _positions(header, source, adjusted).items()}
-    return _build(path.stem, columns, np.asarray(lines), lambda row: f"{source}, line {lines[row]}", timeframe)
+def read_csv_prices(path: Path, source: str, timeframe: Timeframe, options: FileOptions) -> RawTable:
+    """Prices from a text file: by default UTF-8 with a header line, commas between cells and decimal points."""
+    read = read_rows(_existing(path, source), source, options)
+    columns = [list(cells) for cells in zip(*read.rows, strict=True)]
+    return read_columns(path.stem, read.header, columns, source, timeframe, options, lines=read.lines, notes=read.notes)
 
 
-def read_parquet_prices(path: Path, source: str, timeframe: Timeframe, *, adjusted: bool) -> RawTable:
+def read_parquet_prices(path: Path, source: str, timeframe: Timeframe, options: FileOptions) -> RawTable:
     """Prices from a parquet file whose times stand in its index or in a column."""
     _existing(path, source)
     try:
@@ -49,50 +49,63 @@ def read_parquet_prices(path: Path, source: str, timeframe: Timeframe, *, adjust
             f"{source} has column names of {frame.columns.nlevels} levels: keep one symbol and one level, such as "
             "table.xs('SPY', axis=1, level='Ticker'), and save it again."
         )
+    return read_frame(frame, path.stem, source, timeframe, options)
+
+
+def read_frame(frame: pd.DataFrame, symbol: str, source: str, timeframe: Timeframe, options: FileOptions) -> RawTable:
+    """Prices from a frame with one level of column names, whose times stand in its index or in a column."""
     if isinstance(frame.index, pd.DatetimeIndex):
         frame = frame.reset_index(names="datetime", allow_duplicates=True)
     elif not isinstance(frame.index, pd.RangeIndex):
         frame = frame.reset_index(names=[name or "" for name in frame.index.names], allow_duplicates=True)
     if frame.empty:
         raise MarketDataError(f"{source} holds no rows: write prices into it.")
-    positions = _positions([str(name) for name in frame.columns], source, adjusted)
-    columns: dict[str, Sequence[object]] = {name: frame.iloc[:, at].tolist() for at, name in positions.items()}
-    return _build(path.stem, columns, None, lambda row: f"{source}, row {row + 1}", timeframe)
+    columns: list[Sequence[object]] = [frame.iloc[:, at].tolist() for at in range(frame.shape[1])]
+    return read_columns(symbol, [str(name) for name in frame.columns], columns, source, timeframe, options)
 
 
-def _csv_rows(path: Path, source: str) -> tuple[list[str], list[list[str]], list[int]]:
-    content = _existing(path, source)
-    try:
-        reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""))
-        rows, lines = [], []
-        for row in reader:
-            if row:
-                rows.append(row)
-                lines.append(reader.line_num)
-    except UnicodeDecodeError as problem:
-        raise MarketDataError(
-            f"{source} is not UTF-8 text (byte {problem.start + 1} is {content[problem.start]:#04x}): save it as UTF-8."
-        ) from None
-    except csv.Error as problem:
-        raise MarketDataError(f"{source}, line {reader.line_num}: {problem}: save the file as plain CSV.") from None
-    if not rows:
-        raise MarketDataError(f"{source} is empty: it needs a header line and one line a bar.")
-    header = rows[0]
-    if len(header) == 1 and (separator := re.search(r"[;\t|]", header[0])):
-        name = {";": "semicolons", "\t": "tabs", "|": "bars"}[separator[0]]
-        raise MarketDataError(f"{source} has {name} between its cells: save it with commas and with decimal points.")
-    if any(re.fullmatch(r"[-+]?\d+(\.\d+)?", cell.strip()) for cell in header):
-        raise MarketDataError(f"{source} has no header line: write {HEADER} above its first row.")
-    if len(rows) == 1:
-        raise MarketDataError(f"{source} has a header line and no rows: write one line a bar below it.")
-    for row, line in zip(rows, lines, strict=True):
-        if len(row) != len(header):
-            hint = ", with decimal points if these are decimal commas" if len(row) > len(header) else ""
-            raise MarketDataError(
-                f"{source}, line {line} has {len(row)} cells where the header has {len(header)}: "
-                f"write one cell a column{hint}."
-            )
-    return header, rows[1:], lines[1:]
+def read_columns(
+    symbol: str,
+    header: Sequence[str],
+    columns: Sequence[Sequence[object]],
+    source: str,
+    timeframe: Timeframe,
+    options: FileOptions,
+    *,
+    lines: Sequence[int] | None = None,
+    notes: tuple[str, ...] = (),
+) -> RawTable:
+    """The prices among columns of cells; ``lines`` are those of a text file, by row, and named in errors."""
+    asked = options.symbol
+    if picked := _pick_columns(header, source, options):
+        header, asked = picked, None
+    positions = _positions(header, source, options)
+    times_at = [at for at, name in positions.items() if name == "time"]
+    keys = list(zip(*(columns[at] for at in times_at), strict=True))
+    kept = rows_of_symbol(header, columns, keys, source, asked)
+    rows = list(range(len(keys))) if kept is None else kept
+    if options.newest_first:
+        rows.reverse()
+    if kept is not None or options.newest_first:
+        columns = [[column[row] for row in rows] for column in columns]
+
+    def place(row: int) -> str:
+        return f"{source}, row {rows[row] + 1}" if lines is None else f"{source}, line {lines[rows[row]]}"
+
+    beside = clocks_beside(header, times_at) if len(times_at) == 1 and "time" not in options.names else []
+    moments = read_times(
+        {header[at]: _texts(columns[at]) for at in times_at},
+        {header[at]: _texts(columns[at]) for at in beside},
+        source,
+        place,
+        day_first=options.day_first,
+    )
+    if options.newest_first and moments[0] < moments[-1]:
+        raise ConfigurationError(f"{source}: the last row is the newest: leave order=newest_first out.")
+    cells = {name: columns[at] for at, name in positions.items() if name != "time"}
+    at_lines = None if lines is None else np.asarray(lines)[rows]
+    named = symbol if options.symbol is None else options.symbol
+    return _build(named, drop_zones(moments, timeframe, place), cells, at_lines, place, source, options, notes)
 
 
 def _existing(path: Path, source: str) -> bytes:
@@ -110,68 +123,70 @@ def _existing(path: Path, source: str) -> bytes:
         raise MarketDataError(f"{source} cannot be read ({problem}): check the path and its permissions.") from None
 
 
-def _positions(header: Sequence[str], source: str, adjusted: bool) -> dict[int, str]:
-    """Which column of the file is which of ours, by position."""
-    plain = [re.sub(r"^\d+|[^a-z]", "", name.lower()) for name in header]
+def _pick_columns(header: Sequence[str], source: str, options: FileOptions) -> list[str] | None:
+    """The header with the prices of one symbol under plain names, where none has them already."""
+    if all(name in options.names or columns_named(name, header, COMMON[name]) for name in PRICE_COLUMNS):
+        return None
+    return pick_columns(header, source, options.symbol)
+
+
+def _positions(header: Sequence[str], source: str, options: FileOptions) -> dict[int, str]:
+    """Which column of the file is which of ours, by position; several may be for time."""
     found: dict[int, str] = {}
     for name, spellings in SPELLINGS.items():
-        at = [position for position, spelling in enumerate(plain) if spelling in spellings]
-        named = [position for position in at if plain[position]] or at
-        if len(named) > 1:
+        if name in options.names:
+            found[_position(options.names[name], name, header, source)] = name
+            continue
+        named = columns_named(name, header, spellings)
+        if len(named) > 1 and name != "time":
             twins = " and ".join(repr(header[position]) for position in named)
-            raise MarketDataError(f"{source} has {twins} for {name}: keep one such column.")
+            option = or_option(source, f"{name}={header[named[0]]}", "say which") if name in COLUMNS else ""
+            raise MarketDataError(f"{source} has {twins} for {name}: keep one such column{option}.")
         found.update(dict.fromkeys(named, name))
-    if not adjusted:
+    if not options.adjusted:
         found = {position: name for position, name in found.items() if name != "adjusted close"}
-    needed = ("time", *PRICE_COLUMNS, *(("adjusted close",) if adjusted else ()))
+    needed = ("time", *PRICE_COLUMNS, *(("adjusted close",) if options.adjusted else ()))
     missing = [name for name in needed if name not in found.values()]
-    if "time" in missing and plain[0] == "price":
-        raise MarketDataError(
-            f"{source} has the header of several lines that yfinance writes: download with multi_level_index=False and "
-            "save it again."
-        )
     if missing:
+        others = [name for position, name in enumerate(header) if position not in found and name.strip()]
+        sayable = [name for name in missing if name in ("time", *COLUMNS)]
+        option = or_option(source, f"{sayable[0]}={others[0]}", "say which they are") if sayable and others else ""
         raise MarketDataError(
             f"{source} has no column {' and no column '.join(missing)} in its header ({', '.join(header)[:120]}): "
-            f"name the columns {', '.join(('time', *COLUMNS))}."
+            f"name the columns {', '.join(('time', *COLUMNS))}{option}."
         )
     return found
 
 
+def _position(given: str, name: str, header: Sequence[str], source: str) -> int:
+    """The position of the column that a person names; a name in other case or with blanks around it is another one."""
+    at = [position for position, heading in enumerate(header) if heading.strip() == given]
+    if not at:
+        raise ConfigurationError(
+            f"{source}: {name} is {given!r}, a column that is not there{did_you_mean(given, header)}"
+        )
+    if len(at) > 1:
+        raise MarketDataError(f"{source} has {len(at)} columns {given!r}: rename all but the one for {name}.")
+    return at[0]
+
+
 def _build(
     symbol: str,
+    times: Sequence[object],
     columns: Mapping[str, Sequence[object]],
     lines: npt.NDArray[np.int64] | None,
     place: Place,
-    timeframe: Timeframe,
+    source: str,
+    options: FileOptions,
+    notes: tuple[str, ...],
 ) -> RawTable:
-    cells = ["" if pd.isna(cell) else str(cell) for cell in columns["time"]]  # type: ignore[call-overload]
-    times = drop_zones(parse_times(cells, place), timeframe, place)
-    numbers = {name: _numbers(name, column, place) for name, column in columns.items() if name != "time"}
-    table = make_table(times, {"volume": np.zeros(len(times)), **numbers})
-    if "adjusted close" in numbers:
-        table = scale_to_adjusted_close(table, numbers["adjusted close"])
-    return RawTable(symbol, table, lines)
+    numbers = {name: read_cells(name, column, place, source, options.decimal) for name, column in columns.items()}
+    table = make_table(times, {"volume": np.zeros(len(times)), **numbers})  # type: ignore[arg-type]
+    adjusted = numbers.get("adjusted close")
+    if adjusted is not None:
+        table = scale_to_adjusted_close(table, adjusted)
+    return RawTable(symbol, table, lines, adjusted_close=adjusted, notes=notes)
 
 
-def _numbers(name: str, cells: Sequence[object], place: Place) -> npt.NDArray[np.float64]:
-    """Cells as floats; an empty cell is NaN, which validation refuses by name."""
-    numbers = np.empty(len(cells))
-    for row, cell in enumerate(cells):
-        try:
-            numbers[row] = np.nan if cell is None or cell is pd.NA or cell == "" else float(cell)  # type: ignore[arg-type]
-        except (TypeError, ValueError):
-            raise MarketDataError(
-                f"{place(row)}: {name} is {str(cell)[:40]!r}, which is not a number: write it as 1234.5."
-            ) from None
-    return numbers
-
-
-def wants_adjusted(options: Mapping[str, str], source: str) -> bool:
-    """Read the options of a file source: ``adjusted=yes`` or ``adjusted=no`` (the default)."""
-    for key, value in options.items():
-        if key != "adjusted":
-            raise ConfigurationError(f"{source} has the unknown option {key!r}{did_you_mean(key, ['adjusted'])}")
-        if value not in ("yes", "no"):
-            raise ConfigurationError(f"{source}: adjusted is {value!r}, it must be yes or no.")
-    return options.get("adjusted") == "yes"
+def _texts(cells: Sequence[object]) -> list[str]:
+    return ["" if pd.isna(cell) else str(cell) for cell in cells]  # type: ignore[call-overload]

@@ -26,13 +26,15 @@ class RawTable:
     """What a source read, before validation: its own name for the symbol and a table as ``make_table`` builds it.
 
     ``lines`` holds the line of a text file behind each row, where there is one; ``true_regimes`` the label at each bar
-    of a synthetic path.
+    of a synthetic path; ``adjusted_close`` what the prices were scaled to; ``notes`` what was passed over in reading.
     """
 
     symbol: str
     table: pd.DataFrame
     lines: npt.NDArray[np.int64] | None = None
     true_regimes: pd.Series[str] | None = None
+    adjusted_close: npt.NDArray[np.float64] | None = None
+    notes: tuple[str, ...] = ()
 
     def between(self, first: datetime | None, last: datetime | None) -> RawTable:
         """The rows whose time lies in [first, last], in their order."""
@@ -46,6 +48,8 @@ class RawTable:
             self.table[keep],
             None if self.lines is None else self.lines[keep],
             None if self.true_regimes is None else self.true_regimes[keep],
+            None if self.adjusted_close is None else self.adjusted_close[keep],
+            self.notes,
         )
 
 
