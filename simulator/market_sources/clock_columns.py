@@ -33,6 +33,15 @@ TimeColumns = Mapping[str, Sequence[str]]
 """Cells of each column that is for time, by the name in the file."""
 
 
+def date_parts(header: Sequence[str], columns: Sequence[Sequence[object]]) -> list[str] | None:
+    """Dates of three columns year, month and day, for a file without any other time; ``None`` where there are none."""
+    spelt = [plain(name) for name in header]
+    if not all(spelt.count(part) == 1 for part in ("year", "month", "day")):
+        return None
+    parts = (columns[spelt.index(part)] for part in ("year", "month", "day"))
+    return ["-".join(str(cell).strip().removesuffix(".0") for cell in cells) for cells in zip(*parts, strict=True)]
+
+
 def clocks_beside(header: Sequence[str], times: Sequence[int]) -> list[int]:
     """Columns that may be the clock of the one column of dates: hours, and minutes beside them."""
     spelt = [plain(name) for name in header]
@@ -55,6 +64,7 @@ def read_times(
 
     if len(columns) == 1:
         times = parse(next(iter(columns.values())))
+        beside = {name: cells for name, cells in beside.items() if _are_clocks(cells)}
         if not beside or any(moment.time() != time.min for moment in times):
             return times
         return _join(times, beside, place)
@@ -107,7 +117,7 @@ def _are_clocks(cells: Sequence[str]) -> bool:
             return bool(re.fullmatch(r"\d{1,6}", cell.strip()))
         return True
 
-    return 2 * sum(map(is_clock, cells)) > len(cells)
+    return 2 * sum(map(is_clock, cells)) >= len(cells)
 
 
 def _digits_form(cells: Sequence[str]) -> int:

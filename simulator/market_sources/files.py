@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from llm_strategy.errors import ConfigurationError, MarketDataError, did_you_mean
-from simulator.market_sources.clock_columns import clocks_beside, read_times
+from simulator.market_sources.clock_columns import clocks_beside, date_parts, read_times
 from simulator.market_sources.column_names import COMMON, columns_named
 from simulator.market_sources.csv_rows import read_rows
 from simulator.market_sources.file_options import FileOptions
@@ -79,6 +79,8 @@ def read_columns(
     asked = options.symbol
     if picked := _pick_columns(header, source, options):
         header, asked = picked, None
+    if not columns_named("time", header, COMMON["time"]) and (dates := date_parts(header, columns)):
+        header, columns = [*header, "date"], [*columns, dates]
     positions = _positions(header, source, options)
     times_at = [at for at, name in positions.items() if name == "time"]
     keys = list(zip(*(columns[at] for at in times_at), strict=True))
@@ -100,12 +102,13 @@ def read_columns(
         place,
         day_first=options.day_first,
     )
-    if options.newest_first and moments[0] < moments[-1]:
-        raise ConfigurationError(f"{source}: the last row is the newest: leave order=newest_first out.")
     cells = {name: columns[at] for at, name in positions.items() if name != "time"}
     at_lines = None if lines is None else np.asarray(lines)[rows]
     named = symbol if options.symbol is None else options.symbol
-    return _build(named, drop_zones(moments, timeframe, place), cells, at_lines, place, source, options, notes)
+    times = drop_zones(moments, timeframe, place)
+    if options.newest_first and times[0] > times[-1]:
+        raise ConfigurationError(f"{source}: the last row is the newest: leave order=newest_first out.")
+    return _build(named, times, cells, at_lines, place, source, options, notes)
 
 
 def _existing(path: Path, source: str) -> bytes:
