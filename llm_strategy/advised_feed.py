@@ -8,6 +8,7 @@ from typing import Any
 import backtrader as bt
 
 from llm_strategy.advisor import Advisor
+from llm_strategy.bar_count import BarCount
 from llm_strategy.errors import MarketDataError
 from llm_strategy.features import AverageRange
 from llm_strategy.orders import OrderDesk, Plan, Stage
@@ -36,13 +37,16 @@ class AdvisedFeed(TradedFeed):
         desk: OrderDesk,
         limits: Limits,
         schedule: Schedule,
-        bars_per_year: float,
+        bars_per_year: float | None,
+        tick_volume: bool,
     ) -> None:
-        super().__init__(data, decisions, symbol=symbol, group=group)
+        super().__init__(data, decisions, symbol=symbol, group=group, tick_volume=tick_volume)
         self.desk = desk
         self._entry_value = self._entry_cash = 0.0
         self.bars_needed = 0
         self._bars_per_year = bars_per_year
+        self._count = BarCount(decisions)
+        self._decisions_counted = 0
         self._reader = SnapshotReader(decisions, symbol)
         self._advisor = advisor.attach(decisions)
         self._schedule = schedule
@@ -55,6 +59,13 @@ class AdvisedFeed(TradedFeed):
     def ready(self) -> bool:
         """Whether all indicators have values."""
         return len(self._decision_clock) >= self.bars_needed
+
+    def has_new_bar(self) -> bool:
+        """As of every traded feed; bars before the first decision count towards those of a year."""
+        if (bars := len(self._decision_clock)) != self._decisions_counted:
+            self._decisions_counted = bars
+            self._count.bar_closed()
+        return super().has_new_bar()
 
     def require(self, bars: int) -> None:
         """Raise ``MarketDataError`` where these are too few bars for a single decision."""
@@ -75,7 +86,8 @@ class AdvisedFeed(TradedFeed):
 
     def market_at(self, decision: Decision | None, broker: bt.brokers.BackBroker | None) -> Market:
         """The market with what is known of it at a decision: its range and, from the snapshot, its volatility."""
-        volatility = None if decision is None else decision.snapshot.volatility * math.sqrt(self._bars_per_year)
+        year = self._bars_per_year or self._count.per_year
+        volatility = None if decision is None else decision.snapshot.volatility * math.sqrt(year)
         average_range = None if self._average_range is None else self._average_range[0]
         seen = self.market(broker)
         return Market(seen.price, seen.costs, seen.volume, average_range, volatility)

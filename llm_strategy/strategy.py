@@ -19,7 +19,6 @@ from llm_strategy.orders import OrderDesk, Stage
 from llm_strategy.rendering import View
 from llm_strategy.risk import Intent, Limits, Verdict, judge
 from llm_strategy.schedule import Schedule
-from llm_strategy.snapshot import bars_in_year
 from llm_strategy.times import iso_time
 from llm_strategy.traded_feed import feed_named, feed_names, symbols_of
 from llm_strategy.types import ActionType, Decision
@@ -41,7 +40,8 @@ class AdvisedStrategy(bt.Strategy):
     - ``symbols``: name in advice and journal, by feed name; the feed's own if absent
     - ``groups``: name of the group, by symbol
     - ``decide_every`` (bars), and ``decide_when_changed``: a ``View``; decide only where what it renders has changed
-    - ``bars_per_year``: decision bars a year, for volatility targeting; from the bar length if absent
+    - ``bars_per_year``: decision bars a year, for volatility targeting; counted from the bars so far if absent
+    - ``tick_volume``: symbols whose volume counts ticks, not shares: ``max_participation`` does not apply to them
     - ``journal`` (``Journal``; one in memory if absent, as ``strategy.journal``)
 
     Raises ``SimulationOnlyError`` for any broker but backtrader's simulated one, ``MarketDataError`` for a feed with
@@ -62,6 +62,7 @@ class AdvisedStrategy(bt.Strategy):
         ("decide_every", 1),
         ("decide_when_changed", None),
         ("bars_per_year", None),
+        ("tick_volume", ()),
         ("journal", None),
     )
 
@@ -201,7 +202,8 @@ class AdvisedStrategy(bt.Strategy):
             desk=OrderDesk(self, data, self._ledger, self.order_rules),
             limits=self.limits,
             schedule=Schedule(self.p.decide_every, view),
-            bars_per_year=self.p.bars_per_year or bars_in_year(decisions),
+            bars_per_year=self.p.bars_per_year,
+            tick_volume=symbol in (self.p.tick_volume or ()),
         )
 
     def _traded(self) -> list[bt.AbstractDataBase]:

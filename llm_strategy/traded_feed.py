@@ -21,9 +21,20 @@ FEWEST_COMMON_BARS = 20
 
 
 class TradedFeed(ABC):
-    """The feed that trades (``data``) and the feed whose bars count time (``decisions``), often the same."""
+    """The feed that trades (``data``) and the feed whose bars count time (``decisions``), often the same.
 
-    def __init__(self, data: bt.AbstractDataBase, decisions: bt.AbstractDataBase, *, symbol: str, group: str) -> None:
+    ``tick_volume`` says that its volume counts ticks, not shares, so that no size can be a share of it.
+    """
+
+    def __init__(
+        self,
+        data: bt.AbstractDataBase,
+        decisions: bt.AbstractDataBase,
+        *,
+        symbol: str,
+        group: str,
+        tick_volume: bool = False,
+    ) -> None:
         self.data = data
         self.decisions = decisions
         self.symbol = symbol
@@ -31,6 +42,7 @@ class TradedFeed(ABC):
         self._trading_clock, self._decision_clock = data.lines.datetime, decisions.lines.datetime
         self._close, self._volume = data.lines.close, data.lines.volume
         self._bars_seen = 0
+        self._tick_volume = tick_volume
         self._has_volume = False
         self._stopped_at: int | None = None
         self._entered_at = 0
@@ -76,7 +88,7 @@ class TradedFeed(ABC):
         if bars == self._bars_seen:
             return False
         self._bars_seen = bars
-        self._has_volume = self._has_volume or self._volume[0] > 0
+        self._has_volume = self._has_volume or (self._volume[0] > 0 and not self._tick_volume)
         return True
 
     def market(self, broker: bt.brokers.BackBroker | None) -> Market:

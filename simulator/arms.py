@@ -26,7 +26,7 @@ from simulator.calibration_file import write_calibration
 from simulator.evidence import DECISIONS, write_json, write_tables
 from simulator.experiment import LLM_ARM, RANDOM_ARM, Experiment
 from simulator.feed import add_feeds
-from simulator.manifest import RunDescription, arm_manifest, bars_per_year, comparison_manifest, now
+from simulator.manifest import RunDescription, arm_manifest, comparison_manifest, now
 from simulator.questions import Questions
 from simulator.record import draw_name
 from simulator.universe import Universe, decisions_name
@@ -55,7 +55,7 @@ def simulate(universe: Universe, advisor: Advisor, experiment: Experiment, journ
         groups=universe.groups,
         decide_every=choice.decide_every,
         decide_when_changed=choice.changed_view,
-        bars_per_year=bars_per_year(None, universe, decisions=True),
+        tick_volume=[prices.symbol for prices in universe.markets if prices.volume == "ticks"],
         journal=journal,
     )
     with _without_garbage_collection():

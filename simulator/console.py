@@ -74,6 +74,7 @@ def print_result(result: Result, *, as_json: bool) -> None:
                 "report": str(result.report),
                 "verdict": result.verdict,
                 "warning": result.warning,
+                "notes": list(result.notes),
                 "usage": usage,
                 "facts": {identity: fact.value for identity, fact in result.facts.items()},
             }

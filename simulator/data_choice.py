@@ -10,6 +10,7 @@ import pandas as pd
 from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.outside_text import LONGEST_SYMBOL
 from simulator.market_sources.frames import FrameSource, as_source
+from simulator.market_sources.volumes import VOLUME_KINDS, VolumeKind
 from simulator.trading_calendar import TradingCalendar
 
 DEFAULT_SOURCE = "sample:sp500"
@@ -23,7 +24,8 @@ class DataChoice:
 
     ``sources`` maps symbols to sources, or lists sources that name their symbols themselves; with it ``source`` is
     empty. ``groups`` maps names to symbols, each in one group at most. ``timeframe``, ``decide_on``, ``session`` and
-    ``timezone`` are those of ``TradingCalendar``. ``start`` and ``end`` are dates, both included. A contradiction
+    ``timezone`` are those of ``TradingCalendar``. ``start`` and ``end`` are dates, both included. ``clock`` is the zone
+    of files' intraday times that have none, and ``volume`` what volumes count, as for ``load_prices``. A contradiction
     raises ``ConfigurationError``.
     """
 
@@ -37,6 +39,8 @@ class DataChoice:
     decide_on: str | None = None
     session: str | None = None
     timezone: str | None = None
+    clock: str | None = None
+    volume: VolumeKind | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.source, Mapping):
@@ -54,6 +58,8 @@ class DataChoice:
         if isinstance(self.sources, Mapping):
             check_groups(groups, self.sources)
         self.calendar()
+        if self.volume is not None and self.volume not in VOLUME_KINDS:
+            raise ConfigurationError(f"data.volume is {self.volume!r}{did_you_mean(self.volume, VOLUME_KINDS)}")
 
     def calendar(self) -> TradingCalendar:
         """Trading bars, decision bars, session and zone."""

@@ -31,7 +31,7 @@ ALL_ARMS = (LLM_ARM, *BASELINES, RANDOM_ARM)
 
 @dataclass(frozen=True, slots=True)
 class EvaluationChoice:
-    """How results are measured. ``bars_per_year`` of ``None`` is counted from the data.
+    """How results are measured. ``bars_per_year`` of ``None`` is counted by the calendar.
 
     ``draws`` is how often in all the llm arm's decisions are drawn: those beyond the first measure the noise floor.
     """

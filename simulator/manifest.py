@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import datetime
-import functools
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from llm_strategy.features import LONGEST_LOOKBACK
 from llm_strategy.llm.client import LLMClient
 from simulator.answers import fallbacks_of, sampler_of
 from simulator.evidence import evidence_files, file_hashes
 from simulator.experiment import LLM_ARM, Experiment
+from simulator.notes import notes_on
 from simulator.provenance import provenance
 from simulator.questions import Questions
 from simulator.record import FORMAT_VERSION
@@ -65,6 +63,7 @@ class RunDescription:
         self.experiment = experiment
         self.universe = universe
         self.identity = identity
+        self.notes = notes_on(experiment, universe)
         self.provenance = provenance()
 
 
@@ -80,11 +79,10 @@ def _head(run: RunDescription, kind: str, problem: str | None) -> dict[str, Any]
 
 
 def _tail(run: RunDescription, started: str, usage: Questions, model: LLMClient | None) -> dict[str, Any]:
-    configuration = run.experiment.as_dict()
-    configuration["evaluation"]["bars_per_year"] = bars_per_year(run.experiment.evaluation.bars_per_year, run.universe)
     return {
-        "experiment": configuration,
+        "experiment": run.experiment.as_dict(),
         "prices": _prices(run.universe),
+        "notes": list(run.notes),
         "model": None if model is None else model.identity.as_dict(),
         "sampler": None if model is None else sampler_of(model),
         **fallbacks_of(model),
@@ -107,23 +105,9 @@ def _prices(universe: Universe) -> dict[str, Any]:
                 "first": prices.table.index[0].isoformat(),
                 "last": prices.table.index[-1].isoformat(),
                 "bars": len(prices.table),
+                "volume": prices.volume,
                 "first_decision": universe.decisions(prices.symbol).table.index[LONGEST_LOOKBACK - 1].isoformat(),
             }
             for prices in universe.markets
         },
     }
-
-
-def bars_per_year(configured: int | None, universe: Universe, *, decisions: bool = False) -> int:
-    """Trading bars a year, or decision bars: as configured; else 252 or 365 for daily bars without and with weekends;
-    else counted from the times of all symbols together."""
-    if configured is not None:
-        return configured
-    tables = [(universe.decisions(prices.symbol) if decisions else prices).table for prices in universe.markets]
-    index = functools.reduce(pd.Index.union, (table.index for table in tables))
-    days = max(1, int((index[-1] - index[0]).days))
-    counted: float = len(index) * 365.25 / days
-    timeframe = universe.decide_on if decisions and universe.decide_on else universe.timeframe
-    if timeframe == "1d":
-        return 252 if counted < 300 else 365
-    return max(1, round(counted))

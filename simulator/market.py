@@ -4,7 +4,8 @@ Sources are written ``kind:name``, with options behind a question mark::
 
     sample:sp500  sample:nasdaq            daily bars 1999 to 2018, shipped inside the dependency ``arch``
     csv:PATH  parquet:PATH                 a file; columns found by their common names, no volume column means 0
-    csv:PATH?adjusted=yes                  all four prices scaled by "Adj Close" over close (a column otherwise ignored)
+    csv:PATH?adjusted=yes                  all four prices scaled by "Adj Close" over close (otherwise that column only
+                                           serves to find splits)
     csv:PATH?symbol=AAA&close=Schluss      one of several symbols; the file's own names (all: ``file_options``)
     yfinance:SYMBOL                        Yahoo Finance, adjusted, kept in ``cache_folder``
     synthetic:calm  :cycles  :crash        seeded paths with a known regime; synthetic:cycles?bars=2000&seed=3
@@ -12,11 +13,11 @@ Sources are written ``kind:name``, with options behind a question mark::
 In Python a ``pandas.DataFrame`` is a source as well, and called ``frame:`` and a hash of its content in records.
 Times have no zone. A bar bears the time that its source gives it, which for intraday bars is usually the start.
 Zones are dropped in two cases, and refused in all others: daily bars stand at their local date, intraday bars at UTC.
+A ``clock`` names the zone of a file's intraday times that have none, and they are turned into UTC.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -28,17 +29,20 @@ import pandas as pd
 from llm_strategy.errors import ConfigurationError, MarketDataError, did_you_mean
 from llm_strategy.outside_text import symbol_name
 from simulator.market_sources.file_options import read_options
-from simulator.market_sources.files import read_csv_prices, read_parquet_prices
+from simulator.market_sources.files import Reading, read_csv_prices, read_parquet_prices
 from simulator.market_sources.frames import as_source, load_frame
 from simulator.market_sources.samples import load_sample
+from simulator.market_sources.source_text import without_folder
+from simulator.market_sources.splits import split_note
 from simulator.market_sources.table import RawTable, content_hash, from_csv, to_csv, write_whole
 from simulator.market_sources.timeframe import Timeframe, parse_timeframe
+from simulator.market_sources.volumes import VolumeKind
 from simulator.market_sources.yahoo import load_yahoo
 from simulator.synthetic import load_synthetic
-from simulator.validation import show_time, validate_prices
+from simulator.trading_calendar import zone_of
+from simulator.validation import hole_note, show_time, validate_prices
 
 CACHE_FOLDER = Path("data", "cache")
-_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +51,9 @@ class Prices:
 
     ``table`` has float64 columns open, high, low, close, volume over an index ``time`` without zone that increases
     strictly. ``true_regimes`` is a label (``llm_strategy.types.RegimeLabel``) a bar, for synthetic sources alone.
-    ``notes`` say what was passed over in reading, such as a title above the header, a sentence each.
+    ``volume`` is what the volume counts: ``shares`` (or whatever is traded), ``ticks``, or ``none`` where it was left
+    out. ``naive`` says that the file's times have no zone and none was named for them. ``notes`` are sentences on what
+    the source holds that a person must know, without folders of paths.
     """
 
     source: str
@@ -55,6 +61,8 @@ class Prices:
     timeframe: str
     table: pd.DataFrame
     true_regimes: pd.Series[str] | None = None
+    volume: VolumeKind = "shares"
+    naive: bool = False
     notes: tuple[str, ...] = ()
 
     @cached_property
@@ -87,6 +95,8 @@ class _Request:
     start: date | None
     end: date | None
     cache_folder: Path
+    clock: str | None
+    volume: VolumeKind | None
 
 
 def load_prices(
@@ -98,13 +108,17 @@ def load_prices(
     end: str | None = None,
     minimum_bars: int = 1,
     cache_folder: Path | None = None,
+    clock: str | None = None,
+    volume: VolumeKind | None = None,
 ) -> Prices:
     """Load, cut to [start, end] and validate the prices of a source (see the top of this module) or a DataFrame.
 
     ``symbol`` names them in records (default: the source's own name); ``start`` and ``end`` are ISO dates or times,
     both included; ``minimum_bars`` is what the longest indicator and one decision need; ``cache_folder`` keeps
-    downloads (default ``data/cache``). A wrong argument raises ``ConfigurationError``, wrong prices
-    ``MarketDataError`` naming the row. Rows outside [start, end] are read and not judged.
+    downloads (default ``data/cache``); ``clock`` is the zone of a file's intraday times that have none, ``volume`` what
+    volumes count (default: shares, or ticks where a file has no other; ``none`` sets them to 0). A wrong
+    argument raises ``ConfigurationError``, wrong prices ``MarketDataError`` naming the row. Rows outside [start, end]
+    are read and not judged.
     """
     source = as_source(source)
     kind, name, options = _split(source)
@@ -120,22 +134,45 @@ def load_prices(
         None if first is None else first.date(),
         None if last is None else last.date(),
         CACHE_FOLDER if cache_folder is None else cache_folder,
+        clock,
+        volume,
     )
+    if clock is not None:
+        _check_clock(request, kind)
     raw = _between(_KINDS[kind](request), source, start, end)
+    if volume is not None:
+        zeros = {"volume": 0.0} if volume == "none" else {}
+        raw = replace(raw, volume=volume, table=raw.table.assign(**zeros))
     validate_prices(raw, source, length, minimum_bars)
-    for note in raw.notes:
-        _LOG.warning(note)
-    return Prices(source, symbol_name(symbol or raw.symbol), str(length), raw.table, raw.true_regimes, raw.notes)
+    file = without_folder(source)
+    found = split_note(raw, file, adjusted=options.get("adjusted") == "yes"), hole_note(raw, file, length)
+    notes = (*raw.notes, *(note for note in found if note))
+    name = symbol_name(symbol or raw.symbol)
+    return Prices(source, name, str(length), raw.table, raw.true_regimes, raw.volume, raw.naive, notes)
+
+
+def _check_clock(request: _Request, kind: str) -> None:
+    zone_of(request.clock or "", "clock")
+    if not request.timeframe.intraday:
+        raise ConfigurationError(
+            f"clock is {request.clock!r} while bars of {request.timeframe} have no clock time: leave it out, or set a "
+            "timeframe shorter than a day."
+        )
+    if kind not in ("csv", "parquet", "frame"):
+        raise ConfigurationError(f"clock is {request.clock!r}, and {request.source} is in UTC already: leave it out.")
 
 
 def _csv(request: _Request) -> RawTable:
-    options = read_options(request.options, request.source, text=True)
-    return read_csv_prices(Path(request.name).expanduser(), request.source, request.timeframe, options)
+    return read_csv_prices(Path(request.name).expanduser(), request.source, _reading(request, text=True))
 
 
 def _parquet(request: _Request) -> RawTable:
-    options = read_options(request.options, request.source, text=False)
-    return read_parquet_prices(Path(request.name).expanduser(), request.source, request.timeframe, options)
+    return read_parquet_prices(Path(request.name).expanduser(), request.source, _reading(request, text=False))
+
+
+def _reading(request: _Request, *, text: bool) -> Reading:
+    options = read_options(request.options, request.source, text=text)
+    return Reading(request.timeframe, options, request.clock, request.volume)
 
 
 def _sample(request: _Request) -> RawTable:
@@ -153,7 +190,7 @@ def _yfinance(request: _Request) -> RawTable:
 
 
 def _frame(request: _Request) -> RawTable:
-    return load_frame(request.source, request.timeframe)
+    return load_frame(request.source, Reading(request.timeframe, clock=request.clock, volume=request.volume))
 
 
 _KINDS: dict[str, Callable[[_Request], RawTable]] = {

@@ -110,7 +110,8 @@ def _universe(record: Record, experiment: Experiment) -> Universe:
     folder = record.folder if (record.folder / "prices.csv").exists() else record.folder.parent
     try:
         sources = {symbol: market["source"] for symbol, market in said["symbols"].items()}
-        universe = read_universe_csv(folder / "prices.csv", experiment.data, sources)
+        volumes = {symbol: market.get("volume", "shares") for symbol, market in said["symbols"].items()}
+        universe = read_universe_csv(folder / "prices.csv", experiment.data, sources, volumes)
     except MarketDataError as problem:
         raise RunFolderError(f"The prices of {record.folder} cannot be read: {problem}") from None
     if universe.sha256 != said["sha256"]:

@@ -54,4 +54,4 @@ def decision_bars(prices: Prices, calendar: TradingCalendar) -> Prices:
     over = len(lasts) if len(times) and calendar.ends_period(times[-1]) else len(lasts) - 1
     regimes = None if prices.true_regimes is None else prices.true_regimes.iloc[lasts[:over]]
     whole = make_table(pd.DatetimeIndex(times[lasts]), bars).iloc[:over]
-    return Prices(prices.source, prices.symbol, calendar.decide_on, whole, regimes)
+    return replace(prices, timeframe=calendar.decide_on, table=whole, true_regimes=regimes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Self
 
@@ -81,6 +82,11 @@ class Result:
         return " ".join(UNREAL_FILLS) if same_close(self.record) else ""
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What one must know of the prices and limits before reading the figures, a sentence each."""
+        return tuple(self.record.manifest.get("notes", ()))
+
+    @property
     def verdict(self) -> str:
         """What the comparison allows to say about the advice, in one word or two."""
         return self.facts["run.verdict"].text
@@ -91,4 +97,5 @@ class Result:
 
     def _repr_html_(self) -> str:
         warning = f"<p><strong>{self.warning}</strong></p>" if self.warning else ""
-        return f"{warning}<p>Verdict: {self.verdict}. Report: {self.report}</p>{self.shown.to_html()}"
+        notes = "".join(f"<p>Note: {escape(note)}</p>" for note in self.notes)
+        return f"{warning}{notes}<p>Verdict: {self.verdict}. Report: {self.report}</p>{self.shown.to_html()}"

@@ -22,6 +22,7 @@ from simulator.audit_trail import AUDIT
 from simulator.estimate import Estimate, estimate
 from simulator.experiment import ALL_ARMS, LLM_ARM, RANDOM_ARM, Experiment
 from simulator.harm import write_harm
+from simulator.notes import notes_on
 from simulator.provenance import run_identity
 from simulator.report import write_report
 from simulator.result import Result
@@ -31,6 +32,9 @@ from simulator.workspace import Workspace, as_run_folder_error
 
 AnyExperiment = Experiment | str | Path | dict[str, Any]
 """An ``Experiment``, the path of a YAML file, or a mapping of the same shape."""
+
+OnNote = Callable[[str], None]
+"""Called before anything runs, once for each thing that one must know of prices and limits."""
 
 OnEstimate = Callable[[Estimate], None]
 """Called before the model is asked anything, and where no speed was known once more after the first answers."""
@@ -44,13 +48,14 @@ def run(
     on_bar: OnBar | None = None,
     on_estimate: OnEstimate | None = None,
     on_answer: OnAnswer | None = None,
+    on_note: OnNote | None = None,
 ) -> Result:
     """Run one arm and write its folder; arguments, result and errors as for ``compare``."""
     if arm == RANDOM_ARM:
         raise ConfigurationError("The random arm keeps the holding times of llm: compare the two with btllm compare.")
     if arm not in ALL_ARMS:
         raise ConfigurationError(f"There is no arm {arm!r}{did_you_mean(arm, ALL_ARMS)}")
-    return execute(as_experiment(experiment), (arm,), client, on_bar, on_estimate, on_answer)
+    return execute(as_experiment(experiment), (arm,), client, on_bar, on_estimate, on_answer, on_note)
 
 
 def compare(
@@ -60,17 +65,19 @@ def compare(
     on_bar: OnBar | None = None,
     on_estimate: OnEstimate | None = None,
     on_answer: OnAnswer | None = None,
+    on_note: OnNote | None = None,
 ) -> Result:
     """Run all arms of an experiment side by side and write the comparison's folder.
 
     ``client`` answers in place of the configured model; ``on_bar`` is told the progress, ``on_estimate`` what the model
     will be asked, before it is asked, and ``on_answer`` how far it is with the questions that are asked ahead of the
-    simulation. Raises ``ConfigurationError``, ``MarketDataError``, ``ModelError``, ``BudgetReached`` and
-    ``RunFolderError`` before or while running (answers already given are kept, the same call goes on where it was cut
-    off), and ``TooManyFailures`` after writing the folder where too many decisions failed.
+    simulation; ``on_note`` what one must know of prices and limits. Raises ``ConfigurationError``,
+    ``MarketDataError``, ``ModelError``, ``BudgetReached`` and ``RunFolderError`` before or while running (answers
+    already given are kept, the same call goes on where it was cut off), and ``TooManyFailures`` after writing the
+    folder where too many decisions failed.
     """
     wanted = as_experiment(experiment)
-    return execute(wanted, wanted.arms, client, on_bar, on_estimate, on_answer)
+    return execute(wanted, wanted.arms, client, on_bar, on_estimate, on_answer, on_note)
 
 
 def as_experiment(given: AnyExperiment) -> Experiment:
@@ -87,10 +94,14 @@ def execute(
     on_bar: OnBar | None,
     on_estimate: OnEstimate | None = None,
     on_answer: OnAnswer | None = None,
+    on_note: OnNote | None = None,
 ) -> Result:
     """Run the arms and write one folder: that of a single arm, or a comparison with a folder for each."""
     universe = load_universe(experiment.data, minimum_bars=LONGEST_LOOKBACK + 2)
     _check_volumes(experiment, universe)
+    if on_note:
+        for note in notes_on(experiment, universe):
+            on_note(note)
     money = _prices_of_tokens(experiment, client)
     model = client or _model(experiment, arms)
     identity = run_identity(experiment, arms, universe, model)
@@ -134,10 +145,17 @@ def execute(
 
 def _check_volumes(experiment: Experiment, universe: Universe) -> None:
     for prices in universe.markets:
-        if experiment.costs.needs_volume and not (prices.table["volume"] > 0).any():
+        if not experiment.costs.needs_volume:
+            continue
+        if not (prices.table["volume"] > 0).any():
             raise ConfigurationError(
                 f"costs.impact and costs.max_fill_share need volumes, and the bars of {prices.symbol} have none: leave "
                 "them out."
+            )
+        if prices.volume != "shares":
+            raise ConfigurationError(
+                f"costs.impact and costs.max_fill_share need volumes in shares, and those of {prices.symbol} count "
+                "ticks: leave them out, or set data.volume: shares if they are shares."
             )
 
 

@@ -57,7 +57,7 @@ class TradingCalendar:
         if self.session is not None:
             parse_session(self.session)
         if self.timezone is not None:
-            _zone(self.timezone)
+            zone_of(self.timezone)
         for setting, value in (("session", self.session), ("timezone", self.timezone)):
             if value is not None and not bar.intraday:
                 raise ConfigurationError(
@@ -98,7 +98,7 @@ class TradingCalendar:
     def _wall(self, times: pd.DatetimeIndex) -> pd.DatetimeIndex:
         if self.timezone is None:
             return times
-        return times.tz_localize("UTC").tz_convert(_zone(self.timezone)).tz_localize(None)
+        return times.tz_localize("UTC").tz_convert(zone_of(self.timezone)).tz_localize(None)
 
     def _days(self, times: pd.DatetimeIndex) -> pd.DatetimeIndex:
         wall = self._wall(times)
@@ -114,7 +114,7 @@ class TradingCalendar:
         if self.timezone is None:
             return wall
         first = np.ones(len(wall), dtype=np.bool_)  # of two equal clock times, the one in daylight saving
-        local = wall.tz_localize(_zone(self.timezone), ambiguous=first, nonexistent="shift_forward")
+        local = wall.tz_localize(zone_of(self.timezone), ambiguous=first, nonexistent="shift_forward")
         return local.tz_convert("UTC").tz_localize(None)
 
 
@@ -149,9 +149,10 @@ def _check_decisions(step: Timeframe, bar: Timeframe) -> None:
         raise ConfigurationError(f"decide_on {step} is not filled by whole bars of {bar}: choose a multiple of it.")
 
 
-def _zone(name: str) -> ZoneInfo:
+def zone_of(name: str, setting: str = "timezone") -> ZoneInfo:
+    """The zone of an IANA name; ``ConfigurationError`` naming ``setting`` for any other."""
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # OSError: the name of a folder of zones, such as America
         cure = nearest(name, sorted(available_timezones())) or ": write an IANA name such as America/New_York."
-        raise ConfigurationError(f"timezone {name!r} is unknown{cure}") from None
+        raise ConfigurationError(f"{setting} {name!r} is unknown{cure}") from None

@@ -6,8 +6,8 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -19,7 +19,9 @@ from simulator.data_choice import DataChoice, check_groups, check_symbols
 from simulator.market import Prices, load_prices
 from simulator.market_sources.frames import as_source
 from simulator.market_sources.table import HEADER, csv_rows, table_of_cells, write_whole
+from simulator.market_sources.volumes import VolumeKind
 from simulator.resampling import decision_bars, in_session
+from simulator.session_check import session_notes
 from simulator.trading_calendar import TradingCalendar
 from simulator.validation import show_time
 
@@ -134,11 +136,16 @@ def load_universe(choice: DataChoice, *, minimum_bars: int = 1, cache_folder: Pa
     return universe
 
 
-def read_universe_csv(path: Path, choice: DataChoice, sources: Mapping[str, str] | None = None) -> Universe:
+def read_universe_csv(
+    path: Path,
+    choice: DataChoice,
+    sources: Mapping[str, str] | None = None,
+    volumes: Mapping[str, VolumeKind] | None = None,
+) -> Universe:
     """The universe that ``Universe.write_csv`` wrote, exact to the last bit; any other file is refused.
 
     ``choice`` gives what the file does not hold (timeframe, groups, decisions, session); ``sources`` what each symbol
-    was loaded from, by default as the choice says.
+    was loaded from, and ``volumes`` what its volume counts, by default as the choice says.
     """
     named = sources or (choice.sources if isinstance(choice.sources, Mapping) else {})
     try:
@@ -149,7 +156,13 @@ def read_universe_csv(path: Path, choice: DataChoice, sources: Mapping[str, str]
         if not rows or not all(rows):
             raise ValueError("it holds no rows, or empty ones")
         markets = tuple(
-            Prices(as_source(named.get(symbol, choice.source or path.name)), symbol, choice.timeframe, table)
+            Prices(
+                as_source(named.get(symbol, choice.source or path.name)),
+                symbol,
+                choice.timeframe,
+                table,
+                volume=(volumes or {}).get(symbol, choice.volume or "shares"),
+            )
             for symbol, table in _tables(rows)
         )
         if _to_csv(markets) != content:
@@ -166,13 +179,14 @@ def read_universe_csv(path: Path, choice: DataChoice, sources: Mapping[str, str]
 
 
 def _load(choice: DataChoice, cache_folder: Path | None) -> Iterator[Prices]:
-    named: Sequence[tuple[str | None, str | pd.DataFrame]]
+    named: list[tuple[str | None, str]]
     if choice.sources is None:
-        named = [(choice.symbol, choice.source)]
+        named = [(choice.symbol, as_source(choice.source))]
     elif isinstance(choice.sources, Mapping):
-        named = list(choice.sources.items())
+        named = [(symbol, as_source(source)) for symbol, source in choice.sources.items()]
     else:
         named = [(None, source) for source in choice.sources]
+    files = any(_is_file(source) for _, source in named)
     for symbol, source in named:
         try:
             prices = load_prices(
@@ -182,19 +196,26 @@ def _load(choice: DataChoice, cache_folder: Path | None) -> Iterator[Prices]:
                 start=choice.start,
                 end=choice.end,
                 cache_folder=cache_folder,
+                clock=choice.clock if _is_file(source) or not files else None,
+                volume=choice.volume,
             )
         except (ConfigurationError, MarketDataError) as problem:
             if symbol is None or choice.sources is None:
                 raise
             raise type(problem)(f"{symbol}: {problem}") from None
         kept = in_session(prices, choice.calendar())
+        left_out = session_notes(prices, kept, choice.calendar())
         if kept.table.empty:
             first, last = prices.table.index[0], prices.table.index[-1]
             raise MarketDataError(
                 f"{_named(prices)} has no bars inside session {choice.session} ({choice.timezone or 'UTC'}), its times "
                 f"go from {show_time(first)} to {show_time(last)} in UTC: correct session or timezone."
             )
-        yield kept
+        yield replace(kept, notes=(*kept.notes, *left_out))
+
+
+def _is_file(source: str) -> bool:
+    return source.startswith(("csv:", "parquet:", "frame:"))
 
 
 def _named(prices: Prices) -> str:

@@ -6,6 +6,7 @@ Nothing is repaired. Where several rows are wrong, the earliest is named.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,13 @@ FEWEST_FOR_SPACING = 10
 """Bars from which their usual distance can be told."""
 
 _DOWNLOAD_CURE = "set end before this day or start after it, or take the prices from a csv: file"
+STRETCH = 12
+"""Bars in a row at another distance that are no accident of holidays or of a market that trades now and then."""
+ALIKE = 0.25
+"""How far the distances of such a stretch lie from their median at most (share of it): months have 28 to 31 days."""
+HOLE = timedelta(days=30)
+HOLE_BARS = 10
+"""A gap of more days and more bars than these is told."""
 
 _Check = tuple[npt.NDArray[np.bool_], Callable[[int], str]]
 
@@ -39,6 +47,7 @@ def validate_prices(raw: RawTable, source: str, timeframe: Timeframe, minimum_ba
         row, problem = min(found, key=lambda item: item[0])
         raise MarketDataError(f"{_place(raw, source, row)}: {problem(row)}.")
     _check_spacing(raw, source, timeframe)
+    _check_change_of_spacing(raw, source, timeframe)
     bars = len(raw.table)
     if bars < minimum_bars:
         raise MarketDataError(
@@ -66,7 +75,7 @@ def _times(raw: RawTable, source: str, timeframe: Timeframe) -> Iterator[_Check]
     def stands_twice(row: int) -> str:
         if timeframe.intraday and (times == times.normalize()).all():
             return f"{twice}: all times are dates, bars of {timeframe} need clocks, keep the column that holds them"
-        if cause := _autumn(times, row, timeframe):
+        if cause := _autumn(raw, row):
             return f"{twice}, {cause}"
         if source.startswith("yfinance:"):
             return f"{twice} in what Yahoo sent, {_DOWNLOAD_CURE}"
@@ -78,7 +87,7 @@ def _times(raw: RawTable, source: str, timeframe: Timeframe) -> Iterator[_Check]
         return f"{twice}, remove one of the two rows"
 
     def comes_after(row: int) -> str:
-        if cause := _autumn(times, row, timeframe):
+        if cause := _autumn(raw, row):
             return f"this time comes after {show_time(times[row - 1])}, {cause}"
         turned = or_option(source, "order=newest_first", "read them backwards") if (steps[1:] < 0).all() else ""
         return f"this time comes after {show_time(times[row - 1])}, sort the rows by time with the oldest first{turned}"
@@ -87,18 +96,18 @@ def _times(raw: RawTable, source: str, timeframe: Timeframe) -> Iterator[_Check]
     yield steps < 0, comes_after
 
 
-def _autumn(times: pd.DatetimeIndex, row: int, timeframe: Timeframe) -> str | None:
+def _autumn(raw: RawTable, row: int) -> str | None:
     """What to say where a local hour comes twice: on a Sunday on which clocks are put back somewhere, before four."""
-    time, before = times[row], times[row - 1]
+    time, before = raw.table.index[row], raw.table.index[row - 1]
     first_week, last_week = time.day <= 7, time.day >= 25
     backwards = (time.month == 10 and last_week) or (time.month in (4, 11) and first_week)
-    if not (timeframe.intraday and backwards and time.day_of_week == 6 and time.hour < 4):
+    if not (raw.naive and backwards and time.day_of_week == 6 and time.hour < 4):
         return None
     if before - time > pd.Timedelta(hours=1):
         return None
     return (
-        "on a Sunday on which clocks are put back: the times are local and this hour comes twice, convert them to UTC "
-        "(in pandas tz_localize(ZONE, ambiguous='infer') and tz_convert('UTC') before saving)"
+        "on a Sunday on which clocks are put back: the times are local and this hour comes twice, name their zone, as "
+        "in data.clock: America/New_York, or convert them to UTC"
     )
 
 
@@ -110,7 +119,7 @@ def _values(raw: RawTable, source: str) -> Iterator[_Check]:
         return bad, lambda row: sentence.format(**{name: float(column[row]) for name, column in values.items()})
 
     cure = _DOWNLOAD_CURE if source.startswith("yfinance:") else "correct the row or remove it"
-    if raw.adjusted_close is not None:
+    if raw.scaled and raw.adjusted_close is not None:
         other = "correct the row, remove it, or leave adjusted=yes out"
         yield check(np.isnan(raw.adjusted_close), f"adjusted close is missing, {other}")
         yield check(~(np.nan_to_num(raw.adjusted_close, nan=1.0) > 0), f"adjusted close is not above zero, {other}")
@@ -154,3 +163,51 @@ def _check_spacing(raw: RawTable, source: str, timeframe: Timeframe) -> None:
         raise MarketDataError(
             f"{source} has bars {usual} apart while timeframe is {timeframe}: set the timeframe that the bars have."
         )
+
+
+def _check_change_of_spacing(raw: RawTable, source: str, timeframe: Timeframe) -> None:
+    """Weeks and then days in one file: every figure, and every look back over bars, would mix the two."""
+    if len(raw.table) < FEWEST_FOR_SPACING + STRETCH:
+        return
+    steps = np.diff(raw.table.index.to_numpy()) / np.timedelta64(timeframe.duration)
+    windows = np.lib.stride_tricks.sliding_window_view(steps, STRETCH)
+    lows, highs = windows.min(axis=1), windows.max(axis=1)
+    other = (lows >= 2) | (highs < 0.75)
+    alike = np.flatnonzero(other & (highs <= lows * (1 + ALIKE) / (1 - ALIKE)))
+    if not len(alike):
+        return
+    first = int(alike[0])
+    usual = float(np.median(windows[first]))
+    differs = np.flatnonzero(np.abs(steps[first:] / usual - 1) > ALIKE)
+    last = first + (int(differs[0]) if len(differs) else len(steps) - first)
+    index = raw.table.index
+    apart = str(pd.Timedelta(usual * timeframe.duration).round("s").to_pytimedelta()).removesuffix(", 0:00:00")
+    if first:
+        where, cure = f"from {show_time(index[first])} on", f"the bars from {show_time(index[first])} on"
+        if last < len(steps):
+            where += f" to {show_time(index[last])}"
+            cure = "these bars"
+    else:
+        where, cure = f"up to {show_time(index[last])}", f"the bars before {show_time(index[last])}"
+    raise MarketDataError(
+        f"{source} changes the distance of its bars while timeframe is {timeframe}: {where} they stand {apart} apart: "
+        f"take {cure} out of the file, or bring all bars to one length."
+    )
+
+
+def hole_note(raw: RawTable, file: str, timeframe: Timeframe) -> str | None:
+    """One sentence on the longest hole in the times, where there is one that no holiday makes."""
+    index = raw.table.index
+    if len(index) < 2:
+        return None
+    steps = np.diff(index.to_numpy())
+    long = np.flatnonzero(steps > np.timedelta64(max(HOLE, HOLE_BARS * timeframe.duration)))
+    if not len(long):
+        return None
+    at = int(long[steps[long].argmax()])
+    days = int(steps[at] / np.timedelta64(1, "D"))
+    more = f", the longest of {len(long)} holes" if len(long) > 1 else ""
+    return (
+        f"{file}: no bars for {days:,} days between {show_time(index[at])} and {show_time(index[at + 1])}{more}: the "
+        "indicators look across it, and years count it as time that passed."
+    )

@@ -1,4 +1,4 @@
-"""Files in the layouts of public sources: the right first bar, last bar and count, or a sentence whose cure reads them."""
+"""Files in the layouts of public sources: the right first bar, last bar and count, or a refusal whose cure works."""
 
 from dataclasses import dataclass
 
@@ -351,11 +351,11 @@ unix,date,symbol,open,high,low,close,Volume BTC,Volume USD
         "5m",
     ),
     "investing.com": Shape(
-        '''"Date","Price","Open","High","Low","Vol.","Change %"
+        """"Date","Price","Open","High","Low","Vol.","Change %"
 "01/06/2020","1,299.80","1,293.79","1,299.96","1,292.75","29.64M","0.80%"
 "01/03/2020","1,297.43","1,297.15","1,300.58","1,296.50","36.63M","-0.97%"
 "12/31/2019","1,293.65","1,289.93","1,293.68","1,289.52","25.20M","0.73%"
-''',
+""",
         "2019-12-31",
         (1289.93, 1293.68, 1289.52, 1293.65),
         "2020-01-06",

@@ -342,4 +342,6 @@ def test_the_options_in_the_starter_are_ones_that_work():
         decide_on="1d",
         session="09:30-16:00",
         timezone="America/New_York",
+        clock="America/New_York",
+        volume="ticks",
     )

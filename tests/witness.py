@@ -16,7 +16,6 @@ from simulator.arms import simulate
 from simulator.data_choice import DataChoice
 from simulator.experiment import Experiment
 from simulator.feed import make_feed
-from simulator.manifest import bars_per_year
 
 DUST = 1e-9
 
@@ -175,7 +174,6 @@ def play_by_hand(case, *, order=1, **engine):
         orders=case.rules,
         trade="all",
         groups=universe.groups,
-        bars_per_year=bars_per_year(None, universe, decisions=True),
         journal=journal,
     )
     cerebro.run()

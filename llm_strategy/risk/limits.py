@@ -87,8 +87,8 @@ class Limits:
     """Sizes are multiples of this many shares."""
     min_notional: float = _amount(0.0)
     """Least value of an entry, in currency."""
-    max_participation: float = _share(0.10)
-    """Size as a share of the volume of the closed bar; does not apply to a feed without volume."""
+    max_participation: float | None = _share(0.10)
+    """Size as a share of the volume of the closed bar; does not apply to a feed without volume, or of tick volume."""
     gap_buffer: float = _fraction(0.02)
     """Adverse move from this close to the next open that sizing pays for."""
 

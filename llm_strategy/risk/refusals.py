@@ -54,5 +54,5 @@ def _refusals(
     held = sum(1 for other in account.others if other.value)
     if held >= limits.max_positions:
         yield "max_positions", held, "The book holds as many positions as are allowed."
-    if market.volume == 0:
+    if market.volume == 0 and limits.max_participation is not None:
         yield "max_participation", 0.0, "Nothing was traded in this bar."

@@ -54,7 +54,7 @@ def largest_size(
     size = _largest(size, value, share * account.equity)
     size = _cut(size, outlay, account.cash + account.credit, "cash", cuts)
     size = _cut(size, loss, limits.max_risk_per_trade * account.equity, "max_risk_per_trade", cuts)
-    if market.volume is not None:
+    if market.volume is not None and limits.max_participation is not None:
         size = at_most(size, limits.max_participation * market.volume, "max_participation", cuts)
     size *= smaller
     lots = in_lots(size, limits.lot_step)

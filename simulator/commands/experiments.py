@@ -59,7 +59,9 @@ def run(
     from simulator.run import run as run_arm
 
     with console.ArmProgress() as progress:
-        result = run_arm(experiment, arm, on_bar=progress, on_estimate=_show_estimate, on_answer=progress.asked)
+        result = run_arm(
+            experiment, arm, on_bar=progress, on_estimate=_show_estimate, on_answer=progress.asked, on_note=_show_note
+        )
     console.print_result(result, as_json=as_json)
 
 
@@ -139,6 +141,10 @@ def init(folder: Annotated[Path, typer.Argument(help="Where to write them.")] = 
         console.say(f"Wrote {path}")
 
 
+def _show_note(sentence: str) -> None:
+    console.note(f"Note: {sentence}")
+
+
 def _show_estimate(estimate: Estimate) -> None:
     console.note(estimate.as_text())
 
@@ -147,6 +153,8 @@ def _compare(experiment: Experiment, as_json: bool) -> Result:
     from simulator.run import compare as compare_arms
 
     with console.ArmProgress() as progress:
-        result = compare_arms(experiment, on_bar=progress, on_estimate=_show_estimate, on_answer=progress.asked)
+        result = compare_arms(
+            experiment, on_bar=progress, on_estimate=_show_estimate, on_answer=progress.asked, on_note=_show_note
+        )
     console.print_result(result, as_json=as_json)
     return result

@@ -1,7 +1,8 @@
 """What an arm earned, risked, traded and paid, from its equity curve, trades and orders.
 
-Ratios are per bar inside and annualised with ``bars_per_year``; returns are simple close-to-close returns of the
-account. What cannot be measured (no trades, a flat account, one bar, a ruined account) is ``None``, never NaN.
+Ratios are per bar inside and annualised with ``bars_per_year`` (``simulator.evaluation.years``); returns are simple
+close-to-close returns of the account. What cannot be measured (no trades, a flat account, one bar, a ruined account)
+is ``None``, never NaN.
 """
 
 from __future__ import annotations

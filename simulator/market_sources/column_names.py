@@ -57,6 +57,7 @@ FURTHER: dict[str, tuple[str, ...]] = {
         *("收盘", "收盘价", "收盤", "收盤價", "終値", "종가", "schluss", "schlusskurs", "zuletzt", "clôture", "cierre"),
         *("dernier", "último", "ultimo", "chiusura", "fechamento", "закрытие", "закр", "ценазакрытия", "цена"),
     ),
+    "volume": ("成交量", "成交股数", "出来高", "거래량", "объём", "объем", "volumi"),
 }
 """Names that count where no common one stands."""
 
@@ -80,7 +81,7 @@ def columns_named(name: str, header: Sequence[str], common: Sequence[str]) -> li
     if at and any(header[position].strip() for position in at):
         return [position for position in at if header[position].strip()]
     further = FURTHER.get(name, ())
-    bare = [plain(without_unit(cell)) for cell in header]
+    bare = spelt if name == "volume" else [plain(without_unit(cell)) for cell in header]  # units tell volumes apart
     found = [position for position, spelling in enumerate(bare) if spelling and spelling in (*common, *further)]
     return found or at
 

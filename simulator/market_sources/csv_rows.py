@@ -12,7 +12,7 @@ from llm_strategy.errors import MarketDataError
 from simulator.market_sources.column_names import is_price_header
 from simulator.market_sources.file_options import FileOptions
 from simulator.market_sources.several_symbols import yfinance_header
-from simulator.market_sources.source_text import with_option
+from simulator.market_sources.source_text import with_option, without_folder
 from simulator.market_sources.table import HEADER
 
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -54,8 +54,8 @@ def read_rows(content: bytes, source: str, options: FileOptions) -> CsvRows:
     if any(_NUMBER.fullmatch(cell.strip()) for cell in rows[0]):
         if _is_kline(rows[0]):
             header = [*KLINE.split(","), *["ignored"] * (len(rows[0]) - 11)]
-            note = f"{source} has no header line; its {len(header)} columns were read as those of Binance's klines."
-            return _checked(header, rows, lines, source, (note,))
+            note = "has no header line, its columns were read as those of Binance's klines."
+            return _checked(header, rows, lines, source, (f"{without_folder(source)} {note}",))
         raise _no_header(rows[0], source)
     if len(rows) == 1:
         raise MarketDataError(f"{source} has a header line and no rows: write one line a bar below it.")
@@ -192,7 +192,7 @@ def _checked(
 
 
 def _title_note(source: str, line: int, row: Sequence[str]) -> str:
-    return f"{source}, line {line} ({','.join(row)[:60]!r}) stands above the header and was not read."
+    return f"{without_folder(source)}, line {line} ({','.join(row)[:60]!r}) stands above the header and was not read."
 
 
 def _no_header(row: Sequence[str], source: str) -> MarketDataError:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -10,33 +12,47 @@ import numpy.typing as npt
 import pandas as pd
 
 from llm_strategy.errors import ConfigurationError, MarketDataError, did_you_mean
+from simulator.market_sources.clock import at_clock
 from simulator.market_sources.clock_columns import clocks_beside, date_parts, read_times
 from simulator.market_sources.column_names import COMMON, columns_named
 from simulator.market_sources.csv_rows import read_rows
 from simulator.market_sources.file_options import FileOptions
 from simulator.market_sources.numbers import read_cells
 from simulator.market_sources.several_symbols import pick_columns, rows_of_symbol
-from simulator.market_sources.source_text import or_option
+from simulator.market_sources.source_text import or_option, without_folder
 from simulator.market_sources.table import COLUMNS, PRICE_COLUMNS, RawTable, make_table, scale_to_adjusted_close
 from simulator.market_sources.timeframe import Timeframe
 from simulator.market_sources.times import Place, drop_zones
+from simulator.market_sources.volumes import VolumeKind, find_volume
 
 SPELLINGS = {
     **COMMON,
     "volume": ("volume", "vol", "v"),
     "adjusted close": ("adjclose", "adjustedclose"),
+    "splits": ("stocksplits", "stocksplit", "split", "splits", "splitratio", "splitcoefficient", "splitfactor"),
 }
 """Column names that are understood, in lower case with everything but letters and a leading number left out."""
 
 
-def read_csv_prices(path: Path, source: str, timeframe: Timeframe, options: FileOptions) -> RawTable:
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a file is read: its bars' length, what a person says of the file (``options``), the zone of times that have
+    none (``clock``), and what its volume counts (``None``: what its name says)."""
+
+    timeframe: Timeframe
+    options: FileOptions = field(default_factory=FileOptions)
+    clock: str | None = None
+    volume: VolumeKind | None = None
+
+
+def read_csv_prices(path: Path, source: str, reading: Reading) -> RawTable:
     """Prices from a text file: by default UTF-8 with a header line, commas between cells and decimal points."""
-    read = read_rows(_existing(path, source), source, options)
+    read = read_rows(_existing(path, source), source, reading.options)
     columns = [list(cells) for cells in zip(*read.rows, strict=True)]
-    return read_columns(path.stem, read.header, columns, source, timeframe, options, lines=read.lines, notes=read.notes)
+    return read_columns(path.stem, read.header, columns, source, reading, lines=read.lines, notes=read.notes)
 
 
-def read_parquet_prices(path: Path, source: str, timeframe: Timeframe, options: FileOptions) -> RawTable:
+def read_parquet_prices(path: Path, source: str, reading: Reading) -> RawTable:
     """Prices from a parquet file whose times stand in its index or in a column."""
     _existing(path, source)
     try:
@@ -49,10 +65,10 @@ def read_parquet_prices(path: Path, source: str, timeframe: Timeframe, options: 
             f"{source} has column names of {frame.columns.nlevels} levels: keep one symbol and one level, such as "
             "table.xs('SPY', axis=1, level='Ticker'), and save it again."
         )
-    return read_frame(frame, path.stem, source, timeframe, options)
+    return read_frame(frame, path.stem, source, reading)
 
 
-def read_frame(frame: pd.DataFrame, symbol: str, source: str, timeframe: Timeframe, options: FileOptions) -> RawTable:
+def read_frame(frame: pd.DataFrame, symbol: str, source: str, reading: Reading) -> RawTable:
     """Prices from a frame with one level of column names, whose times stand in its index or in a column."""
     if isinstance(frame.index, pd.DatetimeIndex):
         frame = frame.reset_index(names="datetime", allow_duplicates=True)
@@ -61,7 +77,7 @@ def read_frame(frame: pd.DataFrame, symbol: str, source: str, timeframe: Timefra
     if frame.empty:
         raise MarketDataError(f"{source} holds no rows: write prices into it.")
     columns: list[Sequence[object]] = [frame.iloc[:, at].tolist() for at in range(frame.shape[1])]
-    return read_columns(symbol, [str(name) for name in frame.columns], columns, source, timeframe, options)
+    return read_columns(symbol, [str(name) for name in frame.columns], columns, source, reading)
 
 
 def read_columns(
@@ -69,13 +85,13 @@ def read_columns(
     header: Sequence[str],
     columns: Sequence[Sequence[object]],
     source: str,
-    timeframe: Timeframe,
-    options: FileOptions,
+    reading: Reading,
     *,
     lines: Sequence[int] | None = None,
     notes: tuple[str, ...] = (),
 ) -> RawTable:
     """The prices among columns of cells; ``lines`` are those of a text file, by row, and named in errors."""
+    options = reading.options
     asked = options.symbol
     if picked := _pick_columns(header, source, options):
         header, asked = picked, None
@@ -102,13 +118,9 @@ def read_columns(
         place,
         day_first=options.day_first,
     )
-    cells = {name: columns[at] for at, name in positions.items() if name != "time"}
     at_lines = None if lines is None else np.asarray(lines)[rows]
     named = symbol if options.symbol is None else options.symbol
-    times = drop_zones(moments, timeframe, place)
-    if options.newest_first and times[0] > times[-1]:
-        raise ConfigurationError(f"{source}: the last row is the newest: leave order=newest_first out.")
-    return _build(named, times, cells, at_lines, place, source, options, notes)
+    return _build(named, moments, header, columns, positions, at_lines, place, source, reading, notes)
 
 
 def _existing(path: Path, source: str) -> bytes:
@@ -146,8 +158,6 @@ def _positions(header: Sequence[str], source: str, options: FileOptions) -> dict
             option = or_option(source, f"{name}={header[named[0]]}", "say which") if name in COLUMNS else ""
             raise MarketDataError(f"{source} has {twins} for {name}: keep one such column{option}.")
         found.update(dict.fromkeys(named, name))
-    if not options.adjusted:
-        found = {position: name for position, name in found.items() if name != "adjusted close"}
     needed = ("time", *PRICE_COLUMNS, *(("adjusted close",) if options.adjusted else ()))
     missing = [name for name in needed if name not in found.values()]
     if missing:
@@ -175,21 +185,51 @@ def _position(given: str, name: str, header: Sequence[str], source: str) -> int:
 
 def _build(
     symbol: str,
-    times: Sequence[object],
-    columns: Mapping[str, Sequence[object]],
+    moments: Sequence[datetime],
+    header: Sequence[str],
+    columns: Sequence[Sequence[object]],
+    positions: Mapping[int, str],
     lines: npt.NDArray[np.int64] | None,
     place: Place,
     source: str,
-    options: FileOptions,
+    reading: Reading,
     notes: tuple[str, ...],
 ) -> RawTable:
-    numbers = {name: read_cells(name, column, place, source, options.decimal) for name, column in columns.items()}
-    table = make_table(times, {"volume": np.zeros(len(times)), **numbers})  # type: ignore[arg-type]
-    adjusted = numbers.get("adjusted close")
-    if adjusted is not None:
-        table = scale_to_adjusted_close(table, adjusted)
-    return RawTable(symbol, table, lines, adjusted_close=adjusted, notes=notes)
+    options = reading.options
+    found = find_volume(header, columns.__getitem__, reading.volume, without_folder(source), positions)
+    cells = {name: columns[at] for at, name in positions.items() if name not in ("time", "volume")}
+    if found.position is not None:
+        cells["volume"] = columns[found.position]
+    naive = reading.timeframe.intraday and all(moment.tzinfo is None for moment in moments)
+    times = drop_zones(at_clock(moments, reading.clock, place), reading.timeframe, place)
+    if options.newest_first and times[0] > times[-1]:
+        raise ConfigurationError(f"{source}: the last row is the newest: leave order=newest_first out.")
+    read = {name: read_cells(name, cells[name], place, source, options.decimal) for name in cells if name in COLUMNS}
+    table = make_table(times, {"volume": np.zeros(len(times)), **read})
+    beside = {name: _loose_numbers(cells[name]) for name in ("adjusted close", "splits") if name in cells}
+    if options.adjusted:
+        beside["adjusted close"] = read_cells("adjusted close", cells["adjusted close"], place, source, options.decimal)
+        table = scale_to_adjusted_close(table, beside["adjusted close"])
+    return RawTable(
+        symbol,
+        table,
+        lines,
+        adjusted_close=beside.get("adjusted close"),
+        splits=beside.get("splits"),
+        scaled=options.adjusted,
+        volume=found.kind,
+        naive=naive and reading.clock is None,
+        notes=(*notes, *found.notes),
+    )
 
 
 def _texts(cells: Sequence[object]) -> list[str]:
     return ["" if pd.isna(cell) else str(cell) for cell in cells]  # type: ignore[call-overload]
+
+
+def _loose_numbers(cells: Sequence[object]) -> npt.NDArray[np.float64]:
+    """Cells that only serve to check prices, such as "4:1" of a split; NaN where one is no number."""
+    texts = pd.Series([str(cell) for cell in cells], dtype=object)
+    ratio = texts.str.extract(r"^\s*([\d.]+)\s*(?:[:/]|for)\s*([\d.]+)\s*$").apply(pd.to_numeric, errors="coerce")
+    numbers = pd.to_numeric(texts, errors="coerce").fillna(ratio[0] / ratio[1])
+    return np.asarray(numbers, dtype=np.float64)

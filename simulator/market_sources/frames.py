@@ -9,10 +9,8 @@ import numpy as np
 import pandas as pd
 
 from llm_strategy.errors import ConfigurationError, MarketDataError
-from simulator.market_sources.file_options import FileOptions
-from simulator.market_sources.files import read_frame
+from simulator.market_sources.files import Reading, read_frame
 from simulator.market_sources.table import PRICE_COLUMNS, RawTable
-from simulator.market_sources.timeframe import Timeframe
 
 SYMBOL = "frame"
 """What a DataFrame's prices are called where nobody names them."""
@@ -52,7 +50,7 @@ def as_source(given: str | pd.DataFrame) -> str:
     return given
 
 
-def load_frame(source: str, timeframe: Timeframe) -> RawTable:
+def load_frame(source: str, reading: Reading) -> RawTable:
     """The prices of a DataFrame by the usual names of columns, its times in a column or the index."""
     if not isinstance(source, FrameSource):
         raise ConfigurationError(
@@ -61,7 +59,7 @@ def load_frame(source: str, timeframe: Timeframe) -> RawTable:
     frame, symbol = source.frame, SYMBOL
     if frame.columns.nlevels > 1:
         frame, symbol = _one_ticker(frame, source)
-    return read_frame(frame, symbol, source, timeframe, FileOptions())
+    return read_frame(frame, symbol, source, reading)
 
 
 def _one_ticker(frame: pd.DataFrame, source: str) -> tuple[pd.DataFrame, str]:

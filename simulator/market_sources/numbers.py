@@ -41,6 +41,8 @@ def read_cells(
             option, form = "", "1234,5" if decimal == "," else "1234.5"
             if decimal is None and isinstance(cell, str) and re.search(r"\d,\d", cell):
                 option = or_option(source, "decimal=comma", "say what the comma is (decimal=comma, decimal=point)")
+            if name == "volume":
+                option += ", or leave volumes out with data.volume: none"
             raise MarketDataError(
                 f"{place(row)}: {name} is {str(cell)[:40]!r}, which is not a number: write it as {form}{option}."
             )

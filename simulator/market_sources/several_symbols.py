@@ -41,7 +41,7 @@ def pick_columns(header: Sequence[str], source: str, symbol: str | None) -> list
     else:
         raise MarketDataError(f"{source} has columns of several symbols ({_few(labels)}): {_pick(source, labels)}.")
     return [
-        name if match is None else match[0] if match[1] == chosen else f"ignored {name}"
+        name if match is None else match[0] if match[1] == chosen else "ignored"
         for name, match in zip(header, fields, strict=True)
     ]
 

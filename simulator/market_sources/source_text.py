@@ -1,6 +1,8 @@
-"""A source as a person writes it, with one more option: what errors offer as a cure."""
+"""A source as a person writes it, in the words of errors and notes: with one more option, or without its folder."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 
 def with_option(source: str, option: str) -> str:
@@ -24,3 +26,10 @@ def is_file(source: str) -> bool:
 def or_option(source: str, option: str, words: str) -> str:
     """``, or WORDS as in csv:a.csv?OPTION`` for a file; nothing for other sources."""
     return f", or {words} as in {with_option(source, option)}" if is_file(source) else ""
+
+
+def without_folder(source: str) -> str:
+    """``csv:/home/me/a.csv?symbol=AAA`` as ``csv:a.csv``: what notes call a source, wherever its file lies."""
+    kind, _, name = source.partition(":")
+    path, mark, query = name.rpartition("?")
+    return f"{kind}:{Path(path if mark and '=' in query else name).name}"

@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from llm_strategy.errors import MarketDataError
+from simulator.market_sources.volumes import VolumeKind
 
 PRICE_COLUMNS = ("open", "high", "low", "close")
 COLUMNS = (*PRICE_COLUMNS, "volume")
@@ -26,7 +27,10 @@ class RawTable:
     """What a source read, before validation: its own name for the symbol and a table as ``make_table`` builds it.
 
     ``lines`` holds the line of a text file behind each row, where there is one; ``true_regimes`` the label at each bar
-    of a synthetic path; ``adjusted_close`` what the prices were scaled to; ``notes`` what was passed over in reading.
+    of a synthetic path; ``adjusted_close`` and ``splits`` what a file says beside its prices (shape as the rows, NaN
+    where it says nothing), and ``scaled`` that the prices were scaled to that close. ``volume`` is what the volume
+    counts; ``naive`` says that times had no zone and none was named for them. ``notes`` are sentences that a person
+    must read, without folders.
     """
 
     symbol: str
@@ -34,7 +38,15 @@ class RawTable:
     lines: npt.NDArray[np.int64] | None = None
     true_regimes: pd.Series[str] | None = None
     adjusted_close: npt.NDArray[np.float64] | None = None
+    splits: npt.NDArray[np.float64] | None = None
+    scaled: bool = False
+    volume: VolumeKind = "shares"
+    naive: bool = False
     notes: tuple[str, ...] = ()
+
+    def day(self, row: int) -> str:
+        """The time of a row: its date, with the clock where it is not midnight."""
+        return str(self.table.index[row].isoformat()).removesuffix("T00:00:00")
 
     def between(self, first: datetime | None, last: datetime | None) -> RawTable:
         """The rows whose time lies in [first, last], in their order."""
@@ -43,13 +55,13 @@ class RawTable:
             keep &= np.asarray(self.table.index >= first)
         if last is not None:
             keep &= np.asarray(self.table.index <= last)
-        return RawTable(
-            self.symbol,
-            self.table[keep],
-            None if self.lines is None else self.lines[keep],
-            None if self.true_regimes is None else self.true_regimes[keep],
-            None if self.adjusted_close is None else self.adjusted_close[keep],
-            self.notes,
+        return replace(
+            self,
+            table=self.table[keep],
+            lines=None if self.lines is None else self.lines[keep],
+            true_regimes=None if self.true_regimes is None else self.true_regimes[keep],
+            adjusted_close=None if self.adjusted_close is None else self.adjusted_close[keep],
+            splits=None if self.splits is None else self.splits[keep],
         )
 
 

@@ -80,8 +80,8 @@ def drop_zones(times: Sequence[datetime], timeframe: Timeframe, place: Place) ->
     if timeframe.intraday:
         if shifted is not None:
             raise MarketDataError(
-                f"{place(shifted)}: {times[shifted].isoformat()} is in a local zone, bars of {timeframe} need UTC or "
-                "times without a zone: convert them to UTC first."
+                f"{place(shifted)}: {times[shifted].isoformat()} is in a local zone, bars of {timeframe} need UTC: "
+                "convert them to UTC first, or leave the zone out of the file and name it in data.clock."
             )
         return [moment.replace(tzinfo=None) for moment in times]
     late = next((row for row, moment in enumerate(times) if moment.time() != time.min), None)

@@ -14,7 +14,7 @@ from simulator.record import ArmRecord, Record
 from simulator.reporting.fact import Unit
 from simulator.reporting.fact_table import FactTable, Value
 from simulator.reporting.roles import same_close
-from simulator.reporting.run_facts import day
+from simulator.reporting.run_facts import bars_a_year, day
 from simulator.reporting.vocabulary import ARM_TERMS, RANKED, REGIME_TERMS
 
 ALWAYS_COUNTED: dict[str, Iterable[str]] = {
@@ -29,7 +29,7 @@ NEVER = "never"
 
 def add_arm(table: FactTable, record: Record, arm: ArmRecord) -> None:
     """Add the facts of one arm."""
-    year = record.manifest["experiment"]["evaluation"]["bars_per_year"]
+    year = bars_a_year(record)
     table.add(arm.name, "status", arm.manifest["status"], Unit.TEXT, f"status of {arm.name}")
     counts, gate, trades = count_advice(arm.decisions), count_gate(arm.decisions), trading(arm.trades)
     regimes = regime_table(arm.decisions, decisions_per_year(arm.decisions, arm.equity.index, year))

@@ -11,6 +11,7 @@ from simulator.record import ArmRecord, Record
 from simulator.reporting.fact import Facts, Unit
 from simulator.reporting.fact_table import FactTable
 from simulator.reporting.roles import RANDOM_ARM, advised_arm, benchmark_arms
+from simulator.reporting.run_facts import bars_a_year
 from simulator.reporting.vocabulary import NOISE_TERMS
 
 MEASURED = {"sharpe": "sharpe", "return": "total_return"}
@@ -39,7 +40,7 @@ def add_noise(table: FactTable, record: Record, arm: ArmRecord) -> None:
     for name, rate in (("label", flips.label), ("action", flips.action)):
         add(f"{name}_flips", rate.states)
         add(f"{name}_flips_by_bars", rate.bars)
-    year = record.manifest["experiment"]["evaluation"]["bars_per_year"]
+    year = bars_a_year(record)
     drawn = [performance(equity, year) for equity in (arm.equity, *(draw.equity for draw in arm.draws))]
     for name, of in MEASURED.items():
         found: Spread | None = spread([getattr(one, of) for one in drawn])

@@ -21,6 +21,7 @@ from simulator.reporting.figures import draw
 from simulator.reporting.harm import harm_sentences
 from simulator.reporting.noise import noise_view
 from simulator.reporting.roles import REFERENCE_ARM, advised_arm, same_close, subject_arm
+from simulator.reporting.run_facts import NOTE
 from simulator.reporting.statements import UNREAL_FILLS, caveats, headline, interval
 from simulator.reporting.symbol_facts import slugs_of
 from simulator.reporting.templating import (
@@ -103,6 +104,7 @@ def _view(record: Record, facts: Facts, explanation: Mapping[str, Any] | None) -
     return {
         "manifest": record.manifest,
         "unreal": UNREAL_FILLS if same_close(record) else (),
+        "notes": [name for name in facts if name.startswith(f"run.{NOTE}")],
         "headline": headline(record, facts),
         "caveats": caveats(record, facts),
         "arms": names,

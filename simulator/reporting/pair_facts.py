@@ -14,6 +14,7 @@ from simulator.reporting.fact import Unit
 from simulator.reporting.fact_table import FactTable, Value
 from simulator.reporting.noise import add_pair_noise, against_floor
 from simulator.reporting.roles import REFERENCE_ARM, benchmark_arms
+from simulator.reporting.run_facts import bars_a_year
 from simulator.reporting.vocabulary import DIFFERENCES, PAIR_TERMS
 
 
@@ -54,7 +55,7 @@ def _tested(record: Record, first: ArmRecord, second: ArmRecord) -> SharpeDiffer
     return compare_sharpe(
         returns(first.equity["equity"].loc[both]),
         returns(second.equity["equity"].loc[both]),
-        evaluation["bars_per_year"],
+        bars_a_year(record),
         confidence_level=evaluation["confidence_level"],
         samples=evaluation["bootstrap_samples"],
         seed=evaluation["seed"],

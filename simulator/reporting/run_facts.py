@@ -5,11 +5,14 @@ from __future__ import annotations
 import pandas as pd
 
 from simulator.evaluation.sharpe import POWER
+from simulator.evaluation.years import bars_per_year
 from simulator.record import Record, origin
 from simulator.reporting.fact import Unit
 from simulator.reporting.fact_table import FactTable, Value
 from simulator.reporting.roles import advised_arm, subject_arm
 
+NOTE = "note."
+"""Begins the metric of each note."""
 MOST_NAMES = 5
 """Names that a joined list spells out; the rest is counted."""
 
@@ -42,13 +45,13 @@ def add_run(table: FactTable, record: Record) -> None:
     }
     for metric, (label, text) in texts.items():
         table.add("run", metric, str(text), Unit.TEXT, label)
-    year = evaluation["bars_per_year"]
+    year = bars_a_year(record)
     numbers: list[tuple[str, str, Value, Unit, str | None]] = [
         ("symbols", "symbols", len(record.prices), Unit.COUNT, None),
         ("bars", "bars of prices", sum(len(table) for table in record.prices.values()), Unit.BARS, None),
         ("decision_bars", "bars from the first decision on", len(times), Unit.BARS, None),
-        ("years", "years from the first decision on", max(0, len(times) - 1) / year, Unit.RATIO, None),
-        ("bars_per_year", "bars in a year", year, Unit.BARS, None),
+        ("years", "years from the first decision on", (len(times) - 1) / year if year else 0.0, Unit.RATIO, None),
+        ("bars_per_year", "bars in a year", year, Unit.BARS, f"{round(year, 1):,.10g}"),
         ("arms", "arms", len(record.arms), Unit.COUNT, None),
         ("comparisons", "comparisons with the advised arm", others, Unit.COUNT, None),
         ("confidence_level", "level of the intervals", level, Unit.FRACTION, f"{100 * level:g}%"),
@@ -58,6 +61,14 @@ def add_run(table: FactTable, record: Record) -> None:
     ]
     for metric, label, value, unit, shown in numbers:
         table.add("run", metric, value, unit, label, shown)
+    for number, sentence in enumerate(manifest.get("notes", ()), start=1):
+        table.add("run", f"{NOTE}{number}", sentence, Unit.TEXT, "note on prices and limits")
+
+
+def bars_a_year(record: Record) -> float:
+    """Bars a year as configured, else of the account from the first decision on, by the calendar."""
+    configured = record.manifest["experiment"]["evaluation"]["bars_per_year"]
+    return configured or bars_per_year(subject_arm(record).equity.index)
 
 
 def named(names: list[str], most: int = MOST_NAMES) -> str:

@@ -1,0 +1,38 @@
+"""Bars a year of a feed, counted from the bars that have closed so far."""
+
+from __future__ import annotations
+
+import backtrader as bt
+
+from llm_strategy.snapshot import bars_in_year
+
+DAYS_IN_YEAR = 365.25
+DAYS_IN_WEEK = 7
+_COUNTED = (bt.TimeFrame.Days, bt.TimeFrame.Minutes, bt.TimeFrame.Seconds)
+"""Bars whose number in a year depends on when the market is open; weeks and months come as the calendar has them."""
+
+
+class BarCount:
+    """Counts the bars of whole weeks, so that nights and weekends weigh as they do over a year.
+
+    What it knows at a close comes from that close and those before it: bars that follow change nothing. Before the
+    first whole week is over, ``per_year`` is that of ``bars_in_year``.
+    """
+
+    def __init__(self, data: bt.AbstractDataBase) -> None:
+        self._data = data
+        self._counts = data._timeframe in _COUNTED
+        self._first: tuple[float, int] | None = None
+        self._weeks = 0
+        self.per_year = bars_in_year(data)
+
+    def bar_closed(self) -> None:
+        """Count the bar that has just closed."""
+        now, bars = self._data.datetime[0], len(self._data)
+        if self._first is None:
+            self._first = now, bars
+        first, before = self._first
+        weeks = int((now - first) // DAYS_IN_WEEK)
+        if self._counts and weeks > self._weeks:
+            self._weeks = weeks
+            self.per_year = (bars - before) * DAYS_IN_YEAR / (weeks * DAYS_IN_WEEK)
