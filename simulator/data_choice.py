@@ -43,10 +43,7 @@ class DataChoice:
     volume: VolumeKind | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.source, Mapping):
-            raise ConfigurationError(
-                "data.source maps several symbols: write them under sources, as in sources: {SPY: 'csv:spy.csv'}."
-            )
+        check_sources(self.source, self.sources)
         self._set("source", as_source(self.source))
         if self.sources is None:
             self._set("source", self.source or DEFAULT_SOURCE)
@@ -91,18 +88,31 @@ class DataChoice:
                 f"data holds symbol {self.symbol!r} and sources: name the symbols in sources, as in sources: "
                 "{SPY: 'csv:spy.csv'}."
             )
-        if isinstance(sources, pd.DataFrame):
-            raise ConfigurationError("data.sources is one DataFrame: write it under source, or map it to its symbol.")
         if not sources or isinstance(sources, str):
             raise ConfigurationError(
                 f"data.sources is {sources!r}: map at least one symbol to a source, or list the sources."
             )
         if isinstance(sources, Mapping):
             check_symbols(sources)
-        elif len(sources) > 1 and any(isinstance(source, pd.DataFrame | FrameSource) for source in sources):
-            raise ConfigurationError(
-                "data.sources lists DataFrames, which do not say their symbols: map them, as in {'SPY': frame}."
-            )
+
+
+def check_sources(source: object, sources: object) -> None:
+    """Raise ``ConfigurationError`` where DataFrames or several symbols stand in a form that has no place for them."""
+    if isinstance(source, Mapping):
+        raise ConfigurationError(
+            "data.source maps several symbols: write them under sources, as in sources: {SPY: 'csv:spy.csv'}."
+        )
+    if isinstance(source, pd.Series):
+        raise ConfigurationError(
+            "data.source is a Series, one value a bar: give a DataFrame with open, high, low, close."
+        )
+    frames = (pd.DataFrame, FrameSource)
+    if isinstance(sources, frames):
+        raise ConfigurationError("data.sources is one DataFrame: write it under source, or map it to its symbol.")
+    if isinstance(sources, list | tuple) and len(sources) > 1 and any(isinstance(one, frames) for one in sources):
+        raise ConfigurationError(
+            "data.sources lists DataFrames, which do not say their symbols: map them, as in {'SPY': frame}."
+        )
 
 
 def _normal(sources: Mapping[str, str | pd.DataFrame] | Sequence[str]) -> dict[str, str] | tuple[str, ...]:

@@ -21,7 +21,7 @@ from llm_strategy.risk import Limits
 from llm_strategy.schemas import require
 from llm_strategy.strict_yaml import parse_yaml
 from simulator.advisor_choice import AdvisorChoice
-from simulator.data_choice import DataChoice
+from simulator.data_choice import DataChoice, check_sources
 from simulator.market_sources.frames import FrameSource
 
 LLM_ARM = "llm"
@@ -87,6 +87,8 @@ class Experiment:
     def from_mapping(cls, given: Mapping[str, Any], where: str = "experiment") -> Self:
         """An experiment from plain data, checked against ``contracts/experiment.schema.json``."""
         document = {key: value for key, value in _plain(given).items() if value is not None}
+        if isinstance(document.get("data"), Mapping):
+            check_sources(document["data"].get("source"), document["data"].get("sources"))
         require("experiment", document, where)
         if "budget" in document.get("advisor", {}):
             document["advisor"]["budget"] = Budget(**document["advisor"]["budget"])

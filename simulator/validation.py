@@ -90,6 +90,8 @@ def _times(raw: RawTable, source: str, timeframe: Timeframe) -> Iterator[_Check]
         if cause := _autumn(raw, row):
             return f"this time comes after {show_time(times[row - 1])}, {cause}"
         turned = or_option(source, "order=newest_first", "read them backwards") if (steps[1:] < 0).all() else ""
+        if source.startswith("frame:"):
+            turned = ", as frame.sort_index() does for times in the index"
         return f"this time comes after {show_time(times[row - 1])}, sort the rows by time with the oldest first{turned}"
 
     yield steps == 0, stands_twice

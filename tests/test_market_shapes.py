@@ -263,6 +263,20 @@ unix,date,symbol,open,high,low,close,Volume BTC,Volume USD
         (98.79, 99.23, 98.41, 98.49),
         3,
     ),
+    "TradingView, times of the opening since 1970": Shape(
+        """time,open,high,low,close,Volume
+1577975400,74.06,75.15,73.8,75.09,135647456
+1578061800,74.29,75.14,74.13,74.36,146535512
+1594042200,73.45,74.99,73.19,74.95,118578576
+""",
+        "2020-01-02",
+        BARS[0],
+        "2020-07-06",
+        BARS[1],
+        3,
+        options="zone=America/New_York",
+        refused="may belong to another day at its exchange",
+    ),
     "TradingView, ISO times": Shape(
         """time,open,high,low,close,Volume,MA
 2020-01-02T00:00:00Z,74.06,75.15,73.8,75.09,135647456,NaN
@@ -397,14 +411,13 @@ AAPL,2020-01-02 05:00:00+00:00,296.24,300.6,295.19,300.35,33911864.0,253000.0,29
 AAPL,2020-01-03 05:00:00+00:00,297.15,300.58,296.5,297.43,36633878.0,264000.0,298.6
 MSFT,2020-01-02 05:00:00+00:00,158.78,160.73,158.33,160.62,22634546.0,178000.0,159.7
 """,
-        "2020-01-02 05:00",
+        "2020-01-02",
         (296.24, 300.6, 295.19, 300.35),
-        "2020-01-03 05:00",
+        "2020-01-03",
         (297.15, 300.58, 296.5, 297.43),
         2,
-        "24h",
-        "symbol=AAPL",
-        "several symbols in its column 'symbol' (AAPL, MSFT)",
+        options="symbol=AAPL&zone=America/New_York",
+        refused="several symbols in its column 'symbol' (AAPL, MSFT)",
     ),
     "quantmod, write.zoo": Shape(
         """"Index","SPY.Open","SPY.High","SPY.Low","SPY.Close","SPY.Volume","SPY.Adjusted"

@@ -19,6 +19,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FORMS = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 _LARGEST = {10: 1, 13: 10**3, 16: 10**6, 19: 10**9}
 """Most digits of a number, and its units a second."""
+_SURE_LENGTHS = frozenset({9, 10, 12, 13, 15, 16, 18, 19})
+"""Digits of a time that is not near 1970, where a smaller unit has no more digits than a larger one has elsewhere."""
 _FIRST_YEAR, _LAST_YEAR = 1800, 2200
 _SPREADSHEET_DAYS = range(15_000, 80_000)
 _SPREADSHEET_START = date(1899, 12, 30)
@@ -48,11 +50,13 @@ def read_numbers(cells: Mapping[int, str], place: Callable[[int], str]) -> dict[
         if not _may_be_seconds(values):
             _refuse_spreadsheet_days(values, place, cells)
             return {}
-    elif longest > 10 and (short := next((row for row, length in lengths.items() if length < 10), None)) is not None:
-        raise MarketDataError(
-            f"{place(short)}: {cells[short]!r} may be seconds or milliseconds since 1970 among longer numbers: write "
-            "all times alike, such as 2008-10-10T15:30:00."
-        )
+    elif len({_units(length) for length in lengths.values()}) > 1:
+        short = next((row for row, length in lengths.items() if length not in _SURE_LENGTHS), None)
+        if short is not None:
+            raise MarketDataError(
+                f"{place(short)}: {cells[short]!r} may be seconds, milliseconds or smaller units since 1970 among "
+                "longer numbers: write all times alike, such as 2008-10-10T15:30:00."
+            )
     moments = {row: _moment(value, lengths[row]) for row, value in values.items()}
     return {row: moment for row, moment in moments.items() if moment is not None}
 
@@ -73,11 +77,16 @@ def _calendar(text: str) -> datetime | None:
 
 
 def _moment(value: Decimal | int, length: int) -> datetime | None:
-    units = next((units for digits, units in _LARGEST.items() if length <= digits), None)
+    units = _units(length)
     if units is None:
         return None
     moment = _EPOCH + timedelta(microseconds=int(value * 10**6 // units))
     return moment if _FIRST_YEAR <= moment.year <= 2300 else None
+
+
+def _units(length: int) -> int | None:
+    """Units a second of a number of so many digits; ``None`` for one that is too long."""
+    return next((units for digits, units in _LARGEST.items() if length <= digits), None)
 
 
 def _may_be_seconds(values: Mapping[int, Decimal | int]) -> bool:

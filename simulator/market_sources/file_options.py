@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from llm_strategy.errors import ConfigurationError, did_you_mean
 from simulator.market_sources.table import COLUMNS
+from simulator.trading_calendar import zone_of
 
 _CHOICES: dict[str, dict[str, object]] = {
     "adjusted": {"yes": True, "no": False},
@@ -17,7 +18,7 @@ _CHOICES: dict[str, dict[str, object]] = {
     "decimal": {"point": ".", "comma": ","},
 }
 _NAMES = ("time", *COLUMNS)
-_OF_TABLES = ("adjusted", "symbol", *_NAMES, "dates", "order")
+_OF_TABLES = ("adjusted", "symbol", *_NAMES, "dates", "order", "zone")
 _OF_TEXT = (*_OF_TABLES, "columns", "encoding", "separator", "decimal")
 
 
@@ -27,10 +28,10 @@ class FileOptions:
 
     ``adjusted`` (yes, no) scales prices to the adjusted close. ``symbol`` picks one of several symbols in rows or
     columns. ``time``, ``open``, ``high``, ``low``, ``close`` and ``volume`` (``names``) name the file's own columns.
-    ``dates`` (day_first, month_first) settles 1/2/2020, ``order`` (newest_first) reads rows backwards. Text files alone
-    have ``columns`` (the names of a file without a header, separated by commas), ``encoding`` (as Python names it),
-    ``separator`` (comma, semicolon, tab, bar) and ``decimal`` (point, comma). What is not said is ``None`` or the
-    default.
+    ``dates`` (day_first, month_first) settles 1/2/2020, ``order`` (newest_first) reads rows backwards, ``zone`` is that
+    of the exchange, for daily bars whose times are moments such as 14:30 UTC. Text files alone have ``columns`` (the
+    names of a file without a header, separated by commas), ``encoding`` (as Python names it), ``separator`` (comma,
+    semicolon, tab, bar) and ``decimal`` (point, comma). What is not said is ``None`` or the default.
     """
 
     adjusted: bool = False
@@ -38,6 +39,7 @@ class FileOptions:
     names: Mapping[str, str] = field(default_factory=dict)
     day_first: bool | None = None
     newest_first: bool = False
+    zone: str | None = None
     columns: tuple[str, ...] = ()
     encoding: str | None = None
     separator: str = ","
@@ -58,6 +60,8 @@ def read_options(options: Mapping[str, str], source: str, *, text: bool) -> File
             if value not in choices:
                 raise ConfigurationError(f"{source}: {key} is {value!r}, it must be {' or '.join(choices)}.")
             chosen[key] = choices[value]
+    if "zone" in options:
+        zone_of(options["zone"], "zone")
     if "encoding" in options:
         _check_encoding(options["encoding"], source)
     return FileOptions(
@@ -66,6 +70,7 @@ def read_options(options: Mapping[str, str], source: str, *, text: bool) -> File
         names={name: options[name] for name in _NAMES if name in options},
         day_first=None if "dates" not in chosen else bool(chosen["dates"]),
         newest_first=chosen.get("order") is True,
+        zone=options.get("zone"),
         columns=tuple(name.strip() for name in options["columns"].split(",")) if "columns" in options else (),
         encoding=options.get("encoding"),
         separator=str(chosen.get("separator", ",")),

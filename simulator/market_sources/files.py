@@ -24,6 +24,7 @@ from simulator.market_sources.table import COLUMNS, PRICE_COLUMNS, RawTable, mak
 from simulator.market_sources.timeframe import Timeframe
 from simulator.market_sources.times import Place, drop_zones
 from simulator.market_sources.volumes import VolumeKind, find_volume
+from simulator.trading_calendar import zone_of
 
 SPELLINGS = {
     **COMMON,
@@ -160,10 +161,17 @@ def _positions(header: Sequence[str], source: str, options: FileOptions) -> dict
         found.update(dict.fromkeys(named, name))
     needed = ("time", *PRICE_COLUMNS, *(("adjusted close",) if options.adjusted else ()))
     missing = [name for name in needed if name not in found.values()]
+    if missing and options.columns:
+        raise ConfigurationError(
+            f"{source}: columns names no {' and no '.join(missing)}: name the columns {', '.join(('time', *COLUMNS))} "
+            "in the order of the file, with any other word for those that are not needed."
+        )
     if missing:
         others = [name for position, name in enumerate(header) if position not in found and name.strip()]
         sayable = [name for name in missing if name in ("time", *COLUMNS)]
         option = or_option(source, f"{sayable[0]}={others[0]}", "say which they are") if sayable and others else ""
+        if set(missing) == set(PRICE_COLUMNS) and len(others) > 1:
+            option += "; if these are prices of symbols, a bar needs open, high, low and close of one"
         raise MarketDataError(
             f"{source} has no column {' and no column '.join(missing)} in its header ({', '.join(header)[:120]}): "
             f"name the columns {', '.join(('time', *COLUMNS))}{option}."
@@ -201,7 +209,9 @@ def _build(
     if found.position is not None:
         cells["volume"] = columns[found.position]
     naive = reading.timeframe.intraday and all(moment.tzinfo is None for moment in moments)
-    times = drop_zones(at_clock(moments, reading.clock, place), reading.timeframe, place)
+    settle = or_option(source, "zone=America/New_York", "name its zone")
+    zoned = _in_zone(at_clock(moments, reading.clock, place), source, reading, place)
+    times = drop_zones(zoned, reading.timeframe, place, settle=settle)
     if options.newest_first and times[0] > times[-1]:
         raise ConfigurationError(f"{source}: the last row is the newest: leave order=newest_first out.")
     read = {name: read_cells(name, cells[name], place, source, options.decimal) for name in cells if name in COLUMNS}
@@ -221,6 +231,21 @@ def _build(
         naive=naive and reading.clock is None,
         notes=(*notes, *found.notes),
     )
+
+
+def _in_zone(times: Sequence[datetime], source: str, reading: Reading, place: Place) -> list[datetime]:
+    """Moments at the clock of the exchange, so that daily bars stand at its date; unchanged without a named zone."""
+    if reading.options.zone is None:
+        return list(times)
+    if reading.timeframe.intraday:
+        raise ConfigurationError(
+            f"{source}: zone is for daily and longer bars, and those of {reading.timeframe} stand at UTC: leave it out."
+        )
+    naive = next((row for row, moment in enumerate(times) if moment.tzinfo is None), None)
+    if naive is not None:
+        raise ConfigurationError(f"{place(naive)}: the time has no zone of its own: leave zone out, dates stay dates.")
+    zone = zone_of(reading.options.zone, "zone")
+    return [moment.astimezone(zone) for moment in times]
 
 
 def _texts(cells: Sequence[object]) -> list[str]:

@@ -63,11 +63,12 @@ def parse_clock(text: str) -> time:
     return time.fromisoformat(f"{hour:02d}{match['rest'].replace(',', '.') or ':00'}{zone}")
 
 
-def drop_zones(times: Sequence[datetime], timeframe: Timeframe, place: Place) -> list[datetime]:
+def drop_zones(times: Sequence[datetime], timeframe: Timeframe, place: Place, *, settle: str = "") -> list[datetime]:
     """Times without a zone, for a simulator that has none.
 
     Daily and longer bars stand at the local date of their zone. Intraday bars keep their clock only in UTC: other zones
-    have an hour that comes twice each autumn. ``MarketDataError`` says which conversion is missing.
+    have an hour that comes twice each autumn. ``MarketDataError`` says which conversion is missing, and with ``settle``
+    how the zone can be said.
     """
     aware = [moment.utcoffset() is not None for moment in times]
     if not any(aware):
@@ -88,7 +89,7 @@ def drop_zones(times: Sequence[datetime], timeframe: Timeframe, place: Place) ->
     if shifted is None and late is not None:
         raise MarketDataError(
             f"{place(late)}: a bar of {timeframe} at {times[late].isoformat()} may belong to another day at its "
-            "exchange: convert the times to the zone of the exchange, or write dates alone."
+            f"exchange: convert the times to the zone of the exchange, or write dates alone{settle}."
         )
     return [datetime.combine(moment.date(), time.min) for moment in times]
 
