@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import pandas as pd
+
 from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.outside_text import LONGEST_SYMBOL
+from simulator.market_sources.frames import FrameSource, as_source
 from simulator.market_sources.volumes import VOLUME_KINDS, VolumeKind
 from simulator.trading_calendar import TradingCalendar
 
@@ -17,6 +20,8 @@ DEFAULT_SOURCE = "sample:sp500"
 class DataChoice:
     """Which prices: ``source`` for one symbol (see ``simulator.market.load_prices``), or ``sources`` for any number.
 
+    A source is text or a pandas DataFrame, which is kept as ``FrameSource``.
+
     ``sources`` maps symbols to sources, or lists sources that name their symbols themselves; with it ``source`` is
     empty. ``groups`` maps names to symbols, each in one group at most. ``timeframe``, ``decide_on``, ``session`` and
     ``timezone`` are those of ``TradingCalendar``. ``start`` and ``end`` are dates, both included. ``clock`` is the zone
@@ -24,12 +29,12 @@ class DataChoice:
     raises ``ConfigurationError``.
     """
 
-    source: str = ""
+    source: str | pd.DataFrame = ""
     symbol: str | None = None
     timeframe: str = "1d"
     start: str | None = None
     end: str | None = None
-    sources: Mapping[str, str] | Sequence[str] | None = None
+    sources: Mapping[str, str | pd.DataFrame] | Sequence[str] | None = None
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     decide_on: str | None = None
     session: str | None = None
@@ -38,6 +43,8 @@ class DataChoice:
     volume: VolumeKind | None = None
 
     def __post_init__(self) -> None:
+        check_sources(self.source, self.sources)
+        self._set("source", as_source(self.source))
         if self.sources is None:
             self._set("source", self.source or DEFAULT_SOURCE)
         else:
@@ -71,7 +78,7 @@ class DataChoice:
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)  # the one way to give a frozen instance its normal form
 
-    def _check_sources(self, sources: Mapping[str, str] | Sequence[str]) -> None:
+    def _check_sources(self, sources: Mapping[str, str | pd.DataFrame] | Sequence[str]) -> None:
         if self.source:
             raise ConfigurationError(
                 f"data holds source {self.source!r} and sources: keep source for one symbol, sources for several."
@@ -89,8 +96,29 @@ class DataChoice:
             check_symbols(sources)
 
 
-def _normal(sources: Mapping[str, str] | Sequence[str]) -> dict[str, str] | tuple[str, ...]:
-    return dict(sorted(sources.items())) if isinstance(sources, Mapping) else tuple(sources)
+def check_sources(source: object, sources: object) -> None:
+    """Raise ``ConfigurationError`` where DataFrames or several symbols stand in a form that has no place for them."""
+    if isinstance(source, Mapping):
+        raise ConfigurationError(
+            "data.source maps several symbols: write them under sources, as in sources: {SPY: 'csv:spy.csv'}."
+        )
+    if isinstance(source, pd.Series):
+        raise ConfigurationError(
+            "data.source is a Series, one value a bar: give a DataFrame with open, high, low, close."
+        )
+    frames = (pd.DataFrame, FrameSource)
+    if isinstance(sources, frames):
+        raise ConfigurationError("data.sources is one DataFrame: write it under source, or map it to its symbol.")
+    if isinstance(sources, list | tuple) and len(sources) > 1 and any(isinstance(one, frames) for one in sources):
+        raise ConfigurationError(
+            "data.sources lists DataFrames, which do not say their symbols: map them, as in {'SPY': frame}."
+        )
+
+
+def _normal(sources: Mapping[str, str | pd.DataFrame] | Sequence[str]) -> dict[str, str] | tuple[str, ...]:
+    if isinstance(sources, Mapping):
+        return {symbol: as_source(source) for symbol, source in sorted(sources.items())}
+    return tuple(as_source(source) for source in sources)
 
 
 def check_symbols(symbols: Iterable[str]) -> None:

@@ -10,6 +10,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
 
+import pandas as pd
+
 from llm_strategy.baselines import BASELINES
 from llm_strategy.costs import Costs
 from llm_strategy.errors import ConfigurationError, did_you_mean
@@ -19,7 +21,8 @@ from llm_strategy.risk import Limits
 from llm_strategy.schemas import require
 from llm_strategy.strict_yaml import parse_yaml
 from simulator.advisor_choice import AdvisorChoice
-from simulator.data_choice import DataChoice
+from simulator.data_choice import DataChoice, check_sources
+from simulator.market_sources.frames import FrameSource
 
 LLM_ARM = "llm"
 RANDOM_ARM = "random"
@@ -84,6 +87,8 @@ class Experiment:
     def from_mapping(cls, given: Mapping[str, Any], where: str = "experiment") -> Self:
         """An experiment from plain data, checked against ``contracts/experiment.schema.json``."""
         document = {key: value for key, value in _plain(given).items() if value is not None}
+        if isinstance(document.get("data"), Mapping):
+            check_sources(document["data"].get("source"), document["data"].get("sources"))
         require("experiment", document, where)
         if "budget" in document.get("advisor", {}):
             document["advisor"]["budget"] = Budget(**document["advisor"]["budget"])
@@ -169,7 +174,7 @@ def starter_text() -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Mappings, lists and dates of YAML as JSON types."""
+    """Mappings, lists and dates of YAML as JSON types, DataFrames as sources."""
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
@@ -183,7 +188,7 @@ def _plain(value: Any) -> Any:
         raise ConfigurationError(f"{value} is no setting: every number must be finite.")
     if isinstance(value, datetime.date):
         return value.isoformat()
-    return value
+    return FrameSource(value) if isinstance(value, pd.DataFrame) else value
 
 
 def _with_tuples(section: dict[str, Any]) -> dict[str, Any]:

@@ -6,9 +6,11 @@ Sources are written ``kind:name``, with options behind a question mark::
     csv:PATH  parquet:PATH                 a file; columns found by their common names, no volume column means 0
     csv:PATH?adjusted=yes                  all four prices scaled by "Adj Close" over close (otherwise that column only
                                            serves to find splits)
+    csv:PATH?symbol=AAA&close=Schluss      one of several symbols; the file's own names (all: ``file_options``)
     yfinance:SYMBOL                        Yahoo Finance, adjusted, kept in ``cache_folder``
     synthetic:calm  :cycles  :crash        seeded paths with a known regime; synthetic:cycles?bars=2000&seed=3
 
+In Python a ``pandas.DataFrame`` is a source as well, and called ``frame:`` and a hash of its content in records.
 Times have no zone. A bar bears the time that its source gives it, which for intraday bars is usually the start.
 Zones are dropped in two cases, and refused in all others: daily bars stand at their local date, intraday bars at UTC.
 A ``clock`` names the zone of a file's intraday times that have none, and they are turned into UTC.
@@ -26,8 +28,11 @@ import pandas as pd
 
 from llm_strategy.errors import ConfigurationError, MarketDataError, did_you_mean
 from llm_strategy.outside_text import symbol_name
-from simulator.market_sources.files import Reading, read_csv_prices, read_parquet_prices, wants_adjusted
+from simulator.market_sources.file_options import read_options
+from simulator.market_sources.files import Reading, read_csv_prices, read_parquet_prices
+from simulator.market_sources.frames import as_source, load_frame
 from simulator.market_sources.samples import load_sample
+from simulator.market_sources.source_text import without_folder
 from simulator.market_sources.splits import split_note
 from simulator.market_sources.table import RawTable, content_hash, from_csv, to_csv, write_whole
 from simulator.market_sources.timeframe import Timeframe, parse_timeframe
@@ -95,7 +100,7 @@ class _Request:
 
 
 def load_prices(
-    source: str,
+    source: str | pd.DataFrame,
     *,
     symbol: str | None = None,
     timeframe: str = "1d",
@@ -106,7 +111,7 @@ def load_prices(
     clock: str | None = None,
     volume: VolumeKind | None = None,
 ) -> Prices:
-    """Load, cut to [start, end] and validate the prices of a source (see the top of this module).
+    """Load, cut to [start, end] and validate the prices of a source (see the top of this module) or a DataFrame.
 
     ``symbol`` names them in records (default: the source's own name); ``start`` and ``end`` are ISO dates or times,
     both included; ``minimum_bars`` is what the longest indicator and one decision need; ``cache_folder`` keeps
@@ -115,6 +120,7 @@ def load_prices(
     argument raises ``ConfigurationError``, wrong prices ``MarketDataError`` naming the row. Rows outside [start, end]
     are read and not judged.
     """
+    source = as_source(source)
     kind, name, options = _split(source)
     length = parse_timeframe(timeframe)
     first, last = _moment(start, "start"), _moment(end, "end")
@@ -138,7 +144,7 @@ def load_prices(
         zeros = {"volume": 0.0} if volume == "none" else {}
         raw = replace(raw, volume=volume, table=raw.table.assign(**zeros))
     validate_prices(raw, source, length, minimum_bars)
-    file = f"{kind}:{Path(name).name}"
+    file = without_folder(source)
     found = split_note(raw, file, adjusted=options.get("adjusted") == "yes"), hole_note(raw, file, length)
     notes = (*raw.notes, *(note for note in found if note))
     name = symbol_name(symbol or raw.symbol)
@@ -152,21 +158,21 @@ def _check_clock(request: _Request, kind: str) -> None:
             f"clock is {request.clock!r} while bars of {request.timeframe} have no clock time: leave it out, or set a "
             "timeframe shorter than a day."
         )
-    if kind not in ("csv", "parquet"):
+    if kind not in ("csv", "parquet", "frame"):
         raise ConfigurationError(f"clock is {request.clock!r}, and {request.source} is in UTC already: leave it out.")
 
 
 def _csv(request: _Request) -> RawTable:
-    return read_csv_prices(Path(request.name).expanduser(), request.source, _reading(request))
+    return read_csv_prices(Path(request.name).expanduser(), request.source, _reading(request, text=True))
 
 
 def _parquet(request: _Request) -> RawTable:
-    return read_parquet_prices(Path(request.name).expanduser(), request.source, _reading(request))
+    return read_parquet_prices(Path(request.name).expanduser(), request.source, _reading(request, text=False))
 
 
-def _reading(request: _Request) -> Reading:
-    adjusted = wants_adjusted(request.options, request.source)
-    return Reading(request.timeframe, adjusted, request.clock, request.volume)
+def _reading(request: _Request, *, text: bool) -> Reading:
+    options = read_options(request.options, request.source, text=text)
+    return Reading(request.timeframe, options, request.clock, request.volume)
 
 
 def _sample(request: _Request) -> RawTable:
@@ -183,12 +189,17 @@ def _yfinance(request: _Request) -> RawTable:
     return load_yahoo(request.name, request.timeframe, request.start, request.end, request.cache_folder)
 
 
+def _frame(request: _Request) -> RawTable:
+    return load_frame(request.source, Reading(request.timeframe, clock=request.clock, volume=request.volume))
+
+
 _KINDS: dict[str, Callable[[_Request], RawTable]] = {
     "sample": _sample,
     "csv": _csv,
     "parquet": _parquet,
     "yfinance": _yfinance,
     "synthetic": _synthetic,
+    "frame": _frame,
 }
 
 
@@ -211,8 +222,13 @@ def _split(source: str) -> tuple[str, str, dict[str, str]]:
     rest, mark, query = name.rpartition("?")
     if not mark or "=" not in query:
         return kind, name, {}
-    pairs = [pair.partition("=") for pair in query.split("&")]
-    return kind, rest, {key: value for key, _, value in pairs}
+    options: dict[str, str] = {}
+    for pair in query.split("&"):
+        key, _, value = pair.partition("=")
+        if key in options:
+            raise ConfigurationError(f"{source} has the option {key!r} twice: name it once.")
+        options[key] = value
+    return kind, rest, options
 
 
 def _moment(text: str | None, setting: str) -> datetime | None:

@@ -17,6 +17,7 @@ import pandas as pd
 from llm_strategy.errors import ConfigurationError, MarketDataError, did_you_mean
 from simulator.data_choice import DataChoice, check_groups, check_symbols
 from simulator.market import Prices, load_prices
+from simulator.market_sources.frames import as_source
 from simulator.market_sources.table import HEADER, csv_rows, table_of_cells, write_whole
 from simulator.market_sources.volumes import VolumeKind
 from simulator.resampling import decision_bars, in_session
@@ -156,7 +157,7 @@ def read_universe_csv(
             raise ValueError("it holds no rows, or empty ones")
         markets = tuple(
             Prices(
-                named.get(symbol, choice.source or path.name),
+                as_source(named.get(symbol, choice.source or path.name)),
                 symbol,
                 choice.timeframe,
                 table,
@@ -180,9 +181,9 @@ def read_universe_csv(
 def _load(choice: DataChoice, cache_folder: Path | None) -> Iterator[Prices]:
     named: list[tuple[str | None, str]]
     if choice.sources is None:
-        named = [(choice.symbol, choice.source)]
+        named = [(choice.symbol, as_source(choice.source))]
     elif isinstance(choice.sources, Mapping):
-        named = list(choice.sources.items())
+        named = [(symbol, as_source(source)) for symbol, source in choice.sources.items()]
     else:
         named = [(None, source) for source in choice.sources]
     files = any(_is_file(source) for _, source in named)
@@ -214,7 +215,7 @@ def _load(choice: DataChoice, cache_folder: Path | None) -> Iterator[Prices]:
 
 
 def _is_file(source: str) -> bool:
-    return source.startswith(("csv:", "parquet:"))
+    return source.startswith(("csv:", "parquet:", "frame:"))
 
 
 def _named(prices: Prices) -> str:

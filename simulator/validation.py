@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from llm_strategy.errors import MarketDataError
+from simulator.market_sources.source_text import or_option
 from simulator.market_sources.table import COLUMNS, PRICE_COLUMNS, RawTable
 from simulator.market_sources.timeframe import Timeframe
 
@@ -22,6 +23,7 @@ ROUNDING = 1e-9
 FEWEST_FOR_SPACING = 10
 """Bars from which their usual distance can be told."""
 
+_DOWNLOAD_CURE = "set end before this day or start after it, or take the prices from a csv: file"
 STRETCH = 12
 """Bars in a row at another distance that are no accident of holidays or of a market that trades now and then."""
 ALIKE = 0.25
@@ -39,7 +41,8 @@ def validate_prices(raw: RawTable, source: str, timeframe: Timeframe, minimum_ba
     Possible is: four finite prices above zero, low <= open, close <= high, a finite volume of at least zero.
     ``minimum_bars`` is what the caller needs for its longest indicator and at least one decision.
     """
-    found = [(int(bad.argmax()), problem) for bad, problem in (*_times(raw), *_values(raw)) if bad.any()]
+    checks = (*_times(raw, source, timeframe), *_values(raw, source))
+    found = [(int(bad.argmax()), problem) for bad, problem in checks if bad.any()]
     if found:
         row, problem = min(found, key=lambda item: item[0])
         raise MarketDataError(f"{_place(raw, source, row)}: {problem(row)}.")
@@ -63,24 +66,78 @@ def _place(raw: RawTable, source: str, row: int) -> str:
     return f"{source}, {when}" if raw.lines is None else f"{source}, line {raw.lines[row]} ({when})"
 
 
-def _times(raw: RawTable) -> Iterator[_Check]:
-    times = raw.table.index
+def _times(raw: RawTable, source: str, timeframe: Timeframe) -> Iterator[_Check]:
+    times = pd.DatetimeIndex(raw.table.index)
     steps = np.ones(len(times), dtype=np.int64)
     steps[1:] = np.diff(times.to_numpy().astype(np.int64))
-    yield steps == 0, lambda row: "this time stands twice, remove one of the two rows"
-    yield (
-        steps < 0,
-        lambda row: f"this time comes after {show_time(times[row - 1])}, sort the rows by time with the oldest first",
+    twice = "this time stands twice"
+
+    def stands_twice(row: int) -> str:
+        if timeframe.intraday and (times == times.normalize()).all():
+            return f"{twice}: all times are dates, bars of {timeframe} need clocks, keep the column that holds them"
+        if cause := _autumn(raw, row):
+            return f"{twice}, {cause}"
+        if source.startswith("yfinance:"):
+            return f"{twice} in what Yahoo sent, {_DOWNLOAD_CURE}"
+        if row == len(times) - 1 > 1:
+            return (
+                f"{twice}, remove one of the two rows (a download made before its last day was over ends so), or set "
+                f"end: {show_time(times[row - 2])}"
+            )
+        return f"{twice}, remove one of the two rows"
+
+    def comes_after(row: int) -> str:
+        if cause := _autumn(raw, row):
+            return f"this time comes after {show_time(times[row - 1])}, {cause}"
+        turned = or_option(source, "order=newest_first", "read them backwards") if (steps[1:] < 0).all() else ""
+        if source.startswith("frame:"):
+            turned = ", as frame.sort_index() does for times in the index"
+        return f"this time comes after {show_time(times[row - 1])}, sort the rows by time with the oldest first{turned}"
+
+    yield steps == 0, stands_twice
+    yield steps < 0, comes_after
+
+
+def _autumn(raw: RawTable, row: int) -> str | None:
+    """What to say where a local hour comes twice: on a Sunday on which clocks are put back somewhere, before four."""
+    time, before = raw.table.index[row], raw.table.index[row - 1]
+    first_week, last_week = time.day <= 7, time.day >= 25
+    backwards = (time.month == 10 and last_week) or (time.month in (4, 11) and first_week)
+    if not (raw.naive and backwards and time.day_of_week == 6 and time.hour < 4):
+        return None
+    if before - time > pd.Timedelta(hours=1):
+        return None
+    return (
+        "on a Sunday on which clocks are put back: the times are local and this hour comes twice, name their zone, as "
+        "in data.clock: America/New_York, or convert them to UTC"
     )
 
 
-def _values(raw: RawTable) -> Iterator[_Check]:
+def _values(raw: RawTable, source: str) -> Iterator[_Check]:
     values = {name: raw.table[name].to_numpy() for name in COLUMNS}
+    times = pd.DatetimeIndex(raw.table.index)
 
     def check(bad: npt.NDArray[np.bool_], sentence: str) -> _Check:
         return bad, lambda row: sentence.format(**{name: float(column[row]) for name, column in values.items()})
 
-    cure = "correct the row or remove it"
+    cure = _DOWNLOAD_CURE if source.startswith("yfinance:") else "correct the row or remove it"
+    if raw.scaled and raw.adjusted_close is not None:
+        other = "correct the row, remove it, or leave adjusted=yes out"
+        yield check(np.isnan(raw.adjusted_close), f"adjusted close is missing, {other}")
+        yield check(~(np.nan_to_num(raw.adjusted_close, nan=1.0) > 0), f"adjusted close is not above zero, {other}")
+        yield check(np.isinf(raw.adjusted_close), f"adjusted close is infinite, {other}")
+    empty = np.all([np.isnan(values[name]) for name in PRICE_COLUMNS], axis=0)
+
+    def is_empty(row: int) -> str:
+        words = "open, high, low and close are missing"
+        if row == len(times) - 1 > 0 and not source.startswith("yfinance:"):
+            return (
+                f"{words} in the last row, as in a download made before its last day was over, remove the row or set "
+                f"end: {show_time(times[row - 1])}"
+            )
+        return f"{words}, {cure}"
+
+    yield empty, is_empty
     for name in COLUMNS:
         yield check(np.isnan(values[name]), f"{name} is missing, {cure}")
         yield check(np.isinf(values[name]), f"{name} is infinite, {cure}")

@@ -79,7 +79,7 @@ def test_what_a_person_says_of_the_volume_holds(source, wanted, columns, volume,
 
 
 def test_a_volume_that_is_no_number_can_be_left_out(source):
-    assert "or leave volumes out with data.volume: none" in refusal(source({"volume": "1.5M"}))
+    assert "or leave volumes out with data.volume: none" in refusal(source({"volume": "many"}))
 
 
 def experiment(folder, source, **sections):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +13,21 @@ import pandas as pd
 
 from llm_strategy.errors import ConfigurationError, MarketDataError, did_you_mean
 from simulator.market_sources.clock import at_clock
-from simulator.market_sources.table import COLUMNS, HEADER, PRICE_COLUMNS, RawTable, make_table, scale_to_adjusted_close
+from simulator.market_sources.clock_columns import clocks_beside, date_parts, read_times
+from simulator.market_sources.column_names import COMMON, columns_named
+from simulator.market_sources.csv_rows import read_rows
+from simulator.market_sources.file_options import FileOptions
+from simulator.market_sources.numbers import read_cells
+from simulator.market_sources.several_symbols import pick_columns, rows_of_symbol
+from simulator.market_sources.source_text import or_option, without_folder
+from simulator.market_sources.table import COLUMNS, PRICE_COLUMNS, RawTable, make_table, scale_to_adjusted_close
 from simulator.market_sources.timeframe import Timeframe
-from simulator.market_sources.times import Place, drop_zones, parse_times
-from simulator.market_sources.volumes import Cells, VolumeKind, find_volume
+from simulator.market_sources.times import Place, drop_zones
+from simulator.market_sources.volumes import VolumeKind, find_volume
+from simulator.trading_calendar import zone_of
 
 SPELLINGS = {
-    "time": ("time", "date", "datetime", "timestamp", "index", "opentime", ""),
-    "open": ("open", "o"),
-    "high": ("high", "h"),
-    "low": ("low", "l"),
-    "close": ("close", "c", "last", "closelast"),
+    **COMMON,
     "volume": ("volume", "vol", "v"),
     "adjusted close": ("adjclose", "adjustedclose"),
     "splits": ("stocksplits", "stocksplit", "split", "splits", "splitratio", "splitcoefficient", "splitfactor"),
@@ -35,23 +37,20 @@ SPELLINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a file is read: its bars' length, whether prices are ``adjusted`` to the adjusted close, the zone of times
-    that have none (``clock``), and what its volume counts (``None``: what its name says)."""
+    """How a file is read: its bars' length, what a person says of the file (``options``), the zone of times that have
+    none (``clock``), and what its volume counts (``None``: what its name says)."""
 
     timeframe: Timeframe
-    adjusted: bool = False
+    options: FileOptions = field(default_factory=FileOptions)
     clock: str | None = None
     volume: VolumeKind | None = None
 
 
 def read_csv_prices(path: Path, source: str, reading: Reading) -> RawTable:
-    """Prices from a UTF-8 CSV with a header line, commas between cells and decimal points."""
-    header, rows, lines = _csv_rows(path, source)
-
-    def cells(position: int) -> list[str]:
-        return [row[position] for row in rows]
-
-    return _build(path, source, header, cells, np.asarray(lines), lambda row: f"{source}, line {lines[row]}", reading)
+    """Prices from a text file: by default UTF-8 with a header line, commas between cells and decimal points."""
+    read = read_rows(_existing(path, source), source, reading.options)
+    columns = [list(cells) for cells in zip(*read.rows, strict=True)]
+    return read_columns(path.stem, read.header, columns, source, reading, lines=read.lines, notes=read.notes)
 
 
 def read_parquet_prices(path: Path, source: str, reading: Reading) -> RawTable:
@@ -67,53 +66,62 @@ def read_parquet_prices(path: Path, source: str, reading: Reading) -> RawTable:
             f"{source} has column names of {frame.columns.nlevels} levels: keep one symbol and one level, such as "
             "table.xs('SPY', axis=1, level='Ticker'), and save it again."
         )
+    return read_frame(frame, path.stem, source, reading)
+
+
+def read_frame(frame: pd.DataFrame, symbol: str, source: str, reading: Reading) -> RawTable:
+    """Prices from a frame with one level of column names, whose times stand in its index or in a column."""
     if isinstance(frame.index, pd.DatetimeIndex):
         frame = frame.reset_index(names="datetime", allow_duplicates=True)
     elif not isinstance(frame.index, pd.RangeIndex):
         frame = frame.reset_index(names=[name or "" for name in frame.index.names], allow_duplicates=True)
     if frame.empty:
         raise MarketDataError(f"{source} holds no rows: write prices into it.")
-    header = [str(name) for name in frame.columns]
-
-    def cells(position: int) -> list[object]:
-        return list(frame.iloc[:, position])
-
-    return _build(path, source, header, cells, None, lambda row: f"{source}, row {row + 1}", reading)
+    columns: list[Sequence[object]] = [frame.iloc[:, at].tolist() for at in range(frame.shape[1])]
+    return read_columns(symbol, [str(name) for name in frame.columns], columns, source, reading)
 
 
-def _csv_rows(path: Path, source: str) -> tuple[list[str], list[list[str]], list[int]]:
-    content = _existing(path, source)
-    try:
-        reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""))
-        rows, lines = [], []
-        for row in reader:
-            if row:
-                rows.append(row)
-                lines.append(reader.line_num)
-    except UnicodeDecodeError as problem:
-        raise MarketDataError(
-            f"{source} is not UTF-8 text (byte {problem.start + 1} is {content[problem.start]:#04x}): save it as UTF-8."
-        ) from None
-    except csv.Error as problem:
-        raise MarketDataError(f"{source}, line {reader.line_num}: {problem}: save the file as plain CSV.") from None
-    if not rows:
-        raise MarketDataError(f"{source} is empty: it needs a header line and one line a bar.")
-    header = rows[0]
-    if len(header) == 1 and (separator := re.search(r"[;\t|]", header[0])):
-        name = {";": "semicolons", "\t": "tabs", "|": "bars"}[separator[0]]
-        raise MarketDataError(f"{source} has {name} between its cells: save it with commas and with decimal points.")
-    if any(re.fullmatch(r"[-+]?\d+(\.\d+)?", cell.strip()) for cell in header):
-        raise MarketDataError(f"{source} has no header line: write {HEADER} above its first row.")
-    if len(rows) == 1:
-        raise MarketDataError(f"{source} has a header line and no rows: write one line a bar below it.")
-    for row, line in zip(rows, lines, strict=True):
-        if len(row) != len(header):
-            hint = ", with decimal points if these are decimal commas" if len(row) > len(header) else ""
-            raise MarketDataError(
-                f"{source}, line {line} has {len(row)} cells where the header has {len(header)}: "
-                f"write one cell a column{hint}."
-            )
-    return header, rows[1:], lines[1:]
+def read_columns(
+    symbol: str,
+    header: Sequence[str],
+    columns: Sequence[Sequence[object]],
+    source: str,
+    reading: Reading,
+    *,
+    lines: Sequence[int] | None = None,
+    notes: tuple[str, ...] = (),
+) -> RawTable:
+    """The prices among columns of cells; ``lines`` are those of a text file, by row, and named in errors."""
+    options = reading.options
+    asked = options.symbol
+    if picked := _pick_columns(header, source, options):
+        header, asked = picked, None
+    if not columns_named("time", header, COMMON["time"]) and (dates := date_parts(header, columns)):
+        header, columns = [*header, "date"], [*columns, dates]
+    positions = _positions(header, source, options)
+    times_at = [at for at, name in positions.items() if name == "time"]
+    keys = list(zip(*(columns[at] for at in times_at), strict=True))
+    kept = rows_of_symbol(header, columns, keys, source, asked)
+    rows = list(range(len(keys))) if kept is None else kept
+    if options.newest_first:
+        rows.reverse()
+    if kept is not None or options.newest_first:
+        columns = [[column[row] for row in rows] for column in columns]
+
+    def place(row: int) -> str:
+        return f"{source}, row {rows[row] + 1}" if lines is None else f"{source}, line {lines[rows[row]]}"
+
+    beside = clocks_beside(header, times_at) if len(times_at) == 1 and "time" not in options.names else []
+    moments = read_times(
+        {header[at]: _texts(columns[at]) for at in times_at},
+        {header[at]: _texts(columns[at]) for at in beside},
+        source,
+        place,
+        day_first=options.day_first,
+    )
+    at_lines = None if lines is None else np.asarray(lines)[rows]
+    named = symbol if options.symbol is None else options.symbol
+    return _build(named, moments, header, columns, positions, at_lines, place, source, reading, notes)
 
 
 def _existing(path: Path, source: str) -> bytes:
@@ -131,65 +139,117 @@ def _existing(path: Path, source: str) -> bytes:
         raise MarketDataError(f"{source} cannot be read ({problem}): check the path and its permissions.") from None
 
 
-def _positions(header: Sequence[str], source: str, adjusted: bool) -> dict[int, str]:
-    """Which column of the file is which of ours, by position."""
-    plain = [re.sub(r"^\d+|[^a-z]", "", name.lower()) for name in header]
+def _pick_columns(header: Sequence[str], source: str, options: FileOptions) -> list[str] | None:
+    """The header with the prices of one symbol under plain names, where none has them already."""
+    if all(name in options.names or columns_named(name, header, COMMON[name]) for name in PRICE_COLUMNS):
+        return None
+    return pick_columns(header, source, options.symbol)
+
+
+def _positions(header: Sequence[str], source: str, options: FileOptions) -> dict[int, str]:
+    """Which column of the file is which of ours, by position; several may be for time."""
     found: dict[int, str] = {}
     for name, spellings in SPELLINGS.items():
-        at = [position for position, spelling in enumerate(plain) if spelling in spellings]
-        named = [position for position in at if plain[position]] or at
-        if len(named) > 1:
+        if name in options.names:
+            found[_position(options.names[name], name, header, source)] = name
+            continue
+        named = columns_named(name, header, spellings)
+        if len(named) > 1 and name != "time":
             twins = " and ".join(repr(header[position]) for position in named)
-            raise MarketDataError(f"{source} has {twins} for {name}: keep one such column.")
+            option = or_option(source, f"{name}={header[named[0]]}", "say which") if name in COLUMNS else ""
+            raise MarketDataError(f"{source} has {twins} for {name}: keep one such column{option}.")
         found.update(dict.fromkeys(named, name))
-    needed = ("time", *PRICE_COLUMNS, *(("adjusted close",) if adjusted else ()))
+    needed = ("time", *PRICE_COLUMNS, *(("adjusted close",) if options.adjusted else ()))
     missing = [name for name in needed if name not in found.values()]
-    if "time" in missing and plain[0] == "price":
-        raise MarketDataError(
-            f"{source} has the header of several lines that yfinance writes: download with multi_level_index=False and "
-            "save it again."
+    if missing and options.columns:
+        raise ConfigurationError(
+            f"{source}: columns names no {' and no '.join(missing)}: name the columns {', '.join(('time', *COLUMNS))} "
+            "in the order of the file, with any other word for those that are not needed."
         )
     if missing:
+        others = [name for position, name in enumerate(header) if position not in found and name.strip()]
+        sayable = [name for name in missing if name in ("time", *COLUMNS)]
+        option = or_option(source, f"{sayable[0]}={others[0]}", "say which they are") if sayable and others else ""
+        if set(missing) == set(PRICE_COLUMNS) and len(others) > 1:
+            option += "; if these are prices of symbols, a bar needs open, high, low and close of one"
         raise MarketDataError(
             f"{source} has no column {' and no column '.join(missing)} in its header ({', '.join(header)[:120]}): "
-            f"name the columns {', '.join(('time', *COLUMNS))}."
+            f"name the columns {', '.join(('time', *COLUMNS))}{option}."
         )
     return found
 
 
+def _position(given: str, name: str, header: Sequence[str], source: str) -> int:
+    """The position of the column that a person names; a name in other case or with blanks around it is another one."""
+    at = [position for position, heading in enumerate(header) if heading.strip() == given]
+    if not at:
+        raise ConfigurationError(
+            f"{source}: {name} is {given!r}, a column that is not there{did_you_mean(given, header)}"
+        )
+    if len(at) > 1:
+        raise MarketDataError(f"{source} has {len(at)} columns {given!r}: rename all but the one for {name}.")
+    return at[0]
+
+
 def _build(
-    path: Path,
-    source: str,
+    symbol: str,
+    moments: Sequence[datetime],
     header: Sequence[str],
-    cells: Cells,
+    columns: Sequence[Sequence[object]],
+    positions: Mapping[int, str],
     lines: npt.NDArray[np.int64] | None,
     place: Place,
+    source: str,
     reading: Reading,
+    notes: tuple[str, ...],
 ) -> RawTable:
-    positions = _positions(header, source, reading.adjusted)
-    file = f"{source.partition(':')[0]}:{path.name}"
-    found = find_volume(header, cells, reading.volume, file, positions)
-    columns = {name: cells(position) for position, name in positions.items() if name != "volume"}
+    options = reading.options
+    found = find_volume(header, columns.__getitem__, reading.volume, without_folder(source), positions)
+    cells = {name: columns[at] for at, name in positions.items() if name not in ("time", "volume")}
     if found.position is not None:
-        columns["volume"] = cells(found.position)
-    moments = parse_times(["" if pd.isna(cell) else str(cell) for cell in columns["time"]], place)  # type: ignore[call-overload]
+        cells["volume"] = columns[found.position]
     naive = reading.timeframe.intraday and all(moment.tzinfo is None for moment in moments)
-    times = drop_zones(at_clock(moments, reading.clock, place), reading.timeframe, place)
-    prices = {name: _numbers(name, columns[name], place) for name in columns if name in COLUMNS}
-    table = make_table(times, {"volume": np.zeros(len(times)), **prices})
-    beside = {name: _loose_numbers(columns[name]) for name in ("adjusted close", "splits") if name in columns}
-    if reading.adjusted:
-        table = scale_to_adjusted_close(table, _numbers("adjusted close", columns["adjusted close"], place))
+    settle = or_option(source, "zone=America/New_York", "name its zone")
+    zoned = _in_zone(at_clock(moments, reading.clock, place), source, reading, place)
+    times = drop_zones(zoned, reading.timeframe, place, settle=settle)
+    if options.newest_first and times[0] > times[-1]:
+        raise ConfigurationError(f"{source}: the last row is the newest: leave order=newest_first out.")
+    read = {name: read_cells(name, cells[name], place, source, options.decimal) for name in cells if name in COLUMNS}
+    table = make_table(times, {"volume": np.zeros(len(times)), **read})
+    beside = {name: _loose_numbers(cells[name]) for name in ("adjusted close", "splits") if name in cells}
+    if options.adjusted:
+        beside["adjusted close"] = read_cells("adjusted close", cells["adjusted close"], place, source, options.decimal)
+        table = scale_to_adjusted_close(table, beside["adjusted close"])
     return RawTable(
-        path.stem,
+        symbol,
         table,
         lines,
         adjusted_close=beside.get("adjusted close"),
         splits=beside.get("splits"),
+        scaled=options.adjusted,
         volume=found.kind,
         naive=naive and reading.clock is None,
-        notes=found.notes,
+        notes=(*notes, *found.notes),
     )
+
+
+def _in_zone(times: Sequence[datetime], source: str, reading: Reading, place: Place) -> list[datetime]:
+    """Moments at the clock of the exchange, so that daily bars stand at its date; unchanged without a named zone."""
+    if reading.options.zone is None:
+        return list(times)
+    if reading.timeframe.intraday:
+        raise ConfigurationError(
+            f"{source}: zone is for daily and longer bars, and those of {reading.timeframe} stand at UTC: leave it out."
+        )
+    naive = next((row for row, moment in enumerate(times) if moment.tzinfo is None), None)
+    if naive is not None:
+        raise ConfigurationError(f"{place(naive)}: the time has no zone of its own: leave zone out, dates stay dates.")
+    zone = zone_of(reading.options.zone, "zone")
+    return [moment.astimezone(zone) for moment in times]
+
+
+def _texts(cells: Sequence[object]) -> list[str]:
+    return ["" if pd.isna(cell) else str(cell) for cell in cells]  # type: ignore[call-overload]
 
 
 def _loose_numbers(cells: Sequence[object]) -> npt.NDArray[np.float64]:
@@ -198,27 +258,3 @@ def _loose_numbers(cells: Sequence[object]) -> npt.NDArray[np.float64]:
     ratio = texts.str.extract(r"^\s*([\d.]+)\s*(?:[:/]|for)\s*([\d.]+)\s*$").apply(pd.to_numeric, errors="coerce")
     numbers = pd.to_numeric(texts, errors="coerce").fillna(ratio[0] / ratio[1])
     return np.asarray(numbers, dtype=np.float64)
-
-
-def _numbers(name: str, cells: Sequence[object], place: Place) -> npt.NDArray[np.float64]:
-    """Cells as floats; an empty cell is NaN, which validation refuses by name."""
-    numbers = np.empty(len(cells))
-    for row, cell in enumerate(cells):
-        try:
-            numbers[row] = np.nan if cell is None or cell is pd.NA or cell == "" else float(cell)  # type: ignore[arg-type]
-        except (TypeError, ValueError):
-            cure = "write it as 1234.5" + (", or leave volumes out with data.volume: none" if name == "volume" else "")
-            raise MarketDataError(
-                f"{place(row)}: {name} is {str(cell)[:40]!r}, which is not a number: {cure}."
-            ) from None
-    return numbers
-
-
-def wants_adjusted(options: Mapping[str, str], source: str) -> bool:
-    """Read the options of a file source: ``adjusted=yes`` or ``adjusted=no`` (the default)."""
-    for key, value in options.items():
-        if key != "adjusted":
-            raise ConfigurationError(f"{source} has the unknown option {key!r}{did_you_mean(key, ['adjusted'])}")
-        if value not in ("yes", "no"):
-            raise ConfigurationError(f"{source}: adjusted is {value!r}, it must be yes or no.")
-    return options.get("adjusted") == "yes"

@@ -28,8 +28,9 @@ class RawTable:
 
     ``lines`` holds the line of a text file behind each row, where there is one; ``true_regimes`` the label at each bar
     of a synthetic path; ``adjusted_close`` and ``splits`` what a file says beside its prices (shape as the rows, NaN
-    where it says nothing). ``volume`` is what the volume counts; ``naive`` says that times had no zone and none was
-    named for them. ``notes`` are sentences that a person must read, without folders.
+    where it says nothing), and ``scaled`` that the prices were scaled to that close. ``volume`` is what the volume
+    counts; ``naive`` says that times had no zone and none was named for them. ``notes`` are sentences that a person
+    must read, without folders.
     """
 
     symbol: str
@@ -38,6 +39,7 @@ class RawTable:
     true_regimes: pd.Series[str] | None = None
     adjusted_close: npt.NDArray[np.float64] | None = None
     splits: npt.NDArray[np.float64] | None = None
+    scaled: bool = False
     volume: VolumeKind = "shares"
     naive: bool = False
     notes: tuple[str, ...] = ()

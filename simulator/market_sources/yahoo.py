@@ -7,7 +7,8 @@ again: adjusted prices of two days of download differ in scale and must not be j
 Decisions: prices are downloaded unadjusted (``auto_adjust=False``) and each bar is then scaled as a whole by adjusted
 close over close, which keeps open and close inside the bar's range exactly, unlike yfinance's own adjustment. Daily
 bars stand at their exchange's date, intraday bars at UTC. The running day (UTC) is never asked for: its bars are not
-closed.
+closed. Where Yahoo sends a last bar without prices or twice, its day is not closed there either: the bar is left out,
+that is said, and the day is asked for again next time.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from filelock import FileLock
 from llm_strategy.errors import ConfigurationError, MarketDataError
 from simulator.market_sources.table import (
     COLUMNS,
+    PRICE_COLUMNS,
     RawTable,
     from_csv,
     make_table,
@@ -94,6 +96,7 @@ class Cached:
     table: pd.DataFrame
     start: date | None
     end: date
+    notes: tuple[str, ...] = ()
 
     def covers(self, request: Request) -> bool:
         """Whether every bar of the request was asked for."""
@@ -129,7 +132,7 @@ def load_yahoo(symbol: str, timeframe: Timeframe, start: date | None, end: date 
         raise MarketDataError(
             f"{request.source}: the cache folder {folder} cannot be used ({problem.strerror}), name another."
         ) from None
-    return RawTable(request.symbol, cached.table)
+    return RawTable(request.symbol, cached.table, notes=cached.notes)
 
 
 def table_from_frame(frame: pd.DataFrame, request: Request) -> pd.DataFrame:
@@ -146,8 +149,34 @@ def table_from_frame(frame: pd.DataFrame, request: Request) -> pd.DataFrame:
         index = index.tz_convert("UTC")
     moments = [moment.to_pydatetime() for moment in index]
     times = drop_zones(moments, request.timeframe, lambda row: f"{request.source}, {moments[row]}")
+    hole = (flat["Adj Close"].isna() & flat["Close"].notna()).to_numpy()
+    if hole.any():
+        raise MarketDataError(
+            f"{request.source}, {moments[int(hole.argmax())]:%Y-%m-%d}: adjusted close is missing in what Yahoo sent: "
+            "set end before this day or start after it, or take the prices from a csv: file."
+        )
     table = make_table(times, {name: flat[name.title()] for name in COLUMNS})
     return scale_to_adjusted_close(table, flat["Adj Close"])
+
+
+def without_unfinished_bar(frame: pd.DataFrame, request: Request) -> tuple[pd.DataFrame, date | None, str | None]:
+    """The frame without a last bar that has no prices or stands twice, the day of that bar, and what to tell of it.
+
+    Of two equal rows one stays. Of two that differ neither does: nothing says which of them is the bar.
+    """
+    flat = frame.droplevel("Ticker", axis=1) if frame.columns.nlevels > 1 else frame
+    index = pd.DatetimeIndex(frame.index)
+    days = index if request.timeframe.intraday else index.normalize()
+    name = f"{request.source}: the last bar that Yahoo sent ({index[-1]:%Y-%m-%d})"
+    if flat[[column.title() for column in PRICE_COLUMNS]].iloc[-1].isna().all():
+        note = f"{name} has no prices, as of a day that is not over there: it was left out."
+        return frame.iloc[:-1], index[-1].date(), note
+    if len(frame) > 1 and days[-1] == days[-2]:
+        if flat.iloc[-1].equals(flat.iloc[-2]):
+            return frame.iloc[:-1], None, f"{name} stood there twice with equal prices: it is used once."
+        note = f"{name} stood there twice with different prices, as of a day that is not over there: it was left out."
+        return frame.iloc[:-2], index[-1].date(), note
+    return frame, None, None
 
 
 def _refresh(request: Request, cached: Cached | None, path: Path) -> Cached:
@@ -156,7 +185,9 @@ def _refresh(request: Request, cached: Cached | None, path: Path) -> Cached:
         start = None if start is None or cached.start is None else min(start, cached.start)
         end = max(end, cached.end)
     whole = Request(request.symbol, request.timeframe, start, end)
-    table = _download(whole, cached, path)
+    table, unfinished, note = _download(whole, cached, path)
+    if unfinished is not None:
+        end = min(end, unfinished)
     validate_prices(RawTable(whole.symbol, table), whole.source, whole.timeframe)
     content = to_csv(table)
     record = {
@@ -176,10 +207,10 @@ def _refresh(request: Request, cached: Cached | None, path: Path) -> Cached:
     }
     write_whole(path, content)
     write_whole(path.with_suffix(".json"), json.dumps(record, indent=1, default=str).encode())
-    return Cached(table, start, end)
+    return Cached(table, start, end, () if note is None else (note,))
 
 
-def _download(request: Request, cached: Cached | None, path: Path) -> pd.DataFrame:
+def _download(request: Request, cached: Cached | None, path: Path) -> tuple[pd.DataFrame, date | None, str | None]:
     import yfinance  # takes most of a second, which other sources need not pay
 
     with _quiet(yfinance) as messages:
@@ -189,7 +220,9 @@ def _download(request: Request, cached: Cached | None, path: Path) -> pd.DataFra
             messages.append(repr(problem))
             frame = None
     if frame is not None and not frame.empty:
-        return table_from_frame(frame, request)
+        frame, unfinished, note = without_unfinished_bar(frame, request)
+        if not frame.empty:
+            return table_from_frame(frame, request), unfinished, note
     if cached is None:
         held = f"nothing of it is cached in {path.parent}; connect and try again later, or use a csv: file"
     else:
