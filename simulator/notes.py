@@ -24,7 +24,7 @@ def notes_on(experiment: Experiment, universe: Universe) -> tuple[str, ...]:
 
 def _volumes(experiment: Experiment, universe: Universe) -> Iterator[str]:
     if experiment.risk.max_participation is None:
-        yield "risk.max_participation is null: participation not limited, an entry may be larger than what was traded."
+        yield "risk.max_participation is null, participation not limited: an entry may be larger than what was traded."
         return
     ticks = [prices.symbol for prices in universe.markets if prices.volume == "ticks"]
     without = [
@@ -34,13 +34,13 @@ def _volumes(experiment: Experiment, universe: Universe) -> Iterator[str]:
     ]
     if ticks:
         yield (
-            f"Volumes of {_named(ticks)} count ticks: participation not limited, risk.max_participation needs volumes "
+            f"Volumes of {_named(ticks)} count ticks, participation not limited: risk.max_participation needs volumes "
             "in shares or units."
         )
     if without:
-        why = ", as data.volume is none" if experiment.data.volume == "none" else ""
+        why = " (data.volume is none)" if experiment.data.volume == "none" else ""
         yield (
-            f"No volumes known of {_named(without)}{why}: participation not limited, an entry may be larger than what "
+            f"No volumes known{why}, participation not limited: an entry in {_named(without)} may be larger than what "
             "was traded."
         )
 

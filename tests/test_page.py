@@ -75,6 +75,12 @@ def report(comparison):
     return rendered(comparison, EXPLANATION)
 
 
+def noted(made, *notes):
+    path = made.folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"notes": notes}))
+    return made
+
+
 CASES = {
     "comparison": lambda folder: write_comparison(folder),
     "explained": lambda folder: write_comparison(folder, explained=True),
@@ -92,6 +98,7 @@ CASES = {
     "killed": lambda folder: write_comparison(folder, max_drawdown=0.1),
     "fills at the close": lambda folder: write_comparison(folder, fill="same_close"),
     "drawn": lambda folder: add_draws(write_comparison(folder), [growing(0.001), unchanged]),
+    "noted": lambda folder: noted(write_comparison(folder), "a.csv: 3 for 1 at 2020-01-02.", "Ends at 20% | <b>."),
     "drawn alike": lambda folder: add_draws(write_run(folder), [unchanged], temperature=0.0),
 }
 

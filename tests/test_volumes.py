@@ -46,6 +46,9 @@ def source(tmp_path):
         ({"tickvol": 900, "volume": 7}, 7, "shares", None),
         ({"Volume USD": 900}, 0, "shares", "'Volume USD' is not taken for the volume"),
         ({"Volume EUR": 900, "Volume USD": 7}, 0, "shares", "'Volume EUR' and 'Volume USD' are not taken"),
+        ({"Volume SOL": 7}, 7, "shares", "from the column 'Volume SOL'"),
+        ({"volume_btc": 7, "vol_20d": 3}, 7, "shares", "from the column 'volume_btc'"),
+        ({"volume_spike": 7}, 0, "shares", "'volume_spike' is not taken"),
         ({"Vol (mln)": 7}, 0, "shares", "'Vol (mln)' is not taken"),
         ({"volatility": 7, "turnover": 3}, 0, "shares", None),
     ],
@@ -99,11 +102,19 @@ def size(result):
 @pytest.mark.parametrize(
     ("columns", "sections", "told"),
     [
-        ({"volume": 900}, {"data": {"volume": "ticks"}}, "Volumes of pair count ticks: participation not limited"),
-        ({"tickvol": 900}, {}, "Volumes of pair count ticks: participation not limited"),
-        ({"volume": 900}, {"data": {"volume": "none"}}, "No volumes known of pair, as data.volume is none"),
-        ({"Volume USD": 900}, {}, "No volumes known of pair: participation not limited"),
-        ({"volume": 900}, {"risk": {"max_participation": None}}, "risk.max_participation is null: participation not"),
+        ({"volume": 900}, {"data": {"volume": "ticks"}}, "Volumes of pair count ticks, participation not limited: "),
+        ({"tickvol": 900}, {}, "Volumes of pair count ticks, participation not limited: "),
+        (
+            {"volume": 900},
+            {"data": {"volume": "none"}},
+            "No volumes known (data.volume is none), participation not limited: ",
+        ),
+        ({"Volume USD": 900}, {}, "No volumes known, participation not limited: an entry in pair may be"),
+        (
+            {"volume": 900},
+            {"risk": {"max_participation": None}},
+            "risk.max_participation is null, participation not limited: ",
+        ),
     ],
 )
 def test_ticks_and_no_volumes_cut_no_entry_and_that_is_told_and_replays(tmp_path, source, columns, sections, told):

@@ -22,7 +22,7 @@ def at_clock(times: Sequence[datetime], clock: str | None, place: Place) -> list
     """
     if clock is None:
         return list(times)
-    zone, seen = zone_of(clock, "clock"), datetime.min.replace(tzinfo=UTC)
+    zone, last = zone_of(clock, "clock"), datetime.min.replace(tzinfo=UTC)
     found: list[datetime] = []
     doubtful: list[int] = []
     for row, moment in enumerate(times):
@@ -31,17 +31,20 @@ def at_clock(times: Sequence[datetime], clock: str | None, place: Place) -> list
                 f"{place(row)}: {moment.isoformat()} has a zone of its own while data.clock is {clock}: leave "
                 "data.clock out."
             )
-        first, second = (moment.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
-        if first.astimezone(zone).replace(tzinfo=None) != moment:
+        offset, later = (moment.replace(tzinfo=zone, fold=fold).utcoffset() or timedelta(0) for fold in (0, 1))
+        if offset < later:
             raise MarketDataError(
                 f"{place(row)}: no clock in {clock} ever showed {moment.isoformat(sep=' ')}, it was put forward over "
                 "that hour: write the times in UTC, or name another data.clock."
             )
-        twice = second > first
-        if twice and first > seen:
-            doubtful.append(row)
-        found.append(first if first > seen else second)
-        seen = found[-1]
+        utc = moment.replace(tzinfo=UTC) - offset
+        if offset > later:
+            if utc > last:
+                doubtful.append(row)
+            else:
+                utc = moment.replace(tzinfo=UTC) - later
+        found.append(utc)
+        last = utc
     for row in doubtful:
         if not _goes_back(times, row):
             raise MarketDataError(

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from simulator.market_sources.table import RawTable
 
 LEAST_JUMP = 1.5
-"""Change of adjusted close over close from one bar to the next that no dividend makes."""
+"""Change of adjusted close over close from one bar to the next that no dividend makes, but for rounded prices."""
 ROUND = ((3, 2), (2, 1), (3, 1), (4, 1), (5, 1), (6, 1), (7, 1), (8, 1), (10, 1), (15, 1), (20, 1), (25, 1), (30, 1),
          (40, 1), (50, 1), (100, 1))  # fmt: skip
 """Splits that companies make: new shares for old ones, or, of a reverse split, old ones for new."""
@@ -69,7 +69,7 @@ def _jumps(factor: Floats) -> Iterator[int]:
     """Rows at which the factor changes by ``LEAST_JUMP`` or more; rows without an adjusted close are passed over."""
     known = np.flatnonzero(np.isfinite(factor) & (factor > 0))
     ratio = factor[known][1:] / factor[known][:-1]
-    yield from (int(row) for row in known[1:][np.maximum(ratio, 1 / ratio) >= LEAST_JUMP * (1 - 1e-3)])
+    yield from (int(row) for row in known[1:][np.maximum(ratio, 1 / ratio) >= LEAST_JUMP * 0.99])
 
 
 def _told(raw: RawTable, splits: Floats) -> Iterator[tuple[int, str]]:

@@ -36,7 +36,7 @@ QUOTED = frozenset(
 """What prices are quoted in: a volume in it is money."""
 _SOMETIMES_QUOTED = {"btc": 1, "eth": 2, "bnb": 3}
 """Coins that prices are quoted in too, where the other currency is none of ``QUOTED``; the first quotes the others."""
-_SUFFIX = re.compile(r"vol(?:ume)?[\s_.(\[-]+([a-z0-9]{2,8})[\s)\]]*")
+_SUFFIX = re.compile(r"vol(?:ume)?[\s_.(\[-]+([a-z]{2,8})[\s)\]]*")
 _NO_CURRENCY = frozenset(
     {"ma", "sma", "ema", "wma", "avg", "mean", "lot", "lots", "mio", "mill", "mln", "million", "millions", "mm", "th",
      "chg", "change", "delta", "ratio", "pct", "score", "rank", "flag", "std", "buy", "sell", "bid", "ask"}
@@ -105,6 +105,8 @@ def _by_currency(
 ) -> VolumeColumn | None:
     """The column of the first currency of a pair; of one column alone, where its currency is no money."""
     traded = {at: _SOMETIMES_QUOTED.get(name, 9) for at, name in currencies.items() if name not in QUOTED}
+    if len(traded) == len(currencies):  # no money beside it: the name itself must be that of a currency
+        traded = {at: rank for at, rank in traded.items() if rank < 9 or header[at].strip(" )]>")[-2:].isupper()}
     if not traded:
         return None
     best = max(traded, key=lambda at: traded[at])
