@@ -19,7 +19,7 @@ from llm_strategy.errors import ConfigurationError, MarketDataError
 from simulator.data_choice import DataChoice
 from simulator.market import load_prices
 from simulator.market_sources.timeframe import parse_timeframe
-from simulator.market_sources.yahoo import Request, table_from_frame
+from simulator.market_sources.yahoo import Request, table_from_frame, without_unfinished_bar
 from simulator.universe import load_universe
 
 CLOSES = 100 + np.arange(400.0)
@@ -46,6 +46,9 @@ class Yahoo(BaseHTTPRequestHandler):
             "close": [CLOSES[row] for row in kept],
             "volume": [1000 + row for row in kept],
         }
+        if self.server.unfinished and kept:
+            for name in ("open", "high", "low", "close"):
+                quote[name][-1] = None
         result = {
             "meta": {
                 "currency": "USD",
@@ -100,7 +103,7 @@ def offline(monkeypatch):
 def yahoo(offline, monkeypatch):
     """A loopback Yahoo; ``queries`` are the requests it saw, ``fault`` a status and answer for all further ones."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Yahoo)
-    server.queries, server.fault = [], None
+    server.queries, server.fault, server.unfinished = [], None, False
     for module in (yfinance.base, yfinance.scrapers.history):
         monkeypatch.setattr(module, "_BASE_URL_", f"http://127.0.0.1:{server.server_port}")
     yfinance.data.YfData().cache_get.cache_clear()
@@ -209,6 +212,33 @@ def test_impossible_answer_is_refused_and_never_cached(yahoo, tmp_path, monkeypa
     assert not (tmp_path / "SPY_1d.csv").exists()
 
 
+def test_a_last_bar_without_prices_is_left_out_told_and_asked_for_again(yahoo, tmp_path):
+    yahoo.unfinished = True
+    prices = load(tmp_path, end="2019-12-30")
+    assert prices.table.index[-1] == pd.Timestamp("2019-12-27")
+    (note,) = prices.notes
+    assert note == (
+        "yfinance:SPY: the last bar that Yahoo sent (2019-12-30) has no prices, as of a day that is not over there: it "
+        "was left out."
+    )
+    yahoo.unfinished = False
+    yfinance.data.YfData().cache_get.cache_clear()  # a later day, a later program
+    again = load(tmp_path, end="2019-12-30")
+    assert again.table.index[-1] == pd.Timestamp("2019-12-30")
+    assert again.notes == ()
+    asked = len(yahoo.queries)
+    load(tmp_path, end="2019-12-30")
+    assert len(yahoo.queries) == asked
+
+
+def test_a_hole_inside_names_a_cure_that_can_be_taken(yahoo, tmp_path, monkeypatch):
+    monkeypatch.setitem(globals(), "CLOSES", np.where(np.arange(400) == 60, 0.5, CLOSES))
+    with pytest.raises(MarketDataError, match=r"2019-03-26: low is .*set end before this day or start after it"):
+        load(tmp_path)
+    assert load(tmp_path, end="2019-03-25").table.index[-1] == pd.Timestamp("2019-03-25")
+    assert load(tmp_path / "after", start="2019-03-27").table.index[0] == pd.Timestamp("2019-03-27")
+
+
 def test_changed_or_halved_cache_is_refused(yahoo, tmp_path):
     load(tmp_path)
     path = tmp_path / "SPY_1d.csv"
@@ -267,3 +297,30 @@ def test_an_answer_without_a_column_is_refused():
     )
     with pytest.raises(MarketDataError, match="update yfinance"):
         table_from_frame(frame, Request("7203.T", parse_timeframe("1d"), None, date(2024, 6, 1)))
+
+
+@pytest.mark.parametrize(
+    ("last", "kept", "words"),
+    [
+        ([50.0, 100.0, 110.0, 90.0, 95.0, 1000], 3, "twice with equal prices: it is used once"),
+        ([51.0, 102.0, 110.0, 90.0, 95.0, 1100], 2, "twice with different prices, as of a day that is not over there"),
+        ([np.nan] * 5 + [0], 3, "has no prices, as of a day that is not over there: it was left out"),
+    ],
+)
+def test_a_last_day_that_stands_twice_is_settled_only_where_both_are_equal(last, kept, words):
+    frame = yahoo_frame(pd.date_range("2024-05-01", periods=3, tz="America/New_York"), "SPY")
+    frame.loc[pd.Timestamp("2024-05-03 16:00:02", tz="America/New_York")] = last
+    request = Request("SPY", parse_timeframe("1d"), None, date(2024, 6, 1))
+    whole, unfinished, note = without_unfinished_bar(frame, request)
+    assert list(table_from_frame(whole, request).index) == list(pd.date_range("2024-05-01", periods=kept))
+    assert (unfinished is None) == ("equal" in words)
+    assert words in note
+
+
+def test_a_hole_in_the_adjusted_close_of_yahoo_is_named():
+    frame = yahoo_frame(pd.date_range("2024-05-01", periods=3, tz="America/New_York"), "SPY")
+    frame.iloc[1, 0] = np.nan
+    with pytest.raises(
+        MarketDataError, match="2024-05-02: adjusted close is missing in what Yahoo sent: set end before"
+    ):
+        table_from_frame(frame, Request("SPY", parse_timeframe("1d"), None, date(2024, 6, 1)))

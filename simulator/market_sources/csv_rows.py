@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -64,6 +65,8 @@ def read_rows(content: bytes, source: str, options: FileOptions) -> CsvRows:
 
 def _decode(content: bytes, source: str, options: FileOptions) -> str:
     if options.encoding is not None:
+        if codecs.lookup(options.encoding).name.startswith(("utf-16", "utf-32")) and b"\0" not in content:
+            raise MarketDataError(f"{source} is not {options.encoding} text: leave encoding out, or name another.")
         try:
             return content.decode(options.encoding).removeprefix("\ufeff")
         except (UnicodeDecodeError, UnicodeError) as problem:

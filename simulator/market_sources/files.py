@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, time
 from pathlib import Path
 
 import numpy as np
@@ -234,7 +234,7 @@ def _build(
 
 
 def _in_zone(times: Sequence[datetime], source: str, reading: Reading, place: Place) -> list[datetime]:
-    """Moments at the clock of the exchange, so that daily bars stand at its date; unchanged without a named zone."""
+    """Moments as dates of the exchange, where its zone is named; unchanged where it is not."""
     if reading.options.zone is None:
         return list(times)
     if reading.timeframe.intraday:
@@ -245,7 +245,7 @@ def _in_zone(times: Sequence[datetime], source: str, reading: Reading, place: Pl
     if naive is not None:
         raise ConfigurationError(f"{place(naive)}: the time has no zone of its own: leave zone out, dates stay dates.")
     zone = zone_of(reading.options.zone, "zone")
-    return [moment.astimezone(zone) for moment in times]
+    return [datetime.combine(moment.astimezone(zone).date(), time.min) for moment in times]
 
 
 def _texts(cells: Sequence[object]) -> list[str]:

@@ -101,7 +101,7 @@ def rows_of_symbol(
                 f"{source} holds several symbols in its column {header[at]!r} ({_few(held)}): "
                 f"{_pick(source, held)}{other}."
             )
-        if symbol is not None and at in sure:
+        if symbol is not None and (at in sure or not alone):
             raise ConfigurationError(f"{source} holds no symbol {symbol!r}{did_you_mean(symbol, held)}")
     if symbol is not None:
         raise ConfigurationError(
