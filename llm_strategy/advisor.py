@@ -225,3 +225,9 @@ class ModelAdvisor:
         if key not in self._readers:
             self._readers[key] = ChoiceReader(self.reading)
         return self._readers[key]
+
+
+def begun_anew(advisor: Advisor) -> Advisor:
+    """The advisor without its past, behind bars that cannot be true: what follows a state is counted in bars, and those
+    between are not known. A rule keeps no past."""
+    return advisor._at_the_beginning() if isinstance(advisor, ModelAdvisor) else advisor

@@ -106,7 +106,8 @@ _json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 @lru_cache(maxsize=65536)
 def _snapshot_part(snapshot: Snapshot) -> str:
     """Kept, because the arms of a run see the same bars."""
-    return _json({name: getattr(snapshot, name) for name in Snapshot.__slots__})
+    values = {name: getattr(snapshot, name) for name in Snapshot.__slots__}
+    return _json({name: None if value != value else value for name, value in values.items()})  # JSON has no NaN
 
 
 @lru_cache(maxsize=4096)

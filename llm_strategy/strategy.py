@@ -8,6 +8,7 @@ from typing import Literal
 import backtrader as bt
 
 from llm_strategy.advised_feed import AdvisedFeed
+from llm_strategy.bar_check import FEWEST_FOR_SPACING, SPACING_BARS, BarCheck, check_choice
 from llm_strategy.book import Book
 from llm_strategy.broker import SimulatedBroker, require_simulated
 from llm_strategy.cost_scheme import check_scheme
@@ -43,8 +44,13 @@ class AdvisedStrategy(bt.Strategy):
     - ``decide_every`` (bars), and ``decide_when_changed``: a ``View``; decide only where what it renders has changed
     - ``bars_per_year``: decision bars a year, for volatility targeting; from the bar length if absent
     - ``journal`` (``Journal``; one in memory if absent, as ``strategy.journal``)
+    - ``bad_bars``: what becomes of a bar that cannot be true on a feed that is traded or decided on (NaN, zero or
+      negative prices, a high below the low, an open or close outside). ``refuse``, the default, ends the run with its
+      date; ``abstain`` needs a ``SimulatedBroker`` and goes on: nothing fills on such a bar, and decisions are
+      abstentions (``bad_bar``) until it has left the windows of all indicators. A model's past states begin anew then.
 
-    Raises ``SimulationOnlyError`` for any broker but backtrader's simulated one, ``MarketDataError`` for a feed with
+    Raises ``SimulationOnlyError`` for any broker but backtrader's simulated one, ``MarketDataError`` for bars that
+    cannot be true, times that do not increase, bars much shorter or longer than the feed's time frame, and a feed with
     fewer bars than its indicators need, ``ConfigurationError`` for replayed feeds, whose last bar is not closed when it
     is seen, and for feeds of the same name; one without a name is called ``data0``, ``data1`` by its place. It switches
     the broker's check at submission off: with it on, exits near full cash are lost (the check at the fill stays on).
@@ -63,6 +69,7 @@ class AdvisedStrategy(bt.Strategy):
         ("decide_when_changed", None),
         ("bars_per_year", None),
         ("journal", None),
+        ("bad_bars", "refuse"),
     )
 
     def __init__(self) -> None:
@@ -73,6 +80,7 @@ class AdvisedStrategy(bt.Strategy):
         if problem := self.order_rules.problem_with(self.limits):
             raise ConfigurationError(problem)
         self.journal: Journal = self.p.journal if self.p.journal is not None else Journal()
+        check_choice(self.p.bad_bars)
         self._names = feed_names(self.datas)
         called: Mapping[str, str] = self.p.symbols or {}
         symbols = symbols_of({data: called.get(self._names[data], self._names[data]) for data in self._traded()})
@@ -87,6 +95,11 @@ class AdvisedStrategy(bt.Strategy):
                 "The broker fills at the bar of the decision (cheat-on-close or cheat-on-open): switch it off, orders "
                 'fill at the next open; OrderRules(fill="same_close") with cheat-on-close on allows it knowingly.'
             )
+        if self.p.bad_bars == "abstain" and not isinstance(self.broker, SimulatedBroker):
+            raise ConfigurationError(
+                'bad_bars="abstain" trades past bars that cannot be true, and backtrader\'s own broker fills orders on '
+                "them: set cerebro.broker = SimulatedBroker(Costs(...))."
+            )
         self.broker.set_checksubmit(False)
         needed = dict(zip(self.datas, self._minperiods, strict=True))
         for feed in self._feeds:
@@ -94,6 +107,7 @@ class AdvisedStrategy(bt.Strategy):
             feed.bars_needed = needed[feed.decisions]
             if self.cerebro._dopreload:  # before the indicators run over all bars at once, and find too few
                 feed.require(feed.decisions.buflen())
+        self._checks = self._bar_checks()
         if self.cerebro._exactbars > 0 and self.cerebro.runningstrats[-1] is not self:
             raise ConfigurationError(
                 "exactbars=1 cuts the history of every feed to what the last strategy needs: add AdvisedStrategy after "
@@ -114,6 +128,8 @@ class AdvisedStrategy(bt.Strategy):
 
     def next(self) -> None:
         """One close: for each symbol with a new bar its decision, verdict and orders; then the account."""
+        for check in self._checks:
+            check.new_bar()
         new = [feed for feed in self._feeds if feed.has_new_bar()]
         if len(new) < len(self._feeds) and not isinstance(self.broker, SimulatedBroker):
             self._refuse_stale_fills(new)
@@ -167,6 +183,20 @@ class AdvisedStrategy(bt.Strategy):
             feed.entry_sent(verdict.size, market, self.limits)
         feed.desk.act(verdict, self._exit_reason(verdict))
 
+    def _bar_checks(self) -> list[BarCheck]:
+        """One for each feed that is traded or decided on whose bars were not all looked at here, because they are not
+        there yet, or because some are bad and the run goes on."""
+        found: dict[bt.AbstractDataBase, BarCheck] = {}
+        for feed in self._feeds:
+            for data in dict.fromkeys((feed.data, feed.decisions)):
+                if data not in found:
+                    found[data] = BarCheck(data, self._names[data], self.p.bad_bars)
+                    found[data].spacing_at = min(SPACING_BARS, max(FEWEST_FOR_SPACING, feed.bars_needed))
+        checks = {data: check for data, check in found.items() if not (self.cerebro._dopreload and check.check_all())}
+        for feed in self._feeds:
+            feed.checks = {data: checks[data] for data in (feed.data, feed.decisions) if data in checks}
+        return list(checks.values())
+
     def _refuse_stale_fills(self, new: list[AdvisedFeed]) -> None:
         for feed in self._feeds:
             if feed not in new and feed.desk.stage is not Stage.FLAT:
@@ -192,7 +222,8 @@ class AdvisedStrategy(bt.Strategy):
                     "use cerebro.resampledata, and name it in decide_on."
                 )
         view: View | None = self.p.decide_when_changed
-        return AdvisedFeed(
+        before = len(self._lineiterators[self.IndType])
+        feed = AdvisedFeed(
             data,
             decisions,
             symbol=symbol,
@@ -203,6 +234,8 @@ class AdvisedStrategy(bt.Strategy):
             schedule=Schedule(self.p.decide_every, view),
             bars_per_year=self.p.bars_per_year or bars_in_year(decisions),
         )
+        feed.indicators = self._lineiterators[self.IndType][before:]
+        return feed
 
     def _traded(self) -> list[bt.AbstractDataBase]:
         wanted: Sequence[str] | Literal["all"] | None = self.p.trade
