@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TextIO
 from llm_strategy.contract import advice_to_document
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.ledger import OrderRow, TradeRow
+from llm_strategy.remarks import Activity
 from llm_strategy.risk import Verdict
 from llm_strategy.types import Abstention, Advice, Decision, Exchange, PolicyOutcome, Snapshot, Status
 
@@ -50,6 +51,20 @@ class Journal:
         self.equity: list[EquityRow] = []
         self.orders: list[OrderRow] = []
         self.trades: list[TradeRow] = []
+
+    @property
+    def activity(self) -> Activity:
+        """What happened so far, counted."""
+        seen = Activity()
+        for entry in self.entries:
+            advice, abstention = entry.decision.advice, entry.decision.abstention
+            action = None if advice is None else str(advice.action.type)
+            seen.decided(action, None if abstention is None else (str(abstention.reason), abstention.detail))
+            seen.judged(entry.verdict.intent, [cut.limit for cut in entry.verdict.clamps])
+        for order in self.orders:
+            seen.sent(order.kind, order.status, order.filled)
+        seen.valued((row.gross, row.equity) for row in self.equity)
+        return seen
 
     def begin(self) -> None:
         """Called once; raises ``ConfigurationError`` where another strategy or run has written here."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -17,6 +18,8 @@ from llm_strategy.journal import Journal
 from llm_strategy.ledger import ExitReason, Ledger
 from llm_strategy.order_rules import OrderRules
 from llm_strategy.orders import OrderDesk, Stage
+from llm_strategy.progress import ProgressLine
+from llm_strategy.remarks import remarks
 from llm_strategy.rendering import View
 from llm_strategy.risk import Intent, Limits, Verdict, judge
 from llm_strategy.schedule import Schedule
@@ -24,6 +27,8 @@ from llm_strategy.snapshot import bars_in_year
 from llm_strategy.times import iso_time
 from llm_strategy.traded_feed import feed_named, feed_names, symbols_of
 from llm_strategy.types import ActionType, Decision
+
+log = logging.getLogger(__name__)
 
 _ENTRIES = (ActionType.ENTER_LONG, ActionType.ENTER_SHORT)
 
@@ -48,6 +53,12 @@ class AdvisedStrategy(bt.Strategy):
       negative prices, a high below the low, an open or close outside). ``refuse``, the default, ends the run with its
       date; ``abstain`` needs a ``SimulatedBroker`` and goes on: nothing fills on such a bar, and decisions are
       abstentions (``bad_bar``) until it has left the windows of all indicators. A model's past states begin anew then.
+    - ``tell``: whether ``remarks`` go to the log (as warnings, which Python shows on stderr) too
+    - ``progress``: whether a line on stderr counts decisions; if absent, on a terminal and in a notebook, once it takes
+      longer than a moment
+
+    ``remarks``, after the run, says in a sentence each why nothing or next to nothing was traded, how often the advisor
+    gave no advice, and that a sizer was added in vain.
 
     Raises ``SimulationOnlyError`` for any broker but backtrader's simulated one, ``MarketDataError`` for bars that
     cannot be true, times that do not increase, bars much shorter or longer than the feed's time frame, and a feed with
@@ -70,6 +81,8 @@ class AdvisedStrategy(bt.Strategy):
         ("bars_per_year", None),
         ("journal", None),
         ("bad_bars", "refuse"),
+        ("tell", True),
+        ("progress", None),
     )
 
     def __init__(self) -> None:
@@ -118,7 +131,11 @@ class AdvisedStrategy(bt.Strategy):
                 "A journal belongs to one run, and an optimisation makes many: leave journal out, and read "
                 "strategy.journal of cerebro.run() with Cerebro(optreturn=False, maxcpus=1)."
             )
+        self.remarks = self._vain_sizer()
         self.journal.begin()
+        self._progress = None
+        if self.p.tell and (self.p.progress or (self.p.progress is None and not self.cerebro._dooptimize)):
+            self._progress = ProgressLine.where_wanted("deciding", self._decisions_to_come(), wanted=self.p.progress)
         self._book = Book(self, self._feeds, self.limits)
         self._desks = {feed.data: feed for feed in self._feeds}
 
@@ -167,6 +184,12 @@ class AdvisedStrategy(bt.Strategy):
             feed.require(len(feed.decisions))
         self._ledger.finish(self.broker.get_orders_open())
         self.journal.finished(self._ledger.orders, self._ledger.trades)
+        if self._progress is not None:
+            self._progress.close()
+        self.remarks += remarks(self.journal.activity, failures=True)
+        if self.p.tell:
+            for remark in self.remarks:
+                log.warning("AdvisedStrategy: %s", remark)
 
     def _judge(self, feed: AdvisedFeed, decision: Decision | None) -> None:
         advice = None if decision is None else decision.advice
@@ -176,12 +199,30 @@ class AdvisedStrategy(bt.Strategy):
         verdict = judge(advice, market, account, self.limits)
         if decision is not None:
             self.journal.decided(len(feed.decisions) - 1, decision, verdict)
+            if self._progress is not None:
+                self._progress.show(len(self.journal.entries))
         if verdict.intent is Intent.NONE:
             return
         if verdict.intent in (Intent.ENTER_LONG, Intent.ENTER_SHORT):
             self._book.entry_sent()
             feed.entry_sent(verdict.size, market, self.limits)
         feed.desk.act(verdict, self._exit_reason(verdict))
+
+    def _vain_sizer(self) -> list[str]:
+        sizer = self.getsizer()
+        if type(sizer) is bt.sizers.FixedSize and sizer.p.stake == 1:  # what backtrader gives every strategy
+            return []
+        return [
+            f"The sizer {type(sizer).__name__} is not used: sizes come from the limits (sizing, max_position_size, "
+            "lot_step), so set those and leave the sizer out."
+        ]
+
+    def _decisions_to_come(self) -> int | None:
+        """Decisions in all, where the bars are known already."""
+        if not self.cerebro._dopreload or self.p.decide_when_changed is not None:
+            return None
+        bars = (int(feed.decisions.buflen()) - feed.bars_needed + 1 for feed in self._feeds)
+        return sum(-(-count // int(self.p.decide_every)) for count in bars)
 
     def _bar_checks(self) -> list[BarCheck]:
         """One for each feed that is traded or decided on whose bars were not all looked at here, because they are not

@@ -57,6 +57,7 @@ def simulate(universe: Universe, advisor: Advisor, experiment: Experiment, journ
         decide_when_changed=choice.changed_view,
         bars_per_year=bars_per_year(None, universe, decisions=True),
         journal=journal,
+        tell=False,
     )
     with _without_garbage_collection():
         cerebro.run()

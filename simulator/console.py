@@ -74,6 +74,7 @@ def print_result(result: Result, *, as_json: bool) -> None:
                 "report": str(result.report),
                 "verdict": result.verdict,
                 "warning": result.warning,
+                "remarks": result.remarks,
                 "usage": usage,
                 "facts": {identity: fact.value for identity, fact in result.facts.items()},
             }
@@ -87,6 +88,8 @@ def print_result(result: Result, *, as_json: bool) -> None:
         ([str(arm), *map(str, row)] for arm, row in zip(shown.index, shown.values, strict=True)),
     )
     say("")
+    for remark in result.remarks:
+        say(remark)
     say(f"Verdict on the advice: {result.verdict}.")
     if usage["decisions"]:
         draws = result.record.manifest["experiment"]["evaluation"].get("draws", 1)
