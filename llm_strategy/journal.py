@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from llm_strategy.contract import advice_to_document
 from llm_strategy.errors import ConfigurationError
@@ -14,6 +14,9 @@ from llm_strategy.ledger import OrderRow, TradeRow
 from llm_strategy.remarks import Activity
 from llm_strategy.risk import Verdict
 from llm_strategy.types import Abstention, Advice, Decision, Exchange, PolicyOutcome, Snapshot, Status
+
+if TYPE_CHECKING:
+    from llm_strategy.frames import Frames
 
 
 class EquityRow(NamedTuple):
@@ -51,6 +54,12 @@ class Journal:
         self.equity: list[EquityRow] = []
         self.orders: list[OrderRow] = []
         self.trades: list[TradeRow] = []
+
+    def frames(self) -> Frames:
+        """Decisions, orders, trades and equity as DataFrames; the columns stand with ``llm_strategy.frames.Frames``."""
+        from llm_strategy.frames import frames_of  # pandas is not needed by a run
+
+        return frames_of(self.entries, self.orders, self.trades, self.equity)
 
     @property
     def activity(self) -> Activity:

@@ -9,6 +9,7 @@ from typing import Literal
 import backtrader as bt
 
 from llm_strategy.advised_feed import AdvisedFeed
+from llm_strategy.advisor import ModelAdvisor
 from llm_strategy.bar_check import FEWEST_FOR_SPACING, SPACING_BARS, BarCheck, check_choice
 from llm_strategy.book import Book
 from llm_strategy.broker import SimulatedBroker, require_simulated
@@ -94,6 +95,8 @@ class AdvisedStrategy(bt.Strategy):
             raise ConfigurationError(problem)
         self.journal: Journal = self.p.journal if self.p.journal is not None else Journal()
         check_choice(self.p.bad_bars)
+        advisor = self.p.advisor
+        self._advisor = advisor.on_record() if isinstance(advisor, ModelAdvisor) else advisor
         self._names = feed_names(self.datas)
         called: Mapping[str, str] = self.p.symbols or {}
         symbols = symbols_of({data: called.get(self._names[data], self._names[data]) for data in self._traded()})
@@ -269,7 +272,7 @@ class AdvisedStrategy(bt.Strategy):
             decisions,
             symbol=symbol,
             group=(self.p.groups or {}).get(symbol, ""),
-            advisor=self.p.advisor,
+            advisor=self._advisor,
             desk=OrderDesk(self, data, self._ledger, self.order_rules),
             limits=self.limits,
             schedule=Schedule(self.p.decide_every, view),
