@@ -66,7 +66,9 @@ class ModelAdvisor:
         record: bool = True,
     ) -> None:
         self.client = client
-        self._record, self._draw = record, draw
+        self.record, self.draw = record, draw
+        self.wanted_reading = reading
+        """As it was given, with ``auto`` in it; ``reading`` is what came of it."""
         self._recorded: ModelAdvisor | None = None
         self.view = view
         self.fallback = fallback
@@ -87,14 +89,14 @@ class ModelAdvisor:
     def on_record(self) -> ModelAdvisor:
         """The same advisor behind the user's record of answers (``llm.in_users_record``), where ``record`` says so and
         the client comes from ``get_llm_client``."""
-        if not self._record or self._recorded is not None:
+        if not self.record or self._recorded is not None:
             return self._recorded or self
         client = in_users_record(self.client)
         self._recorded = self
         if client is not self.client:
             self._recorded = copy(self)
             self._recorded.client = client
-            self._recorded._conversation = Conversation(client, self.reading, remember=self._remember, draw=self._draw)
+            self._recorded._conversation = Conversation(client, self.reading, remember=self._remember, draw=self.draw)
         return self._recorded
 
     def attach(self, data: Any) -> ModelAdvisor:

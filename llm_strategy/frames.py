@@ -101,9 +101,6 @@ def _columns(kind: type[OrderRow] | type[TradeRow]) -> dict[str, str]:
 
 def _table(rows: Iterable[dict[str, Any]], types: dict[str, str]) -> pd.DataFrame:
     table = pd.DataFrame(list(rows), columns=list(types), dtype=object)
-    for name, kind in types.items():
-        if kind == "time":
-            table[name] = pd.to_datetime(table[name], format="ISO8601").astype("datetime64[us]")
-        else:
-            table[name] = table[name].astype(kind)
-    return table
+    for name in [name for name, kind in types.items() if kind == "time"]:
+        table[name] = pd.to_datetime(table[name], format="ISO8601").astype("datetime64[us]")
+    return table.astype({name: kind for name, kind in types.items() if kind != "time"})
