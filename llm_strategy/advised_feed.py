@@ -7,11 +7,13 @@ from typing import Any
 
 import backtrader as bt
 
-from llm_strategy.advisor import Advisor
+from llm_strategy.advisor import Advisor, begun_anew
+from llm_strategy.bar_check import BarCheck, last_close
 from llm_strategy.bar_count import BarCount
 from llm_strategy.errors import MarketDataError
 from llm_strategy.features import AverageRange
 from llm_strategy.orders import OrderDesk, Plan, Stage
+from llm_strategy.outcome import bad_bar
 from llm_strategy.risk import Limits, Market
 from llm_strategy.risk.sizing import worst_price
 from llm_strategy.schedule import Schedule
@@ -50,10 +52,15 @@ class AdvisedFeed(TradedFeed):
         self._reader = SnapshotReader(decisions, symbol)
         self._advisor = advisor.attach(decisions)
         self._schedule = schedule
+        self.indicators: list[Any] = []
+        """Those of the decision feed: features, ranges and the advisor's own."""
+        self.checks: dict[bt.AbstractDataBase, BarCheck] = {}
+        """For the trading and the decision feed, where bars have to be looked at one by one."""
         ranged = any(getattr(limits, name) is not None for name in ("stop_loss_atr", "min_stop_atr", "max_stop_atr"))
         indicator: Any = AverageRange
         self._average_range = indicator(decisions) if ranged else None
         self._decisions_seen = 0
+        self._interrupted = False
 
     @property
     def ready(self) -> bool:
@@ -82,13 +89,37 @@ class AdvisedFeed(TradedFeed):
             return None
         self._decisions_seen = bars
         snapshot = self._reader.read()
+        if self.checks:
+            if why := self._bad_bar():
+                self._interrupted = True
+                return bad_bar(snapshot, why) if self._schedule.due() else None
+            if self._interrupted:
+                self._interrupted = False
+                self._advisor = begun_anew(self._advisor)
         return self._advisor.decide(snapshot) if self._schedule.wants(snapshot) else None
+
+    def _bad_bar(self) -> str:
+        """Why the advisor is not asked: a bar that cannot be true is still in a window; empty where none is."""
+        check = self.checks.get(self.decisions)
+        since = None if check is None else check.bars_since
+        if check is not None and since is not None:
+            if since < self.bars_needed:
+                return f"{_sentence(check.why)}, and features look back on it for {self.bars_needed - since} more bars."
+            for indicator in self.indicators:
+                if any(math.isnan(line[0]) for line in indicator.lines):
+                    return f"{_sentence(check.why)}, and {type(indicator).__name__} has had no value since then."
+        trading = self.checks.get(self.data)
+        if trading is not None and trading.bars_since == 0:
+            return f"{_sentence(trading.why)}, and it is the bar to trade on."
+        return ""
 
     def market_at(self, decision: Decision | None, broker: bt.brokers.BackBroker | None) -> Market:
         """The market with what is known of it at a decision: its range and, from the snapshot, its volatility."""
         year = self._bars_per_year or self._count.per_year
         volatility = None if decision is None else decision.snapshot.volatility * math.sqrt(year)
         average_range = None if self._average_range is None else self._average_range[0]
+        if average_range != average_range:  # behind a bar without true prices
+            average_range = None
         seen = self.market(broker)
         return Market(seen.price, seen.costs, seen.volume, average_range, volatility)
 
@@ -110,7 +141,7 @@ class AdvisedFeed(TradedFeed):
     @property
     def exposure(self) -> float:
         """The position at the close, or the entry that waits at its worst price; signed currency."""
-        value = float(self.desk.position * self._close[0])
+        value = float(self.desk.position * last_close(self.data))
         return value + math.copysign(self._entry_value, self.desk.entering) if self.desk.entering else value
 
     @property
@@ -141,3 +172,7 @@ class AdvisedFeed(TradedFeed):
     @property
     def _live_plan(self) -> Plan | None:
         return self.desk.plan if self.desk.stage in (Stage.OPEN, Stage.EXITING) else None
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

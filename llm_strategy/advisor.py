@@ -14,6 +14,7 @@ from llm_strategy.errors import BreakerOpen
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.exchange import Request
 from llm_strategy.llm.side_by_side import side_by_side
+from llm_strategy.llm.users_record import in_users_record
 from llm_strategy.outcome import Outcome, instead
 from llm_strategy.reading import Example, Reading
 from llm_strategy.rendering import View, render_snapshot
@@ -44,6 +45,8 @@ class ModelAdvisor:
     requests are asked once a run (``remember``); a replay turns that off so that every recorded decision is read.
     Sampler and time-out are the client's ``defaults``; the time is for the whole decision, the repair attempt included.
     ``draw`` is which sample of each answer is asked for (``Request.draw``).
+    With ``record`` an ``AdvisedStrategy`` asks a client of ``get_llm_client`` once for all runs: its answers are kept
+    in the user's cache folder, as those of ``btllm``. ``record=False`` asks anew in each run.
     ``fallback`` is an advisor (a rule) that decides in place of a model that failed; without one such a decision is an
     abstention. The client's ``breaker`` counts the decisions of all copies of an advisor. While it is open the model is
     left alone, and what it answered before is left unread: what is decided at a bar must not depend on whether its
@@ -60,8 +63,13 @@ class ModelAdvisor:
         remember: bool = True,
         fallback: Advisor | None = None,
         draw: int = 0,
+        record: bool = True,
     ) -> None:
         self.client = client
+        self.record, self.draw = record, draw
+        self.wanted_reading = reading
+        """As it was given, with ``auto`` in it; ``reading`` is what came of it."""
+        self._recorded: ModelAdvisor | None = None
         self.view = view
         self.fallback = fallback
         self.reading = reading.resolved(
@@ -77,6 +85,19 @@ class ModelAdvisor:
         self._breaker = client.breaker()
         self._past: dict[tuple[str, str], Analogues] = {}
         self._readers: dict[tuple[str, str], ChoiceReader] = {}
+
+    def on_record(self) -> ModelAdvisor:
+        """The same advisor behind the user's record of answers (``llm.in_users_record``), where ``record`` says so and
+        the client comes from ``get_llm_client``."""
+        if not self.record or self._recorded is not None:
+            return self._recorded or self
+        client = in_users_record(self.client)
+        self._recorded = self
+        if client is not self.client:
+            self._recorded = copy(self)
+            self._recorded.client = client
+            self._recorded._conversation = Conversation(client, self.reading, remember=self._remember, draw=self.draw)
+        return self._recorded
 
     def attach(self, data: Any) -> ModelAdvisor:
         """A copy with an empty past, and with the indicators of a fallback rule; answers are shared."""
@@ -225,3 +246,9 @@ class ModelAdvisor:
         if key not in self._readers:
             self._readers[key] = ChoiceReader(self.reading)
         return self._readers[key]
+
+
+def begun_anew(advisor: Advisor) -> Advisor:
+    """The advisor without its past, behind bars that cannot be true: what follows a state is counted in bars, and those
+    between are not known. A rule keeps no past."""
+    return advisor._at_the_beginning() if isinstance(advisor, ModelAdvisor) else advisor

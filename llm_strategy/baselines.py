@@ -103,7 +103,7 @@ class Momentum(Rule):
 
     def prepare(self, data: bt.AbstractDataBase) -> None:
         """The long return."""
-        self._return = bt.ind.PercentChange(data.close, period=self._bars)
+        self._return = bt.ind.Momentum(data.close, period=self._bars)  # in currency: its sign is all that counts
 
     def action(self, snapshot: Snapshot) -> ActionType:
         """Long after a gain, out after a loss."""

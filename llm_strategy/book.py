@@ -9,6 +9,7 @@ from typing import Any
 
 import backtrader as bt
 
+from llm_strategy.bar_check import last_close
 from llm_strategy.journal import EquityRow
 from llm_strategy.ledger import DUST
 from llm_strategy.risk import Account, Holding, Limits
@@ -103,7 +104,7 @@ class Book:
         net = gross = 0.0
         for data, position in self._broker.positions.items():
             if position.size:
-                value = position.size * data.close[0]
+                value = position.size * last_close(data)
                 net += value
                 gross += abs(value)
         return EquityRow(time, self._equity, self._cash, net, gross, float(getattr(self._broker, "carry", 0.0)))
@@ -146,8 +147,9 @@ class Book:
             shares = most if abs(most) >= abs(least) else least
             if abs(shares) <= DUST or not len(data):
                 continue
-            opening = max(0.0, abs(shares) - abs(held)) * data.close[0] * (1 + self._limits.gap_buffer)
-            value = math.copysign(abs(held) * data.close[0] + opening, shares)
+            price = last_close(data)
+            opening = max(0.0, abs(shares) - abs(held)) * price * (1 + self._limits.gap_buffer)
+            value = math.copysign(abs(held) * price + opening, shares)
             symbol, group = (feed.symbol, feed.group) if feed else (data._name, "")
             yield Holding(symbol, value, group, firm=False), opening
 

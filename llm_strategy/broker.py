@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from typing import Any
 
 import backtrader as bt
 
+from llm_strategy.bar_check import last_close, possible
 from llm_strategy.cost_scheme import CostScheme, Estimate
 from llm_strategy.costs import VOLATILITY_BARS, Costs, TradingCosts, volatility
 from llm_strategy.errors import ConfigurationError, SimulationOnlyError
@@ -28,6 +31,8 @@ class SimulatedBroker(bt.brokers.BackBroker):
     range of its bar. Volatility for slippage is that of the last 20 returns up to the bar before the fill. With
     ``max_fill_share`` all orders on a feed together fill at most that share of a bar's volume (whole shares where the
     order has whole shares), nothing on a bar without volume, and without bound on a feed that has had no volume at all.
+    Nothing fills on a bar that cannot be true (NaN, zero or negative prices, a high below the low); there a position is
+    worth what it was at its last close.
 
     Carry: at the first bar of a new calendar day on any feed, before any fill, the days since the last bar times rate
     / 365 is taken from cash, on the shorts' value at their last closes (``borrow_rate``) and on cash below zero
@@ -100,8 +105,18 @@ class SimulatedBroker(bt.brokers.BackBroker):
             self._trying.clear()
         self._filled.clear()
         if self.costs.borrow_rate:
-            held = ((data.close[0], position.size) for data, position in self.positions.items())
+            held = ((last_close(data), position.size) for data, position in self.positions.items())
             self._short_value = sum(-size * close for close, size in held if size < 0)
+
+    def _get_value(self, datas: Iterable[bt.AbstractDataBase] | None = None, lever: bool = False) -> float:
+        """Closes that are no price stand at the last one that was, while positions are valued."""
+        no_prices = [(data, data.close[0]) for data in datas or self.positions if not 0 < data.close[0] < math.inf]
+        for data, _ in no_prices:
+            data.close[0] = last_close(data)
+        value = float(super()._get_value(datas, lever))
+        for data, close in no_prices:
+            data.close[0] = close
+        return value
 
     def _charge_carry(self) -> None:
         today = max(int(data.datetime[0]) for data in self.cerebro.datas if len(data))
@@ -120,7 +135,7 @@ class SimulatedBroker(bt.brokers.BackBroker):
     def _try_exec(self, order: bt.Order) -> None:
         data, now = order.data, order.data.datetime[0]
         if not self._at_its_close(order) and order.exectype != bt.Order.Historical:
-            if now <= order.created.dt or now == self._tried.get(data):
+            if now <= order.created.dt or now == self._tried.get(data) or not possible(data):
                 return
             self._trying[data] = now
         if self._slippage_varies:

@@ -207,8 +207,11 @@ class _CostsAtBar:
 
 
 def volatility(closes: Sequence[float]) -> float:
-    """Standard deviation of the one-bar returns of these closes, a fraction; 0 with fewer than two returns."""
-    returns = [after / before - 1 for before, after in pairwise(closes)]
+    """Standard deviation of the one-bar returns of these closes, a fraction; 0 with fewer than two returns.
+
+    A close that is no price has none.
+    """
+    returns = [after / before - 1 for before, after in pairwise(closes) if before > 0 and 0 < after < math.inf]
     if len(returns) < 2:
         return 0.0
     mean = math.fsum(returns) / len(returns)

@@ -37,14 +37,20 @@ class MarketFeatures(bt.Indicator):
 
     def __init__(self) -> None:
         self.addminperiod(LONGEST_LOOKBACK)
+        self._bad_bar = -LONGEST_LOOKBACK
 
     def prenext(self) -> None:
         """The rank looks back on earlier volatilities."""
-        if len(self) > MOMENTUM_BARS:
+        if self._bars_since_bad() > MOMENTUM_BARS and len(self) > MOMENTUM_BARS:
             self.lines.volatility[0] = _volatility(self.data.close.get(size=MOMENTUM_BARS + 1))
 
     def next(self) -> None:
         """One bar."""
+        if self._bars_since_bad() < LONGEST_LOOKBACK:
+            for line in self.lines:
+                line[0] = math.nan
+            self.prenext()
+            return
         data, lines = self.data, self.lines
         close = data.close[0]
         lines.volatility[0] = volatility = _volatility(data.close.get(size=MOMENTUM_BARS + 1))
@@ -57,6 +63,13 @@ class MarketFeatures(bt.Indicator):
             close, min(data.low.get(size=MOMENTUM_BARS)), max(data.high.get(size=MOMENTUM_BARS))
         )
         lines.volume_ratio[0] = _ratio(data.volume[0], _mean(data.volume.get(size=MOMENTUM_BARS)))
+
+    def _bars_since_bad(self) -> int:
+        """Bars since the last one whose close, high or low is no price: for so long a window may hold it."""
+        low, high, close = self.data.low[0], self.data.high[0], self.data.close[0]
+        if not (0 < low < math.inf and 0 < high < math.inf and 0 < close < math.inf):
+            self._bad_bar = len(self)
+        return len(self) - self._bad_bar
 
     def preonce(self, start: int, end: int) -> None:
         """Left to ``once``."""
@@ -79,6 +92,9 @@ def _all_bars(close: bytes, high: bytes, low: bytes, volume: bytes) -> tuple[arr
     """Every line over all bars of float64 columns; kept, because the arms of a run share their prices."""
     closes, volumes = array("d", close), array("d", volume)
     end = len(closes)
+    bad = _no_prices(close, high, low)
+    for bar in bad:
+        closes[bar] = math.nan
     first, bars = LONGEST_LOOKBACK - 1, range(LONGEST_LOOKBACK - 1, end)
     changes = _changes(closes)
     volatilities = array("d", [math.nan] * MOMENTUM_BARS)
@@ -96,7 +112,17 @@ def _all_bars(close: bytes, high: bytes, low: bytes, volume: bytes) -> tuple[arr
         (_ratio(volumes[bar], _mean(volumes[bar - MOMENTUM_BARS + 1 : bar + 1])) for bar in bars),
     )
     trend, momentum, rank, drawdown, position, ratio = (_after_warm_up(values) for values in ready)
+    for bar in bad:  # no window that holds it gives a feature
+        known_from = min(bar + LONGEST_LOOKBACK, end)
+        for values in (trend, momentum, rank, drawdown, position, ratio):
+            values[bar:known_from] = array("d", [math.nan] * (known_from - bar))
     return trend, momentum, volatilities, rank, drawdown, position, ratio
+
+
+def _no_prices(*columns: bytes) -> list[int]:
+    """The bars at which a column holds something that is no price."""
+    prices = np.array([np.frombuffer(column) for column in columns])
+    return [int(bar) for bar in np.flatnonzero(~((prices > 0) & (prices < math.inf)).all(axis=0))]
 
 
 class AverageRange(bt.Indicator):

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import backtrader as bt
 
+from llm_strategy.bar_check import BarCheck
 from llm_strategy.book import Book
 from llm_strategy.broker import require_simulated
 from llm_strategy.cost_scheme import check_scheme
@@ -73,6 +74,8 @@ class Gate:
             data: GatedFeed(data, symbol=symbol, group=groups.get(symbol, ""), on_cut=self._cut)
             for data, symbol in symbols.items()
         }
+        names = feed_names(strategy.datas)
+        self._checks = {data: BarCheck(data, names[data]) for data in symbols}
         self._clock = self._feeds[strategy.datas[0]]
         self._book = Book(strategy, list(self._feeds.values()), limits)
 
@@ -83,6 +86,9 @@ class Gate:
         new = [feed for feed in self._feeds.values() if feed.has_new_bar()]
         if not new:
             return
+        for feed in new:
+            if feed.position or feed.entering:
+                self._check(feed.data)
         self._book.update(int(self._now()), decided=self._clock in new)
         for feed in self._feeds.values():
             account, longest = self._book.account(feed, entry=False), self._limits.max_holding_bars
@@ -93,6 +99,10 @@ class Gate:
             elif self._paused(account):
                 feed.withdraw(entries_alone=True)
 
+    def _check(self, data: bt.AbstractDataBase) -> None:
+        """Raise ``MarketDataError`` for a bar that cannot be true on a feed that the strategy is engaged in."""
+        self._checks[data].check_now()
+
     def booked(self, order: bt.Order) -> None:
         """Take a notification of the broker."""
         feed = self._feeds.get(order.data)
@@ -102,6 +112,8 @@ class Gate:
     def allowed(self, data: bt.AbstractDataBase, asked: AskedOrder) -> float:
         """Shares that may be sent of an order, 0 for none; a cut is logged."""
         feed = self._feeds[data]
+        if len(data):
+            self._check(data)
         events: list[ClampEvent] = []
         allowed = self._allowed(feed, asked, events)
         if allowed < asked.size or math.isnan(asked.size):

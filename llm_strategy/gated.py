@@ -63,8 +63,10 @@ class Gated(_Strategy):
     confidence, ``volatility_target`` (as ``fixed_fraction``), and ``min_holding_bars``, which would hold back exits.
 
     The broker's check at submission is switched off, because it loses exits near full cash. Raises
-    ``SimulationOnlyError`` for any broker but backtrader's simulated one, and ``ConfigurationError`` for cheat-on-open,
-    for feeds of the same name and for commission schemes that are not those of a stock.
+    ``SimulationOnlyError`` for any broker but backtrader's simulated one, ``ConfigurationError`` for cheat-on-open, for
+    feeds of the same name and for commission schemes that are not those of a stock, and ``MarketDataError`` where an
+    order is sent or a position held at a bar that cannot be true (NaN, zero or negative prices, a time that does not
+    increase); feeds that are only looked at may hold anything.
     """
 
     limits: Limits = Limits()

@@ -6,13 +6,17 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from llm_strategy.contract import advice_to_document
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.ledger import OrderRow, TradeRow
+from llm_strategy.remarks import Activity
 from llm_strategy.risk import Verdict
 from llm_strategy.types import Abstention, Advice, Decision, Exchange, PolicyOutcome, Snapshot, Status
+
+if TYPE_CHECKING:
+    from llm_strategy.frames import Frames
 
 
 class EquityRow(NamedTuple):
@@ -50,6 +54,26 @@ class Journal:
         self.equity: list[EquityRow] = []
         self.orders: list[OrderRow] = []
         self.trades: list[TradeRow] = []
+
+    def frames(self) -> Frames:
+        """Decisions, orders, trades and equity as DataFrames; the columns stand with ``llm_strategy.frames.Frames``."""
+        from llm_strategy.frames import frames_of  # pandas is not needed by a run
+
+        return frames_of(self.entries, self.orders, self.trades, self.equity)
+
+    @property
+    def activity(self) -> Activity:
+        """What happened so far, counted."""
+        seen = Activity()
+        for entry in self.entries:
+            advice, abstention = entry.decision.advice, entry.decision.abstention
+            action = None if advice is None else str(advice.action.type)
+            seen.decided(action, None if abstention is None else (str(abstention.reason), abstention.detail))
+            seen.judged(entry.verdict.intent, [cut.limit for cut in entry.verdict.clamps])
+        for order in self.orders:
+            seen.sent(order.kind, order.status, order.filled)
+        seen.valued((row.gross, row.equity) for row in self.equity)
+        return seen
 
     def begin(self) -> None:
         """Called once; raises ``ConfigurationError`` where another strategy or run has written here."""
@@ -106,7 +130,8 @@ _json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 @lru_cache(maxsize=65536)
 def _snapshot_part(snapshot: Snapshot) -> str:
     """Kept, because the arms of a run see the same bars."""
-    return _json({name: getattr(snapshot, name) for name in Snapshot.__slots__})
+    values = {name: getattr(snapshot, name) for name in Snapshot.__slots__}
+    return _json({name: None if value != value else value for name, value in values.items()})  # JSON has no NaN
 
 
 @lru_cache(maxsize=4096)

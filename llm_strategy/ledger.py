@@ -8,6 +8,7 @@ from enum import StrEnum
 
 import backtrader as bt
 
+from llm_strategy.bar_check import last_close
 from llm_strategy.times import iso_time
 
 
@@ -184,7 +185,7 @@ class Ledger:
                 self.reduce_trade(order)
         for data, trade in self._open.items():
             left = trade.size - trade.exited_size
-            value = trade.exited_value + left * data.close[0]
+            value = trade.exited_value + left * last_close(data)
             self._write(data, trade, value / trade.size, ExitReason.OPEN)
 
     def _write(self, data: bt.AbstractDataBase, trade: _OpenTrade, exit_price: float, reason: ExitReason) -> TradeRow:

@@ -144,3 +144,8 @@ def instead(rule: Decision, decision: Decision) -> Decision:
         policy=rule.policy,
         instead_of=decision.abstention,
     )
+
+
+def bad_bar(snapshot: Snapshot, why: str) -> Decision:
+    """No advice at a close whose features rest on a bar that cannot be true; the advisor was not asked."""
+    return abstained(AbstentionReason.BAD_BAR, why, ()).decision(snapshot, "")

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from llm_strategy.errors import MarketDataError
 from llm_strategy.market_line import Unmasked
 from llm_strategy.outside_text import quoted, symbol_name
 from llm_strategy.types import Snapshot
@@ -20,7 +21,9 @@ class Buckets(NamedTuple):
     names: tuple[str, ...]
 
     def name(self, value: float) -> str:
-        """The name of the range that holds this value."""
+        """The name of the range that holds this value; ``MarketDataError`` for NaN, which lies in none."""
+        if value != value:
+            raise MarketDataError("A feature is not a number (NaN), so that it has no name: check the bars before it.")
         return self.names[bisect_right(self.bounds, value)]
 
 
@@ -51,8 +54,14 @@ class View:
 def render_snapshot(snapshot: Snapshot, view: View = View()) -> str:
     """The text that a model reads for one bar, a line of ``name: value`` pairs.
 
-    Masked unless ``view.unmasked`` says otherwise: no symbol, no date, no price level.
+    Masked unless ``view.unmasked`` says otherwise: no symbol, no date, no price level. Raises ``MarketDataError`` for a
+    snapshot with a feature that is NaN, as a bar without a true price leaves behind it.
     """
+    if not snapshot.known:
+        raise MarketDataError(
+            f"The snapshot of {snapshot.symbol} at {snapshot.time} has features that are not a number (NaN): a bar "
+            "before it has no true price, correct that bar."
+        )
     shown = (_identity(snapshot, view) if view.unmasked else {}) | (
         _words(snapshot) if view.style == "words" else _numbers(snapshot, view.decimals)
     )

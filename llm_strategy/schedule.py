@@ -21,11 +21,15 @@ class Schedule:
 
     def wants(self, snapshot: Snapshot) -> bool:
         """Whether the advisor is asked about this bar."""
-        self._bar += 1
-        if self._bar % self._every:
+        if not self.due():
             return False
         if self._changed_view is None:
             return True
         shown = render_snapshot(snapshot, self._changed_view)
         changed, self._shown = shown != self._shown, shown
         return changed
+
+    def due(self) -> bool:
+        """Count a bar; whether its turn has come, whatever it shows."""
+        self._bar += 1
+        return self._bar % self._every == 0

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import backtrader as bt
 
 from llm_strategy.advised_feed import AdvisedFeed
+from llm_strategy.advisor import ModelAdvisor
+from llm_strategy.bar_check import FEWEST_FOR_SPACING, SPACING_BARS, BarCheck, check_choice
 from llm_strategy.book import Book
 from llm_strategy.broker import SimulatedBroker, require_simulated
 from llm_strategy.cost_scheme import check_scheme
@@ -16,12 +19,16 @@ from llm_strategy.journal import Journal
 from llm_strategy.ledger import ExitReason, Ledger
 from llm_strategy.order_rules import OrderRules
 from llm_strategy.orders import OrderDesk, Stage
+from llm_strategy.progress import ProgressLine
+from llm_strategy.remarks import remarks
 from llm_strategy.rendering import View
 from llm_strategy.risk import Intent, Limits, Verdict, judge
 from llm_strategy.schedule import Schedule
 from llm_strategy.times import iso_time
 from llm_strategy.traded_feed import feed_named, feed_names, symbols_of
 from llm_strategy.types import ActionType, Decision
+
+log = logging.getLogger(__name__)
 
 _ENTRIES = (ActionType.ENTER_LONG, ActionType.ENTER_SHORT)
 
@@ -43,8 +50,19 @@ class AdvisedStrategy(bt.Strategy):
     - ``bars_per_year``: decision bars a year, for volatility targeting; counted from the bars so far if absent
     - ``tick_volume``: symbols whose volume counts ticks, not shares: ``max_participation`` does not apply to them
     - ``journal`` (``Journal``; one in memory if absent, as ``strategy.journal``)
+    - ``bad_bars``: what becomes of a bar that cannot be true on a feed that is traded or decided on (NaN, zero or
+      negative prices, a high below the low, an open or close outside). ``refuse``, the default, ends the run with its
+      date; ``abstain`` needs a ``SimulatedBroker`` and goes on: nothing fills on such a bar, and decisions are
+      abstentions (``bad_bar``) until it has left the windows of all indicators. A model's past states begin anew then.
+    - ``tell``: whether ``remarks`` go to the log (as warnings, which Python shows on stderr) too
+    - ``progress``: whether a line on stderr counts decisions; if absent, on a terminal and in a notebook, once it takes
+      longer than a moment
 
-    Raises ``SimulationOnlyError`` for any broker but backtrader's simulated one, ``MarketDataError`` for a feed with
+    ``remarks``, after the run, says in a sentence each why nothing or next to nothing was traded, how often the advisor
+    gave no advice, and that a sizer was added in vain.
+
+    Raises ``SimulationOnlyError`` for any broker but backtrader's simulated one, ``MarketDataError`` for bars that
+    cannot be true, times that do not increase, bars much shorter or longer than the feed's time frame, and a feed with
     fewer bars than its indicators need, ``ConfigurationError`` for replayed feeds, whose last bar is not closed when it
     is seen, and for feeds of the same name; one without a name is called ``data0``, ``data1`` by its place. It switches
     the broker's check at submission off: with it on, exits near full cash are lost (the check at the fill stays on).
@@ -64,6 +82,9 @@ class AdvisedStrategy(bt.Strategy):
         ("bars_per_year", None),
         ("tick_volume", ()),
         ("journal", None),
+        ("bad_bars", "refuse"),
+        ("tell", True),
+        ("progress", None),
     )
 
     def __init__(self) -> None:
@@ -74,6 +95,9 @@ class AdvisedStrategy(bt.Strategy):
         if problem := self.order_rules.problem_with(self.limits):
             raise ConfigurationError(problem)
         self.journal: Journal = self.p.journal if self.p.journal is not None else Journal()
+        check_choice(self.p.bad_bars)
+        advisor = self.p.advisor
+        self._advisor = advisor.on_record() if isinstance(advisor, ModelAdvisor) else advisor
         self._names = feed_names(self.datas)
         called: Mapping[str, str] = self.p.symbols or {}
         symbols = symbols_of({data: called.get(self._names[data], self._names[data]) for data in self._traded()})
@@ -88,6 +112,11 @@ class AdvisedStrategy(bt.Strategy):
                 "The broker fills at the bar of the decision (cheat-on-close or cheat-on-open): switch it off, orders "
                 'fill at the next open; OrderRules(fill="same_close") with cheat-on-close on allows it knowingly.'
             )
+        if self.p.bad_bars == "abstain" and not isinstance(self.broker, SimulatedBroker):
+            raise ConfigurationError(
+                'bad_bars="abstain" trades past bars that cannot be true, and backtrader\'s own broker fills orders on '
+                "them: set cerebro.broker = SimulatedBroker(Costs(...))."
+            )
         self.broker.set_checksubmit(False)
         needed = dict(zip(self.datas, self._minperiods, strict=True))
         for feed in self._feeds:
@@ -95,6 +124,7 @@ class AdvisedStrategy(bt.Strategy):
             feed.bars_needed = needed[feed.decisions]
             if self.cerebro._dopreload:  # before the indicators run over all bars at once, and find too few
                 feed.require(feed.decisions.buflen())
+        self._checks = self._bar_checks()
         if self.cerebro._exactbars > 0 and self.cerebro.runningstrats[-1] is not self:
             raise ConfigurationError(
                 "exactbars=1 cuts the history of every feed to what the last strategy needs: add AdvisedStrategy after "
@@ -105,7 +135,11 @@ class AdvisedStrategy(bt.Strategy):
                 "A journal belongs to one run, and an optimisation makes many: leave journal out, and read "
                 "strategy.journal of cerebro.run() with Cerebro(optreturn=False, maxcpus=1)."
             )
+        self.remarks = self._vain_sizer()
         self.journal.begin()
+        self._progress = None
+        if self.p.tell and (self.p.progress or (self.p.progress is None and not self.cerebro._dooptimize)):
+            self._progress = ProgressLine.where_wanted("deciding", self._decisions_to_come(), wanted=self.p.progress)
         self._book = Book(self, self._feeds, self.limits)
         self._desks = {feed.data: feed for feed in self._feeds}
 
@@ -115,6 +149,8 @@ class AdvisedStrategy(bt.Strategy):
 
     def next(self) -> None:
         """One close: for each symbol with a new bar its decision, verdict and orders; then the account."""
+        for check in self._checks:
+            check.new_bar()
         new = [feed for feed in self._feeds if feed.has_new_bar()]
         if len(new) < len(self._feeds) and not isinstance(self.broker, SimulatedBroker):
             self._refuse_stale_fills(new)
@@ -152,6 +188,12 @@ class AdvisedStrategy(bt.Strategy):
             feed.require(len(feed.decisions))
         self._ledger.finish(self.broker.get_orders_open())
         self.journal.finished(self._ledger.orders, self._ledger.trades)
+        if self._progress is not None:
+            self._progress.close()
+        self.remarks += remarks(self.journal.activity, failures=True)
+        if self.p.tell:
+            for remark in self.remarks:
+                log.warning("AdvisedStrategy: %s", remark)
 
     def _judge(self, feed: AdvisedFeed, decision: Decision | None) -> None:
         advice = None if decision is None else decision.advice
@@ -161,12 +203,44 @@ class AdvisedStrategy(bt.Strategy):
         verdict = judge(advice, market, account, self.limits)
         if decision is not None:
             self.journal.decided(len(feed.decisions) - 1, decision, verdict)
+            if self._progress is not None:
+                self._progress.show(len(self.journal.entries))
         if verdict.intent is Intent.NONE:
             return
         if verdict.intent in (Intent.ENTER_LONG, Intent.ENTER_SHORT):
             self._book.entry_sent()
             feed.entry_sent(verdict.size, market, self.limits)
         feed.desk.act(verdict, self._exit_reason(verdict))
+
+    def _vain_sizer(self) -> list[str]:
+        sizer = self.getsizer()
+        if type(sizer) is bt.sizers.FixedSize and sizer.p.stake == 1:  # what backtrader gives every strategy
+            return []
+        return [
+            f"The sizer {type(sizer).__name__} is not used: sizes come from the limits (sizing, max_position_size, "
+            "lot_step), so set those and leave the sizer out."
+        ]
+
+    def _decisions_to_come(self) -> int | None:
+        """Decisions in all, where the bars are known already."""
+        if not self.cerebro._dopreload or self.p.decide_when_changed is not None:
+            return None
+        bars = (int(feed.decisions.buflen()) - feed.bars_needed + 1 for feed in self._feeds)
+        return sum(-(-count // int(self.p.decide_every)) for count in bars)
+
+    def _bar_checks(self) -> list[BarCheck]:
+        """One for each feed that is traded or decided on whose bars were not all looked at here, because they are not
+        there yet, or because some are bad and the run goes on."""
+        found: dict[bt.AbstractDataBase, BarCheck] = {}
+        for feed in self._feeds:
+            for data in dict.fromkeys((feed.data, feed.decisions)):
+                if data not in found:
+                    found[data] = BarCheck(data, self._names[data], self.p.bad_bars)
+                    found[data].spacing_at = min(SPACING_BARS, max(FEWEST_FOR_SPACING, feed.bars_needed))
+        checks = {data: check for data, check in found.items() if not (self.cerebro._dopreload and check.check_all())}
+        for feed in self._feeds:
+            feed.checks = {data: checks[data] for data in (feed.data, feed.decisions) if data in checks}
+        return list(checks.values())
 
     def _refuse_stale_fills(self, new: list[AdvisedFeed]) -> None:
         for feed in self._feeds:
@@ -193,18 +267,21 @@ class AdvisedStrategy(bt.Strategy):
                     "use cerebro.resampledata, and name it in decide_on."
                 )
         view: View | None = self.p.decide_when_changed
-        return AdvisedFeed(
+        before = len(self._lineiterators[self.IndType])
+        feed = AdvisedFeed(
             data,
             decisions,
             symbol=symbol,
             group=(self.p.groups or {}).get(symbol, ""),
-            advisor=self.p.advisor,
+            advisor=self._advisor,
             desk=OrderDesk(self, data, self._ledger, self.order_rules),
             limits=self.limits,
             schedule=Schedule(self.p.decide_every, view),
             bars_per_year=self.p.bars_per_year,
             tick_volume=symbol in (self.p.tick_volume or ()),
         )
+        feed.indicators = self._lineiterators[self.IndType][before:]
+        return feed
 
     def _traded(self) -> list[bt.AbstractDataBase]:
         wanted: Sequence[str] | Literal["all"] | None = self.p.trade

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import backtrader as bt
 import numpy as np
 
+from llm_strategy.bar_check import last_close
 from llm_strategy.broker import costs_of
 from llm_strategy.costs import NO_COSTS
 from llm_strategy.errors import ConfigurationError, did_you_mean
@@ -95,7 +97,7 @@ class TradedFeed(ABC):
         """What the gate is told of this symbol; costs only with the ``broker`` of an entry, because they take time."""
         volume = self._volume[0] if self._has_volume else None
         costs = NO_COSTS if broker is None else costs_of(broker, self.data)
-        return Market(self._close[0], costs, volume)
+        return Market(last_close(self.data), costs, volume)
 
     def stopped(self) -> None:
         """A stop was hit in the bar that has closed."""
@@ -132,6 +134,7 @@ class TradedFeed(ABC):
         return {
             time: close / before - 1
             for time, before, close in zip(list(times)[1:], list(closes)[:-1], list(closes)[1:], strict=True)
+            if 0 < before < math.inf and 0 < close < math.inf
         }
 
 

@@ -53,6 +53,8 @@ class AbstentionReason(StrEnum):
     BACKEND_FAILURE = "backend_failure"
     MODEL_CHANGED = "model_changed"
     BREAKER_OPEN = "breaker_open"
+    BAD_BAR = "bad_bar"
+    """A bar that cannot be true is in the windows of the features; the advisor was not asked."""
 
 
 class EventKind(StrEnum):
@@ -117,6 +119,14 @@ class Snapshot:
     """Where the close lies between the lowest low (0) and the highest high (1) of the last 20 bars."""
     volume_ratio: float
     """Volume over its 20-bar mean; 1 where the feed has no volume."""
+
+    @property
+    def known(self) -> bool:
+        """Whether every feature is a number; a bar without a true price leaves NaN in all that look back on it."""
+        features = (
+            self.trend + self.momentum + self.volatility + self.volatility_rank + self.drawdown + self.range_position
+        )
+        return features == features and self.volume_ratio == self.volume_ratio
 
 
 @dataclass(frozen=True, slots=True)

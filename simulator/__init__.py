@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     from simulator.report import rebuild_report
     from simulator.result import Result
     from simulator.run import compare, run
+    from simulator.study import Study
 
-__all__ = ["Experiment", "Prices", "Result", "compare", "load_prices", "rebuild_report", "replay", "run"]
+__all__ = ["Experiment", "Prices", "Result", "Study", "compare", "load_prices", "rebuild_report", "replay", "run"]
 
 _HOMES = {
     "Experiment": "simulator.experiment",
     "Prices": "simulator.market",
     "Result": "simulator.result",
+    "Study": "simulator.study",
     "compare": "simulator.run",
     "load_prices": "simulator.market",
     "rebuild_report": "simulator.report",

@@ -57,6 +57,7 @@ def simulate(universe: Universe, advisor: Advisor, experiment: Experiment, journ
         decide_when_changed=choice.changed_view,
         tick_volume=[prices.symbol for prices in universe.markets if prices.volume == "ticks"],
         journal=journal,
+        tell=False,
     )
     with _without_garbage_collection():
         cerebro.run()

@@ -75,6 +75,7 @@ def print_result(result: Result, *, as_json: bool) -> None:
                 "verdict": result.verdict,
                 "warning": result.warning,
                 "notes": list(result.notes),
+                "remarks": result.remarks,
                 "usage": usage,
                 "facts": {identity: fact.value for identity, fact in result.facts.items()},
             }
@@ -88,6 +89,8 @@ def print_result(result: Result, *, as_json: bool) -> None:
         ([str(arm), *map(str, row)] for arm, row in zip(shown.index, shown.values, strict=True)),
     )
     say("")
+    for remark in result.remarks:
+        say(remark)
     say(f"Verdict on the advice: {result.verdict}.")
     if usage["decisions"]:
         draws = result.record.manifest["experiment"]["evaluation"].get("draws", 1)

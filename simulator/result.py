@@ -11,6 +11,8 @@ from typing import Self
 
 import pandas as pd
 
+from llm_strategy.remarks import remarks
+from simulator.evaluation.activity import activity_of
 from simulator.record import Record, load_record
 from simulator.reporting.fact import Facts
 from simulator.reporting.fact_file import read_facts
@@ -80,6 +82,11 @@ class Result:
     def warning(self) -> str:
         """What must not be overlooked of the whole result: that its fills could not have been had; else empty."""
         return " ".join(UNREAL_FILLS) if same_close(self.record) else ""
+
+    @cached_property
+    def remarks(self) -> list[str]:
+        """A sentence for each arm that traded nothing or next to nothing, with the reason."""
+        return [said for arm in self.record.arms for said in remarks(activity_of(arm), by=arm.name)]
 
     @property
     def notes(self) -> tuple[str, ...]:

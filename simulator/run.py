@@ -95,9 +95,12 @@ def execute(
     on_estimate: OnEstimate | None = None,
     on_answer: OnAnswer | None = None,
     on_note: OnNote | None = None,
+    *,
+    universe: Universe | None = None,
 ) -> Result:
-    """Run the arms and write one folder: that of a single arm, or a comparison with a folder for each."""
-    universe = load_universe(experiment.data, minimum_bars=LONGEST_LOOKBACK + 2)
+    """Run the arms and write one folder: that of a single arm, or a comparison with a folder for each. The prices are
+    those of the experiment's sources, or a ``universe`` that is given."""
+    universe = universe or load_universe(experiment.data, minimum_bars=LONGEST_LOOKBACK + 2)
     _check_volumes(experiment, universe)
     if on_note:
         for note in notes_on(experiment, universe):

@@ -9,6 +9,7 @@ from llm_strategy.llm.loader import SUPPORTED_BACKENDS, get_llm_client, register
 from llm_strategy.llm.patience import Patience
 from llm_strategy.llm.request_hash import request_hash
 from llm_strategy.llm.resilience import ResilientClient
+from llm_strategy.llm.users_record import in_users_record
 
 __all__ = [
     "SUPPORTED_BACKENDS",
@@ -30,6 +31,7 @@ __all__ = [
     "Slot",
     "Usage",
     "get_llm_client",
+    "in_users_record",
     "register_backend",
     "request_hash",
 ]

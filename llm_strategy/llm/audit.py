@@ -52,6 +52,12 @@ class AuditLog:
         self._deciding: set[int] = set()
         self._open: dict[int, dict[str, Any]] = {}  # the last line of a decision by its thread, not yet judged
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path, "prices": self.prices}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]  # another process keeps its own lock and open lines
+
     def answered(
         self, request: Request, who: ModelIdentity | None, run_id: str, answer: Generation, calls: Sequence[Call]
     ) -> None:

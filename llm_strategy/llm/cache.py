@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, ModelError
 from llm_strategy.llm.answer_store import AnswerStore
@@ -96,6 +96,18 @@ class RecordingClient(LLMClient):
         if isinstance(inner, LLMClient):
             self.defaults, self.run_id = inner.defaults, inner.run_id
             self.concurrency, self.fallbacks = 1 if mode == "replay" else inner.concurrency, inner.fallbacks
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what belongs to one process: locks, questions under way, and who counts."""
+        if self.limit is not None:
+            raise ConfigurationError(
+                "A budget is counted in one process: leave it out, or stay in this process with Cerebro(maxcpus=1)."
+            )
+        own = {"_counting", "_under_way", "on_record"}
+        return {name: value for name, value in vars(self).items() if name not in own}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _counting=threading.Lock(), _under_way=UnderWay(), on_record=None)
 
     def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
         """Answer from the record, or ask and record."""

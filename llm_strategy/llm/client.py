@@ -12,13 +12,14 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Any, Literal, NoReturn, Self, TypeAlias, TypedDict, Unpack, cast, get_args, overload
+from typing import Any, Literal, NoReturn, Self, SupportsIndex, TypeAlias, TypedDict, Unpack, cast, get_args, overload
 
 from llm_strategy.errors import BackendFailure, ConfigurationError, ContractError, ModelError
 from llm_strategy.left_behind import Worker, leave
 from llm_strategy.llm.bill import Call, Prices, on_the_bill
 from llm_strategy.llm.breaker import Breaker
 from llm_strategy.llm.exchange import Chunk, Generation, Health, Message, ModelIdentity, Request, Role
+from llm_strategy.llm.other_process import check_state, recipe
 from llm_strategy.llm.side_by_side import in_order
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,15 @@ class LLMClient(ABC):
     """Whether it notes its calls in ``Request.bill`` by itself: it asks other clients, or one of several addresses."""
     prices: Prices | None = None
     """What a call costs; None is what whoever asks takes it for."""
+
+    make: Callable[[], LLMClient] | None = None
+    """How ``get_llm_client`` made it, where it did: in another process it is made again, and nothing else is copied."""
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        if self.make is not None:
+            return recipe(self, self.make, self.defaults)
+        check_state(type(self).__name__, cast(dict[str, Any], self.__getstate__()))
+        return super().__reduce_ex__(protocol)
 
     @property
     def supports_forms(self) -> bool:

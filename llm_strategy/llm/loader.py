@@ -61,7 +61,7 @@ def get_llm_client(run_id: str | None = None, *, settings: LlmSettings | None = 
     for name in given:
         if name not in LlmSettings.model_fields:
             raise ConfigurationError(f"There is no setting {name!r}{did_you_mean(name, LlmSettings.model_fields)}")
-    settings = settings or load_settings(**given)
+    whole = settings = settings or load_settings(**given)
     for name in settings.sections:
         if name not in SUPPORTED_BACKENDS:
             raise ConfigurationError(
@@ -97,6 +97,7 @@ def get_llm_client(run_id: str | None = None, *, settings: LlmSettings | None = 
         timeout_s=settings.timeout_s,
     )
     client.start_from(defaults)
+    client.make = partial(get_llm_client, run_id, settings=whole.model_copy(update={"audit_file": None}))
     if settings.audit_file is not None:
         return AuditedClient(client, AuditLog(settings.audit_file, prices_of(settings)))
     return client

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
+from llm_strategy.remarks import remarks
+from simulator.evaluation.activity import activity_of
 from simulator.evaluation.advice import Life
 from simulator.record import ArmRecord, Record
 from simulator.reporting.costs import fill_sentence
@@ -38,7 +41,7 @@ def headline(record: Record, facts: Facts) -> list[str]:
     """The first paragraph: failures, arms that stopped trading and a dead advisor first, then the verdict, then what it
     rests on."""
     advised = advised_arm(record)
-    said = _failures(record, facts) + _killed(record, facts)
+    said = _failures(record, facts) + _killed(record, facts) + _untraded(record, facts)
     if advised is None:
         return said + _rules_only(record, facts)
     said += _other_models(advised.name, facts) + _life(advised.name, facts)
@@ -100,6 +103,17 @@ def _killed(record: Record, facts: Facts) -> list[str]:
         f"The kill switch took {name} out of the market for good on {{{name}.kill_switch}}: it held nothing on "
         f"{{{name}.kill_switch_bars_out}} of the bars since, and its figures are of what came before."
         for name in out
+    ]
+
+
+def _untraded(record: Record, facts: Facts) -> list[str]:
+    """The arms that traded nothing or next to nothing, and why."""
+
+    def number(arm: str) -> Callable[[str, int], str]:
+        return lambda metric, value: f"{{{arm}.{metric}}}" if f"{arm}.{metric}" in facts else f"{value:,}"
+
+    return [
+        said for arm in record.arms for said in remarks(activity_of(arm), number(arm.name), by=arm.name, details=False)
     ]
 
 
