@@ -24,6 +24,7 @@ import pandas as pd
 
 from llm_strategy.errors import ConfigurationError, MarketDataError, did_you_mean
 from llm_strategy.outside_text import symbol_name
+from llm_strategy.places import place_of
 from simulator.market_sources.files import read_csv_prices, read_parquet_prices, wants_adjusted
 from simulator.market_sources.samples import load_sample
 from simulator.market_sources.table import RawTable, content_hash, from_csv, to_csv, write_whole
@@ -79,6 +80,7 @@ class _Request:
     start: date | None
     end: date | None
     cache_folder: Path
+    folder: Path | None = None
 
 
 def load_prices(
@@ -90,13 +92,15 @@ def load_prices(
     end: str | None = None,
     minimum_bars: int = 1,
     cache_folder: Path | None = None,
+    folder: Path | None = None,
 ) -> Prices:
     """Load, cut to [start, end] and validate the prices of a source (see the top of this module).
 
     ``symbol`` names them in records (default: the source's own name); ``start`` and ``end`` are ISO dates or times,
     both included; ``minimum_bars`` is what the longest indicator and one decision need; ``cache_folder`` keeps
-    downloads (default ``data/cache``). A wrong argument raises ``ConfigurationError``, wrong prices
-    ``MarketDataError`` naming the row. Rows outside [start, end] are read and not judged.
+    downloads (default ``data/cache``); a relative path is looked for in ``folder`` first, which is an experiment's. A
+    wrong argument raises ``ConfigurationError``, wrong prices ``MarketDataError`` naming the row. Rows outside
+    [start, end] are read and not judged.
     """
     kind, name, options = _split(source)
     length = parse_timeframe(timeframe)
@@ -111,6 +115,7 @@ def load_prices(
         None if first is None else first.date(),
         None if last is None else last.date(),
         CACHE_FOLDER if cache_folder is None else cache_folder,
+        folder,
     )
     raw = _between(_KINDS[kind](request), source, start, end)
     validate_prices(raw, source, length, minimum_bars)
@@ -119,12 +124,14 @@ def load_prices(
 
 def _csv(request: _Request) -> RawTable:
     adjusted = wants_adjusted(request.options, request.source)
-    return read_csv_prices(Path(request.name).expanduser(), request.source, request.timeframe, adjusted=adjusted)
+    return read_csv_prices(place_of(request.name, request.folder), request.source, request.timeframe, adjusted=adjusted)
 
 
 def _parquet(request: _Request) -> RawTable:
     adjusted = wants_adjusted(request.options, request.source)
-    return read_parquet_prices(Path(request.name).expanduser(), request.source, request.timeframe, adjusted=adjusted)
+    return read_parquet_prices(
+        place_of(request.name, request.folder), request.source, request.timeframe, adjusted=adjusted
+    )
 
 
 def _sample(request: _Request) -> RawTable:

@@ -114,13 +114,16 @@ def decisions_name(symbol: str) -> str:
     return f"{symbol} decisions"
 
 
-def load_universe(choice: DataChoice, *, minimum_bars: int = 1, cache_folder: Path | None = None) -> Universe:
+def load_universe(
+    choice: DataChoice, *, minimum_bars: int = 1, cache_folder: Path | None = None, folder: Path | None = None
+) -> Universe:
     """Load, cut and validate every source of a choice, all with its timeframe, start and end.
 
     Symbols may begin and end on different days and lack bars that others have. ``minimum_bars`` counts decision bars
-    of each symbol. ``ConfigurationError`` and ``MarketDataError`` as of ``load_prices``, naming the symbol.
+    of each symbol; ``folder`` is the experiment's. ``ConfigurationError`` and ``MarketDataError`` as of
+    ``load_prices``, naming the symbol.
     """
-    loaded = tuple(_load(choice, cache_folder))
+    loaded = tuple(_load(choice, cache_folder, folder))
     universe = Universe(loaded, choice.group_of_symbol(), choice.decide_on, choice.session, choice.timezone)
     for prices in universe.markets:
         bars = len(universe.decisions(prices.symbol).table)
@@ -164,7 +167,7 @@ def read_universe_csv(path: Path, choice: DataChoice, sources: Mapping[str, str]
     return Universe(markets, choice.group_of_symbol(), choice.decide_on, choice.session, choice.timezone)
 
 
-def _load(choice: DataChoice, cache_folder: Path | None) -> Iterator[Prices]:
+def _load(choice: DataChoice, cache_folder: Path | None, folder: Path | None) -> Iterator[Prices]:
     named: list[tuple[str | None, str]]
     if choice.sources is None:
         named = [(choice.symbol, choice.source)]
@@ -181,6 +184,7 @@ def _load(choice: DataChoice, cache_folder: Path | None) -> Iterator[Prices]:
                 start=choice.start,
                 end=choice.end,
                 cache_folder=cache_folder,
+                folder=folder,
             )
         except (ConfigurationError, MarketDataError) as problem:
             if symbol is None or choice.sources is None:
