@@ -59,12 +59,12 @@ def proxy_for(url: str) -> Proxy | None:
     return None if kind is None else Proxy(_variable(kind), _shown(given[kind]))
 
 
-def check_proxies(urls: Sequence[str]) -> None:
+def check_proxies(urls: Sequence[str], *, socks: bool = True) -> None:
     """Raise where a proxy of the environment cannot be used; where all addresses are this machine's own it is only
-    told, as nothing goes through it."""
+    told, as nothing goes through it. ``socks`` is whether the caller's library knows such proxies."""
     given = urllib.request.getproxies()
     for kind in ("http", "https", "all"):
-        problem = _problem_of_proxy(given[kind]) if given.get(kind) else ""
+        problem = _problem_of_proxy(given[kind], socks) if given.get(kind) else ""
         if not problem:
             continue
         told = f"{_variable(kind)} is {_shown(given[kind])}, {problem}"
@@ -75,14 +75,8 @@ def check_proxies(urls: Sequence[str]) -> None:
 
 def check_certificates() -> None:
     """Raise where ``SSL_CERT_FILE`` or, without it, ``SSL_CERT_DIR`` names no authorities."""
-    if file := os.environ.get("SSL_CERT_FILE"):
-        try:
-            ssl.create_default_context(cafile=file)
-        except (OSError, ValueError) as problem:  # ssl.SSLError is an OSError
-            reason = "holds no certificates" if isinstance(problem, ssl.SSLError) else "is no file that can be read"
-            raise ConfigurationError(
-                f"SSL_CERT_FILE is {file!r}, which {reason}: name a file of certificates (PEM), or unset it."
-            ) from None
+    if os.environ.get("SSL_CERT_FILE"):
+        check_certificate_file("SSL_CERT_FILE")
         return
     folders = os.environ.get("SSL_CERT_DIR")
     if folders and not any(map(_holds_authorities, folders.split(os.pathsep))):
@@ -90,6 +84,20 @@ def check_certificates() -> None:
             f"SSL_CERT_DIR is {folders!r}, which holds no certificates by the names that OpenSSL looks for: run "
             "'openssl rehash' on the folder, or unset it."
         )
+
+
+def check_certificate_file(variable: str) -> None:
+    """Raise where this variable is set and names no file of certificates."""
+    file = os.environ.get(variable)
+    if not file:
+        return
+    try:
+        ssl.create_default_context(cafile=file)
+    except (OSError, ValueError) as problem:  # ssl.SSLError is an OSError
+        reason = "holds no certificates" if isinstance(problem, ssl.SSLError) else "is no file that can be read"
+        raise ConfigurationError(
+            f"{variable} is {file!r}, which {reason}: name a file of certificates (PEM), or unset it."
+        ) from None
 
 
 def check_header(value: str, variable: str) -> None:
@@ -118,7 +126,7 @@ def _variable(kind: str) -> str:
     return f"the {kind} proxy of the system's settings"
 
 
-def _problem_of_proxy(value: str) -> str:
+def _problem_of_proxy(value: str, socks: bool) -> str:
     """What is wrong with a proxy and the cure, or nothing."""
     correct = "write one such as http://127.0.0.1:3128"
     try:
@@ -126,9 +134,10 @@ def _problem_of_proxy(value: str) -> str:
         host, _ = parts.hostname, parts.port
     except ValueError:
         return f"which is no address of a proxy: {correct}"
-    if parts.scheme not in _PROXY_SCHEMES:
-        known = "http://, https://, socks5:// or socks5h://"
-        return f"and {parts.scheme}:// is no kind of proxy that can be used: write {known} before its address"
+    schemes = _PROXY_SCHEMES if socks else _PROXY_SCHEMES[:2]
+    if parts.scheme not in schemes:
+        known = ", ".join(f"{scheme}://" for scheme in schemes)
+        return f"and {parts.scheme}:// is no kind of proxy that can be used: write one of {known} before its address"
     if not host or re.search(r"[\x00-\x20\x7f]", value):
         return f"which is no address of a proxy: {correct}"
     if parts.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
