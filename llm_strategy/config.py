@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from dotenv import dotenv_values
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, PrivateAttr, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -20,13 +20,20 @@ from pydantic_settings import (
 )
 
 from llm_strategy.errors import ConfigurationError, did_you_mean, nearest
+from llm_strategy.model_services import OPENAI, SERVICES
+from llm_strategy.places import place_of
 from llm_strategy.secrets import is_secret_name, keep_all_secret, keep_secret, redact
+from llm_strategy.strict_yaml import parse_yaml
 
 SETTINGS_FILE = Path("configs/llm.yaml")
 DOTENV = Path(".env")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _CHECKED_IN_USE = ("sections", "api_key", "base_url")
 """Settings whose variables need to be set only where the backend that they are for is asked."""
+_PATHS = ("instruct_model_path", "model", "script", "replay_from", "lora")
+"""Settings and options that may name a file, which belongs to the folder of the settings."""
+_folder: ContextVar[Path | None] = ContextVar("folder", default=None)
+"""The folder whose files are read while settings are made."""
 
 
 class LlmSettings(BaseSettings):
@@ -91,9 +98,10 @@ class LlmSettings(BaseSettings):
     """Backends that answer where this one fails, in their order, each within its even share of what is left of
     ``timeout_s``; in the environment separated by commas."""
     base_url: Annotated[tuple[str, ...], NoDecode] = ()
-    """Addresses of the ``openai`` backend's servers; in the environment separated by commas."""
+    """Addresses of the servers of ``openai``, or of the service that ``backend`` names; in the environment separated by
+    commas."""
     api_key: SecretStr | None = Field(None, exclude=True)
-    """Key of the ``openai`` backend's servers."""
+    """Key of these servers."""
     script: Path | None = None
     """Answers of the ``scripted`` backend."""
     replay_from: str = ""
@@ -104,6 +112,7 @@ class LlmSettings(BaseSettings):
     )
     sections: dict[str, dict[str, Any]] = Field(default_factory=dict, exclude=True, repr=False)
     """Options of single backends: the mappings of ``configs/llm.yaml`` that are named like a backend."""
+    _folder: Path | None = PrivateAttr(None)
 
     @field_validator("fallback", "base_url", mode="before")
     @classmethod
@@ -132,7 +141,37 @@ class LlmSettings(BaseSettings):
             name: value for name, value in section.items() if name in LlmSettings.model_fields and name != "sections"
         }
         kept = {name: getattr(self, name) for name in LlmSettings.model_fields}
-        return load_settings(**kept | own | {"backend": backend})
+        if backend != self._reached and (backend == OPENAI or backend in SERVICES):
+            kept |= {"base_url": (), "api_key": None}  # those of another server
+        return load_settings(self._folder, **kept | own | {"backend": backend})
+
+    @property
+    def _reached(self) -> str:
+        """The backend that ``base_url`` and ``api_key`` are for: the configured service, and else ``openai``."""
+        asked = self.replay_from if self.backend == "replay" else self.backend
+        return asked if asked in SERVICES else OPENAI
+
+    @property
+    def source(self) -> str:
+        """Where settings come from: the settings file, ``.env`` and the environment as far as they set something, such
+        as ``configs/llm.yaml and the environment``, or ``defaults``."""
+        names = [*_variables(), "LOG_LEVEL"]
+        dotenv = _place(DOTENV, self._folder)
+        file = _place(SETTINGS_FILE, self._folder)
+        said = [
+            *([str(file)] if file.exists() else []),
+            *([str(dotenv)] if any(value and name.upper() in names for name, value in _read(dotenv).items()) else []),
+            *(
+                ["the environment"]
+                if any(value and name.upper() in names for name, value in os.environ.items())
+                else []
+            ),
+        ]
+        return " and ".join(filter(None, [", ".join(said[:-1]), *said[-1:]])) or "defaults"
+
+    def variable(self, name: str) -> str:
+        """A variable of the environment, or else of ``.env``; empty where it is not set."""
+        return os.environ.get(name) or _read(_place(DOTENV, self._folder)).get(name) or ""
 
     @classmethod
     def settings_customise_sources(
@@ -144,53 +183,86 @@ class LlmSettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then the environment, ``.env``, the file, and the defaults."""
-        file = InitSettingsSource(settings_cls, read_settings_file(SETTINGS_FILE))
+        folder = _folder.get()
+        file = InitSettingsSource(settings_cls, read_settings_file(_place(SETTINGS_FILE, folder), folder))
         return init_settings, env_settings, dotenv_settings, file
 
 
-def load_settings(**given: Any) -> LlmSettings:
-    """The settings in force in the current folder; ``ConfigurationError`` names the one that is wrong."""
-    _check_dotenv(DOTENV)
+def load_settings(folder: Path | None = None, /, **given: Any) -> LlmSettings:
+    """The settings in force; ``ConfigurationError`` names the one that is wrong.
+
+    Settings file and ``.env`` are those of ``folder``, which is an experiment's, or else of the working folder.
+    """
+    dotenv = _place(DOTENV, folder)
+    _check_names(dotenv)
+    token = _folder.set(folder)
     try:
-        settings = LlmSettings(**given)
+        settings = LlmSettings(**(given if folder is None else given | {"_env_file": dotenv}))
     except ValidationError as problem:
         first = problem.errors()[0]
         name = str(first["loc"][0])
         source = name if name.isupper() else f"{name} (in {SETTINGS_FILE}, or LLM_{name.upper()})"
+        if name == "api_key":
+            raise ConfigurationError(f"{source} is no text: write it between quotation marks.") from None
         raise ConfigurationError(redact(f"{source} is {first['input']!r}: {first['msg']}.")) from None
+    finally:
+        _folder.reset(token)
+    settings._folder = folder
     in_use = {name: getattr(settings, name) for name in LlmSettings.model_fields if name not in _CHECKED_IN_USE}
     check_variables(in_use, "")
     return settings
 
 
-def _check_dotenv(path: Path) -> None:
-    """Raise ``ConfigurationError`` for a key that is nearly a setting's name; others may belong to other programs."""
-    known = [f"LLM_{name.upper()}" for name in LlmSettings.model_fields if name not in ("sections", "log_level")]
+def _place(path: Path, folder: Path | None) -> Path:
+    """The settings file or ``.env`` that is in force: that of the folder, or else of the working folder."""
+    place = place_of(path, folder)
+    return place if place.exists() else path
+
+
+def _variables() -> list[str]:
+    """The variables that set something."""
+    return [f"LLM_{name.upper()}" for name in LlmSettings.model_fields if name not in ("sections", "log_level")]
+
+
+def _read(dotenv: Path) -> dict[str, str | None]:
+    """What a file ``.env`` sets; nothing where there is none."""
     try:
-        given = dotenv_values(path, interpolate=False)
+        return dotenv_values(dotenv, interpolate=False)
     except (OSError, UnicodeDecodeError) as problem:
-        raise ConfigurationError(f"{path} cannot be read: {' '.join(str(problem).split())}.") from None
-    for name, value in given.items():
+        raise ConfigurationError(f"{dotenv} cannot be read: {' '.join(str(problem).split())}.") from None
+
+
+def _check_names(dotenv: Path) -> None:
+    """Raise ``ConfigurationError`` for a variable that is nearly a setting's name, in ``.env`` or in the environment;
+    others may belong to other programs."""
+    known = [*_variables(), "LOG_LEVEL"]
+    for name, value in _read(dotenv).items():
         if value and is_secret_name(name):
             keep_secret(value)
-        if name.upper() not in (*known, "LOG_LEVEL") and (meant := nearest(name.upper(), (*known, "LOG_LEVEL"), 0.8)):
-            raise ConfigurationError(f"{path} has the unknown key {name!r}{meant}")
+        if name.upper() not in known and (meant := nearest(name.upper(), known, 0.8)):
+            raise ConfigurationError(f"{dotenv} has the unknown key {name!r}{meant}")
+    for name, value in os.environ.items():
+        ours = value and name.upper().startswith("LLM_")
+        if ours and name.upper() not in known and (meant := nearest(name.upper(), known, 0.8)):
+            raise ConfigurationError(f"The environment has the unknown variable {name!r}{meant}")
 
 
-def read_settings_file(path: Path) -> dict[str, Any]:
-    """The file's settings, mappings gathered under ``sections``; empty where there is no file."""
+def read_settings_file(path: Path, folder: Path | None = None) -> dict[str, Any]:
+    """The file's settings, mappings gathered under ``sections``; empty where there is no file. A relative path in it
+    belongs to the ``folder``, where that is an experiment's and the file is there. No value is in an error's words."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = parse_yaml(path.read_text(encoding="utf-8"), str(path), secret=True)
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, yaml.YAMLError) as problem:
+    except (OSError, ValueError) as problem:
         raise ConfigurationError(f"{path} cannot be read: {' '.join(str(problem).split())}.") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
         raise ConfigurationError(f"{path} is not a list of settings: write lines such as 'backend: local_llama'.")
     known = [name for name in LlmSettings.model_fields if name != "sections"]
-    content = _expanded(content, {**dotenv_values(DOTENV, interpolate=False), **os.environ})
+    content = _expanded(content, {**_read(_place(DOTENV, folder)), **os.environ})
+    content = _from_folder(content, folder)
     sections = {str(name): value for name, value in content.items() if isinstance(value, dict)}
     settings = {name: value for name, value in content.items() if not isinstance(value, dict)}
     for name in settings:
@@ -208,6 +280,31 @@ def _expanded(given: Any, variables: Mapping[str, str | None]) -> Any:
     if isinstance(given, list):
         return [_expanded(value, variables) for value in given]
     return _VARIABLE.sub(lambda found: variables.get(found[1]) or found[0], given) if isinstance(given, str) else given
+
+
+def _from_folder(given: Any, folder: Path | None) -> Any:
+    """Settings, however deep, with the files that they name by a relative path where they lie in an experiment's own
+    folder; in the working folder they are found anyway."""
+    if folder is None:
+        return given
+    if isinstance(given, list):
+        return [_from_folder(value, folder) for value in given]
+    if not isinstance(given, dict):
+        return given
+    return {
+        name: str(folder / value) if _lies_in(folder, name, value) else _from_folder(value, folder)
+        for name, value in given.items()
+    }
+
+
+def _lies_in(folder: Path, name: str, value: Any) -> bool:
+    """Whether a setting names a file of this folder, or a run to replay."""
+    if name not in _PATHS or not isinstance(value, str) or not value:
+        return False
+    try:
+        return (folder / value).is_file() or (name == "replay_from" and (folder / value).is_dir())
+    except OSError:  # no name that a file can have
+        return False
 
 
 def check_variables(given: Any, place: str) -> None:

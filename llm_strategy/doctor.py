@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from llm_strategy.config import LlmSettings, load_settings
 from llm_strategy.doctor_cures import cure_of_check, cure_of_start
 from llm_strategy.doctor_decision import try_decision
 from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendRefused, BacktraderLLMError, PromptTooLong
+from llm_strategy.llm.backends.openai_reach import is_like_openai, reach_of
 from llm_strategy.llm.client import LLMClient, json_text
 from llm_strategy.llm.exchange import Message, ModelIdentity, Request
 from llm_strategy.llm.loader import get_llm_client
@@ -52,7 +54,7 @@ def diagnose(settings: LlmSettings | None = None) -> Iterator[Check]:
             yield Check("initialization", False, str(problem), cure_of_start(problem, settings))
             return
         engine = f"{identity.name} by {identity.engine} {identity.engine_version}".rstrip()
-        yield Check("initialization", True, f"{engine}{_device(identity)}")
+        yield Check("initialization", True, f"{engine}{_device(identity)}{_way(settings)}")
         for name, trial in _TRIALS:
             try:
                 yield Check(name, True, trial(client))
@@ -79,6 +81,17 @@ def _device(identity: ModelIdentity) -> str:
     if layers:
         return f", {'all layers' if layers < 0 else f'{layers} layers'} on the graphics card"
     return f", on the device {settings.get('device', 'cpu')}"
+
+
+def _way(settings: LlmSettings) -> str:
+    """Where a server that speaks like OpenAI is asked, which variable its key is from, and where the settings are from
+    that say so."""
+    if not is_like_openai(settings.backend):
+        return ""
+    reach = reach_of(settings.for_backend(settings.backend))
+    places = ", ".join(urlsplit(url).netloc for url in reach.urls)
+    key = f"the key of {reach.key_variable}" if reach.key_variable else "no key"
+    return f", asked at {places} with {key}; settings from {settings.source}"
 
 
 def _health(client: LLMClient) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from llm_strategy.config import LlmSettings
 from llm_strategy.errors import BackendMissing, BacktraderLLMError, ConfigurationError, ModelNotFound, ModelNotLoaded
+from llm_strategy.model_services import OPENAI, SERVICES
 
 _UPDATE = "Update the package behind LLM_BACKEND."
 _LOCAL = {
@@ -60,6 +61,8 @@ _SETTING = "Put the named setting right, then run the doctor again."
 def cure_of_check(name: str, backend: str) -> str:
     """What to do where this check failed."""
     other = f"See what backend {backend!r} says of this, or choose another LLM_BACKEND."
+    if backend in SERVICES:
+        return _CURES[OPENAI].get(name, other).replace("openai.", f"{backend}.")
     return _CURES.get(backend, {}).get(name, other)
 
 

@@ -6,7 +6,8 @@ STARTER = """\
 # LLM_NAME for every other setting.
 
 # Who answers: local_llama runs a GGUF file on this machine, through gpt4all; llama_cpp through llama.cpp, which also
-# scores choices (pip install 'backtrader-llm[llama-cpp]'); openai asks a server that speaks like OpenAI; bedrock asks
+# scores choices (pip install 'backtrader-llm[llama-cpp]'); openai asks a server that speaks like OpenAI; ollama, vllm,
+# lmstudio, llama_server, together, groq, deepseek, openrouter and mistral are openai at their usual address; bedrock asks
 # AWS; ensemble lets several vote; replay gives the answers of a finished run again, or those on record.
 backend: local_llama
 
@@ -63,11 +64,13 @@ log_level: WARNING
 # Where a script notes every call of the model. Runs note theirs in audit.jsonl in their own folder.
 # audit_file: audit.jsonl
 
-# A model of AWS Bedrock; region, profile and credentials are found the AWS way where they are left out.
+# A model of AWS Bedrock; region, profile and credentials are found the AWS way where they are left out (the region from
+# AWS_REGION, AWS_DEFAULT_REGION, or the profile). What a model does not take is found out by asking.
 # bedrock:
 #   model: anthropic.claude-3-haiku-20240307-v1:0
 #   region: eu-central-1
 #   json: prompt                # or tool: the model hands its answer to a tool with a schema
+#   omit_temperature: true      # for models that take none; left out: found out
 # What follows is for backends over a network (openai), and for any backend that has a fallback.
 
 # Attempts at a question, all of them within timeout_s; and seconds after which one is given up (left out: never). A
@@ -92,7 +95,7 @@ breaker_pause: 20
 # fallback: [local_llama]
 
 # A server that speaks like OpenAI. Left out: the model above, LLM_BASE_URL and LLM_API_KEY (or OPENAI_BASE_URL and
-# OPENAI_API_KEY) of the environment.
+# OPENAI_API_KEY) of the environment. The same may stand under the name of a service, such as groq: or ollama:
 # openai:
 #   model: gpt-4o-mini
 #   base_url: [http://127.0.0.1:8080/v1, http://127.0.0.1:8081/v1]

@@ -78,7 +78,7 @@ def advise_at(
             datetime.datetime.fromisoformat(at)
         except ValueError:
             raise ConfigurationError(f"--at is {at!r}: write an ISO date or time, such as 2008-10-10.") from None
-    universe = load_universe(replace(experiment.data, end=at or experiment.data.end))
+    universe = load_universe(replace(experiment.data, end=at or experiment.data.end), folder=experiment.folder)
     if symbol is None and len(universe.symbols) > 1:
         names = ", ".join(universe.symbols)
         raise ConfigurationError(f"The experiment has several symbols: add --symbol with one of {names}.")

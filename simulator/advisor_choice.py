@@ -11,6 +11,7 @@ from llm_strategy.calibration import LabelPrior
 from llm_strategy.layout_text import LayoutText
 from llm_strategy.llm.budget import Budget
 from llm_strategy.market_line import Unmasked
+from llm_strategy.places import place_of
 from llm_strategy.reading import (
     NEAREST_BY_DEFAULT,
     CalibrationKind,
@@ -23,6 +24,8 @@ from llm_strategy.reading import (
 )
 from llm_strategy.rendering import Style, View
 
+_FILES = {"layout": ".yaml", "calibration": ".json"}
+"""Choices that may be the path of a file, by its ending."""
 ABSTAIN = "abstain"
 """In place of a rule that decides where the model failed: nobody does."""
 
@@ -35,8 +38,9 @@ class AdvisorChoice:
     ``abort_above_failure_rate`` ends a run as soon as it has too many; ``fallback`` is the rule that decides where the
     model failed; ``examples`` is ``auto``, ``fixed``, or a mapping of ``balanced`` or ``nearest`` to a number.
     ``layout`` is a name, a ``LayoutText``, its content as a mapping, or the path of a YAML file with it, from the
-    current folder; the file is read at once, and what it says is kept. The same with ``calibration``, which is a kind,
-    a ``LabelPrior``, or the ``calibration.json`` of a run. Raises ``ConfigurationError`` for a wrong one.
+    current folder (in an experiment's file from its own folder first: ``placed``); the file is read at once, and what
+    it says is kept. The same with ``calibration``, which is a kind, a ``LabelPrior``, or the ``calibration.json`` of a
+    run. Raises ``ConfigurationError`` for a wrong one.
     """
 
     style: Style = "words"
@@ -60,8 +64,10 @@ class AdvisorChoice:
 
     def __post_init__(self) -> None:
         # The one way to give a frozen instance its normal form.
-        object.__setattr__(self, "layout", _taken(self.layout, ".yaml", LayoutText, "advisor.layout"))
-        object.__setattr__(self, "calibration", _taken(self.calibration, ".json", LabelPrior, "advisor.calibration"))
+        object.__setattr__(self, "layout", _taken(self.layout, _FILES["layout"], LayoutText, "advisor.layout"))
+        object.__setattr__(
+            self, "calibration", _taken(self.calibration, _FILES["calibration"], LabelPrior, "advisor.calibration")
+        )
 
     @property
     def reading(self) -> Reading:
@@ -87,6 +93,16 @@ class AdvisorChoice:
     def fallback_rule(self) -> Rule | None:
         """The rule that decides where the model failed, made anew; none where the decision is an abstention."""
         return None if self.fallback == ABSTAIN else BASELINES[self.fallback]()
+
+
+def placed(section: dict[str, Any], folder: Path | None) -> dict[str, Any]:
+    """The section with the files that it names looked for in this folder before the working folder."""
+    files = {
+        name: str(place_of(section[name], folder))
+        for name, suffix in _FILES.items()
+        if isinstance(section.get(name), str) and section[name].endswith(suffix)
+    }
+    return section | files
 
 
 def _taken(given: Any, suffix: str, kind: type[LayoutText] | type[LabelPrior], where: str) -> Any:

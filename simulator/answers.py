@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from llm_strategy.advisor import ModelAdvisor
+from llm_strategy.config import load_settings
 from llm_strategy.errors import AnswerNotRecorded, ModelError
 from llm_strategy.llm.answer_store import FolderStore
 from llm_strategy.llm.cache import RecordingClient
@@ -20,11 +21,12 @@ from simulator.experiment import Experiment
 
 
 def connect(experiment: Experiment) -> RecordingClient:
-    """The configured model behind the user's record of answers; the model itself is loaded at the first miss.
+    """The model that is configured in the experiment's folder, or else in the working folder, behind the user's record
+    of answers; the model itself is loaded at the first miss.
 
     Raises ``ModelError`` where there is no model to speak of.
     """
-    model = get_llm_client(experiment.name)
+    model = get_llm_client(experiment.name, settings=load_settings(experiment.folder))
     return RecordingClient(model, model.identity, FolderStore(cache_folder() / "answers"), experiment.advisor.answers)
 
 

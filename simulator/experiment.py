@@ -20,7 +20,7 @@ from llm_strategy.order_rules import OrderRules
 from llm_strategy.risk import Limits
 from llm_strategy.schemas import require
 from llm_strategy.strict_yaml import parse_yaml
-from simulator.advisor_choice import AdvisorChoice
+from simulator.advisor_choice import AdvisorChoice, placed
 from simulator.data_choice import DataChoice, check_sources
 from simulator.market_sources.frames import FrameSource
 
@@ -69,6 +69,9 @@ class Experiment:
     arms: tuple[str, ...] = ALL_ARMS
     evaluation: EvaluationChoice = field(default_factory=EvaluationChoice)
     output: OutputChoice = field(default_factory=OutputChoice)
+    folder: Path | None = field(default=None, compare=False, repr=False)
+    """The folder of the experiment's file, where relative paths of what is read (prices, layout, calibration,
+    ``configs/llm.yaml``) are looked for before the working folder. It is no part of what decides a run."""
 
     def __post_init__(self) -> None:
         if not self.arms or len(set(self.arms)) < len(self.arms):
@@ -84,8 +87,9 @@ class Experiment:
             raise ConfigurationError(problem)
 
     @classmethod
-    def from_mapping(cls, given: Mapping[str, Any], where: str = "experiment") -> Self:
-        """An experiment from plain data, checked against ``contracts/experiment.schema.json``."""
+    def from_mapping(cls, given: Mapping[str, Any], where: str = "experiment", *, folder: Path | None = None) -> Self:
+        """An experiment from plain data, checked against ``contracts/experiment.schema.json``; relative paths belong to
+        the ``folder``, or else to the working folder."""
         document = {key: value for key, value in _plain(given).items() if value is not None}
         if isinstance(document.get("data"), Mapping):
             check_sources(document["data"].get("source"), document["data"].get("sources"))
@@ -103,11 +107,14 @@ class Experiment:
         }
         if "data" in document:
             document["data"] = {key: value for key, value in document["data"].items() if value is not None}
+        if "advisor" in document:
+            document["advisor"] = placed(document["advisor"], folder)
         return cls(
             **{
                 key: sections[key](**_with_tuples(value)) if key in sections else value
                 for key, value in _with_tuples(document).items()
-            }
+            },
+            folder=folder,
         )
 
     @classmethod
@@ -119,17 +126,17 @@ class Experiment:
             raise ConfigurationError(f"There is no file {path}; write a starter with: btllm init") from None
         except (OSError, UnicodeDecodeError) as problem:
             raise ConfigurationError(f"{path} cannot be read: {problem}.") from None
-        return cls.from_text(text, str(path))
+        return cls.from_text(text, str(path), folder=path.parent)
 
     @classmethod
-    def from_text(cls, text: str, where: str = "experiment.yaml") -> Self:
-        """An experiment from the text of a YAML file."""
+    def from_text(cls, text: str, where: str = "experiment.yaml", *, folder: Path | None = None) -> Self:
+        """An experiment from the text of a YAML file, which lies in this ``folder``."""
         document = parse_yaml(text, where)
         if document is None:
             raise ConfigurationError(f"{where} is empty; write a starter with: btllm init")
         if not isinstance(document, dict):
             raise ConfigurationError(f"{where} holds no keys; write a starter with: btllm init")
-        return cls.from_mapping(document, where)
+        return cls.from_mapping(document, where, folder=folder)
 
     @classmethod
     def starter(cls) -> Self:
@@ -143,7 +150,7 @@ class Experiment:
 
     def as_dict(self) -> dict[str, Any]:
         """The whole configuration as plain data, every default written out."""
-        plain: dict[str, Any] = _plain(asdict(self))
+        plain: dict[str, Any] = _plain({key: value for key, value in asdict(self).items() if key != "folder"})
         plain["data"]["source"] = self.data.source or None
         return plain
 

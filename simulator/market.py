@@ -28,6 +28,7 @@ import pandas as pd
 
 from llm_strategy.errors import ConfigurationError, MarketDataError, did_you_mean
 from llm_strategy.outside_text import symbol_name
+from llm_strategy.places import place_of
 from simulator.market_sources.file_options import read_options
 from simulator.market_sources.files import Reading, read_csv_prices, read_parquet_prices
 from simulator.market_sources.frames import as_source, load_frame
@@ -97,6 +98,7 @@ class _Request:
     cache_folder: Path
     clock: str | None
     volume: VolumeKind | None
+    folder: Path | None
 
 
 def load_prices(
@@ -110,15 +112,16 @@ def load_prices(
     cache_folder: Path | None = None,
     clock: str | None = None,
     volume: VolumeKind | None = None,
+    folder: Path | None = None,
 ) -> Prices:
     """Load, cut to [start, end] and validate the prices of a source (see the top of this module) or a DataFrame.
 
     ``symbol`` names them in records (default: the source's own name); ``start`` and ``end`` are ISO dates or times,
     both included; ``minimum_bars`` is what the longest indicator and one decision need; ``cache_folder`` keeps
     downloads (default ``data/cache``); ``clock`` is the zone of a file's intraday times that have none, ``volume`` what
-    volumes count (default: shares, or ticks where a file has no other; ``none`` sets them to 0). A wrong
-    argument raises ``ConfigurationError``, wrong prices ``MarketDataError`` naming the row. Rows outside [start, end]
-    are read and not judged.
+    volumes count (default: shares, or ticks where a file has no other; ``none`` sets them to 0). A relative path is
+    looked for in ``folder`` first, which is an experiment's. A wrong argument raises ``ConfigurationError``, wrong
+    prices ``MarketDataError`` naming the row. Rows outside [start, end] are read and not judged.
     """
     source = as_source(source)
     kind, name, options = _split(source)
@@ -136,6 +139,7 @@ def load_prices(
         CACHE_FOLDER if cache_folder is None else cache_folder,
         clock,
         volume,
+        folder,
     )
     if clock is not None:
         _check_clock(request, kind)
@@ -163,11 +167,11 @@ def _check_clock(request: _Request, kind: str) -> None:
 
 
 def _csv(request: _Request) -> RawTable:
-    return read_csv_prices(Path(request.name).expanduser(), request.source, _reading(request, text=True))
+    return read_csv_prices(place_of(request.name, request.folder), request.source, _reading(request, text=True))
 
 
 def _parquet(request: _Request) -> RawTable:
-    return read_parquet_prices(Path(request.name).expanduser(), request.source, _reading(request, text=False))
+    return read_parquet_prices(place_of(request.name, request.folder), request.source, _reading(request, text=False))
 
 
 def _reading(request: _Request, *, text: bool) -> Reading:

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from llm_strategy.advisor import OnAnswer
 from llm_strategy.config import load_settings
@@ -35,6 +35,8 @@ AnyExperiment = Experiment | str | Path | dict[str, Any]
 
 OnNote = Callable[[str], None]
 """Called before anything runs, once for each thing that one must know of prices and limits."""
+
+_Told = TypeVar("_Told")
 
 OnEstimate = Callable[[Estimate], None]
 """Called before the model is asked anything, and where no speed was known once more after the first answers."""
@@ -100,7 +102,9 @@ def execute(
 ) -> Result:
     """Run the arms and write one folder: that of a single arm, or a comparison with a folder for each. The prices are
     those of the experiment's sources, or a ``universe`` that is given."""
-    universe = universe or load_universe(experiment.data, minimum_bars=LONGEST_LOOKBACK + 2)
+    universe = universe or load_universe(
+        experiment.data, minimum_bars=LONGEST_LOOKBACK + 2, folder=experiment.folder
+    )
     _check_volumes(experiment, universe)
     if on_note:
         for note in notes_on(experiment, universe):
@@ -114,16 +118,15 @@ def execute(
     with Workspace(folder) as work, as_run_folder_error(folder), contextlib.ExitStack() as at_the_end:
         asked = watch = None
         if model:
+            at_the_end.enter_context(model.lent())
             model.trust(work.answered_requests())
             budget, before = experiment.advisor.budget, replace(model.usage)
-            at_the_end.callback(setattr, model, "on_record", None)
-            at_the_end.callback(setattr, model, "prices", model.prices)
             model.prices = model.prices or money
-            model.limit = lambda used: budget.check(used.since(before))
+            model.limit = _both(model.limit, lambda used: budget.check(used.since(before)))
             asked = AuditedClient(model, AuditLog(work.path / AUDIT, money))
             at_the_end.callback(asked.log.close)
             watch = SpeedWatch(experiment, model)
-            model.on_record = watch.after(work.answered)
+            model.on_record = _both(model.on_record, watch.after(work.answered))
             if on_estimate and LLM_ARM in arms:
                 plan = estimate(experiment, universe, model, money)
                 on_estimate(plan)
@@ -146,6 +149,18 @@ def execute(
     return Result.load(written)
 
 
+def _both(theirs: Callable[[_Told], None] | None, ours: Callable[[_Told], None]) -> Callable[[_Told], None]:
+    """What the caller's client is to call, and what a run needs after it."""
+    if theirs is None:
+        return ours
+
+    def call(told: _Told) -> None:
+        theirs(told)
+        ours(told)
+
+    return call
+
+
 def _check_volumes(experiment: Experiment, universe: Universe) -> None:
     for prices in universe.markets:
         if not experiment.costs.needs_volume:
@@ -164,7 +179,7 @@ def _check_volumes(experiment: Experiment, universe: Universe) -> None:
 
 def _prices_of_tokens(experiment: Experiment, client: RecordingClient | None) -> TokenPrices:
     """Prices of the configured backend; a given client's calls have them where it says no others."""
-    settings = load_settings()
+    settings = load_settings(experiment.folder)
     money = prices_of(settings.for_backend(settings.backend))
     if client is None:
         unpriced = without_price(settings)

@@ -117,13 +117,16 @@ def decisions_name(symbol: str) -> str:
     return f"{symbol} decisions"
 
 
-def load_universe(choice: DataChoice, *, minimum_bars: int = 1, cache_folder: Path | None = None) -> Universe:
+def load_universe(
+    choice: DataChoice, *, minimum_bars: int = 1, cache_folder: Path | None = None, folder: Path | None = None
+) -> Universe:
     """Load, cut and validate every source of a choice, all with its timeframe, start and end.
 
     Symbols may begin and end on different days and lack bars that others have. ``minimum_bars`` counts decision bars
-    of each symbol. ``ConfigurationError`` and ``MarketDataError`` as of ``load_prices``, naming the symbol.
+    of each symbol; ``folder`` is the experiment's. ``ConfigurationError`` and ``MarketDataError`` as of
+    ``load_prices``, naming the symbol.
     """
-    loaded = tuple(_load(choice, cache_folder))
+    loaded = tuple(_load(choice, cache_folder, folder))
     universe = Universe(loaded, choice.group_of_symbol(), choice.decide_on, choice.session, choice.timezone)
     for prices in universe.markets:
         bars = len(universe.decisions(prices.symbol).table)
@@ -178,7 +181,7 @@ def read_universe_csv(
     return Universe(markets, choice.group_of_symbol(), choice.decide_on, choice.session, choice.timezone)
 
 
-def _load(choice: DataChoice, cache_folder: Path | None) -> Iterator[Prices]:
+def _load(choice: DataChoice, cache_folder: Path | None, folder: Path | None) -> Iterator[Prices]:
     named: list[tuple[str | None, str]]
     if choice.sources is None:
         named = [(choice.symbol, as_source(choice.source))]
@@ -198,6 +201,7 @@ def _load(choice: DataChoice, cache_folder: Path | None) -> Iterator[Prices]:
                 cache_folder=cache_folder,
                 clock=choice.clock if _is_file(source) or not files else None,
                 volume=choice.volume,
+                folder=folder,
             )
         except (ConfigurationError, MarketDataError) as problem:
             if symbol is None or choice.sources is None:

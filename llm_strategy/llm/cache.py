@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, TypeAlias
@@ -233,6 +234,16 @@ class RecordingClient(LLMClient):
             kept = self.store.add(key, kept)
         self._answered[key] = kept
         return answer if kept == _lasting(answer) else kept
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """Whatever is set in here for a run (``limit``, ``on_record``, ``prices``, answers that are taken for its own)
+        is afterwards what it was; only ``usage`` and ``latencies`` go on."""
+        before = self.limit, self.on_record, self.prices, dict(self._answered)
+        try:
+            yield
+        finally:
+            self.limit, self.on_record, self.prices, self._answered = before
 
     def trust(self, keys: Iterable[str]) -> None:
         """Take the recorded answers to these requests for this run's own: ``refresh`` does not ask them again."""

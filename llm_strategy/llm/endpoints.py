@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from llm_strategy.errors import ConfigurationError
 
 LOOK_AGAIN_AFTER = 10
 """Answers of other endpoints after which a lost one is checked; for one that refuses, failures count as well."""
+
+_NO_ADDRESS = re.compile(r"[\x00-\x20\x7f]")
+_ENDINGS = re.compile(
+    r"(/chat)?/completions/?$|(?<=/v\d)/(responses|embeddings|models)/?$|/api/(chat|generate|tags)/?$"
+)
+"""What follows the address of an API, and people copy with it; the last are Ollama's own."""
+_VERSION = re.compile(r"/v\d+\w*(/|$)")
 
 
 @dataclass(slots=True)
@@ -109,13 +117,19 @@ class EndpointPool:
         return due
 
 
-def _name(number: int, url: str) -> str:
+def with_version(url: str) -> str:
+    """The address with /v1 at its end, where most servers have their API; empty where it names a version already."""
     parts = urlsplit(url)
+    return "" if _VERSION.search(parts.path) else urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/v1"))
+
+
+def _name(number: int, url: str) -> str:
     try:
+        parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        port = -1
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in ("http", "https") or not parts.hostname or _NO_ADDRESS.search(url):
         raise ConfigurationError(
             f"LLM_BASE_URL number {number} is not an address: write one such as http://127.0.0.1:8080/v1."
         )
@@ -123,5 +137,11 @@ def _name(number: int, url: str) -> str:
         raise ConfigurationError(
             f"LLM_BASE_URL number {number} ({parts.hostname}) holds a user name, a password or parameters, which "
             "messages would show: put a key into LLM_API_KEY."
+        )
+    if ending := _ENDINGS.search(parts.path):
+        base = urlunsplit(parts._replace(path=parts.path[: ending.start()], fragment=""))
+        raise ConfigurationError(
+            f"LLM_BASE_URL number {number} ends in {ending[0].rstrip('/')}, which every question adds by itself: write "
+            f"{with_version(base) or base}."
         )
     return f"endpoint {number} ({parts.hostname}{'' if port is None else f':{port}'})"

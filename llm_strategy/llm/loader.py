@@ -18,6 +18,7 @@ from llm_strategy.llm.exchange import Request
 from llm_strategy.llm.fallback import Fallback
 from llm_strategy.llm.patience import Patience
 from llm_strategy.llm.resilience import ResilientClient
+from llm_strategy.model_services import SERVICES
 
 ENTRY_POINT_GROUP = "backtrader_llm.backends"
 
@@ -39,10 +40,15 @@ def _lazily(entry_point: EntryPoint) -> Connect:
     return connect
 
 
-SUPPORTED_BACKENDS: dict[str, Connect] = {
+_OF_SERVICES: dict[str, Connect] = {
+    name: _lazily(EntryPoint(name, "llm_strategy.llm.backends.openai_api:connect", ENTRY_POINT_GROUP))
+    for name in SERVICES
+}
+SUPPORTED_BACKENDS: dict[str, Connect] = _OF_SERVICES | {
     entry_point.name: _lazily(entry_point) for entry_point in entry_points(group=ENTRY_POINT_GROUP)
 }
-"""The known backends by name: those of installed packages, and what ``register_backend`` added."""
+"""The known backends by name: services that speak like OpenAI, those of installed packages, and what
+``register_backend`` added."""
 
 
 def register_backend(name: str, connect: Connect) -> None:
@@ -75,7 +81,9 @@ def get_llm_client(run_id: str | None = None, *, settings: LlmSettings | None = 
             raise ConfigurationError(
                 f"{setting} {backend!r} is not installed{did_you_mean(backend, SUPPORTED_BACKENDS)}"
             )
-    check_sections(settings, SECTIONS, (settings.backend, *settings.fallback))
+    services = [name for name, connect in _OF_SERVICES.items() if SUPPORTED_BACKENDS.get(name) is connect]
+    kinds = SECTIONS | dict.fromkeys(services, SECTIONS["openai"])
+    check_sections(settings, kinds, (settings.backend, *settings.fallback))
     others = _in_its_place(settings)
     settings = settings.for_backend(settings.backend)
     if settings.strict and settings.fallback:

@@ -88,6 +88,10 @@ class ResilientClient(LLMClient):
         """Answer the request; see the class. A breaker of the client's own counts these calls."""
         return self._answered(request, self.inner.complete, self._chain, self._breaker, on_delta)
 
+    def recorded(self, request: Request) -> Generation | None:
+        """The inner client's: a replay has a record, whatever stands behind it."""
+        return self.inner.recorded(request)
+
     def prompt_tokens(self, request: Request) -> int | None:
         """The inner client's."""
         return self.inner.prompt_tokens(request)

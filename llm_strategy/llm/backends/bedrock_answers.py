@@ -29,6 +29,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as TransportTimeout
 
 from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendRefused, ModelError, PromptTooLong
+from llm_strategy.llm.backends.bedrock_manner import TakesNoSystem, TakesNoTemperature, Withheld
 from llm_strategy.llm.backends.server_words import brief, retry_after
 from llm_strategy.llm.client import OnDelta
 
@@ -42,6 +43,11 @@ _NO_CREDENTIALS = (
     NoCredentialsError, PartialCredentialsError, CredentialRetrievalError, TokenRetrievalError,
     UnauthorizedSSOTokenError,
 )  # fmt: skip
+_NOT_TAKEN = (
+    "support", "deprecated", "only the default", "may only be set", "not permitted", "not allowed", "extraneous",
+    "unrecognized", "unknown", "unexpected",
+)  # fmt: skip
+"""Words of a refusal that is about a parameter itself, and not about a value out of its range."""
 _TOO_LONG = ("too long", "too many input tokens", "context window", "maximum context", "context length")
 
 
@@ -99,9 +105,15 @@ class Reply:
     def _checked(self) -> Reply:
         if self._tool_input:
             self.text = "".join(self._tool_input)
-        if self.stop_reason in ("guardrail_intervened", "content_filtered"):
-            raise BackendRefused(
-                f"Bedrock withheld the answer ({self.stop_reason}): change the guardrail or the prompt."
+        if self.stop_reason == "guardrail_intervened":
+            raise Withheld(
+                "A guardrail of the AWS account withheld the answer (guardrail_intervened): change the guardrail, or "
+                "the prompt that it objects to."
+            )
+        if self.stop_reason == "content_filtered":
+            raise Withheld(
+                "Bedrock's filter of contents withheld the answer (content_filtered): change the prompt, or choose "
+                "another LLM_MODEL."
             )
         if self.stop_reason == "model_context_window_exceeded":
             raise PromptTooLong("The prompt and the answer do not fit the model's context: shorten the prompt.")
@@ -111,15 +123,16 @@ class Reply:
                 "or choose another LLM_MODEL."
             )
         if not self.text and self.stop_reason == "max_tokens":
-            raise BackendRefused("Bedrock's model was cut off while thinking: raise LLM_MAX_TOKENS.")
+            raise Withheld("Bedrock's model was cut off while thinking: raise LLM_MAX_TOKENS.")
         if not self.text:
             raise BackendFailure("Bedrock answered with nothing: change the prompt, or choose another LLM_MODEL.")
         return self
 
 
 @contextlib.contextmanager
-def as_model_errors(model: str) -> Iterator[None]:
-    """Whatever the SDK raises, as an error of ours that says whether another attempt makes sense."""
+def as_model_errors(model: str, proxy: str = "") -> Iterator[None]:
+    """Whatever the SDK raises, as an error of ours that says whether another attempt makes sense; ``proxy`` is what
+    stands in the way, in words."""
     try:
         yield
     except ModelError:
@@ -139,7 +152,8 @@ def as_model_errors(model: str) -> Iterator[None]:
         ) from None
     except (BotoConnectionError, HTTPClientError, HTTPError) as problem:
         raise BackendFailure(
-            f"The connection to Bedrock failed ({type(problem).__name__}): check network and region."
+            f"The connection to Bedrock failed ({type(problem).__name__}{proxy}): check network and region"
+            f"{', and the proxy' if proxy else ''}."
         ) from None
     except BotoCoreError as problem:
         raise BackendFailure(
@@ -172,11 +186,21 @@ def _refusal(problem: ClientError, model: str) -> ModelError:
         )
     if code == "ValidationException" and any(sign in words.lower() for sign in _TOO_LONG):
         return PromptTooLong(f"The prompt does not fit {model} ({words}): shorten it, or choose a larger context.")
+    refused = f"Bedrock refuses {model} with {code or status} ({words})"
+    if code == "ValidationException" and _is_not_taken("temperature", words):
+        return TakesNoTemperature(f"{refused}: set omit_temperature under bedrock: to true.")
+    if code == "ValidationException" and _is_not_taken("system", words):
+        return TakesNoSystem(f"{refused}: choose another LLM_MODEL, which knows system messages.")
     if code in _PASSING or status >= 500 or status in (408, 429):
         wait = retry_after(about.get("HTTPHeaders", {}), datetime.datetime.now(datetime.UTC))
         cure = _cure_of_a_failure(code, status)
         return BackendFailure(f"Bedrock failed with {code or status} ({words}): {cure}.", retry_after_s=wait)
-    return BackendRefused(f"Bedrock refuses {model} with {code or status} ({words}): {_cure(code, status, words)}.")
+    return BackendRefused(f"{refused}: {_cure(code, status, words)}.")
+
+
+def _is_not_taken(parameter: str, words: str) -> bool:
+    said = words.lower()
+    return parameter in said and any(sign in said for sign in _NOT_TAKEN)
 
 
 def _cure_of_a_failure(code: str, status: int) -> str:
@@ -192,7 +216,16 @@ def _cure(code: str, status: int, words: str) -> str:
         return "get new credentials, with 'aws sso login' or from whoever gave the old ones"
     if code == "ResourceNotFoundException" or status == 404:
         return "check LLM_MODEL and the region"
-    if status in (401, 403) or code in ("AccessDeniedException", "UnrecognizedClientException"):
+    if code in ("InvalidSignatureException", "SignatureDoesNotMatch"):
+        return "check AWS_SECRET_ACCESS_KEY, and the clock of this machine"
+    if code in ("UnrecognizedClientException", "InvalidClientTokenId"):
+        return "check the credentials, which AWS does not know"
+    if code == "AccessDeniedException":
+        return (
+            "see that the account may use the model in this region: ask for it under Model access in the console of "
+            "Bedrock, and let its policy allow bedrock:InvokeModel (and bedrock:InvokeModelWithResponseStream)"
+        )
+    if status in (401, 403):
         return "check the credentials, and that the account may use the model"
     if "inference profile" in words.lower():
         return "set LLM_MODEL to an inference profile"

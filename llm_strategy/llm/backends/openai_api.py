@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +34,7 @@ from llm_strategy.errors import (
 from llm_strategy.llm.backends import sections
 from llm_strategy.llm.backends.openai_dialect import AnswerFormat, Dialect
 from llm_strategy.llm.backends.openai_notes import ServerNotes
+from llm_strategy.llm.backends.openai_reach import reach_of
 from llm_strategy.llm.backends.section import read_section
 from llm_strategy.llm.background import BackgroundLoop
 from llm_strategy.llm.bill import Bill
@@ -39,6 +42,8 @@ from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, Health, Message, ModelIdentity, Request
 from llm_strategy.llm.fingerprint import cache_folder
 from llm_strategy.llm.form_schema import form_values
+from llm_strategy.llm.network import check_certificates, check_header, check_proxies
+from llm_strategy.model_services import OPENAI, OPENAI_URL, SERVICES
 from llm_strategy.types import Event
 
 try:
@@ -50,7 +55,9 @@ except ImportError:
 
 log = logging.getLogger(__name__)
 
-OPENAI_URL = "https://api.openai.com/v1"
+_IN_HEADERS = ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID")
+"""Variables of the SDK that it puts into headers as they are."""
+_OPTION = re.compile(rf"(?<![\w.])openai\.(?=({'|'.join(sections.OpenAI.model_fields)})\b)")
 
 
 class OpenAIClient(LLMClient):
@@ -63,7 +70,9 @@ class OpenAIClient(LLMClient):
     ``omit_temperature``; ``reasoning_effort`` (a word of theirs) is for models that think. What was found out is kept
     in the folder ``notes``: where no server answers, ``identity`` is taken from there, and only a request raises
     ``ServerNotReached`` (a plain ``BackendFailure`` where there are ``fallbacks``). ``timeout_s`` (seconds) is for
-    requests that name none.
+    requests that name none. ``name`` is the section that messages tell to correct.
+
+    Raises ``ConfigurationError`` for an address, a key, a proxy or certificates that no connection can be made with.
     """
 
     remote = True
@@ -82,8 +91,15 @@ class OpenAIClient(LLMClient):
         reasoning_effort: str = "",
         timeout_s: float = 30.0,
         notes: Path | None = None,
+        name: str = OPENAI,
     ) -> None:
+        check_header(api_key, "api_key")
+        for variable in _IN_HEADERS:
+            check_header(os.environ.get(variable, ""), variable)
+        check_certificates()
+        check_proxies(base_urls)
         self.model = model
+        self._name = name
         self.concurrency = concurrency
         self.timeout_s = timeout_s
         self._dialect = Dialect(answer_format, reported_model, omit_temperature, reasoning_effort)
@@ -97,7 +113,8 @@ class OpenAIClient(LLMClient):
     @cached_property
     def identity(self) -> ModelIdentity:  # type: ignore[override]  # a remote model says only when asked who it is
         """Who answers; the server is asked where the settings do not say. Raises as ``complete`` does."""
-        self._get_to_know()
+        with self._named():
+            self._get_to_know()
         return ModelIdentity(
             backend="openai",
             name=self.model,
@@ -115,6 +132,10 @@ class OpenAIClient(LLMClient):
 
     def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
         """Answer the request; see the class."""
+        with self._named():
+            return self._complete(request, on_delta)
+
+    def _complete(self, request: Request, on_delta: OnDelta | None) -> Generation:
         ends = time.monotonic() + (request.timeout_s or self.timeout_s)
         self._get_to_know(ends, in_person=True)
         bill = None if request.bill is None else Bill(self.prices, request.bill)
@@ -157,6 +178,21 @@ class OpenAIClient(LLMClient):
         self._loop.cancel()
         self._loop.run(self._servers.close())
         self._loop.close()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Let a failure that names an option of ``openai`` name it where it stands: under this service's own name."""
+        try:
+            yield
+        except (ModelError, ConfigurationError) as problem:
+            told = _OPTION.sub(f"{self._name}.", str(problem))
+            if told == str(problem):
+                raise
+            if isinstance(problem, ConfigurationError):
+                raise ConfigurationError(told) from None
+            renamed = problem.reworded(told)
+            renamed.events = problem.events
+            raise renamed from None
 
     def _ask(self, request: Request, on_delta: OnDelta | None) -> tuple[Reply, tuple[Event, ...]]:
         seconds = request.timeout_s or self.timeout_s
@@ -216,24 +252,18 @@ class OpenAIClient(LLMClient):
 
 
 def connect(settings: LlmSettings) -> OpenAIClient:
-    """The client that ``openai:`` in ``configs/llm.yaml`` and the environment describe.
-
-    A key of ``OPENAI_API_KEY`` goes only where ``OPENAI_BASE_URL`` says, or to OpenAI itself.
-    """
-    options = read_section(settings, "openai", sections.OpenAI)
-    check_variables({"api_key": settings.api_key, "base_url": settings.base_url}, "openai")
-    key = settings.api_key.get_secret_value() if settings.api_key else ""
-    urls = settings.base_url
-    if not urls:
-        urls = (os.environ.get("OPENAI_BASE_URL") or OPENAI_URL,)
-        key = key or os.environ.get("OPENAI_API_KEY", "")
-        if not key and urls == (OPENAI_URL,):
-            raise ConfigurationError("The backend openai has no key and no address: set LLM_API_KEY or LLM_BASE_URL.")
+    """The client that ``openai:`` in ``configs/llm.yaml`` and the environment describe, or the section of the service
+    (``model_services.py``) that the backend is named after."""
+    name = settings.backend if settings.backend in SERVICES else OPENAI
+    options = read_section(settings, name, sections.OpenAI)
+    check_variables({"api_key": settings.api_key, "base_url": settings.base_url}, name)
+    reach = reach_of(settings)
     return OpenAIClient(
         settings.model,
-        urls,
-        key,
+        reach.urls,
+        reach.key,
         **options.model_dump(),
         timeout_s=settings.timeout_s,
         notes=cache_folder() / "servers",
+        name=name,
     )

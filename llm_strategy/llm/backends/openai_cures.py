@@ -37,6 +37,11 @@ _BY_STATUS = {
 }
 
 
+def is_no_completion(said: str) -> bool:
+    """Whether a failure says that no API of chat completions answers at this address."""
+    return WRONG_ADDRESS in said or NO_COMPLETION in said or "unexpected endpoint" in said.lower()
+
+
 def cure(status: int, said: str) -> str:
     """What to do about this HTTP status and the words that came with it."""
     words = said.lower()

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import openai
 
 from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendRefused, ModelError
 from llm_strategy.llm.backends.openai_answers import OnText, Reply, read_stream, read_whole, refusal
+from llm_strategy.llm.backends.openai_cures import is_no_completion
 from llm_strategy.llm.backends.openai_dialect import Dialect, TokensField
 from llm_strategy.llm.backends.openai_transport import connected
 from llm_strategy.llm.backends.server_words import longest_body
 from llm_strategy.llm.bill import Call, on_the_bill
-from llm_strategy.llm.endpoints import Endpoint
+from llm_strategy.llm.endpoints import Endpoint, with_version
 from llm_strategy.llm.exchange import Request
+from llm_strategy.llm.network import proxy_for
 
 CHECK_TIMEOUT_S = 2.0
 """Seconds within which a lost endpoint must show that it is back."""
@@ -29,6 +32,7 @@ class Wire:
         self.endpoint = endpoint
         self._model = model
         self._key = key
+        self._proxy = proxy_for(endpoint.url)
         self._tokens_field: TokensField = "max_tokens"
         self._sdk: openai.AsyncOpenAI | None = None
 
@@ -97,21 +101,33 @@ class Wire:
                     reply = await read_stream(response.iter_bytes(), longest, check, on_text)
         except (TimeoutError, openai.APITimeoutError, httpx2.TimeoutException):
             raise AnswerTimeout(
-                f"The {self.endpoint.name} gave no whole answer within {seconds:.3g} s: raise LLM_TIMEOUT_S, or lower "
+                f"The {self._name} gave no whole answer within {seconds:.3g} s: raise LLM_TIMEOUT_S, or lower "
                 "LLM_MAX_TOKENS."
             ) from None
         except openai.APIStatusError as problem:
-            raise self._told(refusal(problem, datetime.datetime.now(datetime.UTC))) from None
+            told = refusal(problem, datetime.datetime.now(datetime.UTC))
+            raise self._told(told, elsewhere=problem.status_code in (404, 405)) from None
         except (openai.APIConnectionError, httpx2.HTTPError) as problem:
             cause = type(problem.__cause__ or problem).__name__
+            past = f"let NO_PROXY name {urlsplit(self.endpoint.url).hostname}, " if self._proxy else ""
             raise BackendFailure(
-                f"The {self.endpoint.name} cannot be reached or broke off ({cause}): start it, or set LLM_BASE_URL."
+                f"The {self._name} cannot be reached or broke off ({cause}): start it, {past}or set LLM_BASE_URL."
             ) from None
         except ModelError as problem:
-            raise self._told(problem) from None
+            raise self._told(problem, elsewhere=is_no_completion(str(problem))) from None
         reply.text, reply.fingerprint = self._without_key(reply.text), self._without_key(reply.fingerprint)
         return reply
 
-    def _told(self, problem: ModelError) -> ModelError:
-        """The problem as a sentence about this address."""
-        return problem.reworded(self._without_key(f"The {self.endpoint.name} {str(problem).rstrip('.')}."))
+    @property
+    def _name(self) -> str:
+        """The address as messages say it, with the proxy that a question goes through."""
+        if self._proxy is None:
+            return self.endpoint.name
+        way = f"through the proxy {self._proxy.address} of {self._proxy.variable}"
+        return f"{self.endpoint.name.removesuffix(')')}, {way})"
+
+    def _told(self, problem: ModelError, *, elsewhere: bool = False) -> ModelError:
+        """The problem as a sentence about this address; where the API may be ``elsewhere``, with where to look."""
+        right = with_version(self.endpoint.url) if elsewhere else ""
+        hint = f"; LLM_BASE_URL has no /v1 at its end, where most servers have it: try {right}" if right else ""
+        return problem.reworded(self._without_key(f"The {self._name} {str(problem).rstrip('.')}{hint}."))

@@ -53,6 +53,7 @@ class Bedrock(Section):
     profile: str | None = Field(None, min_length=1)
     endpoint_url: str | None = Field(None, min_length=1)
     json_way: JsonWay = Field("prompt", alias="json")
+    omit_temperature: bool | None = None
     concurrency: int = Field(8, ge=1)
 
 

@@ -1,0 +1,37 @@
+"""Where a relative path of an experiment lies: in the experiment's own folder, or else in the working folder."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+
+def place_of(given: str | Path, folder: Path | None) -> Path:
+    """The file that a person means by this path: the one in ``folder`` where there is one, else the one in the working
+    folder, which is told; where neither is there, the path in ``folder``. Absolute paths and ``~`` stand for
+    themselves, and so does every path where there is no folder."""
+    path = Path(given).expanduser()
+    if folder is None or path.is_absolute():
+        return path
+    own = folder / path
+    try:
+        if folder.resolve() == Path.cwd() or (own.exists() and path.exists() and own.samefile(path)):
+            return path
+        here, there = path.exists(), own.exists()
+    except OSError:  # no name that a file can have: whoever reads it says so
+        return path
+    if not here:
+        return own
+    if there:
+        _tell(f"{path} is there twice: that in the experiment's folder {folder} is used, and not the one here.")
+        return own
+    _tell(f"{path} is not in the experiment's folder {folder}: the one in the working folder is used.")
+    return path
+
+
+@cache
+def _tell(text: str) -> None:
+    log.warning(text)
