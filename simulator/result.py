@@ -10,6 +10,7 @@ from typing import Self
 
 import pandas as pd
 
+from simulator.integrity import changed_evidence
 from simulator.record import Record, load_record
 from simulator.reporting.fact import Facts
 from simulator.reporting.fact_file import read_facts
@@ -77,8 +78,11 @@ class Result:
 
     @property
     def warning(self) -> str:
-        """What must not be overlooked of the whole result: that its fills could not have been had; else empty."""
-        return " ".join(UNREAL_FILLS) if same_close(self.record) else ""
+        """What must not be overlooked of the whole result: that its evidence was changed, or that its fills could not
+        have been had; else empty."""
+        changed = changed_evidence(self.folder)
+        said = [f"Evidence changed since the run: {', '.join(changed)}."] if changed else []
+        return " ".join([*said, *(UNREAL_FILLS if same_close(self.record) else ())])
 
     @property
     def verdict(self) -> str:

@@ -121,8 +121,8 @@ def execute(
         if watch and client is None:
             watch.note()
         if comparison:
-            runner.finish_comparison(arms, work.path)
             write_harm(universe, experiment, work.path)
+            runner.finish_comparison(arms, work.path)
         write_report(work.path, asked if experiment.output.explain else None)
         if asked:
             asked.log.close()

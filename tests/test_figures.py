@@ -89,7 +89,7 @@ def test_a_date_axis_names_year_and_month(first, last, first_label):
 
 
 def test_names_numbers_and_marks_in_texts_stay_as_they_are():
-    odd = ['1.23456789', "#010abc", 'id="y"', "url(#a)", "#010101", "a <g id=\"b\"> & c", "$x$_1", "font-family: x; y"]
+    odd = ["1.23456789", "#010abc", 'id="y"', "url(#a)", "#010101", 'a <g id="b"> & c', "$x$_1", "font-family: x; y"]
 
     def plot(axes, wide):
         axes.plot([0.123456789, 1], [0, 1], color=ARM[0])

@@ -88,14 +88,19 @@ def replay(
         )
 
 
-def report(run_folder: RunFolder) -> None:
+def report(
+    run_folder: RunFolder,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Also where evidence was changed since the run; every page then says so.")
+    ] = False,
+) -> None:
     """Rebuild facts and report from a folder, without a model.
 
     Example: btllm report reports/sp500-daily-1a2b3c4d
     """
     from simulator.report import rebuild_report
 
-    console.say(f"Report: {rebuild_report(run_folder)}")
+    console.say(f"Report: {rebuild_report(run_folder, anyway=anyway)}")
 
 
 def advise(

@@ -65,9 +65,7 @@ class DatesInContext(Formatter):
         else:
             return [str(time.year) for time in times]
         before: list[tuple[str, int] | None] = [None, *contexts[:-1]]
-        return [
-            label + _below(context, last) for label, context, last in zip(labels, contexts, before, strict=True)
-        ]
+        return [label + _below(context, last) for label, context, last in zip(labels, contexts, before, strict=True)]
 
 
 def _to_the_second(day_number: float) -> datetime:

@@ -46,7 +46,9 @@ _STYLE: Any = {
 
 _DRAWING = threading.RLock()
 """Matplotlib keeps its style and its fonts in globals: one thread draws at a time."""
-_GEOMETRY = frozenset({"d", "points", "transform", "x", "y", "x1", "x2", "y1", "y2", "cx", "cy", "r", "width", "height"})
+_GEOMETRY = frozenset(
+    {"d", "points", "transform", "x", "y", "x1", "x2", "y1", "y2", "cx", "cy", "r", "width", "height"}
+)
 """Attributes that hold coordinates in pixels, of which two decimals are more than any screen shows."""
 _REFERENCES = frozenset({"clip-path", "fill", "stroke", "style"})
 """Attributes that may name a colour or, as in ``url(#name)``, another element."""
