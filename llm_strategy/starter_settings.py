@@ -6,7 +6,7 @@ STARTER = """\
 # LLM_NAME for every other setting.
 
 # Who answers: local_llama runs a GGUF file on this machine, through gpt4all; llama_cpp through llama.cpp, which also
-# scores choices (pip install 'backtrader-llm[llama-cpp]'); openai asks a server that speaks like OpenAI; bedrock asks
+# scores choices (pip install xllamacpp); openai asks a server that speaks like OpenAI; bedrock asks
 # AWS; ensemble lets several vote; replay gives the answers of a finished run again, or those on record.
 backend: local_llama
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from matplotlib.axis import Axis
@@ -37,7 +38,7 @@ class PlainNumbers(Formatter):
 def _decimals(ticks: Sequence[float]) -> int:
     """The fewest decimals that change no tick by more than a thousandth of the distance between two of them."""
     ordered = sorted(set(ticks))
-    step = min((b - a for a, b in zip(ordered, ordered[1:], strict=False) if b - a > abs(b) * 1e-12), default=0.0)
+    step = min((b - a for a, b in pairwise(ordered) if b - a > abs(b) * 1e-12), default=0.0)
     allowed = (step or abs(ordered[0])) / 1000
     return next((n for n in range(MOST_DECIMALS) if all(abs(round(t, n) - t) <= allowed for t in ticks)), MOST_DECIMALS)
 

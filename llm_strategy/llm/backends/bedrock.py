@@ -19,6 +19,7 @@ from llm_strategy.llm.backends.sections import JsonWay
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.deadline import Deadline
 from llm_strategy.llm.exchange import Generation, Message, ModelIdentity, Request
+from llm_strategy.llm.extras import install_hint
 from llm_strategy.llm.form_schema import form_values, wanted_schema
 
 TOOL = "answer"
@@ -50,7 +51,7 @@ class BedrockClient(LLMClient):
         timeout_s: float = 30.0,
     ) -> None:
         if importlib.util.find_spec("boto3") is None:
-            raise BackendMissing("The backend bedrock needs boto3: pip install 'backtrader-llm[bedrock]'")
+            raise BackendMissing(f"The backend bedrock needs boto3: {install_hint('bedrock')}")
         self.model = model
         self.concurrency = concurrency
         self._json_way = json_way
