@@ -38,7 +38,7 @@ def _sealed(folder: Path) -> Iterator[tuple[str, Path, object]]:
             yield from _own(read_manifest(folder / arm), folder / arm, f"{arm}/")
     elif not (folder / PRICES).exists() and (folder.parent / "manifest.json").exists():
         whole = read_manifest(folder.parent)  # an arm of a comparison: the prices lie beside it
-        yield from ((f"../{name}", *rest) for name, *rest in _own(whole, folder.parent, "") if name == PRICES)
+        yield from (part for part in _own(whole, folder.parent, "../") if part[0] == f"../{PRICES}")
 
 
 def _own(manifest: dict[str, Any], folder: Path, prefix: str) -> Iterator[tuple[str, Path, object]]:

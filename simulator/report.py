@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +23,19 @@ FACTS, EXPLANATION = "facts.json", "explanation.json"
 REPORT_FILES = (FACTS, EXPLANATION, "report.html", "report.md")
 
 
-def write_report(folder: Path, client: LLMClient | None) -> Path:
+def write_report(folder: Path, client: LLMClient | None, on_stage: Callable[[str], None] = lambda stage: None) -> Path:
     """Measure a run folder, have the model explain it (the program alone where ``client`` is ``None``), write the page.
 
-    Each arm of a comparison gets its facts too; ``rebuild_report`` makes the page of one of them.
+    Each arm of a comparison gets its facts too; ``rebuild_report`` makes the page of one of them. ``on_stage`` is told
+    what comes next.
     """
+    on_stage("measuring")
     record = load_record(folder)
     facts = build_facts(record)
+    on_stage("explanation")
     explanation = explain(facts, client)
     (folder / EXPLANATION).write_text(explanation.as_json(), encoding="utf-8", newline="\n")
+    on_stage("page")
     _seal(record)
     return _write_page(record, facts, explanation.as_dict())
 

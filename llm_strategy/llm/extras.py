@@ -7,8 +7,8 @@ from importlib.metadata import PackageNotFoundError, requires
 
 
 def install_hint(extra: str) -> str:
-    """``pip install`` with the packages of one of our extras, such as ``openai``: they are on the package index wherever
-    backtrader-llm itself came from."""
+    """``pip install`` with the packages of one of our extras, such as ``openai``: they are on the package index, from
+    wherever backtrader-llm itself came."""
     try:
         declared = requires("backtrader-llm") or []
     except PackageNotFoundError:  # imported from a folder that was never installed
