@@ -108,6 +108,7 @@ class Progress:
         self._over = threading.Event()
         self._ticker: threading.Thread | None = None
         self._told = time.monotonic()
+        self._head = ""
 
     def __enter__(self) -> Self:
         if self._surface is not None and self._ticker is None:
@@ -134,6 +135,12 @@ class Progress:
     def shows(self) -> bool:
         """Whether anybody sees it."""
         return self._surface is not None
+
+    def head(self, text: str) -> None:
+        """The first line; said once, whoever says it first."""
+        if not self._head:
+            self._head = text
+            self.note(text)
 
     def begin(self, name: str, total: int | None = None, count: Callable[[], int] | None = None) -> None:
         """End what was done so far and begin a stage of ``total`` steps; ``count`` says how many are done, where

@@ -73,8 +73,8 @@ class Result:
 
     @cached_property
     def equity(self) -> pd.DataFrame:
-        """Account values: a row a bar (index ``time``, timestamps without zone), a column an arm, in the currency of the
-        prices at the close; from the first decision on."""
+        """Account values: a row a bar (index ``time``, timestamps without zone), a column an arm, in currency at the
+        close; from the first decision on."""
         return pd.DataFrame({arm.name: arm.equity["equity"] for arm in self.record.arms}).rename_axis("time")
 
     @cached_property
@@ -85,11 +85,11 @@ class Result:
 
     @cached_property
     def decisions(self) -> pd.DataFrame:
-        """A row a decision. Index: ``arm`` and ``time`` (the close that decided), so that ``decisions.loc["llm"]`` is one
-        arm. Columns: symbol, status (advised, repaired, abstained), label, action and confidence (0 to 1) as advised,
-        missing where it abstained, rationale, policy (allow, review, deny), intent (what the gate made of it), size
-        (shares), stop_pct and target_pct (fractions of the fill), reason (why it abstained, or the gate did nothing),
-        close (the price)."""
+        """A row a decision. Index: ``arm`` and ``time`` (the close that decided), so that ``decisions.loc["llm"]`` is
+        one arm. Columns: symbol, status (advised, repaired, abstained), label, action and confidence (0 to 1) as
+        advised, missing where it abstained, rationale, policy (allow, review, deny), intent (what the gate made of it),
+        size (shares), stop_pct and target_pct (fractions of the fill), reason (why it abstained, or the gate did
+        nothing), close (the price)."""
         rows = [_decision_row(arm.name, line) for arm in self.record.arms for line in arm.decisions]
         table = pd.DataFrame(rows, columns=["arm", "time", *DECISION_COLUMNS])
         return table.assign(time=pd.to_datetime(table["time"])).set_index(["arm", "time"])
@@ -99,7 +99,7 @@ class Result:
         """A row a round trip: index ``arm`` and ``trade`` (number within the arm), columns as in ``trades.csv``: times,
         prices and amounts in the currency of the prices, sizes in shares."""
         tables = [arm.trades.assign(arm=arm.name) for arm in self.record.arms]
-        return pd.concat(tables).set_index(["arm", "trade"])
+        return pd.concat([table for table in tables if len(table)] or tables[:1]).set_index(["arm", "trade"])
 
     @property
     def symbols(self) -> pd.DataFrame:

@@ -100,7 +100,7 @@ def execute(
     progress: Progress = SILENT,
 ) -> Result:
     """Run the arms and write one folder: that of a single arm, or a comparison with a folder for each."""
-    progress.note(model_line(load_settings() if LLM_ARM in arms and client is None else None, client))
+    progress.head(model_line(load_settings(), client))
     progress.begin("environment")
     progress.beside("loading prices")
     universe = load_universe(experiment.data, minimum_bars=LONGEST_LOOKBACK + 2)
@@ -108,10 +108,10 @@ def execute(
     money = _prices_of_tokens(experiment, client)
     progress.end(_size_of(universe))
     asks = LLM_ARM in arms
-    progress.begin("model" if asks else "identity")
+    progress.begin("model")
     model = client or _model(experiment, arms)
     identity = run_identity(experiment, arms, universe, model)
-    progress.end(f"{model.identity.name} by {model.identity.backend}" if model else identity[:8])
+    progress.end(f"{model.identity.name} by {model.identity.backend}" if model else "all arms are rules, none is asked")
     comparison = len(arms) > 1
     name = experiment.name if comparison else f"{experiment.name}-{arms[0]}"
     folder = Path(experiment.output.folder) / f"{name}-{identity[:8]}"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dotenv import dotenv_values
 
 from llm_strategy import config
 from llm_strategy.config import LlmSettings
-from llm_strategy.llm.client import LLMClient
+
+if TYPE_CHECKING:
+    from llm_strategy.llm.client import LLMClient
 
 
 def settings_source() -> str:
@@ -25,12 +28,10 @@ def settings_source() -> str:
     return " and ".join(places) if places else f"the defaults (there is no {config.SETTINGS_FILE})"
 
 
-def model_line(settings: LlmSettings | None, client: LLMClient | None) -> str:
-    """The first line of a run: a given ``client``, the configured model, or none where neither is there."""
+def model_line(settings: LlmSettings, client: LLMClient | None = None) -> str:
+    """The first line of a run: a given ``client``, or the configured model."""
     if client is not None:
         return f"Model: {client.identity.name} by {client.identity.backend}, a client that the program gave"
-    if settings is None:
-        return "Model: none is asked, all arms are rules"
     model: object = settings.model
     if settings.backend in ("local_llama", "llama_cpp"):
         path = settings.instruct_model_path

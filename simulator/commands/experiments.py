@@ -146,16 +146,27 @@ def advise(
         console.say(consultation.as_text())
 
 
-def init(folder: Annotated[Path, typer.Argument(help="Where to write them.")] = Path()) -> None:
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to write them.")] = Path(),
+    csv: Annotated[
+        Path | None, typer.Option(help="Your prices: time frame, symbol and costs are guessed from this file.")
+    ] = None,
+) -> None:
     """Write commented starter files: experiment.yaml and configs/llm.yaml; existing files are left alone.
 
-    Example: btllm init && btllm compare experiment.yaml
+    Example: btllm init --csv my.csv && btllm compare experiment.yaml
     """
     from llm_strategy.config import SETTINGS_FILE
     from llm_strategy.starter_settings import STARTER
     from simulator.experiment import starter_text
 
-    for path, text in ((folder / "experiment.yaml", starter_text()), (folder / SETTINGS_FILE, STARTER)):
+    experiment, guesses = starter_text(), ""
+    if csv is not None:
+        from simulator.first_experiment import first_experiment
+
+        first = first_experiment(csv, folder)
+        experiment, guesses = first.text, f": {first.guesses}"
+    for path, text, told in ((folder / "experiment.yaml", experiment, guesses), (folder / SETTINGS_FILE, STARTER, "")):
         if path.exists():
             console.note(f"{path} exists already and was left alone.")
             continue
@@ -164,15 +175,18 @@ def init(folder: Annotated[Path, typer.Argument(help="Where to write them.")] = 
             path.write_text(text, encoding="utf-8")
         except OSError as problem:
             raise RunFolderError(f"{path} cannot be written ({problem.strerror}): choose another folder.") from None
-        console.say(f"Wrote {path}")
+        console.say(f"Wrote {path}{told}")
 
 
 @contextmanager
 def _progress(quiet: bool) -> Iterator[Progress]:
     """Progress from before the first heavy import on, which alone may take seconds."""
+    from llm_strategy.config import load_settings
+    from simulator.settings_source import model_line
     from simulator.surfaces import progress_for, progress_on_stderr
 
     with progress_for(False) if quiet else progress_on_stderr() as progress:
+        progress.head(model_line(load_settings()))
         progress.begin("environment")
         progress.beside("loading libraries")
         yield progress
