@@ -155,6 +155,7 @@ class ArmRunner:
         manifest = comparison_manifest(
             self._description,
             arms,
+            folder,
             started=self._started,
             problem=self.problem,
             usage=Questions(**{name: sum(usage[name] for usage in usages) for name in usages[0]}),

@@ -40,7 +40,6 @@ class OneSentenceErrors(TyperGroup):
 app = typer.Typer(
     cls=OneSentenceErrors,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="A language model advises at every bar close, a gate clamps it, and a report says whether it added anything. "
     "Simulation only.",
@@ -53,6 +52,7 @@ for command in (
     experiments.compare,
     experiments.replay,
     experiments.report,
+    experiments.view,
     experiments.advise,
     experiments.init,
     model.doctor,

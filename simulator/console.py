@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterable
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from llm_strategy.secrets import redact
@@ -64,9 +64,15 @@ def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     _Console(width=max(out.width, 140), highlight=False).print(table)  # a narrow terminal wraps, no figure is cut
 
 
-def print_result(result: Result, *, as_json: bool) -> None:
-    """The table of arms, the verdict, what was asked, and where the report is."""
+def print_result(result: Result, *, as_json: bool, quiet: bool = False) -> None:
+    """The table of arms, the verdict, what was asked, and where the report is; with ``quiet`` only the last, as a
+    path."""
     usage = result.record.manifest["usage"]
+    if quiet and not as_json:
+        if result.warning:
+            note(result.warning)
+        say(str(result.report))
+        return
     if as_json:
         print_json(
             {
@@ -100,48 +106,11 @@ def print_result(result: Result, *, as_json: bool) -> None:
             f"{usage['distinct']:,} of them distinct; {usage['asked']:,} asked now in {usage['seconds']:.1f} s, the "
             "others from the record."
         )
-    say(f"Report: {result.report}")
+    say_report(result.report)
 
 
-class ArmProgress:
-    """A progress bar for each arm on a terminal, a line for each finished arm elsewhere; call it as an ``OnBar``."""
-
-    _EVERY = 25
-
-    def __init__(self) -> None:
-        self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=err,
-            transient=True,
-            disable=not err.is_terminal,
-        )
-        self._tasks: dict[str, TaskID] = {}
-
-    def __enter__(self) -> Self:
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bars.stop()
-
-    def asked(self, done: int, questions: int, at_once: int) -> None:
-        """How many questions were asked ahead; call it as an ``OnAnswer``."""
-        told = f"asking {questions:,} questions, {at_once} at once"
-        if told not in self._tasks:
-            self._tasks[told] = self._bars.add_task(told, total=questions)
-            if not err.is_terminal:
-                note(told)
-        self._bars.update(self._tasks[told], completed=done)
-
-    def __call__(self, arm: str, done: int, total: int) -> None:
-        if arm not in self._tasks:
-            self._tasks[arm] = self._bars.add_task(arm, total=total)
-        if done % self._EVERY == 0 or done == total:
-            self._bars.update(self._tasks[arm], completed=done)
-        if done == total and not err.is_terminal:
-            note(f"{arm}: {done:,} decisions")
+def say_report(page: Path) -> None:
+    """Where a report is: its path, a link that terminals open, and the command that does."""
+    say(f"Report: {page}")
+    say(f"        {page.absolute().as_uri()}")
+    say(f"View:   btllm view {shlex.quote(str(page.parent))}")

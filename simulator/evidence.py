@@ -34,9 +34,10 @@ def write_json(document: dict[str, Any], path: Path) -> None:
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def file_hashes(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """sha256 of each of these files."""
-    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
+def file_hashes(folder: Path, names: Iterable[str], if_there: Iterable[str] = ()) -> dict[str, str]:
+    """sha256 of each of these files, and of those others that exist."""
+    found = [*names, *(name for name in if_there if (folder / name).exists())]
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in found}
 
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Iterable[object]]) -> None:

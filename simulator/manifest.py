@@ -39,21 +39,31 @@ def arm_manifest(
         **_head(run, "run", problem),
         "arm": arm,
         **_tail(run, started, usage, model),
-        "files": file_hashes(folder, evidence_files(run.experiment.further_draws if arm == LLM_ARM else ())),
+        "files": file_hashes(
+            folder,
+            evidence_files(run.experiment.further_draws if arm == LLM_ARM else ()),
+            if_there=("calibration.json", "prices.csv"),
+        ),
     }
 
 
 def comparison_manifest(
     run: RunDescription,
     arms: tuple[str, ...],
+    folder: Path,
     *,
     started: str,
     problem: str | None,
     usage: Questions,
     model: LLMClient | None,
 ) -> dict[str, Any]:
-    """The manifest of a folder that holds these arms."""
-    return {**_head(run, "comparison", problem), "arms": list(arms), **_tail(run, started, usage, model)}
+    """The manifest of a ``folder`` that holds these arms."""
+    return {
+        **_head(run, "comparison", problem),
+        "arms": list(arms),
+        **_tail(run, started, usage, model),
+        "files": file_hashes(folder, (), if_there=("harm.json", "prices.csv")),
+    }
 
 
 class RunDescription:

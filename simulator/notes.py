@@ -19,7 +19,7 @@ MOST_NAMES = 5
 def notes_on(experiment: Experiment, universe: Universe) -> tuple[str, ...]:
     """The notes of a run, in the order of the symbols; those on volumes and limits last."""
     found = (note for prices in universe.markets for note in prices.notes)
-    return tuple(dict.fromkeys([*found, *_volumes(experiment, universe), *_limits(experiment.risk, universe)]))
+    return tuple(dict.fromkeys([*found, *_volumes(experiment, universe), *_limits(experiment.risk)]))
 
 
 def _volumes(experiment: Experiment, universe: Universe) -> Iterator[str]:
@@ -45,8 +45,8 @@ def _volumes(experiment: Experiment, universe: Universe) -> Iterator[str]:
         )
 
 
-def _limits(risk: Limits, universe: Universe) -> Iterator[str]:
-    """Where another limit ends positions before ``max_position_size`` does."""
+def _limits(risk: Limits) -> Iterator[str]:
+    """Where another limit ends positions before ``max_position_size`` does, or is never reached itself."""
     caps = {"risk.max_gross_exposure": risk.max_gross_exposure}
     for name in ("max_net_exposure", "max_symbol_exposure"):
         if (value := getattr(risk, name)) is not None:
@@ -55,14 +55,20 @@ def _limits(risk: Limits, universe: Universe) -> Iterator[str]:
         caps["risk.sizing equal_weight (max_gross_exposure over max_positions)"] = (
             risk.max_gross_exposure / risk.max_positions
         )
-    if risk.stop_loss_atr is None:
-        share = risk.max_risk_per_trade / (risk.stop_loss_pct + risk.gap_buffer)
-        caps["risk.max_risk_per_trade (over stop_loss_pct plus gap_buffer)"] = share
+    if risk.stop_loss_atr is None:  # else the stop, and with it the size, differs from bar to bar
+        buffer = f" plus gap_buffer {risk.gap_buffer:g}" if risk.gap_buffer else ""
+        words = f"risk.max_risk_per_trade ({risk.max_risk_per_trade:g} at a stop of {risk.stop_loss_pct:g}{buffer})"
+        caps[words] = risk.max_risk_per_trade / (risk.stop_loss_pct + risk.gap_buffer)
     name = min(caps, key=lambda name: caps[name])
-    if caps[name] < risk.max_position_size * 0.999:
+    if caps[name] < risk.max_position_size * 0.95:
         yield (
             f"Positions end at {100 * caps[name]:.3g}% of equity: {name} allows no more, before risk.max_position_size "
             f"({risk.max_position_size:g}) is reached."
+        )
+    if risk.max_group_exposure is not None and risk.max_group_exposure > risk.max_gross_exposure:
+        yield (
+            f"risk.max_group_exposure ({risk.max_group_exposure:g}) is never reached: risk.max_gross_exposure "
+            f"({risk.max_gross_exposure:g}) allows no more."
         )
 
 

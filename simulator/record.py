@@ -17,6 +17,7 @@ A *comparison* is a folder with its own manifest, prices, facts and report, and 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,9 +126,9 @@ def origins(data: dict[str, Any]) -> dict[str, Any]:
 
 def load_record(folder: Path) -> Record:
     """Read a run or comparison folder; ``RunFolderError`` names what is missing or of another version."""
-    manifest = _read_manifest(folder)
+    manifest = read_manifest(folder)
     if manifest["kind"] == "comparison":
-        arms = tuple(_load_arm(folder / name) for name in manifest["arms"])
+        arms = tuple(_load_arm(folder / name, name) for name in manifest["arms"])
         prices = folder / "prices.csv"
     else:
         arms = (_load_arm(folder),)
@@ -136,7 +137,8 @@ def load_record(folder: Path) -> Record:
     return Record(folder, manifest, _read_prices(prices), arms)
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a run or comparison; raises as ``load_record``."""
     path = folder / "manifest.json"
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -148,6 +150,9 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         raise RunFolderError(f"{path} cannot be read ({problem}); run the experiment again.") from None
     if not isinstance(manifest, dict) or not {"format", "kind", "experiment"} <= manifest.keys():
         raise RunFolderError(f"{path} is not the manifest of a run: restore it, or run the experiment again.")
+    named = manifest.get("arms") if manifest["kind"] == "comparison" else [manifest.get("arm")]
+    if not isinstance(named, list) or not named or not all(map(_is_name, named)):
+        raise RunFolderError(f"{path} names no arms but {named!r}: restore it, or run the experiment again.")
     version = manifest["format"]
     if version != FORMAT_VERSION:
         raise RunFolderError(
@@ -157,8 +162,18 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _load_arm(folder: Path) -> ArmRecord:
-    manifest = _read_manifest(folder)
+def _is_name(arm: object) -> bool:
+    """Whether an arm's name is one: it is also that of its folder, and must not lead out of the run's."""
+    return isinstance(arm, str) and re.fullmatch(r"\w[\w-]*", arm) is not None
+
+
+def _load_arm(folder: Path, name: str | None = None) -> ArmRecord:
+    manifest = read_manifest(folder)
+    if name is not None and manifest.get("arm") != name:
+        raise RunFolderError(
+            f"{folder / 'manifest.json'} is that of the arm {manifest.get('arm')!r}: restore it, or run the experiment "
+            "again."
+        )
     try:
         drawn = 1 if manifest["model"] is None else manifest["experiment"]["evaluation"].get("draws", 1)
         return ArmRecord(

@@ -20,8 +20,9 @@ from simulator.calibration_file import CALIBRATION, write_calibration
 from simulator.evidence import DECISIONS, evidence_files, write_tables
 from simulator.experiment import LLM_ARM, RANDOM_ARM, Experiment
 from simulator.harm import HARM, write_harm
+from simulator.integrity import check_evidence
 from simulator.record import ArmRecord, Record, draw_name, load_record
-from simulator.report import EXPLANATION, FACTS, REPORT_FILES, rebuild_report
+from simulator.report import EXPLANATION, FACTS, REPORT_FILES, write_page
 from simulator.universe import Universe, read_universe_csv
 from simulator.workspace import as_run_folder_error
 
@@ -37,10 +38,12 @@ class FileCheck:
 def replay(folder: str | Path, to: str | Path | None = None) -> list[FileCheck]:
     """Run every arm of a folder again from its prices and journal, rebuild facts and report, and compare the bytes.
 
-    The replay is kept in ``to`` where one is given. Raises ``RunFolderError`` for a folder that cannot be read, and
+    The replay is kept in ``to`` where one is given. Raises ``RunFolderError`` for a folder that cannot be read or whose
+    evidence was changed since the run, and
     ``AnswerNotRecorded`` where the questions are no longer the recorded ones.
     """
     source = Path(folder)
+    check_evidence(source, "restore it, or run the experiment again.")
     record = load_record(source)
     if to is not None and Path(to).exists():
         raise RunFolderError(f"{to} exists already: name a folder that does not.")
@@ -77,7 +80,7 @@ def _replay_record(record: Record, target: Path) -> None:
     explanation = record.folder / EXPLANATION
     if explanation.exists():
         shutil.copyfile(explanation, target / explanation.name)
-    rebuild_report(target)
+    write_page(target)
 
 
 def _simulated(universe: Universe, advisor: Advisor, experiment: Experiment, folder: Path) -> Journal:

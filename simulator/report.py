@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from llm_strategy.errors import RunFolderError
 from llm_strategy.llm.client import LLMClient
+from simulator.evidence import file_hashes, write_json
+from simulator.integrity import changed_evidence, check_evidence
 from simulator.record import Record, load_record
 from simulator.reporting.explain import explain
 from simulator.reporting.fact import Facts
@@ -20,40 +23,67 @@ FACTS, EXPLANATION = "facts.json", "explanation.json"
 REPORT_FILES = (FACTS, EXPLANATION, "report.html", "report.md")
 
 
-def write_report(folder: Path, client: LLMClient | None) -> Path:
+def write_report(folder: Path, client: LLMClient | None, on_stage: Callable[[str], None] = lambda stage: None) -> Path:
     """Measure a run folder, have the model explain it (the program alone where ``client`` is ``None``), write the page.
 
-    Each arm of a comparison gets its facts too; ``rebuild_report`` makes the page of one of them.
+    Each arm of a comparison gets its facts too; ``rebuild_report`` makes the page of one of them. ``on_stage`` is told
+    what comes next.
     """
+    on_stage("measuring")
     record = load_record(folder)
     facts = build_facts(record)
+    on_stage("explanation")
     explanation = explain(facts, client)
     (folder / EXPLANATION).write_text(explanation.as_json(), encoding="utf-8", newline="\n")
+    on_stage("page")
+    _seal(record)
     return _write_page(record, facts, explanation.as_dict())
 
 
-def rebuild_report(folder: str | Path) -> Path:
+def _seal(record: Record) -> None:
+    """Note the hash of the explanation beside those of the evidence: it was not there when the manifest was written."""
+    written = file_hashes(record.folder, (EXPLANATION,))
+    alone = record.manifest["kind"] == "run"
+    for manifest in (record.manifest, *(arm.manifest for arm in record.arms if alone)):
+        manifest["files"] = manifest.get("files", {}) | written
+    write_json(record.manifest, record.folder / "manifest.json")
+
+
+def rebuild_report(folder: str | Path, *, anyway: bool = False) -> Path:
     """Make facts and page again from what is in the folder, without a model; returns the path of ``report.html``.
 
-    Raises ``RunFolderError``.
+    Raises ``RunFolderError``, also where evidence was changed since the run; ``anyway`` makes a page that says so
+    above everything else.
     """
-    record = load_record(Path(folder))
+    folder = Path(folder)
+    if not anyway:
+        check_evidence(
+            folder,
+            "restore what the run wrote, or run the experiment again; 'btllm report --anyway' makes a page that says "
+            "so.",
+        )
+    return write_page(folder, changed_evidence(folder))
+
+
+def write_page(folder: Path, changed: Sequence[str] = ()) -> Path:
+    """As ``rebuild_report``, of evidence as it is; the page names the files that were ``changed`` since the run."""
+    record = load_record(folder)
     path = record.folder / EXPLANATION
     try:
         explanation = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
     except (OSError, ValueError) as problem:
         raise RunFolderError(f"{path} cannot be read ({problem}): delete it to get a report without it.") from None
     with as_run_folder_error(record.folder):
-        return _write_page(record, build_facts(record), explanation)
+        return _write_page(record, build_facts(record), explanation, changed)
 
 
-def _write_page(record: Record, facts: Facts, explanation: dict[str, Any] | None) -> Path:
+def _write_page(record: Record, facts: Facts, explanation: dict[str, Any] | None, changed: Sequence[str] = ()) -> Path:
     folder = record.folder
     if record.manifest["kind"] == "comparison":
         for arm in record.arms:
             alone = Record(folder / arm.name, arm.manifest, record.prices, (arm,))
             write_facts(build_facts(alone), alone.folder / FACTS)
-    page = render(record, facts, explanation)
+    page = render(record, facts, explanation, changed)
     write_facts(facts, folder / FACTS)
     (folder / "report.md").write_text(page.markdown, encoding="utf-8", newline="\n")
     path = folder / "report.html"

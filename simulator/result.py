@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pandas as pd
 
 from llm_strategy.remarks import remarks
 from simulator.evaluation.activity import activity_of
+from simulator.integrity import changed_evidence
 from simulator.record import Record, load_record
 from simulator.reporting.fact import Facts
 from simulator.reporting.fact_file import read_facts
@@ -34,7 +35,13 @@ COLUMNS = {
 """Metrics of the table of arms, and their headings."""
 
 
-@dataclass(frozen=True)
+DECISION_COLUMNS = (
+    "symbol", "status", "label", "action", "confidence", "rationale", "policy", "intent", "size", "stop_pct",
+    "target_pct", "reason", "close",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, repr=False)
 class Result:
     """A finished run folder: ``facts`` by id, and the ``record`` it was measured from."""
 
@@ -67,6 +74,36 @@ class Result:
         """The same table in the spelling of the report."""
         return self._rows(lambda identity: self.facts[identity].text).rename(columns=COLUMNS)
 
+    @cached_property
+    def equity(self) -> pd.DataFrame:
+        """Account values: a row a bar (index ``time``, timestamps without zone), a column an arm, in currency at the
+        close; from the first decision on."""
+        return pd.DataFrame({arm.name: arm.equity["equity"] for arm in self.record.arms}).rename_axis("time")
+
+    @cached_property
+    def returns(self) -> pd.DataFrame:
+        """Returns of the account from one bar to the next: index and columns as in ``equity`` without its first row,
+        fractions (0.01 is one percent), costs taken off."""
+        return self.equity.pct_change(fill_method=None).iloc[1:]
+
+    @cached_property
+    def decisions(self) -> pd.DataFrame:
+        """A row a decision. Index: ``arm`` and ``time`` (the close that decided), so that ``decisions.loc["llm"]`` is
+        one arm. Columns: symbol, status (advised, repaired, abstained), label, action and confidence (0 to 1) as
+        advised, missing where it abstained, rationale, policy (allow, review, deny), intent (what the gate made of it),
+        size (shares), stop_pct and target_pct (fractions of the fill), reason (why it abstained, or the gate did
+        nothing), close (the price)."""
+        rows = [_decision_row(arm.name, line) for arm in self.record.arms for line in arm.decisions]
+        table = pd.DataFrame(rows, columns=["arm", "time", *DECISION_COLUMNS])
+        return table.assign(time=pd.to_datetime(table["time"])).set_index(["arm", "time"])
+
+    @cached_property
+    def trades(self) -> pd.DataFrame:
+        """A row a round trip: index ``arm`` and ``trade`` (number within the arm), columns as in ``trades.csv``: times,
+        prices and amounts in the currency of the prices, sizes in shares."""
+        tables = [arm.trades.assign(arm=arm.name) for arm in self.record.arms]
+        return pd.concat([table for table in tables if len(table)] or tables[:1]).set_index(["arm", "trade"])
+
     @property
     def symbols(self) -> pd.DataFrame:
         """One row a symbol, as traded by the arm that the report is about: the values of ``SYMBOL_TERMS``."""
@@ -80,8 +117,11 @@ class Result:
 
     @property
     def warning(self) -> str:
-        """What must not be overlooked of the whole result: that its fills could not have been had; else empty."""
-        return " ".join(UNREAL_FILLS) if same_close(self.record) else ""
+        """What must not be overlooked of the whole result: that its evidence was changed, or that its fills could not
+        have been had; else empty."""
+        changed = changed_evidence(self.folder)
+        said = [f"Evidence changed since the run: {', '.join(changed)}."] if changed else []
+        return " ".join([*said, *(UNREAL_FILLS if same_close(self.record) else ())])
 
     @cached_property
     def remarks(self) -> list[str]:
@@ -98,6 +138,10 @@ class Result:
         """What the comparison allows to say about the advice, in one word or two."""
         return self.facts["run.verdict"].text
 
+    def __repr__(self) -> str:
+        arms = f"{len(self.record.arms)} arms" if len(self.record.arms) > 1 else self.record.arms[0].name
+        return f"<Result of {arms}: {self.verdict}; report {self.report}>"
+
     def _rows(self, cell: Callable[[str], object]) -> pd.DataFrame:
         arms = [arm.name for arm in self.record.arms]
         return pd.DataFrame({metric: {arm: cell(f"{arm}.{metric}") for arm in arms} for metric in COLUMNS})
@@ -106,3 +150,15 @@ class Result:
         warning = f"<p><strong>{self.warning}</strong></p>" if self.warning else ""
         notes = "".join(f"<p>Note: {escape(note)}</p>" for note in self.notes)
         return f"{warning}{notes}<p>Verdict: {self.verdict}. Report: {self.report}</p>{self.shown.to_html()}"
+
+
+def _decision_row(arm: str, line: dict[str, Any]) -> tuple[object, ...]:
+    """The cells of ``Result.decisions`` from a line of ``decisions.jsonl``."""
+    advice, gate, abstained = line["advice"] or {}, line["verdict"], line["abstention"]
+    action = advice.get("action", {})
+    return (
+        arm, line["time"], line["snapshot"]["symbol"], line["status"], advice.get("regime", {}).get("label"),
+        action.get("type"), action.get("confidence"), advice.get("rationale"), (line["policy"] or {}).get("verdict"),
+        gate["intent"], gate["size"], gate["stop_pct"], gate["target_pct"],
+        f"{abstained['reason']}: {abstained['detail']}" if abstained else gate["reason"], line["snapshot"]["close"],
+    )  # fmt: skip

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from llm_strategy.advisor import OnAnswer
 from llm_strategy.config import load_settings
@@ -23,10 +23,14 @@ from simulator.estimate import Estimate, estimate
 from simulator.experiment import ALL_ARMS, LLM_ARM, RANDOM_ARM, Experiment
 from simulator.harm import write_harm
 from simulator.notes import notes_on
+from simulator.progress import SILENT, Progress
 from simulator.provenance import run_identity
 from simulator.report import write_report
 from simulator.result import Result
+from simulator.run_stages import RunStages
+from simulator.settings_source import model_line
 from simulator.speed_watch import SpeedWatch
+from simulator.surfaces import progress_for
 from simulator.universe import Universe, load_universe
 from simulator.workspace import Workspace, as_run_folder_error
 
@@ -35,8 +39,6 @@ AnyExperiment = Experiment | str | Path | dict[str, Any]
 
 OnNote = Callable[[str], None]
 """Called before anything runs, once for each thing that one must know of prices and limits."""
-
-_Told = TypeVar("_Told")
 
 OnEstimate = Callable[[Estimate], None]
 """Called before the model is asked anything, and where no speed was known once more after the first answers."""
@@ -51,13 +53,15 @@ def run(
     on_estimate: OnEstimate | None = None,
     on_answer: OnAnswer | None = None,
     on_note: OnNote | None = None,
+    progress: Progress | bool | None = None,
 ) -> Result:
     """Run one arm and write its folder; arguments, result and errors as for ``compare``."""
     if arm == RANDOM_ARM:
         raise ConfigurationError("The random arm keeps the holding times of llm: compare the two with btllm compare.")
     if arm not in ALL_ARMS:
         raise ConfigurationError(f"There is no arm {arm!r}{did_you_mean(arm, ALL_ARMS)}")
-    return execute(as_experiment(experiment), (arm,), client, on_bar, on_estimate, on_answer, on_note)
+    with progress_for(progress) as shown:
+        return execute(as_experiment(experiment), (arm,), client, on_bar, on_estimate, on_answer, on_note, shown)
 
 
 def compare(
@@ -68,18 +72,21 @@ def compare(
     on_estimate: OnEstimate | None = None,
     on_answer: OnAnswer | None = None,
     on_note: OnNote | None = None,
+    progress: Progress | bool | None = None,
 ) -> Result:
     """Run all arms of an experiment side by side and write the comparison's folder.
 
     ``client`` answers in place of the configured model; ``on_bar`` is told the progress, ``on_estimate`` what the model
     will be asked, before it is asked, and ``on_answer`` how far it is with the questions that are asked ahead of the
-    simulation; ``on_note`` what one must know of prices and limits. Raises ``ConfigurationError``,
+    simulation; ``on_note`` is told what one must know of prices and limits. ``progress`` shows each stage: by itself in
+    a notebook and on a terminal, always with True, never with False. Raises ``ConfigurationError``,
     ``MarketDataError``, ``ModelError``, ``BudgetReached`` and ``RunFolderError`` before or while running (answers
     already given are kept, the same call goes on where it was cut off), and ``TooManyFailures`` after writing the
     folder where too many decisions failed.
     """
     wanted = as_experiment(experiment)
-    return execute(wanted, wanted.arms, client, on_bar, on_estimate, on_answer, on_note)
+    with progress_for(progress) as shown:
+        return execute(wanted, wanted.arms, client, on_bar, on_estimate, on_answer, on_note, shown)
 
 
 def as_experiment(given: AnyExperiment) -> Experiment:
@@ -97,26 +104,33 @@ def execute(
     on_estimate: OnEstimate | None = None,
     on_answer: OnAnswer | None = None,
     on_note: OnNote | None = None,
+    progress: Progress = SILENT,
     *,
     universe: Universe | None = None,
 ) -> Result:
     """Run the arms and write one folder: that of a single arm, or a comparison with a folder for each. The prices are
     those of the experiment's sources, or a ``universe`` that is given."""
-    universe = universe or load_universe(
-        experiment.data, minimum_bars=LONGEST_LOOKBACK + 2, folder=experiment.folder
-    )
+    progress.head(model_line(load_settings(), client))
+    progress.begin("environment")
+    progress.beside("loading prices")
+    universe = universe or load_universe(experiment.data, minimum_bars=LONGEST_LOOKBACK + 2, folder=experiment.folder)
     _check_volumes(experiment, universe)
-    if on_note:
-        for note in notes_on(experiment, universe):
-            on_note(note)
     money = _prices_of_tokens(experiment, client)
+    progress.end(_size_of(universe))
+    asks = LLM_ARM in arms
+    progress.begin("model")
     model = client or _model(experiment, arms)
     identity = run_identity(experiment, arms, universe, model)
+    progress.end(f"{model.identity.name} by {model.identity.backend}" if model else "all arms are rules, none is asked")
     comparison = len(arms) > 1
     name = experiment.name if comparison else f"{experiment.name}-{arms[0]}"
     folder = Path(experiment.output.folder) / f"{name}-{identity[:8]}"
     with Workspace(folder) as work, as_run_folder_error(folder), contextlib.ExitStack() as at_the_end:
+        progress.release()
+        for sentence in notes_on(experiment, universe):
+            _both(on_note, lambda told: progress.note(f"Note: {told}"))(sentence)
         asked = watch = None
+        stages = RunStages(progress, model)
         if model:
             at_the_end.enter_context(model.lent())
             model.trust(work.answered_requests())
@@ -127,38 +141,51 @@ def execute(
             at_the_end.callback(asked.log.close)
             watch = SpeedWatch(experiment, model)
             model.on_record = _both(model.on_record, watch.after(work.answered))
-            if on_estimate and LLM_ARM in arms:
+            if asks and (on_estimate or progress.shows):
+                progress.begin("counting questions")
                 plan = estimate(experiment, universe, model, money)
-                on_estimate(plan)
-                watch.tell(plan, on_estimate)
-        runner = ArmRunner(experiment, universe, identity, model, on_bar, asked, on_answer)
+                progress.end(f"{plan.distinct:,} distinct")
+                tell = _both(on_estimate, lambda told: progress.note(told.as_text()))
+                tell(plan)
+                watch.tell(plan, tell)
+                stages.ask(plan)
+        runner = ArmRunner(
+            experiment, universe, identity, model, _both(on_bar, stages.traded), asked, _both(on_answer, stages.asked)
+        )
         universe.write_csv(work.path / "prices.csv")
         for arm in sorted(arms, key=lambda arm: arm != LLM_ARM):
             runner.run(arm, work.path / arm if comparison else work.path)
         if watch and client is None:
             watch.note()
         if comparison:
-            runner.finish_comparison(arms, work.path)
+            progress.begin("the worst advice under these limits")
             write_harm(universe, experiment, work.path)
-        write_report(work.path, asked if experiment.output.explain else None)
+            runner.finish_comparison(arms, work.path)
+        write_report(work.path, asked if experiment.output.explain else None, stages.reported)
         if asked:
             asked.log.close()
         written = work.finish(failed=runner.problem is not None)
+    progress.end()
     if runner.problem:
         raise TooManyFailures(f"{runner.problem} Everything is kept in {written}.")
     return Result.load(written)
 
 
-def _both(theirs: Callable[[_Told], None] | None, ours: Callable[[_Told], None]) -> Callable[[_Told], None]:
-    """What the caller's client is to call, and what a run needs after it."""
-    if theirs is None:
-        return ours
+def _both(first: Callable[..., None] | None, second: Callable[..., None]) -> Callable[..., None]:
+    """Call the one that was given, and ours."""
 
-    def call(told: _Told) -> None:
-        theirs(told)
-        ours(told)
+    def call(*told: Any) -> None:
+        if first is not None:
+            first(*told)
+        second(*told)
 
     return call
+
+
+def _size_of(universe: Universe) -> str:
+    bars = sum(len(prices.table) for prices in universe.markets)
+    names = universe.symbols[0] if len(universe.symbols) == 1 else f"{len(universe.symbols)} symbols"
+    return f"{bars:,} bars of {names}"
 
 
 def _check_volumes(experiment: Experiment, universe: Universe) -> None:

@@ -35,8 +35,10 @@ from simulator.experiment import LLM_ARM, EvaluationChoice, Experiment, OutputCh
 from simulator.market import Prices
 from simulator.market_sources.table import COLUMNS, RawTable
 from simulator.market_sources.timeframe import parse_timeframe
+from simulator.progress import Progress
 from simulator.result import Result
-from simulator.run import OnEstimate, execute
+from simulator.run import OnEstimate, OnNote, execute
+from simulator.surfaces import progress_for
 from simulator.universe import Universe
 from simulator.validation import validate_prices
 
@@ -110,12 +112,23 @@ class Study:
         on_bar: OnBar | None = None,
         on_estimate: OnEstimate | None = None,
         on_answer: OnAnswer | None = None,
+        on_note: OnNote | None = None,
+        progress: Progress | bool | None = None,
     ) -> Result:
         """Run all arms and write the folder; arguments, result and errors as of ``compare``."""
         experiment = self.experiment
-        return execute(
-            experiment, experiment.arms, self._client, on_bar, on_estimate, on_answer, universe=self.universe
-        )
+        with progress_for(progress) as shown:
+            return execute(
+                experiment,
+                experiment.arms,
+                self._client,
+                on_bar,
+                on_estimate,
+                on_answer,
+                on_note,
+                shown,
+                universe=self.universe,
+            )
 
 
 def _check_engine(cerebro: bt.Cerebro) -> None:

@@ -1,5 +1,8 @@
 """A small experiment, a scripted model that reads, and what a run wrote."""
 
+import hashlib
+import json
+
 import simulator
 from llm_strategy.llm import MemoryStore, RecordingClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
@@ -34,3 +37,12 @@ def small(tmp_path, **sections):
 
 def files(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def seal(folder):
+    """Write the hashes of a changed folder into its manifests, as if a run had left it so."""
+    for path in folder.rglob("manifest.json"):
+        manifest = json.loads(path.read_text())
+        hashes = {name: hashlib.sha256((path.parent / name).read_bytes()).hexdigest() for name in manifest["files"]}
+        path.write_text(json.dumps(manifest | {"files": hashes}))
+    return folder

@@ -49,7 +49,7 @@ def only_error(answer, code):
 def test_help_shows_every_command_with_an_example(btllm):
     code, out, _ = btllm("--help")
     assert code == 0
-    for command in ("demo", "run", "compare", "replay", "report", "advise", "models", "doctor", "init"):
+    for command in ("demo", "run", "compare", "replay", "report", "view", "advise", "models", "doctor", "init"):
         assert command in out
         if command != "models":
             assert "Example" in btllm(command, "--help")[1]

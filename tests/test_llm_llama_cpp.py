@@ -255,7 +255,7 @@ def test_loading_is_silent_and_repeatable(model_path, options, capfd):
 def test_a_missing_engine_is_told_with_its_install_line(model_path, options, monkeypatch):
     client = LlamaCppClient(model_path, options)
     monkeypatch.setitem(sys.modules, "xllamacpp", None)
-    with pytest.raises(BackendMissing, match=r"pip install 'backtrader-llm\[llama-cpp\]'"):
+    with pytest.raises(BackendMissing, match=r"pip install 'xllamacpp>=[\d.]+'$"):
         ask(client, "Name a colour.")
 
     def not_installed(name):

@@ -407,7 +407,8 @@ def test_without_the_sdk_the_answer_is_the_line_that_installs_it():
         "except BackendMissing as problem:\n    print(problem)"
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert "pip install 'backtrader-llm[openai]'" in told
+    assert "The backend openai needs its SDK: pip install 'httpx2>=" in told
+    assert " 'openai>=" in told
 
 
 def test_the_doctor_takes_the_backend_by_name(monkeypatch):

@@ -8,11 +8,18 @@ import pandas as pd
 import pytest
 from drawn_record import add_draws, growing, unchanged
 from record_factory import write_comparison, write_run
-from small_run import files, reader, recording
+from small_run import files, reader, recording, seal
 from small_run import small as of_one_mood
 
 import simulator
-from llm_strategy.errors import AnswerNotRecorded, AnswerTimeout, BudgetReached, ConfigurationError, TooManyFailures
+from llm_strategy.errors import (
+    AnswerNotRecorded,
+    AnswerTimeout,
+    BudgetReached,
+    ConfigurationError,
+    RunFolderError,
+    TooManyFailures,
+)
 from llm_strategy.llm import FolderStore, MemoryStore, Message, RecordingClient, Request, request_hash
 from llm_strategy.llm.backends.llama_cpp import LlamaCppClient
 from llm_strategy.llm.backends.llama_cpp_loading import EngineOptions
@@ -213,8 +220,10 @@ def test_a_drawn_run_replays_byte_for_byte(drawn, tmp_path):
     changed = copy / "llm" / "draw-3" / "decisions.jsonl"
     lines = changed.read_text().splitlines()
     changed.write_text("\n".join(lines[:-1]) + "\n")
-    with pytest.raises(AnswerNotRecorded, match="one more was asked"):
+    with pytest.raises(RunFolderError, match=r"llm/draw-3/decisions\.jsonl in .* was changed after the run"):
         simulator.replay(copy)
+    with pytest.raises(AnswerNotRecorded, match="one more was asked"):
+        simulator.replay(seal(copy))
 
 
 def test_a_single_arm_is_drawn_too(tmp_path):
@@ -325,6 +334,7 @@ def leading(folder, changes=()):
     path = folder / "llm" / "equity.csv"
     _, ahead = growing(0.004)([], pd.read_csv(path))
     ahead.to_csv(path, index=False)
+    seal(folder)
     return add_draws(made, changes) if changes else made
 
 

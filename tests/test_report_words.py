@@ -19,6 +19,7 @@ from simulator.reporting.fact_table import FactTable
 from simulator.reporting.facts import build_facts
 from simulator.reporting.grounding import Judge
 from simulator.reporting.page import render
+from simulator.reporting.statements import _untested
 from simulator.reporting.symbol_facts import slugs_of
 from simulator.reporting.topics import topics
 
@@ -225,3 +226,27 @@ def test_symbols_are_not_among_the_arms_of_a_superlative(three):
     fewest = min(("buy_and_hold", "sma_cross", "regime_rule"), key=lambda arm: facts[f"{arm}.trades"].value)
     trades = facts[f"{fewest}.trades"]
     assert Judge(facts, facts).judge(f"{fewest} has the fewest trades of all arms, {trades.text}.").refusal == ""
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"arms": ("llm", "never")}, "there is nothing to test: never never traded."),
+        (
+            {"arms": ("llm", "buy_and_hold"), "bars": 75},
+            "there is nothing to test: the two have too few bars in common.",
+        ),
+    ],
+)
+def test_nothing_to_test_names_the_one_cause(tmp_path, how, said):
+    record = load_record(write_comparison(tmp_path, **how).folder)
+    facts = build_facts(record)
+    told = _untested(record, *how["arms"], facts)
+    assert f"there is nothing to test: {told}." == said
+
+
+def test_a_failed_arm_is_the_cause_before_all_others(tmp_path):
+    record = load_record(write_comparison(tmp_path, arms=("llm", "buy_and_hold"), failed="buy_and_hold").folder)
+    facts = build_facts(record)
+    first = render(record, facts, None).markdown.split("\n## ")[0]
+    assert "Against buy_and_hold there is nothing to test: buy_and_hold failed." in first

@@ -5,7 +5,7 @@ import shutil
 from itertools import pairwise
 
 import pytest
-from small_run import files, reader, recording, small
+from small_run import files, reader, recording, seal, small
 
 import simulator
 from llm_strategy.errors import (
@@ -149,11 +149,13 @@ def test_a_changed_journal_is_noticed(finished, tmp_path):
     line["request"] = "0" * 64
     lines[40] = json.dumps(line)
     journal.write_text("\n".join(lines) + "\n")
-    with pytest.raises(AnswerNotRecorded, match="Question 41"):
+    with pytest.raises(RunFolderError, match=r"llm/decisions\.jsonl in .* was changed after the run"):
         simulator.replay(copy)
+    with pytest.raises(AnswerNotRecorded, match="Question 41"):
+        simulator.replay(seal(copy))
     journal.write_text("\n".join(lines[:40]) + "\n")
     with pytest.raises(AnswerNotRecorded, match="one more was asked"):
-        simulator.replay(copy)
+        simulator.replay(seal(copy))
 
 
 def test_changed_prices_are_noticed(finished, tmp_path):
@@ -166,8 +168,10 @@ def test_changed_prices_are_noticed(finished, tmp_path):
     cells[5] = str(float(cells[5]) + 1)
     rows[300] = ",".join(cells)
     prices.write_text("\n".join(rows) + "\n")
-    with pytest.raises(RunFolderError, match="changed after the run"):
+    with pytest.raises(RunFolderError, match=r"prices\.csv in .* was changed after the run"):
         simulator.replay(copy)
+    with pytest.raises(RunFolderError, match=r"prices\.csv was changed after the run"):  # by the hash of what it holds
+        simulator.replay(seal(copy))
 
 
 def test_a_changed_evidence_file_differs(finished, tmp_path):
@@ -176,7 +180,8 @@ def test_a_changed_evidence_file_differs(finished, tmp_path):
     shutil.copytree(result.folder, copy)
     with (copy / "momentum" / "orders.csv").open("a") as file:
         file.write("\n")
-    assert [check.name for check in simulator.replay(copy) if not check.same] == ["momentum/orders.csv"]
+    differing = [check.name for check in simulator.replay(seal(copy)) if not check.same]
+    assert differing == ["momentum/orders.csv", "report.html"]  # the page lists the hashes
 
 
 def test_the_report_is_rebuilt_from_the_folder_alone(finished, tmp_path):

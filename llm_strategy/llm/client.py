@@ -14,7 +14,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Literal, NoReturn, Self, SupportsIndex, TypeAlias, TypedDict, Unpack, cast, get_args, overload
 
-from llm_strategy.errors import BackendFailure, ConfigurationError, ContractError, ModelError
+from llm_strategy.errors import BackendFailure, ConfigurationError, ContractError, ModelError, did_you_mean
 from llm_strategy.left_behind import Worker, leave
 from llm_strategy.llm.bill import Call, Prices, on_the_bill
 from llm_strategy.llm.breaker import Breaker
@@ -203,6 +203,7 @@ class LLMClient(ABC):
     def _request(self, messages: tuple[Message, ...], options: Options) -> Request:
         if not messages:
             raise ConfigurationError("The conversation is empty: give at least one message.")
+        check_options(options)
         given = cast(dict[str, Any], {name: value for name, value in options.items() if value is not None})
         return replace(self.defaults, messages=messages, **given)
 
@@ -244,6 +245,15 @@ class LLMClient(ABC):
                     return
         finally:
             leave([worker])
+
+
+def check_options(given: Iterable[str]) -> None:
+    """Raise ``ConfigurationError`` for an option of a call that is none of ``Options``."""
+    for name in given:
+        if name not in Options.__annotations__:
+            raise ConfigurationError(
+                f"A call of a model has no option {name!r}{did_you_mean(name, Options.__annotations__)}"
+            )
 
 
 def json_text(answer: str) -> str:

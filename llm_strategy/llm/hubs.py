@@ -14,6 +14,7 @@ import requests
 
 from llm_strategy.errors import BackendMissing, ModelNotFound, ModelNotLoaded
 from llm_strategy.llm.download import Announced, download
+from llm_strategy.llm.extras import install_hint
 from llm_strategy.llm.fingerprint import file_sha256
 
 log = logging.getLogger(__name__)
@@ -109,7 +110,7 @@ def _at_hugging_face(path: str) -> tuple[Announced, dict[str, str]]:
         from huggingface_hub import get_hf_file_metadata, get_token, hf_hub_url
         from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError
     except ImportError:
-        raise BackendMissing("Models of hf: need huggingface_hub: pip install 'backtrader-llm[hub]'") from None
+        raise BackendMissing(f"Models of hf: need huggingface_hub: {install_hint('hub')}") from None
     endpoint = os.environ.get("HF_ENDPOINT")  # the library reads it only once, at its import
     organisation, repository, file = path.split("/", 2)
     name = f"{organisation}/{repository}"

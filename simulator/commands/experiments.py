@@ -5,6 +5,8 @@ What a command needs is imported when it runs, so that help comes at once and an
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,8 +16,7 @@ from llm_strategy.errors import RunFolderError
 from simulator import console
 
 if TYPE_CHECKING:
-    from simulator.estimate import Estimate
-    from simulator.experiment import Experiment
+    from simulator.progress import Progress
     from simulator.result import Result
 
 LLM_ARM = "llm"
@@ -25,44 +26,42 @@ ExperimentFile = Annotated[
 ]
 RunFolder = Annotated[Path, typer.Argument(help="A folder that run or compare wrote.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; print nothing but the path of the report.")]
 
 
-def demo(as_json: AsJson = False) -> None:
+def demo(as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Compare the embedded model with six baselines on twenty years of the S&P 500.
 
     Example: btllm demo
     """
-    from simulator.experiment import Experiment
-
-    _compare(Experiment.starter(), as_json)
+    _compare(None, as_json, quiet)
 
 
-def compare(experiment: ExperimentFile = Path("experiment.yaml"), as_json: AsJson = False) -> None:
+def compare(
+    experiment: ExperimentFile = Path("experiment.yaml"), as_json: AsJson = False, quiet: Quiet = False
+) -> None:
     """Run all arms of an experiment side by side and write one report.
 
     Example: btllm compare experiment.yaml
     """
-    from simulator.run import as_experiment
-
-    _compare(as_experiment(experiment), as_json)
+    _compare(experiment, as_json, quiet)
 
 
 def run(
     experiment: ExperimentFile = Path("experiment.yaml"),
     arm: Annotated[str, typer.Option(help="Which arm: llm or the name of a baseline.")] = LLM_ARM,
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Run one arm of an experiment.
 
     Example: btllm run experiment.yaml --arm regime_rule
     """
-    from simulator.run import run as run_arm
+    with _progress(quiet) as progress:
+        from simulator.run import run as run_arm
 
-    with console.ArmProgress() as progress:
-        result = run_arm(
-            experiment, arm, on_bar=progress, on_estimate=_show_estimate, on_answer=progress.asked, on_note=_show_note
-        )
-    console.print_result(result, as_json=as_json)
+        result = run_arm(experiment, arm, progress=progress)
+    console.print_result(result, as_json=as_json, quiet=quiet)
 
 
 def replay(
@@ -90,14 +89,41 @@ def replay(
         )
 
 
-def report(run_folder: RunFolder) -> None:
+def report(
+    run_folder: RunFolder,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Also where evidence was changed since the run; every page then says so.")
+    ] = False,
+) -> None:
     """Rebuild facts and report from a folder, without a model.
 
     Example: btllm report reports/sp500-daily-1a2b3c4d
     """
     from simulator.report import rebuild_report
 
-    console.say(f"Report: {rebuild_report(run_folder)}")
+    console.say_report(rebuild_report(run_folder, anyway=anyway))
+
+
+def view(run_folder: RunFolder) -> None:
+    """Open the report of a run in the browser; where there is none, its link is printed.
+
+    Example: btllm view reports/sp500-daily-1a2b3c4d
+    """
+    import webbrowser
+
+    page = (run_folder if run_folder.suffix == ".html" else run_folder / "report.html").absolute()
+    if not page.is_file():
+        raise RunFolderError(
+            f"{run_folder} has no report.html: name a folder that btllm wrote, or make its page with: btllm report "
+            f"{run_folder}"
+        )
+    console.say(page.as_uri())
+    try:
+        opened = webbrowser.open(page.as_uri())
+    except webbrowser.Error:
+        opened = False
+    if not opened:
+        console.note("No browser was found here: open the link above in one.")
 
 
 def advise(
@@ -120,16 +146,27 @@ def advise(
         console.say(consultation.as_text())
 
 
-def init(folder: Annotated[Path, typer.Argument(help="Where to write them.")] = Path()) -> None:
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to write them.")] = Path(),
+    csv: Annotated[
+        Path | None, typer.Option(help="Your prices: time frame, symbol and costs are guessed from this file.")
+    ] = None,
+) -> None:
     """Write commented starter files: experiment.yaml and configs/llm.yaml; existing files are left alone.
 
-    Example: btllm init && btllm compare experiment.yaml
+    Example: btllm init --csv my.csv && btllm compare experiment.yaml
     """
     from llm_strategy.config import SETTINGS_FILE
     from llm_strategy.starter_settings import STARTER
     from simulator.experiment import starter_text
 
-    for path, text in ((folder / "experiment.yaml", starter_text()), (folder / SETTINGS_FILE, STARTER)):
+    experiment, guesses = starter_text(), ""
+    if csv is not None:
+        from simulator.first_experiment import first_experiment
+
+        first = first_experiment(csv, folder)
+        experiment, guesses = first.text, f": {first.guesses}"
+    for path, text, told in ((folder / "experiment.yaml", experiment, guesses), (folder / SETTINGS_FILE, STARTER, "")):
         if path.exists():
             console.note(f"{path} exists already and was left alone.")
             continue
@@ -138,23 +175,31 @@ def init(folder: Annotated[Path, typer.Argument(help="Where to write them.")] = 
             path.write_text(text, encoding="utf-8")
         except OSError as problem:
             raise RunFolderError(f"{path} cannot be written ({problem.strerror}): choose another folder.") from None
-        console.say(f"Wrote {path}")
+        console.say(f"Wrote {path}{told}")
 
 
-def _show_note(sentence: str) -> None:
-    console.note(f"Note: {sentence}")
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Progress]:
+    """Progress from before the first heavy import on, which alone may take seconds."""
+    from llm_strategy.config import load_settings
+    from simulator.settings_source import model_line
+    from simulator.surfaces import progress_for, progress_on_stderr
+
+    with progress_for(False) if quiet else progress_on_stderr() as progress:
+        progress.head(model_line(load_settings()))
+        progress.begin("environment")
+        progress.beside("loading libraries")
+        yield progress
 
 
-def _show_estimate(estimate: Estimate) -> None:
-    console.note(estimate.as_text())
+def _compare(experiment: Path | None, as_json: bool, quiet: bool) -> Result:
+    """Compare the arms of an experiment file; without one, those of the demo."""
+    with _progress(quiet) as progress:
+        from simulator.experiment import Experiment
+        from simulator.run import as_experiment
+        from simulator.run import compare as compare_arms
 
-
-def _compare(experiment: Experiment, as_json: bool) -> Result:
-    from simulator.run import compare as compare_arms
-
-    with console.ArmProgress() as progress:
-        result = compare_arms(
-            experiment, on_bar=progress, on_estimate=_show_estimate, on_answer=progress.asked, on_note=_show_note
-        )
-    console.print_result(result, as_json=as_json)
+        wanted = Experiment.starter() if experiment is None else as_experiment(experiment)
+        result = compare_arms(wanted, progress=progress)
+    console.print_result(result, as_json=as_json, quiet=quiet)
     return result

@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+from matplotlib.dates import date2num
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import LogLocator, NullLocator, PercentFormatter
 
 from simulator.evaluation.regimes import LABELS, label_of, symbol_of
 from simulator.evaluation.symbols import most_traded
 from simulator.record import ArmRecord, Record
+from simulator.reporting.axis_labels import PlainNumbers, name_dates
 from simulator.reporting.roles import subject_arm
 from simulator.reporting.svg import ARM, GROUND, INK, REGIME, Drawing, Plot, drawing
 
@@ -76,7 +77,7 @@ def _panel(prices: pd.DataFrame, subject: ArmRecord, symbol: str, *, first: bool
         _price(axes, wide, prices, subject, symbol)
         if several:
             axes.set_xlim(*(date2num(subject.equity.index[end]) for end in (0, -1)))  # type: ignore[no-untyped-call]
-            axes.set_title(symbol.replace("$", r"\$"), loc="right", fontsize=11)
+            axes.set_title(symbol, loc="right", fontsize=11, parse_math=False)
         if not first and (legend := axes.get_legend()) is not None:
             legend.remove()
 
@@ -107,8 +108,8 @@ def _lines(axes: Axes, wide: bool, series: Sequence[tuple[ArmRecord, pd.Series]]
     if percent:
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     else:
-        _scale(axes, everything, "{:g}x")
-    _dates(axes)
+        _scale(axes, everything, "x")
+    name_dates(axes.xaxis)
     if wide:
         _name_lines(axes, [(arm.name, float(values.iloc[-1]), number) for number, (arm, values) in enumerate(series)])
     else:
@@ -164,8 +165,8 @@ def _price(axes: Axes, wide: bool, prices: pd.DataFrame, arm: ArmRecord, symbol:
                 markeredgecolor=GROUND, markeredgewidth=0.5, label=label,
             )  # fmt: skip
     if len(shown):
-        _scale(axes, shown.to_numpy(), "{:,g}")
-    _dates(axes)
+        _scale(axes, shown.to_numpy())
+    name_dates(axes.xaxis)
     axes.margins(x=0)
     if axes.get_legend_handles_labels()[0]:  # an arm without labels and trades has nothing to explain
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=7 if wide else 3, fontsize=10, handlelength=1.2)
@@ -190,16 +191,11 @@ def _rectangles(spans: Sequence[tuple[float, float]]) -> Path:
     return Path(np.array(corners).reshape(-1, 2), codes)
 
 
-def _scale(axes: Axes, values: np.ndarray, form: str) -> None:
+def _scale(axes: Axes, values: np.ndarray, unit: str = "") -> None:
     if values.min() > 0 and values.max() / values.min() > LOG_SPAN:
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: form.format(value)))
-
-
-def _dates(axes: Axes) -> None:
-    locator = AutoDateLocator(minticks=4, maxticks=9)  # type: ignore[no-untyped-call]
-    axes.xaxis.set_major_locator(locator)
-    formatter = ConciseDateFormatter(locator, show_offset=False)  # type: ignore[no-untyped-call]
-    axes.xaxis.set_major_formatter(formatter)
+        axes.yaxis.set_major_formatter(PlainNumbers(unit, alone=True))
+    else:
+        axes.yaxis.set_major_formatter(PlainNumbers(unit))

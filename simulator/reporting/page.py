@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,13 +80,14 @@ class Report:
     markdown: str
 
 
-def render(record: Record, facts: Facts, explanation: Mapping[str, Any] | None) -> Report:
-    """Render a record; ``explanation`` is the content of ``explanation.json`` where there is one.
+def render(record: Record, facts: Facts, explanation: Mapping[str, Any] | None, changed: Sequence[str] = ()) -> Report:
+    """Render a record; ``explanation`` is the content of ``explanation.json`` where there is one, and ``changed`` names
+    files that are not as the run wrote them, which then stands above everything.
 
     The same arguments give the same bytes. Every figure outside quoted evidence and provenance is the text of a fact.
     """
     shown = {**facts, **(explanation_facts(explanation) if explanation else {})}
-    view = _view(record, shown, explanation)
+    view = _view(record, shown, explanation) | {"changed": ", ".join(changed)}
     page = html_templates().get_template("report.html.j2")
     text = markdown_templates().get_template("report.md.j2")
     view_html = {"style": read_template("style.css"), "drawings": draw(record)}

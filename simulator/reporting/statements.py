@@ -8,6 +8,7 @@ from collections.abc import Callable
 from llm_strategy.remarks import remarks
 from simulator.evaluation.activity import activity_of
 from simulator.evaluation.advice import Life
+from simulator.evaluation.sharpe import FEWEST_BARS
 from simulator.record import ArmRecord, Record
 from simulator.reporting.costs import fill_sentence
 from simulator.reporting.fact import Facts
@@ -46,7 +47,7 @@ def headline(record: Record, facts: Facts) -> list[str]:
         return said + _rules_only(record, facts)
     said += _other_models(advised.name, facts) + _life(advised.name, facts)
     said.append(_VERDICTS[str(facts["run.verdict"].value)])
-    said += [_difference(advised.name, other, facts) for other in benchmark_arms(record)]
+    said += [_difference(record, advised.name, other, facts) for other in benchmark_arms(record)]
     return said + noise_headline(record, facts)
 
 
@@ -150,17 +151,32 @@ def _life(name: str, facts: Facts) -> list[str]:
             return []
 
 
-def _difference(name: str, other: str, facts: Facts) -> str:
+def _difference(record: Record, name: str, other: str, facts: Facts) -> str:
     pair = f"{name}-{other}"
     if facts[f"{pair}.low"].value == facts[f"{pair}.high"].value == 0:
         return f"Against {other} nothing differs: both accounts earned the same on every bar."
     if facts[f"{pair}.sharpe_difference"].value == NOT_AVAILABLE:
-        return f"Against {other} there is nothing to test: too few bars, an account that never moved, or a failed arm."
+        return f"Against {other} there is nothing to test: {_untested(record, name, other, facts)}."
     return (
         f"Against {other} the annual Sharpe ratio differs by {{{pair}.sharpe_difference}} ({{run.confidence_level}} "
         f"interval {interval(pair, facts)}, p {{{pair}.p_value}}): {{{pair}.verdict}}. The run could not "
         f"have seen less than {{{pair}.detectable}}."
     )
+
+
+def _untested(record: Record, name: str, other: str, facts: Facts) -> str:
+    """The one cause for which two arms could not be compared."""
+    arms = record.arm(name), record.arm(other)
+    failed = [arm.name for arm in arms if arm.manifest["status"] == "failed"]
+    if failed:
+        return f"{' and '.join(failed)} failed"
+    if len(arms[0].equity.index.intersection(arms[1].equity.index)) <= FEWEST_BARS:
+        return "the two have too few bars in common"
+    still = [arm for arm in arms if facts[f"{arm.name}.sharpe"].value == NOT_AVAILABLE]
+    if still:
+        never = "never traded" if all(arm.trades.empty for arm in still) else "never moved its account"
+        return f"{' and '.join(arm.name for arm in still)} {never}"
+    return "the accounts moved on so few bars that no interval can be drawn"
 
 
 def _rules_only(record: Record, facts: Facts) -> list[str]:

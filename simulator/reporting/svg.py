@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import io
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -43,6 +44,16 @@ _STYLE: Any = {
 }  # fmt: skip
 
 
+_DRAWING = threading.RLock()
+"""Matplotlib keeps its style and its fonts in globals: one thread draws at a time."""
+_GEOMETRY = frozenset(
+    {"d", "points", "transform", "x", "y", "x1", "x2", "y1", "y2", "cx", "cy", "r", "width", "height"}
+)
+"""Attributes that hold coordinates in pixels, of which two decimals are more than any screen shows."""
+_REFERENCES = frozenset({"clip-path", "fill", "stroke", "style"})
+"""Attributes that may name a colour or, as in ``url(#name)``, another element."""
+
+
 @dataclass(frozen=True, slots=True)
 class Drawing:
     """One figure: its id on the page, one line that says what it shows, and its two renderings."""
@@ -58,7 +69,7 @@ def drawing(name: str, title: str, description: str, *plots: Plot) -> Drawing:
 
     def rendered(size: tuple[int, int]) -> str:
         wide = size == WIDE
-        with mpl.rc_context(_STYLE):
+        with _DRAWING, mpl.rc_context(_STYLE):
             height = size[1] if len(plots) == 1 else PANEL * len(plots)
             canvas = Figure(figsize=(size[0] / 72, height / 72), layout="constrained")
             for axes, plot in zip(canvas.subplots(len(plots), squeeze=False)[:, 0], plots, strict=True):
@@ -75,14 +86,31 @@ def _inline(document: str, name: str, title: str, description: str) -> str:
     view = re.search(r'viewBox="[^"]*"', document)
     body = document[document.index("</metadata>") + len("</metadata>") : document.rindex("</svg>")]
     body = re.sub(r"<defs>\s*<style.*?</defs>", "", body, count=1, flags=re.DOTALL)
-    body = re.sub(r'(<g) id="[^"]*"', r"\1", body)
-    body = re.sub(r'(\bid="|url\(#|xlink:href="#)', rf"\g<1>{name}-", body).replace("xlink:href", "href")
-    body = re.sub(r"font-family: [^;]*; ?", "", body)
-    body = re.sub(r"(\d\.\d\d)\d+", r"\1", body)
-    body = re.sub(r"#0[1-5]0[0-9a-f]{3}", lambda found: _THEME[found[0]], body)
+    body = "".join(_tag(part, name) if part.startswith("<") else part for part in re.split(r"(<[^>]*>)", body))
     body = re.sub(r"\s*\n\s*", " ", body)
     head = (
         f'<svg class="chart" {view[0] if view else ""} role="img" aria-labelledby="{name}-title {name}-text">'
         f'<title id="{name}-title">{html.escape(title)}</title><desc id="{name}-text">{html.escape(description)}</desc>'
     )
     return f"{head}{body.strip()}</svg>"
+
+
+def _tag(tag: str, name: str) -> str:
+    """A tag with its attributes as a page needs them; text between tags is never touched: it holds the labels."""
+    opening = re.match(r"<([\w:]*)", tag)
+    is_group = opening is not None and opening[1] == "g"
+
+    def attribute(found: re.Match[str]) -> str:
+        key, value = found[1], found[2]
+        if key == "id":
+            return "" if is_group else f' id="{name}-{value}"'
+        if key == "xlink:href":
+            return f' href="#{name}-{value.removeprefix("#")}"'
+        if key in _GEOMETRY:
+            value = re.sub(r"(\d\.\d\d)\d+", r"\1", value)
+        if key in _REFERENCES:
+            value = re.sub(r"font-family: [^;]*; ?", "", value).replace("url(#", f"url(#{name}-")
+            value = re.sub(r"#0[1-5]0[0-9a-f]{3}\b", lambda colour: _THEME.get(colour[0], colour[0]), value)
+        return f' {key}="{value}"'
+
+    return re.sub(r'\s+([\w:-]+)="([^"]*)"', attribute, tag)

@@ -41,6 +41,7 @@ from llm_strategy.llm.bill import Bill, Call, on_the_bill
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.deadline import Deadline
 from llm_strategy.llm.exchange import Generation, Message, ModelIdentity, Request
+from llm_strategy.llm.extras import install_hint
 from llm_strategy.llm.fingerprint import cache_folder
 from llm_strategy.llm.form_schema import form_values, wanted_schema
 from llm_strategy.llm.network import check_certificate_file, check_proxies, is_loopback, proxy_for
@@ -85,7 +86,7 @@ class BedrockClient(LLMClient):
         notes: Path | None = None,
     ) -> None:
         if importlib.util.find_spec("boto3") is None:
-            raise BackendMissing("The backend bedrock needs boto3: pip install 'backtrader-llm[bedrock]'")
+            raise BackendMissing(f"The backend bedrock needs boto3: {install_hint('bedrock')}")
         check_credentials()
         for variable in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
             check_certificate_file(variable)

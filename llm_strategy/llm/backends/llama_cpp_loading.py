@@ -11,12 +11,13 @@ from typing import Any
 
 from llm_strategy.errors import BackendMissing, ConfigurationError, ModelError, ModelNotLoaded
 from llm_strategy.llm.backends.native import MOST_THREADS, captured_stderr, processors
+from llm_strategy.llm.extras import install_hint
 from llm_strategy.llm.gguf import read_metadata
 
 BATCH_TOKENS = 256
 """Prompt tokens evaluated at once; a time limit is looked at between two batches."""
 
-INSTALL = "The backend llama_cpp needs xllamacpp: pip install 'backtrader-llm[llama-cpp]'"
+INSTALL = f"The backend llama_cpp needs xllamacpp: {install_hint('llama-cpp')}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ from llm_strategy.llm.background import BackgroundLoop
 from llm_strategy.llm.bill import Bill
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, Health, Message, ModelIdentity, Request
+from llm_strategy.llm.extras import install_hint
 from llm_strategy.llm.fingerprint import cache_folder
 from llm_strategy.llm.form_schema import form_values
 from llm_strategy.llm.network import check_certificates, check_header, check_proxies
@@ -51,7 +52,7 @@ try:
     from llm_strategy.llm.backends.openai_introduction import with_cure_for_a_fallback
     from llm_strategy.llm.backends.openai_servers import Servers
 except ImportError:
-    raise BackendMissing("The backend openai needs its SDK: pip install 'backtrader-llm[openai]'") from None
+    raise BackendMissing(f"The backend openai needs its SDK: {install_hint('openai')}") from None
 
 log = logging.getLogger(__name__)
 

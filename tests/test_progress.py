@@ -1,0 +1,243 @@
+"""What a person sees while a run goes on: every stage with its line, questions counted, never silent for long."""
+
+import io
+import os
+import pty
+import re
+import subprocess
+import sys
+import threading
+import time
+from itertools import pairwise
+
+import pytest
+from small_run import reader, recording, small
+
+import simulator
+from simulator.console import say_report
+from simulator.progress import Progress, TimeLeft
+from simulator.settings_source import settings_source
+from simulator.surfaces import Lines, progress_for
+
+BTLLM = [sys.executable, "-m", "simulator"]
+
+
+class Told:
+    """A surface that keeps what it is told."""
+
+    every = 0.02
+
+    def __init__(self):
+        self.lines, self.moments = [], []
+
+    def open(self):
+        pass
+
+    def line(self, text):
+        self.lines.append(text)
+
+    def live(self, text):
+        self.moments.append(text)
+
+    def close(self):
+        pass
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    """A comparison whose model takes its time, and what was told of it."""
+    seen = Told()
+
+    def slow(request):
+        if len(seen.moments) < 400:
+            time.sleep(0.005)  # so that the ticker finds it at work
+        return reader(request)
+
+    experiment = small(tmp_path_factory.mktemp("told"), evaluation={"bootstrap_samples": 100})
+    with Progress(seen) as progress:
+        result = simulator.compare(experiment, client=recording(slow)[0], progress=progress)
+    return seen, result
+
+
+def test_each_stage_has_its_line_in_order(told):
+    seen, result = told
+    assert re.fullmatch(r"Model: .* by scripted, a client that the program gave", seen.lines[0])
+    begun = ["environment: 420 bars of CYCLES", "model: ", "asking ", "trading buy_and_hold: 151 decisions",
+             "trading random: 151 decisions", "the worst advice", "measuring", "explanation", "page"]  # fmt: skip
+    where = [next(n for n, line in enumerate(seen.lines) if line.startswith(begin)) for begin in begun]
+    assert where == sorted(where)
+    assert all(any(f"trading {arm.name}:" in line for line in seen.lines) for arm in result.record.arms[1:])
+
+
+def test_questions_are_counted_not_bars(told):
+    seen, result = told
+    asked = result.record.manifest["usage"]["asked"]
+    line = next(line for line in seen.lines if line.startswith("asking "))
+    assert f": {asked:,}," in line
+    counts = [
+        tuple(map(int, found.groups())) for text in seen.moments if (found := re.match(r"asking .*? (\d+)/(\d+)", text))
+    ]
+    assert counts
+    assert counts == sorted(counts)
+    assert {total for _, total in counts} == {asked}
+
+
+def test_the_old_callbacks_are_told_as_well(tmp_path):
+    bars, plans = [], []
+    result = simulator.compare(
+        small(tmp_path, arms=["llm", "buy_and_hold"], evaluation={"bootstrap_samples": 100}), client=recording()[0],
+        on_bar=lambda *told: bars.append(told), on_estimate=plans.append, progress=False,
+    )  # fmt: skip
+    assert bars[-1] == ("buy_and_hold", 151, 151)
+    assert plans[0].decisions == 151
+    assert result.verdict
+
+
+def test_time_left_does_not_jump():
+    now = 0.0
+    left = TimeLeft(lambda: now)
+    now = 30.0  # loading
+    assert left.seconds(1, 100) is None
+    shown = []
+    for done in range(2, 99):
+        now += 4.0 if done % 10 == 0 else 1.0  # every tenth answer is slow
+        shown.append(left.seconds(done, 100))
+    known = [seconds for seconds in shown if seconds is not None]
+    assert len(known) > 90
+    assert known[20] == pytest.approx(1.3 * 77, rel=0.1)
+    assert all(abs(b - a) < 0.1 * a + 2 for a, b in pairwise(known[15:]))
+    now += 0.5
+    assert left.seconds(98, 100) < known[-1]  # it goes on between two answers
+
+
+def test_a_log_hears_of_a_long_stage_and_never_waits_five_seconds():
+    assert Lines.every < 5
+    stream = io.StringIO()
+    surface = Lines(stream)
+    surface.every = 0.05
+    with Progress(surface) as progress:
+        progress.note("Model: one")
+        progress.begin("asking", 10)
+        progress.at(4)
+        deadline = time.monotonic() + 5
+        while stream.getvalue().count("asking 4/10") < 3 and time.monotonic() < deadline:
+            threading.Event().wait(0.02)
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "Model: one"
+    assert sum(line.startswith("asking 4/10, ") for line in lines) >= 3
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_nothing_is_told_of_a_run_that_cannot_begin():
+    seen = Told()
+    seen.every = 60
+
+    def run():
+        with Progress(seen) as progress:
+            progress.head("Model: one")
+            progress.begin("environment")
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        run()
+    assert seen.lines == seen.moments == []
+
+
+def command(tmp_path, *words, **how):
+    (tmp_path / "e.yaml").write_text(
+        "name: small\ndata: {source: 'synthetic:cycles?bars=420&seed=5'}\narms: [buy_and_hold, momentum]\n"
+        "evaluation: {bootstrap_samples: 100}\noutput: {folder: out}\n"
+    )
+    return subprocess.run([*BTLLM, *words], cwd=tmp_path, text=True, capture_output=True, check=False, **how)
+
+
+def test_a_log_has_plain_lines_and_the_result_a_link(tmp_path):
+    done = command(tmp_path, "compare", "e.yaml")
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stderr + done.stdout
+    assert re.match(r"Model: \S+ by \S+; settings from ", done.stderr)
+    assert "model: all arms are rules, none is asked" in done.stderr
+    assert "trading momentum: 151 decisions" in done.stderr
+    link = re.search(r"file://\S+report\.html", done.stdout)[0]
+    assert os.path.exists(link.removeprefix("file://"))
+    folder = re.search(r"btllm view (\S+)", done.stdout)[1]
+    viewed = command(tmp_path, "view", folder, env={**os.environ, "BROWSER": "no-such-browser", "DISPLAY": ""})
+    assert viewed.returncode == 0
+    assert link in viewed.stdout
+    assert "browser" in viewed.stderr
+    assert command(tmp_path, "view", "nowhere").returncode == 6
+
+
+@pytest.mark.parametrize("word", ["--quiet", "--json"])
+def test_programs_get_a_clean_stdout(tmp_path, word):
+    done = command(tmp_path, "compare", "e.yaml", word)
+    assert done.returncode == 0, done.stderr
+    if word == "--quiet":
+        assert done.stderr == ""
+        assert re.fullmatch(r"out/small-\w+/report\.html\n", done.stdout)
+    else:
+        assert done.stdout[0] == "{"
+        assert done.stdout.rstrip()[-1] == "}"
+
+
+def test_a_terminal_shows_what_goes_on_by_itself_in_a_script(tmp_path):
+    """``compare`` in a script, its error stream a terminal: progress; its standard output stays the script's."""
+    program = (
+        "import simulator\n"
+        "result = simulator.compare({'data': {'source': 'synthetic:cycles?bars=420&seed=5'}, 'arms': ['momentum', "
+        "'buy_and_hold'], 'evaluation': {'bootstrap_samples': 100}, 'output': {'folder': 'out'}})\n"
+        "print(result)\n"
+    )
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, stdout=subprocess.PIPE, stderr=theirs)
+    os.close(theirs)
+    seen = b""
+    try:
+        while piece := os.read(ours, 4096):
+            seen += piece
+    except OSError:  # the terminal has gone with the program
+        pass
+    out, _ = process.communicate()
+    assert process.returncode == 0, seen
+    assert "trading momentum: 151 decisions" in seen.decode()
+    assert re.fullmatch(r"<Result of 2 arms: no model; report out/\S+report\.html>\n", out.decode())
+
+
+def test_without_a_person_looking_on_a_script_is_silent(capsys, tmp_path):
+    with progress_for(None) as progress:
+        assert not progress.shows
+    simulator.run(small(tmp_path), "momentum")
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("dotenv", "file", "environment", "said"),
+    [
+        ("", "", {}, "the defaults (there is no configs/llm.yaml)"),
+        ("", "backend: scripted\n", {}, "configs/llm.yaml"),
+        ("LLM_MODEL=x\n", "", {}, ".env"),
+        ("OTHER=x\n", "", {}, "the defaults (there is no configs/llm.yaml)"),
+        ("LLM_MODEL=x\n", "backend: scripted\n", {"LLM_BACKEND": "openai"},
+         "the environment (LLM_BACKEND) and .env and configs/llm.yaml"),
+    ],
+)  # fmt: skip
+def test_where_settings_come_from_is_said(tmp_path, monkeypatch, dotenv, file, environment, said):
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        if name.startswith("LLM_"):
+            monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    if dotenv:
+        (tmp_path / ".env").write_text(dotenv)
+    if file:
+        (tmp_path / "configs").mkdir()
+        (tmp_path / "configs" / "llm.yaml").write_text(file)
+    assert settings_source() == said
+
+
+def test_a_path_with_blanks_is_quoted_for_the_shell(capsys, tmp_path):
+    say_report(tmp_path / "a b" / "report.html")
+    said = capsys.readouterr().out
+    assert "a%20b/report.html" in said
+    assert f"btllm view '{tmp_path}/a b'" in said
