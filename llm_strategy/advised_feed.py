@@ -7,9 +7,10 @@ from typing import Any
 
 import backtrader as bt
 
-from llm_strategy.advisor import Advisor
+from llm_strategy.advisor import Advisor, witness_of
 from llm_strategy.errors import MarketDataError
 from llm_strategy.features import AverageRange
+from llm_strategy.lookbacks import Lookbacks
 from llm_strategy.orders import OrderDesk, Plan, Stage
 from llm_strategy.risk import Limits, Market
 from llm_strategy.risk.sizing import worst_price
@@ -37,41 +38,55 @@ class AdvisedFeed(TradedFeed):
         limits: Limits,
         schedule: Schedule,
         bars_per_year: float,
+        lookbacks: Lookbacks,
+        start: float,
     ) -> None:
         super().__init__(data, decisions, symbol=symbol, group=group)
         self.desk = desk
         self._entry_value = self._entry_cash = 0.0
         self.bars_needed = 0
         self._bars_per_year = bars_per_year
-        self._reader = SnapshotReader(decisions, symbol)
+        self._start = start
+        self._reader = SnapshotReader(decisions, symbol, lookbacks)
         self._advisor = advisor.attach(decisions)
+        self._witness = witness_of(self._advisor)
         self._schedule = schedule
-        ranged = any(getattr(limits, name) is not None for name in ("stop_loss_atr", "min_stop_atr", "max_stop_atr"))
         indicator: Any = AverageRange
-        self._average_range = indicator(decisions) if ranged else None
+        self._average_range = indicator(decisions) if limits.uses_average_range else None
         self._decisions_seen = 0
 
     @property
     def ready(self) -> bool:
-        """Whether all indicators have values."""
-        return len(self._decision_clock) >= self.bars_needed
+        """Whether all indicators have values, and the decisions begin here at the latest."""
+        return len(self._decision_clock) >= self.bars_needed and self._decision_clock[0] >= self._start
 
-    def require(self, bars: int) -> None:
-        """Raise ``MarketDataError`` where these are too few bars for a single decision."""
+    def require(self, bars: int, *, ended: bool = False) -> None:
+        """Raise ``MarketDataError`` where these are too few bars for a single decision, or where the feed has ``ended``
+        without one."""
         if bars < self.bars_needed:
             raise MarketDataError(
                 f"{self.symbol} has {bars} bars to decide on and its indicators need {self.bars_needed}, so that no "
-                "decision was made: give the feed more bars, or leave it out of trade."
+                "decision was made: give the feed more bars, set shorter lookbacks, or leave it out of trade."
+            )
+        if bars and self._decisions_seen == 0 and ended:
+            raise MarketDataError(
+                f"{self.symbol} has no bar from start on, so that no decision was made: set an earlier start, or leave "
+                "it out of trade."
             )
 
     def decide(self) -> Decision | None:
-        """The advisor's decision, where a decision bar has closed and the schedule wants one."""
+        """The advisor's decision, where a decision bar has closed and the schedule wants one; at others it witnesses
+        the bar."""
         bars = len(self._decision_clock)
         if bars == self._decisions_seen:
             return None
         self._decisions_seen = bars
         snapshot = self._reader.read()
-        return self._advisor.decide(snapshot) if self._schedule.wants(snapshot) else None
+        if self._schedule.wants(snapshot):
+            return self._advisor.decide(snapshot)
+        if self._witness is not None:
+            self._witness(snapshot)
+        return None
 
     def market_at(self, decision: Decision | None, broker: bt.brokers.BackBroker | None) -> Market:
         """The market with what is known of it at a decision: its range and, from the snapshot, its volatility."""

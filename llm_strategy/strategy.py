@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -14,6 +15,7 @@ from llm_strategy.cost_scheme import check_scheme
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.journal import Journal
 from llm_strategy.ledger import ExitReason, Ledger
+from llm_strategy.lookbacks import DEFAULT_LOOKBACKS
 from llm_strategy.order_rules import OrderRules
 from llm_strategy.orders import OrderDesk, Stage
 from llm_strategy.rendering import View
@@ -41,6 +43,9 @@ class AdvisedStrategy(bt.Strategy):
     - ``symbols``: name in advice and journal, by feed name; the feed's own if absent
     - ``groups``: name of the group, by symbol
     - ``decide_every`` (bars), and ``decide_when_changed``: a ``View``; decide only where what it renders has changed
+    - ``start`` (``datetime.date`` or ``datetime``): no decision is made before; the bars before are there for the
+      indicators, which would begin at ``fromdate`` of a feed. ``warm_up``: no decision before this many bars
+    - ``lookbacks`` (``Lookbacks``) of the features, which set how many bars come before the first decision
     - ``bars_per_year``: decision bars a year, for volatility targeting; from the bar length if absent
     - ``journal`` (``Journal``; one in memory if absent, as ``strategy.journal``)
 
@@ -61,6 +66,9 @@ class AdvisedStrategy(bt.Strategy):
         ("groups", None),
         ("decide_every", 1),
         ("decide_when_changed", None),
+        ("start", None),
+        ("warm_up", 0),
+        ("lookbacks", None),
         ("bars_per_year", None),
         ("journal", None),
     )
@@ -91,7 +99,7 @@ class AdvisedStrategy(bt.Strategy):
         needed = dict(zip(self.datas, self._minperiods, strict=True))
         for feed in self._feeds:
             check_scheme(self.broker, feed.data)
-            feed.bars_needed = needed[feed.decisions]
+            feed.bars_needed = max(needed[feed.decisions], self.p.warm_up)
             if self.cerebro._dopreload:  # before the indicators run over all bars at once, and find too few
                 feed.require(feed.decisions.buflen())
         if self.cerebro._exactbars > 0 and self.cerebro.runningstrats[-1] is not self:
@@ -148,7 +156,7 @@ class AdvisedStrategy(bt.Strategy):
     def stop(self) -> None:
         """Mark what is still open and close the books."""
         for feed in self._feeds:
-            feed.require(len(feed.decisions))
+            feed.require(len(feed.decisions), ended=True)
         self._ledger.finish(self.broker.get_orders_open())
         self.journal.finished(self._ledger.orders, self._ledger.trades)
 
@@ -202,6 +210,8 @@ class AdvisedStrategy(bt.Strategy):
             limits=self.limits,
             schedule=Schedule(self.p.decide_every, view),
             bars_per_year=self.p.bars_per_year or bars_in_year(decisions),
+            lookbacks=self.p.lookbacks or DEFAULT_LOOKBACKS,
+            start=-math.inf if self.p.start is None else bt.date2num(self.p.start),
         )
 
     def _traded(self) -> list[bt.AbstractDataBase]:

@@ -11,7 +11,6 @@ from typing import Any
 from llm_strategy.advisor import OnAnswer
 from llm_strategy.config import load_settings
 from llm_strategy.errors import ConfigurationError, TooManyFailures, did_you_mean
-from llm_strategy.features import LONGEST_LOOKBACK
 from llm_strategy.llm.audit import AuditedClient, AuditLog
 from llm_strategy.llm.bill import Prices as TokenPrices
 from llm_strategy.llm.cache import RecordingClient
@@ -89,7 +88,8 @@ def execute(
     on_answer: OnAnswer | None = None,
 ) -> Result:
     """Run the arms and write one folder: that of a single arm, or a comparison with a folder for each."""
-    universe = load_universe(experiment.data, minimum_bars=LONGEST_LOOKBACK + 2)
+    warm_up = experiment.warm_up
+    universe = load_universe(experiment.data, minimum_bars=warm_up.bars + 2, warm_up=warm_up)
     _check_volumes(experiment, universe)
     money = _prices_of_tokens(experiment, client)
     model = client or _model(experiment, arms)
