@@ -74,6 +74,7 @@ def print_result(result: Result, *, as_json: bool) -> None:
                 "report": str(result.report),
                 "verdict": result.verdict,
                 "warning": result.warning,
+                "doubts": result.doubts,
                 "usage": usage,
                 "facts": {identity: fact.value for identity, fact in result.facts.items()},
             }
@@ -86,6 +87,8 @@ def print_result(result: Result, *, as_json: bool) -> None:
         ["arm", *shown.columns],
         ([str(arm), *map(str, row)] for arm, row in zip(shown.index, shown.values, strict=True)),
     )
+    for doubt in result.doubts:
+        say(doubt)
     say("")
     say(f"Verdict on the advice: {result.verdict}.")
     if usage["decisions"]:

@@ -18,7 +18,8 @@ class DataChoice:
 
     ``sources`` maps symbols to sources, or lists sources that name their symbols themselves; with it ``source`` is
     empty. ``groups`` maps names to symbols, each in one group at most. ``timeframe``, ``decide_on``, ``session`` and
-    ``timezone`` are those of ``TradingCalendar``. ``start`` and ``end`` are dates, both included. A contradiction
+    ``timezone`` are those of ``TradingCalendar``. ``start`` is the date of the first decision, for
+    which the bars before it are used too, and ``end`` that of the last bar, both included. A contradiction
     raises ``ConfigurationError``.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +12,7 @@ from typing import Self
 import pandas as pd
 
 from simulator.record import Record, load_record
+from simulator.reporting.doubts import doubt_sentences
 from simulator.reporting.fact import Facts
 from simulator.reporting.fact_file import read_facts
 from simulator.reporting.roles import same_close
@@ -79,6 +81,13 @@ class Result:
     def warning(self) -> str:
         """What must not be overlooked of the whole result: that its fills could not have been had; else empty."""
         return " ".join(UNREAL_FILLS) if same_close(self.record) else ""
+
+    @property
+    def doubts(self) -> list[str]:
+        """What stands under the table: a late first decision, states that could hardly be told apart, a gate that let
+        nothing through; mostly nothing."""
+        sentences = doubt_sentences(self.record, self.facts)
+        return [re.sub(r"\{([^{}]+)\}", lambda part: self.facts[part[1]].text, sentence) for sentence in sentences]
 
     @property
     def verdict(self) -> str:
