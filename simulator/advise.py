@@ -29,12 +29,15 @@ class Consultation:
     verdict: Verdict
     messages: tuple[tuple[str, str], ...]
     model: str
+    passed_over: int = 0
+    """Bars behind this one, up to the one asked for, at which the schedule wants no decision."""
 
     def as_dict(self) -> dict[str, Any]:
         """The journal's line of this decision, with the messages and the model's name."""
         line: dict[str, Any] = json.loads(decision_line(self.bar, self.decision, self.verdict))
         return line | {
             "model": self.model,
+            "passed_over": self.passed_over,
             "messages": [{"role": role, "content": text} for role, text in self.messages],
         }
 
@@ -46,6 +49,9 @@ class Consultation:
         lines.append(f"[{self.model}]\n{said if said is not None else '(no answer)'}")
         lines.append("")
         lines.append(f"Bar      {decision.snapshot.time}, close {decision.snapshot.close:g} (not shown to the model)")
+        if self.passed_over:
+            bars = "bar" if self.passed_over == 1 else f"{self.passed_over} bars"
+            lines.append(f"         the last decision up to there: the schedule passes over the {bars} behind it")
         lines.append(f"Status   {decision.status}" + (f" ({', '.join(decision.repairs)})" if decision.repairs else ""))
         happened = [event for exchange in decision.exchanges for event in exchange.events]
         lines.extend(f"         {event.kind}: {event.detail}" for event in happened)
@@ -114,6 +120,7 @@ def advise_at(
         judge(decision.advice, market, account, experiment.risk),
         tuple((message.role, message.content) for message in messages),
         advisor.client.identity.name,
+        len(past) - 1 - place,
     )
 
 

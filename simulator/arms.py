@@ -122,6 +122,7 @@ class ArmRunner:
     ) -> None:
         self.problem: str | None = None
         self._experiment = experiment
+        self._warm_up = experiment.warm_up.bars
         self._universe = universe
         self._model = model
         self._asked = asked or model
@@ -199,7 +200,7 @@ class ArmRunner:
 
     def _decided(self, arm: str, journal: Journal, done: int, draw: int) -> None:
         total = sum(
-            max(0, len(self._universe.decisions(symbol).table) - self._experiment.warm_up.bars + 1)
+            max(0, len(self._universe.decisions(symbol).table) - self._warm_up + 1)
             for symbol in self._universe.symbols
         )
         if self._on_bar is not None:

@@ -7,6 +7,7 @@ from small_run import recording, small
 import simulator
 from llm_strategy import Journal, ModelAdvisor
 from llm_strategy.analogues import label_of_what_followed
+from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm import MemoryStore, RecordingClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.request_hash import request_hash
@@ -139,11 +140,24 @@ def test_a_rule_has_no_past_to_witness(tmp_path):
 def test_a_day_without_a_decision_shows_the_one_before(tmp_path):
     experiment = small(tmp_path, data=ONE, advisor=NEAREST | {"decide_every": 5}, arms=["llm"])
     client, _ = recording()
-    made = [
-        entry.time
-        for entry in (
-            advise_at(experiment, f"2001-02-{day:02d}", client=client).decision.snapshot for day in range(1, 15)
-        )
-    ]
+    alone = [advise_at(experiment, f"2001-02-{day:02d}", client=client) for day in range(1, 15)]
+    made = [each.decision.snapshot.time for each in alone]
     assert made == sorted(made)
     assert 3 <= len(set(made)) <= 4
+    assert {each.passed_over for each in alone} == set(range(5))
+    assert "passes over the 4 bars behind it" in next(each for each in alone if each.passed_over == 4).as_text()
+
+
+@pytest.mark.parametrize("at", ["2001-06-01", "2002-01-01"])
+def test_a_day_behind_the_end_of_the_experiment_can_be_asked_for(tmp_path, at):
+    data = {"source": "synthetic:cycles?bars=420&seed=5", "end": "2001-05-01"}
+    experiment = small(tmp_path, data=data, advisor=NEAREST | {"decide_every": 5}, arms=["llm"])
+    client, _ = recording()
+    assert advise_at(experiment, client=client).decision.snapshot.time <= "2001-05-01T00:00:00"
+    assert "2001-05-25" <= advise_at(experiment, at, client=client).decision.snapshot.time[:10] <= at
+
+
+@pytest.mark.parametrize(("at", "words"), [("2000-05-01", "86 decision bars up to there"), ("soon", "--at is 'soon'")])
+def test_a_day_without_a_decision_so_far_is_one_sentence(tmp_path, at, words):
+    with pytest.raises(ConfigurationError, match=words):
+        advise_at(small(tmp_path), at, client=recording()[0])
