@@ -200,8 +200,7 @@ class ArmRunner:
 
     def _decided(self, arm: str, journal: Journal, done: int, draw: int) -> None:
         total = sum(
-            max(0, len(self._universe.decisions(symbol).table) - self._warm_up + 1)
-            for symbol in self._universe.symbols
+            max(0, len(self._universe.decisions(symbol).table) - self._warm_up + 1) for symbol in self._universe.symbols
         )
         if self._on_bar is not None:
             self._on_bar(f"{arm} draw {draw}" if draw else arm, done, total)
