@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from llm_strategy.gated import Gated
     from llm_strategy.journal import Journal
     from llm_strategy.llm import get_llm_client
+    from llm_strategy.lookbacks import Lookbacks
     from llm_strategy.order_rules import OrderRules
     from llm_strategy.rendering import View, render_snapshot
     from llm_strategy.risk import Account, Holding, Intent, Limits, Market, Verdict, judge
@@ -53,6 +54,7 @@ __all__ = [
     "Intent",
     "Journal",
     "Limits",
+    "Lookbacks",
     "Market",
     "ModelAdvisor",
     "OrderRules",
@@ -86,6 +88,7 @@ _HOMES = {
     "Intent": "llm_strategy.risk",
     "Journal": "llm_strategy.journal",
     "Limits": "llm_strategy.risk",
+    "Lookbacks": "llm_strategy.lookbacks",
     "Market": "llm_strategy.risk",
     "ModelAdvisor": "llm_strategy.advisor",
     "OrderRules": "llm_strategy.order_rules",

@@ -7,11 +7,12 @@ from typing import Any
 
 import backtrader as bt
 
-from llm_strategy.advisor import Advisor, begun_anew
+from llm_strategy.advisor import Advisor, begun_anew, witness_of
 from llm_strategy.bar_check import BarCheck, last_close
 from llm_strategy.bar_count import BarCount
 from llm_strategy.errors import MarketDataError
 from llm_strategy.features import AverageRange
+from llm_strategy.lookbacks import Lookbacks
 from llm_strategy.orders import OrderDesk, Plan, Stage
 from llm_strategy.outcome import bad_bar
 from llm_strategy.risk import Limits, Market
@@ -41,6 +42,8 @@ class AdvisedFeed(TradedFeed):
         schedule: Schedule,
         bars_per_year: float | None,
         tick_volume: bool,
+        lookbacks: Lookbacks,
+        start: float,
     ) -> None:
         super().__init__(data, decisions, symbol=symbol, group=group, tick_volume=tick_volume)
         self.desk = desk
@@ -49,23 +52,24 @@ class AdvisedFeed(TradedFeed):
         self._bars_per_year = bars_per_year
         self._count = BarCount(decisions)
         self._decisions_counted = 0
-        self._reader = SnapshotReader(decisions, symbol)
+        self._start = start
+        self._reader = SnapshotReader(decisions, symbol, lookbacks)
         self._advisor = advisor.attach(decisions)
+        self._witness = witness_of(self._advisor)
         self._schedule = schedule
         self.indicators: list[Any] = []
         """Those of the decision feed: features, ranges and the advisor's own."""
         self.checks: dict[bt.AbstractDataBase, BarCheck] = {}
         """For the trading and the decision feed, where bars have to be looked at one by one."""
-        ranged = any(getattr(limits, name) is not None for name in ("stop_loss_atr", "min_stop_atr", "max_stop_atr"))
         indicator: Any = AverageRange
-        self._average_range = indicator(decisions) if ranged else None
+        self._average_range = indicator(decisions) if limits.uses_average_range else None
         self._decisions_seen = 0
         self._interrupted = False
 
     @property
     def ready(self) -> bool:
-        """Whether all indicators have values."""
-        return len(self._decision_clock) >= self.bars_needed
+        """Whether all indicators have values, and the decisions begin here at the latest."""
+        return len(self._decision_clock) >= self.bars_needed and self._decision_clock[0] >= self._start
 
     def has_new_bar(self) -> bool:
         """As of every traded feed; bars before the first decision count towards those of a year."""
@@ -74,16 +78,23 @@ class AdvisedFeed(TradedFeed):
             self._count.bar_closed()
         return super().has_new_bar()
 
-    def require(self, bars: int) -> None:
-        """Raise ``MarketDataError`` where these are too few bars for a single decision."""
+    def require(self, bars: int, *, ended: bool = False) -> None:
+        """Raise ``MarketDataError`` where these are too few bars for a single decision, or where the feed has ``ended``
+        without one."""
         if bars < self.bars_needed:
             raise MarketDataError(
                 f"{self.symbol} has {bars} bars to decide on and its indicators need {self.bars_needed}, so that no "
-                "decision was made: give the feed more bars, or leave it out of trade."
+                "decision was made: give the feed more bars, set shorter lookbacks, or leave it out of trade."
+            )
+        if bars and self._decisions_seen == 0 and ended:
+            raise MarketDataError(
+                f"{self.symbol} has no bar from start on, so that no decision was made: set an earlier start, or leave "
+                "it out of trade."
             )
 
     def decide(self) -> Decision | None:
-        """The advisor's decision, where a decision bar has closed and the schedule wants one."""
+        """The advisor's decision, where a decision bar has closed and the schedule wants one; at others it witnesses
+        the bar."""
         bars = len(self._decision_clock)
         if bars == self._decisions_seen:
             return None
@@ -96,7 +107,12 @@ class AdvisedFeed(TradedFeed):
             if self._interrupted:
                 self._interrupted = False
                 self._advisor = begun_anew(self._advisor)
-        return self._advisor.decide(snapshot) if self._schedule.wants(snapshot) else None
+                self._witness = witness_of(self._advisor)
+        if self._schedule.wants(snapshot):
+            return self._advisor.decide(snapshot)
+        if self._witness is not None:
+            self._witness(snapshot)
+        return None
 
     def _bad_bar(self) -> str:
         """Why the advisor is not asked: a bar that cannot be true is still in a window; empty where none is."""

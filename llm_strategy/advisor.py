@@ -35,7 +35,14 @@ class Advisor(Protocol):
         of a feed, or a copy with the indicators of this one."""
 
     def decide(self, snapshot: Snapshot) -> Decision:
-        """The decision at the close of this snapshot's bar."""
+        """The decision at the close of this snapshot's bar. An advisor that keeps a past has a method ``witness`` too,
+        which takes a snapshot at each bar that the schedule passes over."""
+
+
+def witness_of(advisor: Advisor) -> Callable[[Snapshot], None] | None:
+    """The method ``witness`` of an advisor that has a past, to be called at bars without a decision; most rules have
+    none."""
+    return getattr(advisor, "witness", None)
 
 
 class ModelAdvisor:
@@ -116,9 +123,16 @@ class ModelAdvisor:
         self._ask_ahead(dict(zip(questions, snapshots, strict=True)))
         return [self._decide(snapshot, question) for snapshot, question in zip(snapshots, questions, strict=True)]
 
-    def ask_ahead(self, snapshots: Iterable[Snapshot], on_answer: OnAnswer | None = None) -> None:
+    def ask_ahead(
+        self,
+        snapshots: Iterable[Snapshot],
+        on_answer: OnAnswer | None = None,
+        *,
+        wants: Callable[[Snapshot], bool] = lambda _: True,
+    ) -> None:
         """Ask what ``decide`` will ask for these snapshots of all symbols, each symbol's in order from its first bar
-        on, as many questions at once as the client's ``concurrency``; copies of this advisor use the answers.
+        on, as many questions at once as the client's ``concurrency``; copies of this advisor use the answers. Where
+        the schedule ``wants`` no decision the bar is witnessed.
 
         Not asked ahead is what is on record, what depends on earlier answers, and anything where the client takes one
         request at a time. The model is asked alone: a question that fails is asked again at its bar, where fallbacks
@@ -126,7 +140,13 @@ class ModelAdvisor:
         more are under way at once. Raises as ``decide`` does, once what is under way has ended; every answer is kept.
         """
         scout = self._at_the_beginning()
-        scout._ask_ahead({scout._taken(snapshot): snapshot for snapshot in snapshots}, on_answer)
+        questions: dict[Question, Snapshot] = {}
+        for snapshot in snapshots:
+            if wants(snapshot):
+                questions[scout._taken(snapshot)] = snapshot
+            else:
+                scout.witness(snapshot)
+        scout._ask_ahead(questions, on_answer)
 
     @property
     def asks_ahead(self) -> bool:
@@ -134,7 +154,7 @@ class ModelAdvisor:
         return self.client.concurrency > 1 and self.reading.forgets
 
     def witness(self, snapshot: Snapshot) -> None:
-        """Take a bar into the past without a decision; ``decide`` does it by itself."""
+        """Take a bar without a decision into the past, where none may be missing; ``decide`` does it by itself."""
         if self.reading.examples != "fixed":
             self._past_of(snapshot).take(snapshot)
 

@@ -1,7 +1,8 @@
 """Past states of one market with a label each, from which the examples of a prompt are chosen. Pure.
 
-Snapshots are taken in order, and only what was taken is known: asked before the snapshot of bar t is taken, the library
-is a function of the prices before t. It needs no storing; whoever has the prices can build it again.
+Snapshots of all bars are taken in order, decided on or not, and only what was taken is known: asked before the snapshot
+of bar t is taken, the library is a function of the prices before t. It needs no storing; whoever has the prices can
+build it again.
 """
 
 from __future__ import annotations
@@ -16,8 +17,6 @@ from llm_strategy.regime_rule import HIGH_VOLATILITY, causal_label
 from llm_strategy.rendering import View, render_snapshot, scaled_momentum
 from llm_strategy.types import RegimeLabel, Snapshot
 
-FOLLOWING_BARS = 20
-"""How far behind a state lies what followed: the span of a snapshot's momentum and volatility."""
 CLEAR_MOVE = 0.5
 """A return over those bars counts as a rise or fall from this many times what their volatility makes."""
 
@@ -25,8 +24,8 @@ _WORDS = View(style="words")
 
 
 def label_of_what_followed(later: Snapshot) -> RegimeLabel:
-    """The label that a state has earned, from the snapshot ``FOLLOWING_BARS`` after it, whose momentum and volatility
-    span just the bars between."""
+    """The label that a state has earned, from the snapshot ``momentum_bars`` after it, whose momentum spans just the
+    bars between."""
     move = scaled_momentum(later)
     if later.volatility_rank >= HIGH_VOLATILITY and move < CLEAR_MOVE:
         return RegimeLabel.TURBULENT
@@ -60,7 +59,7 @@ class Analogues:
             self._keep(snapshot, causal_label(snapshot))
             return
         self._waiting.append(snapshot)
-        if len(self._waiting) > FOLLOWING_BARS:
+        if len(self._waiting) > snapshot.momentum_bars:
             self._keep(self._waiting.popleft(), label_of_what_followed(snapshot))
 
     def choose(self, snapshot: Snapshot, reading: Reading) -> tuple[Example, ...]:

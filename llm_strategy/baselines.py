@@ -6,6 +6,7 @@ Every rule labels the market with the causal regime rule; they differ in what th
 from __future__ import annotations
 
 import copy
+import inspect
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +17,7 @@ from typing import Self
 
 import backtrader as bt
 
+from llm_strategy.errors import ConfigurationError
 from llm_strategy.policy import assess
 from llm_strategy.regime_rule import ACTION_FOR_LABEL, causal_label
 from llm_strategy.types import (
@@ -44,6 +46,11 @@ class Rule(ABC):
 
     def prepare(self, data: bt.AbstractDataBase) -> None:  # noqa: B027 - most rules need no indicator of their own
         """Create the indicators that the snapshot does not hold."""
+
+    @property
+    def bars_needed(self) -> int:
+        """Bars after which those indicators have values."""
+        return 1
 
     @abstractmethod
     def action(self, snapshot: Snapshot) -> ActionType:
@@ -81,7 +88,14 @@ class SmaCross(Rule):
     rationale = "Follows the crossing of two means."
 
     def __init__(self, fast: int = 50, slow: int = 200) -> None:
+        if not 1 <= fast < slow:
+            raise ConfigurationError(f"sma_cross has fast {fast} and slow {slow}: the fast mean needs fewer bars.")
         self._fast_bars, self._slow_bars = fast, slow
+
+    @property
+    def bars_needed(self) -> int:
+        """Those of the slow mean."""
+        return self._slow_bars
 
     def prepare(self, data: bt.AbstractDataBase) -> None:
         """The two means."""
@@ -101,6 +115,11 @@ class Momentum(Rule):
     def __init__(self, bars: int = 250) -> None:
         self._bars = bars
 
+    @property
+    def bars_needed(self) -> int:
+        """Those of the return, and the one before."""
+        return self._bars + 1
+
     def prepare(self, data: bt.AbstractDataBase) -> None:
         """The long return."""
         self._return = bt.ind.Momentum(data.close, period=self._bars)  # in currency: its sign is all that counts
@@ -117,6 +136,11 @@ class RsiReversion(Rule):
 
     def __init__(self, bars: int = 2, low: float = 10.0, high: float = 70.0) -> None:
         self._bars, self._low, self._high = bars, low, high
+
+    @property
+    def bars_needed(self) -> int:
+        """Those of the index, and the one before."""
+        return self._bars + 1
 
     def prepare(self, data: bt.AbstractDataBase) -> None:
         """The relative strength index (0 to 100)."""
@@ -194,3 +218,9 @@ BASELINES: dict[str, type[Rule]] = {
 }
 """The rules by the names that an experiment uses; ``random`` needs the advised arm's actions and is built by the
 run."""
+
+
+def rule_settings(name: str) -> dict[str, float]:
+    """The settings of a rule by this name, with their usual values."""
+    given = inspect.signature(BASELINES[name]).parameters.values()
+    return {setting.name: setting.default for setting in given}

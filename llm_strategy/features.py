@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -17,52 +17,74 @@ import backtrader as bt
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-TREND_BARS = 200
-MOMENTUM_BARS = 20
-RANK_BARS = 250
+from llm_strategy.lookbacks import DEFAULT_LOOKBACKS, Lookbacks
 
 RANGE_BARS = 14
 
-LONGEST_LOOKBACK = RANK_BARS + MOMENTUM_BARS
-"""Bars after which every feature has a value; the slowest is the rank of the volatility."""
+LONGEST_LOOKBACK = DEFAULT_LOOKBACKS.longest.bars
+"""Bars after which every feature has a value where nothing else is set; the slowest is the rank of the volatility."""
+
+PLAIN_VOLATILITY = (0.005, 0.02)
+"""A market whose bars usually move (standard deviation, fraction) within these is judged by the plain thresholds: from
+half to double the one percent of a day of shares."""
+_LEAST_SCALE = 0.001
+
+
+def threshold_scale(usual_volatility: float) -> float:
+    """How much wider than the plain ones a market's thresholds are, from how much its bars usually move.
+
+    1 within ``PLAIN_VOLATILITY``; below and above in proportion to the nearer end, so that the scale has no steps:
+    an hour of currencies that usually moves by 0.1 percent has a fifth of the plain thresholds. Never 0, also where
+    prices stand still.
+    """
+    low, high = PLAIN_VOLATILITY
+    return max(_LEAST_SCALE, min(usual_volatility / low, 1.0), usual_volatility / high)
 
 
 class MarketFeatures(bt.Indicator):
     """Trend, momentum, volatility, rank of volatility, drawdown, position in the range and volume ratio of a feed.
 
-    What each line holds is told with the fields of ``llm_strategy.types.Snapshot``.
+    What each line holds is told with the fields of ``llm_strategy.types.Snapshot``. ``usual_volatility`` is the median
+    of the volatilities that the rank looks at (the upper one of the two in the middle). ``lookbacks``: a ``Lookbacks``.
     """
 
-    lines: Any = ("trend", "momentum", "volatility", "volatility_rank", "drawdown", "range_position", "volume_ratio")
+    lines: Any = (
+        *("trend", "momentum", "volatility", "volatility_rank", "drawdown", "range_position", "volume_ratio"),
+        "usual_volatility",
+    )
+    params = (("lookbacks", DEFAULT_LOOKBACKS),)
 
     def __init__(self) -> None:
-        self.addminperiod(LONGEST_LOOKBACK)
-        self._bad_bar = -LONGEST_LOOKBACK
+        longest: int = self.p.lookbacks.longest.bars
+        self.addminperiod(longest)
+        self._bad_bar = -longest
 
     def prenext(self) -> None:
         """The rank looks back on earlier volatilities."""
-        if self._bars_since_bad() > MOMENTUM_BARS and len(self) > MOMENTUM_BARS:
-            self.lines.volatility[0] = _volatility(self.data.close.get(size=MOMENTUM_BARS + 1))
+        bars = self.p.lookbacks.volatility
+        if self._bars_since_bad() > bars and len(self) > bars:
+            self.lines.volatility[0] = _volatility(self.data.close.get(size=bars + 1))
 
     def next(self) -> None:
         """One bar."""
-        if self._bars_since_bad() < LONGEST_LOOKBACK:
-            for line in self.lines:
+        data, lines, bars = self.data, self.lines, self.p.lookbacks
+        if self._bars_since_bad() < bars.longest.bars:
+            for line in lines:
                 line[0] = math.nan
             self.prenext()
             return
-        data, lines = self.data, self.lines
         close = data.close[0]
-        lines.volatility[0] = volatility = _volatility(data.close.get(size=MOMENTUM_BARS + 1))
-        earlier = lines.volatility.get(size=RANK_BARS)
-        lines.trend[0] = close / _mean(data.close.get(size=TREND_BARS)) - 1
-        lines.momentum[0] = close / data.close[-MOMENTUM_BARS] - 1
-        lines.volatility_rank[0] = sum(value < volatility for value in earlier) / RANK_BARS
-        lines.drawdown[0] = close / max(data.close.get(size=RANK_BARS)) - 1
+        lines.volatility[0] = volatility = _volatility(data.close.get(size=bars.volatility + 1))
+        earlier = lines.volatility.get(size=bars.volatility_rank)
+        lines.trend[0] = close / _mean(data.close.get(size=bars.trend)) - 1
+        lines.momentum[0] = close / data.close[-bars.momentum] - 1
+        lines.volatility_rank[0] = sum(value < volatility for value in earlier) / bars.volatility_rank
+        lines.drawdown[0] = close / max(data.close.get(size=bars.drawdown)) - 1
         lines.range_position[0] = _position(
-            close, min(data.low.get(size=MOMENTUM_BARS)), max(data.high.get(size=MOMENTUM_BARS))
+            close, min(data.low.get(size=bars.range_position)), max(data.high.get(size=bars.range_position))
         )
-        lines.volume_ratio[0] = _ratio(data.volume[0], _mean(data.volume.get(size=MOMENTUM_BARS)))
+        lines.volume_ratio[0] = _ratio(data.volume[0], _mean(data.volume.get(size=bars.volume_ratio)))
+        lines.usual_volatility[0] = sorted(earlier)[bars.volatility_rank // 2]
 
     def _bars_since_bad(self) -> int:
         """Bars since the last one whose close, high or low is no price: for so long a window may hold it."""
@@ -79,44 +101,57 @@ class MarketFeatures(bt.Indicator):
 
     def once(self, start: int, end: int) -> None:
         """All bars."""
-        if end < LONGEST_LOOKBACK:
+        if end < self.p.lookbacks.longest.bars:
             return
         data = self.data
         columns = (data.close.array, data.high.array, data.low.array, data.volume.array)
-        for line, values in zip(self.lines, _all_bars(*(column[:end].tobytes() for column in columns)), strict=True):
-            line.array[:end] = values
+        values = _all_bars(*(column[:end].tobytes() for column in columns), self.p.lookbacks)
+        for line, column in zip(self.lines, values, strict=True):
+            line.array[:end] = column
 
 
 @lru_cache(maxsize=64)
-def _all_bars(close: bytes, high: bytes, low: bytes, volume: bytes) -> tuple[array[float], ...]:
+def _all_bars(close: bytes, high: bytes, low: bytes, volume: bytes, lookbacks: Lookbacks) -> tuple[array[float], ...]:
     """Every line over all bars of float64 columns; kept, because the arms of a run share their prices."""
     closes, volumes = array("d", close), array("d", volume)
     end = len(closes)
     bad = _no_prices(close, high, low)
     for bar in bad:
         closes[bar] = math.nan
-    first, bars = LONGEST_LOOKBACK - 1, range(LONGEST_LOOKBACK - 1, end)
+    first = lookbacks.longest.bars - 1
+    bars, shown = range(first, end), lookbacks.volatility_rank
+
+    def rolling(values: array[float], length: int) -> Any:
+        """The last ``length`` values at each bar that has all features."""
+        return sliding_window_view(np.asarray(values), length)[first + 1 - length :]
+
     changes = _changes(closes)
-    volatilities = array("d", [math.nan] * MOMENTUM_BARS)
-    volatilities.extend(_deviation(changes[bar - MOMENTUM_BARS : bar]) for bar in range(MOMENTUM_BARS, end))
-    past = sliding_window_view(np.asarray(volatilities), RANK_BARS)[first - RANK_BARS + 1 :]
-    peaks = _rolling(closes, RANK_BARS).max(axis=1)
-    lows = _rolling(array("d", low), MOMENTUM_BARS).min(axis=1)
-    highs = _rolling(array("d", high), MOMENTUM_BARS).max(axis=1)
+    volatilities = array("d", [math.nan] * lookbacks.volatility)
+    volatilities.extend(
+        _deviation(changes[bar - lookbacks.volatility : bar]) for bar in range(lookbacks.volatility, end)
+    )
+    past = rolling(volatilities, shown)
+    peaks = rolling(closes, lookbacks.drawdown).max(axis=1)
+    lows = rolling(array("d", low), lookbacks.range_position).min(axis=1)
+    highs = rolling(array("d", high), lookbacks.range_position).max(axis=1)
     ready = (
-        (closes[bar] / _mean(closes[bar - TREND_BARS + 1 : bar + 1]) - 1 for bar in bars),
-        (closes[bar] / closes[bar - MOMENTUM_BARS] - 1 for bar in bars),
-        (past < past[:, -1:]).sum(axis=1) / RANK_BARS,
+        (closes[bar] / _mean(closes[bar - lookbacks.trend + 1 : bar + 1]) - 1 for bar in bars),
+        (closes[bar] / closes[bar - lookbacks.momentum] - 1 for bar in bars),
+        (past < past[:, -1:]).sum(axis=1) / shown,
         (closes[bar] / peak - 1 for bar, peak in zip(bars, peaks, strict=True)),
         (_position(closes[bar], low, high) for bar, low, high in zip(bars, lows, highs, strict=True)),
-        (_ratio(volumes[bar], _mean(volumes[bar - MOMENTUM_BARS + 1 : bar + 1])) for bar in bars),
+        (_ratio(volumes[bar], _mean(volumes[bar - lookbacks.volume_ratio + 1 : bar + 1])) for bar in bars),
+        np.partition(past, shown // 2, axis=1)[:, shown // 2],
     )
-    trend, momentum, rank, drawdown, position, ratio = (_after_warm_up(values) for values in ready)
+    before = [math.nan] * first
+    trend, momentum, rank, drawdown, position, ratio, usual = lines = tuple(
+        array("d", before) + array("d", values) for values in ready
+    )
     for bar in bad:  # no window that holds it gives a feature
-        known_from = min(bar + LONGEST_LOOKBACK, end)
-        for values in (trend, momentum, rank, drawdown, position, ratio):
+        known_from = min(bar + lookbacks.longest.bars, end)
+        for values in lines:
             values[bar:known_from] = array("d", [math.nan] * (known_from - bar))
-    return trend, momentum, volatilities, rank, drawdown, position, ratio
+    return trend, momentum, volatilities, rank, drawdown, position, ratio, usual
 
 
 def _no_prices(*columns: bytes) -> list[int]:
@@ -134,15 +169,6 @@ class AverageRange(bt.Indicator):
     def __init__(self) -> None:
         self.addminperiod(RANGE_BARS + 1)
         self.lines.average_range = bt.ind.SMA(bt.ind.TrueRange(self.data), period=RANGE_BARS)
-
-
-def _rolling(values: array[float], bars: int) -> Any:
-    """The last ``bars`` values at each bar that has all features."""
-    return sliding_window_view(np.asarray(values), bars)[LONGEST_LOOKBACK - bars :]
-
-
-def _after_warm_up(values: Iterable[float]) -> array[float]:
-    return array("d", [math.nan] * (LONGEST_LOOKBACK - 1)) + array("d", values)
 
 
 def _mean(values: Sequence[float]) -> float:

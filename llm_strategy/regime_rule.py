@@ -5,9 +5,10 @@ from __future__ import annotations
 from llm_strategy.types import ActionType, RegimeLabel, Snapshot
 
 NEAR_AVERAGE = 0.02
-"""Distance from the 200-bar mean (fraction) within which a market goes nowhere."""
+"""Distance from the long mean (fraction) within which a market goes nowhere, where it moves like a day of shares; as
+much more or less elsewhere as ``Snapshot.trend_scale`` says."""
 HIGH_VOLATILITY = 2 / 3
-"""Rank from which volatility counts as high: the top third of the last 250 bars."""
+"""Rank from which volatility counts as high: the top third of the last bars."""
 
 ACTION_FOR_LABEL = {
     RegimeLabel.BULL: ActionType.ENTER_LONG,
@@ -20,10 +21,11 @@ ACTION_FOR_LABEL = {
 def causal_label(snapshot: Snapshot) -> RegimeLabel:
     """Restless and not clearly above the average is turbulent, close to it sideways, above bull, below bear.
 
-    Side of the 200-bar mean times tercile of realised volatility, from closed bars alone.
+    Side of the long mean times tercile of realised volatility, from closed bars alone.
     """
-    if snapshot.volatility_rank >= HIGH_VOLATILITY and snapshot.trend < NEAR_AVERAGE:
+    trend = snapshot.trend / snapshot.trend_scale
+    if snapshot.volatility_rank >= HIGH_VOLATILITY and trend < NEAR_AVERAGE:
         return RegimeLabel.TURBULENT
-    if abs(snapshot.trend) < NEAR_AVERAGE:
+    if abs(trend) < NEAR_AVERAGE:
         return RegimeLabel.SIDEWAYS
-    return RegimeLabel.BULL if snapshot.trend > 0 else RegimeLabel.BEAR
+    return RegimeLabel.BULL if trend > 0 else RegimeLabel.BEAR

@@ -15,7 +15,10 @@ Style = Literal["words", "numbers"]
 
 
 class Buckets(NamedTuple):
-    """Names for ranges of a value; ``bounds`` part them, a value on a bound belongs above it."""
+    """Names for ranges of a value; ``bounds`` part them, a value on a bound belongs above it.
+
+    Those of trend and drawdown are for a market that moves like a day of shares; in others they are as much wider or
+    narrower as the snapshot's scales say (``llm_strategy.features.threshold_scale``)."""
 
     bounds: tuple[float, ...]
     names: tuple[str, ...]
@@ -75,10 +78,10 @@ def _identity(snapshot: Snapshot, view: View) -> dict[str, str]:
 
 def _words(snapshot: Snapshot) -> dict[str, str]:
     return {
-        "trend": f"{_TREND.name(snapshot.trend)} long average",
+        "trend": f"{_TREND.name(snapshot.trend / snapshot.trend_scale)} long average",
         "momentum": _MOMENTUM.name(scaled_momentum(snapshot)),
         "volatility": _VOLATILITY.name(snapshot.volatility_rank),
-        "drawdown": _DRAWDOWN.name(snapshot.drawdown),
+        "drawdown": _DRAWDOWN.name(snapshot.drawdown / snapshot.drawdown_scale),
         "range": _RANGE.name(snapshot.range_position),
         "volume": _VOLUME.name(snapshot.volume_ratio),
     }
@@ -99,6 +102,7 @@ def _numbers(snapshot: Snapshot, decimals: int) -> dict[str, str]:
 
 
 def scaled_momentum(snapshot: Snapshot) -> float:
-    """The 20-bar return in units of what 20 bars of the present volatility make; 0 in a market that does not move."""
-    usual = snapshot.volatility * 20**0.5
+    """The return of the last bars in units of what so many bars of the present volatility make; 0 in a market that does
+    not move."""
+    usual = snapshot.volatility * snapshot.momentum_bars**0.5
     return snapshot.momentum / usual if usual > 0 else 0.0

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import backtrader as bt
 
 from llm_strategy.errors import ConfigurationError
-from llm_strategy.features import MarketFeatures
+from llm_strategy.features import MarketFeatures, threshold_scale
+from llm_strategy.lookbacks import DEFAULT_LOOKBACKS, Lookbacks
 from llm_strategy.outside_text import symbol_name
 from llm_strategy.times import iso_time
 from llm_strategy.types import Snapshot
@@ -22,25 +25,34 @@ _UNITS = {
 class SnapshotReader:
     """The features of one feed, created in a strategy's ``__init__`` and read at each close.
 
-    Creating it makes backtrader wait ``LONGEST_LOOKBACK`` bars before the first ``next``.
+    Creating it makes backtrader wait until ``lookbacks.longest`` before the first ``next``.
     """
 
-    def __init__(self, data: bt.AbstractDataBase, symbol: str | None = None) -> None:
+    def __init__(
+        self, data: bt.AbstractDataBase, symbol: str | None = None, lookbacks: Lookbacks = DEFAULT_LOOKBACKS
+    ) -> None:
         self._data = data
         self.symbol = symbol_name(symbol or data._name or "")
         self._timeframe = timeframe_of(data)
-        features = MarketFeatures(data)  # type: ignore[call-arg]  # backtrader's metaclass takes the data
-        self._lines = [getattr(features.lines, name) for name in MarketFeatures.lines.getlinealiases()]
+        features = MarketFeatures(data, lookbacks=lookbacks)  # type: ignore[call-arg]  # backtrader's metaclass
+        *self._lines, self._usual = [getattr(features.lines, name) for name in MarketFeatures.lines.getlinealiases()]
+        # A walk strays from its mean, and falls from its peak, with the root of the bars that are looked at.
+        self._trend_scale = (lookbacks.trend / DEFAULT_LOOKBACKS.trend) ** 0.5
+        self._drawdown_scale = (lookbacks.drawdown / DEFAULT_LOOKBACKS.drawdown) ** 0.5
+        self._momentum_bars = lookbacks.momentum
 
     def read(self) -> Snapshot:
         """The snapshot of the bar that has just closed."""
         lines = self._data.lines
+        scale = threshold_scale(self._usual[0])
+        features: list[Any] = [line[0] for line in self._lines]
+        features += [scale * self._trend_scale, scale * self._drawdown_scale, self._momentum_bars]
         return Snapshot(
             self.symbol,
             self._timeframe,
             iso_time(lines.datetime[0]),
             lines.close[0],
-            *[line[0] for line in self._lines],
+            *features,
         )
 
 

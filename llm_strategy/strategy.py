@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -17,6 +18,7 @@ from llm_strategy.cost_scheme import check_scheme
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.journal import Journal
 from llm_strategy.ledger import ExitReason, Ledger
+from llm_strategy.lookbacks import DEFAULT_LOOKBACKS
 from llm_strategy.order_rules import OrderRules
 from llm_strategy.orders import OrderDesk, Stage
 from llm_strategy.progress import ProgressLine
@@ -49,6 +51,9 @@ class AdvisedStrategy(bt.Strategy):
     - ``decide_every`` (bars), and ``decide_when_changed``: a ``View``; decide only where what it renders has changed
     - ``bars_per_year``: decision bars a year, for volatility targeting; counted from the bars so far if absent
     - ``tick_volume``: symbols whose volume counts ticks, not shares: ``max_participation`` does not apply to them
+    - ``start`` (``datetime.date`` or ``datetime``): no decision is made before; the bars before are there for the
+      indicators, which would begin at ``fromdate`` of a feed. ``warm_up``: no decision before this many bars
+    - ``lookbacks`` (``Lookbacks``) of the features, which set how many bars come before the first decision
     - ``journal`` (``Journal``; one in memory if absent, as ``strategy.journal``)
     - ``bad_bars``: what becomes of a bar that cannot be true on a feed that is traded or decided on (NaN, zero or
       negative prices, a high below the low, an open or close outside). ``refuse``, the default, ends the run with its
@@ -79,6 +84,9 @@ class AdvisedStrategy(bt.Strategy):
         ("groups", None),
         ("decide_every", 1),
         ("decide_when_changed", None),
+        ("start", None),
+        ("warm_up", 0),
+        ("lookbacks", None),
         ("bars_per_year", None),
         ("tick_volume", ()),
         ("journal", None),
@@ -121,7 +129,7 @@ class AdvisedStrategy(bt.Strategy):
         needed = dict(zip(self.datas, self._minperiods, strict=True))
         for feed in self._feeds:
             check_scheme(self.broker, feed.data)
-            feed.bars_needed = needed[feed.decisions]
+            feed.bars_needed = max(needed[feed.decisions], self.p.warm_up)
             if self.cerebro._dopreload:  # before the indicators run over all bars at once, and find too few
                 feed.require(feed.decisions.buflen())
         self._checks = self._bar_checks()
@@ -185,7 +193,7 @@ class AdvisedStrategy(bt.Strategy):
     def stop(self) -> None:
         """Mark what is still open and close the books."""
         for feed in self._feeds:
-            feed.require(len(feed.decisions))
+            feed.require(len(feed.decisions), ended=True)
         self._ledger.finish(self.broker.get_orders_open())
         self.journal.finished(self._ledger.orders, self._ledger.trades)
         if self._progress is not None:
@@ -279,6 +287,8 @@ class AdvisedStrategy(bt.Strategy):
             schedule=Schedule(self.p.decide_every, view),
             bars_per_year=self.p.bars_per_year,
             tick_volume=symbol in (self.p.tick_volume or ()),
+            lookbacks=self.p.lookbacks or DEFAULT_LOOKBACKS,
+            start=-math.inf if self.p.start is None else bt.date2num(self.p.start),
         )
         feed.indicators = self._lineiterators[self.IndType][before:]
         return feed

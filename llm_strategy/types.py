@@ -106,19 +106,25 @@ class Snapshot:
     close: float
     """Price at the close."""
     trend: float
-    """Close over its 200-bar mean, minus 1 (fraction)."""
+    """Close over its long mean, minus 1 (fraction). The bars behind each feature are those of ``Lookbacks``: 200 here,
+    250 for rank and drawdown and 20 for the others, where nothing else is set."""
     momentum: float
-    """Return over the last 20 bars (fraction)."""
+    """Return over the last ``momentum_bars`` bars (fraction)."""
     volatility: float
-    """Standard deviation of the last 20 one-bar returns (fraction per bar)."""
+    """Standard deviation of the last one-bar returns (fraction per bar)."""
     volatility_rank: float
-    """Share of the last 250 bars whose volatility was lower (0 to 1)."""
+    """Share of the last bars whose volatility was lower (0 to 1)."""
     drawdown: float
-    """Close over the highest close of the last 250 bars, minus 1 (fraction, never positive)."""
+    """Close over the highest close of the last bars, minus 1 (fraction, never positive)."""
     range_position: float
-    """Where the close lies between the lowest low (0) and the highest high (1) of the last 20 bars."""
+    """Where the close lies between the lowest low (0) and the highest high (1) of the last bars."""
     volume_ratio: float
-    """Volume over its 20-bar mean; 1 where the feed has no volume."""
+    """Volume over its mean; 1 where the feed has no volume."""
+    trend_scale: float = 1.0
+    """How much wider than the plain ones the thresholds of the trend are for what this market usually moves a bar."""
+    drawdown_scale: float = 1.0
+    """The same of the drawdown."""
+    momentum_bars: int = 20
 
     @property
     def known(self) -> bool:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from llm_strategy.advisor import ModelAdvisor
 from llm_strategy.errors import ConfigurationError
-from llm_strategy.features import LONGEST_LOOKBACK
 from llm_strategy.journal import decision_line
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.risk import Account, Market, Verdict, judge
 from llm_strategy.types import Decision
 from simulator.answers import connect
 from simulator.experiment import Experiment
-from simulator.universe import load_universe
-from simulator.upcoming import snapshots
+from simulator.market import moment
+from simulator.universe import Universe, load_universe
+from simulator.upcoming import upcoming
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,15 @@ class Consultation:
     verdict: Verdict
     messages: tuple[tuple[str, str], ...]
     model: str
+    passed_over: int = 0
+    """Bars behind this one, up to the one asked for, at which the schedule wants no decision."""
 
     def as_dict(self) -> dict[str, Any]:
         """The journal's line of this decision, with the messages and the model's name."""
         line: dict[str, Any] = json.loads(decision_line(self.bar, self.decision, self.verdict))
         return line | {
             "model": self.model,
+            "passed_over": self.passed_over,
             "messages": [{"role": role, "content": text} for role, text in self.messages],
         }
 
@@ -46,6 +49,9 @@ class Consultation:
         lines.append(f"[{self.model}]\n{said if said is not None else '(no answer)'}")
         lines.append("")
         lines.append(f"Bar      {decision.snapshot.time}, close {decision.snapshot.close:g} (not shown to the model)")
+        if self.passed_over:
+            bars = "bar" if self.passed_over == 1 else f"{self.passed_over} bars"
+            lines.append(f"         the last decision up to there: the schedule passes over the {bars} behind it")
         lines.append(f"Status   {decision.status}" + (f" ({', '.join(decision.repairs)})" if decision.repairs else ""))
         happened = [event for exchange in decision.exchanges for event in exchange.events]
         lines.extend(f"         {event.kind}: {event.detail}" for event in happened)
@@ -68,42 +74,59 @@ class Consultation:
 def advise_at(
     experiment: Experiment, at: str | None = None, *, symbol: str | None = None, client: LLMClient | None = None
 ) -> Consultation:
-    """Ask for the advice of the last decision bar up to ``at`` (ISO date or time; the end of the data if ``None``) of a
-    symbol, which may be left out where there is one alone.
+    """Ask for the advice of the last decision up to ``at`` (ISO date or time; the end of the data if ``None``) on a
+    symbol, which may be left out where there is one alone: the very question that a run asks there.
 
-    Raises as ``compare`` does.
+    A bar at which the schedule wants no decision has none here either: the one before it is shown. Raises as
+    ``compare`` does.
     """
-    if at is not None:
-        try:
-            datetime.datetime.fromisoformat(at)
-        except ValueError:
-            raise ConfigurationError(f"--at is {at!r}: write an ISO date or time, such as 2008-10-10.") from None
-    universe = load_universe(replace(experiment.data, end=at or experiment.data.end), folder=experiment.folder)
+    data = experiment.data
+    last = None if at is None else _end_of(at)
+    if last is not None and data.end is not None and last > moment(data.end, "end"):
+        data = replace(data, end=at)
+    warm_up = experiment.warm_up
+    universe = load_universe(data, warm_up=warm_up, folder=experiment.folder)
     if symbol is None and len(universe.symbols) > 1:
         names = ", ".join(universe.symbols)
         raise ConfigurationError(f"The experiment has several symbols: add --symbol with one of {names}.")
     prices = universe.decisions(symbol or universe.symbols[0])
-    if len(prices.table) < LONGEST_LOOKBACK:
+    # Cut here and not when the prices are loaded: whether a week is over may show in a later bar only.
+    times = prices.table.index if last is None else prices.table.index[prices.table.index <= last]
+    if len(times) < warm_up.bars:
         raise ConfigurationError(
-            f"{prices.symbol} has {len(prices.table)} decision bars up to there and a decision needs "
-            f"{LONGEST_LOOKBACK}: ask for a later bar."
+            f"{prices.symbol} has {len(times)} decision bars up to there and a decision needs "
+            f"{warm_up.bars}: ask for a later bar."
         )
     choice = experiment.advisor
     advisor = ModelAdvisor(client or connect(experiment), view=choice.view, reading=choice.reading)
-    *past, snapshot = snapshots(prices)
-    # What was asked before matters where the answers so far correct the next one or decide whether a reason is asked.
-    before = advisor.witness if advisor.reading.forgets else advisor.decide
-    for earlier in past:
-        before(earlier)
+    seen = upcoming(Universe((prices,)), experiment)
+    past = seen.snapshots[: len(times) - warm_up.bars + 1]
+    place = max(place for place, snapshot in enumerate(past) if seen.wants(snapshot))
+    snapshot = past[place]
+    for earlier in past[:place]:
+        # What was asked before matters where answers so far correct the next one or decide whether a reason is asked.
+        if seen.wants(earlier) and not advisor.reading.forgets:
+            advisor.decide(earlier)
+        else:
+            advisor.witness(earlier)
     messages = advisor.request(snapshot).messages
     decision = advisor.decide(snapshot)
     costs = experiment.costs
     market = Market(decision.snapshot.close, costs.at_bar(None, decision.snapshot.volatility))
     account = Account(equity=costs.starting_cash, cash=costs.starting_cash)
     return Consultation(
-        len(prices.table) - 1,
+        warm_up.bars - 1 + place,
         decision,
         judge(decision.advice, market, account, experiment.risk),
         tuple((message.role, message.content) for message in messages),
         advisor.client.identity.name,
+        len(past) - 1 - place,
     )
+
+
+def _end_of(at: str) -> datetime:
+    """The last moment that ``at`` holds: a date holds its whole day."""
+    try:
+        return moment(at, "end")
+    except ConfigurationError:
+        raise ConfigurationError(f"--at is {at!r}: write an ISO date or time, such as 2008-10-10.") from None

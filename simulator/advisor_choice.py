@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from llm_strategy.baselines import BASELINES, Rule
 from llm_strategy.calibration import LabelPrior
 from llm_strategy.layout_text import LayoutText
 from llm_strategy.llm.budget import Budget
+from llm_strategy.lookbacks import DEFAULT_LOOKBACKS, Lookbacks
 from llm_strategy.market_line import Unmasked
 from llm_strategy.places import place_of
 from llm_strategy.reading import (
@@ -61,6 +61,8 @@ class AdvisorChoice:
     calibration: str | dict[str, Any] | LabelPrior = "auto"
     rationale: RationaleWanted = "auto"
     layout: str | dict[str, Any] | LayoutText = "auto"
+    lookbacks: Lookbacks = DEFAULT_LOOKBACKS
+    """Bars behind each feature, for every advisor."""
 
     def __post_init__(self) -> None:
         # The one way to give a frozen instance its normal form.
@@ -88,11 +90,6 @@ class AdvisorChoice:
     def changed_view(self) -> View | None:
         """Where decisions are made only when the text has changed: how that text is rendered."""
         return self.view if self.decide_when == "changed" else None
-
-    @property
-    def fallback_rule(self) -> Rule | None:
-        """The rule that decides where the model failed, made anew; none where the decision is an abstention."""
-        return None if self.fallback == ABSTAIN else BASELINES[self.fallback]()
 
 
 def placed(section: dict[str, Any], folder: Path | None) -> dict[str, Any]:

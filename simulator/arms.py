@@ -12,11 +12,10 @@ from typing import Any
 
 import backtrader as bt
 
-from llm_strategy.advisor import Advisor, ModelAdvisor, OnAnswer
-from llm_strategy.baselines import BASELINES, MatchedRandom
+from llm_strategy.advisor import Advisor, ModelAdvisor, OnAnswer, witness_of
+from llm_strategy.baselines import MatchedRandom
 from llm_strategy.broker import SimulatedBroker
 from llm_strategy.errors import PromptTooLong, TooManyFailures
-from llm_strategy.features import LONGEST_LOOKBACK
 from llm_strategy.journal import Entry, Journal
 from llm_strategy.llm.cache import RecordingClient, Usage
 from llm_strategy.llm.client import LLMClient
@@ -56,6 +55,8 @@ def simulate(universe: Universe, advisor: Advisor, experiment: Experiment, journ
         decide_every=choice.decide_every,
         decide_when_changed=choice.changed_view,
         tick_volume=[prices.symbol for prices in universe.markets if prices.volume == "ticks"],
+        warm_up=experiment.warm_up.bars,
+        lookbacks=choice.lookbacks,
         journal=journal,
         tell=False,
     )
@@ -96,6 +97,11 @@ class _FirstMustFit:
         self._first = False
         return decision
 
+    def witness(self, snapshot: Snapshot) -> None:
+        """What the advisor does at a bar without a decision."""
+        if (witness := witness_of(self._advisor)) is not None:
+            witness(snapshot)
+
 
 class ArmRunner:
     """Runs arms and writes the folder of each. ``random`` needs the actions that ``llm`` advised, so ``llm`` goes
@@ -117,6 +123,7 @@ class ArmRunner:
     ) -> None:
         self.problem: str | None = None
         self._experiment = experiment
+        self._warm_up = experiment.warm_up.bars
         self._universe = universe
         self._model = model
         self._asked = asked or model
@@ -167,7 +174,8 @@ class ArmRunner:
         """What the advisor brought about, its evidence written, and a sentence where it failed too often."""
         folder.mkdir(parents=True, exist_ok=True)
         if isinstance(advisor, ModelAdvisor) and advisor.asks_ahead:
-            advisor.ask_ahead(upcoming(self._universe, self._experiment.advisor), self._on_answer)
+            seen = upcoming(self._universe, self._experiment)
+            advisor.ask_ahead(seen.snapshots, self._on_answer, wants=seen.wants)
         asked = _FirstMustFit(advisor) if isinstance(advisor, ModelAdvisor) else advisor
         with (folder / DECISIONS).open("w", encoding="utf-8", newline="\n") as sink:
             journal = Journal(sink, lambda done: self._decided(arm, journal, done, draw))
@@ -182,20 +190,19 @@ class ArmRunner:
             return self._model_advisor(), self._model
         if arm == RANDOM_ARM:
             return MatchedRandom(self._advised, self._experiment.evaluation.seed), None
-        return BASELINES[arm](), None
+        return self._experiment.rule(arm), None
 
     def _model_advisor(self, draw: int = 0) -> ModelAdvisor:
         if self._asked is None:
             raise ValueError("the llm arm needs a model")
         choice = self._experiment.advisor
         return ModelAdvisor(
-            self._asked, view=choice.view, reading=choice.reading, fallback=choice.fallback_rule, draw=draw
+            self._asked, view=choice.view, reading=choice.reading, fallback=self._experiment.fallback_rule, draw=draw
         )
 
     def _decided(self, arm: str, journal: Journal, done: int, draw: int) -> None:
         total = sum(
-            max(0, len(self._universe.decisions(symbol).table) - LONGEST_LOOKBACK + 1)
-            for symbol in self._universe.symbols
+            max(0, len(self._universe.decisions(symbol).table) - self._warm_up + 1) for symbol in self._universe.symbols
         )
         if self._on_bar is not None:
             self._on_bar(f"{arm} draw {draw}" if draw else arm, done, total)

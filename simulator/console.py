@@ -81,6 +81,7 @@ def print_result(result: Result, *, as_json: bool, quiet: bool = False) -> None:
                 "verdict": result.verdict,
                 "warning": result.warning,
                 "notes": list(result.notes),
+                "doubts": result.doubts,
                 "remarks": result.remarks,
                 "usage": usage,
                 "facts": {identity: fact.value for identity, fact in result.facts.items()},
@@ -94,6 +95,8 @@ def print_result(result: Result, *, as_json: bool, quiet: bool = False) -> None:
         ["arm", *shown.columns],
         ([str(arm), *map(str, row)] for arm, row in zip(shown.index, shown.values, strict=True)),
     )
+    for doubt in result.doubts:
+        say(doubt)
     say("")
     for remark in result.remarks:
         say(remark)

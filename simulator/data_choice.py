@@ -24,9 +24,10 @@ class DataChoice:
 
     ``sources`` maps symbols to sources, or lists sources that name their symbols themselves; with it ``source`` is
     empty. ``groups`` maps names to symbols, each in one group at most. ``timeframe``, ``decide_on``, ``session`` and
-    ``timezone`` are those of ``TradingCalendar``. ``start`` and ``end`` are dates, both included. ``clock`` is the zone
-    of files' intraday times that have none, and ``volume`` what volumes count, as for ``load_prices``. A contradiction
-    raises ``ConfigurationError``.
+    ``timezone`` are those of ``TradingCalendar``. ``start`` is the date of the first decision, for which the bars
+    before it are used too, and ``end`` that of the last bar, both included. ``clock`` is the zone of files' intraday
+    times that have none, and ``volume`` what volumes count, as for ``load_prices``. A contradiction raises
+    ``ConfigurationError``.
     """
 
     source: str | pd.DataFrame = ""

@@ -13,10 +13,9 @@ from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.exchange import Generation, Request, Slot
 from llm_strategy.llm.token_count import rough_tokens
 from llm_strategy.speed import noted_speed, way_of_asking
-from llm_strategy.types import Snapshot
 from simulator.experiment import Experiment
 from simulator.universe import Universe
-from simulator.upcoming import upcoming
+from simulator.upcoming import Upcoming, upcoming
 
 COUNTED = 64
 """Questions whose tokens are counted, evenly spread over those to ask; the others are taken to be alike."""
@@ -70,7 +69,7 @@ def estimate(experiment: Experiment, universe: Universe, client: RecordingClient
     """
     choice = experiment.advisor
     advisor = ModelAdvisor(client, view=choice.view, reading=choice.reading)
-    seen = upcoming(universe, choice)
+    seen = upcoming(universe, experiment)
     known: dict[Request, Generation] = {}
     missing: list[Request] = []
     for number in (0, *experiment.further_draws):
@@ -84,7 +83,7 @@ def estimate(experiment: Experiment, universe: Universe, client: RecordingClient
     if known:
         noted = fmean(answer.latency_ms for answer in known.values()) / 1000 / at_once
     return Estimate(
-        decisions=len(seen) * experiment.evaluation.draws,
+        decisions=len(seen.decisions) * experiment.evaluation.draws,
         distinct=len(known) + len(missing),
         on_record=len(known),
         tokens=tokens_in + tokens_out,
@@ -105,12 +104,15 @@ def _besides(advisor: ModelAdvisor, *, explained: bool) -> Iterable[str]:
 
 
 def _looked_up(
-    advisor: ModelAdvisor, seen: Sequence[Snapshot], client: RecordingClient
+    advisor: ModelAdvisor, seen: Upcoming, client: RecordingClient
 ) -> tuple[dict[Request, Generation], list[Request]]:
     """The questions of these decisions with their answers on record, each once, and those that have none; where an
     answer decides which of several is asked, one stands for them."""
     answers: dict[Request, Generation | None] = {}
-    for snapshot in seen:
+    for snapshot in seen.snapshots:
+        if not seen.wants(snapshot):
+            advisor.witness(snapshot)
+            continue
         first, *others = advisor.known_requests(snapshot)
         if first not in answers:
             answers[first] = client.recorded(first)

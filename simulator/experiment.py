@@ -12,21 +12,24 @@ from typing import Any, Self
 
 import pandas as pd
 
-from llm_strategy.baselines import BASELINES
+from llm_strategy.baselines import BASELINES, Rule, rule_settings
 from llm_strategy.costs import Costs
 from llm_strategy.errors import ConfigurationError, did_you_mean
+from llm_strategy.features import RANGE_BARS
 from llm_strategy.llm.budget import Budget
+from llm_strategy.lookbacks import Lookbacks, WarmUp
 from llm_strategy.order_rules import OrderRules
 from llm_strategy.risk import Limits
 from llm_strategy.schemas import require
 from llm_strategy.strict_yaml import parse_yaml
-from simulator.advisor_choice import AdvisorChoice, placed
+from simulator.advisor_choice import ABSTAIN, AdvisorChoice, placed
 from simulator.data_choice import DataChoice, check_sources
 from simulator.market_sources.frames import FrameSource
 
 LLM_ARM = "llm"
 RANDOM_ARM = "random"
 ALL_ARMS = (LLM_ARM, *BASELINES, RANDOM_ARM)
+_SETTABLE = {name: settings for name in BASELINES if (settings := rule_settings(name))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,8 @@ class Experiment:
     orders: OrderRules = field(default_factory=OrderRules)
     costs: Costs = field(default_factory=Costs)
     arms: tuple[str, ...] = ALL_ARMS
+    baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Settings of the rules by name, such as ``{"momentum": {"bars": 60}}``; the usual ones where absent."""
     evaluation: EvaluationChoice = field(default_factory=EvaluationChoice)
     output: OutputChoice = field(default_factory=OutputChoice)
     folder: Path | None = field(default=None, compare=False, repr=False)
@@ -83,6 +88,13 @@ class Experiment:
             raise ConfigurationError(
                 "arms holds random but not llm: random keeps the holding times of llm, add llm or leave random out."
             )
+        for name in self.baselines:
+            if name not in _SETTABLE:
+                raise ConfigurationError(f"baselines: {name!r} has no settings{did_you_mean(name, list(_SETTABLE))}")
+        settings = {name: usual | _as(usual, self.baselines.get(name, {})) for name, usual in _SETTABLE.items()}
+        object.__setattr__(self, "baselines", settings)  # the one way to give a frozen instance its normal form
+        for name in settings:
+            self.rule(name)  # settings that contradict are refused here
         for problem in _contradictions(self):
             raise ConfigurationError(problem)
 
@@ -96,6 +108,8 @@ class Experiment:
         require("experiment", document, where)
         if "budget" in document.get("advisor", {}):
             document["advisor"]["budget"] = Budget(**document["advisor"]["budget"])
+        if "lookbacks" in document.get("advisor", {}):
+            document["advisor"]["lookbacks"] = Lookbacks(**document["advisor"]["lookbacks"])
         sections = {
             "data": DataChoice,
             "advisor": AdvisorChoice,
@@ -148,11 +162,40 @@ class Experiment:
         """The numbers of the llm arm's draws after the first."""
         return range(2, self.evaluation.draws + 1)
 
+    @property
+    def warm_up(self) -> WarmUp:
+        """Decision bars up to the first decision, the same for every arm: the most that features, arms, fallback and
+        limits need."""
+        needs = [self.advisor.lookbacks.longest]
+        for name in dict.fromkeys((*self.arms, self.advisor.fallback)):
+            if name in BASELINES:
+                needs.append(WarmUp(self.rule(name).bars_needed, f"baselines.{name}"))
+        if self.risk.uses_average_range:
+            needs.append(WarmUp(RANGE_BARS + 1, "the average true range of risk"))
+        return max(needs, key=lambda need: need.bars)
+
+    @property
+    def fallback_rule(self) -> Rule | None:
+        """The rule that decides where the model failed, made anew; none where the decision is an abstention."""
+        return None if self.advisor.fallback == ABSTAIN else self.rule(self.advisor.fallback)
+
+    def rule(self, name: str) -> Rule:
+        """A baseline by its name, made anew with its settings."""
+        return BASELINES[name](**self.baselines.get(name, {}))
+
     def as_dict(self) -> dict[str, Any]:
         """The whole configuration as plain data, every default written out."""
         plain: dict[str, Any] = _plain({key: value for key, value in asdict(self).items() if key != "folder"})
         plain["data"]["source"] = self.data.source or None
         return plain
+
+
+def _as(usual: Mapping[str, float], given: Mapping[str, float]) -> dict[str, float]:
+    """What is given in the types of the usual settings: 50.0 is a whole number in YAML, too."""
+    for setting in given:
+        if setting not in usual:
+            raise ConfigurationError(f"baselines: there is no setting {setting!r}{did_you_mean(setting, list(usual))}")
+    return {setting: type(usual[setting])(value) for setting, value in given.items()}
 
 
 def _contradictions(experiment: Experiment) -> list[str]:

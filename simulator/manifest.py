@@ -7,11 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from llm_strategy.features import LONGEST_LOOKBACK
+import pandas as pd
+
 from llm_strategy.llm.client import LLMClient
 from simulator.answers import fallbacks_of, sampler_of
 from simulator.evidence import evidence_files, file_hashes
 from simulator.experiment import LLM_ARM, Experiment
+from simulator.market import Prices
 from simulator.notes import notes_on
 from simulator.provenance import provenance
 from simulator.questions import Questions
@@ -91,7 +93,7 @@ def _head(run: RunDescription, kind: str, problem: str | None) -> dict[str, Any]
 def _tail(run: RunDescription, started: str, usage: Questions, model: LLMClient | None) -> dict[str, Any]:
     return {
         "experiment": run.experiment.as_dict(),
-        "prices": _prices(run.universe),
+        "prices": _prices(run.universe, run.experiment),
         "notes": list(run.notes),
         "model": None if model is None else model.identity.as_dict(),
         "sampler": None if model is None else sampler_of(model),
@@ -103,11 +105,13 @@ def _tail(run: RunDescription, started: str, usage: Questions, model: LLMClient 
     }
 
 
-def _prices(universe: Universe) -> dict[str, Any]:
+def _prices(universe: Universe, experiment: Experiment) -> dict[str, Any]:
+    warm_up = experiment.warm_up.bars
     return {
         "timeframe": universe.timeframe,
         "decide_on": universe.decide_on or universe.timeframe,
         "sha256": universe.sha256,
+        "warm_up": warm_up,
         "symbols": {
             prices.symbol: {
                 "source": prices.source,
@@ -116,8 +120,14 @@ def _prices(universe: Universe) -> dict[str, Any]:
                 "last": prices.table.index[-1].isoformat(),
                 "bars": len(prices.table),
                 "volume": prices.volume,
-                "first_decision": universe.decisions(prices.symbol).table.index[LONGEST_LOOKBACK - 1].isoformat(),
+                "first_decision": universe.decisions(prices.symbol).table.index[warm_up - 1].isoformat(),
+                **_before_start(universe.decisions(prices.symbol), experiment.data.start),
             }
             for prices in universe.markets
         },
     }
+
+
+def _before_start(decisions: Prices, start: str | None) -> dict[str, int]:
+    """How many decision bars stand before the first one that may be decided on, where one was asked for."""
+    return {} if start is None else {"before_start": int(decisions.table.index.searchsorted(pd.Timestamp(start)))}

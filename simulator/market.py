@@ -19,6 +19,7 @@ A ``clock`` names the zone of a file's intraday times that have none, and they a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -40,7 +41,7 @@ from simulator.market_sources.timeframe import Timeframe, parse_timeframe
 from simulator.market_sources.volumes import VolumeKind
 from simulator.market_sources.yahoo import load_yahoo
 from simulator.synthetic import load_synthetic
-from simulator.trading_calendar import zone_of
+from simulator.trading_calendar import TradingCalendar, zone_of
 from simulator.validation import hole_note, show_time, validate_prices
 
 CACHE_FOLDER = Path("data", "cache")
@@ -99,6 +100,9 @@ class _Request:
     clock: str | None
     volume: VolumeKind | None
     folder: Path | None
+    early: bool = False
+    """Whether bars before ``start`` are wanted too, from ``earlier`` on (None: all that there are)."""
+    earlier: date | None = None
 
 
 def load_prices(
@@ -113,6 +117,8 @@ def load_prices(
     clock: str | None = None,
     volume: VolumeKind | None = None,
     folder: Path | None = None,
+    warm_up: int = 0,
+    calendar: TradingCalendar | None = None,
 ) -> Prices:
     """Load, cut to [start, end] and validate the prices of a source (see the top of this module) or a DataFrame.
 
@@ -120,8 +126,10 @@ def load_prices(
     both included; ``minimum_bars`` is what the longest indicator and one decision need; ``cache_folder`` keeps
     downloads (default ``data/cache``); ``clock`` is the zone of a file's intraday times that have none, ``volume`` what
     volumes count (default: shares, or ticks where a file has no other; ``none`` sets them to 0). A relative path is
-    looked for in ``folder`` first, which is an experiment's. A wrong argument raises ``ConfigurationError``, wrong
-    prices ``MarketDataError`` naming the row. Rows outside [start, end] are read and not judged.
+    looked for in ``folder`` first, which is an experiment's. ``warm_up`` is how many decision bars of the ``calendar``
+    (by default every bar) are kept from before ``start``, or as many as the source has. A wrong argument raises
+    ``ConfigurationError``, wrong prices ``MarketDataError`` naming the row. Rows that are not kept are read and not
+    judged.
     """
     source = as_source(source)
     kind, name, options = _split(source)
@@ -143,7 +151,14 @@ def load_prices(
     )
     if clock is not None:
         _check_clock(request, kind)
-    raw = _between(_KINDS[kind](request), source, start, end)
+    calendar = calendar or TradingCalendar(timeframe)
+    if first is not None and warm_up:
+        request = replace(request, early=True, earlier=_early_enough(first.date(), warm_up, calendar))
+    read = _KINDS[kind](request)
+    raw = _between(read, source, start, end)
+    if first is not None and warm_up:
+        begin = calendar.warm_up_start(pd.DatetimeIndex(read.table.index), pd.Timestamp(first), warm_up)
+        raw = read.between(min(begin, pd.Timestamp(first)), last)
     if volume is not None:
         zeros = {"volume": 0.0} if volume == "none" else {}
         raw = replace(raw, volume=volume, table=raw.table.assign(**zeros))
@@ -190,7 +205,14 @@ def _synthetic(request: _Request) -> RawTable:
 
 def _yfinance(request: _Request) -> RawTable:
     _no_options(request)
-    return load_yahoo(request.name, request.timeframe, request.start, request.end, request.cache_folder)
+
+    def load(start: date | None) -> RawTable:
+        return load_yahoo(request.name, request.timeframe, start, request.end, request.cache_folder)
+
+    if request.early:
+        with suppress(MarketDataError):  # what the source keeps, or the disk without a network, may begin later
+            return load(request.earlier)
+    return load(request.start)
 
 
 def _frame(request: _Request) -> RawTable:
@@ -205,6 +227,15 @@ _KINDS: dict[str, Callable[[_Request], RawTable]] = {
     "synthetic": _synthetic,
     "frame": _frame,
 }
+
+
+def _early_enough(start: date, bars: int, calendar: TradingCalendar) -> date | None:
+    """A day before which nobody needs a bar for so many decision bars before ``start``, holidays and weekends counted;
+    ``None`` for bars shorter than a day, of which a day may hold one or hundreds."""
+    if parse_timeframe(calendar.timeframe).intraday:
+        return None
+    step = parse_timeframe(calendar.decide_on or calendar.timeframe).duration
+    return start - min(timedelta(days=15) + 1.6 * bars * step, start - date(1900, 1, 1))
 
 
 def _no_options(request: _Request) -> None:
@@ -235,19 +266,23 @@ def _split(source: str) -> tuple[str, str, dict[str, str]]:
     return kind, rest, options
 
 
-def _moment(text: str | None, setting: str) -> datetime | None:
-    if text is None:
-        return None
+def moment(text: str, setting: str) -> datetime:
+    """An ISO date or time without a zone; the ``end`` of a date is that of its day. ``ConfigurationError`` for other
+    texts."""
     try:
-        moment = datetime.fromisoformat(text)
+        found = datetime.fromisoformat(text)
     except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is not None:
+        found = None
+    if found is None or found.tzinfo is not None:
         raise ConfigurationError(
             f"{setting} is {text!r}: write an ISO date or time without a zone, such as 2008-10-10."
         )
     whole_day = setting == "end" and len(text) <= len("2008-10-10")
-    return moment + timedelta(days=1) - timedelta(microseconds=1) if whole_day else moment
+    return found + timedelta(days=1) - timedelta(microseconds=1) if whole_day else found
+
+
+def _moment(text: str | None, setting: str) -> datetime | None:
+    return None if text is None else moment(text, setting)
 
 
 def _between(raw: RawTable, source: str, start: str | None, end: str | None) -> RawTable:

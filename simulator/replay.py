@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_strategy.advisor import Advisor
-from llm_strategy.baselines import BASELINES, MatchedRandom
+from llm_strategy.baselines import MatchedRandom
 from llm_strategy.errors import MarketDataError, RunFolderError
 from llm_strategy.journal import Journal
 from llm_strategy.types import ActionType
@@ -99,7 +99,7 @@ def _advisor(arm: ArmRecord, experiment: Experiment, advised: dict[str, list[Act
         if not advised:
             raise RunFolderError("The random arm keeps the holding times of llm: replay the folder that holds both.")
         return MatchedRandom(advised, experiment.evaluation.seed)
-    return BASELINES[arm.name]()
+    return experiment.rule(arm.name)
 
 
 def _finish(advisor: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,7 @@ from llm_strategy.remarks import remarks
 from simulator.evaluation.activity import activity_of
 from simulator.integrity import changed_evidence
 from simulator.record import Record, load_record
+from simulator.reporting.doubts import doubt_sentences
 from simulator.reporting.fact import Facts
 from simulator.reporting.fact_file import read_facts
 from simulator.reporting.roles import same_close
@@ -132,6 +134,13 @@ class Result:
     def notes(self) -> tuple[str, ...]:
         """What one must know of the prices and limits before reading the figures, a sentence each."""
         return tuple(self.record.manifest.get("notes", ()))
+
+    @property
+    def doubts(self) -> list[str]:
+        """What stands under the table: a late first decision, states that could hardly be told apart, a gate that let
+        nothing through; mostly nothing."""
+        sentences = doubt_sentences(self.record, self.facts)
+        return [re.sub(r"\{([^{}]+)\}", lambda part: self.facts[part[1]].text, sentence) for sentence in sentences]
 
     @property
     def verdict(self) -> str:

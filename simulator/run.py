@@ -11,7 +11,6 @@ from typing import Any
 from llm_strategy.advisor import OnAnswer
 from llm_strategy.config import load_settings
 from llm_strategy.errors import ConfigurationError, TooManyFailures, did_you_mean
-from llm_strategy.features import LONGEST_LOOKBACK
 from llm_strategy.llm.audit import AuditedClient, AuditLog
 from llm_strategy.llm.bill import Prices as TokenPrices
 from llm_strategy.llm.cache import RecordingClient
@@ -113,7 +112,10 @@ def execute(
     progress.head(model_line(load_settings(), client))
     progress.begin("environment")
     progress.beside("loading prices")
-    universe = universe or load_universe(experiment.data, minimum_bars=LONGEST_LOOKBACK + 2, folder=experiment.folder)
+    warm_up = experiment.warm_up
+    universe = universe or load_universe(
+        experiment.data, minimum_bars=warm_up.bars + 2, warm_up=warm_up, folder=experiment.folder
+    )
     _check_volumes(experiment, universe)
     money = _prices_of_tokens(experiment, client)
     progress.end(_size_of(universe))

@@ -86,6 +86,18 @@ class TradingCalendar:
         opening = self._opening(days)
         return opening + (times - opening) // step.duration * step.duration
 
+    def warm_up_start(self, times: pd.DatetimeIndex, start: pd.Timestamp, bars: int) -> pd.Timestamp:
+        """The first trading bar of the last ``bars`` decision bars that end before ``start``, or of as many as there
+        are; the beginning of the decision bar that ``start`` lies in where there are none."""
+        known = times[self.is_open(times)].unique().sort_values()
+        if not len(known):
+            return start
+        periods = (known if self.decide_on is None else self.periods(known)).to_numpy()
+        changes = np.flatnonzero(periods[1:] != periods[:-1]) + 1
+        firsts, ends = np.concatenate(([0], changes)), known[np.concatenate((changes, [len(known)])) - 1]
+        before = int(ends.searchsorted(start))
+        return known[firsts[max(0, before - bars)]] if before < len(firsts) else start
+
     def ends_period(self, last: pd.Timestamp) -> bool:
         """Whether the trading bar at ``last`` is the last one that its period can have, judged by the clock alone."""
         bar = pd.DatetimeIndex([last])

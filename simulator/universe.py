@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from llm_strategy.errors import ConfigurationError, MarketDataError, did_you_mean
+from llm_strategy.lookbacks import WarmUp
 from simulator.data_choice import DataChoice, check_groups, check_symbols
 from simulator.market import Prices, load_prices
 from simulator.market_sources.frames import as_source
@@ -26,6 +27,7 @@ from simulator.trading_calendar import TradingCalendar
 from simulator.validation import show_time
 
 UNIVERSE_HEADER = f"symbol,{HEADER}"
+NO_WARM_UP = WarmUp(1, "")
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,23 +120,30 @@ def decisions_name(symbol: str) -> str:
 
 
 def load_universe(
-    choice: DataChoice, *, minimum_bars: int = 1, cache_folder: Path | None = None, folder: Path | None = None
+    choice: DataChoice,
+    *,
+    minimum_bars: int = 1,
+    cache_folder: Path | None = None,
+    warm_up: WarmUp = NO_WARM_UP,
+    folder: Path | None = None,
 ) -> Universe:
     """Load, cut and validate every source of a choice, all with its timeframe, start and end.
 
     Symbols may begin and end on different days and lack bars that others have. ``minimum_bars`` counts decision bars
-    of each symbol; ``folder`` is the experiment's. ``ConfigurationError`` and ``MarketDataError`` as of
-    ``load_prices``, naming the symbol.
+    of each symbol; ``folder`` is the experiment's. With ``warm_up`` the first decision of a symbol is at ``start``: as
+    many decision bars as it needs stand before, or as many as the source has. ``ConfigurationError`` and
+    ``MarketDataError`` as of ``load_prices``, naming the symbol.
     """
-    loaded = tuple(_load(choice, cache_folder, folder))
+    loaded = tuple(_load(choice, cache_folder, folder, warm_up.bars - 1))
     universe = Universe(loaded, choice.group_of_symbol(), choice.decide_on, choice.session, choice.timezone)
     for prices in universe.markets:
         bars = len(universe.decisions(prices.symbol).table)
         if bars < minimum_bars:
             kind = f"decision bars of {choice.decide_on}" if choice.decide_on else f"bars of {choice.timeframe}"
             raise MarketDataError(
-                f"{_named(prices)} has {bars} {kind}, at least {minimum_bars} are needed for the longest indicator and "
-                "the decisions after it: take a longer range or leave the symbol out."
+                f"{_named(prices)} has {bars} {kind}, at least {minimum_bars} are needed for the longest indicator"
+                f"{f' ({warm_up.cause})' if warm_up.cause else ''} and the decisions after it: take a longer range or "
+                "leave the symbol out, or set shorter ones in advisor.lookbacks and baselines."
             )
     return universe
 
@@ -181,7 +190,7 @@ def read_universe_csv(
     return Universe(markets, choice.group_of_symbol(), choice.decide_on, choice.session, choice.timezone)
 
 
-def _load(choice: DataChoice, cache_folder: Path | None, folder: Path | None) -> Iterator[Prices]:
+def _load(choice: DataChoice, cache_folder: Path | None, folder: Path | None, earlier_bars: int) -> Iterator[Prices]:
     named: list[tuple[str | None, str]]
     if choice.sources is None:
         named = [(choice.symbol, as_source(choice.source))]
@@ -202,6 +211,8 @@ def _load(choice: DataChoice, cache_folder: Path | None, folder: Path | None) ->
                 clock=choice.clock if _is_file(source) or not files else None,
                 volume=choice.volume,
                 folder=folder,
+                warm_up=earlier_bars,
+                calendar=choice.calendar(),
             )
         except (ConfigurationError, MarketDataError) as problem:
             if symbol is None or choice.sources is None:

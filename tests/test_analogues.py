@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_choice_advice import SNAPSHOT, states
 
-from llm_strategy.analogues import FOLLOWING_BARS, Analogues, label_of_what_followed
+from llm_strategy.analogues import Analogues, label_of_what_followed
 from llm_strategy.reading import Example, Reading
 from llm_strategy.regime_rule import causal_label
 from llm_strategy.rendering import View, render_snapshot
@@ -27,7 +27,7 @@ def searched_anew(taken, asked, count, view, labels):
     """The nearest of all states so far, every one of them looked at."""
     known = [(snapshot, causal_label(snapshot)) for snapshot in taken]
     if labels == "followed":
-        pairs = zip(taken, taken[FOLLOWING_BARS:], strict=False)
+        pairs = zip(taken, taken[SNAPSHOT.momentum_bars :], strict=False)
         known = [(snapshot, label_of_what_followed(later)) for snapshot, later in pairs]
     label = {render_snapshot(snapshot, view): label for snapshot, label in known}  # the last one
     words = {render_snapshot(snapshot, view): in_words(snapshot) for snapshot, _ in reversed(known)}  # the first one
@@ -79,7 +79,7 @@ def test_the_nearest_states_are_shown_and_never_the_one_in_question():
 def test_what_followed_is_known_when_it_has_followed():
     library = Analogues(View(), "followed")
     rising = dataclasses.replace(SNAPSHOT, momentum=0.2, volatility=0.01, volatility_rank=0.1)
-    for number in range(FOLLOWING_BARS):
+    for number in range(SNAPSHOT.momentum_bars):
         library.take(dataclasses.replace(SNAPSHOT, trend=0.05, time=str(number)))
         assert not library.choose(SNAPSHOT, Reading(examples="nearest", count=1))
     library.take(rising)

@@ -96,7 +96,8 @@ def journal_of(request):
             choice = wanted.advisor
             advisor = ModelAdvisor(client, view=choice.view, reading=choice.reading, remember=remember)
             if advisor.asks_ahead:
-                advisor.ask_ahead(upcoming(universe, choice))
+                seen = upcoming(universe, wanted)
+                advisor.ask_ahead(seen.snapshots, wants=seen.wants)
             sink = io.StringIO()
             simulate(universe, advisor, wanted, Journal(sink, on_decision))
             return sink.getvalue()

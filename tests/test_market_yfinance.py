@@ -16,6 +16,7 @@ import yfinance.base
 import yfinance.scrapers.history
 
 from llm_strategy.errors import ConfigurationError, MarketDataError
+from llm_strategy.lookbacks import WarmUp
 from simulator.data_choice import DataChoice
 from simulator.market import load_prices
 from simulator.market_sources.timeframe import parse_timeframe
@@ -150,6 +151,23 @@ def test_each_symbol_of_a_universe_is_its_own_request_and_is_kept(yahoo, tmp_pat
     asked = len(yahoo.queries)
     assert load_universe(choice, cache_folder=tmp_path).sha256 == universe.sha256
     assert len(yahoo.queries) == asked
+
+
+def test_enough_bars_before_the_start_are_asked_for_and_kept(yahoo, tmp_path):
+    choice = DataChoice(source="yfinance:SPY", start="2020-03-02", end="2020-06-30")
+    universe = load_universe(choice, cache_folder=tmp_path, warm_up=WarmUp(270, ""))
+    assert universe.markets[0].table.index.searchsorted(pd.Timestamp("2020-03-02")) == 269
+    asked = len(yahoo.queries)
+    assert load_universe(choice, cache_folder=tmp_path, warm_up=WarmUp(270, "")).sha256 == universe.sha256
+    assert len(yahoo.queries) == asked
+
+
+def test_bars_before_the_start_that_cannot_be_had_are_gone_without(yahoo, tmp_path):
+    load(tmp_path, start="2020-03-02", end="2020-06-30")
+    yahoo.fault = (404, {"chart": {"result": None, "error": {"code": "Not Found", "description": "no data"}}})
+    choice = DataChoice(source="yfinance:SPY", start="2020-03-09", end="2020-06-30")
+    universe = load_universe(choice, cache_folder=tmp_path, warm_up=WarmUp(270, ""))
+    assert universe.markets[0].table.index.searchsorted(pd.Timestamp("2020-03-09")) == 5
 
 
 def test_a_wider_range_downloads_the_whole_again(yahoo, tmp_path):

@@ -141,6 +141,11 @@ class Limits:
         for problem in _contradictions(self):
             raise ConfigurationError(f"risk.{problem}")
 
+    @property
+    def uses_average_range(self) -> bool:
+        """Whether a stop is measured in average true ranges, which need some bars before they have a value."""
+        return any(value is not None for value in (self.stop_loss_atr, self.min_stop_atr, self.max_stop_atr))
+
 
 def _problem(value: Any, kind: str, annotation: str) -> str | None:
     """What is wrong with one limit on its own, as the end of a sentence."""

@@ -8,6 +8,7 @@ from typing import Any
 from simulator.record import Record
 from simulator.reporting.arm_facts import add_arm, add_ranks
 from simulator.reporting.costs import add_costs
+from simulator.reporting.doubts import add_doubts
 from simulator.reporting.fact import Fact, Unit
 from simulator.reporting.fact_table import FactTable
 from simulator.reporting.harm import add_harm
@@ -31,6 +32,7 @@ def build_facts(record: Record) -> dict[str, Fact]:
     add_ranks(table, [arm.name for arm in record.arms])
     add_symbols(table, record)
     add_harm(table, record.folder)
+    add_doubts(table, record)
     advised = advised_arm(record)
     if advised is not None:
         add_noise(table, record, advised)

@@ -14,6 +14,7 @@ from simulator.evaluation.advice import advice_changes
 from simulator.evaluation.regimes import LABELS
 from simulator.record import ArmRecord, Record, origin, origins
 from simulator.reporting.costs import cost_sentences
+from simulator.reporting.doubts import doubt_sentences
 from simulator.reporting.fact import Facts
 from simulator.reporting.fact_table import NOT_AVAILABLE
 from simulator.reporting.facts import explanation_facts
@@ -112,6 +113,7 @@ def _view(record: Record, facts: Facts, explanation: Mapping[str, Any] | None) -
         "subject": subject.name,
         "columns": COLUMNS,
         "more": {metric: ARM_TERMS[metric].words for metric in MORE},
+        "doubts": doubt_sentences(record, facts),
         "costs": cost_sentences(facts),
         "symbols": _symbols(record, facts),
         "gate": GATE,

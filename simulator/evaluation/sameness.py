@@ -1,0 +1,88 @@
+"""Whether there was anything to tell apart, and anything left to trade: decisions that look alike, entries cut away."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from llm_strategy.regime_rule import causal_label
+from llm_strategy.types import Snapshot
+
+FEWEST_DECISIONS = 100
+"""Decisions below which their sameness says nothing: a market may go one way for some months."""
+SAME_TEXT = 0.90
+SAME_TREND = SAME_LABEL = 0.95
+"""Shares of the decisions from which a text, the trend in it, or the causal rule's label counts as the same in all."""
+CUT_AWAY = 0.90
+"""Share of entries, cut to less than ``LEFT_OVER`` of their size, from which the gate let nothing through."""
+LEFT_OVER = 0.01
+
+_OF_ONE_TRADE = ("max_participation", "lot_step", "min_notional", "max_risk_per_trade")
+"""Limits that look at the trade alone; those of the book cut away what it has no room for, as they should."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sameness:
+    """Shares of decisions: each of the most frequent value."""
+
+    text: float | None
+    """The market as the model was shown it; ``None`` where it was shown nothing."""
+    trend: float | None
+    """The trend in that text."""
+    label: float
+    """What the causal rule says of the market."""
+    label_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CutAway:
+    """Entries that a limit of the trade itself left less than ``LEFT_OVER`` of."""
+
+    share: float
+    limit: str
+    """The one that did so most often."""
+
+
+def sameness(decisions: Sequence[dict[str, Any]]) -> Sameness | None:
+    """How alike the lines of ``decisions.jsonl`` are; ``None`` for too few of them."""
+    if len(decisions) < FEWEST_DECISIONS:
+        return None
+    texts = [decision["prompt"] for decision in decisions if decision["prompt"]]
+    labels = Counter(causal_label(Snapshot(**decision["snapshot"])) for decision in decisions)
+    ((label, count),) = labels.most_common(1)
+    return Sameness(_largest(texts), _largest(map(_trend, texts)), count / len(decisions), str(label))
+
+
+def cut_away(decisions: Iterable[dict[str, Any]]) -> CutAway | None:
+    """The entries of these lines that were cut away; ``None`` where no entry was sized at all."""
+    found: Counter[str] = Counter()
+    for decision in decisions:
+        entered = decision["verdict"]["intent"] in ("enter_long", "enter_short")
+        limit = _decisive(decision["clamps"])
+        if limit in _OF_ONE_TRADE or (entered and limit == ""):
+            found[limit] += 1
+    cut = Counter({limit: count for limit, count in found.items() if limit})
+    if not cut:
+        return None
+    return CutAway(cut.total() / found.total(), min(cut, key=lambda limit: (-cut[limit], limit)))
+
+
+def _largest(values: Iterable[str]) -> float | None:
+    counts = Counter(values)
+    return max(counts.values()) / counts.total() if counts else None
+
+
+def _trend(text: str) -> str:
+    return next((fact for fact in text.split("; ") if fact.startswith("trend")), text)
+
+
+def _decisive(clamps: Sequence[dict[str, Any]]) -> str:
+    """The limit that took an entry below ``LEFT_OVER`` of its size; empty where none did."""
+    left = 1.0
+    for clamp in clamps:
+        left *= clamp["after"] / clamp["before"] if clamp["before"] else 0.0
+        if left < LEFT_OVER:
+            return str(clamp["limit"])
+    return ""
