@@ -18,6 +18,7 @@ A ``clock`` names the zone of a file's intraday times that have none, and they a
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -45,6 +46,7 @@ from simulator.trading_calendar import TradingCalendar, zone_of
 from simulator.validation import hole_note, show_time, validate_prices
 
 CACHE_FOLDER = Path("data", "cache")
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +124,7 @@ def load_prices(
 ) -> Prices:
     """Load, cut to [start, end] and validate the prices of a source (see the top of this module) or a DataFrame.
 
+    What one must know of them (``Prices.notes``) is logged as a warning.
     ``symbol`` names them in records (default: the source's own name); ``start`` and ``end`` are ISO dates or times,
     both included; ``minimum_bars`` is what the longest indicator and one decision need; ``cache_folder`` keeps
     downloads (default ``data/cache``); ``clock`` is the zone of a file's intraday times that have none, ``volume`` what
@@ -131,6 +134,35 @@ def load_prices(
     ``ConfigurationError``, wrong prices ``MarketDataError`` naming the row. Rows that are not kept are read and not
     judged.
     """
+    prices = read_prices(
+        source,
+        symbol=symbol,
+        timeframe=timeframe,
+        start=start,
+        end=end,
+        minimum_bars=minimum_bars,
+        cache_folder=cache_folder,
+        clock=clock,
+        volume=volume,
+    )
+    for note in prices.notes:
+        _LOG.warning(note)
+    return prices
+
+
+def read_prices(
+    source: str | pd.DataFrame,
+    *,
+    symbol: str | None = None,
+    timeframe: str = "1d",
+    start: str | None = None,
+    end: str | None = None,
+    minimum_bars: int = 1,
+    cache_folder: Path | None = None,
+    clock: str | None = None,
+    volume: VolumeKind | None = None,
+) -> Prices:
+    """As ``load_prices``, for a caller that tells the notes of the prices itself."""
     source = as_source(source)
     kind, name, options = _split(source)
     length = parse_timeframe(timeframe)

@@ -111,7 +111,10 @@ class Record:
 def origin(source: str) -> str:
     """A price source without the folders of a file's path: what identifies it wherever the file lies."""
     kind, _, name = source.partition(":")
-    return f"{kind}:{Path(name).name}" if kind in ("csv", "parquet") else source
+    if kind not in ("csv", "parquet"):
+        return source
+    path, mark, options = name.rpartition("?")
+    return f"{kind}:{Path(path).name}?{options}" if mark and "=" in options else f"{kind}:{Path(name).name}"
 
 
 def origins(data: dict[str, Any]) -> dict[str, Any]:

@@ -72,8 +72,9 @@ def test_encodings_are_named_and_the_cure_reads_them(price_file, encoding):
     ("above", "bars"),
     [("https://example.org\n", 3), ("# one, two, three\n# four\n", 3), ("sep=,\n", 3), ("Daily prices,of A\n\n", 3)],
 )
-def test_lines_above_a_header_are_passed_over_and_told(price_file, above, bars):
+def test_lines_above_a_header_are_passed_over_and_told(price_file, above, bars, caplog):
     prices = load_prices(price_file(above + GOOD))
+    assert list(prices.notes) == [record.getMessage() for record in caplog.records]
     assert len(prices.table) == bars
     first = above.partition("\n")[0]
     assert prices.notes[0] == f"csv:prices.csv, line 1 ({first!r}) stands above the header and was not read."
@@ -94,6 +95,20 @@ def test_lines_above_a_header_are_passed_over_and_told(price_file, above, bars):
     ],
 )
 def test_files_without_a_certain_header_say_what_to_do(price_file, content, words):
+    assert words in refusal(price_file(content))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"PAR1\x15\x04", "is a parquet file: write parquet: in place of csv:"),
+        (b"PK\x03\x04\x14\x00", "is a spreadsheet or a compressed file"),
+        (b"\x1f\x8b\x08\x00", "is a spreadsheet or a compressed file"),
+        (b"\n<!DOCTYPE html><html>", "is a web page and no CSV"),
+        (b'{"chart": {}}', "is JSON and no CSV"),
+    ],
+)
+def test_what_is_no_text_of_cells_is_named(price_file, content, words):
     assert words in refusal(price_file(content))
 
 

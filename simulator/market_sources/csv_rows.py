@@ -38,6 +38,7 @@ class CsvRows:
 
 def read_rows(content: bytes, source: str, options: FileOptions) -> CsvRows:
     """Header and rows of a text file; ``MarketDataError`` says why they cannot be told apart, and a cure."""
+    _refuse_other_kinds(content, source)
     rows, lines = _split(_decode(content, source, options), source, options)
     if not rows:
         raise MarketDataError(f"{source} is empty: it needs a header line and one line a bar.")
@@ -61,6 +62,19 @@ def read_rows(content: bytes, source: str, options: FileOptions) -> CsvRows:
     if len(rows) == 1:
         raise MarketDataError(f"{source} has a header line and no rows: write one line a bar below it.")
     return _checked([_clean(cell) for cell in rows[0]], rows[1:], lines[1:], source, notes)
+
+
+def _refuse_other_kinds(content: bytes, source: str) -> None:
+    """Name what is no text of cells: what downloads and wrong kinds of a source most often are."""
+    start = content[:64].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if content.startswith(b"PAR1"):
+        raise MarketDataError(f"{source} is a parquet file: write parquet: in place of csv:.")
+    if content.startswith((b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xd0\xcf\x11\xe0")):
+        raise MarketDataError(f"{source} is a spreadsheet or a compressed file: save it as CSV, or unpack it first.")
+    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise MarketDataError(f"{source} is a web page and no CSV: download the prices themselves.")
+    if start.startswith((b"{", b"[{", b"[[", b"[\n")):
+        raise MarketDataError(f"{source} is JSON and no CSV: save its rows as CSV.")
 
 
 def _decode(content: bytes, source: str, options: FileOptions) -> str:
@@ -126,7 +140,7 @@ def _split(text: str, source: str, options: FileOptions) -> tuple[list[list[str]
     rows, lines = [], []
     try:
         for row in reader:
-            if row and not (len(row) > 1 and not any(cell.strip() for cell in row)):
+            if any(row):
                 rows.append(row)
                 lines.append(reader.line_num)
     except csv.Error as problem:
@@ -186,9 +200,9 @@ def _checked(
             points = ", with decimal points if these are decimal commas" if len(row) > width else ""
             cure = f"write one cell a column{points}"
         raise MarketDataError(f"{source}, line {line} has {len(row)} cells where the header has {width}: {cure}.")
-    again = next(
-        (line for row, line in zip(rows, lines, strict=True) if [_clean(cell) for cell in row] == header), None
-    )
+    told = next((at for at, name in enumerate(header) if name), 0)
+    alike = ((row, line) for row, line in zip(rows, lines, strict=True) if header[told] in row[told])
+    again = next((line for row, line in alike if [_clean(cell) for cell in row] == header), None)
     if again is not None:
         raise MarketDataError(f"{source}, line {again} is the header once more: remove that line.")
     return CsvRows(header, rows, lines, notes)

@@ -28,7 +28,7 @@ _SPREADSHEET_START = date(1899, 12, 30)
 
 def is_number(cell: str) -> bool:
     """Whether a cell is written as a number."""
-    return _NUMBER.fullmatch(cell) is not None
+    return cell.isdecimal() or (":" not in cell and "-" not in cell[1:5] and _NUMBER.fullmatch(cell) is not None)
 
 
 def read_numbers(cells: Mapping[int, str], place: Callable[[int], str]) -> dict[int, datetime]:

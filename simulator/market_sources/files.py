@@ -49,7 +49,7 @@ class Reading:
 def read_csv_prices(path: Path, source: str, reading: Reading) -> RawTable:
     """Prices from a text file: by default UTF-8 with a header line, commas between cells and decimal points."""
     read = read_rows(_existing(path, source), source, reading.options)
-    columns = [list(cells) for cells in zip(*read.rows, strict=True)]
+    columns = [[row[at] for row in read.rows] for at in range(len(read.header))]
     return read_columns(path.stem, read.header, columns, source, reading, lines=read.lines, notes=read.notes)
 
 

@@ -27,6 +27,11 @@ def read_cells(
     ``decimal`` is the sign that a person says stands before decimals. Without it a comma between digits is read only
     where a point in the same column shows that it stands for thousands.
     """
+    if decimal != ",":
+        try:
+            return np.array([float(cell) for cell in cells])  # type: ignore[arg-type]
+        except (TypeError, ValueError):
+            pass  # some cell is no plain number: one by one
     numbers = np.empty(len(cells))
     comma_is_thousands = decimal == "." or (decimal is None and _has_thousands(cells))
     for row, cell in enumerate(cells):

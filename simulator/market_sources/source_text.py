@@ -29,7 +29,7 @@ def or_option(source: str, option: str, words: str) -> str:
 
 
 def without_folder(source: str) -> str:
-    """``csv:/home/me/a.csv?symbol=AAA`` as ``csv:a.csv``: what notes call a source, wherever its file lies."""
+    """``csv:prices/a.csv?symbol=AAA`` as ``csv:a.csv``: what notes call a source, wherever its file lies."""
     kind, _, name = source.partition(":")
     path, mark, query = name.rpartition("?")
     return f"{kind}:{Path(path if mark and '=' in query else name).name}"
