@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn
 
+from llm_strategy.answer_text import THOUGHT_ALONE, unwrap
 from llm_strategy.errors import ContractError
+from llm_strategy.lenient import Repairs, made_lenient
 from llm_strategy.schemas import violation
 from llm_strategy.types import Action, ActionType, Advice, Constraints, Regime, RegimeLabel
 
@@ -20,8 +21,6 @@ LARGEST_ANSWER = 20_000
 DEEPEST_NESTING = 8
 """The contract itself needs 3."""
 
-_FENCE = re.compile(r"\A\s*```[A-Za-z0-9]*\s*\n(?P<body>.*?)\n?\s*```\s*\Z", re.DOTALL)
-
 
 class ParsedAnswer(NamedTuple):
     """An advice and what had to be put right before it met the contract."""
@@ -31,20 +30,26 @@ class ParsedAnswer(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def parse_answer(text: str, *, symbol: str, timeframe: str) -> ParsedAnswer:
+def parse_answer(text: str, *, symbol: str, timeframe: str, repairs: Repairs = "strict") -> ParsedAnswer:
     """Read an answer strictly.
 
     What the program knows (version, intent, symbol, timeframe) is filled in where the model left it out; where the
-    model wrote it, it must be right. A byte order mark or a code fence around the object is taken off and counted as a
-    repair. Raises ``ContractError`` for everything else.
+    model wrote it, it must be right. What stands around the one JSON object (``answer_text``) is taken off and counted
+    as a repair, by kind; with ``lenient`` repairs so are values that can mean one thing alone (``lenient``). Raises
+    ``ContractError`` for everything else.
     """
-    body, repairs = _unwrap(text)
+    body, taken_off, thought_alone = unwrap(text, LARGEST_ANSWER)
+    if thought_alone:
+        raise ContractError("answer", "holds thoughts and no JSON object behind them", THOUGHT_ALONE)
     document = parse_object(body)
+    if repairs == "lenient":
+        document, mended = made_lenient(document)
+        taken_off += mended
     known = {"version": VERSION, "intent": INTENT, "symbol": symbol, "timeframe": timeframe}
     for field, value in known.items():
         if document.setdefault(field, value) != value:
             raise ContractError(field, f"is {document[field]!r}, the request was for {value!r}")
-    return ParsedAnswer(advice_from_document(document), repairs)
+    return ParsedAnswer(advice_from_document(document), taken_off)
 
 
 def parse_object(text: str) -> dict[str, Any]:
@@ -103,17 +108,6 @@ def advice_to_document(advice: Advice) -> dict[str, Any]:
         "action": {"type": action.type, "confidence": action.confidence}
         | ({"constraints": requested} if requested else {}),
     }
-
-
-def _unwrap(text: str) -> tuple[str, tuple[str, ...]]:
-    repairs: list[str] = []
-    if text.startswith("\ufeff"):
-        text = text[1:]
-        repairs.append("byte order mark")
-    if fenced := _FENCE.match(text):
-        text = fenced["body"]
-        repairs.append("code fence")
-    return text, tuple(repairs)
 
 
 def _depth(text: str) -> int:

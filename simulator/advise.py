@@ -89,7 +89,9 @@ def advise_at(
             f"{LONGEST_LOOKBACK}: ask for a later bar."
         )
     choice = experiment.advisor
-    advisor = ModelAdvisor(client or connect(experiment), view=choice.view, reading=choice.reading)
+    advisor = ModelAdvisor(
+        client or connect(experiment), view=choice.view, reading=choice.reading, repairs=choice.repairs
+    )
     *past, snapshot = snapshots(prices)
     # What was asked before matters where the answers so far correct the next one or decide whether a reason is asked.
     before = advisor.witness if advisor.reading.forgets else advisor.decide

@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 from llm_strategy.baselines import BASELINES, Rule
 from llm_strategy.calibration import LabelPrior
 from llm_strategy.layout_text import LayoutText
+from llm_strategy.lenient import Repairs
 from llm_strategy.llm.budget import Budget
 from llm_strategy.market_line import Unmasked
 from llm_strategy.reading import (
@@ -57,6 +58,8 @@ class AdvisorChoice:
     calibration: str | dict[str, Any] | LabelPrior = "auto"
     rationale: RationaleWanted = "auto"
     layout: str | dict[str, Any] | LayoutText = "auto"
+    repairs: Repairs = "strict"
+    """``lenient`` reads a value that breaks the contract where it can mean one thing alone."""
 
     def __post_init__(self) -> None:
         # The one way to give a frozen instance its normal form.

@@ -84,7 +84,13 @@ def replay_advisor(
     client = JournalClient(ModelIdentity.from_dict(manifest["model"]), manifest["sampler"], decisions)
     choice = experiment.advisor
     return ModelAdvisor(
-        client, view=choice.view, reading=choice.reading, remember=False, fallback=choice.fallback_rule, draw=draw
+        client,
+        view=choice.view,
+        reading=choice.reading,
+        remember=False,
+        fallback=choice.fallback_rule,
+        draw=draw,
+        repairs=choice.repairs,
     )
 
 

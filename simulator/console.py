@@ -93,10 +93,14 @@ def print_result(result: Result, *, as_json: bool) -> None:
         drawn = f" of {draws} draws" if draws > 1 else ""
         say(
             f"Model: {usage['decisions']:,} decisions{drawn} with {usage['questions']:,} questions, "
-            f"{usage['distinct']:,} of them distinct; {usage['asked']:,} asked now in {usage['seconds']:.1f} s, the "
-            "others from the record."
+            f"{usage['distinct']:,} of them distinct; {usage['asked']:,} asked now in {usage['seconds']:.1f} s"
+            f"{_asked_again(usage.get('asked_again', 0))}, the others from the record."
         )
     say(f"Report: {result.report}")
+
+
+def _asked_again(count: int) -> str:
+    return f" ({count:,} of them again, as the answers on record never met the contract)" if count else ""
 
 
 class ArmProgress:

@@ -10,7 +10,7 @@ import httpx2
 import openai
 
 from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendRefused, ModelError
-from llm_strategy.llm.backends.openai_answers import OnText, Reply, read_stream, read_whole, refusal
+from llm_strategy.llm.backends.openai_answers import OnText, Reply, failed_answer, read_stream, read_whole, refusal
 from llm_strategy.llm.backends.openai_dialect import Dialect, TokensField
 from llm_strategy.llm.backends.openai_transport import connected
 from llm_strategy.llm.backends.server_words import longest_body
@@ -101,7 +101,12 @@ class Wire:
                 "LLM_MAX_TOKENS."
             ) from None
         except openai.APIStatusError as problem:
-            raise self._told(refusal(problem, datetime.datetime.now(datetime.UTC))) from None
+            written = failed_answer(problem)
+            if written is None:
+                raise self._told(refusal(problem, datetime.datetime.now(datetime.UTC))) from None
+            reply = Reply(text=written, finish="stop")  # the contract says what is wrong with it
+            if on_text is not None and written:
+                on_text(written)
         except (openai.APIConnectionError, httpx2.HTTPError) as problem:
             cause = type(problem.__cause__ or problem).__name__
             raise BackendFailure(
