@@ -76,9 +76,11 @@ def unwrap(text: str, longest: int) -> Unwrapped:
         said = said.strip(_BLANK)
         if _is_json(said):
             return Unwrapped(said, tuple(kinds))
-    spans = _objects(said)
+    spans, broken = _objects(said)
     if len(spans) > 1:
         raise ContractError("answer", f"holds {len(spans)} JSON objects, and which of them is meant is not guessed")
+    if spans and broken:
+        raise ContractError("answer", "holds a JSON object and a broken one, and which of them is meant is not guessed")
     if not spans:
         bare = said.strip(_BLANK + "\ufeff")
         return Unwrapped(
@@ -125,18 +127,20 @@ def _without_thoughts(text: str) -> tuple[str, bool]:
     return "".join(outside), any_tag
 
 
-def _objects(text: str) -> list[tuple[int, int]]:
-    """Beginnings and ends of the JSON objects at the top level; braces that hold something else are words."""
+def _objects(text: str) -> tuple[list[tuple[int, int]], bool]:
+    """Beginnings and ends of the JSON objects at the top level, and whether there is a broken one: braces that hold
+    quotes and no JSON, or are never closed. Braces without quotes are words."""
     found: list[tuple[int, int]] = []
-    position = 0
+    broken, position = False, 0
     while (begin := text.find("{", position)) >= 0:
         end = _closed(text, begin)
-        if end is None:
-            break
-        if _is_json(text[begin:end]):
+        inside = text[begin:end]
+        if end is not None and _is_json(inside):
             found.append((begin, end))
-        position = end
-    return found
+        else:
+            broken = broken or '"' in inside
+        position = len(text) if end is None else end
+    return found, broken
 
 
 def _closed(text: str, begin: int) -> int | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn
 
@@ -18,6 +20,7 @@ INTENT = "propose_trade"
 
 LARGEST_ANSWER = 20_000
 """Characters; an advice has a few hundred."""
+LENIENT = "advisor.repairs: lenient"
 DEEPEST_NESTING = 8
 """The contract itself needs 3."""
 
@@ -42,14 +45,25 @@ def parse_answer(text: str, *, symbol: str, timeframe: str, repairs: Repairs = "
     if thought_alone:
         raise ContractError("answer", "holds thoughts and no JSON object behind them", THOUGHT_ALONE)
     document = parse_object(body)
-    if repairs == "lenient":
-        document, mended = made_lenient(document)
-        taken_off += mended
     known = {"version": VERSION, "intent": INTENT, "symbol": symbol, "timeframe": timeframe}
+    mended, kinds = made_lenient(document)
+    if repairs == "lenient":
+        return ParsedAnswer(_advice(mended, known), taken_off + kinds)
+    try:
+        return ParsedAnswer(_advice(document, known), taken_off)
+    except ContractError as problem:
+        with suppress(ContractError):
+            _advice(mended, known)
+            problem = ContractError(problem.field, problem.problem, f"{LENIENT} reads it all the same")
+        raise problem from None
+
+
+def _advice(document: dict[str, Any], known: Mapping[str, str]) -> Advice:
+    """The advice of a document in which what the program knows is filled in."""
     for field, value in known.items():
         if document.setdefault(field, value) != value:
             raise ContractError(field, f"is {document[field]!r}, the request was for {value!r}")
-    return ParsedAnswer(advice_from_document(document), taken_off)
+    return advice_from_document(document)
 
 
 def parse_object(text: str) -> dict[str, Any]:
