@@ -96,7 +96,16 @@ def print_result(result: Result, *, as_json: bool) -> None:
             f"{usage['distinct']:,} of them distinct; {usage['asked']:,} asked now in {usage['seconds']:.1f} s"
             f"{_asked_again(usage.get('asked_again', 0))}, the others from the record."
         )
+        if repaired := _repaired(result):
+            say(f"Answers put right before they met the contract: {repaired}.")
     say(f"Report: {result.report}")
+
+
+def _repaired(result: Result) -> str:
+    """How many decisions of the model had an answer put right, by kind; empty where none had."""
+    head = "llm.repairs."
+    counts = {name.removeprefix(head): fact.text for name, fact in result.facts.items() if name.startswith(head)}
+    return ", ".join(f"{kind.replace('_', ' ')} {count}" for kind, count in counts.items())
 
 
 def _asked_again(count: int) -> str:

@@ -11,6 +11,7 @@ from llm_strategy.errors import TooManyFailures
 from llm_strategy.llm import FolderStore, MemoryStore, RecordingClient
 from llm_strategy.llm.backends.openai_api import OpenAIClient
 from llm_strategy.types import AbstentionReason, Snapshot, Status
+from simulator.console import print_result
 
 SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.99, -0.4, 0.1, 1.5)
 
@@ -161,3 +162,15 @@ def test_without_a_run_each_new_client_asks_once_more():
     assert decisions[0].abstention.reason is AbstentionReason.INVALID
     assert len(decisions[2].exchanges) == 1
     assert len(server.questions) == 3
+
+
+def test_what_was_asked_again_and_what_was_put_right_is_told_at_the_end(tmp_path, store, capsys):
+    run(tmp_path, bad, store)
+    done, again, _ = run(tmp_path, bad_at_first, store)
+    print_result(done, as_json=False)
+    said = capsys.readouterr().out
+    usage = done.record.manifest["usage"]
+    assert usage["asked"] == len(again.requests)
+    assert f"({usage['asked_again']} of them again, as the answers on record never met the contract)" in said
+    count = done.facts["llm.repairs.second_attempt"].value
+    assert f"Answers put right before they met the contract: second attempt {count}." in said
