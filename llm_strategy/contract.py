@@ -20,9 +20,10 @@ INTENT = "propose_trade"
 
 LARGEST_ANSWER = 20_000
 """Characters; an advice has a few hundred."""
-LENIENT = "advisor.repairs: lenient"
 DEEPEST_NESTING = 8
 """The contract itself needs 3."""
+MEND = "set advisor.repairs to lenient, which reads it"
+"""The cure for a value that can mean one thing alone."""
 
 
 class ParsedAnswer(NamedTuple):
@@ -54,7 +55,7 @@ def parse_answer(text: str, *, symbol: str, timeframe: str, repairs: Repairs = "
     except ContractError as problem:
         with suppress(ContractError):
             _advice(mended, known)
-            problem = ContractError(problem.field, problem.problem, f"{LENIENT} reads it all the same")
+            problem = ContractError(problem.field, problem.problem, MEND)
         raise problem from None
 
 

@@ -190,7 +190,7 @@ def action(**changes):
 def test_values_that_can_mean_one_thing_are_read_where_a_person_says_so(text, confidence, kinds):
     advice, repairs = parse(text, "lenient")
     assert (advice.action.confidence, list(repairs)) == (confidence, kinds)
-    with pytest.raises(ContractError, match=r"advisor\.repairs: lenient reads it"):
+    with pytest.raises(ContractError, match=r"set advisor\.repairs to lenient"):
         parse(text)
 
 
