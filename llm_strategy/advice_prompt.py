@@ -13,11 +13,14 @@ import yaml
 
 from llm_strategy.llm.exchange import Form, Message, Request, Slot, escape, fill
 from llm_strategy.market_line import telling_facts, values_of
+from llm_strategy.outside_text import encodable
 from llm_strategy.prompting import render
 from llm_strategy.reading import Example
 from llm_strategy.types import ActionType, RegimeLabel
 
 TWO_DIGITS = "[0-9]{1,2}"
+LONGEST_SHOWN = 4_000
+"""Characters of a wrong answer that its repair is shown: an advice has a few hundred."""
 
 _LABEL = Slot("label", max_tokens=6, choices=tuple(RegimeLabel))
 _ACTION = Slot("action", max_tokens=8, choices=tuple(ActionType))
@@ -141,9 +144,11 @@ def ask_for_decision(market: str, defaults: Request, examples: tuple[Example, ..
 
 
 def ask_for_repair(request: Request, answer: str, problem: str) -> Request:
-    """The same question once more, with the answer that broke the contract and what was wrong with it."""
-    again = Message("user", render("advise_repair.j2", problem=problem))
-    return replace(request, messages=(*request.messages, Message("assistant", answer or "(empty)"), again))
+    """The same question once more, with the (beginning of the) answer that broke the contract and what was wrong with
+    it."""
+    again = Message("user", encodable(render("advise_repair.j2", problem=problem)))
+    shown = encodable(answer[:LONGEST_SHOWN]) or "(empty)"
+    return replace(request, messages=(*request.messages, Message("assistant", shown), again))
 
 
 def _prompt_data(name: str) -> Any:

@@ -10,7 +10,8 @@ from typing import Any, Protocol, TypeAlias
 from llm_strategy.analogues import Analogues
 from llm_strategy.choice_reader import ChoiceReader
 from llm_strategy.conversation import Conversation, Question
-from llm_strategy.errors import BreakerOpen
+from llm_strategy.errors import BreakerOpen, ConfigurationError
+from llm_strategy.lenient import Repairs
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.exchange import Request
 from llm_strategy.llm.side_by_side import side_by_side
@@ -51,7 +52,9 @@ class ModelAdvisor:
     What it asks is a function of the snapshots so far, which must come in order; each symbol has its own past. Equal
     requests are asked once a run (``remember``); a replay turns that off so that every recorded decision is read.
     Sampler and time-out are the client's ``defaults``; the time is for the whole decision, the repair attempt included.
-    ``draw`` is which sample of each answer is asked for (``Request.draw``).
+    ``draw`` is which sample of each answer is asked for (``Request.draw``). With ``repairs="lenient"`` values that
+    break the contract and can mean one thing alone (a number in quotes, a percentage, null for nothing) are put right
+    and counted; ``strict`` asks again. What stands around the JSON of an answer is taken off and counted in both.
     With ``record`` an ``AdvisedStrategy`` asks a client of ``get_llm_client`` once for all runs: its answers are kept
     in the user's cache folder, as those of ``btllm``. ``record=False`` asks anew in each run.
     ``fallback`` is an advisor (a rule) that decides in place of a model that failed; without one such a decision is an
@@ -71,6 +74,7 @@ class ModelAdvisor:
         fallback: Advisor | None = None,
         draw: int = 0,
         record: bool = True,
+        repairs: Repairs = "strict",
     ) -> None:
         self.client = client
         self.record, self.draw = record, draw
@@ -85,7 +89,12 @@ class ModelAdvisor:
             backend=client.identity.backend,
             embedded=bool(client.identity.weights_sha256),
         )
-        self._conversation = Conversation(client, self.reading, remember=remember, draw=draw)
+        if repairs == "lenient" and self.reading.mode == "choices":
+            raise ConfigurationError(
+                "advisor.repairs is lenient, and with mode choices there is no answer to repair: leave it out, or "
+                "choose another mode."
+            )
+        self._conversation = Conversation(client, self.reading, remember=remember, draw=draw, repairs=repairs)
         self._remember = remember
         self._outcomes: dict[Question, Outcome] = {}
         self._ahead: dict[Question, Outcome] = {}
@@ -173,6 +182,12 @@ class ModelAdvisor:
         question = self._question(snapshot)
         return self._conversation.possible_requests(question, self._reader(question))
 
+    def unusable_on_record(self, snapshot: Snapshot) -> tuple[Request, ...]:
+        """The requests for a snapshot that earlier commands were answered without ever meeting the contract, so that
+        they are asked again."""
+        question = self._question(snapshot)
+        return self._conversation.unusable_on_record(question, self._reader(question))
+
     def _at_the_beginning(self) -> ModelAdvisor:
         bound = copy(self)
         bound._past, bound._readers = {}, {}
@@ -193,7 +208,9 @@ class ModelAdvisor:
             left_alone = self._conversation.without_model(problem)
             return left_alone.outcome(snapshot, question, self._reader(question))
         outcome = self._outcome(snapshot, question)
-        so = self._breaker.told(failed=outcome.model_failed, probe=bool(admitted))
+        if outcome.waits:  # neither a failure of the model nor an answer
+            return outcome.between(admitted, ())
+        so = self._breaker.told(failed=outcome.model_failed, probe=bool(admitted), why=outcome.failure)
         return outcome.between(admitted, so)
 
     def _outcome(self, snapshot: Snapshot, question: Question) -> Outcome:
@@ -215,7 +232,10 @@ class ModelAdvisor:
         for question in questions:
             if question not in self._outcomes and question not in self._ahead:
                 request = conversation.request(question, self._reader(question))
-                if request not in unknown and self.client.recorded(request) is None:
+                if request not in unknown and (
+                    self.client.recorded(request) is None
+                    or conversation.unusable_on_record(question, self._reader(question))
+                ):
                     unknown[request] = question
         waiting = deque(unknown.values())
         answered = failed = 0

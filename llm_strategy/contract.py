@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-import re
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn
 
+from llm_strategy.answer_text import THOUGHT_ALONE, unwrap
 from llm_strategy.errors import ContractError
+from llm_strategy.lenient import Repairs, made_lenient
 from llm_strategy.schemas import violation
 from llm_strategy.types import Action, ActionType, Advice, Constraints, Regime, RegimeLabel
 
@@ -19,8 +22,8 @@ LARGEST_ANSWER = 20_000
 """Characters; an advice has a few hundred."""
 DEEPEST_NESTING = 8
 """The contract itself needs 3."""
-
-_FENCE = re.compile(r"\A\s*```[A-Za-z0-9]*\s*\n(?P<body>.*?)\n?\s*```\s*\Z", re.DOTALL)
+MEND = "set advisor.repairs to lenient, which reads it"
+"""The cure for a value that can mean one thing alone."""
 
 
 class ParsedAnswer(NamedTuple):
@@ -31,20 +34,37 @@ class ParsedAnswer(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def parse_answer(text: str, *, symbol: str, timeframe: str) -> ParsedAnswer:
+def parse_answer(text: str, *, symbol: str, timeframe: str, repairs: Repairs = "strict") -> ParsedAnswer:
     """Read an answer strictly.
 
     What the program knows (version, intent, symbol, timeframe) is filled in where the model left it out; where the
-    model wrote it, it must be right. A byte order mark or a code fence around the object is taken off and counted as a
-    repair. Raises ``ContractError`` for everything else.
+    model wrote it, it must be right. What stands around the one JSON object (``answer_text``) is taken off and counted
+    as a repair, by kind; with ``lenient`` repairs so are values that can mean one thing alone (``lenient``). Raises
+    ``ContractError`` for everything else.
     """
-    body, repairs = _unwrap(text)
+    body, taken_off, thought_alone = unwrap(text, LARGEST_ANSWER)
+    if thought_alone:
+        raise ContractError("answer", "holds thoughts and no JSON object behind them", THOUGHT_ALONE)
     document = parse_object(body)
     known = {"version": VERSION, "intent": INTENT, "symbol": symbol, "timeframe": timeframe}
+    mended, kinds = made_lenient(document)
+    if repairs == "lenient":
+        return ParsedAnswer(_advice(mended, known), taken_off + kinds)
+    try:
+        return ParsedAnswer(_advice(document, known), taken_off)
+    except ContractError as problem:
+        with suppress(ContractError):
+            _advice(mended, known)
+            problem = ContractError(problem.field, problem.problem, MEND)
+        raise problem from None
+
+
+def _advice(document: dict[str, Any], known: Mapping[str, str]) -> Advice:
+    """The advice of a document in which what the program knows is filled in."""
     for field, value in known.items():
         if document.setdefault(field, value) != value:
             raise ContractError(field, f"is {document[field]!r}, the request was for {value!r}")
-    return ParsedAnswer(advice_from_document(document), repairs)
+    return advice_from_document(document)
 
 
 def parse_object(text: str) -> dict[str, Any]:
@@ -103,17 +123,6 @@ def advice_to_document(advice: Advice) -> dict[str, Any]:
         "action": {"type": action.type, "confidence": action.confidence}
         | ({"constraints": requested} if requested else {}),
     }
-
-
-def _unwrap(text: str) -> tuple[str, tuple[str, ...]]:
-    repairs: list[str] = []
-    if text.startswith("\ufeff"):
-        text = text[1:]
-        repairs.append("byte order mark")
-    if fenced := _FENCE.match(text):
-        text = fenced["body"]
-        repairs.append("code fence")
-    return text, tuple(repairs)
 
 
 def _depth(text: str) -> int:

@@ -1,4 +1,7 @@
-"""The questions behind one decision: asked, answered, checked against the contract, repaired once."""
+"""The questions behind one decision: asked, answered, checked against the contract, repaired once.
+
+What an earlier command was answered and never met the contract is asked again, once a command.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,22 @@ from llm_strategy.advice_prompt import ask_for_advice, ask_for_decision, ask_for
 from llm_strategy.choice_reader import ChoiceReader
 from llm_strategy.contract import ParsedAnswer, parse_answer
 from llm_strategy.errors import BreakerOpen, ContractError, ModelError
+from llm_strategy.lenient import Repairs
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.exchange import Generation, Request
 from llm_strategy.llm.request_hash import request_hash
 from llm_strategy.outcome import FAILURES, Outcome, abstained, asked_before, judged
+from llm_strategy.outside_text import encodable
 from llm_strategy.reading import Example, Reading
 from llm_strategy.secrets import redact
 from llm_strategy.types import AbstentionReason, Advice, Event, Exchange, Purpose, Snapshot
 
 _LEAST_TIME = 0.001
 """Seconds: too short for an answer, so that a question without time left fails as late and is on record."""
+
+
+SECOND_ATTEMPT = "second attempt"
+"""The kind of a repair for which the model was asked again; all others put an answer right as it is."""
 
 
 class Question(NamedTuple):
@@ -35,15 +44,19 @@ class Question(NamedTuple):
 
 class Conversation:
     """Asks a client as a ``Reading`` says, for this ``draw`` of its answers. With ``remember`` scores that were given
-    before are not asked for again."""
+    before are not asked for again. ``repairs`` says whether values that break the contract may be put right."""
 
-    def __init__(self, client: LLMClient, reading: Reading, *, remember: bool, draw: int = 0) -> None:
+    def __init__(
+        self, client: LLMClient, reading: Reading, *, remember: bool, draw: int = 0, repairs: Repairs = "strict"
+    ) -> None:
         self.client = client
         self._draw = draw
+        self._repairs: Repairs = repairs
         self._reading = reading
         self._remember = remember
         self._answers: dict[Request, tuple[Exchange, Generation]] = {}
         self._ask: Callable[[Request], Generation] = client.ask
+        self._disregard: Callable[[Request], bool] = client.disregard
 
     @property
     def _defaults(self) -> Request:
@@ -60,6 +73,7 @@ class Conversation:
         whatever it answered before."""
         bound = copy.copy(self)
         bound._ask = partial(self.client.ask_fallbacks, problem=problem)
+        bound._disregard = lambda _: False  # nothing is asked again while the model is left alone
         bound._answers = {}
         return bound
 
@@ -85,6 +99,22 @@ class Conversation:
             shown = question.examples or fixed_examples()
             yield from reader.possible_actions(question.market, shown, self._defaults)
 
+    def unusable_on_record(self, question: Question, reader: ChoiceReader) -> tuple[Request, ...]:
+        """The requests of a decision that earlier commands were answered without ever meeting the contract, so that
+        they are asked again; none where the record holds an answer that meets it, or none at all."""
+        if self._reading.mode == "choices":
+            return ()
+        request = self.request(question, reader)
+        answer = self.client.recorded(request)
+        if answer is None or (problem := self._problem_with(question, answer)) is None:
+            return ()
+        again = self._repair(question, request, answer, problem)
+        repair = self.client.recorded(again)
+        if repair is not None and self._problem_with(question, repair) is None:
+            return ()
+        found = [request] if repair is None else [request, again]
+        return tuple(one for one in found if self.client.is_of_earlier_command(one))
+
     def outcome(self, snapshot: Snapshot, question: Question, reader: ChoiceReader) -> Outcome:
         """What the question comes to; raises ``ModelError`` only where none can be asked at all."""
         with self.client.deciding():
@@ -99,22 +129,49 @@ class Conversation:
                 return judged(ParsedAnswer(self._scored(snapshot, question, reader, exchanges), ()), exchanges)
             return judged(self._asked(question, reader, exchanges), exchanges)
         except ContractError as problem:
-            return abstained(AbstentionReason.INVALID, redact(str(problem)), exchanges)
+            return abstained(AbstentionReason.INVALID, redact(encodable(str(problem))), exchanges)
         except tuple(FAILURES) as problem:
             reason = next(reason for kind, reason in FAILURES.items() if isinstance(problem, kind))
             return abstained(reason, redact(str(problem)), exchanges)
 
     def _asked(self, question: Question, reader: ChoiceReader, exchanges: list[Exchange]) -> ParsedAnswer:
-        bar = {"symbol": question.symbol, "timeframe": question.timeframe}
-        request = self.request(question, reader)
-        answer = self._exchange(request, exchanges)
+        asked: list[Request] = []
         try:
-            return parse_answer(answer.text, **bar)
+            return self._attempted(question, reader, exchanges, asked)
+        except ContractError:
+            heard = [self._disregard(request) for request in asked]  # each of them
+            if not any(heard):
+                raise
+        exchanges.clear()
+        return self._attempted(question, reader, exchanges, [])
+
+    def _attempted(
+        self, question: Question, reader: ChoiceReader, exchanges: list[Exchange], asked: list[Request]
+    ) -> ParsedAnswer:
+        """The advice in the answer, or in that to its repair; what was asked is added to ``asked``."""
+        asked.append(self.request(question, reader))
+        answer = self._exchange(asked[0], exchanges)
+        try:
+            return self._parsed(question, answer)
         except ContractError as problem:
-            again = self._other_way(question) or ask_for_repair(request, answer.text, str(problem))
-            repair = _with_time_left(again, [answer])
-            parsed = parse_answer(self._exchange(repair, exchanges, "repair").text, **bar)
-            return ParsedAnswer(parsed.advice, ("second attempt", *parsed.repairs))
+            repair = self._repair(question, asked[0], answer, problem)
+        asked.append(_with_time_left(repair, [answer]))
+        parsed = self._parsed(question, self._exchange(asked[1], exchanges, "repair"))
+        return ParsedAnswer(parsed.advice, (SECOND_ATTEMPT, *parsed.repairs))
+
+    def _problem_with(self, question: Question, answer: Generation) -> ContractError | None:
+        try:
+            self._parsed(question, answer)
+        except ContractError as problem:
+            return problem
+        return None
+
+    def _parsed(self, question: Question, answer: Generation) -> ParsedAnswer:
+        return parse_answer(answer.text, symbol=question.symbol, timeframe=question.timeframe, repairs=self._repairs)
+
+    def _repair(self, question: Question, request: Request, answer: Generation, problem: ContractError) -> Request:
+        told = f"{problem.field}: {problem.problem}"
+        return self._other_way(question) or ask_for_repair(request, answer.text, told)
 
     def _other_way(self, question: Question) -> Request | None:
         """The question with the fixed examples, where others led astray: a small model that is shown the slots it

@@ -36,7 +36,10 @@ def try_decision(client: LLMClient) -> str:
     questions = sum(len(decision.exchanges) for decision in decisions[1:]) / len(seconds[1:])
     note_speed(client.identity, way_of_asking(client, reading), later / max(1.0, questions))
     repaired = sum(bool(decision.repairs) for decision in decisions)
-    validity = "valid at once" if not repaired else f"{repaired} of {len(decisions)} valid only after a repair"
+    kinds = ", ".join(dict.fromkeys(kind for decision in decisions for kind in decision.repairs))
+    validity = (
+        "valid at once" if not repaired else f"{repaired} of {len(decisions)} valid only after a repair ({kinds})"
+    )
     advice = decisions[-1].advice
     told = f", the last one {advice.regime.label} and {advice.action.type}" if advice else ""
     return f"{advisor.reading.mode}: {len(decisions)} decisions, {validity}{told}; {later:.2g} s a decision"

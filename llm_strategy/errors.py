@@ -9,6 +9,7 @@
     |   |-- BackendMissing      the package behind a backend is not installed
     |   |-- BackendFailure      the engine or server failed while answering
     |   |   |-- BackendRefused  the server refuses the request: asking again changes nothing
+    |   |   |-- ModelLoading    the server is still loading its model: it is asked again for as long as there is time
     |   |   `-- ModelChanged    another model answers than the one asked first
     |   |-- ServerNotReached    a server that is known only from an earlier session does not answer
     |   |-- BreakerOpen         a backend that failed too often in a row is not asked for a while
@@ -90,6 +91,10 @@ class BackendRefused(BackendFailure):
     """The server refuses the request (a wrong key, an unknown model): asking again changes nothing."""
 
 
+class ModelLoading(BackendFailure):
+    """The server is still loading its model, and will answer when that is done."""
+
+
 class ModelChanged(BackendFailure):
     """Another model answers than the one that was asked first, so its answer is not used."""
 
@@ -115,12 +120,13 @@ class AnswerNotRecorded(ModelError):
 
 
 class ContractError(BacktraderLLMError):
-    """An answer breaks the advice contract; ``field`` names where."""
+    """An answer breaks the advice contract; ``field`` names where, ``cure`` what a person can do about it."""
 
-    def __init__(self, field: str, problem: str) -> None:
-        super().__init__(f"{field}: {problem}")
+    def __init__(self, field: str, problem: str, cure: str = "") -> None:
+        super().__init__(f"{field}: {problem}" + (f": {cure}" if cure else ""))
         self.field = field
         self.problem = problem
+        self.cure = cure
 
 
 class SimulationOnlyError(BacktraderLLMError):

@@ -65,9 +65,23 @@ class Outcome:
     def model_failed(self) -> bool:
         """Whether the model itself left a question without an answer, whatever answered in its place."""
         reason = None if self.abstention is None else self.abstention.reason
-        if reason is AbstentionReason.CONTEXT_OVERFLOW:
+        if reason is AbstentionReason.CONTEXT_OVERFLOW or self.waits:
             return False
         return reason in _FAILED_REASONS or any(event.kind is EventKind.FALLBACK for event in self._events)
+
+    @property
+    def waits(self) -> bool:
+        """Whether it was waited in vain for a server that loads its model, which is no failure of the model."""
+        happened = [event.kind for event in self._events]
+        return self.failed and EventKind.LOADING in happened[-1:]
+
+    @property
+    def failure(self) -> str:
+        """Why the model left a question without an answer, whatever answered in its place; empty where it did not."""
+        if not self.model_failed:
+            return ""
+        told = [event.detail for event in self._events if event.kind is EventKind.FALLBACK]
+        return self.abstention.detail if self.abstention else told[-1]
 
     @property
     def lasting(self) -> bool:

@@ -3,10 +3,12 @@ where a model reads it."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 LONGEST_SYMBOL = 40
 """Characters; the contract allows no more, and a longer name is cut where a feed or a file brings it."""
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 """Categories without a visible sign: controls, zero-width, direction and tag characters, halves of pairs, private and
 unassigned ones."""
@@ -24,6 +26,11 @@ def visible_line(text: str, longest: int) -> str:
         if character.isspace() or not _is_hidden(character)
     )
     return " ".join(unicodedata.normalize("NFKC", shown).split())[:longest].rstrip()
+
+
+def encodable(text: str) -> str:
+    """The text with U+FFFD for each half of a surrogate pair, which no encoding holds."""
+    return _HALF_PAIR.sub("\ufffd", text)
 
 
 def symbol_name(text: str) -> str:

@@ -104,6 +104,7 @@ breaker_pause: 20
 #   answer_format: json_schema      # or json_object, or plain; left out: found out by asking
 #   reported_model: gpt-4o-mini-2024-07-18      # left out: found out by asking
 #   omit_temperature: false         # true for models that take none; left out: found out with the two above
+#   merge_system: false             # true for templates without a system role; left out: found out with the others
 #   reasoning_effort: low           # for models that think before they write; they need a larger max_tokens, too
 
 # Whose answers backend replay gives: a run folder, or the backend whose recorded answers are meant. No model is asked.

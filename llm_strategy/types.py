@@ -75,6 +75,10 @@ class EventKind(StrEnum):
     """Another backend was asked in place of the one that failed."""
     DISAGREEMENT = "disagreement"
     """How far the members of an ensemble were of different minds."""
+    REPAIRED = "repaired"
+    """What stood around the JSON of an answer in ``json_mode`` was taken off."""
+    LOADING = "loading"
+    """The server was still loading its model."""
     ABSENT = "absent"
     """A member of an ensemble failed, so that the others voted without it."""
 

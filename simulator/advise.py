@@ -98,7 +98,9 @@ def advise_at(
             f"{warm_up.bars}: ask for a later bar."
         )
     choice = experiment.advisor
-    advisor = ModelAdvisor(client or connect(experiment), view=choice.view, reading=choice.reading)
+    advisor = ModelAdvisor(
+        client or connect(experiment), view=choice.view, reading=choice.reading, repairs=choice.repairs
+    )
     seen = upcoming(Universe((prices,)), experiment)
     past = seen.snapshots[: len(times) - warm_up.bars + 1]
     place = max(place for place, snapshot in enumerate(past) if seen.wants(snapshot))

@@ -8,6 +8,7 @@ from typing import Any, Literal, cast
 
 from llm_strategy.calibration import LabelPrior
 from llm_strategy.layout_text import LayoutText
+from llm_strategy.lenient import Repairs
 from llm_strategy.llm.budget import Budget
 from llm_strategy.lookbacks import DEFAULT_LOOKBACKS, Lookbacks
 from llm_strategy.market_line import Unmasked
@@ -63,6 +64,8 @@ class AdvisorChoice:
     layout: str | dict[str, Any] | LayoutText = "auto"
     lookbacks: Lookbacks = DEFAULT_LOOKBACKS
     """Bars behind each feature, for every advisor."""
+    repairs: Repairs = "strict"
+    """``lenient`` reads a value that breaks the contract where it can mean one thing alone."""
 
     def __post_init__(self) -> None:
         # The one way to give a frozen instance its normal form.

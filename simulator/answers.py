@@ -86,7 +86,13 @@ def replay_advisor(
     client = JournalClient(ModelIdentity.from_dict(manifest["model"]), manifest["sampler"], decisions)
     choice = experiment.advisor
     return ModelAdvisor(
-        client, view=choice.view, reading=choice.reading, remember=False, fallback=experiment.fallback_rule, draw=draw
+        client,
+        view=choice.view,
+        reading=choice.reading,
+        remember=False,
+        fallback=experiment.fallback_rule,
+        draw=draw,
+        repairs=choice.repairs,
     )
 
 

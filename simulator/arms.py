@@ -4,7 +4,8 @@ folder."""
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -197,7 +198,12 @@ class ArmRunner:
             raise ValueError("the llm arm needs a model")
         choice = self._experiment.advisor
         return ModelAdvisor(
-            self._asked, view=choice.view, reading=choice.reading, fallback=self._experiment.fallback_rule, draw=draw
+            self._asked,
+            view=choice.view,
+            reading=choice.reading,
+            fallback=self._experiment.fallback_rule,
+            draw=draw,
+            repairs=choice.repairs,
         )
 
     def _decided(self, arm: str, journal: Journal, done: int, draw: int) -> None:
@@ -231,14 +237,23 @@ def failure(entry: Entry) -> Abstention | None:
     return entry.decision.abstention or entry.decision.instead_of
 
 
+def commonest(failed: Sequence[Abstention]) -> Abstention:
+    """The last failure of the commonest reason. An open breaker is none of its own: it is so for the others."""
+    reasons = Counter(one.reason for one in failed if one.reason is not AbstentionReason.BREAKER_OPEN)
+    wanted = reasons.most_common(1)[0][0] if reasons else AbstentionReason.BREAKER_OPEN
+    return next(one for one in reversed(failed) if one.reason is wanted)
+
+
 def too_many_failures(journal: Journal, allowed: float, decisions: int | None = None, draw: int = 0) -> str | None:
     """One sentence if the share of failures is above ``allowed``; ``decisions`` are those of the whole run, ``draw`` is
     the number of a further draw."""
     failed = [problem for entry in journal.entries if (problem := failure(entry)) is not None]
     if len(failed) <= allowed * (decisions or len(journal.entries)) or not failed:
         return None
+    named = commonest(failed)
+    how = "the last one as" if named is failed[-1] else "the commonest reason, an open breaker aside, is"
     told = (
         f"{len(failed)} of {len(journal.entries)} decisions failed, more than advisor.max_failure_rate ({allowed:g}) "
-        f"allows; the last one as {failed[-1].reason}: {failed[-1].detail.rstrip('.')}."
+        f"allows; {how} {named.reason}: {named.detail.rstrip('.')}."
     )
     return f"Draw {draw}: {told}" if draw else told

@@ -106,9 +106,11 @@ def print_result(result: Result, *, as_json: bool, quiet: bool = False) -> None:
         drawn = f" of {draws} draws" if draws > 1 else ""
         say(
             f"Model: {usage['decisions']:,} decisions{drawn} with {usage['questions']:,} questions, "
-            f"{usage['distinct']:,} of them distinct; {usage['asked']:,} asked now in {usage['seconds']:.1f} s, the "
-            "others from the record."
+            f"{usage['distinct']:,} of them distinct; {usage['asked']:,} asked now in {usage['seconds']:.1f} s"
+            f"{_asked_again(usage.get('asked_again', 0))}, the others from the record."
         )
+        if repaired := _repaired(result):
+            say(f"Answers put right before they met the contract: {repaired}.")
     say_report(result.report)
 
 
@@ -117,3 +119,14 @@ def say_report(page: Path) -> None:
     say(f"Report: {page}")
     say(f"        {page.absolute().as_uri()}")
     say(f"View:   btllm view {shlex.quote(str(page.parent))}")
+
+
+def _repaired(result: Result) -> str:
+    """How many decisions of the model had an answer put right, by kind; empty where none had."""
+    head = "llm.repairs."
+    counts = {name.removeprefix(head): fact.text for name, fact in result.facts.items() if name.startswith(head)}
+    return ", ".join(f"{kind.replace('_', ' ')} {count}" for kind, count in counts.items())
+
+
+def _asked_again(count: int) -> str:
+    return f" ({count:,} of them again, as the answers on record never met the contract)" if count else ""

@@ -28,7 +28,8 @@ class Estimate:
     """Questions of a run, those of all its ``draws``: a scored decision has one for the label, one for the action and,
     where it is calibrated without content, one for the prior, which many decisions share. ``tokens`` and ``cost`` are
     for those to ask; ``seconds`` is None until a speed was measured, ``cost`` where no price is configured.
-    ``besides`` names what comes on top.
+    ``besides`` names what comes on top. ``asked_again`` are those to ask whose answers on record never met the
+    contract.
     """
 
     decisions: int
@@ -39,6 +40,7 @@ class Estimate:
     cost: float | None
     draws: int = 1
     besides: tuple[str, ...] = ()
+    asked_again: int = 0
 
     @property
     def to_ask(self) -> int:
@@ -56,7 +58,8 @@ class Estimate:
         time = "time unknown until the first answers" if self.seconds is None else f"about {_duration(self.seconds)}"
         money = "unpriced" if self.cost is None else f"cost about {self.cost:,.4g}"
         besides = f"; {' and '.join(self.besides)} come on top" if self.besides else ""
-        return f"{known}; {self.to_ask:,} to ask: about {self.tokens:,} tokens, {time}, {money}{besides}."
+        again = f"; {_never_met(self.asked_again)}" if self.asked_again else ""
+        return f"{known}; {self.to_ask:,} to ask: about {self.tokens:,} tokens, {time}, {money}{besides}{again}."
 
     __str__ = as_text
 
@@ -68,15 +71,17 @@ def estimate(experiment: Experiment, universe: Universe, client: RecordingClient
     ``rough_tokens``. Seconds are those of answers on record, else those noted when this model was last asked so.
     """
     choice = experiment.advisor
-    advisor = ModelAdvisor(client, view=choice.view, reading=choice.reading)
+    advisor = ModelAdvisor(client, view=choice.view, reading=choice.reading, repairs=choice.repairs)
     seen = upcoming(universe, experiment)
     known: dict[Request, Generation] = {}
     missing: list[Request] = []
+    again = 0
     for number in (0, *experiment.further_draws):
-        drawn = ModelAdvisor(client, view=choice.view, reading=choice.reading, draw=number)
-        found, unknown = _looked_up(drawn, seen, client)
+        drawn = ModelAdvisor(client, view=choice.view, reading=choice.reading, draw=number, repairs=choice.repairs)
+        found, unknown, unusable = _looked_up(drawn, seen, client)
         known |= found
         missing += unknown
+        again += unusable
     tokens_in, tokens_out = _tokens(missing, known, client)
     noted = noted_speed(client.identity, way_of_asking(client, choice.reading))
     at_once = client.concurrency if advisor.asks_ahead else 1
@@ -91,7 +96,13 @@ def estimate(experiment: Experiment, universe: Universe, client: RecordingClient
         cost=money.cost(tokens_in, tokens_out),
         draws=experiment.evaluation.draws,
         besides=tuple(_besides(advisor, explained=experiment.output.explain)),
+        asked_again=again,
     )
+
+
+def _never_met(count: int) -> str:
+    answers, are = ("answer", "is") if count == 1 else ("answers", "are")
+    return f"{count:,} {answers} on record never met the contract and {are} asked again"
 
 
 def _besides(advisor: ModelAdvisor, *, explained: bool) -> Iterable[str]:
@@ -105,10 +116,11 @@ def _besides(advisor: ModelAdvisor, *, explained: bool) -> Iterable[str]:
 
 def _looked_up(
     advisor: ModelAdvisor, seen: Upcoming, client: RecordingClient
-) -> tuple[dict[Request, Generation], list[Request]]:
-    """The questions of these decisions with their answers on record, each once, and those that have none; where an
-    answer decides which of several is asked, one stands for them."""
+) -> tuple[dict[Request, Generation], list[Request], int]:
+    """The questions of these decisions with their answers on record, each once, those that have none or an unusable
+    one, and how many of these are unusable; where an answer decides which of several is asked, one stands for them."""
     answers: dict[Request, Generation | None] = {}
+    unusable = 0
     for snapshot in seen.snapshots:
         if not seen.wants(snapshot):
             advisor.witness(snapshot)
@@ -116,6 +128,9 @@ def _looked_up(
         first, *others = advisor.known_requests(snapshot)
         if first not in answers:
             answers[first] = client.recorded(first)
+            if answers[first] is not None and advisor.unusable_on_record(snapshot):
+                answers[first] = None
+                unusable += 1
             if possible := next(advisor.possible_requests(snapshot), None):
                 followed = filter(None, map(client.recorded, advisor.possible_requests(snapshot)))
                 answers[possible] = None if answers[first] is None else next(followed, None)
@@ -124,7 +139,7 @@ def _looked_up(
                 answers[other] = client.recorded(other)
         advisor.witness(snapshot)
     known = {request: answer for request, answer in answers.items() if answer is not None}
-    return known, [request for request, answer in answers.items() if answer is None]
+    return known, [request for request, answer in answers.items() if answer is None], unusable
 
 
 def _tokens(missing: Sequence[Request], known: Mapping[Request, Generation], client: LLMClient) -> tuple[int, int]:

@@ -144,6 +144,9 @@ def load_prices(
         cache_folder=cache_folder,
         clock=clock,
         volume=volume,
+        folder=folder,
+        warm_up=warm_up,
+        calendar=calendar,
     )
     for note in prices.notes:
         _LOG.warning(note)
@@ -161,6 +164,9 @@ def read_prices(
     cache_folder: Path | None = None,
     clock: str | None = None,
     volume: VolumeKind | None = None,
+    folder: Path | None = None,
+    warm_up: int = 0,
+    calendar: TradingCalendar | None = None,
 ) -> Prices:
     """As ``load_prices``, for a caller that tells the notes of the prices itself."""
     source = as_source(source)

@@ -18,15 +18,17 @@ class Questions:
     """Counts of one arm, all its draws together.
 
     A decision has a question or several (label, prior, action, rationale, repair); equal ones are ``distinct`` once.
-    ``asked`` are those that the model was asked in this run, failed ones too, ``from_record`` all others but those that
-    an open breaker refused. Seconds and tokens are those of the asked ones: ``mean_seconds`` from question to answer,
-    and ``p95_seconds``, in which 95 of 100 are answered; ``seconds`` in which several are under way count once.
+    ``asked`` are those that the model was asked in this run, failed ones too (``asked_again`` those of them whose
+    answers on record never met the contract), ``from_record`` all others but those that an open breaker refused.
+    Seconds and tokens are those of the asked ones: ``mean_seconds`` from question to answer, and ``p95_seconds``, in
+    which 95 of 100 are answered; ``seconds`` in which several are under way count once.
     """
 
     decisions: int = 0
     questions: int = 0
     distinct: int = 0
     asked: int = 0
+    asked_again: int = 0
     from_record: int = 0
     seconds: float = 0.0
     tokens_in: int = 0
@@ -46,6 +48,7 @@ class Questions:
             questions=len(exchanges),
             distinct=len({exchange.request_hash for exchange in exchanges}),
             asked=used.asked,
+            asked_again=used.again,
             from_record=max(0, len(exchanges) - refused - used.asked),
             seconds=used.seconds,
             tokens_in=used.tokens_in,

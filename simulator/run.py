@@ -156,7 +156,12 @@ def execute(
         )
         universe.write_csv(work.path / "prices.csv")
         for arm in sorted(arms, key=lambda arm: arm != LLM_ARM):
-            runner.run(arm, work.path / arm if comparison else work.path)
+            try:
+                runner.run(arm, work.path / arm if comparison else work.path)
+            except TooManyFailures:
+                if model:
+                    work.forget(model.unusable)  # started again it asks them again, or it would end here for ever
+                raise
         if watch and client is None:
             watch.note()
         if comparison:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Self
 
@@ -53,6 +53,13 @@ class Workspace:
         """Note a request as answered, by hash."""
         with (self.path / ANSWERED).open("a", encoding="utf-8") as kept:
             kept.write(f"\n{request}\n")  # a line that a kill cut short stays one of its own
+
+    def forget(self, requests: Set[str]) -> None:
+        """Note no more that these requests, by hash, were answered."""
+        if kept := self.answered_requests() - requests:
+            (self.path / ANSWERED).write_text("".join(f"\n{request}\n" for request in sorted(kept)), encoding="utf-8")
+        else:
+            (self.path / ANSWERED).unlink(missing_ok=True)
 
     def finish(self, *, failed: bool) -> Path:
         """Give the folder its final name, in place of an earlier run of the same identity; returns it.

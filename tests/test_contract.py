@@ -58,7 +58,6 @@ def test_a_wrapping_is_taken_off_and_counted(wrapped, repairs):
     [
         ("", "answer", "not JSON"),
         ("ERROR: The prompt size exceeds the context window size and cannot be processed.", "answer", "not JSON"),
-        (json.dumps(GOOD) + " ok", "answer", "not JSON"),
         ("[1]", "answer", "not a JSON object"),
         (changed(rationale="half a \ud83d pair"), "answer", "surrogate"),
         ('{"rationale": "a", "rationale": "b"}', "rationale", "appears twice"),

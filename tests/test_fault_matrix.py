@@ -88,8 +88,8 @@ REFUSED = {
 }
 
 OPENAI_ALONE = {
-    "NaN around the answer": (
-        lambda wire: reply(wire.envelope("x").replace(b'"created": 1', b'"created": NaN')),
+    "NaN for the answer": (
+        lambda wire: reply(wire.envelope("x").replace(b'"content": "x"', b'"content": NaN')),
         FAILED,
         ATTEMPTS,
     ),

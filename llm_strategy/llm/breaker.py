@@ -21,6 +21,7 @@ class Breaker:
         self.failures = failures
         self.pause = pause
         self._in_a_row = 0
+        self._why = ""
         self._refusals_left: int | None = None  # None while it is closed
         self._lock = threading.Lock()
 
@@ -35,22 +36,28 @@ class Breaker:
                 return ()
             if self._refusals_left:
                 self._refusals_left -= 1
+                last = f", the last time because: {self._why.rstrip('.')}" if self._why else ""
                 raise BreakerOpen(
-                    f"The backend failed {self._in_a_row} times in a row and is left alone: "
+                    f"The backend failed {self._in_a_row} times in a row and is left alone{last}: "
                     f"{self._refusals_left} more decisions go without it before it is tried again."
                 )
             self._refusals_left = self.pause  # what the probe comes to may never be told
             return (Event(EventKind.BREAKER_PROBED, "The backend is tried again."),)
 
-    def told(self, *, failed: bool, probe: bool) -> tuple[Event, ...]:
-        """Hear what came of a turn that passed, as a ``probe`` or not; the event where that opens or closes it."""
+    def told(self, *, failed: bool, probe: bool, why: str = "") -> tuple[Event, ...]:
+        """Hear what came of a turn that passed, as a ``probe`` or not, and ``why`` it failed; the event where that
+        opens or closes it."""
         with self._lock:
             was_open = self._refusals_left is not None
             if not failed:
                 self._in_a_row, self._refusals_left = 0, None
                 return (Event(EventKind.BREAKER_CLOSED, "The backend answers again."),) if was_open else ()
             self._in_a_row += 1
+            self._why = why or self._why
             if not self.failures or not (probe or (self._in_a_row >= self.failures and not was_open)):
                 return ()
             self._refusals_left = self.pause
-            return (Event(EventKind.BREAKER_OPENED, f"The next {self.pause} decisions go without the backend."),)
+            because = f", because: {self._why.rstrip('.')}" if self._why else ""
+            return (
+                Event(EventKind.BREAKER_OPENED, f"The next {self.pause} decisions go without the backend{because}."),
+            )

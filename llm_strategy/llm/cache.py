@@ -41,10 +41,12 @@ class Usage:
     """How often the model was asked, failed questions too, how many answers were ``kept``, and what that took.
 
     ``calls`` are real ones: a question may take several (``llm/bill.py``). Seconds in which several questions are under
-    way count once. Tokens are those of all calls; ``cost``, in currency, is that of all calls with a price.
+    way count once. Tokens are those of all calls; ``cost``, in currency, is that of all calls with a price. ``again``
+    are those of the asked for which an earlier command was given an answer that could not be used.
     """
 
     asked: int = 0
+    again: int = 0
     kept: int = 0
     calls: int = 0
     seconds: float = 0.0
@@ -65,7 +67,8 @@ class RecordingClient(LLMClient):
     where threads share the client.
     ``AnswerNotRecorded`` is raised where ``replay`` meets a request without an answer. ``usage`` counts what the model
     was asked. What another backend or a part of an ensemble answered is passed on and not recorded: it is not the
-    model's answer.
+    model's answer. An answer of an earlier command that its reader can do nothing with is asked for again in ``live``
+    (``disregard``), once a command: one begins with each ``trust``.
     """
 
     counts_calls = True
@@ -91,7 +94,11 @@ class RecordingClient(LLMClient):
         self._inner = inner
         self.latencies: list[float] = []
         """Seconds of each question that the model was asked, failed ones too, in the order in which they ended."""
+        self.unusable: set[str] = set()
+        """Keys of answers of this command that their reader can do nothing with."""
         self._answered: dict[str, Generation] = {}
+        self._own: set[str] = set()
+        self._passed_over: set[str] = set()
         self._counting = threading.Lock()
         self._under_way = UnderWay()
         if isinstance(inner, LLMClient):
@@ -162,7 +169,8 @@ class RecordingClient(LLMClient):
         return self._inner.breaker() if isinstance(self._inner, LLMClient) else Breaker(0, 0)
 
     def _known(self, key: str, request: Request) -> Generation | None:
-        known = self._answered.get(key) or (None if self.mode == "refresh" else self.store.get(key))
+        unread = self.mode == "refresh" or key in self._passed_over
+        known = self._answered.get(key) or (None if unread else self.store.get(key))
         if known is None and isinstance(self._inner, LLMClient):
             return self._inner.recorded(request)  # of a client that is a record itself
         return known
@@ -228,11 +236,12 @@ class RecordingClient(LLMClient):
     def _record(self, key: str, answer: Generation) -> Generation:
         """Keep an answer; where another process was first, its answer is the one to go on with."""
         kept = _lasting(answer)
-        if self.mode == "refresh":
+        if self.mode == "refresh" or key in self._passed_over:
             self.store.put(key, kept)
         else:
             kept = self.store.add(key, kept)
         self._answered[key] = kept
+        self._own.add(key)
         return answer if kept == _lasting(answer) else kept
 
     @contextmanager
@@ -246,10 +255,36 @@ class RecordingClient(LLMClient):
             self.limit, self.on_record, self.prices, self._answered = before
 
     def trust(self, keys: Iterable[str]) -> None:
-        """Take the recorded answers to these requests for this run's own: ``refresh`` does not ask them again."""
+        """Begin a command that takes the recorded answers to these requests for its own: ``refresh`` does not ask them
+        again, and ``live`` does not where they cannot be used."""
+        self._own, self._passed_over, self.unusable = set(), set(), set()
         for key in keys:
             if recorded := self.store.get(key):
                 self._answered[key] = recorded
+                self._own.add(key)
+
+    def is_of_earlier_command(self, request: Request) -> bool:
+        """Whether the answer on record is that of an earlier command, and could be asked for again."""
+        key = request_hash(request, self.identity)
+        if self.mode != "live" or key in self._own or self._known(key, request) is None:
+            return False
+        return not isinstance(self._inner, LLMClient) or self._inner.recorded(request) is None
+
+    def disregard(self, request: Request) -> bool:
+        """Read the answer to this request no more where an earlier command was given it: whoever asks once more asks
+        the model. Returns whether that is so."""
+        key = request_hash(request, self.identity)
+        with self._counting:
+            if key in self._own:
+                self.unusable.add(key)
+                return key in self._passed_over
+            if not self.is_of_earlier_command(request):
+                return False
+            self._passed_over.add(key)
+            self._answered.pop(key, None)
+            self.usage.again += 1
+        log.info("The answer on record to request %s never met the contract: it is asked again.", key[:12])
+        return True
 
     def healthcheck(self) -> Health:
         """The inner model's health; a replay has none and is always well."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Literal, NoReturn, Self, SupportsIndex, TypeAlias, TypedDict, Unpack, cast, get_args, overload
 
+from llm_strategy.answer_text import THOUGHT_ALONE, unwrap
 from llm_strategy.errors import BackendFailure, ConfigurationError, ContractError, ModelError, did_you_mean
 from llm_strategy.left_behind import Worker, leave
 from llm_strategy.llm.bill import Call, Prices, on_the_bill
@@ -21,6 +21,7 @@ from llm_strategy.llm.breaker import Breaker
 from llm_strategy.llm.exchange import Chunk, Generation, Health, Message, ModelIdentity, Request, Role
 from llm_strategy.llm.other_process import check_state, recipe
 from llm_strategy.llm.side_by_side import in_order
+from llm_strategy.types import Event, EventKind
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +106,15 @@ class LLMClient(ABC):
     def recorded(self, request: Request) -> Generation | None:
         """The answer that this request would get without asking; None where there is none, or no record."""
         return None
+
+    def is_of_earlier_command(self, request: Request) -> bool:
+        """Whether ``recorded`` gives what an earlier command was answered, and not this one."""
+        return False
+
+    def disregard(self, request: Request) -> bool:
+        """Hear that the answer to a request cannot be used; returns whether asking once more asks the model, because
+        the answer was that of an earlier command. Then it is."""
+        return False
 
     def prompt_tokens(self, request: Request) -> int | None:
         """Tokens of the request's prompt, counted without asking; None where that cannot be told here."""
@@ -218,7 +228,7 @@ class LLMClient(ABC):
             answer.latency_ms,
             " (recorded)" if answer.cached else "",
         )
-        return replace(answer, text=json_text(answer.text)) if request.json_mode else answer
+        return _with_json_alone(answer) if request.json_mode else answer
 
     def _stream(self, request: Request) -> Iterator[Chunk]:
         chunks: SimpleQueue[Chunk | BaseException] = SimpleQueue()
@@ -256,11 +266,24 @@ def check_options(given: Iterable[str]) -> None:
             )
 
 
+def _with_json_alone(answer: Generation) -> Generation:
+    """The answer with its JSON for its text, and an event that names what was taken off."""
+    text, kinds = _json_of(answer.text)
+    told = (Event(EventKind.REPAIRED, ", ".join(kinds)),) if kinds else ()
+    return replace(answer, text=text, events=(*answer.events, *told))
+
+
 def json_text(answer: str) -> str:
-    """The JSON text of an answer, a code fence around it taken off; ``ContractError`` where it is not JSON."""
-    text = answer.strip()
-    if fenced := re.fullmatch(r"```\w*\s*(.*?)\s*```", text, re.DOTALL):
-        text = fenced[1]
+    """The JSON text of an answer, what stands around it (``answer_text``) taken off; ``ContractError`` where it is not
+    JSON, or holds several objects."""
+    return _json_of(answer)[0]
+
+
+def _json_of(answer: str) -> tuple[str, tuple[str, ...]]:
+    """The JSON text of an answer, and what stood around it, by kind."""
+    text, kinds, thought_alone = unwrap(answer.strip(), len(answer))
+    if thought_alone:
+        raise ContractError("answer", "holds thoughts and no JSON behind them", THOUGHT_ALONE)
     try:
         json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as problem:
@@ -269,7 +292,7 @@ def json_text(answer: str) -> str:
             f"the model wrote invalid JSON ({problem}); "
             "raise LLM_MAX_TOKENS, lower LLM_TEMPERATURE or use a larger model.",
         ) from None
-    return text
+    return text, kinds
 
 
 def write_probabilities(probabilities: Mapping[str, float]) -> str:

@@ -16,6 +16,7 @@ from llm_strategy.errors import (
     BreakerOpen,
     ModelChanged,
     ModelError,
+    ModelLoading,
     PromptTooLong,
     ServerNotReached,
 )
@@ -32,6 +33,10 @@ PASSING = (AnswerTimeout, BackendFailure, ServerNotReached)
 """Failures of a backend; a breaker counts them."""
 FOR_GOOD = (BackendRefused, ModelChanged)
 """Failures that another attempt would meet again."""
+LONGEST_LOOK_S = 5.0
+"""Seconds from one look at a server that loads its model to the next, at most."""
+LOADING_S = 60.0
+"""Seconds that such a server is waited for where a question has no time of its own."""
 ONE_QUESTION = (*PASSING, BreakerOpen, PromptTooLong)
 """Failures of one question, which another backend may answer."""
 
@@ -158,8 +163,11 @@ class ResilientClient(LLMClient):
         events.extend(admitted)
         try:
             answer = ask()
+        except ModelLoading:  # neither a failure of the backend nor an answer
+            raise
         except (*PASSING, PromptTooLong) as problem:
-            events.extend(breaker.told(failed=isinstance(problem, PASSING), probe=bool(admitted)))
+            failed = isinstance(problem, PASSING)
+            events.extend(breaker.told(failed=failed, probe=bool(admitted), why=str(problem)))
             raise
         events.extend(breaker.told(failed=False, probe=bool(admitted)))
         return answer
@@ -172,21 +180,32 @@ class ResilientClient(LLMClient):
         ask: Callable[[float | None], _Answer],
         reader: _Reader | None = None,
     ) -> _Answer:
-        """Ask until there is an answer, or no more attempts or time; ``ask`` is told the seconds that it has."""
-        for attempt in range(1, self.patience.attempts + 1):
+        """Ask until there is an answer, or no more attempts or time; ``ask`` is told the seconds that it has. To wait
+        for a server that loads its model is no attempt."""
+        attempt = looks = 0
+        while True:
             try:
                 return ask(self.patience.seconds(timeout_s, self._clock() - begin))
+            except ModelLoading as problem:
+                looks += 1
+                if looks == 1:
+                    events.append(Event(EventKind.LOADING, str(problem)))
+                wait = min(self.patience.wait(looks, problem, self._jitter), LONGEST_LOOK_S)
+                allowed = timeout_s or self.defaults.timeout_s or LOADING_S
+                if self._clock() - begin + wait >= allowed or (reader is not None and reader.began):
+                    events.append(Event(EventKind.LOADING, "It was waited for in vain."))
+                    raise
             except PASSING as problem:
+                attempt += 1
                 events.extend(problem.events)
                 problem.events = ()
                 wait = self.patience.wait(attempt, problem, self._jitter)
                 late = timeout_s is not None and self._clock() - begin + wait >= timeout_s
-                last = attempt == self.patience.attempts or late or (reader is not None and reader.began)
+                last = attempt >= self.patience.attempts or late or (reader is not None and reader.began)
                 if last or isinstance(problem, FOR_GOOD):
                     raise
                 events.append(Event(EventKind.RETRY, f"Attempt {attempt} failed: {problem}"))
-                self._sleep(wait)
-        raise AssertionError("the last attempt returns or raises")
+            self._sleep(wait)
 
     def _fall_back(
         self,

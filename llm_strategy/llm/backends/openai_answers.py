@@ -6,19 +6,30 @@ import datetime
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import openai
 
-from llm_strategy.errors import BackendFailure, BackendRefused, ModelError, PromptTooLong
+from llm_strategy.errors import BackendFailure, BackendRefused, ModelError, ModelLoading, PromptTooLong
 from llm_strategy.llm.backends import openai_cures as cures
-from llm_strategy.llm.backends.server_words import brief, refuse_beyond, retry_after
+from llm_strategy.llm.backends.event_stream import DONE, EventStream, looks_like_events
+from llm_strategy.llm.backends.server_words import brief, is_loading, refuse_beyond, retry_after, words_of
 
 PASSING_STATUS = frozenset({408, 409, 425, 429})
 """Statuses below 500 that another attempt may not meet."""
 
 NOT_SERVED = frozenset({401, 402, 403, 404})
 """Statuses that are about the server, its key and its models, and not about the question."""
+
+LOADING_STATUS = 503
+ANSWER_REFUSED = frozenset({"json_validate_failed", "tool_use_failed"})
+"""Codes of a 400 that is about the answer and not about the question."""
+MOST_TOKENS = 10**12
+"""A larger count is none."""
+_LENGTH_SIGNS = (
+    "context_length", "context_size", "context length", "context size", "context window", "max_new_tokens` must be",
+    "prompt is too long", "input is too long",
+)  # fmt: skip
 
 OnText = Callable[[str], bool]
 
@@ -35,7 +46,8 @@ class CutOff(BackendRefused):
 class Reply:
     """An answer as the server gave it, or what has come of it so far. ``model`` and ``fingerprint`` are empty where it
     names none; ``refusal`` are the words of a model that will not answer. ``tokens_thought`` are those of
-    ``tokens_out`` that nobody sees."""
+    ``tokens_out`` that nobody sees, ``thought`` says whether thoughts came beside the answer, and ``tool`` which tool
+    was called in its place. A stream is ``done`` where the server says so."""
 
     text: str = ""
     finish: str = ""
@@ -45,6 +57,9 @@ class Reply:
     model: str = ""
     fingerprint: str = ""
     refusal: str = ""
+    thought: bool = False
+    tool: str = ""
+    done: bool = False
 
     @property
     def cut_short_by_thinking(self) -> bool:
@@ -53,9 +68,11 @@ class Reply:
 
     def take(self, document: Mapping[str, Any], part: str) -> str:
         """Add an answer (``part`` is ``message``) or a piece of one (``delta``); returns the text that it brought."""
-        if isinstance(error := document.get("error"), dict | str):
-            said = error.get("message", "") if isinstance(error, dict) else error
-            raise BackendFailure(f"reported an error ({brief(str(said))}): {cures.UNSTEADY}")
+        if (error := _reported(document)) is not None:
+            said = brief(words_of(error))
+            if is_loading(said):
+                raise ModelLoading(f"is loading its model ({said}): {cures.LOADING}")
+            raise BackendFailure(f"reported an error{f' ({said})' if said else ''}: {cures.UNSTEADY}")
         self.model = self.model or base_name(_text(document, "model"))
         self.fingerprint = self.fingerprint or brief(_text(document, "system_fingerprint"))
         if isinstance(usage := document.get("usage"), dict):
@@ -64,6 +81,8 @@ class Reply:
             details = usage.get("completion_tokens_details")
             self.tokens_thought = _count(details, "reasoning_tokens") if isinstance(details, dict) else 0
         choices = document.get("choices")
+        if choices is None and part == "delta":
+            return ""  # usage alone, or a sign of life
         if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
             raise BackendFailure(f"sent JSON that is no chat completion: {cures.NO_COMPLETION}")
         if not choices:
@@ -73,9 +92,29 @@ class Reply:
             raise BackendFailure(f"sent JSON that is no chat completion: {cures.NO_COMPLETION}")
         self.finish = _text(choices[0], "finish_reason") or self.finish
         self.refusal += _text(written, "refusal")
-        text = _text(written, "content")
+        self.thought = self.thought or any(written.get(name) for name in ("reasoning_content", "reasoning", "thinking"))
+        self.tool = self.tool or _tool(written)
+        text = self._content(written.get("content"))
         self.text += text
         return text
+
+    def _content(self, content: Any) -> str:
+        """Text of an answer, which some servers send in parts: those that are text, thoughts left out."""
+        if content is None or isinstance(content, str):
+            return content or ""
+        parts = content if isinstance(content, list) else [content]
+        if not all(isinstance(part, str | dict) for part in parts):
+            raise BackendFailure(f"sent a content that is no text: {cures.NO_COMPLETION}")
+        written = ""
+        for part in parts:
+            kind = "text" if isinstance(part, str) else _text(part, "type")
+            if "think" in kind or "reason" in kind:
+                self.thought = True
+            elif kind == "refusal":
+                self.refusal += _text(part, "refusal")
+            else:
+                written += part if isinstance(part, str) else _text(part, "text")
+        return written
 
     def check(self) -> None:
         """Raise ``BackendFailure`` where this is no answer to work with."""
@@ -85,18 +124,29 @@ class Reply:
             raise BackendFailure(f"was refused by the model ({brief(self.refusal)}): {cures.WITHHELD}")
         if not self.text and self.finish == "length":
             raise CutOff("was cut off while thinking: raise LLM_MAX_TOKENS, or lower openai.reasoning_effort")
+        if not self.text and self.tool:
+            raise BackendFailure(f"called the tool {self.tool!r} and wrote no answer: {cures.TOOL_CALLED}")
+        if not self.text and self.thought:
+            raise BackendFailure(f"thought and did not answer: {cures.THOUGHT_ALONE}")
         if not self.text:
             raise BackendFailure(f"answered with nothing: {cures.NO_ANSWER}")
 
 
 async def read_whole(pieces: AsyncIterator[bytes], longest: int) -> Reply:
-    """The answer in a body of at most ``longest`` bytes."""
+    """The answer in a body of at most ``longest`` bytes; of one that holds a stream, what it comes to."""
     body = bytearray()
     async for piece in pieces:
         body += piece
         refuse_beyond(longest, len(body), cures.TOO_MUCH)
     reply = Reply()
-    reply.take(read_object(bytes(body)), "message")
+    whole = bytes(body)
+    if looks_like_events(whole):
+        events = EventStream()
+        for data in (*events.feed(whole), *events.end()):
+            _take_event(reply, data)
+        _refuse_broken_off(reply)
+    else:
+        reply.take(read_object(whole), "message")
     reply.check()
     return reply
 
@@ -104,36 +154,63 @@ async def read_whole(pieces: AsyncIterator[bytes], longest: int) -> Reply:
 async def read_stream(
     pieces: AsyncIterator[bytes], longest: int, check: Callable[[Reply], None], on_text: OnText
 ) -> Reply:
-    """The answer in a stream of server-sent events; ``check`` sees it before ``on_text`` gets each piece and may raise;
-    ``on_text`` may end it by returning False."""
-    reply, rest, read = Reply(), b"", 0
+    """The answer in a stream of server-sent events, or in the whole body that a server sends in its place; ``check``
+    sees it before ``on_text`` gets each piece and may raise; ``on_text`` may end it by returning False."""
+    reply, events, read = Reply(), EventStream(), 0
+    whole, begun = bytearray(), False
+
+    def wants_more(text: str) -> bool:
+        check(reply)
+        return not text or on_text(text)
+
     async for piece in pieces:
         read += len(piece)
         refuse_beyond(longest, read, cures.TOO_MUCH)
-        *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            field, _, data = line.partition(b":")
-            data = data.strip()
-            if field.strip() != b"data" or not data or data == b"[DONE]":
-                continue
-            text = reply.take(read_object(data), "delta")
-            check(reply)
-            if text and not on_text(text):
+        if whole or (not begun and _begins_document(piece)):
+            whole += piece
+            continue
+        begun = begun or bool(piece.strip())
+        for data in events.feed(piece):
+            if not wants_more(_take_event(reply, data)):
                 return reply
-    if not reply.finish:
+    if whole:
+        wants_more(reply.take(read_object(bytes(whole)), "message"))
+    else:
+        for data in events.end():
+            if not wants_more(_take_event(reply, data)):
+                return reply
         if not read:
             raise BackendFailure(f"answered with nothing: {cures.NO_ANSWER}")
-        raise BackendFailure(f"broke off in the middle of a stream: {cures.UNSTEADY}")
+        _refuse_broken_off(reply)
     reply.check()
     return reply
 
 
+def _take_event(reply: Reply, data: bytes) -> str:
+    """Add an event of a stream; returns the text that it brought."""
+    if data == DONE:
+        reply.done = True
+        return ""
+    return reply.take(read_object(data), "delta")
+
+
+def _refuse_broken_off(reply: Reply) -> None:
+    if not (reply.finish or reply.done):
+        raise BackendFailure(f"broke off in the middle of a stream: {cures.UNSTEADY}")
+
+
+def _begins_document(piece: bytes) -> bool:
+    """Whether a body that begins so is one document, and no stream."""
+    return piece.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[", b"<")
+
+
 def read_object(body: bytes) -> dict[str, Any]:
-    """One JSON object in UTF-8, a byte order mark before it forgiven; ``BackendFailure`` says what else it is."""
+    """One JSON object in UTF-8, a byte order mark before it forgiven; ``BackendFailure`` says what else it is. What
+    some write for numbers that are none (``-Infinity`` as the logarithm of a probability) is null."""
     if not body.strip():
         raise BackendFailure(f"answered with nothing: {cures.NO_ANSWER}")
     try:
-        document = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=_refuse)
+        document = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=lambda _: None)
     except UnicodeDecodeError:
         raise BackendFailure(f"sent bytes that are no UTF-8 text: {cures.NO_COMPLETION}") from None
     except RecursionError:
@@ -150,16 +227,36 @@ def read_object(body: bytes) -> dict[str, Any]:
 def refusal(problem: openai.APIStatusError, now: datetime.datetime) -> ModelError:
     """The error behind an HTTP status that is no success; a date in ``Retry-After`` is compared with ``now``."""
     status = problem.status_code
-    words = problem.message.removeprefix(f"Error code: {status}").removeprefix(" - ")
-    said = brief(words).removesuffix(".")
+    said = brief(words_of(problem.body)).removesuffix(".")
     message = f"answered with HTTP status {status}{f' ({said})' if said else ''}"
     if status in PASSING_STATUS or status >= 500:
         wait = retry_after(problem.response.headers, now)
+        if status == LOADING_STATUS and is_loading(said):
+            return ModelLoading(f"is loading its model ({said}): {cures.LOADING}", retry_after_s=wait)
         return BackendFailure(f"{message}: {cures.cure(status, said)}", retry_after_s=wait)
-    if status in (400, 413, 422) and _is_about_length(problem):
+    if status in (400, 413, 422) and _is_about_length(problem, said):
         return PromptTooLong(f"{message}: {cures.TOO_LONG}")
+    if problem.code == "content_filter":
+        return BackendRefused(f"{message}: {cures.WITHHELD}")
     kind = NotServed if status in NOT_SERVED else BackendRefused
     return kind(f"{message}: {cures.cure(status, said)}")
+
+
+def failed_answer(problem: openai.APIStatusError) -> str | None:
+    """What the model wrote, where a server refuses the answer (it broke the format) and not the request."""
+    body = problem.body if isinstance(problem.body, dict) else {}
+    if problem.code in ANSWER_REFUSED or "failed_generation" in body:
+        return _text(body, "failed_generation")
+    return None
+
+
+def takes_no_system(said: str) -> bool:
+    """Whether a refusal is about the system message: the model's template has no place for one."""
+    words = said.lower()
+    if "must alternate" in words:
+        return True
+    about = any(name in words for name in ("system role", "system message", "system prompt", "role system", "'system'"))
+    return about and any(sign in words for sign in ("not support", "unsupported", "not allowed", "n't support", "only"))
 
 
 def takes_no_temperature(said: str) -> bool:
@@ -174,31 +271,48 @@ def base_name(model: str) -> str:
     return brief(model.replace("\\", "/").rsplit("/", 1)[-1] if is_path else model)
 
 
-def _is_about_length(problem: openai.APIStatusError) -> bool:
-    told = f"{problem.code} {problem.type} {problem.message}".lower()
-    return "context_length" in told or "context_size" in told or "context length" in told or "context size" in told
+def _is_about_length(problem: openai.APIStatusError, said: str) -> bool:
+    told = f"{problem.code} {problem.type} {said}".lower()
+    return any(sign in told for sign in _LENGTH_SIGNS)
+
+
+def _reported(document: Mapping[str, Any]) -> Any:
+    """The error that a document with a status of success holds, or None."""
+    if isinstance(error := document.get("error"), dict | str | list) and error:
+        return error
+    if document.get("object") == "error" or document.get("type") == "error":
+        return document
+    return document if "choices" not in document and document.get("detail") else None
+
+
+def _tool(written: Mapping[str, Any]) -> str:
+    """The name of the tool that is called in the place of an answer; empty where none is."""
+    calls = written.get("tool_calls") or [{"function": written.get("function_call")}]
+    first = calls[0] if isinstance(calls, list) and isinstance(calls[0], dict) else {}
+    called = first.get("function")
+    return brief(_text(called, "name")) if isinstance(called, dict) else ""
 
 
 def _text(document: Mapping[str, Any], name: str) -> str:
+    """The text under a name, a number there as text; empty where there is something else, which nobody needs."""
     value = document.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise BackendFailure(f"sent a {name} that is no text: {cures.NO_COMPLETION}")
-    return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) else ""
 
 
 def _count(usage: Mapping[str, Any], name: str) -> int:
+    """Tokens, which some servers write as text or with a fraction; 0 where that is no count."""
     value = usage.get(name)
-    return value if isinstance(value, int) and value >= 0 else 0
+    try:
+        count = int(value) if isinstance(value, int | float | str) else 0
+    except (ValueError, OverflowError):
+        return 0
+    return count if 0 <= count <= MOST_TOKENS else 0
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
-    if len(document) < len(pairs):
-        raise ValueError("a key appears twice")
+    if len(document) < len(pairs) and any(document[name] != value for name, value in pairs):
+        raise ValueError("a key appears twice with two values")
     return document
-
-
-def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")

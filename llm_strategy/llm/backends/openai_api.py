@@ -29,6 +29,7 @@ from llm_strategy.errors import (
     ConfigurationError,
     ModelChanged,
     ModelError,
+    ModelLoading,
     ServerNotReached,
 )
 from llm_strategy.llm.backends import sections
@@ -68,7 +69,8 @@ class OpenAIClient(LLMClient):
     that is well. Where one fails, the next is asked within the same time, of which each may use its even share. All
     must speak alike (``ConfigurationError`` otherwise), so that no answer depends on which of them was asked.
     ``answer_format`` and ``reported_model`` are found out by a short question where they are not given, and with them
-    ``omit_temperature``; ``reasoning_effort`` (a word of theirs) is for models that think. What was found out is kept
+    ``omit_temperature`` and ``merge_system`` (``Dialect``); ``reasoning_effort`` (a word of theirs) is for models that
+    think. What was found out is kept
     in the folder ``notes``: where no server answers, ``identity`` is taken from there, and only a request raises
     ``ServerNotReached`` (a plain ``BackendFailure`` where there are ``fallbacks``). ``timeout_s`` (seconds) is for
     requests that name none. ``name`` is the section that messages tell to correct.
@@ -90,6 +92,7 @@ class OpenAIClient(LLMClient):
         reported_model: str | None = None,
         omit_temperature: bool | None = None,
         reasoning_effort: str = "",
+        merge_system: bool | None = None,
         timeout_s: float = 30.0,
         notes: Path | None = None,
         name: str = OPENAI,
@@ -103,7 +106,7 @@ class OpenAIClient(LLMClient):
         self._name = name
         self.concurrency = concurrency
         self.timeout_s = timeout_s
-        self._dialect = Dialect(answer_format, reported_model, omit_temperature, reasoning_effort)
+        self._dialect = Dialect(answer_format, reported_model, omit_temperature, reasoning_effort, merge_system)
         self._notes = ServerNotes(notes, base_urls, model, reasoning_effort)
         self._remembered = False
         self._servers = Servers(model, base_urls, api_key)
@@ -233,7 +236,8 @@ class OpenAIClient(LLMClient):
             except (BackendRefused, ModelChanged):
                 raise
             except (BackendFailure, AnswerTimeout) as problem:
-                if in_person and self._remembered and not self.fallbacks:
+                waits = isinstance(problem, ModelLoading)
+                if in_person and self._remembered and not self.fallbacks and not waits:
                     raise ServerNotReached(str(problem)) from None
                 noted = self._notes.read()
                 if in_person:
@@ -250,6 +254,8 @@ class OpenAIClient(LLMClient):
                 log.info("%s answers as %s, held to %s", self.model, named, self._dialect.answer_format)
                 if self._dialect.omit_temperature:
                     log.warning("%s takes no temperature: LLM_TEMPERATURE is not sent, and its own holds.", self.model)
+                if self._dialect.merge_system:
+                    log.warning("%s takes no system message: it is written above the first question.", self.model)
 
 
 def connect(settings: LlmSettings) -> OpenAIClient:

@@ -6,6 +6,12 @@ WRONG_ADDRESS = "check that LLM_BASE_URL names the API itself, which often ends 
 NO_COMPLETION = "check that LLM_BASE_URL names a server of chat completions"
 NO_ANSWER = "try another openai.answer_format, or choose another LLM_MODEL"
 WITHHELD = "change the prompt, or choose another LLM_MODEL"
+THOUGHT_ALONE = (
+    "raise LLM_MAX_TOKENS, lower openai.reasoning_effort, or take the reasoning parser off the server where it takes "
+    "the answer for thoughts"
+)
+TOOL_CALLED = "choose another LLM_MODEL, or take the tool parser off the server"
+LOADING = "wait until it is there, or raise LLM_TIMEOUT_S to wait longer"
 UNSTEADY = "look into the server's log, or lower openai.concurrency"
 TOO_MUCH = "lower LLM_MAX_TOKENS, or check LLM_BASE_URL"
 TOO_LONG = "show fewer examples, or choose a model with a larger context"
@@ -15,6 +21,8 @@ _BY_WORD = (
         "temperature",
         "give one that it takes in LLM_TEMPERATURE, or set openai.omit_temperature to true where it takes none",
     ),
+    ("system role", "set openai.merge_system to true"),
+    ("roles must alternate", "set openai.merge_system to true"),
     ("reasoning_effort", "correct openai.reasoning_effort, or leave it out"),
     ("response_format", "set openai.answer_format to json_object or plain"),
     ("json_schema", "set openai.answer_format to json_object or plain"),

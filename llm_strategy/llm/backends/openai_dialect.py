@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypeAlias
 
@@ -24,8 +25,15 @@ _TRIAL_FORM: Form = (
     "}",
 )
 
-TRIAL = Request((Message("user", "Give a JSON object with a colour and its share."),), form=_TRIAL_FORM, max_tokens=48)
-"""A question whose answer shows whether a server keeps to a format that it takes."""
+TRIAL = Request(
+    (
+        Message("system", "Answer with a JSON object alone."),
+        Message("user", "Give a JSON object with a colour and its share."),
+    ),
+    form=_TRIAL_FORM,
+    max_tokens=48,
+)
+"""A question whose answer shows whether a server keeps to a format that it takes, and takes a system message."""
 THINKING_TOKENS = 4096
 """Bound of the same question to a model that thinks before it writes: its thoughts count as a part of the answer."""
 
@@ -33,7 +41,8 @@ THINKING_TOKENS = 4096
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """What is known of a server; ``None`` is not known yet. ``reported_model`` is empty where it names none;
-    ``omit_temperature`` is for models that take their own alone; ``reasoning_effort`` is sent where it is not empty.
+    ``omit_temperature`` is for models that take their own alone; ``merge_system`` writes the system message at the top
+    of the first question, for templates without a place for it; ``reasoning_effort`` is sent where it is not empty.
 
     All of it can change an answer, so that it stands in the identity, and every address of a run speaks the same.
     """
@@ -42,6 +51,7 @@ class Dialect:
     reported_model: str | None = None
     omit_temperature: bool | None = None
     reasoning_effort: str = ""
+    merge_system: bool | None = None
 
     @property
     def known(self) -> bool:
@@ -56,13 +66,18 @@ class Dialect:
             said.append(("temperature", "omitted"))
         if self.reasoning_effort:
             said.append(("reasoning_effort", self.reasoning_effort))
+        if self.merge_system:
+            said.append(("system", "merged"))
         return tuple(said)
 
     def body(self, model: str, request: Request, tokens_field: TokensField = "max_tokens") -> dict[str, Any]:
         """The request as the server wants it."""
         body: dict[str, Any] = {
             "model": model,
-            "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+            "messages": [
+                {"role": message.role, "content": message.content}
+                for message in (_merged(request.messages) if self.merge_system else request.messages)
+            ],
             tokens_field: request.max_tokens,
         }
         if not self.omit_temperature:
@@ -90,6 +105,17 @@ class Dialect:
                 f"answers as {model!r} and not as {self.reported_model!r}: answers of two models are not mixed, "
                 "name the new one in LLM_MODEL or start the run again"
             )
+
+
+def _merged(messages: Sequence[Message]) -> list[Message]:
+    """The same with what the system messages say at the top of the first question."""
+    said = "\n\n".join(message.content for message in messages if message.role == "system")
+    others = [message for message in messages if message.role != "system"]
+    if not said:
+        return others
+    if not others or others[0].role != "user":
+        return [Message("user", said), *others]
+    return [Message("user", f"{said}\n\n{others[0].content}"), *others[1:]]
 
 
 def is_kept(answer_format: AnswerFormat | None, text: str) -> bool:

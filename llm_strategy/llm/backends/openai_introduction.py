@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TypeAlias, get_args
 
 from llm_strategy.config import SETTINGS_FILE
-from llm_strategy.errors import BackendRefused, ConfigurationError, ModelError
-from llm_strategy.llm.backends.openai_answers import CutOff, NotServed, Reply, takes_no_temperature
+from llm_strategy.errors import BackendFailure, BackendRefused, ConfigurationError, ModelError
+from llm_strategy.llm.backends.openai_answers import CutOff, NotServed, Reply, takes_no_system, takes_no_temperature
 from llm_strategy.llm.backends.openai_dialect import THINKING_TOKENS, TRIAL, AnswerFormat, Dialect, is_kept
 from llm_strategy.llm.exchange import Request
 
@@ -33,18 +33,28 @@ async def find_out(ask: Ask, pinned: Dialect) -> Dialect:
         if len(formats) == 1 or is_kept(answer_format, reply.text):
             break
     model = reply.model if pinned.reported_model is None else pinned.reported_model
-    return replace(spoken, reported_model=model, omit_temperature=bool(spoken.omit_temperature))
+    return replace(
+        spoken,
+        reported_model=model,
+        omit_temperature=bool(spoken.omit_temperature),
+        merge_system=bool(spoken.merge_system),
+    )
 
 
 async def _heard(ask: Ask, dialect: Dialect) -> tuple[Reply, Dialect]:
-    """The answer to a trial, and the dialect in which it was got."""
+    """The answer to a trial, and the dialect in which it was got: what a server says that it does not take is left
+    out."""
     try:
         return await _tried(ask, dialect), dialect
-    except BackendRefused as problem:
-        if dialect.omit_temperature is not None or not takes_no_temperature(str(problem)):
+    except BackendFailure as problem:  # a template that breaks on a message is an error of the server to some
+        said = str(problem)
+        if dialect.merge_system is None and takes_no_system(said):
+            dialect = replace(dialect, merge_system=True)
+        elif dialect.omit_temperature is None and takes_no_temperature(said) and isinstance(problem, BackendRefused):
+            dialect = replace(dialect, omit_temperature=True)
+        else:
             raise
-    without = replace(dialect, omit_temperature=True)
-    return await _tried(ask, without), without
+    return await _heard(ask, dialect)
 
 
 async def _tried(ask: Ask, dialect: Dialect) -> Reply:
@@ -93,6 +103,12 @@ def common(found: Sequence[tuple[str, Dialect]]) -> Dialect:
             raise ConfigurationError(
                 f"The {with_it} takes a temperature and the {without} takes none, so that an answer would depend on "
                 "which is asked: leave one out of LLM_BASE_URL, or set openai.omit_temperature to true."
+            )
+        if other.merge_system != dialect.merge_system:
+            with_it, without = (name, first) if dialect.merge_system else (first, name)
+            raise ConfigurationError(
+                f"The {with_it} takes a system message and the {without} takes none, so that an answer would depend on "
+                "which is asked: leave one out of LLM_BASE_URL, or set openai.merge_system to true."
             )
         if dialect.reported_model and other.reported_model and other.reported_model != dialect.reported_model:
             raise ConfigurationError(

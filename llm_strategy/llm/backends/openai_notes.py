@@ -31,7 +31,7 @@ class ServerNotes:
         try:
             noted = json.loads(self._file.read_bytes()) if self._file else {}
             said = noted["dialect"]
-            known: dict[str, Any] = {"omit_temperature": False}  # as it was before notes said so
+            known: dict[str, Any] = {"omit_temperature": False, "merge_system": False}  # before notes said so
             known |= {field.name: said[field.name] for field in fields(Dialect) if field.name in said}
             if noted["checksum"] == _checksum(said) and said["answer_format"] in get_args(AnswerFormat):
                 return Dialect(**known)

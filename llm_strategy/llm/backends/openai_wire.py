@@ -11,7 +11,7 @@ import httpx2
 import openai
 
 from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendRefused, ModelError
-from llm_strategy.llm.backends.openai_answers import OnText, Reply, read_stream, read_whole, refusal
+from llm_strategy.llm.backends.openai_answers import OnText, Reply, failed_answer, read_stream, read_whole, refusal
 from llm_strategy.llm.backends.openai_cures import is_no_completion
 from llm_strategy.llm.backends.openai_dialect import Dialect, TokensField
 from llm_strategy.llm.backends.openai_transport import connected
@@ -105,8 +105,13 @@ class Wire:
                 "LLM_MAX_TOKENS."
             ) from None
         except openai.APIStatusError as problem:
-            told = refusal(problem, datetime.datetime.now(datetime.UTC))
-            raise self._told(told, elsewhere=problem.status_code in (404, 405)) from None
+            written = failed_answer(problem)
+            if written is None:
+                told = refusal(problem, datetime.datetime.now(datetime.UTC))
+                raise self._told(told, elsewhere=problem.status_code in (404, 405)) from None
+            reply = Reply(text=written, finish="stop")  # the contract says what is wrong with it
+            if on_text is not None and written:
+                on_text(written)
         except (openai.APIConnectionError, httpx2.HTTPError) as problem:
             cause = type(problem.__cause__ or problem).__name__
             past = f"let NO_PROXY name {urlsplit(self.endpoint.url).hostname}, " if self._proxy else ""

@@ -44,6 +44,7 @@ class OpenAI(Section):
     reported_model: str | None = None
     omit_temperature: bool | None = None
     reasoning_effort: str = ""
+    merge_system: bool | None = None
 
 
 class Bedrock(Section):

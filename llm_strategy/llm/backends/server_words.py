@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import email.utils
 import math
+import re
 from collections.abc import Mapping
 
 from llm_strategy.errors import BackendFailure
@@ -14,6 +15,41 @@ LONGEST_MESSAGE = 200
 SMALLEST_LIMIT = 1_000_000
 BYTES_PER_TOKEN = 2_000
 """A body may have so many bytes in all, or for each token that was asked for: a streamed token comes in a long line."""
+
+
+_WORDS_UNDER = ("message", "msg", "detail", "error", "errors", "error_description", "description", "title", "reason")
+"""Where servers write what is wrong, the likeliest place first."""
+_DEEPEST_WORDS = 4
+_LOADING = re.compile(r"\bloading\b|\bwarming up\b|\bis starting\b|\bstarting up\b")
+_LOADED_BADLY = re.compile(r"\b(?:error|fail\w*|unable|could not|cannot)\b")
+
+
+def words_of(body: object, depth: int = _DEEPEST_WORDS) -> str:
+    """What the body of a refusal says in words, whatever its shape: an error object, a list of them, ``detail`` with or
+    without places, plain text, or a page; empty where there are none."""
+    if isinstance(body, str):
+        return _of_page(body) if body.lstrip()[:1] == "<" else body.strip()
+    if isinstance(body, list) and depth:
+        return "; ".join(filter(None, (words_of(entry, depth - 1) for entry in body[:3])))
+    if isinstance(body, dict) and depth:
+        said = next((said for name in _WORDS_UNDER if (said := words_of(body.get(name), depth - 1))), "")
+        place = body.get("loc")
+        return f"{'.'.join(map(str, place))}: {said}" if said and isinstance(place, list) else said
+    return ""
+
+
+def is_loading(said: str) -> bool:
+    """Whether a server says that its model is still on the way."""
+    words = said.lower()
+    return bool(_LOADING.search(words)) and not _LOADED_BADLY.search(words)
+
+
+def _of_page(page: str) -> str:
+    lower = page.lower()
+    begin = lower.find("<title>")
+    end = lower.find("</title>", begin)
+    title = page[begin + len("<title>") : end].strip() if 0 <= begin < end else ""
+    return f"an HTML page: {title}" if title else "an HTML page"
 
 
 def brief(words: object) -> str:
