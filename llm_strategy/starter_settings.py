@@ -7,8 +7,8 @@ STARTER = """\
 
 # Who answers: local_llama runs a GGUF file on this machine, through gpt4all; llama_cpp through llama.cpp, which also
 # scores choices (pip install 'backtrader-llm[llama-cpp]'); openai asks a server that speaks like OpenAI; ollama, vllm,
-# lmstudio, llama_server, together, groq, deepseek, openrouter and mistral are openai at their usual address; bedrock asks
-# AWS; ensemble lets several vote; replay gives the answers of a finished run again, or those on record.
+# lmstudio, llama_server, together, groq, deepseek, openrouter and mistral are openai at their usual address; bedrock
+# asks AWS; ensemble lets several vote; replay gives the answers of a finished run again, or those on record.
 backend: local_llama
 
 # Name of a model that `btllm models pull` brings, or a GGUF file, by its path or its name in the cache folder.
