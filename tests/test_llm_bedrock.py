@@ -346,3 +346,241 @@ def test_throttling_passes_and_each_attempt_is_noted(bedrock, tmp_path, monkeypa
     assert (noted["attempts"], noted["answer"], noted["backend"]) == (3, "well", "bedrock")
     assert SECRET not in json.dumps(noted)
     assert bedrock.bad_signatures == []
+
+
+def client_of_settings(bedrock, **section):
+    settings = LlmSettings(
+        backend="bedrock", model=MODEL, sections={"bedrock": {"endpoint_url": bedrock.url} | section}, attempts=1
+    )
+    return get_llm_client(settings=settings)
+
+
+def refusing(*signs):
+    """A model that refuses each of these in turn, and answers without: a function of the request, and its words."""
+
+    def reply(server):
+        def of(request):
+            refused = next((words for takes, words in signs if takes(request)), None)
+            server.status = 200 if refused is None else 400
+            server.headers = {} if refused is None else {"X-Amzn-ErrorType": "ValidationException"}
+            return answer("well") if refused is None else {"message": refused}
+
+        return of
+
+    return reply
+
+
+def has_temperature(request):
+    return "temperature" in request["inferenceConfig"]
+
+
+def has_system(request):
+    return "system" in request
+
+
+NO_TEMPERATURE = [
+    "The model returned the following errors: `temperature` is deprecated for this model.",
+    "temperature is not supported with this model",
+    "Malformed input request: #: extraneous key [temperature] is not permitted, please reformat your input",
+    "`temperature` may only be set to 1 when thinking is enabled",
+]
+
+
+@pytest.mark.parametrize("words", NO_TEMPERATURE)
+def test_a_model_that_takes_no_temperature_is_found_out_and_noted(bedrock, tmp_path, monkeypatch, caplog, words):
+    monkeypatch.setenv("BTLLM_CACHE_DIR", str(tmp_path))
+    bedrock.reply = refusing((has_temperature, words))(bedrock)
+    with client_of_settings(bedrock) as client:
+        identity = client.identity
+        assert dict(identity.settings) == {"json": "prompt", "temperature": "omitted"}
+        assert client.complete(QUESTION).text == "well"
+        assert client.identity == identity
+    assert "takes no temperature: LLM_TEMPERATURE is not sent" in caplog.text
+    asked = len(bedrock.requests)
+    with client_of_settings(bedrock) as client:  # in the next session nothing has to be found out
+        assert client.identity == identity
+        assert client.complete(QUESTION).text == "well"
+    assert len(bedrock.requests) == asked + 1
+    assert bedrock.bad_signatures == []
+
+
+def test_what_is_told_by_an_option_is_not_asked_for(bedrock, tmp_path, monkeypatch):
+    monkeypatch.setenv("BTLLM_CACHE_DIR", str(tmp_path))
+    bedrock.reply = refusing((has_temperature, NO_TEMPERATURE[0]))(bedrock)
+    with client_of_settings(bedrock, omit_temperature=True) as client:
+        assert client.complete(QUESTION).text == "well"
+        assert dict(client.identity.settings)["temperature"] == "omitted"
+    assert len(bedrock.requests) == 1
+    with (
+        client_of_settings(bedrock, omit_temperature=False) as client,
+        pytest.raises(BackendRefused, match="set omit_temperature under bedrock: to true"),
+    ):
+        client.complete(QUESTION)
+
+
+def test_a_model_without_system_messages_hears_them_in_the_first_turn(bedrock, tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("BTLLM_CACHE_DIR", str(tmp_path))
+    words = "This model doesn't support system messages. Try again without a system message."
+    bedrock.reply = refusing((has_system, words), (has_temperature, NO_TEMPERATURE[0]))(bedrock)
+    with client_of_settings(bedrock) as client:
+        settings = dict(client.identity.settings)
+        assert client.complete(QUESTION).text == "well"
+    assert settings == {"json": "prompt", "temperature": "omitted", "system": "in the first turn"}
+    assert bedrock.requests[-1]["messages"] == [
+        {"role": "user", "content": [{"text": "Be brief."}, {"text": "How is it?"}]}
+    ]
+    assert "takes no system messages" in caplog.text
+
+
+def test_a_model_that_takes_all_is_who_it_was_and_is_asked_as_it_was(bedrock, tmp_path, monkeypatch):
+    monkeypatch.setenv("BTLLM_CACHE_DIR", str(tmp_path))
+    with client_of_settings(bedrock) as client:
+        assert client.identity == BedrockClient(MODEL).identity
+        assert dict(client.identity.settings) == {"json": "prompt"}
+    assert [request["inferenceConfig"]["temperature"] for request in bedrock.requests] == [0.0]
+
+
+def test_who_was_told_is_not_another_in_the_midst_of_a_run(bedrock, tmp_path, monkeypatch):
+    monkeypatch.setenv("BTLLM_CACHE_DIR", str(tmp_path))
+    with client_of_settings(bedrock) as client:
+        identity = client.identity
+        bedrock.reply = refusing((has_temperature, NO_TEMPERATURE[0]))(bedrock)
+        with pytest.raises(BackendRefused, match="temperature"):
+            client.complete(QUESTION)
+        assert client.identity == identity
+
+
+def test_a_range_is_no_refusal_of_the_temperature_itself(client, bedrock):
+    bedrock.reply = refusing((has_temperature, "temperature: 3.0 is greater than the maximum of 1.0"))(bedrock)
+    with pytest.raises(BackendRefused, match="check LLM_MODEL"):
+        client.complete(QUESTION)
+    assert len(bedrock.requests) == 1
+
+
+@pytest.mark.parametrize("failure", ["down", "withheld"])
+def test_a_failure_that_may_pass_does_not_hold_up_a_run_from_the_record(bedrock, tmp_path, monkeypatch, failure):
+    monkeypatch.setenv("BTLLM_CACHE_DIR", str(tmp_path))
+    bedrock.reply = answer("Sorry.", stop="guardrail_intervened")
+    url = "http://127.0.0.1:9" if failure == "down" else bedrock.url
+    with client_of_settings(bedrock, endpoint_url=url) as client:
+        assert dict(client.identity.settings) == {"json": "prompt"}
+
+
+REGIONS = [
+    ({"AWS_REGION": "us-east-1"}, "", "us-east-1"),
+    ({"AWS_DEFAULT_REGION": "us-east-2"}, "", "us-east-2"),
+    ({"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-2"}, "", "us-east-1"),
+    ({}, "AWS_REGION=ap-south-1\n", "ap-south-1"),
+    ({"AWS_DEFAULT_REGION": "us-east-2"}, "AWS_REGION=ap-south-1\n", "us-east-2"),
+    ({}, "", "eu-north-1"),
+    ({"AWS_REGION": "us-west-2"}, "AWS_PROFILE=other\n", "us-west-2"),
+    ({}, "AWS_PROFILE=other\n", "sa-east-1"),
+]
+
+
+@pytest.mark.parametrize(("variables", "dotenv", "region"), REGIONS)
+def test_the_region_is_found_as_the_aws_command_line_finds_it(tmp_path, monkeypatch, variables, dotenv, region):
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "config").write_text("[default]\nregion = eu-north-1\n[profile other]\nregion = sa-east-1\n")
+    (tmp_path / "keys").write_text(
+        "[default]\naws_access_key_id=a\naws_secret_access_key=b\n[other]\naws_access_key_id=c\naws_secret_access_key=d\n"
+    )
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "keys"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text(dotenv)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with connect(load_settings(backend="bedrock", model=MODEL)) as client:
+        assert client._connected().meta.region_name == region
+    with connect(LlmSettings(model=MODEL, sections={"bedrock": {"region": "ca-central-1"}})) as client:
+        assert client._connected().meta.region_name == "ca-central-1"
+
+
+def test_the_keys_may_stand_in_dotenv(bedrock, tmp_path, monkeypatch):
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text(f"AWS_ACCESS_KEY_ID={KEY}\nAWS_SECRET_ACCESS_KEY={SECRET}\n")
+    with connect(LlmSettings(model=MODEL, sections={"bedrock": {"endpoint_url": bedrock.url}})) as client:
+        assert client.complete(QUESTION).text == "well"
+    assert bedrock.bad_signatures == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("AWS_ACCESS_KEY_ID", "AKIA\r", "^AWS_ACCESS_KEY_ID begins or ends"),
+        ("AWS_SECRET_ACCESS_KEY", "geheim\u00fc", "^AWS_SECRET_ACCESS_KEY holds a character that is not ASCII"),
+        ("AWS_SESSION_TOKEN", "gehe im", "^AWS_SESSION_TOKEN holds a blank"),
+        ("AWS_CA_BUNDLE", "/gone.pem", "^AWS_CA_BUNDLE is '/gone.pem', which is no file"),
+    ],
+)
+def test_what_no_request_can_be_made_with_is_told(bedrock, monkeypatch, variable, value, told):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigurationError, match=told) as caught:
+        BedrockClient(MODEL, endpoint_url=bedrock.url)
+    assert "gehe" not in str(caught.value)
+
+
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "socks://127.0.0.1:9"])
+def test_a_server_on_this_machine_is_asked_past_every_proxy(client, bedrock, monkeypatch, proxy):
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, proxy)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "")
+    assert client.complete(QUESTION).text == "well"
+
+
+def test_a_proxy_in_the_way_is_named(monkeypatch, bedrock):
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, "http://user:geheim@127.0.0.1:9")
+    client = BedrockClient(MODEL, timeout_s=5)
+    with pytest.raises(BackendFailure, match=r"through the proxy 'http://127\.0\.0\.1:9' of https?_proxy") as caught:
+        client.complete(QUESTION)
+    assert "geheim" not in str(caught.value)
+    monkeypatch.setenv("https_proxy", "socks5://127.0.0.1:9")
+    with pytest.raises(ConfigurationError, match="socks5:// is no kind of proxy that can be used"):
+        BedrockClient(MODEL, timeout_s=5).complete(QUESTION)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words", "cure"),
+    [
+        (403, "AccessDeniedException", "You don't have access to the model.", "Model access in the console of Bedrock"),
+        (
+            403,
+            "AccessDeniedException",
+            "User is not authorized to perform: bedrock:InvokeModel",
+            "let its policy allow",
+        ),
+        (403, "ExpiredTokenException", "The security token included in the request is expired", "get new credentials"),
+        (403, "InvalidSignatureException", "Signature not yet current", "the clock of this machine"),
+        (403, "UnrecognizedClientException", "The security token is invalid.", "which AWS does not know"),
+        (400, "ValidationException", "This model doesn't support system messages.", "which knows system messages"),
+        (429, "ThrottlingException", "Too many tokens", "lower concurrency under bedrock:"),
+    ],
+)
+def test_each_refusal_has_its_own_cure(bedrock, status, code, words, cure):
+    bedrock.status, bedrock.reply, bedrock.headers = status, {"message": words}, {"X-Amzn-ErrorType": code}
+    with BedrockClient(MODEL, endpoint_url=bedrock.url) as client, pytest.raises(ModelError, match=cure):
+        client.complete(QUESTION)
+
+
+@pytest.mark.parametrize(
+    ("stop", "told"), [("guardrail_intervened", "A guardrail of"), ("content_filtered", "filter of")]
+)
+def test_who_withheld_an_answer_is_told(client, bedrock, stop, told):
+    bedrock.reply = answer("Sorry.", stop=stop)
+    with pytest.raises(BackendRefused, match=told):
+        client.complete(QUESTION)
+
+
+def test_a_refused_run_ends_at_once_with_the_sentence(bedrock, tmp_path, monkeypatch):
+    monkeypatch.setenv("BTLLM_CACHE_DIR", str(tmp_path))
+    bedrock.status, bedrock.headers = 403, {"X-Amzn-ErrorType": "AccessDeniedException"}
+    bedrock.reply = {"message": "You don't have access to the model with the specified model ID."}
+    with client_of_settings(bedrock) as client, pytest.raises(BackendRefused, match="Model access"):
+        _ = client.identity

@@ -241,3 +241,84 @@ def test_a_misspelt_key_of_dotenv_is_told_and_those_of_others_are_not(empty_fold
         load_settings()
     write(empty_folder, "export llm_temperature=0.2\nLLM_OTHER=1\nDATABASE=x\nLOG_LEVEL=INFO\nempty\n", ".env")
     assert load_settings().temperature == 0.2
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("LLM_BACKND", "LLM_BACKEND"),
+        ("LLM_TIMEOUT", "LLM_TIMEOUT_S"),
+        ("llm_temprature", "LLM_TEMPERATURE"),
+        ("LLM_BASE_URLS", "LLM_BASE_URL"),
+        ("LLM_LOG_LEVEL", "LOG_LEVEL"),
+    ],
+)
+def test_a_misspelt_variable_of_the_environment_is_told_as_in_dotenv(monkeypatch, name, meant):
+    monkeypatch.setenv(name, "x")
+    told = rf"^The environment has the unknown variable '{name}', did you mean '{meant}'\?$"
+    with pytest.raises(ConfigurationError, match=told):
+        load_settings()
+
+
+@pytest.mark.parametrize("name", ["LLM_HOST", "LLM_VENDOR_ORG", "BACKEND", "LOG_LEVELS", "llm"])
+def test_variables_of_other_programs_are_theirs(monkeypatch, name):
+    monkeypatch.setenv(name, "x")
+    load_settings()
+    monkeypatch.setenv("LLM_BACKND", "")  # an empty variable is none
+    load_settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("model: a\ntemperature: 0\nmodel: b\n", r"line 3, column 1: key 'model' stands twice\.$"),
+        ("openai:\n  model: a\n  api_key: x\n  model: b\n", r"line 4, column 3: key 'model' stands twice\.$"),
+        ("ensemble: {members: [{backend: a, backend: b}, c]}\n", r"line 1, column \d+: key 'backend' stands twice\.$"),
+        ("a: &a {model: x}\nopenai: {<<: *a}\n", r"line 2, column 10: '<<' takes over the keys of another mapping"),
+    ],
+)
+def test_a_key_that_stands_twice_is_told_by_its_place(empty_folder, text, told):
+    write(empty_folder, text)
+    with pytest.raises(ConfigurationError, match=r"configs/llm\.yaml cannot be read: " + told):
+        load_settings()
+
+
+PLANTED = "sk-planted-4711-0815"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'api_key: "{PLANTED}\nmodel: x\n',
+        f"api_key: '{PLANTED}\n",
+        f"openai:\n  api_key: {PLANTED}: x\n",
+        f"api_key: *{PLANTED}\n",
+        f"api_key: !{PLANTED} x\n",
+        f"api_key: [{PLANTED}\n",
+        f"\tapi_key: {PLANTED}\n",
+        f"api_key: @{PLANTED}\n",
+        f"{PLANTED}",
+        f"api_key: {{{PLANTED}: 1}}\n  x",
+    ],
+)
+def test_a_slip_in_the_file_does_not_show_the_key(empty_folder, text):
+    write(empty_folder, text)
+    with pytest.raises(ConfigurationError, match=r"configs/llm\.yaml ") as caught:
+        load_settings()
+    assert "planted" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_forgotten_quotation_mark_is_told_by_line_and_column(empty_folder):
+    write(empty_folder, f"backend: openai\napi_key: '{PLANTED}\n")
+    with pytest.raises(ConfigurationError, match=r"line 3, column 1 is not valid YAML; a quotation mark"):
+        load_settings()
+
+
+@pytest.mark.parametrize("value", ["47110815", "[4711, 0815]", "4711.0815", "true"])
+@pytest.mark.parametrize("place", ["api_key: {}", "backend: openai\nopenai: {{api_key: {}}}"])
+def test_a_key_that_is_no_text_is_not_shown(empty_folder, place, value):
+    write(empty_folder, place.format(value))
+    with pytest.raises(ConfigurationError, match=r"api_key .* is no text: write it between quotation marks") as caught:
+        get_llm_client()
+    assert "4711" not in str(caught.value)
