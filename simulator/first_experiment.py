@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from llm_strategy.features import LONGEST_LOOKBACK
 from simulator.experiment import starter_text
 from simulator.guesses import Kind, guess_kind, guess_symbol, guess_timeframe
@@ -40,11 +42,11 @@ def first_experiment(path: Path, folder: Path) -> FirstExperiment:
     kind_of_file = "parquet" if path.suffix.lower() == ".parquet" else "csv"
     source = f"{kind_of_file}:{written}"
     read = read_parquet_prices if kind_of_file == "parquet" else read_csv_prices
-    times = read(path, source, parse_timeframe("1m"), adjusted=False).table.index
+    times = pd.DatetimeIndex(read(path, source, parse_timeframe("1m"), adjusted=False).table.index)
     timeframe = guess_timeframe(times)
     symbol = guess_symbol(path)
     prices = load_prices(source, symbol=symbol, timeframe=timeframe, minimum_bars=LONGEST_LOOKBACK + 2)
-    index = prices.table.index
+    index = pd.DatetimeIndex(prices.table.index)
     kind, why = guess_kind(symbol, index)
     guesses = (
         f"{len(index):,} bars of {symbol}, {timeframe}, from {show_time(index[0])} to {show_time(index[-1])}; "

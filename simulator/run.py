@@ -100,14 +100,14 @@ def execute(
     progress: Progress = SILENT,
 ) -> Result:
     """Run the arms and write one folder: that of a single arm, or a comparison with a folder for each."""
-    progress.head(model_line(load_settings(), client))
+    asks = LLM_ARM in arms
+    progress.head(model_line(load_settings(), client) if asks or client else "Model: none is asked, all arms are rules")
     progress.begin("environment")
     progress.beside("loading prices")
     universe = load_universe(experiment.data, minimum_bars=LONGEST_LOOKBACK + 2)
     _check_volumes(experiment, universe)
     money = _prices_of_tokens(experiment, client)
     progress.end(_size_of(universe))
-    asks = LLM_ARM in arms
     progress.begin("model")
     model = client or _model(experiment, arms)
     identity = run_identity(experiment, arms, universe, model)
