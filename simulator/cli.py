@@ -80,7 +80,8 @@ def start(
     from llm_strategy.config import load_settings
 
     level = load_settings().log_level
-    logging.basicConfig(level=max(level, "WARNING", key=logging.getLevelNamesMapping().__getitem__), format=LOG_FORMAT)
+    others = max(level, "WARNING", key=logging.getLevelNamesMapping().__getitem__)
+    logging.basicConfig(level=others, format=LOG_FORMAT, stream=console.ErrorStream())
     for package in ("llm_strategy", "simulator"):  # what other libraries have to say below a warning is not ours
         logging.getLogger(package).setLevel(level)
 

@@ -24,6 +24,18 @@ class _Console(Console):
         raise BrokenPipeError  # the command line answers it; by itself rich would end the program with 1
 
 
+class ErrorStream:
+    """The error stream of the moment: while progress is alive on a terminal, what is logged goes above it."""
+
+    def write(self, text: str) -> int:
+        """Pass it on."""
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Pass it on."""
+        sys.stderr.flush()
+
+
 out = _Console(soft_wrap=True, highlight=False)
 err = _Console(stderr=True, soft_wrap=True, highlight=False)
 

@@ -58,8 +58,9 @@ class TimeLeft:
 class Stage:
     """One thing that a run does: how far it is, of how much, and since when."""
 
-    def __init__(self, name: str, total: int | None, count: Callable[[], int] | None) -> None:
+    def __init__(self, name: str, total: int | None, count: Callable[[], int] | None, unit: str) -> None:
         self.name = name
+        self.unit = unit
         self.done = 0
         self.total = total
         self.beside = ""
@@ -85,7 +86,7 @@ class Stage:
     def ended(self, outcome: str = "") -> str:
         """What is told of it when it is over."""
         self._look()
-        so_much = outcome or (f"{self.done:,}" if self.done else "done")
+        so_much = outcome or (f"{self.done:,} {self.unit}" if self.done else "done")
         return f"{self.name}: {so_much}, {duration(time.monotonic() - self._begun)}"
 
     def _look(self) -> None:
@@ -142,14 +143,16 @@ class Progress:
             self._head = text
             self.note(text)
 
-    def begin(self, name: str, total: int | None = None, count: Callable[[], int] | None = None) -> None:
-        """End what was done so far and begin a stage of ``total`` steps; ``count`` says how many are done, where
-        ``at`` is not called. A stage of the same name goes on."""
+    def begin(
+        self, name: str, total: int | None = None, count: Callable[[], int] | None = None, unit: str = "steps"
+    ) -> None:
+        """End what was done so far and begin a stage of ``total`` steps, each a ``unit``; ``count`` says how many are
+        done, where ``at`` is not called. A stage of the same name goes on."""
         with self._lock:
             if self._stage is not None and self._stage.name == name:
                 return
             self.end()
-            self._stage = Stage(name, total, count)
+            self._stage = Stage(name, total, count, unit)
 
     def at(self, done: int, total: int | None = None) -> None:
         """How many steps of the stage are done, and of how many."""
@@ -173,6 +176,10 @@ class Progress:
             if self._stage is not None:
                 stage, self._stage = self._stage, None
                 self.note(stage.ended(outcome))
+
+    def drop(self) -> None:
+        """The stage is over and there is nothing to tell of it."""
+        self._stage = None
 
     def note(self, text: str) -> None:
         """A line that stays."""

@@ -21,13 +21,13 @@ from simulator.audit_trail import AUDIT
 from simulator.estimate import Estimate, estimate
 from simulator.experiment import ALL_ARMS, LLM_ARM, RANDOM_ARM, Experiment
 from simulator.harm import write_harm
+from simulator.model_line import model_line
 from simulator.notes import notes_on
 from simulator.progress import SILENT, Progress
 from simulator.provenance import run_identity
 from simulator.report import write_report
 from simulator.result import Result
 from simulator.run_stages import RunStages
-from simulator.settings_source import model_line
 from simulator.speed_watch import SpeedWatch
 from simulator.surfaces import progress_for
 from simulator.universe import Universe, load_universe
@@ -109,7 +109,9 @@ def execute(
 ) -> Result:
     """Run the arms and write one folder: that of a single arm, or a comparison with a folder for each. The prices are
     those of the experiment's sources, or a ``universe`` that is given."""
-    progress.head(model_line(load_settings(), client))
+    asks = LLM_ARM in arms
+    settings = load_settings(experiment.folder)
+    progress.head(model_line(settings, client) if asks or client else "Model: none is asked, all arms are rules")
     progress.begin("environment")
     progress.beside("loading prices")
     warm_up = experiment.warm_up
@@ -119,7 +121,6 @@ def execute(
     _check_volumes(experiment, universe)
     money = _prices_of_tokens(experiment, client)
     progress.end(_size_of(universe))
-    asks = LLM_ARM in arms
     progress.begin("model")
     model = client or _model(experiment, arms)
     identity = run_identity(experiment, arms, universe, model)

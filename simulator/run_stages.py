@@ -27,7 +27,9 @@ class RunStages:
         if plan.to_ask and self._model is not None:
             self._asking = True
             name = self._model.identity.name
-            self._progress.begin(f"asking {name} (its first answer waits until it is loaded)", plan.to_ask, self._count)
+            self._progress.begin(
+                f"asking {name} (its first answer waits until it is loaded)", plan.to_ask, self._count, "questions"
+            )
 
     def asked(self, done: int, questions: int, at_once: int) -> None:
         """Call it as an ``OnAnswer``."""
@@ -52,7 +54,7 @@ class RunStages:
         """The report has come to another stage."""
         if stage == "explanation" and self._model is not None:
             before = len(self._model.latencies)
-            self._progress.begin(stage, count=lambda: self._answers() - before)
+            self._progress.begin(stage, count=lambda: self._answers() - before, unit="questions")
         else:
             self._progress.begin(stage)
 

@@ -14,9 +14,9 @@ import pytest
 from small_run import reader, recording, small
 
 import simulator
+from llm_strategy.config import load_settings
 from simulator.console import say_report
 from simulator.progress import Progress, TimeLeft
-from simulator.settings_source import settings_source
 from simulator.surfaces import Lines, progress_for
 
 BTLLM = [sys.executable, "-m", "simulator"]
@@ -73,7 +73,7 @@ def test_questions_are_counted_not_bars(told):
     seen, result = told
     asked = result.record.manifest["usage"]["asked"]
     line = next(line for line in seen.lines if line.startswith("asking "))
-    assert f": {asked:,}," in line
+    assert f": {asked:,} questions," in line
     counts = [
         tuple(map(int, found.groups())) for text in seen.moments if (found := re.match(r"asking .*? (\d+)/(\d+)", text))
     ]
@@ -213,12 +213,12 @@ def test_without_a_person_looking_on_a_script_is_silent(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("dotenv", "file", "environment", "said"),
     [
-        ("", "", {}, "the defaults (there is no configs/llm.yaml)"),
+        ("", "", {}, "defaults"),
         ("", "backend: scripted\n", {}, "configs/llm.yaml"),
         ("LLM_MODEL=x\n", "", {}, ".env"),
-        ("OTHER=x\n", "", {}, "the defaults (there is no configs/llm.yaml)"),
+        ("OTHER=x\n", "", {}, "defaults"),
         ("LLM_MODEL=x\n", "backend: scripted\n", {"LLM_BACKEND": "openai"},
-         "the environment (LLM_BACKEND) and .env and configs/llm.yaml"),
+         "configs/llm.yaml, .env and the environment"),
     ],
 )  # fmt: skip
 def test_where_settings_come_from_is_said(tmp_path, monkeypatch, dotenv, file, environment, said):
@@ -233,7 +233,7 @@ def test_where_settings_come_from_is_said(tmp_path, monkeypatch, dotenv, file, e
     if file:
         (tmp_path / "configs").mkdir()
         (tmp_path / "configs" / "llm.yaml").write_text(file)
-    assert settings_source() == said
+    assert load_settings().source == said
 
 
 def test_a_path_with_blanks_is_quoted_for_the_shell(capsys, tmp_path):
@@ -241,3 +241,26 @@ def test_a_path_with_blanks_is_quoted_for_the_shell(capsys, tmp_path):
     said = capsys.readouterr().out
     assert "a%20b/report.html" in said
     assert f"btllm view '{tmp_path}/a b'" in said
+
+
+@pytest.mark.parametrize(("words", "offered"), [("btllm com", "compare"), ("btllm models pu", "pull")])
+def test_tab_completes_commands(words, offered):
+    environment = {
+        **os.environ,
+        "_BTLLM_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split()) - 1),
+    }
+    program = "import sys; sys.argv = ['btllm']; from simulator.cli import app; app(prog_name='btllm')"
+    done = subprocess.run([sys.executable, "-c", program], env=environment, text=True, capture_output=True)
+    assert offered in done.stdout.split()
+
+
+def test_a_replay_and_a_rebuilt_page_say_nothing_beside_their_result(tmp_path):
+    done = command(tmp_path, "compare", "e.yaml", "--quiet")
+    folder = os.path.dirname(done.stdout.strip())
+    for words, said in ((["replay", folder], "same"), (["report", folder], "Report: ")):
+        done = command(tmp_path, *words)
+        assert done.returncode == 0
+        assert done.stdout.startswith(said)
+        assert not [line for line in done.stderr.splitlines() if not re.search(r", [\d.]+ (s|min)$", line)]

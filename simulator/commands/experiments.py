@@ -73,9 +73,10 @@ def replay(
 
     Example: btllm replay reports/sp500-daily-1a2b3c4d
     """
-    from simulator.replay import replay as replay_folder
+    with _sign_of_life("replaying"):
+        from simulator.replay import replay as replay_folder
 
-    checks = replay_folder(run_folder, to)
+        checks = replay_folder(run_folder, to)
     differing = [check.name for check in checks if not check.same]
     if as_json:
         console.print_json({check.name: check.same for check in checks})
@@ -99,9 +100,11 @@ def report(
 
     Example: btllm report reports/sp500-daily-1a2b3c4d
     """
-    from simulator.report import rebuild_report
+    with _sign_of_life("measuring, and making the page"):
+        from simulator.report import rebuild_report
 
-    console.say_report(rebuild_report(run_folder, anyway=anyway))
+        page = rebuild_report(run_folder, anyway=anyway)
+    console.say_report(page)
 
 
 def view(run_folder: RunFolder) -> None:
@@ -181,15 +184,23 @@ def init(
 @contextmanager
 def _progress(quiet: bool) -> Iterator[Progress]:
     """Progress from before the first heavy import on, which alone may take seconds."""
-    from llm_strategy.config import load_settings
-    from simulator.settings_source import model_line
     from simulator.surfaces import progress_for, progress_on_stderr
 
     with progress_for(False) if quiet else progress_on_stderr() as progress:
-        progress.head(model_line(load_settings()))
         progress.begin("environment")
         progress.beside("loading libraries")
         yield progress
+
+
+@contextmanager
+def _sign_of_life(name: str) -> Iterator[None]:
+    """A command of one stage: told only where it takes long."""
+    from simulator.surfaces import progress_on_stderr
+
+    with progress_on_stderr() as progress:
+        progress.begin(name)
+        yield
+        progress.drop()
 
 
 def _compare(experiment: Path | None, as_json: bool, quiet: bool) -> Result:
