@@ -8,7 +8,7 @@ from typing import Any
 import backtrader as bt
 
 from llm_strategy.advisor import Advisor, begun_anew, witness_of
-from llm_strategy.bar_check import BarCheck, last_close
+from llm_strategy.bar_check import BarCheck
 from llm_strategy.bar_count import BarCount
 from llm_strategy.errors import MarketDataError
 from llm_strategy.features import AverageRange
@@ -157,7 +157,7 @@ class AdvisedFeed(TradedFeed):
     @property
     def exposure(self) -> float:
         """The position at the close, or the entry that waits at its worst price; signed currency."""
-        value = float(self.desk.position * last_close(self.data))
+        value = float(self.desk.position * self.price)
         return value + math.copysign(self._entry_value, self.desk.entering) if self.desk.entering else value
 
     @property

@@ -58,6 +58,7 @@ class MarketFeatures(bt.Indicator):
         longest: int = self.p.lookbacks.longest.bars
         self.addminperiod(longest)
         self._bad_bar = -longest
+        self._prices = self.data.lines.low, self.data.lines.high, self.data.lines.close
 
     def prenext(self) -> None:
         """The rank looks back on earlier volatilities."""
@@ -88,10 +89,11 @@ class MarketFeatures(bt.Indicator):
 
     def _bars_since_bad(self) -> int:
         """Bars since the last one whose close, high or low is no price: for so long a window may hold it."""
-        low, high, close = self.data.low[0], self.data.high[0], self.data.close[0]
-        if not (0 < low < math.inf and 0 < high < math.inf and 0 < close < math.inf):
-            self._bad_bar = len(self)
-        return len(self) - self._bad_bar
+        low, high, close = self._prices
+        bars = len(self)
+        if not (0 < low[0] < math.inf and 0 < high[0] < math.inf and 0 < close[0] < math.inf):
+            self._bad_bar = bars
+        return bars - self._bad_bar
 
     def preonce(self, start: int, end: int) -> None:
         """Left to ``once``."""

@@ -97,7 +97,13 @@ class TradedFeed(ABC):
         """What the gate is told of this symbol; costs only with the ``broker`` of an entry, because they take time."""
         volume = self._volume[0] if self._has_volume else None
         costs = NO_COSTS if broker is None else costs_of(broker, self.data)
-        return Market(last_close(self.data), costs, volume)
+        return Market(self.price, costs, volume)
+
+    @property
+    def price(self) -> float:
+        """The close, or where this bar has none that is a price, the last one before it."""
+        close = self._close[0]
+        return close if 0 < close < math.inf else last_close(self.data)
 
     def stopped(self) -> None:
         """A stop was hit in the bar that has closed."""
