@@ -75,6 +75,9 @@ class EventKind(StrEnum):
     """How far the members of an ensemble were of different minds."""
     ABSENT = "absent"
     """A member of an ensemble failed, so that the others voted without it."""
+    REPAIRED = "repaired"
+    """An answer of ``generate`` or ``chat`` was put right: its JSON was cut off and closed, or a listed value was
+    spelt otherwise."""
 
 
 OF_ANSWERS = (EventKind.FINGERPRINT, EventKind.DISAGREEMENT)

@@ -8,6 +8,7 @@ from typing import Any, Literal, cast
 
 from llm_strategy.baselines import BASELINES, Rule
 from llm_strategy.calibration import LabelPrior
+from llm_strategy.errors import ConfigurationError
 from llm_strategy.layout_text import LayoutText
 from llm_strategy.llm.budget import Budget
 from llm_strategy.market_line import Unmasked
@@ -59,6 +60,11 @@ class AdvisorChoice:
     layout: str | dict[str, Any] | LayoutText = "auto"
 
     def __post_init__(self) -> None:
+        if self.decimals and self.style == "words":
+            raise ConfigurationError(
+                f"advisor.decimals is {self.decimals}, and style words shows no figures: set advisor.style to numbers, "
+                "or leave decimals out."
+            )
         # The one way to give a frozen instance its normal form.
         object.__setattr__(self, "layout", _taken(self.layout, ".yaml", LayoutText, "advisor.layout"))
         object.__setattr__(self, "calibration", _taken(self.calibration, ".json", LabelPrior, "advisor.calibration"))
