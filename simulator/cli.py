@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from llm_strategy.errors import BacktraderLLMError
 from llm_strategy.left_behind import LEAVE_S, native_calls
 from simulator import console
-from simulator.commands import experiments, model
+from simulator.commands import experiments, model, trace
 
 LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
 
@@ -54,6 +54,7 @@ for command in (
     experiments.replay,
     experiments.report,
     experiments.advise,
+    trace.trace,
     experiments.init,
     model.doctor,
 ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable
 from types import TracebackType
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from llm_strategy.outside_text import spelled_out
 from llm_strategy.secrets import redact
 
 if TYPE_CHECKING:
@@ -29,18 +31,18 @@ err = _Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 def say(text: str) -> None:
-    """A line of the result."""
-    out.print(text, markup=False)
+    """A line of the result; what a model wrote in it is shown and never obeyed."""
+    out.print(spelled_out(text), markup=False)
 
 
 def note(text: str) -> None:
     """A line beside the result."""
-    err.print(text, markup=False)
+    err.print(spelled_out(text), markup=False)
 
 
 def fail(problem: object) -> None:
     """An error, as one sentence."""
-    err.print(f"Error: {redact(str(problem))}", markup=False, style="red")
+    err.print(f"Error: {spelled_out(redact(str(problem)))}", markup=False, style="red")
 
 
 def leave_quietly() -> None:
@@ -50,8 +52,17 @@ def leave_quietly() -> None:
 
 def print_json(document: Any) -> None:
     """The result for a program."""
-    sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False, default=str) + "\n")
+    text = json.dumps(document, indent=1, ensure_ascii=False, default=str)
+    sys.stdout.write(_LEFT_BY_JSON.sub(lambda found: _escaped(found[0]), text) + "\n")
     sys.stdout.flush()  # a reader that has gone is met here, not at the end of the program
+
+
+_LEFT_BY_JSON = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e007f]")
+"""Signs that JSON leaves as they are and a terminal obeys or hides."""
+
+
+def _escaped(sign: str) -> str:
+    return json.dumps(sign)[1:-1] if sign != "\x7f" else "\\u007f"
 
 
 def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
