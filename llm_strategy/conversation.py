@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import json
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -19,6 +21,8 @@ from llm_strategy.outcome import FAILURES, Outcome, abstained, asked_before, jud
 from llm_strategy.reading import Example, Reading
 from llm_strategy.secrets import redact
 from llm_strategy.types import AbstentionReason, Advice, Event, Exchange, Purpose, Snapshot
+
+log = logging.getLogger(__name__)
 
 _LEAST_TIME = 0.001
 """Seconds: too short for an answer, so that a question without time left fails as late and is on record."""
@@ -97,23 +101,25 @@ class Conversation:
         try:
             if self._reading.mode == "choices":
                 return judged(ParsedAnswer(self._scored(snapshot, question, reader, exchanges), ()), exchanges)
-            return judged(self._asked(question, reader, exchanges), exchanges)
+            return judged(self._asked(snapshot, question, reader, exchanges), exchanges)
         except ContractError as problem:
             return abstained(AbstentionReason.INVALID, redact(str(problem)), exchanges)
         except tuple(FAILURES) as problem:
             reason = next(reason for kind, reason in FAILURES.items() if isinstance(problem, kind))
             return abstained(reason, redact(str(problem)), exchanges)
 
-    def _asked(self, question: Question, reader: ChoiceReader, exchanges: list[Exchange]) -> ParsedAnswer:
+    def _asked(
+        self, snapshot: Snapshot, question: Question, reader: ChoiceReader, exchanges: list[Exchange]
+    ) -> ParsedAnswer:
         bar = {"symbol": question.symbol, "timeframe": question.timeframe}
         request = self.request(question, reader)
-        answer = self._exchange(request, exchanges)
+        answer = self._exchange(snapshot, request, exchanges)
         try:
             return parse_answer(answer.text, **bar)
         except ContractError as problem:
             again = self._other_way(question) or ask_for_repair(request, answer.text, str(problem))
             repair = _with_time_left(again, [answer])
-            parsed = parse_answer(self._exchange(repair, exchanges, "repair").text, **bar)
+            parsed = parse_answer(self._exchange(snapshot, repair, exchanges, "repair").text, **bar)
             return ParsedAnswer(parsed.advice, ("second attempt", *parsed.repairs))
 
     def _other_way(self, question: Question) -> Request | None:
@@ -129,16 +135,19 @@ class Conversation:
         answers: list[Generation] = []
 
         def ask(request: Request, purpose: Purpose) -> str:
-            answers.append(self._exchange(_with_time_left(request, answers), exchanges, purpose))
+            answers.append(self._exchange(snapshot, _with_time_left(request, answers), exchanges, purpose))
             return answers[-1].text
 
         shown = question.examples or fixed_examples()
         return reader.advice(snapshot, question.market, shown, self._defaults, ask)
 
-    def _exchange(self, request: Request, exchanges: list[Exchange], purpose: Purpose = "advice") -> Generation:
+    def _exchange(
+        self, snapshot: Snapshot, request: Request, exchanges: list[Exchange], purpose: Purpose = "advice"
+    ) -> Generation:
         question = replace(request, timeout_s=None)
         if known := self._answers.get(question):
             exchanges.append(known[0])
+            _tell(snapshot, purpose, known[1])
             return known[1]
         fingerprint = request_hash(request, self.client.identity)
         exchanges.append(Exchange(fingerprint, None, purpose=purpose))
@@ -146,11 +155,43 @@ class Conversation:
             answer = self._ask(request)
         except ModelError as problem:
             exchanges[-1] = replace(exchanges[-1], events=_redacted(problem.events))
+            log.info("%s %s %s: no answer: %s", snapshot.time, snapshot.symbol, purpose, redact(str(problem)))
             raise
         exchanges[-1] = replace(exchanges[-1], answer=answer.text, events=_redacted(answer.events))
+        _tell(snapshot, purpose, answer)
         if self._remember and self._reading.mode == "choices" and not any(event.makeshift for event in answer.events):
             self._answers[question] = (asked_before(exchanges[-1]), replace(answer, cached=True))
         return answer
+
+
+def _tell(snapshot: Snapshot, purpose: Purpose, answer: Generation) -> None:
+    """Log a question: what was asked now at level INFO, what came from the record at DEBUG."""
+    level = logging.DEBUG if answer.cached else logging.INFO
+    if log.isEnabledFor(level):
+        log.log(
+            level,
+            "%s %s %s: %s; %d tokens in, %d out, %.2f s, %s",
+            snapshot.time,
+            snapshot.symbol,
+            purpose,
+            redact(_gist(answer.text)),
+            answer.tokens_in,
+            answer.tokens_out,
+            answer.latency_ms / 1000,
+            "from the record" if answer.cached else "asked now",
+        )
+
+
+def _gist(text: str) -> str:
+    """What an answer comes to: label and action, the likeliest choice, or else its beginning."""
+    try:
+        document = json.loads(text)
+        if all(isinstance(share, float | int) for share in document.values()):
+            likeliest = max(document, key=document.__getitem__)
+            return f"{likeliest.strip()} ({document[likeliest]:.2f})"
+        return f"{document['regime']['label']}, {document['action']['type']}"
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return repr(text[:80])
 
 
 def _redacted(events: Sequence[Event]) -> tuple[Event, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import sys
@@ -43,6 +44,17 @@ def note(text: str) -> None:
 def fail(problem: object) -> None:
     """An error, as one sentence."""
     err.print(f"Error: {spelled_out(redact(str(problem)))}", markup=False, style="red")
+
+
+class LogHandler(logging.Handler):
+    """Writes the log where notes go, so that a progress bar stands below it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line."""
+        try:
+            note(self.format(record))
+        except Exception:  # a log must not end a run
+            self.handleError(record)
 
 
 def leave_quietly() -> None:

@@ -265,7 +265,7 @@ def _books(
 def _rows(table: pd.DataFrame) -> list[Line]:
     plain = table.astype(object).where(table.notna(), None)
     return [
-        {name: value.isoformat() if isinstance(value, pd.Timestamp) else value for name, value in row.items()}
+        {str(name): value.isoformat() if isinstance(value, pd.Timestamp) else value for name, value in row.items()}
         for row in plain.to_dict("records")
     ]
 
@@ -273,8 +273,7 @@ def _rows(table: pd.DataFrame) -> list[Line]:
 def _account(equity: pd.DataFrame, time: pd.Timestamp) -> Line | None:
     if time not in equity.index:
         return None
-    row = equity.loc[time]
-    return {str(name): float(row[name]) for name in equity.columns}
+    return {str(name): float(value) for name, value in equity.loc[[time]].iloc[0].items()}
 
 
 def _followed(closes: pd.Series, time: pd.Timestamp, close: float) -> dict[int, float]:

@@ -261,7 +261,7 @@ class LLMClient:
             )
         if wanted is None and not request.json_mode:
             return answer
-        answer = _closed(_as_listed(answer, request.form))
+        answer = _closed(_as_listed(answer, request.form), request.max_tokens)
         text = json_text(answer.text)
         return replace(answer, text=text, parsed=None if wanted is None else wanted.parsed(text))
 
@@ -307,7 +307,7 @@ def _as_listed(answer: Generation, form: Form) -> Generation:
     return replace(answer, text=fill(form, values), values=values, events=(*answer.events, *events))
 
 
-def _closed(answer: Generation) -> Generation:
+def _closed(answer: Generation, max_tokens: int) -> Generation:
     """The answer, where it was cut off with its JSON closed, which an event tells."""
     if answer.finish != "length":
         return answer
@@ -315,7 +315,10 @@ def _closed(answer: Generation) -> Generation:
     closed = close_json(begun)
     if closed is None or closed == begun:
         return answer
-    told = f"The answer was cut off after {answer.tokens_out} tokens and its JSON closed: raise LLM_MAX_TOKENS."
+    why = "cut off: raise LLM_MAX_TOKENS"
+    if answer.tokens_out < max_tokens:
+        why = "cut off where it left JSON: use a larger model, or llama_cpp, which holds a model to a grammar"
+    told = f"After {answer.tokens_out} tokens the answer was closed, as it was {why}."
     return replace(answer, text=closed, events=(*answer.events, Event(EventKind.REPAIRED, told)))
 
 

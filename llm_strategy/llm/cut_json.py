@@ -7,6 +7,8 @@ import re
 
 _CLOSERS = {"{": "}", "[": "]"}
 _HALF_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{0,3})?\Z")
+_LAST_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{0,4})?\Z")
+_HALF_WORD = re.compile(r"t|tr|tru|f|fa|fal|fals|n|nu|nul|-|\.|[eE][+-]?")
 _SCALAR = re.compile(r"[^\s,\[\]{}\":]+")
 
 
@@ -50,6 +52,21 @@ def close_json(text: str) -> str | None:
         if _is_json(closed):
             return closed
     return None if whole is None else "".join(whole)
+
+
+def can_become_json(text: str) -> bool:
+    """Whether something can be written behind the text that makes it JSON."""
+    try:
+        json.loads(text)
+    except RecursionError:
+        return False
+    except json.JSONDecodeError as problem:
+        rest = text[problem.pos :]
+        if problem.msg.startswith("Invalid control"):
+            return False
+        half = _HALF_WORD.fullmatch(rest) or _LAST_ESCAPE.search(text)
+        return not rest.strip() or bool(half) or problem.msg.startswith("Unterminated")
+    return True
 
 
 def _text_end(text: str, begin: int) -> int | None:

@@ -19,6 +19,7 @@ from llm_strategy.llm.exchange import Request
 from llm_strategy.llm.fallback import Fallback
 from llm_strategy.llm.patience import Patience
 from llm_strategy.llm.resilience import ResilientClient
+from llm_strategy.logs import show_log
 
 ENTRY_POINT_GROUP = "backtrader_llm.backends"
 
@@ -65,6 +66,7 @@ def get_llm_client(run_id: str | None = None, *, settings: LlmSettings | None = 
         if name not in LlmSettings.model_fields:
             raise ConfigurationError(f"There is no setting {name!r}{did_you_mean(name, LlmSettings.model_fields)}")
     settings = _with_sections_of_files(settings or load_settings(**given))
+    show_log(settings.log_level)
     for name in settings.sections:
         if name not in SUPPORTED_BACKENDS and class_name(name) is None:
             raise ConfigurationError(
