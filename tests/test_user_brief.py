@@ -9,11 +9,15 @@ from typing import Literal
 
 import pytest
 from pydantic import BaseModel
+from small_run import small
 
+import simulator
 from llm_strategy import get_llm_client
-from llm_strategy.errors import BackendMissing, ConfigurationError, ContractError, ModelNotFound
+from llm_strategy.doctor import diagnose
+from llm_strategy.errors import BackendMissing, ConfigurationError, ContractError, ModelNotFound, TooManyFailures
 from llm_strategy.llm import SUPPORTED_BACKENDS, LLMClient
 from llm_strategy.types import EventKind
+from simulator.replay import replay
 
 SETTINGS = """\
 backend: "local_llama"
@@ -352,3 +356,61 @@ def test_a_program_that_listens_keeps_its_own_log(monkeypatch):
     finally:
         for name in ("llm_strategy", "simulator"):
             logging.getLogger(name).setLevel(before[0])
+
+
+RULE = """
+import json
+from pathlib import Path
+
+from llm_strategy.llm import LLMClient
+
+
+class Mine(LLMClient):
+    def generate(self, prompt, **kwargs):
+        with Path("asked.txt").open("a") as asked:
+            asked.write("x")
+        market = prompt.rpartition("User: ")[2]
+        up = "above" in market
+        label, action = ("bull", "enter_long") if up else ("bear", "exit")
+        why = f"{'Above' if up else 'Below'} the long average."
+        return {"regime": {"label": label}, "rationale": why, "action": {"type": action, "confidence": 0.7}}
+
+    def healthcheck(self):
+        pass
+
+
+class Breaks(LLMClient):
+    def generate(self, prompt, **kwargs):
+        return {}["price"]
+"""
+
+
+def test_a_run_is_decided_by_a_backend_of_ones_own_and_asked_once(own, tmp_path, monkeypatch):
+    monkeypatch.setenv("BTLLM_CACHE_DIR", str(tmp_path / "cache"))
+    (tmp_path / "configs/mine.py").write_text(RULE, encoding="utf-8")
+    own('backend: "mine.py:Mine"\n')
+    first = simulator.run(small(tmp_path))
+    manifest = first.record.manifest["model"]
+    assert (manifest["backend"], manifest["engine"]) == ("Mine", "mine.py")
+    assert {line["status"] for line in first.record.arm("llm").decisions} == {"advised"}
+    asked = (tmp_path / "asked.txt").read_text()
+    assert len(asked) > 1
+    simulator.run(small(tmp_path))
+    assert (tmp_path / "asked.txt").read_text() == asked
+    assert all(check.same for check in replay(first.folder))
+
+
+def test_a_backend_that_breaks_ends_no_run_without_its_reason(own, tmp_path, monkeypatch):
+    monkeypatch.setenv("BTLLM_CACHE_DIR", str(tmp_path / "cache"))
+    (tmp_path / "configs/mine.py").write_text(RULE, encoding="utf-8")
+    own('backend: "mine.py:Breaks"\nbreaker_failures: 0\n')
+    with pytest.raises(TooManyFailures, match=r"Breaks\.generate raised KeyError: 'price': correct it in mine\.py"):
+        simulator.run(small(tmp_path))
+
+
+def test_the_doctor_examines_a_backend_of_ones_own(own, tmp_path, monkeypatch):
+    monkeypatch.setenv("BTLLM_CACHE_DIR", str(tmp_path / "cache"))
+    (tmp_path / "configs/mine.py").write_text(RULE, encoding="utf-8")
+    own('backend: "mine.py:Mine"\n')
+    checks = {check.name: check for check in diagnose()}
+    assert [name for name, check in checks.items() if not check.ok] == []

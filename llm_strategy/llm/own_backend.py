@@ -37,7 +37,10 @@ def answer_of(backend: Any, request: Request) -> Generation:
     except Exception as problem:
         told = " ".join(f"{type(problem).__name__}: {problem}".split()).rstrip(":.")
         raise BackendFailure(f"{name}.generate raised {told}: correct it in {_file_name(type(backend))}.") from problem
-    return _generation(said, name, (time.perf_counter() - begin) * 1000)
+    seconds = time.perf_counter() - begin
+    if request.timeout_s is not None and seconds > request.timeout_s:
+        raise AnswerTimeout(f"{name}.generate took {seconds:.1f} s: raise LLM_TIMEOUT_S, or ask for fewer tokens.")
+    return _generation(said, name, 1000 * seconds)
 
 
 def identity_of(backend: Any, options: Mapping[str, Any] | None = None) -> ModelIdentity:
