@@ -8,6 +8,9 @@ STARTER = """\
 # Who answers: local_llama runs a GGUF file on this machine, through gpt4all; llama_cpp through llama.cpp, which also
 # scores choices (pip install 'backtrader-llm[llama-cpp]'); openai asks a server that speaks like OpenAI; bedrock asks
 # AWS; ensemble lets several vote; replay gives the answers of a finished run again, or those on record.
+# A class of your own answers as "mine.py:MyBackend": a path from this file's folder, and a class with
+# generate(prompt, **kwargs); what stands under its name (MyBackend: {endpoint: ..., api_key: "${MY_API_KEY}"}) is given
+# to its constructor.
 backend: local_llama
 
 # Name of a model that `btllm models pull` brings, or a GGUF file, by its path or its name in the cache folder.

@@ -5,6 +5,7 @@ import logging
 import os
 import subprocess
 import sys
+from importlib.resources import files
 from typing import Literal
 
 import pytest
@@ -64,6 +65,12 @@ def test_a_custom_prompt_of_a_file(client, tmp_path):
         system_prompt = f.read()
     result = client.generate("Analyze market conditions", system=system_prompt, json_mode=True)
     assert isinstance(json.loads(result.text), dict)
+
+
+def test_the_prompt_of_an_orchestrator_comes_with_the_package():
+    text = (files("llm_strategy.prompts") / "system_orchestrator.txt").read_text(encoding="utf-8")
+    assert "JSON object" in text
+    assert "Simulation only." in text
 
 
 def test_streaming(client):
