@@ -215,6 +215,8 @@ def _with_paths_from(content: dict[str, Any], folder: Path) -> dict[str, Any]:
         )
 
     placed = {found(name): value for name, value in content.items()}
+    if isinstance(placed.get("fallback"), str):
+        placed["fallback"] = [name.strip() for name in placed["fallback"].split(",") if name.strip()]
     for name in ("backend", "fallback"):
         if name in placed:
             placed[name] = found(placed[name])

@@ -233,6 +233,16 @@ def test_a_backend_of_ones_own_in_the_registry(own, monkeypatch):
     assert not client.healthcheck().ok
 
 
+@pytest.mark.parametrize(
+    "fallback", ['"mine.py:MyNewBackend"', '["mine.py:MyNewBackend"]', '"mine.py:MyNewBackend, scripted"']
+)
+def test_a_backend_of_ones_own_stands_in_for_another(own, fallback):
+    own(f'backend: "mine.py:Passes"\nfallback: {fallback}\nMyNewBackend: {SECTION}\n')
+    answer = get_llm_client().generate("x", json_mode=True)
+    assert json.loads(answer.text)["key"] == "key-of-mine-123"
+    assert [event.kind for event in answer.events][-1] is EventKind.FALLBACK
+
+
 def test_a_backend_is_given_what_it_takes_and_nothing_is_lost(own):
     own(f'backend: "mine.py:Strict"\nStrict: {SECTION}\n')
     client = get_llm_client()
