@@ -28,6 +28,7 @@ from llm_strategy.strict_yaml import parse_yaml
 SETTINGS_FILE = Path("configs/llm.yaml")
 DOTENV = Path(".env")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
+_BACKEND_FILE = re.compile(r"[^,]+\.py(:\w*)?")
 _CHECKED_IN_USE = ("sections", "api_key", "base_url")
 """Settings whose variables need to be set only where the backend that they are for is asked."""
 _PATHS = ("instruct_model_path", "model", "script", "replay_from", "lora")
@@ -51,7 +52,7 @@ class LlmSettings(BaseSettings):
     )
 
     backend: str = "local_llama"
-    """Name of a registered backend."""
+    """Name of a registered backend, or ``FILE.py:CLASS``: a class of a person's own file."""
     model: str = "smollm2-135m"
     """Name of a model that can be pulled, or a GGUF file: its path, or its name in the cache folder."""
     instruct_model_path: Path | None = None
@@ -263,6 +264,7 @@ def read_settings_file(path: Path, folder: Path | None = None) -> dict[str, Any]
     known = [name for name in LlmSettings.model_fields if name != "sections"]
     content = _expanded(content, {**_read(_place(DOTENV, folder)), **os.environ})
     content = _from_folder(content, folder)
+    content = _with_paths_from(content, path.parent)
     sections = {str(name): value for name, value in content.items() if isinstance(value, dict)}
     settings = {name: value for name, value in content.items() if not isinstance(value, dict)}
     for name in settings:
@@ -270,6 +272,30 @@ def read_settings_file(path: Path, folder: Path | None = None) -> dict[str, Any]
             raise ConfigurationError(f"{path} has the unknown key {name!r}{did_you_mean(name, known)}")
     keep_all_secret({**settings, "sections": sections})
     return {**settings, "sections": sections}
+
+
+def _with_paths_from(content: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The settings with each backend that is ``FILE.py:CLASS`` found from the settings file's own folder."""
+
+    def found(name: Any) -> Any:
+        if isinstance(name, list):
+            return [found(one) for one in name]
+        if isinstance(name, dict):
+            return name | {"backend": found(name["backend"])} if "backend" in name else name
+        return (
+            str(folder / Path(name).expanduser()) if isinstance(name, str) and _BACKEND_FILE.fullmatch(name) else name
+        )
+
+    placed = {found(name): value for name, value in content.items()}
+    if isinstance(placed.get("fallback"), str):
+        placed["fallback"] = [name.strip() for name in placed["fallback"].split(",") if name.strip()]
+    for name in ("backend", "fallback"):
+        if name in placed:
+            placed[name] = found(placed[name])
+    ensemble = placed.get("ensemble")
+    if isinstance(ensemble, dict) and "members" in ensemble:
+        placed["ensemble"] = ensemble | {"members": found(ensemble["members"])}
+    return placed
 
 
 def _expanded(given: Any, variables: Mapping[str, str | None]) -> Any:

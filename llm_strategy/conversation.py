@@ -6,6 +6,8 @@ What an earlier command was answered and never met the contract is asked again, 
 from __future__ import annotations
 
 import copy
+import json
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -24,6 +26,8 @@ from llm_strategy.outside_text import encodable
 from llm_strategy.reading import Example, Reading
 from llm_strategy.secrets import redact
 from llm_strategy.types import AbstentionReason, Advice, Event, Exchange, Purpose, Snapshot
+
+log = logging.getLogger(__name__)
 
 _LEAST_TIME = 0.001
 """Seconds: too short for an answer, so that a question without time left fails as late and is on record."""
@@ -127,36 +131,43 @@ class Conversation:
         try:
             if self._reading.mode == "choices":
                 return judged(ParsedAnswer(self._scored(snapshot, question, reader, exchanges), ()), exchanges)
-            return judged(self._asked(question, reader, exchanges), exchanges)
+            return judged(self._asked(snapshot, question, reader, exchanges), exchanges)
         except ContractError as problem:
             return abstained(AbstentionReason.INVALID, redact(encodable(str(problem))), exchanges)
         except tuple(FAILURES) as problem:
             reason = next(reason for kind, reason in FAILURES.items() if isinstance(problem, kind))
             return abstained(reason, redact(str(problem)), exchanges)
 
-    def _asked(self, question: Question, reader: ChoiceReader, exchanges: list[Exchange]) -> ParsedAnswer:
+    def _asked(
+        self, snapshot: Snapshot, question: Question, reader: ChoiceReader, exchanges: list[Exchange]
+    ) -> ParsedAnswer:
         asked: list[Request] = []
         try:
-            return self._attempted(question, reader, exchanges, asked)
+            return self._attempted(snapshot, question, reader, exchanges, asked)
         except ContractError:
             heard = [self._disregard(request) for request in asked]  # each of them
             if not any(heard):
                 raise
         exchanges.clear()
-        return self._attempted(question, reader, exchanges, [])
+        return self._attempted(snapshot, question, reader, exchanges, [])
 
     def _attempted(
-        self, question: Question, reader: ChoiceReader, exchanges: list[Exchange], asked: list[Request]
+        self,
+        snapshot: Snapshot,
+        question: Question,
+        reader: ChoiceReader,
+        exchanges: list[Exchange],
+        asked: list[Request],
     ) -> ParsedAnswer:
         """The advice in the answer, or in that to its repair; what was asked is added to ``asked``."""
         asked.append(self.request(question, reader))
-        answer = self._exchange(asked[0], exchanges)
+        answer = self._exchange(snapshot, asked[0], exchanges)
         try:
             return self._parsed(question, answer)
         except ContractError as problem:
             repair = self._repair(question, asked[0], answer, problem)
         asked.append(_with_time_left(repair, [answer]))
-        parsed = self._parsed(question, self._exchange(asked[1], exchanges, "repair"))
+        parsed = self._parsed(question, self._exchange(snapshot, asked[1], exchanges, "repair"))
         return ParsedAnswer(parsed.advice, (SECOND_ATTEMPT, *parsed.repairs))
 
     def _problem_with(self, question: Question, answer: Generation) -> ContractError | None:
@@ -186,16 +197,19 @@ class Conversation:
         answers: list[Generation] = []
 
         def ask(request: Request, purpose: Purpose) -> str:
-            answers.append(self._exchange(_with_time_left(request, answers), exchanges, purpose))
+            answers.append(self._exchange(snapshot, _with_time_left(request, answers), exchanges, purpose))
             return answers[-1].text
 
         shown = question.examples or fixed_examples()
         return reader.advice(snapshot, question.market, shown, self._defaults, ask)
 
-    def _exchange(self, request: Request, exchanges: list[Exchange], purpose: Purpose = "advice") -> Generation:
+    def _exchange(
+        self, snapshot: Snapshot, request: Request, exchanges: list[Exchange], purpose: Purpose = "advice"
+    ) -> Generation:
         question = replace(request, timeout_s=None)
         if known := self._answers.get(question):
             exchanges.append(known[0])
+            _tell(snapshot, purpose, known[1])
             return known[1]
         fingerprint = request_hash(request, self.client.identity)
         exchanges.append(Exchange(fingerprint, None, purpose=purpose))
@@ -203,11 +217,43 @@ class Conversation:
             answer = self._ask(request)
         except ModelError as problem:
             exchanges[-1] = replace(exchanges[-1], events=_redacted(problem.events))
+            log.info("%s %s %s: no answer: %s", snapshot.time, snapshot.symbol, purpose, redact(str(problem)))
             raise
         exchanges[-1] = replace(exchanges[-1], answer=answer.text, events=_redacted(answer.events))
+        _tell(snapshot, purpose, answer)
         if self._remember and self._reading.mode == "choices" and not any(event.makeshift for event in answer.events):
             self._answers[question] = (asked_before(exchanges[-1]), replace(answer, cached=True))
         return answer
+
+
+def _tell(snapshot: Snapshot, purpose: Purpose, answer: Generation) -> None:
+    """Log a question: what was asked now at level INFO, what came from the record at DEBUG."""
+    level = logging.DEBUG if answer.cached else logging.INFO
+    if log.isEnabledFor(level):
+        log.log(
+            level,
+            "%s %s %s: %s; %d tokens in, %d out, %.2f s, %s",
+            snapshot.time,
+            snapshot.symbol,
+            purpose,
+            redact(_gist(answer.text)),
+            answer.tokens_in,
+            answer.tokens_out,
+            answer.latency_ms / 1000,
+            "from the record" if answer.cached else "asked now",
+        )
+
+
+def _gist(text: str) -> str:
+    """What an answer comes to: label and action, the likeliest choice, or else its beginning."""
+    try:
+        document = json.loads(text)
+        if all(isinstance(share, float | int) for share in document.values()):
+            likeliest = max(document, key=document.__getitem__)
+            return f"{likeliest.strip()} ({document[likeliest]:.2f})"
+        return f"{document['regime']['label']}, {document['action']['type']}"
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return repr(text[:80])
 
 
 def _redacted(events: Sequence[Event]) -> tuple[Event, ...]:

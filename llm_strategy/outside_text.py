@@ -12,6 +12,8 @@ _HALF_PAIR = re.compile("[\ud800-\udfff]")
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 """Categories without a visible sign: controls, zero-width, direction and tag characters, halves of pairs, private and
 unassigned ones."""
+_COMMANDS = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Categories of signs that move a cursor, change a direction, or break a line unseen."""
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 """Letters and signs that show nothing."""
 _SELECTORS = ((0x180B, 0x180F), (0xFE00, 0xFE0F), (0xE0100, 0xE01EF))
@@ -36,6 +38,21 @@ def encodable(text: str) -> str:
 def symbol_name(text: str) -> str:
     """A symbol for records, reports and prompts; ``unnamed`` where nothing of it can be seen."""
     return visible_line(text, LONGEST_SYMBOL) or "unnamed"
+
+
+def spelled_out(text: str) -> str:
+    """The text with every character that a terminal would obey or hide written as its number, such as ``\\x1b``; line
+    feeds and tabs stay."""
+    return "".join(
+        _number(sign) if unicodedata.category(sign) in _COMMANDS and sign not in "\n\t" else sign for sign in text
+    )
+
+
+def _number(sign: str) -> str:
+    point = ord(sign)
+    if point < 0x100:
+        return f"\\x{point:02x}"
+    return f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"
 
 
 def quoted(text: str) -> str:

@@ -76,9 +76,17 @@ class Reading:
         """The same without ``auto``, for what a backend can do and whether the model is ``embedded`` in the program;
         ``ConfigurationError`` where it cannot do the mode, or the mode cannot do without a rationale."""
         mode = self._mode(forms=forms, choices=choices, backend=backend)
+        if mode != "choices":
+            self._refuse_settings_of_choices(mode, backend, able=choices)
         examples = self.examples
         if examples == "auto":
             examples = "nearest" if mode == "choices" or (mode == "slots" and embedded) else "fixed"
+        if examples == "fixed" and self.labels != "rule":
+            raise ConfigurationError(
+                f"advisor.labels is {self.labels}, and the fixed examples that mode {mode} shows with backend "
+                f"{backend!r} have labels of their own: set advisor.examples to {{nearest: {self.count}}} or "
+                "{balanced: 4}, or leave labels out."
+            )
         stay = examples != "nearest"
         rationale, calibration, layout = self.rationale, self.calibration, self.layout
         if rationale == "auto":
@@ -91,6 +99,23 @@ class Reading:
         if layout == "auto":
             layout = "rows" if stay else "sheet"
         return Reading(mode, examples, self.count, self.labels, calibration, rationale, layout)
+
+    def _refuse_settings_of_choices(self, mode: DecisionMode, backend: str, *, able: bool) -> None:
+        """Raise ``ConfigurationError`` for what is set and would change nothing, as labels are not scored."""
+        for setting, given, idle in (
+            ("layout", self.layout, ("auto",)),
+            ("calibration", self.calibration, ("auto", "none")),
+        ):
+            if given in idle:
+                continue
+            told = given if isinstance(given, str) else "your own"
+            cure = (
+                "set advisor.mode to choices" if able else "choose a backend that scores labels (LLM_BACKEND=llama_cpp)"
+            )
+            raise ConfigurationError(
+                f"advisor.{setting} is {told}, which only mode choices reads, and backend {backend!r} decides in mode "
+                f"{mode}: {cure}, or leave {setting} out."
+            )
 
     def _mode(self, *, forms: bool, choices: bool, backend: str) -> DecisionMode:
         if self.mode == "auto":

@@ -73,6 +73,10 @@ def _tell(error: ValidationError) -> tuple[str, str]:
         schema = error.schema
         other = f", or {schema['description']}" if "description" in schema else ""
         return field, f"is {shown}, it must be one of {', '.join(map(str, allowed))}{other}{nearest(value, allowed)}"
+    about: Any = error.schema
+    if rule in ("anyOf", "oneOf") and "description" in about:
+        words = [word for part in allowed for word in part.get("enum", ())]
+        return field, f"is {shown}, it must be {about['description']}{nearest(value, words)}"
     if rule == "pattern":
         schema = error.schema
         return field, f"is {shown}, it must be {schema.get('description', 'of the form ' + allowed)}"

@@ -6,14 +6,12 @@ import json
 from pathlib import Path
 
 from llm_strategy.advisor import ModelAdvisor
+from llm_strategy.llm.client import SLOW_SECONDS as SLOW_SECONDS
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.exchange import ModelIdentity
 from llm_strategy.llm.fingerprint import cache_folder, keep_note
 from llm_strategy.llm.request_hash import digest
 from llm_strategy.reading import Reading
-
-SLOW_SECONDS = 10.0
-"""A question that takes longer makes a run of a thousand decisions one of hours."""
 
 
 def note_speed(identity: ModelIdentity, asked: str, seconds: float) -> None:

@@ -9,6 +9,9 @@ STARTER = """\
 # scores choices (pip install xllamacpp); openai asks a server that speaks like OpenAI; ollama, vllm,
 # lmstudio, llama_server, together, groq, deepseek, openrouter and mistral are openai at their usual address; bedrock
 # asks AWS; ensemble lets several vote; replay gives the answers of a finished run again, or those on record.
+# A class of your own answers as "mine.py:MyBackend": a path from this file's folder, and a class with
+# generate(prompt, **kwargs); what stands under its name (MyBackend: {endpoint: ..., api_key: "${MY_API_KEY}"}) is given
+# to its constructor.
 backend: local_llama
 
 # Name of a model that `btllm models pull` brings, or a GGUF file, by its path or its name in the cache folder.

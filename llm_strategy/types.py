@@ -76,7 +76,8 @@ class EventKind(StrEnum):
     DISAGREEMENT = "disagreement"
     """How far the members of an ensemble were of different minds."""
     REPAIRED = "repaired"
-    """What stood around the JSON of an answer in ``json_mode`` was taken off."""
+    """An answer of ``generate`` or ``chat`` was put right: what stood around its JSON was taken off, JSON that was cut
+    off was closed, or a listed value was spelt otherwise."""
     LOADING = "loading"
     """The server was still loading its model."""
     ABSENT = "absent"

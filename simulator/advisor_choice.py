@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from llm_strategy.calibration import LabelPrior
+from llm_strategy.errors import ConfigurationError
 from llm_strategy.layout_text import LayoutText
 from llm_strategy.lenient import Repairs
 from llm_strategy.llm.budget import Budget
@@ -68,6 +69,11 @@ class AdvisorChoice:
     """``lenient`` reads a value that breaks the contract where it can mean one thing alone."""
 
     def __post_init__(self) -> None:
+        if self.decimals and self.style == "words":
+            raise ConfigurationError(
+                f"advisor.decimals is {self.decimals}, and style words shows no figures: set advisor.style to numbers, "
+                "or leave decimals out."
+            )
         # The one way to give a frozen instance its normal form.
         object.__setattr__(self, "layout", _taken(self.layout, _FILES["layout"], LayoutText, "advisor.layout"))
         object.__setattr__(

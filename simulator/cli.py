@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import Annotated, Any
 
@@ -12,13 +13,18 @@ from typer.core import TyperGroup
 from llm_strategy.errors import BacktraderLLMError
 from llm_strategy.left_behind import LEAVE_S, native_calls
 from simulator import console
-from simulator.commands import experiments, model
+from simulator.commands import experiments, model, trace
 
-LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
+_LOUD = re.compile(r"-v+|--verbose")
 
 
 class OneSentenceErrors(TyperGroup):
     """Every error of a user is one sentence and an exit code."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take ``-v`` wherever it stands, before or behind the command."""
+        loud = [one for one in args if _LOUD.fullmatch(one)]
+        return super().parse_args(ctx, [*loud, *(one for one in args if not _LOUD.fullmatch(one))])
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
@@ -54,6 +60,7 @@ for command in (
     experiments.report,
     experiments.view,
     experiments.advise,
+    trace.trace,
     experiments.init,
     model.doctor,
 ):
@@ -74,15 +81,30 @@ def start(
     show_version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
+    verbose: Annotated[
+        int,
+        typer.Option(
+            "--verbose",
+            "-v",
+            count=True,
+            help="Show each question that the model is asked; -vv also those answered from the record, and more. As "
+            "LOG_LEVEL=INFO and DEBUG do.",
+        ),
+    ] = 0,
 ) -> None:
     import logging
 
     from llm_strategy.config import load_settings
+    from llm_strategy.logs import LOG_FORMAT, LOGGERS
 
-    level = load_settings().log_level
+    level: str = load_settings().log_level
+    if verbose:
+        level = "INFO" if verbose == 1 and level != "DEBUG" else "DEBUG"
+    handler = console.LogHandler()
+    handler.setFormatter(logging.Formatter(LOG_FORMAT))
     others = max(level, "WARNING", key=logging.getLevelNamesMapping().__getitem__)
-    logging.basicConfig(level=others, format=LOG_FORMAT, stream=console.ErrorStream())
-    for package in ("llm_strategy", "simulator"):  # what other libraries have to say below a warning is not ours
+    logging.basicConfig(level=others, handlers=[handler])
+    for package in LOGGERS:  # what other libraries have to say below a warning is not ours
         logging.getLogger(package).setLevel(level)
 
 

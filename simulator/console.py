@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import re
 import shlex
 import sys
 from collections.abc import Iterable
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from llm_strategy.outside_text import spelled_out
 from llm_strategy.secrets import redact
 
 if TYPE_CHECKING:
@@ -41,18 +44,29 @@ err = _Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 def say(text: str) -> None:
-    """A line of the result."""
-    out.print(text, markup=False)
+    """A line of the result; what a model wrote in it is shown and never obeyed."""
+    out.print(spelled_out(text), markup=False)
 
 
 def note(text: str) -> None:
     """A line beside the result."""
-    err.print(text, markup=False)
+    err.print(spelled_out(text), markup=False)
 
 
 def fail(problem: object) -> None:
     """An error, as one sentence."""
-    err.print(f"Error: {redact(str(problem))}", markup=False, style="red")
+    err.print(f"Error: {spelled_out(redact(str(problem)))}", markup=False, style="red")
+
+
+class LogHandler(logging.StreamHandler[ErrorStream]):
+    """Writes the log to the error stream; what a model wrote in it is shown and never obeyed."""
+
+    def __init__(self) -> None:
+        super().__init__(ErrorStream())
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        return spelled_out(super().format(record))
 
 
 def leave_quietly() -> None:
@@ -62,8 +76,17 @@ def leave_quietly() -> None:
 
 def print_json(document: Any) -> None:
     """The result for a program."""
-    sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False, default=str) + "\n")
+    text = json.dumps(document, indent=1, ensure_ascii=False, default=str)
+    sys.stdout.write(_LEFT_BY_JSON.sub(lambda found: _escaped(found[0]), text) + "\n")
     sys.stdout.flush()  # a reader that has gone is met here, not at the end of the program
+
+
+_LEFT_BY_JSON = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e007f]")
+"""Signs that JSON leaves as they are and a terminal obeys or hides."""
+
+
+def _escaped(sign: str) -> str:
+    return json.dumps(sign)[1:-1] if sign != "\x7f" else "\\u007f"
 
 
 def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:

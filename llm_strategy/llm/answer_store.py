@@ -115,5 +115,5 @@ class FolderStore:
 
 def _answer_record(generation: Generation) -> dict[str, Any]:
     record = asdict(replace(generation, values=dict(generation.values)))
-    del record["cached"]
+    del record["cached"], record["parsed"]
     return record

@@ -196,7 +196,7 @@ class AuditedClient(LLMClient):
         self.remote, self.concurrency, self.fallbacks = inner.remote, inner.concurrency, inner.fallbacks
 
     @property
-    def identity(self) -> ModelIdentity:  # type: ignore[override]  # a remote model says only when asked who it is
+    def identity(self) -> ModelIdentity:  # a remote model says only when asked who it is
         """The inner client's."""
         return self.inner.identity
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import cached_property
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Literal, NoReturn, Self, SupportsIndex, TypeAlias, TypedDict, Unpack, cast, get_args, overload
@@ -16,10 +16,25 @@ from typing import Any, Literal, NoReturn, Self, SupportsIndex, TypeAlias, Typed
 from llm_strategy.answer_text import THOUGHT_ALONE, unwrap
 from llm_strategy.errors import BackendFailure, ConfigurationError, ContractError, ModelError, did_you_mean
 from llm_strategy.left_behind import Worker, leave
+from llm_strategy.llm.answer_schema import AnswerSchema, AnySchema
 from llm_strategy.llm.bill import Call, Prices, on_the_bill
 from llm_strategy.llm.breaker import Breaker
-from llm_strategy.llm.exchange import Chunk, Generation, Health, Message, ModelIdentity, Request, Role
+from llm_strategy.llm.cut_json import close_json
+from llm_strategy.llm.exchange import (
+    Chunk,
+    Form,
+    Generation,
+    Health,
+    Message,
+    ModelIdentity,
+    Request,
+    Role,
+    Slot,
+    fill,
+)
 from llm_strategy.llm.other_process import check_state, recipe
+from llm_strategy.llm.own_backend import answer_of, identity_of
+from llm_strategy.llm.schema_form import schema_form
 from llm_strategy.llm.side_by_side import in_order
 from llm_strategy.types import Event, EventKind
 
@@ -28,12 +43,17 @@ log = logging.getLogger(__name__)
 OnDelta: TypeAlias = Callable[[str], bool]
 """Receives each piece of text as it is written; returning False stops the model."""
 
+SLOW_SECONDS = 10.0
+"""An answer that takes longer is told: it makes a run of a thousand decisions one of hours."""
+
 AnyMessage: TypeAlias = Message | Mapping[str, str]
 
 
 class Options(TypedDict, total=False):
-    """What a single call may set differently from the client's defaults; None means the default."""
+    """What a single call may set differently from the client's defaults; None means the default. With a ``schema`` the
+    answer is JSON that keeps to it, and ``Generation.parsed`` holds it."""
 
+    schema: AnySchema | None
     json_mode: bool | None
     temperature: float | None
     max_tokens: int | None
@@ -41,14 +61,14 @@ class Options(TypedDict, total=False):
     timeout_s: float | None
 
 
-class LLMClient(ABC):
+class LLMClient:
     """A model that answers.
 
-    A subclass sets ``identity`` and implements ``complete``. ``defaults`` is the request that every call starts from.
-    Methods raise ``ModelError`` (see its branches) where the model cannot answer.
+    A subclass sets ``identity`` and implements ``complete``, or has ``generate`` alone (``own_backend.answer_of`` says
+    what that is given and may return), and is then known by its class and its file. ``defaults`` is the request that
+    every call starts from. Methods raise ``ModelError`` (see its branches) where the model cannot answer.
     """
 
-    identity: ModelIdentity
     defaults: Request = Request(messages=())
     run_id: str = ""
     """Names the caller's session in the log."""
@@ -84,9 +104,22 @@ class LLMClient(ABC):
         """Whether ``score`` works: whether ``Request.choices`` are given probabilities."""
         return self.identity.supports_choices
 
-    @abstractmethod
+    @cached_property
+    def identity(self) -> ModelIdentity:
+        """Who answers; a subclass sets it, or is known by its class and its file."""
+        return identity_of(self)
+
     def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
-        """Answer the request; ``on_delta`` sees the text as it is written and may stop it."""
+        """Answer the request; ``on_delta`` sees the text as it is written and may stop it. A subclass that has only
+        ``generate`` is asked through it."""
+        if type(self).generate is LLMClient.generate:
+            raise ConfigurationError(
+                f"{type(self).__name__} has neither generate nor complete: write def generate(self, prompt, **kwargs)."
+            )
+        answer = answer_of(self, request)
+        if on_delta is not None:
+            on_delta(answer.text)
+        return answer
 
     def billed(self, request: Request, call: Callable[[Request], Generation]) -> Generation:
         """What a ``call`` of this client answers to the request, with its calls on the request's bill: for clients that
@@ -136,9 +169,10 @@ class LLMClient(ABC):
         return Breaker(0, 0)
 
     def generate(self, prompt: str, *, system: str | None = None, **options: Unpack[Options]) -> Generation:
-        """Answer one prompt. With ``json_mode`` the text is valid JSON, or ``ContractError`` is raised."""
+        """Answer one prompt. With ``json_mode`` or a ``schema`` the text is valid JSON, or ``ContractError`` is raised;
+        an answer that was cut off is closed, which its ``events`` tell."""
         head = () if system is None else (Message("system", system),)
-        return self._answer(self._request((*head, Message("user", prompt)), options))
+        return self._answer(*self._request((*head, Message("user", prompt)), options))
 
     @overload
     def chat(
@@ -155,8 +189,8 @@ class LLMClient(ABC):
 
         A message is a ``Message`` or a mapping with ``role`` (system, user, assistant) and ``content``.
         """
-        request = self._request(tuple(_message(entry) for entry in messages), options)
-        return self._stream(request) if stream else self._answer(request)
+        request, wanted = self._request(tuple(_message(entry) for entry in messages), options)
+        return self._stream(request, wanted) if stream else self._answer(request, wanted)
 
     def batch(
         self, prompts: Iterable[str], *, system: str | None = None, **options: Unpack[Options]
@@ -196,10 +230,10 @@ class LLMClient(ABC):
         """Hear that what this thread asks in here is for a decision, of which ``judged`` tells the end."""
         return nullcontext()
 
-    def judged(self, status: str, policy: str, reasons: tuple[str, ...] = ()) -> None:  # noqa: B027  most keep no log
+    def judged(self, status: str, policy: str, reasons: tuple[str, ...] = ()) -> None:
         """Hear what became of this thread's last answer: status of the decision, verdict of the policy and why."""
 
-    def close(self) -> None:  # noqa: B027  a backend that holds nothing has nothing to close
+    def close(self) -> None:
         """Free what the client holds; it may be called twice."""
 
     def __enter__(self) -> Self:
@@ -210,14 +244,24 @@ class LLMClient(ABC):
     ) -> None:
         self.close()
 
-    def _request(self, messages: tuple[Message, ...], options: Options) -> Request:
+    def _request(self, messages: tuple[Message, ...], options: Options) -> tuple[Request, AnswerSchema | None]:
+        """The request, and the schema that its answer has to keep."""
         if not messages:
             raise ConfigurationError("The conversation is empty: give at least one message.")
         check_options(options)
         given = cast(dict[str, Any], {name: value for name, value in options.items() if value is not None})
-        return replace(self.defaults, messages=messages, **given)
+        schema = given.pop("schema", None)
+        if schema is None:
+            return replace(self.defaults, messages=messages, **given), None
+        wanted = AnswerSchema.of(schema)
+        embedded = self.supports_forms and bool(self.identity.weights_sha256)
+        form = schema_form(wanted.document, lists=not self.identity.supports_choices) if embedded else ()
+        given |= {"json_mode": not form, "json_schema": "" if form else wanted.text, "form": form}
+        return replace(self.defaults, messages=wanted.told(messages), **given), wanted
 
-    def _answer(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
+    def _answer(
+        self, request: Request, wanted: AnswerSchema | None = None, on_delta: OnDelta | None = None
+    ) -> Generation:
         answer = self.complete(request, on_delta)
         log.debug(
             "run %s: %s answered %d tokens to %d in %.0f ms%s",
@@ -228,9 +272,20 @@ class LLMClient(ABC):
             answer.latency_ms,
             " (recorded)" if answer.cached else "",
         )
-        return _with_json_alone(answer) if request.json_mode else answer
+        if answer.latency_ms > 1000 * SLOW_SECONDS and not answer.cached:
+            log.warning(
+                "The response time was %.1f s, more than %.0f s: lower LLM_MAX_TOKENS, or use a smaller model, more "
+                "threads or a graphics card.",
+                answer.latency_ms / 1000,
+                SLOW_SECONDS,
+            )
+        if wanted is None and not request.json_mode:
+            return answer
+        answer = _closed(_as_listed(answer, request.form), request.max_tokens)
+        answer = _with_json_alone(answer)
+        return replace(answer, parsed=None if wanted is None else wanted.parsed(answer.text))
 
-    def _stream(self, request: Request) -> Iterator[Chunk]:
+    def _stream(self, request: Request, wanted: AnswerSchema | None) -> Iterator[Chunk]:
         chunks: SimpleQueue[Chunk | BaseException] = SimpleQueue()
 
         def on_delta(text: str) -> bool:
@@ -239,7 +294,7 @@ class LLMClient(ABC):
 
         def work() -> None:
             try:
-                chunks.put(Chunk("", done=True, generation=self._answer(request, on_delta)))
+                chunks.put(Chunk("", done=True, generation=self._answer(request, wanted, on_delta)))
             except BaseException as problem:  # handed to the reader, whatever it is
                 chunks.put(problem)
 
@@ -271,6 +326,36 @@ def _with_json_alone(answer: Generation) -> Generation:
     text, kinds = _json_of(answer.text)
     told = (Event(EventKind.REPAIRED, ", ".join(kinds)),) if kinds else ()
     return replace(answer, text=text, events=(*answer.events, *told))
+
+
+def _as_listed(answer: Generation, form: Form) -> Generation:
+    """The answer, where a value is one of its slot's choices in other letters (Bull for bull) with the choice in its
+    place, which an event tells."""
+    values, events = dict(answer.values), list[Event]()
+    for slot in form:
+        if isinstance(slot, Slot) and slot.choices and (said := values.get(slot.name, "")) not in slot.choices:
+            meant = [choice for choice in slot.choices if choice.casefold() == said.strip().casefold()]
+            if len(meant) == 1:
+                values[slot.name] = meant[0]
+                events.append(Event(EventKind.REPAIRED, f"{slot.name} was written {said!r} and is {meant[0]!r}."))
+    if not events:
+        return answer
+    return replace(answer, text=fill(form, values), values=values, events=(*answer.events, *events))
+
+
+def _closed(answer: Generation, max_tokens: int) -> Generation:
+    """The answer, where it was cut off with its JSON closed, which an event tells."""
+    if answer.finish != "length":
+        return answer
+    begun = answer.text.strip().removeprefix("```json").removeprefix("```").lstrip()
+    closed = close_json(begun)
+    if closed is None or closed == begun:
+        return answer
+    why = "cut off: raise LLM_MAX_TOKENS"
+    if answer.tokens_out < max_tokens:
+        why = "cut off where it left JSON: use a larger model, or llama_cpp, which holds a model to a grammar"
+    told = f"After {answer.tokens_out} tokens the answer was closed, as it was {why}."
+    return replace(answer, text=closed, events=(*answer.events, Event(EventKind.REPAIRED, told)))
 
 
 def json_text(answer: str) -> str:

@@ -142,7 +142,8 @@ class Generation:
     the values (escaped as in a JSON string) joined. ``tokens_in`` counts the whole prompt, reused parts included;
     ``latency_ms`` is what the answer took when it was made, also where it is ``cached``. ``finish`` is ``length``
     where the model was cut off. ``events`` are what happened on the way to the answer; ``engine_ms`` is the time that
-    the engine itself counts, where it does.
+    the engine itself counts, where it does. ``parsed`` is the answer under the schema that was given to ``generate`` or
+    ``chat``: plain data, or an instance of the pydantic model.
     """
 
     text: str
@@ -154,6 +155,7 @@ class Generation:
     cached: bool = False
     events: tuple[Event, ...] = ()
     engine_ms: float = 0.0
+    parsed: Any = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, cast
 from llm_strategy.config import SETTINGS_FILE, LlmSettings, load_settings
 from llm_strategy.errors import BackendMissing, ConfigurationError, did_you_mean
 from llm_strategy.llm.audit import AuditedClient, AuditLog
+from llm_strategy.llm.backend_class import class_name, connect_class, load_class
 from llm_strategy.llm.backends.section import check_sections
 from llm_strategy.llm.backends.sections import SECTIONS
 from llm_strategy.llm.bill import Prices
@@ -18,12 +19,14 @@ from llm_strategy.llm.exchange import Request
 from llm_strategy.llm.fallback import Fallback
 from llm_strategy.llm.patience import Patience
 from llm_strategy.llm.resilience import ResilientClient
+from llm_strategy.logs import show_log
 from llm_strategy.model_services import SERVICES
 
 ENTRY_POINT_GROUP = "backtrader_llm.backends"
 
-Connect: TypeAlias = Callable[[LlmSettings], LLMClient]
-"""Makes a client from the settings; heavy imports and the model itself wait until they are needed."""
+Connect: TypeAlias = Callable[[LlmSettings], LLMClient] | type
+"""Makes a client from the settings (heavy imports and the model itself wait until they are needed), or its class, which
+``backend_class.connect_class`` makes one of."""
 
 
 def _lazily(entry_point: EntryPoint) -> Connect:
@@ -35,7 +38,7 @@ def _lazily(entry_point: EntryPoint) -> Connect:
                 f"Backend {entry_point.name!r} cannot be imported ({problem}): "
                 "install what it needs, or choose another LLM_BACKEND."
             ) from None
-        return load(settings)
+        return _client(load, entry_point.name, settings)
 
     return connect
 
@@ -52,7 +55,8 @@ SUPPORTED_BACKENDS: dict[str, Connect] = _OF_SERVICES | {
 
 
 def register_backend(name: str, connect: Connect) -> None:
-    """Add a backend for this process; packages use the entry point group ``backtrader_llm.backends`` instead."""
+    """Add a backend, a class or a function of the settings, for this process; packages use the entry point group
+    ``backtrader_llm.backends`` instead, and ``backend: "FILE.py:CLASS"`` needs neither."""
     SUPPORTED_BACKENDS[name] = connect
 
 
@@ -67,9 +71,10 @@ def get_llm_client(run_id: str | None = None, *, settings: LlmSettings | None = 
     for name in given:
         if name not in LlmSettings.model_fields:
             raise ConfigurationError(f"There is no setting {name!r}{did_you_mean(name, LlmSettings.model_fields)}")
-    whole = settings = settings or load_settings(**given)
+    whole = settings = _with_sections_of_files(settings or load_settings(**given))
+    show_log(settings.log_level)
     for name in settings.sections:
-        if name not in SUPPORTED_BACKENDS:
+        if name not in SUPPORTED_BACKENDS and class_name(name) is None:
             raise ConfigurationError(
                 f"{SETTINGS_FILE} has options for the unknown backend {name!r}{did_you_mean(name, SUPPORTED_BACKENDS)}"
             )
@@ -77,7 +82,7 @@ def get_llm_client(run_id: str | None = None, *, settings: LlmSettings | None = 
         ("LLM_BACKEND", settings.backend),
         *(("LLM_FALLBACK", name) for name in settings.fallback),
     ):
-        if backend not in SUPPORTED_BACKENDS:
+        if backend not in SUPPORTED_BACKENDS and class_name(backend) is None:
             raise ConfigurationError(
                 f"{setting} {backend!r} is not installed{did_you_mean(backend, SUPPORTED_BACKENDS)}"
             )
@@ -114,7 +119,7 @@ def get_llm_client(run_id: str | None = None, *, settings: LlmSettings | None = 
 def connect_backend(backend: str, settings: LlmSettings) -> LLMClient:
     """One backend with the settings that stand under its name, the prices of its calls among them: a fallback, or a
     member of an ensemble."""
-    if backend not in SUPPORTED_BACKENDS:
+    if backend not in SUPPORTED_BACKENDS and class_name(backend) is None:
         raise ConfigurationError(f"There is no backend {backend!r}{did_you_mean(backend, SUPPORTED_BACKENDS)}")
     settings = settings.for_backend(backend)
     client = _connected(backend, settings)
@@ -149,8 +154,25 @@ def _in_its_place(settings: LlmSettings) -> LlmSettings:
     return settings.model_copy(update={"price_in": None, "price_out": None})
 
 
+def _with_sections_of_files(settings: LlmSettings) -> LlmSettings:
+    """The settings, in which what stands under a class's own name is that of the backend ``FILE.py:CLASS``."""
+    sections = dict(settings.sections)
+    for backend in (settings.backend, *settings.fallback):
+        name = class_name(backend)
+        if name and name in sections and name not in SUPPORTED_BACKENDS:
+            sections[backend] = sections.pop(name) | sections.get(backend, {})
+    return settings.model_copy(update={"sections": sections})
+
+
+def _client(connect: Connect, backend: str, settings: LlmSettings) -> LLMClient:
+    return connect_class(connect, backend, settings) if isinstance(connect, type) else connect(settings)
+
+
 def _connected(backend: str, settings: LlmSettings) -> LLMClient:
-    client = SUPPORTED_BACKENDS[backend](settings)
+    connect = SUPPORTED_BACKENDS[backend] if backend in SUPPORTED_BACKENDS else load_class(backend)
+    if not callable(connect):
+        raise ConfigurationError(f"Backend {backend!r} is no class, but {connect!r}: name a class that has generate.")
+    client = _client(connect, backend, settings)
     client.prices = prices_of(settings)
     if settings.strict and not client.strict:
         client.close()

@@ -73,7 +73,7 @@ class ResilientClient(LLMClient):
         self._clock = clock
 
     @cached_property
-    def identity(self) -> ModelIdentity:  # type: ignore[override]  # a remote model says only when asked who it is
+    def identity(self) -> ModelIdentity:  # a remote model says only when asked who it is
         """The inner client's, asked for as persistently as an answer; without it no fallback is asked."""
         begin, events = self._clock(), list[Event]()
         try:

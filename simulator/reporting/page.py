@@ -13,6 +13,7 @@ from markupsafe import escape
 from simulator.evaluation.advice import advice_changes
 from simulator.evaluation.regimes import LABELS
 from simulator.record import ArmRecord, Record, origin, origins
+from simulator.reporting.asking import asking
 from simulator.reporting.costs import cost_sentences
 from simulator.reporting.doubts import doubt_sentences
 from simulator.reporting.fact import Facts
@@ -122,6 +123,7 @@ def _view(record: Record, facts: Facts, explanation: Mapping[str, Any] | None) -
         "pairs": pairs,
         "noise": noise_view(record, facts),
         "advised": advised is not None,
+        "asking": asking(record),
         "interval": {pair: interval(pair, facts) for pair in pairs.values()},
         "labels": LABELS,
         "regime_arms": _regime_arms(subject.name, names, advised is not None),

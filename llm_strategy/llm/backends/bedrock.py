@@ -111,7 +111,7 @@ class BedrockClient(LLMClient):
         self._finding_out = threading.Lock()
 
     @property
-    def identity(self) -> ModelIdentity:  # type: ignore[override]  # what a model takes shows when it is asked
+    def identity(self) -> ModelIdentity:  # what a model takes shows when it is asked
         """Who answers; see the class. Raises what the model refuses in every question."""
         self._find_out()
         self._is_told = self._is_told or self._is_known

@@ -64,7 +64,7 @@ class EnsembleClient(LLMClient):
         self.concurrency = min(member.concurrency for member in members)
 
     @cached_property
-    def identity(self) -> ModelIdentity:  # type: ignore[override]  # a remote member says only when asked who it is
+    def identity(self) -> ModelIdentity:  # a remote member says only when asked who it is
         """All members' identities and the way of voting."""
         identities = [member.identity for member in self.members]
         mute = [f"{number} ({who.backend})" for number, who in enumerate(identities, 1) if not who.supports_choices]

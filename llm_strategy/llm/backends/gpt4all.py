@@ -15,7 +15,7 @@ from pathlib import Path
 from llm_strategy.config import LlmSettings
 from llm_strategy.errors import AnswerTimeout, BackendMissing, ConfigurationError, ModelNotLoaded
 from llm_strategy.llm.backends import sections
-from llm_strategy.llm.backends.gpt4all_answering import Answering
+from llm_strategy.llm.backends.gpt4all_answering import Answering, begun_json
 from llm_strategy.llm.backends.gpt4all_engine import BATCH_TOKENS, TOP_K, TOP_P, Engine
 from llm_strategy.llm.backends.gpt4all_loading import Device
 from llm_strategy.llm.backends.native import MOST_THREADS, processors
@@ -135,7 +135,7 @@ class Gpt4AllClient(LLMClient):
 
     def prompt_tokens(self, request: Request) -> int | None:
         """Counted with the file's vocabulary, without loading the model."""
-        begun = request.form[0] if request.form else "{" if request.json_mode else ""
+        begun = request.form[0] if request.form else begun_json(request) if request.json_mode else ""
         prompt = self._vocabulary.prompt(self._template.render(request.messages))
         return self._vocabulary.count(self._vocabulary.extended(prompt, begun if isinstance(begun, str) else ""))
 

@@ -8,6 +8,7 @@ from llm_strategy.llm.backends.gpt4all_engine import Engine, Written
 from llm_strategy.llm.backends.slot_value import SlotValue
 from llm_strategy.llm.chat_template import Block
 from llm_strategy.llm.client import OnDelta
+from llm_strategy.llm.cut_json import can_become_json
 from llm_strategy.llm.exchange import Request, Slot, escape
 
 
@@ -24,7 +25,8 @@ class Answering:
     cut_off: bool = False
 
     def write_freely(self) -> tuple[str, dict[str, str]]:
-        """The model's text; in JSON mode begun by the program and ended with the object."""
+        """The model's text; in JSON mode begun by the program and ended with the object. Where no schema says what
+        stands in it, it is cut off where it leaves JSON, for there is no grammar to hold it."""
         if not self.request.json_mode:
             pieces: list[str] = []
 
@@ -35,19 +37,24 @@ class Answering:
             self.cut_off = self._write(collect, self.request.max_tokens) == "length"
             return "".join(pieces), {}
 
-        text = "{"
+        bounded = bool(self.request.json_schema)
+        text = begun_json(self.request)
         self.prompt = (*self.prompt, Block("", text))
         ends = _ObjectEnd()
-        going_on = self.on_delta(text)
+        ends.find(text[1:])
+        going_on, left = self.on_delta(text), False
 
         def collect_object(piece: str) -> bool:
-            nonlocal text
+            nonlocal text, left
             length = ends.find(piece)
             text += piece[:length]
+            left = not bounded and not can_become_json(text)
+            if left:
+                return False
             return self.on_delta(piece[:length]) and length is None
 
         if going_on:
-            self.cut_off = self._write(collect_object, self.request.max_tokens) == "length"
+            self.cut_off = self._write(collect_object, self.request.max_tokens) == "length" or left
         return text, {}
 
     def fill_form(self) -> tuple[str, dict[str, str]]:
@@ -84,6 +91,11 @@ class Answering:
         )
         self.written.append(written)
         return written.finish
+
+
+def begun_json(request: Request) -> str:
+    """What the program writes of an object before the model does: without a schema a first name is wanted too."""
+    return "{" if request.json_schema else '{"'
 
 
 class _ObjectEnd:

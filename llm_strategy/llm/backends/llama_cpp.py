@@ -17,6 +17,7 @@ from typing import Any
 from llm_strategy.config import SETTINGS_FILE, LlmSettings
 from llm_strategy.errors import AnswerTimeout, BackendMissing, ConfigurationError
 from llm_strategy.llm.backends import sections
+from llm_strategy.llm.backends.json_grammar import json_object
 from llm_strategy.llm.backends.llama_cpp_engine import TOP_K, TOP_P, Engine, Prompt, Written
 from llm_strategy.llm.backends.llama_cpp_loading import BATCH_TOKENS, INSTALL, EngineOptions, check_adapter
 from llm_strategy.llm.backends.section import read_section
@@ -180,8 +181,11 @@ class _Answering:
 
     def write_freely(self) -> str:
         """The model's text; in JSON mode an object, of the asked schema where there is one."""
-        schema = {"json_schema": json.loads(self.request.json_schema or '{"type": "object"}')}
-        bounds = schema if self.request.json_mode else {}
+        bounds: dict[str, Any] = {}
+        if self.request.json_mode and self.request.json_schema:
+            bounds = {"json_schema": json.loads(self.request.json_schema)}
+        elif self.request.json_mode:
+            bounds = {"grammar": json_object(self.request.max_tokens)}
         done = self._write(self.on_delta, self.request.max_tokens, **bounds)
         self.cut_off = done.finish == "length"
         return done.text

@@ -115,7 +115,7 @@ class OpenAIClient(LLMClient):
         self._introduction = threading.Lock()
 
     @cached_property
-    def identity(self) -> ModelIdentity:  # type: ignore[override]  # a remote model says only when asked who it is
+    def identity(self) -> ModelIdentity:  # a remote model says only when asked who it is
         """Who answers; the server is asked where the settings do not say. Raises as ``complete`` does."""
         with self._named():
             self._get_to_know()

@@ -1,0 +1,96 @@
+"""JSON that was cut off in the middle, closed where it can be."""
+
+from __future__ import annotations
+
+import json
+import re
+
+_CLOSERS = {"{": "}", "[": "]"}
+_HALF_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{0,3})?\Z")
+_LAST_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{0,4})?\Z")
+_HALF_WORD = re.compile(r"t|tr|tru|f|fa|fal|fals|n|nu|nul|-|\.|[eE][+-]?")
+_SCALAR = re.compile(r"[^\s,\[\]{}\":]+")
+
+
+def close_json(text: str) -> str | None:
+    """The JSON text that begins as this one, with open texts and brackets closed; None where it cannot be.
+
+    A text that was cut keeps what is there. A number, a word or a key that was cut is left out with its key, since its
+    rest would have made another value of it. Nothing is put right but the end.
+    """
+    opened: list[str] = []
+    whole: tuple[str, str] | None = None  # text up to the last complete value, and what closes it
+    at, cut_text = 0, False
+    while at < len(text):
+        sign = text[at]
+        if sign == '"':
+            end = _text_end(text, at)
+            if end is None:
+                cut_text = True
+                break
+            at = end
+        elif sign in _CLOSERS:
+            opened.append(sign)
+            at += 1
+        elif sign in "}]":
+            if not opened or _CLOSERS[opened.pop()] != sign:
+                return None
+            at += 1
+        elif found := _SCALAR.match(text, at):
+            if found.end() == len(text):
+                break
+            at = found.end()
+        else:
+            at += 1
+            continue
+        closers = "".join(_CLOSERS[sign] for sign in reversed(opened))
+        if _is_json(text[:at] + closers):
+            whole = text[:at], closers
+    closers = "".join(_CLOSERS[sign] for sign in reversed(opened))
+    if cut_text:
+        closed = _HALF_ESCAPE.sub(_kept_of_escape, text) + '"' + closers
+        if _is_json(closed):
+            return closed
+    return None if whole is None else "".join(whole)
+
+
+def can_become_json(text: str) -> bool:
+    """Whether something can be written behind the text that makes it JSON."""
+    try:
+        json.loads(text)
+    except RecursionError:
+        return False
+    except json.JSONDecodeError as problem:
+        rest = text[problem.pos :]
+        if problem.msg.startswith("Invalid control"):
+            return False
+        half = _HALF_WORD.fullmatch(rest) or _LAST_ESCAPE.search(text)
+        return not rest.strip() or bool(half) or problem.msg.startswith("Unterminated")
+    return True
+
+
+def _text_end(text: str, begin: int) -> int | None:
+    at = begin + 1
+    while at < len(text):
+        if text[at] == "\\":
+            at += 2
+        elif text[at] == '"':
+            return at + 1
+        else:
+            at += 1
+    return None
+
+
+def _kept_of_escape(found: re.Match[str]) -> str:
+    """Nothing of an escape that was cut; a backslash that is itself escaped stays."""
+    before = found.string[: found.start()]
+    escaped = (len(before) - len(before.rstrip("\\"))) % 2 == 1
+    return found.group() if escaped else ""
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True

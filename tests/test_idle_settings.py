@@ -1,0 +1,69 @@
+"""What a person sets of the advisor and what could not change anything is refused, never ignored."""
+
+import pytest
+from small_run import recording, small
+
+import simulator
+from llm_strategy.advisor import ModelAdvisor
+from llm_strategy.errors import ConfigurationError
+from llm_strategy.llm.backends.scripted import ScriptedClient
+from llm_strategy.reading import Reading
+from simulator.experiment import Experiment
+
+
+@pytest.mark.parametrize(
+    ("reading", "scores", "told"),
+    [
+        (
+            {"layout": "sheet"},
+            False,
+            r"layout is sheet, .*'scripted' decides in mode slots: choose a backend that scores",
+        ),
+        ({"layout": "rows", "mode": "json"}, False, "decides in mode json: choose a backend"),
+        ({"layout": "rows", "mode": "slots"}, True, r"mode slots: set advisor\.mode to choices"),
+        ({"calibration": "batch"}, False, r"advisor\.calibration is batch, which only mode choices reads"),
+        ({"calibration": "content_free", "mode": "json"}, True, r"set advisor\.mode to choices"),
+        ({"labels": "followed"}, False, r"labels is followed, and the fixed examples .* set advisor\.examples to"),
+        ({"labels": "followed", "examples": "fixed", "mode": "choices"}, True, "labels of their own"),
+    ],
+)
+def test_a_setting_that_changes_nothing_is_refused_at_the_start(reading, scores, told):
+    with pytest.raises(ConfigurationError, match=told):
+        ModelAdvisor(ScriptedClient([], supports_choices=scores), reading=Reading(**reading))
+
+
+@pytest.mark.parametrize(
+    ("reading", "scores"),
+    [
+        ({"layout": "auto", "calibration": "none"}, False),
+        ({"layout": "sheet", "calibration": "batch"}, True),
+        ({"labels": "followed", "examples": "nearest"}, False),
+        ({"labels": "followed", "examples": "balanced", "count": 4, "mode": "json"}, False),
+        ({"labels": "followed"}, True),
+    ],
+)
+def test_what_changes_something_is_taken(reading, scores):
+    ModelAdvisor(ScriptedClient([], supports_choices=scores), reading=Reading(**reading))
+
+
+def test_a_layout_that_would_be_ignored_ends_a_run_before_anything_is_asked(tmp_path):
+    client, model = recording()
+    with pytest.raises(ConfigurationError, match=r"advisor\.layout is sheet"):
+        simulator.run(small(tmp_path, advisor={"layout": "sheet"}), client=client)
+    assert model.requests == []
+
+
+@pytest.mark.parametrize(
+    ("advisor", "told"),
+    [
+        ({"examples": "none"}, r'examples is "none", it must be auto, fixed, a number of balanced ones from 4, or a'),
+        ({"examples": "nearest"}, r"such as \{nearest: 4\}\."),
+        ({"examples": "fixd"}, "did you mean 'fixed'"),
+        ({"examples": 3}, "examples is 3, it must be auto, fixed"),
+        ({"decimals": 2}, "decimals is 2, and style words shows no figures: set advisor.style to numbers"),
+    ],
+)
+def test_a_wrong_value_is_a_proper_sentence(advisor, told):
+    with pytest.raises(ConfigurationError, match=told) as caught:
+        Experiment.from_mapping({"advisor": advisor})
+    assert "schema" not in str(caught.value)
