@@ -96,7 +96,7 @@ def execute(
     identity = run_identity(experiment, arms, universe, model)
     comparison = len(arms) > 1
     name = experiment.name if comparison else f"{experiment.name}-{arms[0]}"
-    folder = Path(experiment.output.folder) / f"{name}-{identity[:8]}"
+    folder = experiment.output.path / f"{name}-{identity[:8]}"
     with Workspace(folder) as work, as_run_folder_error(folder), contextlib.ExitStack() as at_the_end:
         asked = watch = None
         if model:
