@@ -3,13 +3,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: env model second-model demo test fuzz check bench bench-models bench-layouts clean
+TOOLS := build/tools
+
+.PHONY: env model second-model demo test fuzz check bench bench-models bench-layouts lock audit clean
 
 env: $(READY)
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
 model: env
@@ -43,6 +46,19 @@ bench-models: model
 
 bench-layouts: model
 	$(BIN)/python -m benchmarks.decisions --layouts --earlier --models smollm2-135m --backends llama_cpp --states 100
+
+$(TOOLS)/bin/uv:
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/pip install --quiet uv==0.13.9 pip-audit==2.10.1
+
+# constraints.txt says which versions, requirements.lock which files of them.
+lock: $(TOOLS)/bin/uv
+	$(TOOLS)/bin/uv pip compile pyproject.toml --quiet --extra dev --constraint constraints.txt --output-file requirements.lock \
+		--universal --python-version 3.11.5 --generate-hashes --no-annotate --no-header
+
+# Asks the package index for known faults of every locked version; where it is not reached, pip-audit says so.
+audit: $(TOOLS)/bin/uv
+	$(TOOLS)/bin/pip-audit --disable-pip --require-hashes --requirement requirements.lock
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -122,9 +122,19 @@ def _normal(sources: Mapping[str, str | pd.DataFrame] | Sequence[str]) -> dict[s
     return tuple(as_source(source) for source in sources)
 
 
+FORMULA_SIGNS = ("=", "+", "-", "@")
+"""With which a cell of a CSV file begins that a spreadsheet would compute."""
+
+
 def check_symbols(symbols: Iterable[str]) -> None:
-    """Raise ``ConfigurationError`` for a symbol that is empty, too long, or holds what cannot be printed."""
+    """Raise ``ConfigurationError`` for a symbol that is empty, too long, holds what cannot be printed, or would be a
+    formula in the tables of a run."""
     for symbol in symbols:
+        if symbol.startswith(FORMULA_SIGNS):
+            raise ConfigurationError(
+                f"{symbol!r} is no symbol: a spreadsheet takes what begins with {' '.join(FORMULA_SIGNS)} for a "
+                "formula, name it otherwise."
+            )
         if not (0 < len(symbol) <= LONGEST_SYMBOL and symbol.isprintable()):
             raise ConfigurationError(
                 f"{symbol!r} is no symbol: use 1 to {LONGEST_SYMBOL} printable characters, such as SPY."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
@@ -30,6 +31,10 @@ LLM_ARM = "llm"
 RANDOM_ARM = "random"
 ALL_ARMS = (LLM_ARM, *BASELINES, RANDOM_ARM)
 _SETTABLE = {name: settings for name in BASELINES if (settings := rule_settings(name))}
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
+LARGEST_NUMBER = 10**15
+"""Of any setting, in either direction: beyond it sums of money and counts of bars lose their last digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,11 @@ class OutputChoice:
     folder: str = "reports"
     explain: bool = True
 
+    @property
+    def path(self) -> Path:
+        """The folder, with ``~`` put in place."""
+        return Path(self.folder).expanduser()
+
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
@@ -79,6 +89,11 @@ class Experiment:
     ``configs/llm.yaml``) are looked for before the working folder. It is no part of what decides a run."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            raise ConfigurationError(
+                f"name is {self.name!r}: write letters, digits, dots, hyphens and underscores, at most 60 of them, and "
+                "begin with a letter or a digit."
+            )
         if not self.arms or len(set(self.arms)) < len(self.arms):
             raise ConfigurationError(f"arms is {list(self.arms)}: name at least one arm, and each once.")
         for arm in self.arms:
@@ -236,6 +251,11 @@ def _plain(value: Any) -> Any:
         return [_plain(entry) for entry in value]
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigurationError(f"{value} is no setting: every number must be finite.")
+    if isinstance(value, int | float) and abs(value) > LARGEST_NUMBER:
+        told = f"{value:.6g}" if isinstance(value, float) else f"A whole number of {value.bit_length()} bits"
+        raise ConfigurationError(f"{told} is no setting: every number lies within {LARGEST_NUMBER:.0e} of zero.")
+    if isinstance(value, str) and "\0" in value:
+        raise ConfigurationError(f"{value!r} is no setting: no text holds a NUL character.")
     if isinstance(value, datetime.date):
         return value.isoformat()
     return FrameSource(value) if isinstance(value, pd.DataFrame) else value

@@ -127,7 +127,7 @@ def execute(
     progress.end(f"{model.identity.name} by {model.identity.backend}" if model else "all arms are rules, none is asked")
     comparison = len(arms) > 1
     name = experiment.name if comparison else f"{experiment.name}-{arms[0]}"
-    folder = Path(experiment.output.folder) / f"{name}-{identity[:8]}"
+    folder = experiment.output.path / f"{name}-{identity[:8]}"
     with Workspace(folder) as work, as_run_folder_error(folder), contextlib.ExitStack() as at_the_end:
         progress.release()
         for sentence in notes_on(experiment, universe):

@@ -1,5 +1,6 @@
 """Models from hubs: a real client against a local server that speaks the hub's protocol, and hubs out of reach."""
 
+import contextlib
 import hashlib
 import json
 import re
@@ -29,6 +30,7 @@ def hub(tmp_path, monkeypatch):
     class Hub(BaseHTTPRequestHandler):
         content, announced, status = FILE, hashlib.sha256(FILE).hexdigest(), 200
         ranged, address = True, ""
+        flood = empty = False
 
         def do_HEAD(self):
             self.answer(b"")
@@ -57,7 +59,15 @@ def hub(tmp_path, monkeypatch):
                 Hub.asked.append(self.headers["Range"])
                 if self.headers["Range"] and Hub.ranged:
                     begin = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
-            if begin >= len(Hub.content):
+            if self.command == "GET" and Hub.flood:
+                self.send_response(200)
+                self.send_header("ETag", f'"{Hub.announced}"')
+                self.end_headers()
+                with contextlib.suppress(OSError):
+                    while True:
+                        self.wfile.write(FILE)
+                return
+            if begin >= len(Hub.content) or (self.command == "GET" and Hub.empty):
                 self.send_response(416)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -83,6 +93,7 @@ def hub(tmp_path, monkeypatch):
     Hub.asked = []  # the ranges
     Hub.address = f"http://127.0.0.1:{server.server_port}"
     monkeypatch.setenv("HF_ENDPOINT", Hub.address)
+    monkeypatch.setattr("llm_strategy.llm.download.PAUSE_S", 0.01)
     get = requests.get
     # gpt4all knows one address alone: its list is asked here instead.
     monkeypatch.setattr(requests, "get", lambda url, **given: get(AT_GPT4ALL.sub(Hub.address, url), **given))
@@ -165,6 +176,28 @@ def test_a_server_without_ranges_is_asked_for_the_whole(hub):
     hub.cuts, hub.ranged = [10_000], False
     assert pull(NAME).read_bytes() == FILE
     assert hub.asked == [None, "bytes=10000-"]
+
+
+@pytest.mark.parametrize("name", [NAME, "gpt4all:tiny.Q4_0"])
+def test_a_server_that_sends_without_end_is_left_at_the_announced_size(hub, tmp_path, name):
+    hub.flood = True
+    with pytest.raises(ModelNotLoaded, match=f"sends more than the {len(FILE)} bytes that it announced"):
+        pull(name)
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file() and path.stat().st_size > 1000]
+
+
+def test_a_server_that_sends_a_byte_an_attempt_is_given_up(hub):
+    hub.cuts = [1] * 1000
+    with pytest.raises(ModelNotFound, match="could not be fetched"):
+        pull(NAME)
+    assert len(hub.asked) == 3
+
+
+def test_a_server_that_has_no_byte_of_what_it_announced_is_given_up(hub):
+    hub.empty = True
+    with pytest.raises(ModelNotFound, match="could not be fetched"):
+        pull(NAME)
+    assert len(hub.asked) == 1
 
 
 def test_a_file_that_was_damaged_later_is_found_out_and_replaced(hub):

@@ -67,3 +67,14 @@ def test_the_repository_holds_no_machine_path_and_no_registry_host():
         if path.suffix in {".py", ".md", ".toml", ".yaml", ".json", ".j2", ".txt", ""} and path.is_file():
             found = forbidden.search(path.read_text(encoding="utf-8"))
             assert found is None or path == Path(__file__), f"{name}: {found and found[0]}"
+
+
+def test_every_pinned_version_is_locked_by_its_hashes():
+    """``make lock`` writes the one from the other; ``make env`` takes no file whose hash is not in there."""
+    locked = {}
+    for entry in (ROOT / "requirements.lock").read_text(encoding="utf-8").replace("\\\n", " ").splitlines():
+        name, _, rest = entry.partition("==")
+        assert "--hash=sha256:" in rest, name
+        locked[name.strip().lower().replace("_", "-")] = rest.split()[0]
+    pins = (line.split("==") for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").split())
+    assert {name.lower().replace("_", "-"): version for name, version in pins}.items() <= locked.items()

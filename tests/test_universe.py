@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from markets import clocked_prices, minutes, random_prices, several_symbols
 
 from llm_strategy.errors import ConfigurationError, MarketDataError
-from simulator.data_choice import DataChoice
+from simulator.data_choice import FORMULA_SIGNS, DataChoice
 from simulator.experiment import Experiment, starter_text
 from simulator.market import Prices, load_prices
 from simulator.universe import Universe, load_universe, read_universe_csv
@@ -172,7 +172,7 @@ SYMBOLS = st.text(
     st.one_of(st.sampled_from("\"',;= \\#" + string.ascii_letters), st.characters(exclude_categories=["C", "Z"])),
     min_size=1,
     max_size=40,
-).filter(str.isprintable)
+).filter(lambda symbol: symbol.isprintable() and not symbol.startswith(FORMULA_SIGNS))
 NUMBERS = st.floats(min_value=0, exclude_min=True, allow_infinity=False, allow_nan=False)
 
 

@@ -7,6 +7,7 @@ that of RFC 9110, section 14.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -21,7 +22,13 @@ log = logging.getLogger(__name__)
 
 _BLOCK = 1 << 16
 _ATTEMPTS = 3
-"""Attempts in a row that brought nothing."""
+"""Attempts in a row that brought next to nothing."""
+ENOUGH_BYTES, ENOUGH_SHARE = 1_000_000, 0.01
+"""An attempt has brought something from so many bytes, or from such a share of the announced size."""
+PAUSE_S = 0.5
+"""Before the second attempt; twice as long before each further one that follows a failure."""
+LARGEST = 1_000_000_000_000
+"""Bytes that are taken from a server that announces no size."""
 _TOLD_EVERY = 250_000_000
 """Bytes."""
 _TIMEOUT_S = (15, 60)
@@ -56,11 +63,14 @@ def download(
                 break
             raise requests.ConnectionError("the connection ended before the file did")
         except (requests.ConnectionError, requests.Timeout) as problem:
-            came = part.exists() and part.stat().st_size > begin
-            failures = 0 if came else failures + 1
-            log.info("%s was cut off at byte %d: %s", file.url, part.stat().st_size if came else begin, problem)
+            end = part.stat().st_size if part.exists() else 0
+            enough = end - begin >= min(ENOUGH_BYTES, ENOUGH_SHARE * (file.size or LARGEST))
+            failures = 0 if enough else failures + 1
+            log.info("%s was cut off at byte %d: %s", file.url, end, problem)
             if failures == _ATTEMPTS:
                 raise
+            if failures:
+                time.sleep(PAUSE_S * 2 ** (failures - 1))
     if (file.size is not None and part.stat().st_size != file.size) or (
         file.checksum and file_hash(part, file.algorithm) != file.checksum.lower()
     ):
@@ -80,24 +90,33 @@ def _fetch(
     asked = {**headers, "Accept-Encoding": "identity"} | ({"Range": f"bytes={begin}-"} if begin else {})
     with requests.get(file.url, headers=asked, stream=True, timeout=_TIMEOUT_S) as response:
         if response.status_code == requests.codes.requested_range_not_satisfiable:
-            part.unlink()  # it holds more than there is
+            if not begin:
+                raise requests.RequestException("the server has no byte of the file")
+            part.unlink(missing_ok=True)  # it holds more than there is
             return _fetch(file, part, 0, headers, progress)
         response.raise_for_status()
         goes_on = response.status_code == requests.codes.partial_content
         if goes_on and not response.headers.get("Content-Range", "").startswith(f"bytes {begin}-"):
             raise requests.RequestException("the server sent another part of the file than it was asked for")
-        promised = response.headers.get("Content-Length")
+        length = response.headers.get("Content-Length", "")
+        promised = int(length) if length.isdecimal() and len(length) < 20 else None
         begin = begin if goes_on else 0
         written, told = 0, begin
+        most = file.size or (begin + promised if promised else LARGEST)
         with part.open("ab" if goes_on else "wb") as out:
             response.raw.enforce_content_length = False  # what came before the end is kept, and counted below
             while block := _read(response):
-                out.write(block)
                 written += len(block)
+                if begin + written > most:
+                    break
+                out.write(block)
                 if begin + written - told >= _TOLD_EVERY:
                     told = begin + written
                     progress(f"{told / 1e6:,.0f} MB" + (f" of {file.size / 1e6:,.0f}" if file.size else ""))
-    return promised is None or written == int(promised)
+    if begin + written > most:
+        part.unlink()
+        raise ModelNotLoaded(f"The server sends more than the {most} bytes that it announced: pull again.")
+    return promised is None or written == promised
 
 
 def _read(response: requests.Response) -> bytes:

@@ -22,6 +22,11 @@ _BLOCKS = {
     11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210), 30: (1, 2),
 }  # fmt: skip
 """Type number of a tensor to the weights and bytes of a block; of other types only the beginning is checked."""
+MOST_KEYS, MOST_ITEMS, MOST_TENSORS, MOST_AXES = 100_000, 4_000_000, 1_000_000, 8
+"""Bounds of a head: keys, items of all its lists together, tensors, axes of a tensor. The largest vocabularies have
+some 300,000 tokens and 500,000 merges; a file beyond these bounds was made to use up memory."""
+LONGEST_TEXT = 16_000_000
+"""Bytes of one text of a head."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +57,11 @@ def read_metadata(path: Path) -> Metadata:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             reader = _Reader(content)
             metadata = reader.metadata()
+            _check_values(metadata.values)
             missing = reader.tensors_end(metadata.values.get("general.alignment", 32)) - len(content)
     except FileNotFoundError:
         raise ModelNotFound(f"There is no model file {path}: check the path.") from None
-    except (struct.error, IndexError):
+    except (struct.error, IndexError, OverflowError):
         raise ModelNotLoaded(f"{path} ends within its metadata: the file is cut short, fetch it again.") from None
     except (OSError, ValueError) as problem:
         raise ModelNotLoaded(f"{path} is no readable GGUF model ({problem}): give a file in GGUF format.") from None
@@ -64,10 +70,34 @@ def read_metadata(path: Path) -> Metadata:
     return metadata
 
 
+def _check_values(values: dict[str, Any]) -> None:
+    """Raise ``ValueError`` where a value that is used is not of the kind and length that the format asks for."""
+    alignment = values.get("general.alignment", 32)
+    if not isinstance(alignment, int) or alignment <= 0 or alignment % 8:
+        raise ValueError(f"its general.alignment is {alignment!r}, and a multiple of 8 is asked for")
+    for key, value in values.items():
+        if key.endswith(".context_length") and (not isinstance(value, int) or value <= 0):
+            raise ValueError(f"its {key} is {value!r}, and a number of tokens is asked for")
+    tokens = values.get("tokenizer.ggml.tokens", [])
+    for key, kind in (("tokens", str), ("merges", str), ("token_type", int), ("scores", float)):
+        items = values.get(f"tokenizer.ggml.{key}", [])
+        if not isinstance(items, list) or not all(isinstance(item, kind) for item in items):
+            raise ValueError(f"its tokenizer.ggml.{key} is no list of {kind.__name__}")
+        if key in ("token_type", "scores") and items and len(items) != len(tokens):
+            raise ValueError(f"it has {len(tokens)} tokens and {len(items)} in tokenizer.ggml.{key}")
+
+
+def _bounded(count: int, most: int, what: str) -> int:
+    if count > most:
+        raise ValueError(f"it announces {count} {what}, and no model has more than {most}")
+    return count
+
+
 class _Reader:
     def __init__(self, content: mmap.mmap) -> None:
         self._content = content
         self._at = 0
+        self._items = 0
 
     def metadata(self) -> Metadata:
         if self._content[:4] != b"GGUF":
@@ -76,10 +106,10 @@ class _Reader:
         version = self._scalar("I")
         if version not in (2, 3):
             raise ValueError(f"its format version is {version}, and 2 and 3 are known")
-        self._tensors = self._scalar("Q")
+        self._tensors = _bounded(self._scalar("Q"), MOST_TENSORS, "tensors")
         values: dict[str, Any] = {}
         text_offsets: dict[str, int] = {}
-        for _ in range(self._scalar("Q")):
+        for _ in range(_bounded(self._scalar("Q"), MOST_KEYS, "keys")):
             key, kind = self._string(), self._scalar("I")
             if kind == _STRING:
                 text_offsets[key] = self._at + 8
@@ -91,7 +121,7 @@ class _Reader:
         ends = [0]
         for _ in range(self._tensors):
             self._string()
-            sizes = self._unpack(f"{self._scalar('I')}Q")
+            sizes = self._unpack(f"{_bounded(self._scalar('I'), MOST_AXES, 'axes of a tensor')}Q")
             kind, offset = self._scalar("I"), self._scalar("Q")
             weights, size = _BLOCKS.get(kind, (1, 0))
             ends.append(offset + math.prod(sizes) // weights * size)
@@ -102,6 +132,9 @@ class _Reader:
             return self._string()
         if kind == _ARRAY:
             item, count = self._scalar("I"), self._scalar("Q")
+            self._items = _bounded(self._items + count, MOST_ITEMS, "items of lists")
+            if item == _ARRAY:
+                raise ValueError("it has a list of lists")
             if item in _SCALARS:
                 return list(self._unpack(f"{count}{_SCALARS[item]}"))
             return [self._value(item) for _ in range(count)]
@@ -114,6 +147,7 @@ class _Reader:
         begin, self._at = self._at, self._at + length
         if self._at > len(self._content):
             raise IndexError(self._at)
+        _bounded(length, LONGEST_TEXT, "bytes of one text")
         return self._content[begin : self._at].decode(errors="replace")
 
     def _scalar(self, code: str) -> Any:

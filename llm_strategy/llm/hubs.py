@@ -144,8 +144,8 @@ def _at_gpt4all(path: str) -> tuple[Announced, dict[str, str]]:
     if entry is None or not entry.get("url"):
         offered = sorted(name for name, other in listed.items() if other.get("url"))
         raise ModelNotFound(f"gpt4all:{path} is not there: gpt4all offers {', '.join(offered[:20])}.")
-    size = entry.get("filesize")
-    return Announced(entry["url"], None if size is None else int(size), entry.get("md5sum") or "", "md5"), {}
+    size = str(entry.get("filesize", ""))
+    return Announced(entry["url"], int(size) if size.isdecimal() else None, entry.get("md5sum") or "", "md5"), {}
 
 
 def _unreachable(name: str, problem: Exception, *, kept: bool = False) -> ModelNotFound:

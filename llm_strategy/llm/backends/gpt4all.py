@@ -11,6 +11,7 @@ import time
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from llm_strategy.config import LlmSettings
 from llm_strategy.errors import AnswerTimeout, BackendMissing, ConfigurationError, ModelNotLoaded
@@ -20,6 +21,7 @@ from llm_strategy.llm.backends.gpt4all_engine import BATCH_TOKENS, TOP_K, TOP_P,
 from llm_strategy.llm.backends.gpt4all_loading import Device
 from llm_strategy.llm.backends.native import MOST_THREADS, processors
 from llm_strategy.llm.backends.section import read_section
+from llm_strategy.llm.backends.trial import try_model
 from llm_strategy.llm.chat_template import Block, ChatTemplate
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, ModelIdentity, Request
@@ -172,10 +174,12 @@ class Gpt4AllClient(LLMClient):
 def connect(settings: LlmSettings) -> Gpt4AllClient:
     """The client for the model file that the settings mean; ``local_llama`` in ``configs/llm.yaml`` has the device."""
     device = read_section(settings, "local_llama", sections.LocalLlama).device
-    return Gpt4AllClient(
-        resolve(settings),
-        context_tokens=settings.context_tokens,
-        threads=settings.threads,
-        strict=settings.strict,
-        device=device,
-    )
+    path = resolve(settings)
+    options: dict[str, Any] = {
+        "context_tokens": settings.context_tokens,
+        "threads": settings.threads,
+        "strict": settings.strict,
+        "device": device,
+    }
+    try_model("local_llama", path, options)
+    return Gpt4AllClient(path, **options)

@@ -9,7 +9,7 @@ import hashlib
 import json
 import threading
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from llm_strategy.llm.backends.llama_cpp_engine import TOP_K, TOP_P, Engine, Pro
 from llm_strategy.llm.backends.llama_cpp_loading import BATCH_TOKENS, INSTALL, EngineOptions, check_adapter
 from llm_strategy.llm.backends.section import read_section
 from llm_strategy.llm.backends.slot_value import SlotValue
+from llm_strategy.llm.backends.trial import try_model
 from llm_strategy.llm.chat_template import ChatTemplate
 from llm_strategy.llm.choice_scoring import score
 from llm_strategy.llm.client import LLMClient, OnDelta, write_probabilities
@@ -248,9 +249,9 @@ def connect(settings: LlmSettings) -> LlamaCppClient:
         raise ConfigurationError(
             f"{SETTINGS_FILE}: llama_cpp.lora names {adapter}, where there is no file: correct it."
         )
-    return LlamaCppClient(
-        resolve(settings),
-        EngineOptions(
-            settings.context_tokens, settings.threads, given.slots, given.gpu_layers, adapter, settings.strict
-        ),
+    path = resolve(settings)
+    options = EngineOptions(
+        settings.context_tokens, settings.threads, given.slots, given.gpu_layers, adapter, settings.strict
     )
+    try_model("llama_cpp", path, asdict(options) | {"lora": str(adapter) if adapter else None})
+    return LlamaCppClient(path, options)
