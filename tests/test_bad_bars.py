@@ -149,8 +149,9 @@ def test_feeds_to_trade_and_resampled_ones_to_decide_on_are_both_looked_at(mode)
 def test_memory_saving_changes_nothing_of_it(saving):
     with pytest.raises(MarketDataError, match=f"Feed A, {DAY}: close is -3.5"):
         run(own_cerebro(pandas_feed(KINDS["a negative close"][0]), **saving))
-    two = own_cerebro(pandas_feed(), pandas_feed(TABLE, "signals"), **saving)
-    assert run(two, decide_on={"A": "signals"})[0]
+    with pytest.raises(MarketDataError, match="oldest first"):
+        run(own_cerebro(pandas_feed(TABLE.iloc[::-1]), **saving))
+    assert len(run(own_cerebro(**saving))[0]) == len(TABLE) - LONGEST_LOOKBACK + 1
 
 
 @pytest.mark.parametrize("mode", MODES, ids=str)
