@@ -53,6 +53,7 @@ class BarCheck:
         self._abstains = bad_bars == "abstain"
         self._clock = data.lines.datetime
         self._seen = self._bad_at = 0
+        self._time = -math.inf
         self._has_volume = False
         self.spacing_at = SPACING_BARS
         """Bars after which their distance is looked at, where they come one by one."""
@@ -82,12 +83,14 @@ class BarCheck:
         bars = len(self._clock)
         if bars == self._seen:
             return
-        self._seen, lines = bars, self.data.lines
+        lines = self.data.lines
         time, volume = lines.datetime[0], lines.volume[0]
-        if bars > 1 and lines.datetime[-1] >= time:
-            raise self._out_of_order(lines.datetime[-1], time)
+        before = self._time if self._seen == bars - 1 else self._time_before()
+        self._seen, self._time = bars, time
+        if before >= time:
+            raise self._out_of_order(before, time)
         bar = lines.open[0], lines.high[0], lines.low[0], lines.close[0], volume
-        if problem := _problem(*bar, has_volume=self._has_volume):
+        if problem := _problem(*map(float, bar), has_volume=self._has_volume):
             if not self._abstains:
                 raise MarketDataError(self._refusal(time, problem))
             self._bad_at, self.why = bars, f"the bar of {shown_time(time)} has no true prices ({problem})"
@@ -97,8 +100,13 @@ class BarCheck:
 
     def check_now(self) -> None:
         """Look at the bar that has closed, for callers that do not look at every bar: its length is taken as said."""
-        self._seen, self.spacing_at = 0, 0
+        self._seen, self.spacing_at = -1, 0
         self.new_bar()
+
+    def _time_before(self) -> float:
+        """Of the bar before this one, where it is still in memory."""
+        times = self.data.lines.datetime
+        return float(times[-1]) if len(self._clock) > 1 and len(times.array) > 1 else -math.inf
 
     def _refusal(self, time: float, problem: str) -> str:
         return (

@@ -9,7 +9,7 @@ import backtrader as bt
 import pandas as pd
 import pytest
 from markets import random_prices
-from own_cerebro import MODES, OTHER, RULE, TABLE, own_cerebro, pandas_feed, run, scripted
+from own_cerebro import MODES, OTHER, RULE, SAVING, TABLE, own_cerebro, pandas_feed, run, scripted
 
 from llm_strategy import Gated, Journal, Limits, View, render_snapshot
 from llm_strategy.baselines import BuyAndHold, Momentum, RegimeRule, RsiReversion
@@ -143,6 +143,15 @@ def test_feeds_to_trade_and_resampled_ones_to_decide_on_are_both_looked_at(mode)
     doubled = own_cerebro(pandas_feed(), pandas_feed(KINDS["a negative close"][0], "signals"), **mode)
     with pytest.raises(MarketDataError, match=f"Feed signals, {DAY}: close is -3.5"):
         run(doubled, decide_on={"A": "signals"})
+
+
+@pytest.mark.parametrize("saving", SAVING, ids=str)
+def test_memory_saving_changes_nothing_of_it(saving):
+    with pytest.raises(MarketDataError, match=f"Feed A, {DAY}: close is -3.5"):
+        run(own_cerebro(pandas_feed(KINDS["a negative close"][0]), **saving))
+    with pytest.raises(MarketDataError, match="oldest first"):
+        run(own_cerebro(pandas_feed(TABLE.iloc[::-1]), **saving))
+    assert len(run(own_cerebro(**saving))[0]) == len(TABLE) - LONGEST_LOOKBACK + 1
 
 
 @pytest.mark.parametrize("mode", MODES, ids=str)
