@@ -25,9 +25,7 @@ YEARS = {
     "five a week": pd.bdate_range("2017-01-01", "2018-12-31"),
     "six a week": pd.bdate_range("2017-01-01", "2018-12-31", freq="C", weekmask="Sun Mon Tue Wed Thu Fri"),
     "every day": pd.date_range("2017-06-01", "2018-12-31"),
-    "a hole of two years": pd.bdate_range("2013-01-01", "2014-12-31").append(
-        pd.bdate_range("2017-01-02", "2018-12-31")
-    ),
+    "a hole": pd.bdate_range("2013-01-01", "2014-12-31").append(pd.bdate_range("2017-01-02", "2018-12-31")),
     "weeks": pd.date_range("2009-01-01", "2018-12-31", freq="W-FRI"),
     "months": pd.date_range("1985-01-31", "2018-12-31", freq="ME"),
     "hours around the clock": pd.date_range("2018-01-01", "2018-03-31", freq="4h"),
