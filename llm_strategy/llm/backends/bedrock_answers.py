@@ -107,13 +107,13 @@ class Reply:
             self.text = "".join(self._tool_input)
         if self.stop_reason == "guardrail_intervened":
             raise Withheld(
-                "A guardrail of the AWS account withheld the answer (guardrail_intervened): change the guardrail, or "
-                "the prompt that it objects to."
+                "A guardrail of the AWS account withheld the answer (guardrail_intervened): change the guardrail or "
+                "the prompt."
             )
         if self.stop_reason == "content_filtered":
             raise Withheld(
-                "Bedrock's filter of contents withheld the answer (content_filtered): change the prompt, or choose "
-                "another LLM_MODEL."
+                "Bedrock's filter of contents withheld the answer (content_filtered): change the guardrail or the prompt, "
+                "or choose another LLM_MODEL."
             )
         if self.stop_reason == "model_context_window_exceeded":
             raise PromptTooLong("The prompt and the answer do not fit the model's context: shorten the prompt.")
@@ -217,13 +217,14 @@ def _cure(code: str, status: int, words: str) -> str:
     if code == "ResourceNotFoundException" or status == 404:
         return "check LLM_MODEL and the region"
     if code in ("InvalidSignatureException", "SignatureDoesNotMatch"):
-        return "check AWS_SECRET_ACCESS_KEY, and the clock of this machine"
+        return "check the credentials (AWS_SECRET_ACCESS_KEY first), and the clock of this machine"
     if code in ("UnrecognizedClientException", "InvalidClientTokenId"):
         return "check the credentials, which AWS does not know"
     if code == "AccessDeniedException":
         return (
-            "see that the account may use the model in this region: ask for it under Model access in the console of "
-            "Bedrock, and let its policy allow bedrock:InvokeModel (and bedrock:InvokeModelWithResponseStream)"
+            "check the credentials, and that the account may use the model in this region: ask for it under Model "
+            "access in the console of Bedrock, and let its policy allow bedrock:InvokeModel (and "
+            "bedrock:InvokeModelWithResponseStream)"
         )
     if status in (401, 403):
         return "check the credentials, and that the account may use the model"
