@@ -112,8 +112,8 @@ class Reply:
             )
         if self.stop_reason == "content_filtered":
             raise Withheld(
-                "Bedrock's filter of contents withheld the answer (content_filtered): change the guardrail or the prompt, "
-                "or choose another LLM_MODEL."
+                "Bedrock's filter of contents withheld the answer (content_filtered): change the guardrail or the "
+                "prompt, or choose another LLM_MODEL."
             )
         if self.stop_reason == "model_context_window_exceeded":
             raise PromptTooLong("The prompt and the answer do not fit the model's context: shorten the prompt.")
