@@ -86,7 +86,7 @@ def test_a_run_without_scored_labels_leaves_no_calibration(tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     values = {"rationale": "Flat.", "label": "sideways", "action": "hold", "action_confidence": "50"}
     model = ScriptedClient(lambda request: values)
-    wanted = experiment({"end": "2001-09-01"}, mode="slots")
+    wanted = experiment({"end": "2001-09-01"}, mode="slots", layout="auto")
     result = simulator.run(wanted, client=RecordingClient(model, model.identity, MemoryStore()))
     assert not (result.folder / "calibration.json").exists()
 

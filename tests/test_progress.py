@@ -155,7 +155,7 @@ def test_a_log_has_plain_lines_and_the_result_a_link(tmp_path):
     done = command(tmp_path, "compare", "e.yaml")
     assert done.returncode == 0, done.stderr
     assert "\x1b" not in done.stderr + done.stdout
-    assert re.match(r"Model: \S+ by \S+; settings from ", done.stderr)
+    assert done.stderr.startswith("Model: none is asked, all arms are rules\n")
     assert "model: all arms are rules, none is asked" in done.stderr
     assert "trading momentum: 151 decisions" in done.stderr
     link = re.search(r"file://\S+report\.html", done.stdout)[0]

@@ -82,7 +82,7 @@ def test_tables_of_a_single_arm_have_the_same_shape(tmp_path):
     [
         ({"temprature": 0.1}, "did you mean 'temperature'?"),
         ({"max_token": 3}, "did you mean 'max_tokens'?"),
-        ({"top_p": 0.9}, "known are json_mode, temperature, max_tokens"),
+        ({"top_p": 0.9}, "known are schema, json_mode, temperature, max_tokens"),
         ({"timeout": 3}, "did you mean 'timeout_s'?"),
     ],
 )
