@@ -126,7 +126,8 @@ def test_a_run_that_cannot_keep_its_failure_rate_ends_at_once_and_goes_on_later(
     mended = by_turns(lambda turn, body: answer())
     dies = by_turns(lambda turn, body: answer() if turn < 40 else status(500))
     with serving(dies) as server, model_at(server, tmp_path, attempts=1) as client:
-        with pytest.raises(TooManyFailures, match=r"21 of 61 decisions failed.*an open breaker aside, is backend_failure: .*start it again"):
+        told = r"21 of 61 decisions failed.*an open breaker aside, is backend_failure: .*start it again"
+        with pytest.raises(TooManyFailures, match=told):
             simulator.run(wanted, client=client)
         # Answers of the first forty that come late begin the count of failures in a row again, each of them once.
         at_bars, ahead = 5 + 2, MOST_FAILURES_AHEAD * client.concurrency
