@@ -25,8 +25,9 @@ second-model: env
 demo: model
 	$(BIN)/btllm demo
 
+# Two processes, each with whole files: what a file's tests share is made once.
 test: model second-model
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 fuzz: env
 	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest tests/test_gate_properties.py
