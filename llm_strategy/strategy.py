@@ -15,6 +15,7 @@ from llm_strategy.bar_check import FEWEST_FOR_SPACING, SPACING_BARS, BarCheck, c
 from llm_strategy.book import Book
 from llm_strategy.broker import SimulatedBroker, require_simulated
 from llm_strategy.cost_scheme import check_scheme
+from llm_strategy.costs import VOLATILITY_BARS
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.journal import Journal
 from llm_strategy.ledger import ExitReason, Ledger
@@ -27,11 +28,13 @@ from llm_strategy.rendering import View
 from llm_strategy.risk import Intent, Limits, Verdict, judge
 from llm_strategy.schedule import Schedule
 from llm_strategy.times import iso_time
-from llm_strategy.traded_feed import feed_named, feed_names, symbols_of
+from llm_strategy.traded_feed import CORRELATION_BARS, feed_named, feed_names, symbols_of
 from llm_strategy.types import ActionType, Decision
 
 log = logging.getLogger(__name__)
 
+_BARS_KEPT = 1 + max(CORRELATION_BARS, VOLATILITY_BARS + 1)
+"""Closes behind the returns of a correlation, and behind those of a volatility up to the bar before a fill."""
 _ENTRIES = (ActionType.ENTER_LONG, ActionType.ENTER_SHORT)
 
 
@@ -125,6 +128,11 @@ class AdvisedStrategy(bt.Strategy):
                 'bad_bars="abstain" trades past bars that cannot be true, and backtrader\'s own broker fills orders on '
                 "them: set cerebro.broker = SimulatedBroker(Costs(...))."
             )
+        if self.p.bad_bars == "abstain" and self.cerebro._exactbars > 0:
+            raise ConfigurationError(
+                'bad_bars="abstain" values positions at the last close that is a price, and exactbars=1 forgets it: '
+                "use exactbars=-1."
+            )
         self.broker.set_checksubmit(False)
         needed = dict(zip(self.datas, self._minperiods, strict=True))
         for feed in self._feeds:
@@ -150,6 +158,14 @@ class AdvisedStrategy(bt.Strategy):
             self._progress = ProgressLine.where_wanted("deciding", self._decisions_to_come(), wanted=self.p.progress)
         self._book = Book(self, self._feeds, self.limits)
         self._desks = {feed.data: feed for feed in self._feeds}
+
+    def qbuffer(self, savemem: int = 0, replaying: bool = False) -> None:
+        """With ``exactbars=1`` feeds keep what costs and correlations look back on too, also where the indicators need
+        less; backtrader calls it before the first bar."""
+        super().qbuffer(savemem, replaying)
+        if savemem > 0:
+            for data in self.datas:
+                data.minbuffer(_BARS_KEPT)
 
     def prenext(self) -> None:
         """Symbols begin one by one, each as soon as its own indicators have values."""

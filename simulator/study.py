@@ -262,6 +262,7 @@ def _advice(chosen: Mapping[str, Any]) -> tuple[RecordingClient | None, AdvisorC
         calibration=reading.calibration,
         rationale=reading.rationale,
         layout=reading.layout,
+        repairs=advisor.repairs,
     )
 
 

@@ -233,6 +233,13 @@ def test_a_model_is_asked_nothing_about_bars_that_are_not_known_and_the_journal_
     assert lines[320 - LONGEST_LOOKBACK + 1]["snapshot"]["trend"] is None
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("column", [["high", "low"], "volume", "close"])
+def test_infinite_values_give_no_warning_of_numpy(column):
+    results = abstaining(bad(column, math.inf, LONG_TABLE, row=320), BuyAndHold())
+    assert all(repr(result) == repr(results[0]) for result in results)
+
+
 @pytest.mark.parametrize("how", [{"decide_every": 5}, {"decide_every": 7}])
 def test_the_schedule_counts_on_through_bad_bars(how):
     with_hole, whole = abstaining(IN_THE_MIDDLE[1][1], **how)[0][0], run(own_cerebro(pandas_feed(LONG_TABLE)), **how)[0]
@@ -242,6 +249,8 @@ def test_the_schedule_counts_on_through_bad_bars(how):
 def test_abstaining_needs_a_broker_that_does_not_fill_on_such_bars_and_a_word_that_is_known():
     with pytest.raises(ConfigurationError, match="SimulatedBroker"):
         run(own_cerebro(broker=bt.brokers.BackBroker(cash=100_000)), bad_bars="abstain")
+    with pytest.raises(ConfigurationError, match="exactbars=-1"):
+        run(own_cerebro(exactbars=1), bad_bars="abstain")
     with pytest.raises(ConfigurationError, match="bad_bars is 'skip'"):
         run(own_cerebro(), bad_bars="skip")
 
