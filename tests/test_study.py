@@ -251,3 +251,11 @@ def test_analyzers_are_told_to_be_left_out(tmp_path, caplog):
     cerebro.addanalyzer(bt.analyzers.DrawDown)
     study(tmp_path, cerebro, baselines=["buy_and_hold"])
     assert "Analyzers of the Cerebro are left out of the study" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("how", "arms"),
+    [({}, ["buy_and_hold", "regime_rule"]), ({"baselines": "momentum"}, ["momentum"])],
+)
+def test_a_study_without_an_advisor_has_baselines_that_need_none(tmp_path, how, arms):
+    assert [arm.name for arm in study(tmp_path, **how).run().record.arms] == arms
