@@ -30,20 +30,15 @@ _KINDS = {
     "progress": (bool, "True or False"),
 }
 """What a parameter must be, unless it is None, and how that reads in a sentence."""
+_LEAST = {"decide_every": 1, "warm_up": 0}
+"""Parameters in bars, and the fewest of them."""
 
 
 def check_parameters(given: Any) -> None:
     """Raise ``ConfigurationError`` for a parameter of a wrong kind; ``given`` are backtrader's ``params``."""
     _check_advisor(given.advisor)
     check_choice(given.bad_bars)
-    for name, (kind, wanted) in _KINDS.items():
-        value = getattr(given, name)
-        if value is not None and not isinstance(value, kind):
-            raise ConfigurationError(f"{name} is {value!r:.60}: give {wanted}.")
-    for name, least in (("decide_every", 1), ("warm_up", 0)):
-        value = getattr(given, name)
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-            raise ConfigurationError(f"{name} is {value!r}: it must be a whole number of bars from {least} upwards.")
+    check_kinds({name: getattr(given, name) for name in (*_KINDS, *_LEAST)})
     year = given.bars_per_year
     if year is not None and (not isinstance(year, Real) or not 0 < float(year) < math.inf):
         raise ConfigurationError(f"bars_per_year is {year!r}: give a number above zero, or leave it out.")
@@ -51,6 +46,19 @@ def check_parameters(given: Any) -> None:
         raise ConfigurationError(f"tick_volume is {given.tick_volume!r}: give a list of symbols.")
     if given.trade is not None and not given.trade:
         raise ConfigurationError('trade is empty: name feeds, "all", or leave it out for the first one.')
+
+
+def check_kinds(given: Mapping[str, Any]) -> None:
+    """Raise ``ConfigurationError`` for a value of a wrong kind among some of the parameters, by name."""
+    for name, value in given.items():
+        if name in _KINDS and value is not None:
+            kind, wanted = _KINDS[name]
+            if not isinstance(value, kind):
+                raise ConfigurationError(f"{name} is {value!r:.60}: give {wanted}.")
+        if name in _LEAST and (isinstance(value, bool) or not isinstance(value, Integral) or int(value) < _LEAST[name]):
+            raise ConfigurationError(
+                f"{name} is {value!r}: it must be a whole number of bars from {_LEAST[name]} upwards."
+            )
 
 
 def check_names(given: Any, feeds: Iterable[str], traded: Iterable[str], symbols: Iterable[str]) -> None:
@@ -75,7 +83,7 @@ def _check_advisor(advisor: Any) -> None:
         raise ConfigurationError("The advisor is a client: give advisor=ModelAdvisor(client).")
     if isinstance(advisor, type):
         raise ConfigurationError(f"The advisor is the class {advisor.__name__}: give advisor={advisor.__name__}(...).")
-    if not (callable(getattr(advisor, "attach", None)) and callable(getattr(advisor, "decide", None))):
+    if not callable(getattr(advisor, "attach", None)):  # what it attaches decides
         raise ConfigurationError(
             f"The advisor is {advisor!r:.60}: give a ModelAdvisor, a rule of llm_strategy.baselines, or an object with "
             "attach and decide."

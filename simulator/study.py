@@ -18,17 +18,15 @@ from llm_strategy.broker import SimulatedBroker, require_simulated
 from llm_strategy.costs import Costs
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.features import LONGEST_LOOKBACK
-from llm_strategy.llm.answer_store import MemoryStore
-from llm_strategy.llm.audit import AuditedClient
 from llm_strategy.llm.cache import RecordingClient
-from llm_strategy.llm.client import LLMClient
-from llm_strategy.llm.users_record import in_users_record
 from llm_strategy.order_rules import OrderRules
+from llm_strategy.parameters import check_kinds
 from llm_strategy.risk import Limits
 from llm_strategy.snapshot import timeframe_of
 from llm_strategy.strategy import AdvisedStrategy
 from llm_strategy.traded_feed import feed_names, symbols_of, traded_of
 from simulator.advisor_choice import ABSTAIN, AdvisorChoice
+from simulator.answers import recorded
 from simulator.arms import OnBar
 from simulator.data_choice import DataChoice
 from simulator.experiment import LLM_ARM, RANDOM_ARM, EvaluationChoice, Experiment, OutputChoice
@@ -89,6 +87,7 @@ class Study:
         _check_engine(cerebro)
         given = {"advisor": advisor, "limits": limits, "orders": orders, "trade": trade, "groups": groups}
         chosen = _merged(_added(cerebro), {key: value for key, value in given.items() if value is not None})
+        check_kinds(chosen)
         self.universe = _universe(cerebro, chosen)
         self._client, choice = _advice(chosen)
         advised = self._client is not None
@@ -249,7 +248,7 @@ def _advice(chosen: Mapping[str, Any]) -> tuple[RecordingClient | None, AdvisorC
         )
     view, reading = advisor.view, advisor.wanted_reading
     examples = reading.examples
-    return _recording(advisor), AdvisorChoice(
+    return recorded(advisor.client, kept=advisor.record), AdvisorChoice(
         style=view.style,
         decimals=view.decimals,
         unmasked=view.unmasked,
@@ -264,20 +263,6 @@ def _advice(chosen: Mapping[str, Any]) -> tuple[RecordingClient | None, AdvisorC
         layout=reading.layout,
         repairs=advisor.repairs,
     )
-
-
-def _recording(advisor: ModelAdvisor) -> RecordingClient:
-    client: LLMClient = advisor.client
-    if isinstance(client, AuditedClient):
-        raise ConfigurationError(
-            "The advisor's client keeps an audit log of its own, and a study writes one into its folder: leave "
-            "audit_file out."
-        )
-    if advisor.record:
-        client = in_users_record(client)
-    if isinstance(client, RecordingClient):
-        return client
-    return RecordingClient(client, client.identity, MemoryStore())
 
 
 def _fallback(advisor: ModelAdvisor) -> str:
