@@ -318,3 +318,25 @@ def test_an_order_on_bars_that_run_backwards_is_refused():
     cerebro.addstrategy(GatedBuys)
     with pytest.raises(MarketDataError, match="oldest first"):
         cerebro.run()
+
+
+def test_a_gated_strategy_is_told_no_cure_that_it_does_not_have():
+    cerebro = own_cerebro(pandas_feed(KINDS["a negative close"][0]))
+    cerebro.addstrategy(GatedBuys)
+    with pytest.raises(MarketDataError, match="before the feed is made") as refusal:
+        cerebro.run()
+    assert "bad_bars" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"limits": {"max_drawdown": 0.1}}, r"give Limits\(\.\.\.\)"),
+        ({"groups": ["shares"]}, "give a dictionary of groups"),
+    ],
+)
+def test_limits_and_groups_of_a_gated_strategy_are_looked_at(wrong, told):
+    cerebro = own_cerebro()
+    cerebro.addstrategy(type("Wrong", (GatedBuys,), wrong))
+    with pytest.raises(ConfigurationError, match=told):
+        cerebro.run()
