@@ -78,9 +78,14 @@ class AdvisedFeed(TradedFeed):
             self._count.bar_closed()
         return super().has_new_bar()
 
-    def require(self, bars: int, *, ended: bool = False) -> None:
+    def require(self, bars: int, *, warm_up: int, ended: bool = False) -> None:
         """Raise ``MarketDataError`` where these are too few bars for a single decision, or where the feed has ``ended``
         without one."""
+        if bars < self.bars_needed == warm_up:
+            raise MarketDataError(
+                f"{self.symbol} has {bars} bars to decide on and warm_up wants {warm_up}, so that no decision was "
+                "made: lower warm_up, or give the feed more bars."
+            )
         if bars < self.bars_needed:
             raise MarketDataError(
                 f"{self.symbol} has {bars} bars to decide on and its indicators need {self.bars_needed}, so that no "

@@ -94,8 +94,9 @@ class ModelAdvisor:
                 "advisor.repairs is lenient, and with mode choices there is no answer to repair: leave it out, or "
                 "choose another mode."
             )
-        self._conversation = Conversation(client, self.reading, remember=remember, draw=draw, repairs=repairs)
+        self.repairs: Repairs = repairs
         self._remember = remember
+        self._conversation = self._conversation_with(client)
         self._outcomes: dict[Question, Outcome] = {}
         self._ahead: dict[Question, Outcome] = {}
         self._breaker = client.breaker()
@@ -112,7 +113,7 @@ class ModelAdvisor:
         if client is not self.client:
             self._recorded = copy(self)
             self._recorded.client = client
-            self._recorded._conversation = Conversation(client, self.reading, remember=self._remember, draw=self.draw)
+            self._recorded._conversation = self._conversation_with(client)
         return self._recorded
 
     def attach(self, data: Any) -> ModelAdvisor:
@@ -187,6 +188,9 @@ class ModelAdvisor:
         they are asked again."""
         question = self._question(snapshot)
         return self._conversation.unusable_on_record(question, self._reader(question))
+
+    def _conversation_with(self, client: LLMClient) -> Conversation:
+        return Conversation(client, self.reading, remember=self._remember, draw=self.draw, repairs=self.repairs)
 
     def _at_the_beginning(self) -> ModelAdvisor:
         bound = copy(self)

@@ -42,14 +42,17 @@ class BarCheck:
 
     ``bad_bars`` of ``refuse`` raises ``MarketDataError`` at the first bar that cannot be true; ``abstain`` keeps it in
     ``why`` and ``bars_since``. Times that do not increase, and bars much shorter or longer than the feed's time frame
-    says, raise in both.
+    says, raise in both. ``may_abstain`` is whether the caller could abstain, which the refusal then names as a cure.
     """
 
-    def __init__(self, data: bt.AbstractDataBase, name: str, bad_bars: BadBars = "refuse") -> None:
+    def __init__(
+        self, data: bt.AbstractDataBase, name: str, bad_bars: BadBars = "refuse", *, may_abstain: bool = True
+    ) -> None:
         self.data = data
         self.name = name
         self.why = ""
         """What is wrong with the last bad bar, with its time; empty while there was none."""
+        self._may_abstain = may_abstain
         self._abstains = bad_bars == "abstain"
         self._clock = data.lines.datetime
         self._seen = self._bad_at = 0
@@ -109,9 +112,10 @@ class BarCheck:
         return float(times[-1]) if len(self._clock) > 1 and len(times.array) > 1 else -math.inf
 
     def _refusal(self, time: float, problem: str) -> str:
+        other = ', or let AdvisedStrategy pass it by with bad_bars="abstain"' if self._may_abstain else ""
         return (
             f"Feed {self.name}, {shown_time(time)}: {problem}; correct the bar or take it out of the data before the "
-            'feed is made, or let AdvisedStrategy pass it by with bad_bars="abstain".'
+            f"feed is made{other}."
         )
 
     def _out_of_order(self, before: float, time: float) -> MarketDataError:

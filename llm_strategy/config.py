@@ -202,7 +202,8 @@ def load_settings(folder: Path | None = None, /, **given: Any) -> LlmSettings:
     except ValidationError as problem:
         first = problem.errors()[0]
         name = str(first["loc"][0])
-        source = name if name.isupper() else f"{name} (in {SETTINGS_FILE}, or LLM_{name.upper()})"
+        variable = "LOG_LEVEL" if name == "log_level" else f"LLM_{name.upper()}"
+        source = name if name.isupper() else f"{name} (in {SETTINGS_FILE}, or {variable})"
         if name == "api_key":
             raise ConfigurationError(f"{source} is no text: write it between quotation marks.") from None
         raise ConfigurationError(redact(f"{source} is {first['input']!r}: {first['msg']}.")) from None

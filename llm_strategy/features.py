@@ -134,8 +134,8 @@ def _all_bars(close: bytes, high: bytes, low: bytes, volume: bytes, lookbacks: L
     )
     past = rolling(volatilities, shown)
     peaks = rolling(closes, lookbacks.drawdown).max(axis=1)
-    lows = rolling(array("d", low), lookbacks.range_position).min(axis=1)
-    highs = rolling(array("d", high), lookbacks.range_position).max(axis=1)
+    lows = rolling(array("d", low), lookbacks.range_position).min(axis=1).tolist()
+    highs = rolling(array("d", high), lookbacks.range_position).max(axis=1).tolist()
     ready = (
         (closes[bar] / _mean(closes[bar - lookbacks.trend + 1 : bar + 1]) - 1 for bar in bars),
         (closes[bar] / closes[bar - lookbacks.momentum] - 1 for bar in bars),
@@ -191,8 +191,8 @@ def _deviation(changes: list[float]) -> float:
 
 
 def _position(close: float, low: float, high: float) -> float:
-    return (close - low) / (high - low) if high > low else 0.5
+    return (float(close) - low) / (float(high) - low) if high > low else 0.5
 
 
 def _ratio(volume: float, usual: float) -> float:
-    return volume / usual if usual > 0 else 1.0
+    return float(volume) / usual if usual > 0 else 1.0

@@ -15,6 +15,7 @@ from llm_strategy.broker import require_simulated
 from llm_strategy.cost_scheme import check_scheme
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.gated_feed import MARKET_TYPES, GatedFeed, SentOrder
+from llm_strategy.parameters import check_kinds
 from llm_strategy.risk import Account, Limits, Market
 from llm_strategy.risk.refusals import first_refusal
 from llm_strategy.risk.sizing import in_lots, largest_size, wanted_share, worst_price
@@ -58,6 +59,7 @@ class Gate:
     """The gate of one strategy over all its feeds; ``log`` holds every cut."""
 
     def __init__(self, strategy: bt.Strategy, limits: Limits, groups: Mapping[str, str]) -> None:
+        check_kinds({"limits": limits, "groups": groups})
         require_simulated(strategy.broker)
         if strategy.broker.p.coo:
             raise ConfigurationError(
@@ -75,7 +77,7 @@ class Gate:
             for data, symbol in symbols.items()
         }
         names = feed_names(strategy.datas)
-        self._checks = {data: BarCheck(data, names[data]) for data in symbols}
+        self._checks = {data: BarCheck(data, names[data], may_abstain=False) for data in symbols}
         self._clock = self._feeds[strategy.datas[0]]
         self._book = Book(strategy, list(self._feeds.values()), limits)
 

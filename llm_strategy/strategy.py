@@ -4,34 +4,37 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Mapping
 
 import backtrader as bt
 
 from llm_strategy.advised_feed import AdvisedFeed
 from llm_strategy.advisor import ModelAdvisor
-from llm_strategy.bar_check import FEWEST_FOR_SPACING, SPACING_BARS, BarCheck, check_choice
+from llm_strategy.bar_check import FEWEST_FOR_SPACING, SPACING_BARS, BarCheck
 from llm_strategy.book import Book
 from llm_strategy.broker import SimulatedBroker, require_simulated
 from llm_strategy.cost_scheme import check_scheme
+from llm_strategy.costs import VOLATILITY_BARS
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.journal import Journal
 from llm_strategy.ledger import ExitReason, Ledger
 from llm_strategy.lookbacks import DEFAULT_LOOKBACKS
 from llm_strategy.order_rules import OrderRules
 from llm_strategy.orders import OrderDesk, Stage
+from llm_strategy.parameters import check_names, check_parameters
 from llm_strategy.progress import ProgressLine
 from llm_strategy.remarks import remarks
 from llm_strategy.rendering import View
 from llm_strategy.risk import Intent, Limits, Verdict, judge
 from llm_strategy.schedule import Schedule
 from llm_strategy.times import iso_time
-from llm_strategy.traded_feed import feed_named, feed_names, symbols_of
+from llm_strategy.traded_feed import CORRELATION_BARS, feed_named, feed_names, symbols_of, traded_of
 from llm_strategy.types import ActionType, Decision
 
 log = logging.getLogger(__name__)
 
+_BARS_KEPT = 1 + max(CORRELATION_BARS, VOLATILITY_BARS + 1)
+"""Closes behind the returns of a correlation, and behind those of a volatility up to the bar before a fill."""
 _ENTRIES = (ActionType.ENTER_LONG, ActionType.ENTER_SHORT)
 
 
@@ -96,19 +99,19 @@ class AdvisedStrategy(bt.Strategy):
     )
 
     def __init__(self) -> None:
-        if self.p.advisor is None:
-            raise ConfigurationError("AdvisedStrategy needs an advisor: addstrategy(AdvisedStrategy, advisor=...).")
+        check_parameters(self.p)
         self.limits: Limits = self.p.limits or Limits()
         self.order_rules: OrderRules = self.p.orders or OrderRules()
         if problem := self.order_rules.problem_with(self.limits):
             raise ConfigurationError(problem)
         self.journal: Journal = self.p.journal if self.p.journal is not None else Journal()
-        check_choice(self.p.bad_bars)
         advisor = self.p.advisor
         self._advisor = advisor.on_record() if isinstance(advisor, ModelAdvisor) else advisor
         self._names = feed_names(self.datas)
         called: Mapping[str, str] = self.p.symbols or {}
-        symbols = symbols_of({data: called.get(self._names[data], self._names[data]) for data in self._traded()})
+        traded = traded_of(self.p.trade, self._names)
+        symbols = symbols_of({data: called.get(self._names[data], self._names[data]) for data in traded})
+        check_names(self.p, self._names.values(), (self._names[data] for data in traded), symbols.values())
         self._ledger = Ledger(symbols)
         self._feeds = sorted((self._advised(*traded) for traded in symbols.items()), key=lambda feed: feed.symbol)
 
@@ -125,13 +128,18 @@ class AdvisedStrategy(bt.Strategy):
                 'bad_bars="abstain" trades past bars that cannot be true, and backtrader\'s own broker fills orders on '
                 "them: set cerebro.broker = SimulatedBroker(Costs(...))."
             )
+        if self.p.bad_bars == "abstain" and self.cerebro._exactbars > 0:
+            raise ConfigurationError(
+                'bad_bars="abstain" values positions at the last close that is a price, and exactbars=1 forgets it: '
+                "use exactbars=-1."
+            )
         self.broker.set_checksubmit(False)
         needed = dict(zip(self.datas, self._minperiods, strict=True))
         for feed in self._feeds:
             check_scheme(self.broker, feed.data)
             feed.bars_needed = max(needed[feed.decisions], self.p.warm_up)
             if self.cerebro._dopreload:  # before the indicators run over all bars at once, and find too few
-                feed.require(feed.decisions.buflen())
+                feed.require(feed.decisions.buflen(), warm_up=self.p.warm_up)
         self._checks = self._bar_checks()
         if self.cerebro._exactbars > 0 and self.cerebro.runningstrats[-1] is not self:
             raise ConfigurationError(
@@ -150,6 +158,14 @@ class AdvisedStrategy(bt.Strategy):
             self._progress = ProgressLine.where_wanted("deciding", self._decisions_to_come(), wanted=self.p.progress)
         self._book = Book(self, self._feeds, self.limits)
         self._desks = {feed.data: feed for feed in self._feeds}
+
+    def qbuffer(self, savemem: int = 0, replaying: bool = False) -> None:
+        """With ``exactbars=1`` feeds keep what costs and correlations look back on too, also where the indicators need
+        less; backtrader calls it before the first bar."""
+        super().qbuffer(savemem, replaying)
+        if savemem > 0:
+            for data in self.datas:
+                data.minbuffer(_BARS_KEPT)
 
     def prenext(self) -> None:
         """Symbols begin one by one, each as soon as its own indicators have values."""
@@ -193,7 +209,7 @@ class AdvisedStrategy(bt.Strategy):
     def stop(self) -> None:
         """Mark what is still open and close the books."""
         for feed in self._feeds:
-            feed.require(len(feed.decisions), ended=True)
+            feed.require(len(feed.decisions), warm_up=self.p.warm_up, ended=True)
         self._ledger.finish(self.broker.get_orders_open())
         self.journal.finished(self._ledger.orders, self._ledger.trades)
         if self._progress is not None:
@@ -292,11 +308,3 @@ class AdvisedStrategy(bt.Strategy):
         )
         feed.indicators = self._lineiterators[self.IndType][before:]
         return feed
-
-    def _traded(self) -> list[bt.AbstractDataBase]:
-        wanted: Sequence[str] | Literal["all"] | None = self.p.trade
-        if wanted is None:
-            return [self.data]
-        if wanted == "all":
-            return list(self.datas)
-        return [feed_named(name, self._names) for name in wanted]

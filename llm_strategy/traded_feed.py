@@ -159,6 +159,15 @@ def feed_named(name: str, names: Mapping[bt.AbstractDataBase, str]) -> bt.Abstra
     return found[0]
 
 
+def traded_of(trade: Sequence[str] | str | None, names: Mapping[bt.AbstractDataBase, str]) -> list[bt.AbstractDataBase]:
+    """The feeds that ``trade`` means: those of these names or of this one, ``"all"``, or without it the first."""
+    if trade is None:
+        return list(names)[:1]
+    if trade == "all":
+        return list(names)
+    return [feed_named(name, names) for name in ([trade] if isinstance(trade, str) else trade)]
+
+
 def symbols_of(names: Mapping[bt.AbstractDataBase, str]) -> dict[bt.AbstractDataBase, str]:
     """The names of traded feeds as symbols, no longer than the contract allows.
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from llm_strategy.advisor import ModelAdvisor
 from llm_strategy.config import load_settings
-from llm_strategy.errors import AnswerNotRecorded, ModelError
-from llm_strategy.llm.answer_store import FolderStore
-from llm_strategy.llm.cache import RecordingClient
+from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, ModelError
+from llm_strategy.llm.answer_store import FolderStore, MemoryStore
+from llm_strategy.llm.audit import AuditedClient
+from llm_strategy.llm.cache import Mode, RecordingClient
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, ModelIdentity, Request
 from llm_strategy.llm.loader import get_llm_client
@@ -28,6 +29,24 @@ def connect(experiment: Experiment) -> RecordingClient:
     """
     model = get_llm_client(experiment.name, settings=load_settings(experiment.folder))
     return RecordingClient(model, model.identity, FolderStore(cache_folder() / "answers"), experiment.advisor.answers)
+
+
+def recorded(client: LLMClient, answers: Mode = "live", *, kept: bool = True) -> RecordingClient:
+    """A client that a person passed, behind a record of answers: itself where it is one, the user's own for a client of
+    ``get_llm_client`` (unless it is not to be ``kept``), and one in memory for any other.
+
+    Raises ``ConfigurationError`` for what is no client, and for one that writes an audit log of its own.
+    """
+    if isinstance(client, RecordingClient):
+        return client
+    if isinstance(client, AuditedClient):
+        raise ConfigurationError(
+            "The client keeps an audit log of its own, and a run writes one into its folder: leave audit_file out."
+        )
+    if not isinstance(client, LLMClient):
+        raise ConfigurationError(f"client is {client!r:.60}: give one of get_llm_client(), or leave it out.")
+    store = FolderStore(cache_folder() / "answers") if kept and client.make is not None else MemoryStore()
+    return RecordingClient(client, client.identity, store, answers)
 
 
 def sampler_of(client: LLMClient) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from llm_strategy.errors import ConfigurationError, TooManyFailures, did_you_mea
 from llm_strategy.llm.audit import AuditedClient, AuditLog
 from llm_strategy.llm.bill import Prices as TokenPrices
 from llm_strategy.llm.cache import RecordingClient
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.loader import prices_of, without_price
-from simulator.answers import connect
+from simulator.answers import connect, recorded
 from simulator.arms import ArmRunner, OnBar
 from simulator.audit_trail import AUDIT
 from simulator.estimate import Estimate, estimate
@@ -47,7 +48,7 @@ def run(
     experiment: AnyExperiment,
     arm: str = LLM_ARM,
     *,
-    client: RecordingClient | None = None,
+    client: LLMClient | None = None,
     on_bar: OnBar | None = None,
     on_estimate: OnEstimate | None = None,
     on_answer: OnAnswer | None = None,
@@ -66,7 +67,7 @@ def run(
 def compare(
     experiment: AnyExperiment,
     *,
-    client: RecordingClient | None = None,
+    client: LLMClient | None = None,
     on_bar: OnBar | None = None,
     on_estimate: OnEstimate | None = None,
     on_answer: OnAnswer | None = None,
@@ -75,7 +76,8 @@ def compare(
 ) -> Result:
     """Run all arms of an experiment side by side and write the comparison's folder.
 
-    ``client`` answers in place of the configured model; ``on_bar`` is told the progress, ``on_estimate`` what the model
+    ``client`` answers in place of the configured model, and is asked once for all runs where it comes from
+    ``get_llm_client``; ``on_bar`` is told the progress, ``on_estimate`` what the model
     will be asked, before it is asked, and ``on_answer`` how far it is with the questions that are asked ahead of the
     simulation; ``on_note`` is told what one must know of prices and limits. ``progress`` shows each stage: by itself in
     a notebook and on a terminal, always with True, never with False. Raises ``ConfigurationError``,
@@ -98,7 +100,7 @@ def as_experiment(given: AnyExperiment) -> Experiment:
 def execute(
     experiment: Experiment,
     arms: tuple[str, ...],
-    client: RecordingClient | None,
+    client: LLMClient | None,
     on_bar: OnBar | None,
     on_estimate: OnEstimate | None = None,
     on_answer: OnAnswer | None = None,
@@ -109,9 +111,10 @@ def execute(
 ) -> Result:
     """Run the arms and write one folder: that of a single arm, or a comparison with a folder for each. The prices are
     those of the experiment's sources, or a ``universe`` that is given."""
+    given = None if client is None else recorded(client, experiment.advisor.answers)
     asks = LLM_ARM in arms
     settings = load_settings(experiment.folder)
-    progress.head(model_line(settings, client) if asks or client else "Model: none is asked, all arms are rules")
+    progress.head(model_line(settings, given) if asks or given else "Model: none is asked, all arms are rules")
     progress.begin("environment")
     progress.beside("loading prices")
     warm_up = experiment.warm_up
@@ -119,10 +122,10 @@ def execute(
         experiment.data, minimum_bars=warm_up.bars + 2, warm_up=warm_up, folder=experiment.folder
     )
     _check_volumes(experiment, universe)
-    money = _prices_of_tokens(experiment, client)
+    money = _prices_of_tokens(experiment, given)
     progress.end(_size_of(universe))
     progress.begin("model")
-    model = client or _model(experiment, arms)
+    model = given or _model(experiment, arms)
     identity = run_identity(experiment, arms, universe, model)
     progress.end(f"{model.identity.name} by {model.identity.backend}" if model else "all arms are rules, none is asked")
     comparison = len(arms) > 1
@@ -212,7 +215,7 @@ def _check_volumes(experiment: Experiment, universe: Universe) -> None:
             )
 
 
-def _prices_of_tokens(experiment: Experiment, client: RecordingClient | None) -> TokenPrices:
+def _prices_of_tokens(experiment: Experiment, client: LLMClient | None) -> TokenPrices:
     """Prices of the configured backend; a given client's calls have them where it says no others."""
     settings = load_settings(experiment.folder)
     money = prices_of(settings.for_backend(settings.backend))

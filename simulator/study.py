@@ -18,20 +18,18 @@ from llm_strategy.broker import SimulatedBroker, require_simulated
 from llm_strategy.costs import Costs
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.features import LONGEST_LOOKBACK
-from llm_strategy.llm.answer_store import MemoryStore
-from llm_strategy.llm.audit import AuditedClient
 from llm_strategy.llm.cache import RecordingClient
-from llm_strategy.llm.client import LLMClient
-from llm_strategy.llm.users_record import in_users_record
 from llm_strategy.order_rules import OrderRules
+from llm_strategy.parameters import check_kinds
 from llm_strategy.risk import Limits
 from llm_strategy.snapshot import timeframe_of
 from llm_strategy.strategy import AdvisedStrategy
-from llm_strategy.traded_feed import feed_named, feed_names, symbols_of
+from llm_strategy.traded_feed import feed_names, symbols_of, traded_of
 from simulator.advisor_choice import ABSTAIN, AdvisorChoice
+from simulator.answers import recorded
 from simulator.arms import OnBar
 from simulator.data_choice import DataChoice
-from simulator.experiment import LLM_ARM, EvaluationChoice, Experiment, OutputChoice
+from simulator.experiment import LLM_ARM, RANDOM_ARM, EvaluationChoice, Experiment, OutputChoice
 from simulator.market import Prices
 from simulator.market_sources.table import COLUMNS, RawTable
 from simulator.market_sources.timeframe import parse_timeframe
@@ -46,6 +44,7 @@ log = logging.getLogger(__name__)
 
 _HONOURED = ("advisor", "limits", "orders", "trade", "symbols", "groups", "decide_every", "decide_when_changed")
 """Parameters of an ``AdvisedStrategy`` in the Cerebro that a study takes over."""
+_BASELINES = ("buy_and_hold", "regime_rule", RANDOM_ARM)
 _OF_NO_WEIGHT = ("tell", "progress")
 
 
@@ -58,7 +57,8 @@ class Study:
 
     - ``advisor``: a ``ModelAdvisor``; that of the added strategy if absent, and none for baselines alone. Answers of a
       client of ``get_llm_client`` are kept and asked once, as everywhere.
-    - ``baselines``: names of ``BASELINES``, and ``random``, which needs an advisor
+    - ``baselines``: names of ``BASELINES``, and ``random``, which needs an advisor; if absent ``buy_and_hold``,
+      ``regime_rule`` and, with an advisor, ``random``
     - ``limits``, ``orders``, ``trade`` (names of feeds, or ``"all"``), ``groups`` (group by symbol): as of
       ``AdvisedStrategy``, where none is in the Cerebro
     - ``name``, ``folder``, ``explain`` and ``evaluation``: as in an experiment
@@ -74,7 +74,7 @@ class Study:
         cerebro: bt.Cerebro,
         *,
         advisor: ModelAdvisor | None = None,
-        baselines: Sequence[str] = ("buy_and_hold", "regime_rule", "random"),
+        baselines: Sequence[str] | None = None,
         limits: Limits | None = None,
         orders: OrderRules | None = None,
         trade: Sequence[str] | str | None = None,
@@ -87,9 +87,14 @@ class Study:
         _check_engine(cerebro)
         given = {"advisor": advisor, "limits": limits, "orders": orders, "trade": trade, "groups": groups}
         chosen = _merged(_added(cerebro), {key: value for key, value in given.items() if value is not None})
+        check_kinds(chosen)
         self.universe = _universe(cerebro, chosen)
         self._client, choice = _advice(chosen)
-        arms = tuple(baselines) if self._client is None else (LLM_ARM, *baselines)
+        advised = self._client is not None
+        if baselines is None:
+            baselines = _BASELINES if advised else tuple(name for name in _BASELINES if name != RANDOM_ARM)
+        others = (baselines,) if isinstance(baselines, str) else tuple(baselines)
+        arms = (LLM_ARM, *others) if advised else others
         rules = chosen.get("orders") or OrderRules()
         self.experiment = Experiment(
             name=name,
@@ -178,13 +183,7 @@ def _merged(added: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
 def _traded(cerebro: bt.Cerebro, chosen: Mapping[str, Any]) -> list[tuple[bt.AbstractDataBase, str]]:
     """The traded feeds and their symbols."""
     names, called = feed_names(cerebro.datas), chosen.get("symbols") or {}
-    trade = chosen.get("trade")
-    if trade is None:
-        datas = [cerebro.datas[0]]
-    elif trade == "all":
-        datas = list(cerebro.datas)
-    else:
-        datas = [feed_named(name, names) for name in trade]
+    datas = traded_of(chosen.get("trade"), names)
     return list(symbols_of({data: called.get(names[data], names[data]) for data in datas}).items())
 
 
@@ -249,7 +248,7 @@ def _advice(chosen: Mapping[str, Any]) -> tuple[RecordingClient | None, AdvisorC
         )
     view, reading = advisor.view, advisor.wanted_reading
     examples = reading.examples
-    return _recording(advisor), AdvisorChoice(
+    return recorded(advisor.client, kept=advisor.record), AdvisorChoice(
         style=view.style,
         decimals=view.decimals,
         unmasked=view.unmasked,
@@ -262,21 +261,8 @@ def _advice(chosen: Mapping[str, Any]) -> tuple[RecordingClient | None, AdvisorC
         calibration=reading.calibration,
         rationale=reading.rationale,
         layout=reading.layout,
+        repairs=advisor.repairs,
     )
-
-
-def _recording(advisor: ModelAdvisor) -> RecordingClient:
-    client: LLMClient = advisor.client
-    if isinstance(client, AuditedClient):
-        raise ConfigurationError(
-            "The advisor's client keeps an audit log of its own, and a study writes one into its folder: leave "
-            "audit_file out."
-        )
-    if advisor.record:
-        client = in_users_record(client)
-    if isinstance(client, RecordingClient):
-        return client
-    return RecordingClient(client, client.identity, MemoryStore())
 
 
 def _fallback(advisor: ModelAdvisor) -> str:

@@ -233,6 +233,13 @@ def test_a_model_is_asked_nothing_about_bars_that_are_not_known_and_the_journal_
     assert lines[320 - LONGEST_LOOKBACK + 1]["snapshot"]["trend"] is None
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("column", [["high", "low"], "volume", "close"])
+def test_infinite_values_give_no_warning_of_numpy(column):
+    results = abstaining(bad(column, math.inf, LONG_TABLE, row=320), BuyAndHold())
+    assert all(repr(result) == repr(results[0]) for result in results)
+
+
 @pytest.mark.parametrize("how", [{"decide_every": 5}, {"decide_every": 7}])
 def test_the_schedule_counts_on_through_bad_bars(how):
     with_hole, whole = abstaining(IN_THE_MIDDLE[1][1], **how)[0][0], run(own_cerebro(pandas_feed(LONG_TABLE)), **how)[0]
@@ -242,6 +249,8 @@ def test_the_schedule_counts_on_through_bad_bars(how):
 def test_abstaining_needs_a_broker_that_does_not_fill_on_such_bars_and_a_word_that_is_known():
     with pytest.raises(ConfigurationError, match="SimulatedBroker"):
         run(own_cerebro(broker=bt.brokers.BackBroker(cash=100_000)), bad_bars="abstain")
+    with pytest.raises(ConfigurationError, match="exactbars=-1"):
+        run(own_cerebro(exactbars=1), bad_bars="abstain")
     with pytest.raises(ConfigurationError, match="bad_bars is 'skip'"):
         run(own_cerebro(), bad_bars="skip")
 
@@ -308,4 +317,26 @@ def test_an_order_on_bars_that_run_backwards_is_refused():
     cerebro = own_cerebro(pandas_feed(TABLE.iloc[::-1]))
     cerebro.addstrategy(GatedBuys)
     with pytest.raises(MarketDataError, match="oldest first"):
+        cerebro.run()
+
+
+def test_a_gated_strategy_is_told_no_cure_that_it_does_not_have():
+    cerebro = own_cerebro(pandas_feed(KINDS["a negative close"][0]))
+    cerebro.addstrategy(GatedBuys)
+    with pytest.raises(MarketDataError, match="before the feed is made") as refusal:
+        cerebro.run()
+    assert "bad_bars" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"limits": {"max_drawdown": 0.1}}, r"give Limits\(\.\.\.\)"),
+        ({"groups": ["shares"]}, "give a dictionary of groups"),
+    ],
+)
+def test_limits_and_groups_of_a_gated_strategy_are_looked_at(wrong, told):
+    cerebro = own_cerebro()
+    cerebro.addstrategy(type("Wrong", (GatedBuys,), wrong))
+    with pytest.raises(ConfigurationError, match=told):
         cerebro.run()

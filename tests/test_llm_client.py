@@ -221,3 +221,23 @@ def test_the_scripted_backend_reads_a_file(tmp_path, monkeypatch):
     monkeypatch.delenv("LLM_SCRIPT")
     with pytest.raises(ConfigurationError, match="LLM_SCRIPT is not set"):
         get_llm_client()
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda client: client.generate(None), "prompt is None: give text"),
+        (lambda client: client.generate("a", system=5), "system is 5: give text"),
+        (lambda client: client.generate("a", temperature="hot"), "temperature is 'hot': give a number"),
+        (lambda client: client.generate("a", max_tokens=2.5), "max_tokens is 2.5: give a whole number"),
+        (lambda client: client.generate("a", seed=True), "seed is True: give a whole number"),
+        (lambda client: client.batch("one question"), "prompts is the text 'one question': give a list"),
+        (lambda client: client.chat("one question"), "messages is the text 'one question': give a list"),
+        (lambda client: client.chat(["one question"]), "A message is 'one question': give role"),
+    ],
+)
+def test_what_no_model_can_be_asked_is_one_sentence_and_asks_nothing(call, told):
+    client = ScriptedClient(["never"])
+    with pytest.raises(ConfigurationError, match=told):
+        call(client)
+    assert client.requests == []

@@ -322,3 +322,8 @@ def test_a_key_that_is_no_text_is_not_shown(empty_folder, place, value):
     with pytest.raises(ConfigurationError, match=r"api_key .* is no text: write it between quotation marks") as caught:
         get_llm_client()
     assert "4711" not in str(caught.value)
+
+
+def test_a_wrong_log_level_names_the_variable_that_there_is():
+    with pytest.raises(ConfigurationError, match=r"log_level \(in configs/llm\.yaml, or LOG_LEVEL\) is 'debug'"):
+        get_llm_client(log_level="debug")

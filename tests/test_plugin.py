@@ -24,6 +24,7 @@ from llm_strategy import AdvisedStrategy, Costs, Journal, Limits, SimulatedBroke
 from llm_strategy.baselines import BuyAndHold, SmaCross
 from llm_strategy.errors import ConfigurationError, MarketDataError, SimulationOnlyError
 from llm_strategy.features import LONGEST_LOOKBACK
+from llm_strategy.lookbacks import Lookbacks
 
 
 def test_what_is_compared_is_worth_comparing():
@@ -231,6 +232,27 @@ def test_memory_saving_that_would_cut_the_history_short_is_refused():
     after = own_cerebro(exactbars=1)
     after.addstrategy(BuysOnce)
     assert run(after) == EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("costs", "how"),
+    [
+        (Costs(slippage_volatility=0.3), {}),
+        (Costs(), {"trade": "all", "limits": Limits(max_correlated_exposure=0.3, max_risk_per_trade=0.3)}),
+        (Costs(impact=0.5), {"decide_on": {"A": "B"}}),
+    ],
+)
+def test_saving_memory_changes_no_cost_and_no_correlation_where_features_look_back_less(costs, how):
+    short = Lookbacks(10, 3, 5, 12, 12, 6, 4)
+    results = [
+        run(
+            own_cerebro(pandas_feed(), pandas_feed(OTHER, "B"), broker=SimulatedBroker(costs), **mode),
+            lookbacks=short,
+            **how,
+        )
+        for mode in ({}, *SAVING)
+    ]
+    assert all(result == results[0] for result in results)
 
 
 def test_limits_of_a_strategy_are_its_own():

@@ -251,3 +251,31 @@ def test_analyzers_are_told_to_be_left_out(tmp_path, caplog):
     cerebro.addanalyzer(bt.analyzers.DrawDown)
     study(tmp_path, cerebro, baselines=["buy_and_hold"])
     assert "Analyzers of the Cerebro are left out of the study" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("how", "arms"),
+    [({}, ["buy_and_hold", "regime_rule"]), ({"baselines": "momentum"}, ["momentum"])],
+)
+def test_a_study_without_an_advisor_has_baselines_that_need_none(tmp_path, how, arms):
+    assert [arm.name for arm in study(tmp_path, **how).run().record.arms] == arms
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ({"limits": {"max_position_size": 0.5}}, r"give Limits\(\.\.\.\)"),
+        ({"orders": "limit"}, r"give OrderRules\(\.\.\.\)"),
+        ({"groups": ["shares"]}, "give a dictionary of groups"),
+    ],
+)
+def test_a_wrong_kind_is_one_sentence_in_a_study_too(tmp_path, how, told):
+    with pytest.raises(ConfigurationError, match=told):
+        study(tmp_path, **how)
+
+
+def test_a_study_does_not_round_the_bars_between_decisions(tmp_path):
+    cerebro = own_cerebro()
+    cerebro.addstrategy(AdvisedStrategy, advisor=ModelAdvisor(ScriptedClient(answer)), decide_every=2.5)
+    with pytest.raises(ConfigurationError, match=r"decide_every is 2\.5"):
+        study(tmp_path, cerebro)

@@ -273,6 +273,16 @@ def test_a_backend_is_known_by_its_file_and_its_options(own, tmp_path):
     assert get_llm_client().identity.engine_version != first.engine_version
 
 
+FUNCTIONS = """
+def answer(prompt):
+    return "yes"
+
+
+def shout(prompt):
+    return prompt.upper()
+"""
+
+
 @pytest.mark.parametrize(
     ("text", "error", "told"),
     [
@@ -286,12 +296,17 @@ def test_a_backend_is_known_by_its_file_and_its_options(own, tmp_path):
         ('"mine.py:OWN"', ConfigurationError, "has no class 'OWN'"),
         ('"broken.py:X"', ConfigurationError, r"broken\.py cannot be imported \(SyntaxError"),
         ('"lacking.py:X"', BackendMissing, r"ModuleNotFoundError: No module named 'no_such_package'\): install"),
+        ('"mine.py:answer"', ConfigurationError, "makes a str and no client: name a class that has generate"),
+        ('"mine.py:shout"', ConfigurationError, "no attribute 'upper'.*: name a class that has generate"),
+        ('"elsewhere.py:X"', BackendMissing, r"correct the import there \(LLMClient.*llm_strategy\.llm\)"),
         ('"copied.py:X"', BackendMissing, "write 'from llm_strategy.llm import LLMClient'"),
     ],
 )
 def test_a_wrong_backend_is_one_sentence(own, tmp_path, text, error, told):
     (tmp_path / "configs/broken.py").write_text("def x(:\n", encoding="utf-8")
     (tmp_path / "configs/lacking.py").write_text("import no_such_package\n", encoding="utf-8")
+    (tmp_path / "configs/mine.py").write_text(OWN + FUNCTIONS, encoding="utf-8")
+    (tmp_path / "configs/elsewhere.py").write_text("from llm_strategy import LLMClient\n", encoding="utf-8")
     (tmp_path / "configs/copied.py").write_text("from .base import LLMClient\n", encoding="utf-8")
     own(f"backend: {text}\n")
     with pytest.raises(error, match=told) as caught:

@@ -77,6 +77,8 @@ def _imported(path: Path) -> ModuleType:
             cure = "install what it needs"
             if "relative import" in str(problem):
                 cure = "write 'from llm_strategy.llm import LLMClient' in place of 'from .base import LLMClient'"
+            elif "cannot import name" in str(problem):
+                cure = "correct the import there (LLMClient, Request and Generation stand in llm_strategy.llm)"
             raise BackendMissing(f"{path} cannot be imported ({told}): {cure}.") from None
         raise ConfigurationError(f"{path} cannot be imported ({told}): correct it there.") from None
     return module

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
+from numbers import Integral, Real
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Literal, NoReturn, Self, SupportsIndex, TypeAlias, TypedDict, Unpack, cast, get_args, overload
@@ -45,6 +46,8 @@ OnDelta: TypeAlias = Callable[[str], bool]
 
 SLOW_SECONDS = 10.0
 """An answer that takes longer is told: it makes a run of a thousand decisions one of hours."""
+
+_NUMBERS: dict[str, type] = {"temperature": Real, "timeout_s": Real, "max_tokens": Integral, "seed": Integral}
 
 AnyMessage: TypeAlias = Message | Mapping[str, str]
 
@@ -171,6 +174,8 @@ class LLMClient:
     def generate(self, prompt: str, *, system: str | None = None, **options: Unpack[Options]) -> Generation:
         """Answer one prompt. With ``json_mode`` or a ``schema`` the text is valid JSON, or ``ContractError`` is raised;
         an answer that was cut off is closed, which its ``events`` tell."""
+        _check_text("system", system or "")
+        _check_text("prompt", prompt)
         head = () if system is None else (Message("system", system),)
         return self._answer(*self._request((*head, Message("user", prompt)), options))
 
@@ -189,6 +194,8 @@ class LLMClient:
 
         A message is a ``Message`` or a mapping with ``role`` (system, user, assistant) and ``content``.
         """
+        if isinstance(messages, str):
+            raise ConfigurationError(f"messages is the text {messages[:40]!r}: give a list, or use generate.")
         request, wanted = self._request(tuple(_message(entry) for entry in messages), options)
         return self._stream(request, wanted) if stream else self._answer(request, wanted)
 
@@ -197,6 +204,9 @@ class LLMClient:
     ) -> list[Generation]:
         """Answer each prompt, in order; up to ``concurrency`` are under way at once. After a failure no more are begun,
         and it is raised once those under way have ended; an interruption does not wait for them."""
+
+        if isinstance(prompts, str):
+            raise ConfigurationError(f"prompts is the text {prompts[:40]!r}: give a list of texts, or use generate.")
 
         def answer(prompt: str) -> Generation:
             return self.generate(prompt, system=system, **options)
@@ -312,13 +322,24 @@ class LLMClient:
             leave([worker])
 
 
-def check_options(given: Iterable[str]) -> None:
-    """Raise ``ConfigurationError`` for an option of a call that is none of ``Options``."""
-    for name in given:
+def check_options(given: Mapping[str, object]) -> None:
+    """Raise ``ConfigurationError`` for an option of a call that is none of ``Options``, or is no number where it must
+    be one."""
+    for name, value in given.items():
         if name not in Options.__annotations__:
             raise ConfigurationError(
                 f"A call of a model has no option {name!r}{did_you_mean(name, Options.__annotations__)}"
             )
+        kind = _NUMBERS.get(name)
+        if kind is not None and value is not None and (isinstance(value, bool) or not isinstance(value, kind)):
+            raise ConfigurationError(
+                f"{name} is {value!r}: give a {'whole ' if kind is Integral else ''}number, or leave it out."
+            )
+
+
+def _check_text(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name} is {value!r:.40}: give text.")
 
 
 def _with_json_alone(answer: Generation) -> Generation:
@@ -403,6 +424,10 @@ def _refuse_constant(name: str) -> NoReturn:
 def _message(entry: AnyMessage) -> Message:
     if isinstance(entry, Message):
         return entry
+    if not isinstance(entry, Mapping):
+        raise ConfigurationError(
+            f"A message is {str(entry)[:40]!r}: give role (one of {', '.join(get_args(Role))}) and content (text)."
+        )
     role, content = entry.get("role"), entry.get("content")
     if role not in get_args(Role) or not isinstance(content, str) or len(entry) != 2:
         raise ConfigurationError(

@@ -28,6 +28,8 @@ Connect: TypeAlias = Callable[[LlmSettings], LLMClient] | type
 """Makes a client from the settings (heavy imports and the model itself wait until they are needed), or its class, which
 ``backend_class.connect_class`` makes one of."""
 
+_WHAT_MAKES_A_CLIENT = "name a class that has generate, or a function that takes the settings and returns an LLMClient"
+
 
 def _lazily(entry_point: EntryPoint) -> Connect:
     def connect(settings: LlmSettings) -> LLMClient:
@@ -172,7 +174,18 @@ def _connected(backend: str, settings: LlmSettings) -> LLMClient:
     connect = SUPPORTED_BACKENDS[backend] if backend in SUPPORTED_BACKENDS else load_class(backend)
     if not callable(connect):
         raise ConfigurationError(f"Backend {backend!r} is no class, but {connect!r}: name a class that has generate.")
-    client = _client(connect, backend, settings)
+    try:
+        client = _client(connect, backend, settings)
+    except (AttributeError, TypeError) as problem:
+        if class_name(backend) is None:
+            raise
+        raise ConfigurationError(
+            f"Backend {backend!r} cannot be made ({problem}): {_WHAT_MAKES_A_CLIENT}."
+        ) from problem
+    if not isinstance(client, LLMClient):
+        raise ConfigurationError(
+            f"Backend {backend!r} makes a {type(client).__name__} and no client: {_WHAT_MAKES_A_CLIENT}."
+        )
     client.prices = prices_of(settings)
     if settings.strict and not client.strict:
         client.close()
