@@ -275,9 +275,12 @@ def test_variables_of_other_programs_are_theirs(monkeypatch, name):
         ("openai:\n  model: a\n  api_key: x\n  model: b\n", r"line 4, column 3: key 'model' stands twice\.$"),
         ("ensemble: {members: [{backend: a, backend: b}, c]}\n", r"line 1, column \d+: key 'backend' stands twice\.$"),
         ("a: &a {model: x}\nopenai: {<<: *a}\n", r"line 2, column 10: '<<' takes over the keys of another mapping"),
+        ("openai: {api_key: {sk-4711, sk-4711}}\n", r"line 1, column \d+: a key stands twice\.$"),
+        ("openai: &a {extra: *a}\n", r"line 1, column 9: an alias stands within what it stands for"),
+        ("api_key: !!int ''\n", "a value in it is not valid YAML"),
     ],
 )
-def test_a_key_that_stands_twice_is_told_by_its_place(empty_folder, text, told):
+def test_a_key_that_stands_twice_and_the_like_are_told_by_their_place(empty_folder, text, told):
     write(empty_folder, text)
     with pytest.raises(ConfigurationError, match=r"configs/llm\.yaml cannot be read: " + told):
         load_settings()
