@@ -29,6 +29,12 @@ def parse_yaml(text: str, where: str, *, secret: bool = False) -> Any:
         raise ConfigurationError(f"{where} is not valid YAML: {' '.join(told.split())}.") from None
 
 
+def is_word(key: object) -> bool:
+    """Whether a key may be told where a text may hold something secret: a value that lost its quotation marks, or half
+    of one, is hardly ever a word."""
+    return bool(_WORD.fullmatch(str(key)))
+
+
 def _place(problem: Exception) -> str:
     """Where a text is no YAML, and what we ourselves have to say of it."""
     mark = getattr(problem, "problem_mark", None)
@@ -69,7 +75,7 @@ class _StrictLoader(yaml.SafeLoader):
             if isinstance(key, Hashable):
                 if key in seen:
                     named = f"key {key!r} stands twice"
-                    raise _RefusedError(named, key_node, named if _WORD.fullmatch(str(key)) else "a key stands twice")
+                    raise _RefusedError(named, key_node, named if is_word(key) else "a key stands twice")
                 seen.add(key)
         return super().construct_mapping(node, deep)
 

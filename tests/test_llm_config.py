@@ -127,6 +127,7 @@ def test_a_variable_that_is_not_needed_may_be_unset(empty_folder, monkeypatch):
     ("text", "told"),
     [
         ("temprature: 0.1", r"llm\.yaml has the unknown key 'temprature', did you mean 'temperature'\?"),
+        ("groq: gsk", r"llm\.yaml: groq is no mapping of options: write its options below it\.$"),
         ("zzz: 1", r"unknown key 'zzz'; known are backend, "),
         ("- a\n- b", "write lines such as"),
         ("a: [1", "cannot be read"),
@@ -302,12 +303,14 @@ PLANTED = "sk-planted-4711-0815"
         f"api_key: @{PLANTED}\n",
         f"{PLANTED}",
         f"api_key: {{{PLANTED}: 1}}\n  x",
+        f"openai: {{api_key: sk-4,{PLANTED}}}\nbackend: openai\nmodel: m\n",
+        f"{PLANTED}:\n",
     ],
 )
 def test_a_slip_in_the_file_does_not_show_the_key(empty_folder, text):
     write(empty_folder, text)
     with pytest.raises(ConfigurationError, match=r"configs/llm\.yaml ") as caught:
-        load_settings()
+        get_llm_client()
     assert "planted" not in str(caught.value)
     assert "\n" not in str(caught.value)
 
