@@ -23,7 +23,7 @@ from llm_strategy.errors import ConfigurationError, did_you_mean, nearest
 from llm_strategy.model_services import OPENAI, SERVICES
 from llm_strategy.places import place_of
 from llm_strategy.secrets import is_secret_name, keep_all_secret, keep_secret, redact
-from llm_strategy.strict_yaml import parse_yaml
+from llm_strategy.strict_yaml import is_word, parse_yaml
 
 SETTINGS_FILE = Path("configs/llm.yaml")
 DOTENV = Path(".env")
@@ -33,6 +33,8 @@ _CHECKED_IN_USE = ("sections", "api_key", "base_url")
 """Settings whose variables need to be set only where the backend that they are for is asked."""
 _PATHS = ("instruct_model_path", "model", "script", "replay_from", "lora")
 """Settings and options that may name a file, which belongs to the folder of the settings."""
+UNQUOTED = "a value with a comma, a colon or a line end in it needs quotation marks around it"
+"""The cure for a key that is half of a value; it is not shown, as it may be half of a secret."""
 _folder: ContextVar[Path | None] = ContextVar("folder", default=None)
 """The folder whose files are read while settings are made."""
 
@@ -270,6 +272,10 @@ def read_settings_file(path: Path, folder: Path | None = None) -> dict[str, Any]
     settings = {name: value for name, value in content.items() if not isinstance(value, dict)}
     for name in settings:
         if name not in known:
+            if name == OPENAI or name in SERVICES:
+                raise ConfigurationError(f"{path}: {name} is no mapping of options: write its options below it.")
+            if not is_word(name):
+                raise ConfigurationError(f"{path} has an unknown key that is no word: {UNQUOTED}.")
             raise ConfigurationError(f"{path} has the unknown key {name!r}{did_you_mean(name, known)}")
     keep_all_secret({**settings, "sections": sections})
     return {**settings, "sections": sections}

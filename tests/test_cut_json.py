@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 
 import pytest
 
@@ -49,6 +50,15 @@ def test_every_beginning_of_an_object_can_be_closed(seed):
 )
 def test_what_was_cut_is_closed_and_nothing_is_invented(cut, closed):
     assert close_json(cut) == closed
+
+
+@pytest.mark.parametrize("piece", ["{", "[", '{"a":', "[1,", '"', "\\", "[]", "{} ", '"a" ', "1 ", ",", '{"a": [1, "'])
+@pytest.mark.parametrize("first", ["", "{", '{"a": "', "["])
+def test_no_cut_takes_long_to_close(first, piece):
+    text = (first + piece * 200_000)[:200_000]
+    begin = time.process_time()
+    close_json(text)
+    assert time.process_time() - begin < 1
 
 
 @pytest.mark.parametrize("left", ["{a", '{"a"}', '{"a" "b"', '{"a": x', '{"a": 1 2', '{"a": "b\n', "[1}"])

@@ -22,6 +22,12 @@ def test_every_setting_stands_in_the_starter():
             assert f"{key}:" in text, key
 
 
+MULTIPLIED = "a0: &a0 [x, x, x, x, x]\n" + "".join(
+    f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 40)
+)
+"""More values than there are grains of sand."""
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -29,6 +35,11 @@ def test_every_setting_stands_in_the_starter():
         ("[1, 2]", "holds no keys"),
         ("a: [", "not valid YAML"),
         ("name: a\nname: b", "stands twice"),
+        ("data: &a {sources: {A: *a}}", "an alias stands within what it stands for"),
+        ("arms: &a [&b [*b]]", "an alias stands within what it stands for"),
+        (MULTIPLIED, "aliases repeat what they stand for until it is more than 100,000 values"),
+        ("name: !!bool maybe", "a value is none of the kind that its tag names"),
+        ('name: "\\UFFFFFFFF"', "a value is none of the kind that its tag names"),
         ("riks: {}", "riks is an unknown key, did you mean 'risk'"),
         ("risk: {max_positon_size: 0.1}", "risk.max_positon_size is an unknown key, did you mean 'max_position_size'"),
         ("arms: [lmm]", "did you mean 'llm'"),

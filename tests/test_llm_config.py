@@ -127,6 +127,7 @@ def test_a_variable_that_is_not_needed_may_be_unset(empty_folder, monkeypatch):
     ("text", "told"),
     [
         ("temprature: 0.1", r"llm\.yaml has the unknown key 'temprature', did you mean 'temperature'\?"),
+        ("groq: gsk", r"llm\.yaml: groq is no mapping of options: write its options below it\.$"),
         ("zzz: 1", r"unknown key 'zzz'; known are backend, "),
         ("- a\n- b", "write lines such as"),
         ("a: [1", "cannot be read"),
@@ -275,9 +276,12 @@ def test_variables_of_other_programs_are_theirs(monkeypatch, name):
         ("openai:\n  model: a\n  api_key: x\n  model: b\n", r"line 4, column 3: key 'model' stands twice\.$"),
         ("ensemble: {members: [{backend: a, backend: b}, c]}\n", r"line 1, column \d+: key 'backend' stands twice\.$"),
         ("a: &a {model: x}\nopenai: {<<: *a}\n", r"line 2, column 10: '<<' takes over the keys of another mapping"),
+        ("openai: {api_key: {sk-4711, sk-4711}}\n", r"line 1, column \d+: a key stands twice\.$"),
+        ("openai: &a {extra: *a}\n", r"line 1, column 9: an alias stands within what it stands for"),
+        ("api_key: !!int ''\n", "a value in it is not valid YAML"),
     ],
 )
-def test_a_key_that_stands_twice_is_told_by_its_place(empty_folder, text, told):
+def test_a_key_that_stands_twice_and_the_like_are_told_by_their_place(empty_folder, text, told):
     write(empty_folder, text)
     with pytest.raises(ConfigurationError, match=r"configs/llm\.yaml cannot be read: " + told):
         load_settings()
@@ -299,12 +303,14 @@ PLANTED = "sk-planted-4711-0815"
         f"api_key: @{PLANTED}\n",
         f"{PLANTED}",
         f"api_key: {{{PLANTED}: 1}}\n  x",
+        f"openai: {{api_key: sk-4,{PLANTED}}}\nbackend: openai\nmodel: m\n",
+        f"{PLANTED}:\n",
     ],
 )
 def test_a_slip_in_the_file_does_not_show_the_key(empty_folder, text):
     write(empty_folder, text)
     with pytest.raises(ConfigurationError, match=r"configs/llm\.yaml ") as caught:
-        load_settings()
+        get_llm_client()
     assert "planted" not in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
+from typing import TypeAlias
 
 _CLOSERS = {"{": "}", "[": "]"}
 _HALF_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{0,3})?\Z")
 _LAST_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{0,4})?\Z")
 _HALF_WORD = re.compile(r"t|tr|tru|f|fa|fal|fals|n|nu|nul|-|\.|[eE][+-]?")
 _SCALAR = re.compile(r"[^\s,\[\]{}\":]+")
+_LAST_PLACES = 4
+"""Places looked at from the end: behind the last complete value there can be its comma, a key and a bracket alone."""
+
+_Open: TypeAlias = "tuple[str, _Open] | None"
+"""The brackets that are open, the innermost first, each as the one that closes it."""
 
 
 def close_json(text: str) -> str | None:
@@ -18,8 +25,8 @@ def close_json(text: str) -> str | None:
     A text that was cut keeps what is there. A number, a word or a key that was cut is left out with its key, since its
     rest would have made another value of it. Nothing is put right but the end.
     """
-    opened: list[str] = []
-    whole: tuple[str, str] | None = None  # text up to the last complete value, and what closes it
+    opened: _Open = None
+    places: deque[tuple[int, _Open]] = deque(maxlen=_LAST_PLACES)  # ends of values and keys
     at, cut_text = 0, False
     while at < len(text):
         sign = text[at]
@@ -30,11 +37,12 @@ def close_json(text: str) -> str | None:
                 break
             at = end
         elif sign in _CLOSERS:
-            opened.append(sign)
+            opened = _CLOSERS[sign], opened
             at += 1
         elif sign in "}]":
-            if not opened or _CLOSERS[opened.pop()] != sign:
+            if opened is None or opened[0] != sign:
                 return None
+            opened = opened[1]
             at += 1
         elif found := _SCALAR.match(text, at):
             if found.end() == len(text):
@@ -43,15 +51,21 @@ def close_json(text: str) -> str | None:
         else:
             at += 1
             continue
-        closers = "".join(_CLOSERS[sign] for sign in reversed(opened))
-        if _is_json(text[:at] + closers):
-            whole = text[:at], closers
-    closers = "".join(_CLOSERS[sign] for sign in reversed(opened))
+        places.append((at, opened))
     if cut_text:
-        closed = _HALF_ESCAPE.sub(_kept_of_escape, text) + '"' + closers
+        closed = _HALF_ESCAPE.sub(_kept_of_escape, text) + '"' + _closers(opened)
         if _is_json(closed):
             return closed
-    return None if whole is None else "".join(whole)
+    ended = (text[:end] + _closers(inside) for end, inside in reversed(places))
+    return next(filter(_is_json, ended), None)
+
+
+def _closers(opened: _Open) -> str:
+    written: list[str] = []
+    while opened is not None:
+        written.append(opened[0])
+        opened = opened[1]
+    return "".join(written)
 
 
 def can_become_json(text: str) -> bool:

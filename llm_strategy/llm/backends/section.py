@@ -10,9 +10,10 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from llm_strategy.config import SETTINGS_FILE, LlmSettings
+from llm_strategy.config import SETTINGS_FILE, UNQUOTED, LlmSettings
 from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.secrets import redact
+from llm_strategy.strict_yaml import is_word
 
 _OWN_SETTINGS = tuple(name for name in LlmSettings.model_fields if name not in ("backend", "sections", "log_level"))
 
@@ -51,6 +52,8 @@ def check_names(given: Mapping[str, Any], backend: str, kind: type[Section]) -> 
     options = [field.alias or name for name, field in kind.model_fields.items()]
     for name in given:
         if name not in options and name not in _OWN_SETTINGS:
+            if not is_word(name):
+                raise ConfigurationError(f"{SETTINGS_FILE} has an option of {backend} that is no word: {UNQUOTED}.")
             meant = did_you_mean(name, [*options, *_OWN_SETTINGS])
             raise ConfigurationError(f"{SETTINGS_FILE} has the unknown option {backend}.{name}{meant}")
 
