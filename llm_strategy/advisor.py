@@ -78,6 +78,7 @@ class ModelAdvisor:
     ) -> None:
         self.client = client
         self.record, self.draw = record, draw
+        self.repairs: Repairs = repairs
         self.wanted_reading = reading
         """As it was given, with ``auto`` in it; ``reading`` is what came of it."""
         self._recorded: ModelAdvisor | None = None
@@ -94,8 +95,8 @@ class ModelAdvisor:
                 "advisor.repairs is lenient, and with mode choices there is no answer to repair: leave it out, or "
                 "choose another mode."
             )
-        self._conversation = Conversation(client, self.reading, remember=remember, draw=draw, repairs=repairs)
         self._remember = remember
+        self._conversation = self._conversation_with(client)
         self._outcomes: dict[Question, Outcome] = {}
         self._ahead: dict[Question, Outcome] = {}
         self._breaker = client.breaker()
@@ -110,10 +111,13 @@ class ModelAdvisor:
         client = in_users_record(self.client)
         self._recorded = self
         if client is not self.client:
-            self._recorded = copy(self)
-            self._recorded.client = client
-            self._recorded._conversation = Conversation(client, self.reading, remember=self._remember, draw=self.draw)
+            self._recorded = recorded = copy(self)
+            recorded.client, recorded._recorded = client, recorded
+            recorded._conversation = recorded._conversation_with(client)
         return self._recorded
+
+    def _conversation_with(self, client: LLMClient) -> Conversation:
+        return Conversation(client, self.reading, remember=self._remember, draw=self.draw, repairs=self.repairs)
 
     def attach(self, data: Any) -> ModelAdvisor:
         """A copy with an empty past, and with the indicators of a fallback rule; answers are shared."""
