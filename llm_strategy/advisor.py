@@ -78,6 +78,7 @@ class ModelAdvisor:
     ) -> None:
         self.client = client
         self.record, self.draw = record, draw
+        self.repairs: Repairs = repairs
         self.wanted_reading = reading
         """As it was given, with ``auto`` in it; ``reading`` is what came of it."""
         self._recorded: ModelAdvisor | None = None
@@ -94,7 +95,6 @@ class ModelAdvisor:
                 "advisor.repairs is lenient, and with mode choices there is no answer to repair: leave it out, or "
                 "choose another mode."
             )
-        self.repairs: Repairs = repairs
         self._remember = remember
         self._conversation = self._conversation_with(client)
         self._outcomes: dict[Question, Outcome] = {}
@@ -111,10 +111,13 @@ class ModelAdvisor:
         client = in_users_record(self.client)
         self._recorded = self
         if client is not self.client:
-            self._recorded = copy(self)
-            self._recorded.client = client
-            self._recorded._conversation = self._conversation_with(client)
+            self._recorded = recorded = copy(self)
+            recorded.client, recorded._recorded = client, recorded
+            recorded._conversation = recorded._conversation_with(client)
         return self._recorded
+
+    def _conversation_with(self, client: LLMClient) -> Conversation:
+        return Conversation(client, self.reading, remember=self._remember, draw=self.draw, repairs=self.repairs)
 
     def attach(self, data: Any) -> ModelAdvisor:
         """A copy with an empty past, and with the indicators of a fallback rule; answers are shared."""
@@ -188,9 +191,6 @@ class ModelAdvisor:
         they are asked again."""
         question = self._question(snapshot)
         return self._conversation.unusable_on_record(question, self._reader(question))
-
-    def _conversation_with(self, client: LLMClient) -> Conversation:
-        return Conversation(client, self.reading, remember=self._remember, draw=self.draw, repairs=self.repairs)
 
     def _at_the_beginning(self) -> ModelAdvisor:
         bound = copy(self)

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from llm_strategy.features import LONGEST_LOOKBACK
-from simulator.experiment import starter_text
+from simulator.experiment import Experiment, starter_text
 from simulator.guesses import Kind, guess_kind, guess_symbol, guess_timeframe
 from simulator.market import load_prices
 from simulator.market_sources.files import Reading, read_csv_prices, read_parquet_prices
@@ -45,7 +44,8 @@ def first_experiment(path: Path, folder: Path) -> FirstExperiment:
     times = pd.DatetimeIndex(read(path, source, Reading(parse_timeframe("1m"))).table.index)
     timeframe = guess_timeframe(times)
     symbol = guess_symbol(path)
-    prices = load_prices(source, symbol=symbol, timeframe=timeframe, minimum_bars=LONGEST_LOOKBACK + 2)
+    needed = Experiment.starter().warm_up.bars + 2
+    prices = load_prices(source, symbol=symbol, timeframe=timeframe, minimum_bars=needed)
     index = pd.DatetimeIndex(prices.table.index)
     kind, why = guess_kind(symbol, index)
     guesses = (

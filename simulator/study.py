@@ -17,8 +17,8 @@ from llm_strategy.baselines import BASELINES, Rule
 from llm_strategy.broker import SimulatedBroker, require_simulated
 from llm_strategy.costs import Costs
 from llm_strategy.errors import ConfigurationError
-from llm_strategy.features import LONGEST_LOOKBACK
 from llm_strategy.llm.cache import RecordingClient
+from llm_strategy.lookbacks import DEFAULT_LOOKBACKS
 from llm_strategy.order_rules import OrderRules
 from llm_strategy.parameters import check_kinds
 from llm_strategy.risk import Limits
@@ -37,12 +37,15 @@ from simulator.progress import Progress
 from simulator.result import Result
 from simulator.run import OnEstimate, OnNote, execute
 from simulator.surfaces import progress_for
-from simulator.universe import Universe
+from simulator.universe import Universe, check_bars
 from simulator.validation import validate_prices
 
 log = logging.getLogger(__name__)
 
-_HONOURED = ("advisor", "limits", "orders", "trade", "symbols", "groups", "decide_every", "decide_when_changed")
+_HONOURED = (
+    *("advisor", "limits", "orders", "trade", "symbols", "groups"),
+    *("decide_every", "decide_when_changed", "lookbacks"),
+)
 """Parameters of an ``AdvisedStrategy`` in the Cerebro that a study takes over."""
 _BASELINES = ("buy_and_hold", "regime_rule", RANDOM_ARM)
 _OF_NO_WEIGHT = ("tell", "progress")
@@ -53,7 +56,8 @@ class Study:
 
     Taken from the Cerebro: the bars of its feeds (all of one time frame; looked at as those of a file), cash,
     commission and slippage of its broker, and of an ``AdvisedStrategy`` that was added to it: advisor, limits, orders,
-    trade, symbols, groups, decide_every and decide_when_changed. The Cerebro itself is left as it was and can be run.
+    trade, symbols, groups, decide_every, decide_when_changed and lookbacks. All arms begin together, so that a rule
+    that looks back further than the features delays the others. The Cerebro itself is left as it was and can be run.
 
     - ``advisor``: a ``ModelAdvisor``; that of the added strategy if absent, and none for baselines alone. Answers of a
       client of ``get_llm_client`` are kept and asked once, as everywhere.
@@ -107,6 +111,8 @@ class Study:
             evaluation=evaluation or EvaluationChoice(),
             output=OutputChoice(str(folder), explain),
         )
+        warm_up = self.experiment.warm_up
+        check_bars(self.universe, warm_up.bars + 2, warm_up)
         for what, held in (("Analyzers", cerebro.analyzers), ("Writers", cerebro.writers)):
             if held:
                 log.warning("%s of the Cerebro are left out of the study, which measures by itself.", what)
@@ -216,7 +222,7 @@ def _prices(data: bt.AbstractDataBase, symbol: str, name: str) -> Prices:
     index = pd.DatetimeIndex(times, name="time").round("ms").as_unit("us")
     table = pd.DataFrame(columns, index=index.normalize() if daily else index)
     source = f"feed:{name}"
-    validate_prices(RawTable(symbol, table), source, parse_timeframe(timeframe), LONGEST_LOOKBACK + 2)
+    validate_prices(RawTable(symbol, table), source, parse_timeframe(timeframe))
     return Prices(source, symbol, timeframe, table)
 
 
@@ -231,11 +237,11 @@ def _data(universe: Universe) -> DataChoice:
 def _advice(chosen: Mapping[str, Any]) -> tuple[RecordingClient | None, AdvisorChoice]:
     """Who answers, and how the advisor asks."""
     advisor, every = chosen.get("advisor"), int(chosen.get("decide_every", 1))
-    changed = chosen.get("decide_when_changed")
+    changed, lookbacks = chosen.get("decide_when_changed"), chosen.get("lookbacks", DEFAULT_LOOKBACKS)
     if advisor is None:
         if changed is not None:
             raise ConfigurationError("decide_when_changed is the view of an advisor: leave it out without one.")
-        return None, AdvisorChoice(decide_every=every)
+        return None, AdvisorChoice(decide_every=every, lookbacks=lookbacks)
     if not isinstance(advisor, ModelAdvisor):
         raise ConfigurationError(
             f"The advisor is a {type(advisor).__name__}, and a study measures a ModelAdvisor: name rules in baselines "
@@ -261,6 +267,7 @@ def _advice(chosen: Mapping[str, Any]) -> tuple[RecordingClient | None, AdvisorC
         calibration=reading.calibration,
         rationale=reading.rationale,
         layout=reading.layout,
+        lookbacks=lookbacks,
         repairs=advisor.repairs,
     )
 

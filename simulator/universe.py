@@ -136,16 +136,21 @@ def load_universe(
     """
     loaded = tuple(_load(choice, cache_folder, folder, warm_up.bars - 1))
     universe = Universe(loaded, choice.group_of_symbol(), choice.decide_on, choice.session, choice.timezone)
+    check_bars(universe, minimum_bars, warm_up)
+    return universe
+
+
+def check_bars(universe: Universe, minimum_bars: int, warm_up: WarmUp) -> None:
+    """Raise ``MarketDataError`` for a symbol with fewer decision bars than these; it names what they are for."""
     for prices in universe.markets:
         bars = len(universe.decisions(prices.symbol).table)
         if bars < minimum_bars:
-            kind = f"decision bars of {choice.decide_on}" if choice.decide_on else f"bars of {choice.timeframe}"
+            kind = f"decision bars of {universe.decide_on}" if universe.decide_on else f"bars of {universe.timeframe}"
             raise MarketDataError(
                 f"{_named(prices)} has {bars} {kind}, at least {minimum_bars} are needed for the longest indicator"
                 f"{f' ({warm_up.cause})' if warm_up.cause else ''} and the decisions after it: take a longer range or "
                 "leave the symbol out, or set shorter ones in advisor.lookbacks and baselines."
             )
-    return universe
 
 
 def read_universe_csv(

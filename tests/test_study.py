@@ -1,5 +1,7 @@
 """A person's own Cerebro as a study: its feeds and broker, folder and page as of a comparison."""
 
+import json
+
 import backtrader as bt
 import pandas as pd
 import pytest
@@ -7,10 +9,13 @@ from markets import random_prices
 from own_cerebro import OTHER, TABLE, answer, own_cerebro, pandas_feed
 from small_run import files, reader
 
-from llm_strategy import AdvisedStrategy, Costs, Limits, ModelAdvisor, OrderRules, SimulatedBroker, View
+from llm_strategy import AdvisedStrategy, Costs, Limits, Lookbacks, ModelAdvisor, OrderRules, SimulatedBroker, View
 from llm_strategy.baselines import BuyAndHold, RegimeRule, SmaCross
 from llm_strategy.errors import ConfigurationError, MarketDataError
+from llm_strategy.llm import get_llm_client
 from llm_strategy.llm.backends.scripted import ScriptedClient
+from llm_strategy.reading import Reading
+from llm_strategy.types import Status
 from simulator import Study, compare, replay
 from simulator.experiment import EvaluationChoice
 from simulator.feed import make_feed
@@ -109,6 +114,50 @@ def test_what_an_added_strategy_says_is_taken_over_and_the_cerebro_can_still_be_
     (strategy,) = cerebro.run()
     assert set(result.record.prices) == {"ALPHA", "B"}
     assert result.record.arm("llm").equity["equity"].tolist() == [row.equity for row in strategy.journal.equity]
+
+
+def test_lookbacks_of_the_strategy_decide_when_all_arms_begin(tmp_path):
+    cerebro = own_cerebro()
+    lookbacks = Lookbacks(trend=40, volatility_rank=30, drawdown=40)
+    cerebro.addstrategy(AdvisedStrategy, advisor=ModelAdvisor(ScriptedClient(answer)), lookbacks=lookbacks)
+    made = study(tmp_path, cerebro, baselines=["buy_and_hold"])
+    assert made.experiment.warm_up.bars == 50
+    result = made.run()
+    (strategy,) = cerebro.run()
+    for arm in ("llm", "buy_and_hold"):
+        assert result.record.arm(arm).equity.index[0] == TABLE.index[49]
+    assert result.record.arm("llm").equity["equity"].tolist() == [row.equity for row in strategy.journal.equity]
+
+
+def test_too_few_bars_name_what_needs_them(tmp_path):
+    few = own_cerebro(pandas_feed(TABLE.iloc[:120]))
+    with pytest.raises(
+        MarketDataError, match=r"A \(feed:A\) has 120 bars of 1d, at least 272 .*volatility_rank of 250"
+    ):
+        study(tmp_path, few, baselines=["buy_and_hold"])
+    few = own_cerebro(pandas_feed(TABLE.iloc[:120]))
+    few.addstrategy(AdvisedStrategy, lookbacks=Lookbacks(trend=40, volatility_rank=30, drawdown=40))
+    with pytest.raises(MarketDataError, match=r"at least 202 .*baselines\.sma_cross"):
+        study(tmp_path, few, baselines=["sma_cross"])
+
+
+def test_lenient_repairs_hold_in_a_study_and_behind_the_users_record(tmp_path, monkeypatch):
+    said = {
+        "regime": {"label": "bull", "confidence": "0.7"},
+        "action": {"type": "enter_long", "confidence": 70},
+        "rationale": "Up.",
+    }
+    advisor = ModelAdvisor(ScriptedClient(lambda _: json.dumps(said), supports_forms=False), repairs="lenient")
+    decisions = study(tmp_path, advisor=advisor, baselines=["buy_and_hold"]).run().decisions
+    assert set(decisions.loc["llm", "status"]) == {"repaired"}
+
+    script = tmp_path / "answers.jsonl"
+    script.write_text("\n".join([json.dumps(json.dumps(said))] * 500))
+    monkeypatch.setenv("LLM_SCRIPT", str(script))
+    client = get_llm_client(backend="scripted")
+    own = own_cerebro()
+    own.addstrategy(AdvisedStrategy, advisor=ModelAdvisor(client, reading=Reading("json"), repairs="lenient"))
+    assert {entry.decision.status for entry in own.run()[0].journal.entries} == {Status.REPAIRED}
 
 
 @pytest.mark.parametrize(
