@@ -135,6 +135,10 @@ class RsiReversion(Rule):
     rationale = "Buys weakness and sells the recovery."
 
     def __init__(self, bars: int = 2, low: float = 10.0, high: float = 70.0) -> None:
+        if low > high:
+            raise ConfigurationError(
+                f"rsi_reversion has low {low:g} and high {high:g}: it buys below low, exchange them."
+            )
         self._bars, self._low, self._high = bars, low, high
 
     @property

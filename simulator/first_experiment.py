@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from simulator.experiment import Experiment, starter_text
 from simulator.guesses import Kind, guess_kind, guess_symbol, guess_timeframe
-from simulator.market import load_prices
+from simulator.market import load_prices, split_source
+from simulator.market_sources.file_options import read_options
 from simulator.market_sources.files import Reading, read_csv_prices, read_parquet_prices
 from simulator.market_sources.timeframe import parse_timeframe
 from simulator.validation import show_time
@@ -31,19 +32,22 @@ class FirstExperiment:
     guesses: str
 
 
-def first_experiment(path: Path, folder: Path) -> FirstExperiment:
+def first_experiment(file: str | Path, folder: Path) -> FirstExperiment:
     """An experiment on a CSV (or parquet) file, to be written into ``folder``.
 
+    ``file`` is a path, or a source with its options as a refusal writes it: ``csv:my.csv?separator=tab``.
     Raises ``MarketDataError`` in the same words as a run would: the file is read and judged whole.
     """
-    path = path.expanduser()
+    path, kind_of_file, options = _file_source(str(file))
     written = path if folder.absolute() == Path.cwd() else path.absolute()
-    kind_of_file = "parquet" if path.suffix.lower() == ".parquet" else "csv"
-    source = f"{kind_of_file}:{written}"
-    read = read_parquet_prices if kind_of_file == "parquet" else read_csv_prices
-    times = pd.DatetimeIndex(read(path, source, Reading(parse_timeframe("1m"))).table.index)
+    query = "&".join(f"{key}={value}" for key, value in options.items())
+    source = f"{kind_of_file}:{written}" + (f"?{query}" if query else "")
+    is_text = kind_of_file == "csv"
+    read = read_csv_prices if is_text else read_parquet_prices
+    said = replace(read_options(options, source, text=is_text), zone=None)  # which is for the days that are found
+    times = pd.DatetimeIndex(read(path, source, Reading(parse_timeframe("1m"), said)).table.index)
     timeframe = guess_timeframe(times)
-    symbol = guess_symbol(path)
+    symbol = options.get("symbol") or guess_symbol(path)
     needed = Experiment.starter().warm_up.bars + 2
     prices = load_prices(source, symbol=symbol, timeframe=timeframe, minimum_bars=needed)
     index = pd.DatetimeIndex(prices.table.index)
@@ -53,6 +57,16 @@ def first_experiment(path: Path, folder: Path) -> FirstExperiment:
         f"{COSTS[kind]}, because {why}."
     )
     return FirstExperiment(_text(source, symbol, timeframe, kind, guesses), guesses)
+
+
+def _file_source(given: str) -> tuple[Path, str, dict[str, str]]:
+    """Path, kind and options of a file, whose kind its name says where the person does not."""
+    if given.startswith(("csv:", "parquet:")):
+        kind, name, options = split_source(given)
+    else:
+        _, name, options = split_source(f"csv:{given}")
+        kind = "parquet" if name.lower().endswith(".parquet") else "csv"
+    return Path(name).expanduser(), kind, options
 
 
 def _text(source: str, symbol: str, timeframe: str, kind: Kind, guesses: str) -> str:

@@ -39,7 +39,7 @@ from simulator.market_sources.source_text import without_folder
 from simulator.market_sources.splits import split_note
 from simulator.market_sources.table import RawTable, content_hash, from_csv, to_csv, write_whole
 from simulator.market_sources.timeframe import Timeframe, parse_timeframe
-from simulator.market_sources.volumes import VolumeKind
+from simulator.market_sources.volumes import VOLUME_KINDS, VolumeKind
 from simulator.market_sources.yahoo import load_yahoo
 from simulator.synthetic import load_synthetic
 from simulator.trading_calendar import TradingCalendar, zone_of
@@ -170,7 +170,7 @@ def read_prices(
 ) -> Prices:
     """As ``load_prices``, for a caller that tells the notes of the prices itself."""
     source = as_source(source)
-    kind, name, options = _split(source)
+    kind, name, options = split_source(source)
     length = parse_timeframe(timeframe)
     first, last = _moment(start, "start"), _moment(end, "end")
     if first is not None and last is not None and first > last:
@@ -189,6 +189,8 @@ def read_prices(
     )
     if clock is not None:
         _check_clock(request, kind)
+    if volume is not None and volume not in VOLUME_KINDS:
+        raise ConfigurationError(f"volume is {volume!r}{did_you_mean(volume, VOLUME_KINDS)}")
     calendar = calendar or TradingCalendar(timeframe)
     if first is not None and warm_up:
         request = replace(request, early=True, earlier=_early_enough(first.date(), warm_up, calendar))
@@ -281,7 +283,8 @@ def _no_options(request: _Request) -> None:
         raise ConfigurationError(f"{request.source} takes no options: leave out what follows the question mark.")
 
 
-def _split(source: str) -> tuple[str, str, dict[str, str]]:
+def split_source(source: str) -> tuple[str, str, dict[str, str]]:
+    """Kind, name and options of a source; ``ConfigurationError`` where it has no known kind or no name."""
     kind, colon, name = source.partition(":")
     if not colon or kind not in _KINDS:
         suffix = Path(source).suffix[1:].lower()

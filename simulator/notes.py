@@ -26,12 +26,9 @@ def _volumes(experiment: Experiment, universe: Universe) -> Iterator[str]:
     if experiment.risk.max_participation is None:
         yield "risk.max_participation is null, participation not limited: an entry may be larger than what was traded."
         return
-    ticks = [prices.symbol for prices in universe.markets if prices.volume == "ticks"]
-    without = [
-        prices.symbol
-        for prices in universe.markets
-        if prices.symbol not in ticks and not (prices.table["volume"] > 0).any()
-    ]
+    known = [prices for prices in universe.markets if (prices.table["volume"] > 0).any()]
+    ticks = [prices.symbol for prices in known if prices.volume == "ticks"]
+    without = [prices.symbol for prices in universe.markets if prices not in known]
     if ticks:
         yield (
             f"Volumes of {_named(ticks)} count ticks, participation not limited: risk.max_participation needs volumes "

@@ -122,10 +122,10 @@ def _values(raw: RawTable, source: str) -> Iterator[_Check]:
 
     cure = _DOWNLOAD_CURE if source.startswith("yfinance:") else "correct the row or remove it"
     if raw.scaled and raw.adjusted_close is not None:
-        other = "correct the row, remove it, or leave adjusted=yes out"
-        yield check(np.isnan(raw.adjusted_close), f"adjusted close is missing, {other}")
-        yield check(~(np.nan_to_num(raw.adjusted_close, nan=1.0) > 0), f"adjusted close is not above zero, {other}")
-        yield check(np.isinf(raw.adjusted_close), f"adjusted close is infinite, {other}")
+        cures = "correct the row, remove it, or leave adjusted=yes out"
+        yield check(np.isnan(raw.adjusted_close), f"adjusted close is missing, {cures}")
+        yield check(~(np.nan_to_num(raw.adjusted_close, nan=1.0) > 0), f"adjusted close is not above zero, {cures}")
+        yield check(np.isinf(raw.adjusted_close), f"adjusted close is infinite, {cures}")
     empty = np.all([np.isnan(values[name]) for name in PRICE_COLUMNS], axis=0)
 
     def is_empty(row: int) -> str:
@@ -139,7 +139,8 @@ def _values(raw: RawTable, source: str) -> Iterator[_Check]:
 
     yield empty, is_empty
     for name in COLUMNS:
-        yield check(np.isnan(values[name]), f"{name} is missing, {cure}")
+        other = ", or leave volumes out with data.volume: none" if name == "volume" else ""
+        yield check(np.isnan(values[name]), f"{name} is missing, {cure}{other}")
         yield check(np.isinf(values[name]), f"{name} is infinite, {cure}")
     for name in PRICE_COLUMNS:
         wrong = f"{name} is {{{name}!r}}, a price must be above zero, {cure}"

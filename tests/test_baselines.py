@@ -4,12 +4,14 @@ import random
 from collections import Counter
 from itertools import groupby
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markets import random_prices
 
 from llm_strategy import Journal
 from llm_strategy.baselines import BASELINES, MatchedRandom, shuffle_runs, stances
+from llm_strategy.errors import ConfigurationError
 from llm_strategy.regime_rule import ACTION_FOR_LABEL, causal_label
 from llm_strategy.types import ActionType, PolicyVerdict, RegimeLabel, Snapshot
 from simulator.arms import simulate
@@ -34,6 +36,20 @@ def test_the_rules_differ():
         for name, rule in BASELINES.items()
     }
     assert len(set(ends.values())) == len(ends)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"sma_cross": {"fast": 60, "slow": 20}}, "the fast mean needs fewer bars"),
+        ({"rsi_reversion": {"low": 80}}, "has low 80 and high 70: it buys below low, exchange them"),
+        ({"rsi_reversion": {"low": 30, "high": 20}}, "has low 30 and high 20"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(settings, words):
+    experiment = Experiment.from_mapping({"arms": list(settings), "baselines": settings})
+    with pytest.raises(ConfigurationError, match=words):
+        experiment.rule(next(iter(settings)))
 
 
 def snapshot(trend, rank):

@@ -61,6 +61,36 @@ def test_the_experiment_of_a_file_runs_as_it_is(tmp_path, monkeypatch, name, tim
     assert len(result.trades) >= 1
 
 
+@pytest.mark.parametrize("written", ["{name}", "csv:{name}"])
+@pytest.mark.parametrize(
+    ("options", "symbol"),
+    [
+        ("separator=semicolon", "DAX"),
+        ("symbol=DTE", "DTE"),
+        ("order=newest_first", "DAX"),
+        ("zone=Europe/Berlin", "DAX"),
+    ],
+)
+def test_options_that_a_refusal_names_are_taken_with_the_file(tmp_path, monkeypatch, written, options, symbol):
+    monkeypatch.chdir(tmp_path)
+    path = write_prices(tmp_path / "dax.csv", pd.bdate_range("2018-01-01", periods=400))
+    table = pd.read_csv(path)
+    if options.startswith("symbol"):
+        table = pd.concat([table.assign(symbol=name) for name in ("SAP", "DTE")])
+    if options.startswith("order"):
+        table = table[::-1]
+    if options.startswith("zone"):
+        table["time"] = table["time"].str.replace("00:00:00", "08:00:00Z")
+    table.to_csv(path, index=False, sep=";" if options.startswith("separator") else ",")
+    assert options.partition("=")[0] in init("refused", "--csv", "dax.csv").output
+    done = init("--csv", written.format(name="dax.csv") + f"?{options}")
+    assert done.exit_code == 0, done.output
+    experiment = Experiment.from_file(tmp_path / "experiment.yaml")
+    assert experiment.data.source == f"csv:dax.csv?{options}"
+    assert experiment.data.symbol == symbol
+    assert experiment.data.timeframe == "1d"
+
+
 def test_an_experiment_in_another_folder_finds_the_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_prices(tmp_path / "my.csv", pd.bdate_range("2018-01-01", periods=400))

@@ -3,7 +3,7 @@
 import pytest
 from price_files import GOOD, refusal
 
-from llm_strategy.errors import ConfigurationError
+from llm_strategy.errors import ConfigurationError, MarketDataError
 from simulator.market import load_prices
 
 HEAD, ROWS = GOOD.split("\n", 1)
@@ -256,6 +256,34 @@ def test_options_that_the_file_denies_are_refused(price_file, query, words):
 
 
 # Holes and ends of downloads
+
+
+@pytest.mark.parametrize(
+    ("content", "query", "words"),
+    [
+        ("Date,NAV\n2020-01-01,10\n", "", "a bar needs open, high, low and close, each in a column of its own."),
+        ("Date,NAV\n2020-01-01,10\n", "?open=NAV&high=NAV&low=NAV&close=NAV", "open and high are both 'NAV'"),
+        ("Date,Price\n2020-01-01,10\n", "?open=Price&close=Price", "open and close are both 'Price'"),
+        ("Date,Open,High,Low,Close\n2020-01-01,1,2,1,2\n", "?time=Date&close=Date", "time and close are both 'Date'"),
+    ],
+)
+def test_one_column_makes_no_bar(price_file, content, query, words):
+    error = ConfigurationError if query else MarketDataError
+    sentence = refusal(price_file(content) + query, error)
+    assert words in sentence
+    assert query or "?open=" not in sentence
+
+
+def test_a_close_that_a_person_names_is_taken_under_any_name(price_file):
+    source = price_file("Date,Open,High,Low,Adj Close\n2020-01-01,10,12,9,11\n")
+    assert load_prices(f"{source}?close=Adj Close").table["close"].tolist() == [11.0]
+
+
+def test_thousands_of_a_volume_are_said_by_the_cure(price_file):
+    source = price_file('Date,Open,High,Low,Close,Volume\n2020-01-01,10,12,9,11,"1,552"\n')
+    sentence = refusal(source)
+    assert f"{source}?decimal=point" in sentence
+    assert load_prices(f"{source}?decimal=point").table["volume"].tolist() == [1552.0]
 
 
 @pytest.mark.parametrize("hole", ["", "null", "NaN"])

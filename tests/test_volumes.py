@@ -82,6 +82,14 @@ def test_a_volume_that_is_no_number_can_be_left_out(source):
     assert "or leave volumes out with data.volume: none" in refusal(source({"volume": "many"}))
 
 
+@pytest.mark.parametrize("cell", [np.nan, "-", "null"])
+def test_a_volume_that_is_missing_can_be_left_out(source, cell):
+    given = source({"volume": [cell, *[7] * (len(TIMES) - 1)]})
+    assert "volume is missing" in (sentence := refusal(given))
+    assert sentence.endswith("or leave volumes out with data.volume: none.")
+    assert load_prices(given, volume="none").table["volume"].unique().tolist() == [0]
+
+
 def experiment(folder, source, **sections):
     data = {"source": source} | sections.pop("data", {})
     return {
@@ -143,6 +151,7 @@ def test_costs_that_need_volumes_refuse_ticks_and_none(tmp_path, source, volume,
 def test_a_kind_of_volume_that_there_is_not(tmp_path, source):
     with pytest.raises(ConfigurationError, match=r"data\.volume is"):
         simulator.compare(experiment(tmp_path, source({"volume": 900}), data={"volume": "tick"}))
+    assert "volume is 'tick', did you mean 'ticks'?" in refusal(source({}), ConfigurationError, volume="tick")
 
 
 @pytest.mark.parametrize(

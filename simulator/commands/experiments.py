@@ -152,7 +152,10 @@ def advise(
 def init(
     folder: Annotated[Path, typer.Argument(help="Where to write them.")] = Path(),
     csv: Annotated[
-        Path | None, typer.Option(help="Your prices: time frame, symbol and costs are guessed from this file.")
+        str | None,
+        typer.Option(
+            help="Your prices, options behind a question mark: time frame, symbol and costs are guessed from the file."
+        ),
     ] = None,
 ) -> None:
     """Write commented starter files: experiment.yaml and configs/llm.yaml; existing files are left alone.

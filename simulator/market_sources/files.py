@@ -149,11 +149,18 @@ def _pick_columns(header: Sequence[str], source: str, options: FileOptions) -> l
 def _positions(header: Sequence[str], source: str, options: FileOptions) -> dict[int, str]:
     """Which column of the file is which of ours, by position; several may be for time."""
     found: dict[int, str] = {}
+    for name, given in options.names.items():
+        at = _position(given, name, header, source)
+        if at in found:
+            raise ConfigurationError(
+                f"{source}: {found[at]} and {name} are both {given!r}: a bar needs a column of each, take a file that "
+                "holds open, high, low and close."
+            )
+        found[at] = name
     for name, spellings in SPELLINGS.items():
         if name in options.names:
-            found[_position(options.names[name], name, header, source)] = name
             continue
-        named = columns_named(name, header, spellings)
+        named = [at for at in columns_named(name, header, spellings) if at not in found]
         if len(named) > 1 and name != "time":
             twins = " and ".join(repr(header[position]) for position in named)
             option = or_option(source, f"{name}={header[named[0]]}", "say which") if name in COLUMNS else ""
@@ -169,9 +176,12 @@ def _positions(header: Sequence[str], source: str, options: FileOptions) -> dict
     if missing:
         others = [name for position, name in enumerate(header) if position not in found and name.strip()]
         sayable = [name for name in missing if name in ("time", *COLUMNS)]
-        option = or_option(source, f"{sayable[0]}={others[0]}", "say which they are") if sayable and others else ""
+        enough = sayable and len(others) >= len(sayable)
+        option = or_option(source, f"{sayable[0]}={others[0]}", "say which they are") if enough else ""
         if set(missing) == set(PRICE_COLUMNS) and len(others) > 1:
             option += "; if these are prices of symbols, a bar needs open, high, low and close of one"
+        elif sayable and not enough:
+            option += "; a bar needs open, high, low and close, each in a column of its own"
         raise MarketDataError(
             f"{source} has no column {' and no column '.join(missing)} in its header ({', '.join(header)[:120]}): "
             f"name the columns {', '.join(('time', *COLUMNS))}{option}."

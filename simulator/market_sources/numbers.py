@@ -45,7 +45,8 @@ def read_cells(
         if value is None:
             option, form = "", "1234,5" if decimal == "," else "1234.5"
             if decimal is None and isinstance(cell, str) and re.search(r"\d,\d", cell):
-                option = or_option(source, "decimal=comma", "say what the comma is (decimal=comma, decimal=point)")
+                likely = "point" if name == "volume" and _THOUSANDS["."].fullmatch(cell.strip()) else "comma"
+                option = or_option(source, f"decimal={likely}", "say what the comma is (decimal=comma, decimal=point)")
             if name == "volume":
                 option += ", or leave volumes out with data.volume: none"
             raise MarketDataError(
