@@ -3,12 +3,16 @@ out."""
 
 from __future__ import annotations
 
+import base64
+import html
 import json
 import os
 import re
 import threading
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
+from urllib.parse import quote
 
 STRUCK = "[secret]"
 _SHORTEST = 8
@@ -69,12 +73,29 @@ def redacted(value: Any) -> Any:
 
 
 def _values() -> list[str]:
-    """All known secrets, also as they stand in JSON, the longest first."""
+    """All known secrets in every spelling, the longest first."""
     values = {value for name, value in os.environ.items() if is_secret_name(name) and len(value) >= _SHORTEST}
     with _lock:
         values |= _known
-    written = {json.dumps(value, ensure_ascii=escaped)[1:-1] for value in values for escaped in (False, True)}
-    return sorted(values | written, key=len, reverse=True)
+    return sorted({spelling for value in values for spelling in _spellings(value)}, key=len, reverse=True)
+
+
+@cache
+def _spellings(value: str) -> frozenset[str]:
+    """A secret as it is, and as it stands in JSON, an address, a page, a header, or where case is lost."""
+    escaped = {json.dumps(value, ensure_ascii=ascii_alone)[1:-1] for ascii_alone in (False, True)}
+    encoded = value.encode(errors="replace")
+    return frozenset(
+        {
+            *(value, value.upper(), value.lower()),
+            *escaped,
+            *(one.replace("/", "\\/") for one in escaped),
+            quote(encoded, safe=""),
+            quote(encoded),
+            html.escape(value),
+            base64.b64encode(encoded).decode(),
+        }
+    )
 
 
 def _without(values: Sequence[str], text: str) -> str:

@@ -18,6 +18,7 @@ from llm_strategy.errors import (
 )
 from llm_strategy.llm import get_llm_client
 from llm_strategy.llm.backends.bedrock import BedrockClient, connect
+from llm_strategy.llm.bill import Bill, Prices
 from llm_strategy.llm.exchange import Message, Request, Slot
 
 MODEL = "anthropic.claude-3-haiku-20240307-v1:0"
@@ -61,6 +62,16 @@ def test_a_whole_answer_by_a_signed_request(client, bedrock):
         }
     ]
     assert bedrock.bad_signatures == []
+
+
+@pytest.mark.parametrize(("told", "tokens"), [(10**400, 0), (-5, 0), ("12", 12), (1e300, 0), (7.0, 7)])
+def test_odd_counts_of_tokens_are_read_or_none_and_can_be_priced(client, bedrock, told, tokens):
+    client.prices = Prices(1.0, 2.0)
+    bedrock.reply = answer("It is well.", inputTokens=told, outputTokens=told)
+    bill = Bill()
+    got = client.complete(Request((Message("user", "Well?"),), bill=bill))
+    assert (got.tokens_in, got.tokens_out) == (tokens, tokens)
+    assert [call.cost for call in bill.calls] == [3 * tokens / 1e6]
 
 
 def test_the_server_would_notice_a_wrong_secret(client, bedrock, monkeypatch):

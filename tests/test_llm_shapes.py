@@ -83,6 +83,11 @@ NAMED = {
     "an error object": (b'{"object": "error", "message": "Too busy.", "code": 5}', "reported an error (Too busy."),
     "a list of errors": (b'{"error": [{"message": "Busy"}, {"message": "Full"}]}', "reported an error (Busy; Full)"),
     "a detail": (b'{"detail": "Unknown model"}', "reported an error (Unknown model)"),
+    "a message alone": (b'{"message": "Out of memory", "code": 7}', "reported an error (Out of memory)"),
+    "a message in events": (
+        b'event: error\ndata: {"message": "Out of memory"}\n\n',
+        "reported an error (Out of memory)",
+    ),
     "a key twice, otherwise": (whole()[:-1] + b', "model": "other"}', "a key appears twice"),
 }
 
@@ -97,6 +102,8 @@ def test_what_is_no_answer_is_named_for_what_it_is(body, words):
 REFUSALS = {
     "a list": ([{"error": {"code": 400, "message": "Unknown name seed"}}], "(Unknown name seed): leave LLM_SEED out"),
     "a detail": ({"detail": "No such adapter"}, "(No such adapter)"),
+    "a fault": ({"fault": {"faultstring": "Quota used up"}}, "(Quota used up)"),
+    "words under a field": ({"errors": {"model": ["is not served"]}}, "(is not served)"),
     "places": ({"detail": [{"loc": ["body", "seed"], "msg": "not permitted"}]}, "(body.seed: not permitted)"),
     "errors": ({"errors": [{"title": "Bad", "description": "Wrong field"}]}, "(Wrong field)"),
     "a text in a field": ({"error": "wrong field"}, "(wrong field)"),

@@ -22,6 +22,10 @@ REFUSALS = [
     (422, {"error": "Template error: invalid operation: System role not supported (in <string>:1)"}),
     (500, {"error": {"code": 500, "message": "Only user and assistant roles are supported, no 'system'"}}),
     (400, {"detail": "System messages are not allowed: this model has no system message"}),
+    (400, {"error": {"message": "Developer instruction is not enabled for this model"}}),
+    (400, {"error": {"message": "System prompts are not permitted for this model."}}),
+    (400, {"error": {"message": 'Unexpected role "system" in the first message'}}),
+    (422, {"detail": [{"loc": ["body", "messages", 0, "role"], "msg": "Input should be 'user' or 'assistant'"}]}),
 ]
 
 

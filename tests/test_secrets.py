@@ -15,6 +15,7 @@ from llm_strategy.config import LlmSettings, load_settings
 from llm_strategy.errors import BackendFailure, ConfigurationError, ModelError
 from llm_strategy.llm.audit import AuditedClient, AuditLog
 from llm_strategy.llm.backends.scripted import ScriptedClient
+from llm_strategy.llm.backends.server_words import brief
 from llm_strategy.secrets import is_secret_name, keep_secret, redact, redacted
 
 
@@ -72,6 +73,25 @@ def test_a_key_of_a_program_is_kept_secret_and_no_error_shows_one():
     with pytest.raises(ConfigurationError, match="api_key") as caught:
         load_settings()
     assert "planted-2342" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        "sk/plan+ted=&0815",
+        "SK/PLAN+TED=&0815",
+        "sk%2Fplan%2Bted%3D%260815",
+        "sk\\/plan+ted=&0815",
+        "sk/plan+ted=&amp;0815",
+        "c2svcGxhbit0ZWQ9JjA4MTU=",
+    ],
+)
+def test_a_secret_is_struck_out_as_servers_spell_it_and_never_cut_in_half(spelled):
+    keep_secret("sk/plan+ted=&0815")
+    assert redact(f"no such key: {spelled}.") == "no such key: [secret]."
+    for before in range(170, 205):
+        said = brief("." * before + spelled + "." * 40)
+        assert not {"sk", "SK", "c2"} & {said.lstrip(".")[:2]}, said
 
 
 def test_a_secret_is_struck_out_as_it_stands_in_json_too():

@@ -30,7 +30,7 @@ from urllib3.exceptions import TimeoutError as TransportTimeout
 
 from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendRefused, ModelError, PromptTooLong
 from llm_strategy.llm.backends.bedrock_manner import TakesNoSystem, TakesNoTemperature, Withheld
-from llm_strategy.llm.backends.server_words import brief, retry_after
+from llm_strategy.llm.backends.server_words import brief, count_of, retry_after
 from llm_strategy.llm.client import OnDelta
 
 _PASSING = frozenset({
@@ -45,7 +45,7 @@ _NO_CREDENTIALS = (
 )  # fmt: skip
 _NOT_TAKEN = (
     "support", "deprecated", "only the default", "may only be set", "not permitted", "not allowed", "extraneous",
-    "unrecognized", "unknown", "unexpected",
+    "unrecognized", "unknown", "unexpected", "not accept", "n't accept", "not enabled", "disabled",
 )  # fmt: skip
 """Words of a refusal that is about a parameter itself, and not about a value out of its range."""
 _TOO_LONG = ("too long", "too many input tokens", "context window", "maximum context", "context length")
@@ -99,8 +99,8 @@ class Reply:
 
     def _count(self, usage: Mapping[str, Any]) -> None:
         read = ("inputTokens", "cacheReadInputTokens", "cacheWriteInputTokens")
-        self.tokens_in = sum(usage.get(name, 0) for name in read) or self.tokens_in
-        self.tokens_out = usage.get("outputTokens", 0) or self.tokens_out
+        self.tokens_in = sum(count_of(usage, name) for name in read) or self.tokens_in
+        self.tokens_out = count_of(usage, "outputTokens") or self.tokens_out
 
     def _checked(self) -> Reply:
         if self._tool_input:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ import openai
 from llm_strategy.errors import BackendFailure, BackendRefused, ModelError, ModelLoading, PromptTooLong
 from llm_strategy.llm.backends import openai_cures as cures
 from llm_strategy.llm.backends.event_stream import DONE, EventStream, looks_like_events
-from llm_strategy.llm.backends.server_words import brief, is_loading, refuse_beyond, retry_after, words_of
+from llm_strategy.llm.backends.server_words import brief, count_of, is_loading, refuse_beyond, retry_after, words_of
 
 PASSING_STATUS = frozenset({408, 409, 425, 429})
 """Statuses below 500 that another attempt may not meet."""
@@ -24,12 +25,19 @@ NOT_SERVED = frozenset({401, 402, 403, 404})
 LOADING_STATUS = 503
 ANSWER_REFUSED = frozenset({"json_validate_failed", "tool_use_failed"})
 """Codes of a 400 that is about the answer and not about the question."""
-MOST_TOKENS = 10**12
-"""A larger count is none."""
 _LENGTH_SIGNS = (
     "context_length", "context_size", "context length", "context size", "context window", "max_new_tokens` must be",
     "prompt is too long", "input is too long",
 )  # fmt: skip
+
+_SYSTEM = re.compile(
+    r"\b(?:system|developer)['\"`]? (?:role|message|prompt|instruction)"
+    r"|\brole:? ?(?:of |is )?['\"`]?system\b|['\"`]system['\"`]"
+)
+_NOT_TAKEN = re.compile(
+    r"not (?:be )?(?:support|allow|permit|accept|enabled|available|valid)|n't (?:support|allow|accept)|unsupported"
+    r"|disabled|invalid|unexpected|unknown|\bonly\b|(?:must|should) be|expected"
+)
 
 OnText = Callable[[str], bool]
 
@@ -76,10 +84,10 @@ class Reply:
         self.model = self.model or base_name(_text(document, "model"))
         self.fingerprint = self.fingerprint or brief(_text(document, "system_fingerprint"))
         if isinstance(usage := document.get("usage"), dict):
-            self.tokens_in = _count(usage, "prompt_tokens")
-            self.tokens_out = _count(usage, "completion_tokens")
+            self.tokens_in = count_of(usage, "prompt_tokens")
+            self.tokens_out = count_of(usage, "completion_tokens")
             details = usage.get("completion_tokens_details")
-            self.tokens_thought = _count(details, "reasoning_tokens") if isinstance(details, dict) else 0
+            self.tokens_thought = count_of(details, "reasoning_tokens") if isinstance(details, dict) else 0
         choices = document.get("choices")
         if choices is None and part == "delta":
             return ""  # usage alone, or a sign of life
@@ -102,7 +110,7 @@ class Reply:
         """Text of an answer, which some servers send in parts: those that are text, thoughts left out."""
         if content is None or isinstance(content, str):
             return content or ""
-        parts = content if isinstance(content, list) else [content]
+        parts = [part for part in content if part is not None] if isinstance(content, list) else [content]
         if not all(isinstance(part, str | dict) for part in parts):
             raise BackendFailure(f"sent a content that is no text: {cures.NO_COMPLETION}")
         written = ""
@@ -255,8 +263,9 @@ def takes_no_system(said: str) -> bool:
     words = said.lower()
     if "must alternate" in words:
         return True
-    about = any(name in words for name in ("system role", "system message", "system prompt", "role system", "'system'"))
-    return about and any(sign in words for sign in ("not support", "unsupported", "not allowed", "n't support", "only"))
+    others_alone = "user" in words and "assistant" in words and "tool" not in words
+    about = _SYSTEM.search(words) or (others_alone and ("role" in words or "input should be" in words))
+    return bool(about and _NOT_TAKEN.search(words))
 
 
 def takes_no_temperature(said: str) -> bool:
@@ -282,7 +291,8 @@ def _reported(document: Mapping[str, Any]) -> Any:
         return error
     if document.get("object") == "error" or document.get("type") == "error":
         return document
-    return document if "choices" not in document and document.get("detail") else None
+    told = any(isinstance(document.get(name), str | list) and document[name] for name in ("detail", "message", "msg"))
+    return document if told and "choices" not in document else None
 
 
 def _tool(written: Mapping[str, Any]) -> str:
@@ -299,16 +309,6 @@ def _text(document: Mapping[str, Any], name: str) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     return value if isinstance(value, str) else ""
-
-
-def _count(usage: Mapping[str, Any], name: str) -> int:
-    """Tokens, which some servers write as text or with a fraction; 0 where that is no count."""
-    value = usage.get(name)
-    try:
-        count = int(value) if isinstance(value, int | float | str) else 0
-    except (ValueError, OverflowError):
-        return 0
-    return count if 0 <= count <= MOST_TOKENS else 0
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

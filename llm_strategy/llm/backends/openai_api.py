@@ -46,6 +46,7 @@ from llm_strategy.llm.fingerprint import cache_folder
 from llm_strategy.llm.form_schema import form_values
 from llm_strategy.llm.network import check_certificates, check_header, check_proxies
 from llm_strategy.model_services import OPENAI, OPENAI_URL, SERVICES
+from llm_strategy.secrets import keep_secret
 from llm_strategy.types import Event
 
 try:
@@ -98,6 +99,7 @@ class OpenAIClient(LLMClient):
         name: str = OPENAI,
     ) -> None:
         check_header(api_key, "api_key")
+        keep_secret(api_key)
         for variable in _IN_HEADERS:
             check_header(os.environ.get(variable, ""), variable)
         check_certificates()

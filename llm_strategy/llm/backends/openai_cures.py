@@ -22,6 +22,8 @@ _BY_WORD = (
         "give one that it takes in LLM_TEMPERATURE, or set openai.omit_temperature to true where it takes none",
     ),
     ("system role", "set openai.merge_system to true"),
+    ("system message", "set openai.merge_system to true"),
+    ("system prompt", "set openai.merge_system to true"),
     ("roles must alternate", "set openai.merge_system to true"),
     ("reasoning_effort", "correct openai.reasoning_effort, or leave it out"),
     ("response_format", "set openai.answer_format to json_object or plain"),

@@ -7,17 +7,23 @@ import email.utils
 import math
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from llm_strategy.errors import BackendFailure
+from llm_strategy.secrets import redact
 
 LONGEST_MESSAGE = 200
 """Characters of a server's own words that a message repeats."""
+MOST_TOKENS = 10**12
+"""A larger count is none."""
 SMALLEST_LIMIT = 1_000_000
 BYTES_PER_TOKEN = 2_000
 """A body may have so many bytes in all, or for each token that was asked for: a streamed token comes in a long line."""
 
 
-_WORDS_UNDER = ("message", "msg", "detail", "error", "errors", "error_description", "description", "title", "reason")
+_WORDS_UNDER = (
+    "message", "msg", "detail", "error", "errors", "error_description", "description", "title", "reason", "faultstring",
+)  # fmt: skip
 """Where servers write what is wrong, the likeliest place first."""
 _DEEPEST_WORDS = 4
 _LOADING = re.compile(r"\bloading\b|\bwarming up\b|\bis starting\b|\bstarting up\b")
@@ -32,10 +38,25 @@ def words_of(body: object, depth: int = _DEEPEST_WORDS) -> str:
     if isinstance(body, list) and depth:
         return "; ".join(filter(None, (words_of(entry, depth - 1) for entry in body[:3])))
     if isinstance(body, dict) and depth:
-        said = next((said for name in _WORDS_UNDER if (said := words_of(body.get(name), depth - 1))), "")
-        place = body.get("loc")
-        return f"{'.'.join(map(str, place))}: {said}" if said and isinstance(place, list) else said
+        places = [*(body.get(name) for name in _WORDS_UNDER), *filter(_holds_more, body.values())]
+        said = next((said for place in places if (said := words_of(place, depth - 1))), "")
+        where = body.get("loc")
+        return f"{'.'.join(map(str, where))}: {said}" if said and isinstance(where, list) else said
     return ""
+
+
+def _holds_more(value: object) -> bool:
+    return isinstance(value, list | dict) and bool(value)
+
+
+def count_of(usage: Mapping[str, Any], name: str) -> int:
+    """Tokens, which some servers write as text or with a fraction; 0 where that is no count."""
+    value = usage.get(name)
+    try:
+        count = int(value) if isinstance(value, int | float | str) else 0
+    except (ValueError, OverflowError):
+        return 0
+    return count if 0 <= count <= MOST_TOKENS else 0
 
 
 def is_loading(said: str) -> bool:
@@ -53,8 +74,9 @@ def _of_page(page: str) -> str:
 
 
 def brief(words: object) -> str:
-    """A server's words on one line, without control characters, cut short."""
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in str(words)).split())
+    """A server's words on one line, without secrets and control characters, cut short."""
+    shown = redact(str(words))  # before the cut, which could leave half a secret
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in shown).split())
     return line if len(line) <= LONGEST_MESSAGE else line[: LONGEST_MESSAGE - 3] + "..."
 
 
