@@ -1,4 +1,4 @@
-"""What the readers of a run folder rely on, checked once where it is read; what is found later is told as damage too."""
+"""What the readers of a run folder rely on, checked where it is read; what is found later is told as damage too."""
 
 from __future__ import annotations
 
