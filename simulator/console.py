@@ -132,9 +132,10 @@ def print_result(result: Result, *, as_json: bool, quiet: bool = False) -> None:
     )
     for doubt in result.doubts:
         say(doubt)
+    why = result.facts["run.cut_away_by"].text if "run.cut_away_by" in result.facts else None  # told in a doubt
     say("")
     for remark in result.remarks:
-        say(remark)
+        say(remark if why is None or why not in remark else f"{remark.partition(':')[0]}.")
     say(f"Verdict on the advice: {result.verdict}.")
     if usage["decisions"]:
         draws = result.record.manifest["experiment"]["evaluation"].get("draws", 1)

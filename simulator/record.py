@@ -16,8 +16,10 @@ A *comparison* is a folder with its own manifest, prices, facts and report, and 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from typing import Any
 import pandas as pd
 
 from llm_strategy.errors import RunFolderError
+from simulator.record_check import as_damage, check_decision, check_manifest, check_table
 
 FORMAT_VERSION = "2.0.0"
 
@@ -60,6 +63,14 @@ a simulated broker cannot fill)."""
 EQUITY_COLUMNS = ["time", "equity", "cash", "net", "gross", "carry"]
 """One row a bar of any symbol from the first decision on, all in currency and at the close: account value, cash, value
 of all positions netted and added up, and what borrowing has cost so far. Equity is cash plus net."""
+
+
+PRICE_COLUMNS = ["symbol", "time", "open", "high", "low", "close", "volume"]
+"""One row a bar of a symbol."""
+
+_ORDER_TEXTS = ["symbol", "kind", "side", "type", "status", "reason"]
+_TRADE_TEXTS = ["symbol", "side", "exit_reason", "entry_bar_breach"]
+_MAY_LACK = ["price", "done", "fill_price"]
 
 
 def draw_name(number: int) -> str:
@@ -128,8 +139,9 @@ def origins(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def load_record(folder: Path) -> Record:
-    """Read a run or comparison folder; ``RunFolderError`` names what is missing or of another version."""
+    """Read a run or comparison folder; ``RunFolderError`` names what is missing, damaged or of another version."""
     manifest = read_manifest(folder)
+    check_manifest(manifest, folder / "manifest.json")
     if manifest["kind"] == "comparison":
         arms = tuple(_load_arm(folder / name, name) for name in manifest["arms"])
         prices = folder / "prices.csv"
@@ -149,7 +161,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise RunFolderError(
             f"{folder} is not a finished run folder: it has no manifest.json; name a folder that btllm wrote."
         ) from None
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, RecursionError) as problem:
         raise RunFolderError(f"{path} cannot be read ({problem}); run the experiment again.") from None
     if not isinstance(manifest, dict) or not {"format", "kind", "experiment"} <= manifest.keys():
         raise RunFolderError(f"{path} is not the manifest of a run: restore it, or run the experiment again.")
@@ -172,24 +184,31 @@ def _is_name(arm: object) -> bool:
 
 def _load_arm(folder: Path, name: str | None = None) -> ArmRecord:
     manifest = read_manifest(folder)
+    check_manifest(manifest, folder / "manifest.json")
     if name is not None and manifest.get("arm") != name:
         raise RunFolderError(
             f"{folder / 'manifest.json'} is that of the arm {manifest.get('arm')!r}: restore it, or run the experiment "
             "again."
         )
-    try:
+    with as_damage(folder), _reading(folder):
         drawn = 1 if manifest["model"] is None else manifest["experiment"]["evaluation"].get("draws", 1)
         return ArmRecord(
             manifest["arm"],
             manifest,
             _read_decisions(folder),
-            _read_rows(folder / "orders.csv", times=["created", "done"], empty=["price", "done", "fill_price"]),
-            _read_rows(folder / "trades.csv", times=["entered", "exited"], empty=[]),
+            _read_rows(folder / "orders.csv", ORDER_COLUMNS, times=["created", "done"], texts=_ORDER_TEXTS),
+            _read_rows(folder / "trades.csv", TRADE_COLUMNS, times=["entered", "exited"], texts=_TRADE_TEXTS),
             _read_equity(folder),
             tuple(_load_draw(folder / draw_name(number), number) for number in range(2, drawn + 1)),
         )
-    except (OSError, ValueError, KeyError) as problem:
-        raise RunFolderError(f"{folder} cannot be read ({problem}); run the experiment again.") from None
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as problem:
+        raise RunFolderError(f"{path} cannot be read ({problem}); run the experiment again.") from None
 
 
 def _load_draw(folder: Path, number: int) -> DrawRecord:
@@ -197,28 +216,39 @@ def _load_draw(folder: Path, number: int) -> DrawRecord:
 
 
 def _read_decisions(folder: Path) -> list[dict[str, Any]]:
-    with (folder / "decisions.jsonl").open(encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
+    path = folder / "decisions.jsonl"
+    with path.open(encoding="utf-8") as lines:
+        decisions = [json.loads(line) for line in lines]
+    for number, decision in enumerate(decisions, 1):
+        check_decision(decision, path, number)
+    return decisions
 
 
 def _read_equity(folder: Path) -> pd.DataFrame:
-    return pd.read_csv(folder / "equity.csv", parse_dates=["time"]).set_index("time")
+    path = folder / "equity.csv"
+    table = pd.read_csv(path, parse_dates=["time"], date_format="ISO8601")
+    check_table(table, path, EQUITY_COLUMNS, times=["time"], texts=[])
+    return table.set_index("time")
 
 
-def _read_rows(path: Path, *, times: list[str], empty: list[str]) -> pd.DataFrame:
-    """A table of rows with a symbol, which may be called NA; ``empty`` columns may lack a value."""
-    return pd.read_csv(
+def _read_rows(path: Path, columns: list[str], *, times: list[str], texts: list[str]) -> pd.DataFrame:
+    """A table of rows with a symbol, which may be called NA."""
+    table = pd.read_csv(
         path,
         parse_dates=times,
+        date_format="ISO8601",
         dtype={"symbol": str},
         keep_default_na=False,
-        na_values={name: [""] for name in empty},
+        na_values={name: [""] for name in _MAY_LACK},
     )
+    check_table(table, path, columns, times=times, texts=texts, empty=_MAY_LACK)
+    return table
 
 
 def _read_prices(path: Path) -> dict[str, pd.DataFrame]:
-    try:
-        rows = pd.read_csv(path, parse_dates=["time"], dtype={"symbol": str}, keep_default_na=False)
+    with as_damage(path), _reading(path):
+        rows = pd.read_csv(
+            path, parse_dates=["time"], date_format="ISO8601", dtype={"symbol": str}, keep_default_na=False
+        )
+        check_table(rows, path, PRICE_COLUMNS, times=["time"], texts=["symbol"], empty=["volume"])
         return {str(symbol): table.drop(columns="symbol").set_index("time") for symbol, table in rows.groupby("symbol")}
-    except (OSError, ValueError) as problem:
-        raise RunFolderError(f"{path} cannot be read ({problem}); run the experiment again.") from None

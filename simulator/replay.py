@@ -11,7 +11,7 @@ from typing import Any
 
 from llm_strategy.advisor import Advisor
 from llm_strategy.baselines import MatchedRandom
-from llm_strategy.errors import MarketDataError, RunFolderError
+from llm_strategy.errors import ConfigurationError, MarketDataError, RunFolderError
 from llm_strategy.journal import Journal
 from llm_strategy.types import ActionType
 from simulator.answers import JournalClient, replay_advisor
@@ -22,6 +22,7 @@ from simulator.experiment import LLM_ARM, RANDOM_ARM, Experiment
 from simulator.harm import HARM, write_harm
 from simulator.integrity import check_evidence
 from simulator.record import ArmRecord, Record, draw_name, load_record
+from simulator.record_check import as_damage
 from simulator.report import EXPLANATION, FACTS, REPORT_FILES, write_page
 from simulator.universe import Universe, read_universe_csv
 from simulator.workspace import as_run_folder_error
@@ -49,7 +50,11 @@ def replay(folder: str | Path, to: str | Path | None = None) -> list[FileCheck]:
         raise RunFolderError(f"{to} exists already: name a folder that does not.")
     with tempfile.TemporaryDirectory(prefix="btllm-replay-") as temporary:
         target = Path(temporary) / "replay"
-        _replay_record(record, target)
+        try:
+            with as_damage(source):
+                _replay_record(record, target)
+        except RunFolderError as problem:  # what is wrong with the copy is wrong with the folder
+            raise RunFolderError(str(problem).replace(str(target), str(source))) from problem
         checks = [FileCheck(name, _same(source / name, target / name)) for name in _files(record)]
         if to is not None:
             with as_run_folder_error(Path(to)):
@@ -58,7 +63,7 @@ def replay(folder: str | Path, to: str | Path | None = None) -> list[FileCheck]:
 
 
 def _replay_record(record: Record, target: Path) -> None:
-    experiment = Experiment.from_mapping(record.manifest["experiment"], str(record.folder / "manifest.json"))
+    experiment = _experiment(record)
     universe = _universe(record, experiment)
     comparison = record.manifest["kind"] == "comparison"
     advised: dict[str, list[ActionType]] = {}
@@ -81,6 +86,16 @@ def _replay_record(record: Record, target: Path) -> None:
     if explanation.exists():
         shutil.copyfile(explanation, target / explanation.name)
     write_page(target)
+
+
+def _experiment(record: Record) -> Experiment:
+    path = record.folder / "manifest.json"
+    try:
+        return Experiment.from_mapping(record.manifest["experiment"], str(path))
+    except ConfigurationError as problem:
+        raise RunFolderError(
+            f"{path} holds an experiment that cannot be run ({problem}): restore it, or run the experiment again."
+        ) from None
 
 
 def _simulated(universe: Universe, advisor: Advisor, experiment: Experiment, folder: Path) -> Journal:

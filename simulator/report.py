@@ -12,6 +12,7 @@ from llm_strategy.llm.client import LLMClient
 from simulator.evidence import file_hashes, write_json
 from simulator.integrity import changed_evidence, check_evidence
 from simulator.record import Record, load_record
+from simulator.record_check import as_damage
 from simulator.reporting.explain import explain
 from simulator.reporting.fact import Facts
 from simulator.reporting.fact_file import write_facts
@@ -71,9 +72,9 @@ def write_page(folder: Path, changed: Sequence[str] = ()) -> Path:
     path = record.folder / EXPLANATION
     try:
         explanation = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, RecursionError) as problem:
         raise RunFolderError(f"{path} cannot be read ({problem}): delete it to get a report without it.") from None
-    with as_run_folder_error(record.folder):
+    with as_run_folder_error(record.folder), as_damage(record.folder):
         return _write_page(record, build_facts(record), explanation, changed)
 
 

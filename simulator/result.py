@@ -12,8 +12,7 @@ from typing import Any, Self
 
 import pandas as pd
 
-from llm_strategy.remarks import remarks
-from simulator.evaluation.activity import activity_of
+from simulator.evaluation.activity import arm_remarks
 from simulator.integrity import changed_evidence
 from simulator.record import Record, load_record
 from simulator.reporting.doubts import doubt_sentences
@@ -127,8 +126,8 @@ class Result:
 
     @cached_property
     def remarks(self) -> list[str]:
-        """A sentence for each arm that traded nothing or next to nothing, with the reason."""
-        return [said for arm in self.record.arms for said in remarks(activity_of(arm), by=arm.name)]
+        """A sentence for the arms that traded nothing or next to nothing, with the reason."""
+        return arm_remarks(self.record.arms)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -156,7 +155,7 @@ class Result:
         return pd.DataFrame({metric: {arm: cell(f"{arm}.{metric}") for arm in arms} for metric in COLUMNS})
 
     def _repr_html_(self) -> str:
-        warning = f"<p><strong>{self.warning}</strong></p>" if self.warning else ""
+        warning = f"<p><strong>{escape(self.warning)}</strong></p>" if self.warning else ""
         notes = "".join(f"<p>Note: {escape(note)}</p>" for note in self.notes)
         return f"{warning}{notes}<p>Verdict: {self.verdict}. Report: {self.report}</p>{self.shown.to_html()}"
 

@@ -15,6 +15,7 @@ import pandas as pd
 from llm_strategy.errors import ConfigurationError, did_you_mean
 from simulator.experiment import LLM_ARM
 from simulator.record import ArmRecord, Record, load_record
+from simulator.record_check import as_damage
 
 FOLLOWED_BARS = (1, 5, 20)
 """After so many bars of the prices the change of the close is told."""
@@ -126,11 +127,16 @@ def trace(
     is no such decision, with the nearest ones.
     """
     record = load_record(Path(folder))
+    with as_damage(record.folder):
+        return _trace(record, at, arm, symbol, draw)
+
+
+def _trace(record: Record, at: str | None, arm: str | None, symbol: str | None, draw: int) -> Trace:
     chosen = _arm(record, arm)
     decisions = _drawn(chosen, draw)
     symbols = sorted({str(line["snapshot"]["symbol"]) for line in decisions})
     if not decisions:
-        raise ConfigurationError(f"Arm {chosen.name} of {folder} has no decisions: name another arm.")
+        raise ConfigurationError(f"Arm {chosen.name} of {record.folder} has no decisions: name another arm.")
     if symbol is None and len(symbols) > 1:
         raise ConfigurationError(f"The run has several symbols: add --symbol with one of {', '.join(symbols)}.")
     if symbol is not None and symbol not in symbols:

@@ -5,6 +5,7 @@ import logging
 import backtrader as bt
 import pandas as pd
 import pytest
+from markets import random_prices
 from own_cerebro import TABLE, own_cerebro, pandas_feed
 from small_run import small
 
@@ -179,6 +180,25 @@ def test_console_and_page_say_that_nothing_was_traded_and_why(tmp_path, capsys, 
     print_result(result, as_json=False)
     shown = capsys.readouterr().out
     page = (result.folder / "report.md").read_text()
-    for text in (shown, page):
-        assert f"Nothing was traded by buy_and_hold: the gate refused every entry that was advised, {words}" in text
+    assert f"Nothing was traded by buy_and_hold: the gate refused every entry that was advised, {words}" in page
+    assert f"mostly by {next(iter(risk))}: " in shown  # why, under the table, and said once
+    assert "\nNothing was traded by buy_and_hold.\n" in shown
     assert len(result.remarks) == len(arms)
+
+
+def test_arms_that_traded_nothing_for_one_reason_share_a_sentence(tmp_path):
+    """Two arms that want the same: every entry is cut to next to nothing by the volume of the bars."""
+    prices = random_prices(420, seed=5).table.assign(volume=300.0)
+    prices.to_csv(tmp_path / "p.csv")
+    experiment = small(
+        tmp_path,
+        data={"source": f"csv:{tmp_path / 'p.csv'}", "volume": "shares"},
+        arms=["buy_and_hold", "momentum"],
+        baselines={"momentum": {"bars": 2}},
+        risk={"lot_step": 0.01, "max_participation": 0.001},
+    )
+    result = compare(experiment, progress=False)
+    assert isinstance(result, Result)
+    (said,) = result.remarks
+    assert said.startswith("Next to nothing was traded by buy_and_hold and momentum: no position came to")
+    assert said.partition(":")[2] in (result.folder / "report.md").read_text().replace("\\", "")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from llm_strategy.remarks import Activity
+from collections.abc import Callable, Iterable
+
+from llm_strategy.remarks import Activity, Number, plainly, remarks
 from simulator.record import ArmRecord
 
 
@@ -20,3 +22,24 @@ def activity_of(arm: ArmRecord) -> Activity:
         seen.sent(kind, status, filled)
     seen.valued(zip(arm.equity["gross"], arm.equity["equity"], strict=True))
     return seen
+
+
+def arm_remarks(
+    arms: Iterable[ArmRecord], number: Callable[[str], Number] = lambda arm: plainly, *, details: bool = True
+) -> list[str]:
+    """A sentence for the arms that traded nothing or next to nothing for the same reason; ``number`` writes the counts
+    of an arm."""
+    alike: dict[tuple[str, ...], list[ArmRecord]] = {}
+    for arm in arms:
+        alike.setdefault(tuple(remarks(activity_of(arm), details=details)), []).append(arm)
+    return [
+        said
+        for same in alike.values()
+        for said in remarks(
+            activity_of(same[0]), number(same[0].name), by=_listed([arm.name for arm in same]), details=details
+        )
+    ]
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

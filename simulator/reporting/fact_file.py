@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from llm_strategy.errors import RunFolderError
+from simulator.record_check import DAMAGE
 from simulator.reporting.fact import Fact, Facts, Unit
 
 
@@ -26,5 +27,5 @@ def read_facts(path: Path) -> dict[str, Fact]:
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
         return {row["id"]: Fact(**(row | {"unit": Unit(row["unit"])})) for row in rows}
-    except (OSError, ValueError, KeyError, TypeError) as problem:
+    except (OSError, *DAMAGE) as problem:
         raise RunFolderError(f"{path} cannot be read ({problem}): build the report again from its folder.") from None

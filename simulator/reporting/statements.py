@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from llm_strategy.remarks import remarks
-from simulator.evaluation.activity import activity_of
+from simulator.evaluation.activity import arm_remarks
 from simulator.evaluation.advice import Life
 from simulator.evaluation.sharpe import FEWEST_BARS
 from simulator.record import ArmRecord, Record
@@ -113,9 +112,7 @@ def _untraded(record: Record, facts: Facts) -> list[str]:
     def number(arm: str) -> Callable[[str, int], str]:
         return lambda metric, value: f"{{{arm}.{metric}}}" if f"{arm}.{metric}" in facts else f"{value:,}"
 
-    return [
-        said for arm in record.arms for said in remarks(activity_of(arm), number(arm.name), by=arm.name, details=False)
-    ]
+    return arm_remarks(record.arms, number, details=False)
 
 
 def _other_models(name: str, facts: Facts) -> list[str]:
