@@ -50,8 +50,9 @@ class AdvisedFeed(TradedFeed):
         self._entry_value = self._entry_cash = 0.0
         self.bars_needed = 0
         self._bars_per_year = bars_per_year
-        self._count = BarCount(decisions)
+        self._count = BarCount(decisions) if limits.sizing == "volatility_target" else None
         self._decisions_counted = 0
+        self._is_ready = False
         self._start = start
         self._reader = SnapshotReader(decisions, symbol, lookbacks)
         self._advisor = advisor.attach(decisions)
@@ -69,11 +70,14 @@ class AdvisedFeed(TradedFeed):
     @property
     def ready(self) -> bool:
         """Whether all indicators have values, and the decisions begin here at the latest."""
-        return len(self._decision_clock) >= self.bars_needed and self._decision_clock[0] >= self._start
+        if not self._is_ready:
+            clock = self._decision_clock
+            self._is_ready = len(clock) >= self.bars_needed and clock[0] >= self._start
+        return self._is_ready
 
     def has_new_bar(self) -> bool:
         """As of every traded feed; bars before the first decision count towards those of a year."""
-        if (bars := len(self._decision_clock)) != self._decisions_counted:
+        if self._count is not None and (bars := len(self._decision_clock)) != self._decisions_counted:
             self._decisions_counted = bars
             self._count.bar_closed()
         return super().has_new_bar()
@@ -135,9 +139,11 @@ class AdvisedFeed(TradedFeed):
         return ""
 
     def market_at(self, decision: Decision | None, broker: bt.brokers.BackBroker | None) -> Market:
-        """The market with what is known of it at a decision: its range and, from the snapshot, its volatility."""
-        year = self._bars_per_year or self._count.per_year
-        volatility = None if decision is None else decision.snapshot.volatility * math.sqrt(year)
+        """The market with what is known of it at a decision: its range and, where sizes depend on it, from the snapshot
+        its volatility."""
+        volatility = None
+        if decision is not None and self._count is not None:
+            volatility = decision.snapshot.volatility * math.sqrt(self._bars_per_year or self._count.per_year)
         average_range = None if self._average_range is None else self._average_range[0]
         if average_range != average_range:  # behind a bar without true prices
             average_range = None

@@ -214,7 +214,8 @@ class ModelAdvisor:
         outcome = self._outcome(snapshot, question)
         if outcome.waits:  # neither a failure of the model nor an answer
             return outcome.between(admitted, ())
-        so = self._breaker.told(failed=outcome.model_failed, probe=bool(admitted), why=outcome.failure)
+        failed = outcome.model_failed
+        so = self._breaker.told(failed=failed, probe=bool(admitted), why=outcome.failure if failed else "")
         return outcome.between(admitted, so)
 
     def _outcome(self, snapshot: Snapshot, question: Question) -> Outcome:

@@ -68,8 +68,7 @@ class BarCheck:
 
     def check_all(self) -> bool:
         """Look at every bar of a preloaded feed at once, before any is traded; whether all of them are possible."""
-        bars = self.data.buflen()
-        times, *values = (np.array(getattr(self.data.lines, name).array[:bars]) for name in ("datetime", *_COLUMNS))
+        times, values = np.array(self.data.lines.datetime.array[: self.data.buflen()]), _columns(self.data)
         late = np.flatnonzero(np.diff(times) <= 0) + 1
         bad = np.flatnonzero(_impossible(*values))
         if len(bad) and not self._abstains and not (len(late) and late[0] <= bad[0]):
@@ -161,6 +160,11 @@ def possible(data: bt.AbstractDataBase, ago: int = 0) -> bool:
     return not _problem(*bar, has_volume=False)
 
 
+def all_possible(data: bt.AbstractDataBase) -> bool:
+    """The same of every bar of a preloaded feed."""
+    return not _impossible(*_columns(data)).any()
+
+
 def last_close(data: bt.AbstractDataBase) -> float:
     """The last close that is a price: that of this bar, unless it cannot be true; NaN where there was none yet."""
     closes = data.lines.close
@@ -176,6 +180,12 @@ def last_close(data: bt.AbstractDataBase) -> float:
 def shown_time(time: float) -> str:
     """A time of backtrader's as an ISO date, with the clock where it is not midnight."""
     return iso_time(float(time)).removesuffix("T00:00:00")
+
+
+def _columns(data: bt.AbstractDataBase) -> list[npt.NDArray[np.float64]]:
+    """Prices and volumes of a preloaded feed, in the order of ``_COLUMNS``."""
+    bars = data.buflen()
+    return [np.array(getattr(data.lines, name).array[:bars]) for name in _COLUMNS]
 
 
 def _impossible(*values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:

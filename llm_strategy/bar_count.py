@@ -20,7 +20,7 @@ class BarCount:
     """
 
     def __init__(self, data: bt.AbstractDataBase) -> None:
-        self._data = data
+        self._clock = data.lines.datetime
         self._counts = data._timeframe in _COUNTED
         self._first: tuple[float, int] | None = None
         self._weeks = 0
@@ -28,11 +28,10 @@ class BarCount:
 
     def bar_closed(self) -> None:
         """Count the bar that has just closed."""
-        now, bars = self._data.datetime[0], len(self._data)
+        now = self._clock[0]
         if self._first is None:
-            self._first = now, bars
+            self._first = now, len(self._clock)
         first, before = self._first
-        weeks = int((now - first) // DAYS_IN_WEEK)
-        if self._counts and weeks > self._weeks:
-            self._weeks = weeks
-            self.per_year = (bars - before) * DAYS_IN_YEAR / (weeks * DAYS_IN_WEEK)
+        if self._counts and now - first >= (self._weeks + 1) * DAYS_IN_WEEK:
+            self._weeks = int((now - first) // DAYS_IN_WEEK)
+            self.per_year = (len(self._clock) - before) * DAYS_IN_YEAR / (self._weeks * DAYS_IN_WEEK)

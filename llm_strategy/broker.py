@@ -8,7 +8,7 @@ from typing import Any
 
 import backtrader as bt
 
-from llm_strategy.bar_check import last_close, possible
+from llm_strategy.bar_check import all_possible, last_close, possible
 from llm_strategy.cost_scheme import CostScheme, Estimate
 from llm_strategy.costs import VOLATILITY_BARS, Costs, TradingCosts, volatility
 from llm_strategy.errors import ConfigurationError, SimulationOnlyError
@@ -78,6 +78,7 @@ class SimulatedBroker(bt.brokers.BackBroker):
         self._short_value = 0.0
         self._trying: dict[Any, float] = {}
         self._tried: dict[Any, float] = {}
+        self._sound: dict[Any, bool] = {}
         self._filled: dict[Any, float] = {}
         self._with_volume: set[Any] = set()
         self._estimates: dict[Any, Estimate] = {}
@@ -110,13 +111,21 @@ class SimulatedBroker(bt.brokers.BackBroker):
 
     def _get_value(self, datas: Iterable[bt.AbstractDataBase] | None = None, lever: bool = False) -> float:
         """Closes that are no price stand at the last one that was, while positions are valued."""
-        no_prices = [(data, data.close[0]) for data in datas or self.positions if not 0 < data.close[0] < math.inf]
-        for data, _ in no_prices:
-            data.close[0] = last_close(data)
+        no_prices = []
+        for data in datas or self.positions:
+            if not self._is_sound(data) and not 0 < data.close[0] < math.inf:
+                no_prices.append((data, data.close[0]))
+                data.close[0] = last_close(data)
         value = float(super()._get_value(datas, lever))
         for data, close in no_prices:
             data.close[0] = close
         return value
+
+    def _is_sound(self, data: bt.AbstractDataBase) -> bool:
+        """Whether all bars of a feed are there already and possible, so that none has to be looked at again."""
+        if data not in self._sound:
+            self._sound[data] = bool(len(data) and self.cerebro._dopreload) and all_possible(data)
+        return self._sound[data]
 
     def _charge_carry(self) -> None:
         today = max(int(data.datetime[0]) for data in self.cerebro.datas if len(data))
@@ -135,7 +144,7 @@ class SimulatedBroker(bt.brokers.BackBroker):
     def _try_exec(self, order: bt.Order) -> None:
         data, now = order.data, order.data.datetime[0]
         if not self._at_its_close(order) and order.exectype != bt.Order.Historical:
-            if now <= order.created.dt or now == self._tried.get(data) or not possible(data):
+            if now <= order.created.dt or now == self._tried.get(data) or not (self._is_sound(data) or possible(data)):
                 return
             self._trying[data] = now
         if self._slippage_varies:

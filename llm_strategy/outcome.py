@@ -64,16 +64,21 @@ class Outcome:
     @property
     def model_failed(self) -> bool:
         """Whether the model itself left a question without an answer, whatever answered in its place."""
-        reason = None if self.abstention is None else self.abstention.reason
-        if reason is AbstentionReason.CONTEXT_OVERFLOW or self.waits:
-            return False
-        return reason in _FAILED_REASONS or any(event.kind is EventKind.FALLBACK for event in self._events)
+        if self.abstention is not None:
+            reason = self.abstention.reason
+            if reason is AbstentionReason.CONTEXT_OVERFLOW or self.waits:
+                return False
+            if reason in _FAILED_REASONS:
+                return True
+        return any(event.kind is EventKind.FALLBACK for event in self._events)
 
     @property
     def waits(self) -> bool:
         """Whether it was waited in vain for a server that loads its model, which is no failure of the model."""
+        if not self.failed:
+            return False
         happened = [event.kind for event in self._events]
-        return self.failed and EventKind.LOADING in happened[-1:]
+        return EventKind.LOADING in happened[-1:]
 
     @property
     def failure(self) -> str:

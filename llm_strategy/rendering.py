@@ -24,9 +24,7 @@ class Buckets(NamedTuple):
     names: tuple[str, ...]
 
     def name(self, value: float) -> str:
-        """The name of the range that holds this value; ``MarketDataError`` for NaN, which lies in none."""
-        if value != value:
-            raise MarketDataError("A feature is not a number (NaN), so that it has no name: check the bars before it.")
+        """The name of the range that holds this value, which is not NaN."""
         return self.names[bisect_right(self.bounds, value)]
 
 
