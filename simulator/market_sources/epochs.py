@@ -14,7 +14,9 @@ from decimal import Decimal
 
 from llm_strategy.errors import MarketDataError
 
-_NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
+_NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d{1,2})?")
+_LONGEST = 40
+"""Characters of a number: more digits, or larger powers of ten, are no time, and would take minutes to write out."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FORMS = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 _LARGEST = {10: 1, 13: 10**3, 16: 10**6, 19: 10**9}
@@ -28,6 +30,8 @@ _SPREADSHEET_START = date(1899, 12, 30)
 
 def is_number(cell: str) -> bool:
     """Whether a cell is written as a number."""
+    if len(cell) > _LONGEST:
+        return False
     return cell.isdecimal() or (":" not in cell and "-" not in cell[1:5] and _NUMBER.fullmatch(cell) is not None)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import datetime, time, timedelta
+from datetime import MAXYEAR, MINYEAR, datetime, time, timedelta
 
 from llm_strategy.errors import MarketDataError
 from simulator.market_sources.epochs import is_number, read_numbers
@@ -43,7 +43,10 @@ def parse_times(
     times = []
     for row, cell in enumerate(cells):
         try:
-            times.append(read[row] if row in numbers else _parse(cell, day_first))
+            moment = read[row] if row in numbers else _parse(cell, day_first)
+            if not MINYEAR < moment.year < MAXYEAR:  # what programs write for no time, and no zone can shift
+                raise ValueError(cell)
+            times.append(moment)
         except (ValueError, KeyError):
             raise MarketDataError(f"{place(row)}: {_unreadable(cell)}.") from None
     return times
