@@ -7,13 +7,17 @@ import re
 import sys
 from typing import Annotated, Any
 
-import typer
-from typer.core import TyperGroup
+try:
+    import typer
+    from typer.core import TyperGroup
 
-from llm_strategy.errors import BacktraderLLMError
-from llm_strategy.left_behind import LEAVE_S, native_calls
-from simulator import console
-from simulator.commands import experiments, model, trace
+    from llm_strategy.errors import BacktraderLLMError
+    from llm_strategy.left_behind import LEAVE_S, native_calls
+    from simulator import console
+    from simulator.commands import experiments, model, trace
+except KeyboardInterrupt:  # imports take a while on a busy machine, and nothing has begun yet
+    sys.stderr.write("Error: interrupted before anything was done.\n")
+    raise SystemExit(130) from None
 
 _LOUD = re.compile(r"-v+|--verbose")
 

@@ -158,8 +158,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
+        within = sorted(folder.glob("*/manifest.json"), key=lambda each: each.stat().st_mtime)
+        named = f", such as {within[-1].parent}" if within else ""
         raise RunFolderError(
-            f"{folder} is not a finished run folder: it has no manifest.json; name a folder that btllm wrote."
+            f"{folder} is not a finished run folder: it has no manifest.json; name a folder that btllm wrote{named}."
         ) from None
     except (OSError, ValueError, RecursionError) as problem:
         raise RunFolderError(f"{path} cannot be read ({problem}); run the experiment again.") from None

@@ -59,7 +59,8 @@ class Trace:
 
     def as_text(self) -> str:
         """The same for reading."""
-        return "\n".join([*self._said(), "", *self._decided(), *self._done()])
+        said = list(self._said())
+        return "\n".join([*([*said, ""] if said else []), *self._decided(), *self._done()])
 
     def _said(self) -> Iterator[str]:
         for number, question in enumerate(self.questions, 1):

@@ -184,3 +184,18 @@ def test_no_native_call_begins_once_the_program_ends():
     calls.end()
     with pytest.raises(KeyboardInterrupt), calls.one():
         pass
+
+
+def test_an_interruption_while_the_program_is_loaded_is_one_sentence():
+    impatient = "\n".join(
+        [
+            "import sys",
+            "class Impatient:",
+            "    def find_spec(self, name, *rest):",
+            "        if name == 'typer': raise KeyboardInterrupt",
+            "sys.meta_path.insert(0, Impatient())",
+            "import simulator.cli",
+        ]
+    )
+    done = subprocess.run([sys.executable, "-c", impatient], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (130, "Error: interrupted before anything was done.\n")

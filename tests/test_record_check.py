@@ -94,3 +94,19 @@ def test_the_command_ends_with_the_code_of_run_folders(copy, words):
     done = CliRunner().invoke(app, [*words, str(seal(copy))])
     assert (done.exit_code, done.stdout) == (6, "")
     assert "no valid 'verdict'" in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize("words", [["report"], ["replay"], ["view"], ["trace"]])
+def test_a_folder_of_runs_is_answered_by_one_of_them(finished, words):
+    done = CliRunner().invoke(app, [*words, str(finished.parent)])
+    assert done.exit_code == 6
+    assert f"name a folder that btllm wrote, such as {finished}." in done.stderr.replace("\n", "")
+
+
+def test_a_page_that_is_gone_is_made_again_as_view_says(copy):
+    (copy / "report.html").unlink()
+    done = CliRunner().invoke(app, ["view", str(copy)])
+    assert done.exit_code == 6
+    (cure,) = re.findall(r"with: btllm (.*)\n", done.stderr)
+    assert CliRunner().invoke(app, cure.split()).exit_code == 0
+    assert (copy / "report.html").exists()

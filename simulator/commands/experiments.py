@@ -116,10 +116,10 @@ def view(run_folder: RunFolder) -> None:
 
     page = (run_folder if run_folder.suffix == ".html" else run_folder / "report.html").absolute()
     if not page.is_file():
-        raise RunFolderError(
-            f"{run_folder} has no report.html: name a folder that btllm wrote, or make its page with: btllm report "
-            f"{run_folder}"
-        )
+        from simulator.record import read_manifest
+
+        read_manifest(page.parent)  # what is no run folder is told as such
+        raise RunFolderError(f"{run_folder} has no report.html: make its page with: btllm report {run_folder}")
     console.say(page.as_uri())
     try:
         opened = webbrowser.open(page.as_uri())
