@@ -34,7 +34,12 @@ WRONG = {
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"), [(name, *case) for name, cases in WRONG.items() for case in cases], ids=str
+    ("name", "value", "told"),
+    [
+        pytest.param(name, value, told, id=f"{name} {number}")
+        for name, cases in WRONG.items()
+        for number, (value, told) in enumerate(cases)
+    ],
 )
 def test_a_wrong_parameter_is_one_sentence(name, value, told):
     with pytest.raises(ConfigurationError, match=told):
