@@ -159,9 +159,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         within = sorted(folder.glob("*/manifest.json"), key=lambda each: each.stat().st_mtime)
-        named = f", such as {within[-1].parent}" if within else ""
+        hint = f", such as {within[-1].parent}" if within else ""
         raise RunFolderError(
-            f"{folder} is not a finished run folder: it has no manifest.json; name a folder that btllm wrote{named}."
+            f"{folder} is not a finished run folder: it has no manifest.json; name a folder that btllm wrote{hint}."
         ) from None
     except (OSError, ValueError, RecursionError) as problem:
         raise RunFolderError(f"{path} cannot be read ({problem}); run the experiment again.") from None
