@@ -34,13 +34,13 @@ class RunStages:
     def asked(self, done: int, questions: int, at_once: int) -> None:
         """Call it as an ``OnAnswer``."""
         self._progress.beside(f"{at_once} at once")
+        self._name_asking()
 
     def traded(self, arm: str, done: int, total: int) -> None:
         """Call it as an ``OnBar``."""
         if self._asking and arm.split()[0] == LLM_ARM:
             self._progress.beside(f"{arm} {done:,}/{total:,} decisions")
-            if self._count() and self._model is not None:
-                self._progress.rename(f"asking {self._model.identity.name}")
+            self._name_asking()
             return
         self._asking = False
         if arm != self._trading:
@@ -49,6 +49,11 @@ class RunStages:
         self._progress.at(done, total)
         if done == total:
             self._progress.end(f"{done:,} decisions")
+
+    def _name_asking(self) -> None:
+        """After the first answer nothing waits for the model to be loaded."""
+        if self._count() and self._model is not None:
+            self._progress.rename(f"asking {self._model.identity.name}")
 
     def reported(self, stage: str) -> None:
         """The report has come to another stage."""

@@ -43,6 +43,8 @@ def facts(comparison):
         (0.0, Unit.FRACTION, "0.0%"),
         (-1e-17, Unit.FRACTION, "0.0%"),
         (12.5, Unit.FRACTION, "1,250.0%"),
+        (108_894_701_095_000_000.0, Unit.FRACTION, "1.1e+19%"),
+        (-9_999_999.0, Unit.FRACTION, "-999,999,900.0%"),
         (-0.456, Unit.RATIO, "-0.46"),
         (0.0005, Unit.RATIO, "0.0005"),
         (-0.0, Unit.RATIO, "0.00"),

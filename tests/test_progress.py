@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 from small_run import reader, recording, small
@@ -17,6 +18,7 @@ import simulator
 from llm_strategy.config import load_settings
 from simulator.console import say_report
 from simulator.progress import Progress, TimeLeft
+from simulator.run_stages import RunStages
 from simulator.surfaces import Lines, progress_for
 
 BTLLM = [sys.executable, "-m", "simulator"]
@@ -80,6 +82,17 @@ def test_questions_are_counted_not_bars(told):
     assert counts
     assert counts == sorted(counts)
     assert {total for _, total in counts} == {asked}
+
+
+def test_answers_side_by_side_end_the_wait_for_the_first():
+    client, seen = recording()[0], Told()
+    with Progress(seen) as progress:
+        stages = RunStages(progress, client)
+        stages.ask(SimpleNamespace(to_ask=4))
+        client.latencies.append(100)
+        stages.asked(1, 4, 2)
+        progress.release()
+    assert seen.lines[-1].startswith("asking scripted: 1 questions, ")
 
 
 def test_the_old_callbacks_are_told_as_well(tmp_path):

@@ -12,6 +12,9 @@ NOT_AVAILABLE = "n/a"
 KINDS = 12
 """Kinds that a count by kind names; the rest are counted together as "other"."""
 
+ENDLESS_PERCENT = 1e9
+"""From here on a percentage, such as the growth a year of a good week, is told by its power of ten."""
+
 Value = float | int | str | None
 
 
@@ -24,7 +27,8 @@ def show(value: Value, unit: Unit) -> str:
         return value or NOT_AVAILABLE
     match unit:
         case Unit.FRACTION:
-            return f"{_decimal(100 * value, 1)}%"
+            percent = 100 * value
+            return f"{percent:.1e}%" if abs(percent) >= ENDLESS_PERCENT else f"{_decimal(percent, 1)}%"
         case Unit.RATIO | Unit.CURRENCY:
             return _decimal(value, 2)
         case Unit.SECONDS:
