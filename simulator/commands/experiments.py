@@ -130,7 +130,9 @@ def view(run_folder: RunFolder) -> None:
 
 
 def advise(
-    at: Annotated[str, typer.Option(help="The last decision up to this day (or time), ISO; the last bar if absent.")] = "",
+    at: Annotated[
+        str, typer.Option(help="The last decision up to this day (or time), ISO; the last bar if absent.")
+    ] = "",
     symbol: Annotated[str, typer.Option(help="Which symbol, where there are several.")] = "",
     experiment: ExperimentFile = Path("experiment.yaml"),
     as_json: AsJson = False,
