@@ -27,9 +27,9 @@ class ProgressLine:
     def where_wanted(cls, word: str, total: int | None, *, wanted: bool | None = None) -> Self | None:
         """A line on stderr; if ``wanted`` is not said, on a terminal and in a notebook alone."""
         terminal = sys.stderr is not None and sys.stderr.isatty()
-        if sys.stderr is None or not (wanted or (wanted is None and (terminal or _in_notebook()))):
+        if sys.stderr is None or not (wanted or (wanted is None and (terminal or in_notebook()))):
             return None
-        return cls(word, total, sys.stderr, lasting=not terminal and not _in_notebook())
+        return cls(word, total, sys.stderr, lasting=not terminal and not in_notebook())
 
     def show(self, done: int) -> None:
         """Tell how far it is, not more often than a person reads."""
@@ -62,6 +62,7 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def _in_notebook() -> bool:
+def in_notebook() -> bool:
+    """Whether this runs in the kernel of a notebook (Jupyter, Colab), and not in a shell."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return shell is not None and hasattr(shell, "kernel")

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -206,10 +207,15 @@ class ArmRunner:
             repairs=choice.repairs,
         )
 
-    def _decided(self, arm: str, journal: Journal, done: int, draw: int) -> None:
-        total = sum(
+    @cached_property
+    def _decisions(self) -> int:
+        """Bars of all symbols that may be decided on."""
+        return sum(
             max(0, len(self._universe.decisions(symbol).table) - self._warm_up + 1) for symbol in self._universe.symbols
         )
+
+    def _decided(self, arm: str, journal: Journal, done: int, draw: int) -> None:
+        total = self._decisions
         if self._on_bar is not None:
             self._on_bar(f"{arm} draw {draw}" if draw else arm, done, total)
         choice = self._experiment.advisor

@@ -121,10 +121,11 @@ def load_prices(
     folder: Path | None = None,
     warm_up: int = 0,
     calendar: TradingCalendar | None = None,
+    log_notes: bool = True,
 ) -> Prices:
     """Load, cut to [start, end] and validate the prices of a source (see the top of this module) or a DataFrame.
 
-    What one must know of them (``Prices.notes``) is logged as a warning.
+    What one must know of them (``Prices.notes``) is logged as warnings, unless the caller tells it (``log_notes``).
     ``symbol`` names them in records (default: the source's own name); ``start`` and ``end`` are ISO dates or times,
     both included; ``minimum_bars`` is what the longest indicator and one decision need; ``cache_folder`` keeps
     downloads (default ``data/cache``); ``clock`` is the zone of a file's intraday times that have none, ``volume`` what
@@ -134,41 +135,6 @@ def load_prices(
     ``ConfigurationError``, wrong prices ``MarketDataError`` naming the row. Rows that are not kept are read and not
     judged.
     """
-    prices = read_prices(
-        source,
-        symbol=symbol,
-        timeframe=timeframe,
-        start=start,
-        end=end,
-        minimum_bars=minimum_bars,
-        cache_folder=cache_folder,
-        clock=clock,
-        volume=volume,
-        folder=folder,
-        warm_up=warm_up,
-        calendar=calendar,
-    )
-    for note in prices.notes:
-        _LOG.warning(note)
-    return prices
-
-
-def read_prices(
-    source: str | pd.DataFrame,
-    *,
-    symbol: str | None = None,
-    timeframe: str = "1d",
-    start: str | None = None,
-    end: str | None = None,
-    minimum_bars: int = 1,
-    cache_folder: Path | None = None,
-    clock: str | None = None,
-    volume: VolumeKind | None = None,
-    folder: Path | None = None,
-    warm_up: int = 0,
-    calendar: TradingCalendar | None = None,
-) -> Prices:
-    """As ``load_prices``, for a caller that tells the notes of the prices itself."""
     source = as_source(source)
     kind, name, options = split_source(source)
     length = parse_timeframe(timeframe)
@@ -207,6 +173,9 @@ def read_prices(
     found = split_note(raw, file, adjusted=options.get("adjusted") == "yes"), hole_note(raw, file, length)
     notes = (*raw.notes, *(note for note in found if note))
     name = symbol_name(symbol or raw.symbol)
+    if log_notes:
+        for note in notes:
+            _LOG.warning(note)
     return Prices(source, name, str(length), raw.table, raw.true_regimes, raw.volume, raw.naive, notes)
 
 

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
+from llm_strategy.progress import in_notebook
 from simulator.progress import Progress
 
 NEVER_SILENT_S = 4.5
@@ -139,12 +140,6 @@ def progress_for(wanted: Progress | bool | None) -> Iterator[Progress]:
             yield progress
     else:
         yield Progress()
-
-
-def in_notebook() -> bool:
-    """Whether this runs in the kernel of a notebook (Jupyter, Colab), and not in a shell."""
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    return shell is not None and hasattr(shell, "kernel")
 
 
 def _looked_at() -> bool:

@@ -17,7 +17,7 @@ import pandas as pd
 from llm_strategy.errors import ConfigurationError, MarketDataError, did_you_mean
 from llm_strategy.lookbacks import WarmUp
 from simulator.data_choice import DataChoice, check_groups, check_symbols
-from simulator.market import Prices, read_prices
+from simulator.market import Prices, load_prices
 from simulator.market_sources.frames import as_source
 from simulator.market_sources.table import HEADER, csv_rows, table_of_cells, write_whole
 from simulator.market_sources.volumes import VolumeKind
@@ -206,7 +206,7 @@ def _load(choice: DataChoice, cache_folder: Path | None, folder: Path | None, ea
     files = any(_is_file(source) for _, source in named)
     for symbol, source in named:
         try:
-            prices = read_prices(
+            prices = load_prices(
                 source,
                 symbol=symbol,
                 timeframe=choice.timeframe,
@@ -218,6 +218,7 @@ def _load(choice: DataChoice, cache_folder: Path | None, folder: Path | None, ea
                 folder=folder,
                 warm_up=earlier_bars,
                 calendar=choice.calendar(),
+                log_notes=False,  # the run tells them
             )
         except (ConfigurationError, MarketDataError) as problem:
             if symbol is None or choice.sources is None:
