@@ -72,14 +72,15 @@ class JournalClient(LLMClient):
     ) -> None:
         self.identity = identity
         self.defaults = Request(messages=(), **sampler)
-        self._exchanges = [exchange for decision in decisions for exchange in recorded_exchanges(decision)]
+        self._exchanges = (exchange for decision in decisions for exchange in recorded_exchanges(decision))
         self._given = 0
 
     def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
         """The next recorded answer, if the request is the recorded one."""
-        if self._given == len(self._exchanges):
+        exchange = next(self._exchanges, None)
+        if exchange is None:
             raise AnswerNotRecorded(f"The journal holds {self._given} answers and one more was asked for.")
-        expected, answer, failure, events = self._exchanges[self._given]
+        expected, answer, failure, events = exchange
         if request_hash(request, self.identity) != expected:
             raise AnswerNotRecorded(
                 f"Question {self._given + 1} is not the recorded one ({expected[:12]}): prompts, view or prices have "
@@ -93,13 +94,13 @@ class JournalClient(LLMClient):
 
     def finish(self) -> None:
         """Raise if an answer was left over."""
-        left = len(self._exchanges) - self._given
+        left = sum(1 for _ in self._exchanges)
         if left:
             raise AnswerNotRecorded(f"The journal holds {left} answers that were never asked for.")
 
 
 def replay_advisor(
-    manifest: dict[str, Any], decisions: list[dict[str, Any]], experiment: Experiment, draw: int = 0
+    manifest: dict[str, Any], decisions: Iterable[dict[str, Any]], experiment: Experiment, draw: int = 0
 ) -> ModelAdvisor:
     """The advisor of a finished llm arm, or of a further draw of it, answering from the journal of those decisions."""
     client = JournalClient(ModelIdentity.from_dict(manifest["model"]), manifest["sampler"], decisions)

@@ -19,10 +19,10 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import pandas as pd
 
@@ -78,23 +78,51 @@ def draw_name(number: int) -> str:
     return f"draw-{number}"
 
 
-@dataclass(frozen=True)
+class Decisions(Sequence[dict[str, Any]]):
+    """The lines of a ``decisions.jsonl`` as dicts, read from the file and checked each time they are gone through, so
+    that no more than one is in memory; an index reads all of them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        with as_damage(self.path.parent), _reading(self.path.parent), self.path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                decision = json.loads(line)
+                check_decision(decision, self.path, number)
+                yield decision
+
+    def __len__(self) -> int:
+        with _reading(self.path.parent), self.path.open("rb") as lines:
+            return sum(1 for _ in lines)
+
+    @overload
+    def __getitem__(self, at: int) -> dict[str, Any]: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[dict[str, Any]]: ...
+
+    def __getitem__(self, at: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        return list(self)[at]
+
+
+@dataclass(frozen=True, eq=False)
 class DrawRecord:
     """A further draw of an arm's decisions, ``number`` from 2 on: decisions (one dict a line) and equity over time."""
 
     number: int
-    decisions: list[dict[str, Any]]
+    decisions: Decisions
     equity: pd.DataFrame
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ArmRecord:
     """One arm as it was written: manifest, decisions (one dict a line), and the three tables with times as
     timestamps; ``draws`` are the further ones, the arm itself being the first."""
 
     name: str
     manifest: dict[str, Any]
-    decisions: list[dict[str, Any]]
+    decisions: Decisions
     orders: pd.DataFrame
     trades: pd.DataFrame
     equity: pd.DataFrame
@@ -139,7 +167,8 @@ def origins(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def load_record(folder: Path) -> Record:
-    """Read a run or comparison folder; ``RunFolderError`` names what is missing, damaged or of another version."""
+    """Read a run or comparison folder; ``RunFolderError`` names what is missing, damaged or of another version, in the
+    decisions of an arm when they are gone through."""
     manifest = read_manifest(folder)
     check_manifest(manifest, folder / "manifest.json")
     if manifest["kind"] == "comparison":
@@ -197,7 +226,7 @@ def _load_arm(folder: Path, name: str | None = None) -> ArmRecord:
         return ArmRecord(
             manifest["arm"],
             manifest,
-            _read_decisions(folder),
+            _decisions(folder),
             _read_rows(folder / "orders.csv", ORDER_COLUMNS, times=["created", "done"], texts=_ORDER_TEXTS),
             _read_rows(folder / "trades.csv", TRADE_COLUMNS, times=["entered", "exited"], texts=_TRADE_TEXTS),
             _read_equity(folder),
@@ -214,16 +243,13 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def _load_draw(folder: Path, number: int) -> DrawRecord:
-    return DrawRecord(number, _read_decisions(folder), _read_equity(folder))
+    return DrawRecord(number, _decisions(folder), _read_equity(folder))
 
 
-def _read_decisions(folder: Path) -> list[dict[str, Any]]:
+def _decisions(folder: Path) -> Decisions:
     path = folder / "decisions.jsonl"
-    with path.open(encoding="utf-8") as lines:
-        decisions = [json.loads(line) for line in lines]
-    for number, decision in enumerate(decisions, 1):
-        check_decision(decision, path, number)
-    return decisions
+    path.stat()  # one that is missing is told now
+    return Decisions(path)
 
 
 def _read_equity(folder: Path) -> pd.DataFrame:

@@ -7,14 +7,16 @@ import datetime
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from llm_strategy.errors import ConfigurationError, did_you_mean
+from simulator.evaluation.regimes import by_symbol, symbol_of
 from simulator.experiment import LLM_ARM
-from simulator.record import ArmRecord, Record, load_record
+from simulator.record import ArmRecord, Decisions, Record, load_record
 from simulator.record_check import as_damage
 
 FOLLOWED_BARS = (1, 5, 20)
@@ -135,15 +137,17 @@ def trace(
 def _trace(record: Record, at: str | None, arm: str | None, symbol: str | None, draw: int) -> Trace:
     chosen = _arm(record, arm)
     decisions = _drawn(chosen, draw)
-    symbols = sorted({str(line["snapshot"]["symbol"]) for line in decisions})
-    if not decisions:
+    made = by_symbol(decisions)
+    symbols = list(made)
+    if not made:
         raise ConfigurationError(f"Arm {chosen.name} of {record.folder} has no decisions: name another arm.")
     if symbol is None and len(symbols) > 1:
         raise ConfigurationError(f"The run has several symbols: add --symbol with one of {', '.join(symbols)}.")
     if symbol is not None and symbol not in symbols:
         raise ConfigurationError(f"The run decided on no {symbol!r}{did_you_mean(symbol, symbols)}")
     name = symbol or symbols[0]
-    decision = _at([line for line in decisions if line["snapshot"]["symbol"] == name], at, name)
+    number = _at(made[name].times, at, name)
+    decision = next(islice((line for line in decisions if symbol_of(line) == name), number, None))
     time = pd.Timestamp(decision["time"])
     return Trace(
         f"{chosen.name} draw {draw}" if draw > 1 else chosen.name,
@@ -164,36 +168,37 @@ def _arm(record: Record, arm: str | None) -> ArmRecord:
     return record.arm(arm or (LLM_ARM if LLM_ARM in names else names[0]))
 
 
-def _drawn(arm: ArmRecord, draw: int) -> list[Line]:
+def _drawn(arm: ArmRecord, draw: int) -> Decisions:
     if not 1 <= draw <= 1 + len(arm.draws):
         raise ConfigurationError(f"Arm {arm.name} has draws 1 to {1 + len(arm.draws)}, and --draw is {draw}.")
     return arm.decisions if draw == 1 else arm.draws[draw - 2].decisions
 
 
-def _at(decisions: list[Line], at: str | None, symbol: str) -> Line:
-    """The decision at this time, or the only one of this day."""
+def _at(told: list[str], at: str | None, symbol: str) -> int:
+    """The number of the decision at this time, or of the only one of this day, among those at the times that are
+    ``told``."""
     if at is None:
-        return decisions[-1]
+        return len(told) - 1
     try:
         wanted = datetime.datetime.fromisoformat(at)
     except ValueError:
         raise ConfigurationError(f"--at is {at!r}: write an ISO date or time, such as 2008-10-10.") from None
     if wanted.tzinfo is not None:
         wanted = wanted.astimezone(datetime.UTC).replace(tzinfo=None)
-    times = [datetime.datetime.fromisoformat(line["time"]) for line in decisions]
+    times = [datetime.datetime.fromisoformat(time) for time in told]
     if wanted in times:
-        return decisions[times.index(wanted)]
+        return times.index(wanted)
     whole_day = wanted.time() == datetime.time() and "T" not in at and ":" not in at
     on_day = [number for number, time in enumerate(times) if time.date() == wanted.date()] if whole_day else []
     if len(on_day) == 1:
-        return decisions[on_day[0]]
+        return on_day[0]
     if on_day:
-        first, last = decisions[on_day[0]]["time"], decisions[on_day[-1]]["time"]
+        first, last = told[on_day[0]], told[on_day[-1]]
         raise ConfigurationError(
             f"{symbol} has {len(on_day)} decisions on {at}, from {first} to {last}: name the time of one."
         )
-    before = [line["time"] for line, time in zip(decisions, times, strict=True) if time < wanted][-1:]
-    after = [line["time"] for line, time in zip(decisions, times, strict=True) if time > wanted][:1]
+    before = [text for text, time in zip(told, times, strict=True) if time < wanted][-1:]
+    after = [text for text, time in zip(told, times, strict=True) if time > wanted][:1]
     near = [time.removesuffix("T00:00:00") for time in (*before, *after)]
     raise ConfigurationError(
         f"{symbol} has no decision at {at}: the nearest {'is' if len(near) == 1 else 'are'} {' and '.join(near)}."

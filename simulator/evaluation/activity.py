@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 
 from llm_strategy.remarks import Activity, Number, plainly, remarks
+from simulator.evaluation.measures import measure
 from simulator.record import ArmRecord
 
 
 def activity_of(arm: ArmRecord) -> Activity:
     """Decisions, verdicts, entry orders and the largest exposure of an arm."""
-    seen = Activity()
-    for decision in arm.decisions:
-        advice, abstention = decision["advice"], decision["abstention"]
-        seen.decided(
-            None if advice is None else advice["action"]["type"],
-            None if abstention is None else (abstention["reason"], abstention["detail"]),
-        )
-        seen.judged(decision["verdict"]["intent"], [cut["limit"] for cut in decision["clamps"]])
+    seen = deepcopy(measure(arm).activity)
     for kind, status, filled in zip(arm.orders["kind"], arm.orders["status"], arm.orders["filled"], strict=True):
         seen.sent(kind, status, filled)
     seen.valued(zip(arm.equity["gross"], arm.equity["equity"], strict=True))

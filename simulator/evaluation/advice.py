@@ -6,8 +6,8 @@ is held against the causal rule on the same bars: where that saw one regime alon
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -73,71 +73,134 @@ class AdviceCounts:
     """Close of the first of them; empty for none."""
 
 
-def count_advice(decisions: Sequence[dict[str, Any]]) -> AdviceCounts:
+class AdviceCounter:
+    """Counts the lines of ``decisions.jsonl`` as they come."""
+
+    def __init__(self) -> None:
+        self._decisions = self._coherent = self._others = 0
+        self._asked = False
+        self._prompts: set[str] = set()
+        self._kinds: dict[str, Counter[str]] = defaultdict(Counter)
+        self._answers: Counter[tuple[str, str]] = Counter()
+        self._rule_answers: Counter[tuple[str, str]] = Counter()
+        self._dissent: list[float] = []
+        self._builds: set[str] = set()
+        self._first_builds: frozenset[str] = frozenset()
+        self._first_other = ""
+
+    def take(self, decision: dict[str, Any]) -> None:
+        """Count one more."""
+        kinds = self._kinds
+        self._decisions += 1
+        self._asked |= bool(decision["request"])
+        kinds["statuses"][decision["status"]] += 1
+        kinds["verdicts"][decision["policy"]["verdict"]] += 1
+        kinds["repairs"].update(_kinds(decision["repairs"]))
+        kinds["policy_reasons"].update(_kinds(decision["policy"]["reasons"]))
+        if decision["abstention"]:
+            kinds["abstentions"][decision["abstention"]["reason"]] += 1
+        if decision["advice"] is not None:
+            answer = _answer(decision)
+            self._answers[answer] += 1
+            self._rule_answers[_rule_answer(decision)] += 1
+            kinds["actions"][answer[1]] += 1
+            self._coherent += bool(decision["policy"]["coherent"])
+            if decision["prompt"]:
+                self._prompts.add(decision["prompt"])
+        if events := _events(decision):
+            self._take_events(events, decision["snapshot"]["time"])
+
+    def _take_events(self, events: list[dict[str, Any]], time: str) -> None:
+        self._kinds["events"].update(event["kind"] for event in events if event["kind"] not in OF_ANSWERS)
+        shares = [event["value"] for event in events if event["kind"] == EventKind.DISAGREEMENT]
+        if shares:  # the question that divided the members of an ensemble most
+            self._dissent.append(max(shares))
+            self._kinds["votes"]["split" if max(shares) else "unanimous"] += 1
+        named = frozenset(event["detail"] for event in events if event["kind"] == EventKind.FINGERPRINT)
+        self._builds |= named
+        self._first_builds = self._first_builds or named
+        if named - self._first_builds:
+            self._first_other = min(self._first_other, time) if self._others else time
+            self._others += 1
+
+    def counts(self) -> AdviceCounts:
+        """The counts of all that came."""
+        advised = self._answers.total()
+        constant = min(self._answers, key=lambda pair: (-self._answers[pair], pair), default=("", ""))
+        ranked = {name: _ranked(found) for name, found in self._kinds.items()}
+        return AdviceCounts(
+            decisions=self._decisions,
+            statuses=ranked.get("statuses", {}),
+            abstentions=ranked.get("abstentions", {}),
+            repairs=ranked.get("repairs", {}),
+            verdicts=ranked.get("verdicts", {}),
+            policy_reasons=ranked.get("policy_reasons", {}),
+            coherent_share=self._coherent / advised if advised else None,
+            actions=ranked.get("actions", {}),
+            distinct_prompts=len(self._prompts),
+            asked_of_model=self._asked,
+            life=_life(self._answers, self._rule_answers, len(self._prompts)) if self._asked else Life.UNKNOWN,
+            constant_share=self._answers[constant] / advised if advised else None,
+            constant_label=constant[0],
+            constant_action=constant[1],
+            events=ranked.get("events", {}),
+            votes=ranked.get("votes", {}),
+            disagreement=sum(self._dissent) / len(self._dissent) if self._dissent else None,
+            builds=len(self._builds),
+            other_builds=self._others,
+            other_build_first=self._first_other,
+        )
+
+
+def count_advice(decisions: Iterable[dict[str, Any]]) -> AdviceCounts:
     """Count the lines of ``decisions.jsonl``."""
-    advised = [decision for decision in decisions if decision["advice"] is not None]
-    actions = Counter(decision["advice"]["action"]["type"] for decision in advised)
-    pairs = Counter(_answer(decision) for decision in advised)
-    prompts = len({decision["prompt"] for decision in advised if decision["prompt"]})
-    constant = min(pairs, key=lambda pair: (-pairs[pair], pair), default=("", ""))
-    asked = any(decision["request"] for decision in decisions)
-    events = [event for decision in decisions for event in _events(decision)]
-    dissent = [share for decision in decisions if (share := _dissent(decision)) is not None]
-    builds = [(_builds(decision), decision["snapshot"]["time"]) for decision in decisions]
-    first_builds = next((named for named, _ in builds if named), frozenset())
-    others = [time for named, time in builds if named - first_builds]
-    coherent = sum(bool(decision["policy"]["coherent"]) for decision in advised)
-    return AdviceCounts(
-        decisions=len(decisions),
-        statuses=_ranked(decision["status"] for decision in decisions),
-        abstentions=_ranked(decision["abstention"]["reason"] for decision in decisions if decision["abstention"]),
-        repairs=_ranked(kind for decision in decisions for kind in _kinds(decision["repairs"])),
-        verdicts=_ranked(decision["policy"]["verdict"] for decision in decisions),
-        policy_reasons=_ranked(kind for decision in decisions for kind in _kinds(decision["policy"]["reasons"])),
-        coherent_share=coherent / len(advised) if advised else None,
-        actions=_ranked(actions.elements()),
-        distinct_prompts=prompts,
-        asked_of_model=asked,
-        life=_life(advised, prompts) if asked else Life.UNKNOWN,
-        constant_share=pairs[constant] / len(advised) if advised else None,
-        constant_label=constant[0],
-        constant_action=constant[1],
-        events=_ranked(event["kind"] for event in events if event["kind"] not in OF_ANSWERS),
-        votes=_ranked("split" if share else "unanimous" for share in dissent),
-        disagreement=sum(dissent) / len(dissent) if dissent else None,
-        builds=len(frozenset[str]().union(*(named for named, _ in builds))),
-        other_builds=len(others),
-        other_build_first=min(others, default=""),
-    )
-
-
-def advice_changes(decisions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The decisions whose status, label or action differs from the one before on the same symbol, each symbol's first
-    decision included."""
-    changes: list[dict[str, Any]] = []
-    before: dict[str, object] = {}
+    counter = AdviceCounter()
     for decision in decisions:
-        now = (decision["status"], _answer(decision) if decision["advice"] else None)
-        if now != before.get(symbol_of(decision)):
-            changes.append(decision)
-        before[symbol_of(decision)] = now
-    return changes
+        counter.take(decision)
+    return counter.counts()
 
 
-def _life(advised: Sequence[dict[str, Any]], prompts: int) -> Life:
+class ChangeFinder:
+    """Finds the decisions whose status, label or action differs from the one before on the same symbol, each symbol's
+    first decision included, as they come."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, object] = {}
+
+    def take(self, decision: dict[str, Any]) -> bool:
+        """Whether this one differs."""
+        symbol, now = symbol_of(decision), (decision["status"], _answer(decision) if decision["advice"] else None)
+        differs = now != self._before.get(symbol)
+        self._before[symbol] = now
+        return differs
+
+
+def advice_changes(decisions: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The decisions that differ from the one before, as ``ChangeFinder`` says."""
+    return list(filter(ChangeFinder().take, decisions))
+
+
+def _life(ours: Counter[tuple[str, str]], rules: Counter[tuple[str, str]], prompts: int) -> Life:
     if prompts < FEWEST_PROMPTS:
         return Life.UNKNOWN
-    ours, rules = [_answer(decision) for decision in advised], [_rule_answer(decision) for decision in advised]
     if _constant(ours):
         return Life.UNKNOWN if _constant(rules) else Life.DEAD
     for part, life in ((0, Life.LABEL_CONSTANT), (1, Life.ACTION_CONSTANT)):
-        if _constant([answer[part] for answer in ours]) and not _constant([answer[part] for answer in rules]):
+        if _constant(_parts(ours, part)) and not _constant(_parts(rules, part)):
             return life
     return Life.ALIVE
 
 
-def _constant(answers: Sequence[object]) -> bool:
-    return max(Counter(answers).values()) >= DEAD_SHARE * len(answers)
+def _constant(answers: Counter[Any]) -> bool:
+    return max(answers.values()) >= DEAD_SHARE * answers.total()
+
+
+def _parts(answers: Counter[tuple[str, str]], part: int) -> Counter[str]:
+    """The labels or actions alone."""
+    found: Counter[str] = Counter()
+    for answer, count in answers.items():
+        found[answer[part]] += count
+    return found
 
 
 def _rule_answer(decision: dict[str, Any]) -> tuple[str, str]:
@@ -151,16 +214,6 @@ def _events(decision: dict[str, Any]) -> list[dict[str, Any]]:
     return [event for question in questions for event in question.get("events", ())]
 
 
-def _builds(decision: dict[str, Any]) -> frozenset[str]:
-    return frozenset(event["detail"] for event in _events(decision) if event["kind"] == EventKind.FINGERPRINT)
-
-
-def _dissent(decision: dict[str, Any]) -> float | None:
-    """The greatest share of an ensemble's members that voted otherwise, over the questions of a decision."""
-    shares = [event["value"] for event in _events(decision) if event["kind"] == EventKind.DISAGREEMENT]
-    return max(shares, default=None)
-
-
 def _answer(decision: dict[str, Any]) -> tuple[str, str]:
     advice = decision["advice"]
     return advice["regime"]["label"], advice["action"]["type"]
@@ -170,5 +223,5 @@ def _kinds(sentences: Iterable[str]) -> set[str]:
     return {sentence.partition(":")[0].strip() for sentence in sentences}
 
 
-def _ranked(values: Iterable[str]) -> dict[str, int]:
-    return dict(sorted(Counter(values).items(), key=lambda item: (-item[1], item[0])))
+def _ranked(counts: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,22 +41,37 @@ class KillSwitchUse:
     """Whether it fired and never lets entries through again."""
 
 
-def count_gate(decisions: Sequence[dict[str, Any]]) -> GateCounts:
-    """Count the verdicts of ``decisions.jsonl``.
+class GateCounter:
+    """Counts the verdicts of ``decisions.jsonl`` as they come.
 
     A refusal is named by the last limit that it ran into; an exit that the gate ordered is neither cut nor refusal.
     """
-    cut = 0
-    cuts: Counter[str] = Counter()
-    refusals: Counter[str] = Counter()
-    for decision in decisions:
+
+    def __init__(self) -> None:
+        self._cut = 0
+        self._cuts: Counter[str] = Counter()
+        self._refusals: Counter[str] = Counter()
+
+    def take(self, decision: dict[str, Any]) -> None:
+        """Count one more."""
         intent, clamps = decision["verdict"]["intent"], decision["clamps"]
         if intent in _OPENED:
-            cut += bool(clamps)
-            cuts.update(clamp["limit"] for clamp in clamps)
+            self._cut += bool(clamps)
+            self._cuts.update(clamp["limit"] for clamp in clamps)
         elif intent == "none" and clamps:
-            refusals[clamps[-1]["limit"]] += 1
-    return GateCounts(cut, refusals.total(), _ranked(cuts), _ranked(refusals))
+            self._refusals[clamps[-1]["limit"]] += 1
+
+    def counts(self) -> GateCounts:
+        """The counts of all that came."""
+        return GateCounts(self._cut, self._refusals.total(), _ranked(self._cuts), _ranked(self._refusals))
+
+
+def count_gate(decisions: Iterable[dict[str, Any]]) -> GateCounts:
+    """Count the verdicts of ``decisions.jsonl``."""
+    counter = GateCounter()
+    for decision in decisions:
+        counter.take(decision)
+    return counter.counts()
 
 
 def kill_switch(equity: pd.DataFrame, max_drawdown: float, rearm_after_bars: int | None) -> KillSwitchUse:

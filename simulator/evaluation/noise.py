@@ -7,10 +7,13 @@ sampler's doing or, where nothing is sampled, the engine's; no smaller effect ca
 from __future__ import annotations
 
 import math
+from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import fmean, stdev
+from sys import intern
 from typing import Any, TypeAlias
 
 from simulator.evaluation.metrics import NOTHING
@@ -19,7 +22,7 @@ from simulator.evaluation.regimes import label_of, symbol_of
 NO_ANSWER = "no answer"
 """The outcome of a decision that the model failed at, whoever decided in its place: neither a label nor a hold."""
 
-Draw: TypeAlias = Sequence[dict[str, Any]]
+Draw: TypeAlias = Iterable[dict[str, Any]]
 """The lines of one draw's ``decisions.jsonl``."""
 
 
@@ -66,21 +69,36 @@ def count_flips(draws: Sequence[Draw]) -> Flips:
     ``1 - sum n_o (n_o - 1) / (K (K - 1))`` of all pairs of draws. A distinct request of the first draw is measured
     where it stands first.
     """
-    others = [{_place(decision): decision for decision in draw} for draw in draws[1:]]
-    compared = [
-        (decision["request"], [decision, *(other[place] for other in others)])
-        for decision in draws[0]
-        if all((place := _place(decision)) in other for other in others)
-    ]
-    first: dict[str, int] = {}
-    for at, (request, _) in enumerate(compared):
-        first.setdefault(request, at)
+    others = [{_place(decision): _drawn(decision) for decision in draw} for draw in draws[1:]]
+    first: set[str] = set()
+    labels, actions = _Shares(), _Shares()
+    decisions = 0
+    for decision in draws[0]:
+        place = _place(decision)
+        if all(place in other for other in others):
+            drawn = [_drawn(decision), *(other[place] for other in others)]
+            new = decision["request"] not in first
+            first.add(decision["request"])
+            decisions += 1
+            labels.take([label for label, _ in drawn], new=new)
+            actions.take([action for _, action in drawn], new=new)
+    return Flips(len(first), decisions, labels.rate(), actions.rate())
 
-    def rate(outcome: Callable[[dict[str, Any]], str]) -> FlipRate:
-        shares = [differing_pairs([outcome(one) for one in drawn]) for _, drawn in compared]
-        return FlipRate(_mean(shares[at] for at in first.values()), _mean(shares))
 
-    return Flips(len(first), len(compared), rate(label_drawn), rate(action_drawn))
+class _Shares:
+    """The shares of differing pairs of one outcome, decision after decision."""
+
+    def __init__(self) -> None:
+        self._all, self._of_states = array("d"), array("d")
+
+    def take(self, outcomes: Sequence[str], *, new: bool) -> None:
+        share = differing_pairs(outcomes)
+        self._all.append(share)
+        if new:
+            self._of_states.append(share)
+
+    def rate(self) -> FlipRate:
+        return FlipRate(_mean(self._of_states), _mean(self._all))
 
 
 def differing_pairs(outcomes: Sequence[str]) -> float:
@@ -113,9 +131,18 @@ def action_drawn(decision: dict[str, Any]) -> str:
 
 
 def _place(decision: dict[str, Any]) -> tuple[str, int]:
-    return symbol_of(decision), decision["bar"]
+    return intern(symbol_of(decision)), decision["bar"]
 
 
-def _mean(shares: Iterable[float]) -> float | None:
-    found = list(shares)
-    return fmean(found) if found else None
+def _drawn(decision: dict[str, Any]) -> tuple[str, str]:
+    return _one(label_drawn(decision), action_drawn(decision))
+
+
+@lru_cache(maxsize=256)
+def _one(label: str, action: str) -> tuple[str, str]:
+    """Equal pairs are one object: a draw may have a million of them."""
+    return label, action
+
+
+def _mean(shares: Sequence[float]) -> float | None:
+    return fmean(shares) if shares else None

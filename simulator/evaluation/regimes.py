@@ -7,11 +7,13 @@ same symbol. The decision itself saw nothing of that.
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from sys import intern
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -72,51 +74,83 @@ def symbol_of(decision: dict[str, Any]) -> str:
     return str(decision["snapshot"]["symbol"])
 
 
-def by_symbol(decisions: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+@dataclass(slots=True)
+class SymbolDecisions:
+    """What the decisions on one symbol were about, in columns, because a run may have a million of them."""
+
+    times: list[str] = field(default_factory=list)
+    bars: array[int] = field(default_factory=lambda: array("q"))
+    closes: array[float] = field(default_factory=lambda: array("d"))
+    labels: list[str | None] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def take(self, decision: dict[str, Any]) -> None:
+        """Take one more."""
+        label = label_of(decision)
+        self.times.append(intern(decision["time"]))  # the arms of a run see the same bars
+        self.bars.append(decision["bar"])
+        self.closes.append(decision["snapshot"]["close"])
+        self.labels.append(None if label is None else intern(label))
+
+
+BySymbol: TypeAlias = Mapping[str, SymbolDecisions]
+Made: TypeAlias = BySymbol | Iterable[dict[str, Any]]
+"""Decisions by symbol, or the lines of a ``decisions.jsonl``."""
+
+
+def by_symbol(decisions: Made) -> BySymbol:
     """The decisions on each symbol in their order, symbols sorted."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    if isinstance(decisions, Mapping):
+        return dict(sorted(decisions.items()))
+    found: dict[str, SymbolDecisions] = defaultdict(SymbolDecisions)
     for decision in decisions:
-        found.setdefault(symbol_of(decision), []).append(decision)
+        found[symbol_of(decision)].take(decision)
     return dict(sorted(found.items()))
 
 
-def decisions_per_year(decisions: Sequence[dict[str, Any]], times: pd.Index, bars_per_year: float) -> float:
+def decisions_per_year(decisions: Made, times: pd.Index, bars_per_year: float) -> float:
     """Decisions a year on one symbol, on average, where ``times`` are the bars of the account, ``bars_per_year`` of
     them a year."""
     steps = bars = 0
     for made in by_symbol(decisions).values():
-        first, last = times.searchsorted([pd.Timestamp(made[0]["time"]), pd.Timestamp(made[-1]["time"])])
+        first, last = times.searchsorted([pd.Timestamp(made.times[0]), pd.Timestamp(made.times[-1])])
         steps, bars = steps + len(made) - 1, bars + int(last - first)
     return bars_per_year * steps / bars if bars else bars_per_year
 
 
-def regime_table(decisions: Sequence[dict[str, Any]], per_year: float) -> RegimeTable:
+def regime_table(decisions: Made, per_year: float) -> RegimeTable:
     """Score the labels of one arm, ``per_year`` decisions on a symbol being a year; the last decision on each symbol
     has no next one."""
     moves: dict[str, list[float]] = {name: [] for name in LABELS}
     counts: Counter[str] = Counter()
-    flips = steps = 0
+    flips = steps = unlabelled = 0
     for made in by_symbol(decisions).values():
-        for decision, following in pairwise(made):
-            if (label := label_of(decision)) is not None:
-                moves[label].append(following["snapshot"]["close"] / decision["snapshot"]["close"] - 1)
-        labelled = [(at, label) for at, decision in enumerate(made) if (label := label_of(decision)) is not None]
+        for label, (close, following) in zip(made.labels, pairwise(made.closes), strict=False):
+            if label is not None:
+                moves[label].append(following / close - 1)
+        labelled = [(at, label) for at, label in enumerate(made.labels) if label is not None]
         counts.update(label for _, label in labelled)
         flips += sum(before[1] != after[1] for before, after in pairwise(labelled))
         steps += labelled[-1][0] - labelled[0][0] if labelled else 0
+        unlabelled += len(made) - len(labelled)
     labels = counts.total()
     regimes = tuple(
         RegimeStatistics(name, counts[name], counts[name] / max(1, labels), *_of_a_year(moves[name], per_year))
         for name in LABELS
     )
-    return RegimeTable(regimes, len(decisions) - labels, flips * per_year / steps if steps else None)
+    return RegimeTable(regimes, unlabelled, flips * per_year / steps if steps else None)
 
 
-def agreement(first: Sequence[dict[str, Any]], second: Sequence[dict[str, Any]]) -> Agreement:
+def agreement(first: Made, second: Made) -> Agreement:
     """Compare the labels of two arms on the bars, each of one symbol, that both labelled."""
-    others = {(symbol_of(decision), decision["bar"]): label_of(decision) for decision in second}
-    pairs = [(label_of(decision), others.get((symbol_of(decision), decision["bar"]))) for decision in first]
-    counts = Counter((a, b) for a, b in pairs if a is not None and b is not None)
+    others, counts = by_symbol(second), Counter[tuple[str, str]]()
+    for symbol, made in by_symbol(first).items():
+        if symbol in others:
+            known = dict(zip(others[symbol].bars, others[symbol].labels, strict=True))
+            pairs = ((label, known.get(bar)) for bar, label in zip(made.bars, made.labels, strict=True))
+            counts.update((a, b) for a, b in pairs if a is not None and b is not None)
     confusion = {(a, b): counts[a, b] for a in LABELS for b in LABELS}
     total = sum(confusion.values())
     if not total:

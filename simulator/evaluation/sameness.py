@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,32 +45,48 @@ class CutAway:
     """The one that did so most often."""
 
 
-def sameness(decisions: Sequence[dict[str, Any]]) -> Sameness | None:
-    """How alike the lines of ``decisions.jsonl`` are; ``None`` for too few of them."""
-    if len(decisions) < FEWEST_DECISIONS:
-        return None
-    texts = [decision["prompt"] for decision in decisions if decision["prompt"]]
-    labels = Counter(causal_label(Snapshot(**decision["snapshot"])) for decision in decisions)
-    ((label, count),) = labels.most_common(1)
-    return Sameness(_largest(texts), _largest(map(_trend, texts)), count / len(decisions), str(label))
+class SamenessCounter:
+    """Tells how alike the lines of ``decisions.jsonl`` are, as they come."""
+
+    def __init__(self) -> None:
+        self._texts: Counter[str] = Counter()
+        self._labels: Counter[str] = Counter()
+
+    def take(self, decision: dict[str, Any]) -> None:
+        """Count one more."""
+        if decision["prompt"]:
+            self._texts[decision["prompt"]] += 1
+        self._labels[causal_label(Snapshot(**decision["snapshot"]))] += 1
+
+    def sameness(self) -> Sameness | None:
+        """Of all that came; ``None`` for too few of them."""
+        decisions = self._labels.total()
+        if decisions < FEWEST_DECISIONS:
+            return None
+        trends: Counter[str] = Counter()
+        for text, count in self._texts.items():
+            trends[_trend(text)] += count
+        ((label, count),) = self._labels.most_common(1)
+        return Sameness(_largest(self._texts), _largest(trends), count / decisions, str(label))
 
 
-def cut_away(decisions: Iterable[dict[str, Any]]) -> CutAway | None:
-    """The entries of these lines that were cut away; ``None`` where no entry was sized at all."""
-    found: Counter[str] = Counter()
-    for decision in decisions:
-        entered = decision["verdict"]["intent"] in ("enter_long", "enter_short")
-        limit = _decisive(decision["clamps"])
-        if limit in _OF_ONE_TRADE or (entered and limit == ""):
-            found[limit] += 1
+def cut_to(decision: dict[str, Any]) -> str | None:
+    """The limit of the trade itself that cut an entry away, empty where it was let through; ``None`` where no entry was
+    sized."""
+    limit = _decisive(decision["clamps"])
+    entered = decision["verdict"]["intent"] in ("enter_long", "enter_short")
+    return limit if limit in _OF_ONE_TRADE or (entered and limit == "") else None
+
+
+def cut_away(found: Counter[str]) -> CutAway | None:
+    """What was cut away of the entries counted by ``cut_to``; ``None`` where nothing was."""
     cut = Counter({limit: count for limit, count in found.items() if limit})
     if not cut:
         return None
     return CutAway(cut.total() / found.total(), min(cut, key=lambda limit: (-cut[limit], limit)))
 
 
-def _largest(values: Iterable[str]) -> float | None:
-    counts = Counter(values)
+def _largest(counts: Counter[str]) -> float | None:
     return max(counts.values()) / counts.total() if counts else None
 
 

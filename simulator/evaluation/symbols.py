@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from simulator.evaluation.regimes import by_symbol
+from simulator.evaluation.measures import measure
 from simulator.record import ArmRecord
 
 
@@ -36,22 +36,22 @@ class SymbolStatistics:
 
 def symbol_table(arm: ArmRecord, prices: Mapping[str, pd.DataFrame]) -> tuple[SymbolStatistics, ...]:
     """Measure every symbol of the prices in one arm, sorted by name."""
-    made = by_symbol(arm.decisions)
+    made = measure(arm).decisions
     end = max(table.index[-1] for table in prices.values())
     total = float(arm.trades["net"].sum())
     found = []
     for symbol, table in sorted(prices.items()):
-        decisions, trades = made.get(symbol, []), arm.trades[arm.trades["symbol"] == symbol]
-        net, first = float(trades["net"].sum()), decisions[0] if decisions else None
+        decisions, trades = made.get(symbol), arm.trades[arm.trades["symbol"] == symbol]
+        net, last_close = float(trades["net"].sum()), table["close"].iloc[-1]
         found.append(
             SymbolStatistics(
                 symbol=symbol,
                 bars=len(table),
-                first_decision=None if first is None else pd.Timestamp(first["time"]),
+                first_decision=pd.Timestamp(decisions.times[0]) if decisions else None,
                 last_bar=table.index[-1],
                 ended=bool(table.index[-1] < end),
-                price_change=None if first is None else float(table["close"].iloc[-1] / first["snapshot"]["close"] - 1),
-                decisions=len(decisions),
+                price_change=float(last_close / decisions.closes[0] - 1) if decisions else None,
+                decisions=len(decisions or ()),
                 trades=len(trades),
                 net_profit=net,
                 profit_share=net / total if total > 0 else None,

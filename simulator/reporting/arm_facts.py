@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import fields
 
 from llm_strategy.types import ActionType, PolicyVerdict, Status
-from simulator.evaluation.advice import advice_changes, count_advice
-from simulator.evaluation.gate import count_gate, kill_switch
+from simulator.evaluation.gate import kill_switch
+from simulator.evaluation.measures import measure
 from simulator.evaluation.metrics import dealing, performance, trading
 from simulator.evaluation.regimes import RegimeTable, decisions_per_year, regime_table
 from simulator.record import ArmRecord, Record
@@ -31,8 +31,9 @@ def add_arm(table: FactTable, record: Record, arm: ArmRecord) -> None:
     """Add the facts of one arm."""
     year = bars_a_year(record)
     table.add(arm.name, "status", arm.manifest["status"], Unit.TEXT, f"status of {arm.name}")
-    counts, gate, trades = count_advice(arm.decisions), count_gate(arm.decisions), trading(arm.trades)
-    regimes = regime_table(arm.decisions, decisions_per_year(arm.decisions, arm.equity.index, year))
+    made, trades = measure(arm), trading(arm.trades)
+    counts, gate = made.advice, made.gate
+    regimes = regime_table(made.decisions, decisions_per_year(made.decisions, arm.equity.index, year))
     deals = dealing(arm.orders, arm.equity, record.prices, year, same_close=same_close(record))
     for measured in (performance(arm.equity, year), trades, deals, counts, gate, regimes):
         for field in fields(measured):
@@ -69,7 +70,7 @@ def add_arm(table: FactTable, record: Record, arm: ArmRecord) -> None:
         for metric, (words, value, unit) in builds.items():
             table.add(arm.name, metric, value, unit, f"{words} {arm.name}")
     rows = {
-        "decision_changes": ("changes of advice", len(advice_changes(arm.decisions))),
+        "decision_changes": ("changes of advice", made.changes),
         "order_count": ("orders", len(arm.orders)),
     }
     for metric, (words, count) in rows.items():

@@ -3,9 +3,12 @@ let nothing through. Facts are added only where there is something to say."""
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pandas as pd
 
-from simulator.evaluation.sameness import CUT_AWAY, SAME_LABEL, SAME_TEXT, SAME_TREND, cut_away, sameness
+from simulator.evaluation.measures import measure
+from simulator.evaluation.sameness import CUT_AWAY, SAME_LABEL, SAME_TEXT, SAME_TREND, cut_away
 from simulator.record import Record
 from simulator.reporting.fact import Facts, Unit
 from simulator.reporting.fact_table import FactTable
@@ -24,7 +27,7 @@ _CURES = {
 def add_doubts(table: FactTable, record: Record) -> None:
     """Add what the sentences are made of."""
     arm = subject_arm(record)
-    same = sameness(arm.decisions)
+    same = measure(arm).sameness
     if same is not None:
         if same.text is not None and same.text >= SAME_TEXT:
             words = f"share of the decisions of {arm.name} with the most frequent text"
@@ -36,7 +39,7 @@ def add_doubts(table: FactTable, record: Record) -> None:
             words = f"share of the decisions of {arm.name} with the most frequent label of the causal rule"
             table.add(arm.name, "same_label", same.label, Unit.FRACTION, words)
             table.add(arm.name, "same_label_name", same.label_name, Unit.TEXT, f"that label of {arm.name}")
-    cut = cut_away(decision for each in record.arms for decision in each.decisions)
+    cut = cut_away(sum((measure(each).cuts for each in record.arms), Counter()))
     if cut is not None and cut.share >= CUT_AWAY:
         table.add("run", "cut_away", cut.share, Unit.FRACTION, "share of entries cut away by a limit of the trade")
         table.add("run", "cut_away_by", cut.limit, Unit.TEXT, "limit that cut most of them away")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
+from operator import itemgetter
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,8 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from matplotlib.ticker import LogLocator, NullLocator, PercentFormatter
 
-from simulator.evaluation.regimes import LABELS, label_of, symbol_of
+from simulator.evaluation.measures import measure
+from simulator.evaluation.regimes import LABELS, SymbolDecisions
 from simulator.evaluation.symbols import most_traded
 from simulator.record import ArmRecord, Record
 from simulator.reporting.axis_labels import PlainNumbers, name_dates
@@ -145,8 +146,8 @@ def _name_lines(axes: Axes, ends: Sequence[tuple[str, float, int]]) -> None:
 
 def _price(axes: Axes, wide: bool, prices: pd.DataFrame, arm: ArmRecord, symbol: str) -> None:
     shown = prices.loc[arm.equity.index[0] : arm.equity.index[-1], "close"]
-    decisions = [decision for decision in arm.decisions if symbol_of(decision) == symbol]
-    for label, spans in _regime_spans(decisions).items():
+    made = measure(arm).decisions.get(symbol, SymbolDecisions())
+    for label, spans in _regime_spans(made.times, made.labels).items():
         patch = PathPatch(_rectangles(spans), transform=axes.get_xaxis_transform(), label=label)
         patch.set(facecolor=REGIME[label], edgecolor="none", alpha=0.28)
         axes.add_patch(patch)
@@ -172,12 +173,12 @@ def _price(axes: Axes, wide: bool, prices: pd.DataFrame, arm: ArmRecord, symbol:
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=7 if wide else 3, fontsize=10, handlelength=1.2)
 
 
-def _regime_spans(decisions: Sequence[dict[str, Any]]) -> dict[str, list[tuple[float, float]]]:
+def _regime_spans(closes: list[str], labels: Sequence[str | None]) -> dict[str, list[tuple[float, float]]]:
     """From the close of the first decision of a run of equal labels to the close of the decision after its last."""
-    times = pd.DatetimeIndex([decision["time"] for decision in decisions])
+    times = pd.DatetimeIndex(closes)
     days = date2num(times.to_numpy())  # type: ignore[no-untyped-call]
     spans: dict[str, list[tuple[float, float]]] = {label: [] for label in LABELS}
-    for label, run in groupby(enumerate(decisions), key=lambda numbered: label_of(numbered[1])):
+    for label, run in groupby(enumerate(labels), key=itemgetter(1)):
         numbers = [number for number, _ in run]
         if label is not None:
             spans[label].append((days[numbers[0]], days[min(numbers[-1] + 1, len(days) - 1)]))

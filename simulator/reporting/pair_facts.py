@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 from simulator.evaluation.advice import Life
+from simulator.evaluation.measures import measure
 from simulator.evaluation.metrics import returns
 from simulator.evaluation.regimes import agreement
 from simulator.evaluation.sharpe import UNMEASURED, Effect, SharpeDifference, compare_sharpe
@@ -37,7 +38,7 @@ def add_pair(table: FactTable, record: Record, first: ArmRecord, second: ArmReco
         add(metric, None if one is None or other is None else one - other)
     add_pair_noise(table, first.name, second.name)
     if second.name == REFERENCE_ARM:
-        agreed = agreement(first.decisions, second.decisions)
+        agreed = agreement(measure(first).decisions, measure(second).decisions)
         add("label_bars", agreed.bars)
         add("label_agreement", agreed.share)
         add("label_kappa", agreed.kappa)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 
 from simulator.evaluation.activity import arm_remarks
@@ -188,17 +189,16 @@ def _rules_only(record: Record, facts: Facts) -> list[str]:
 
 def _mask(arm: ArmRecord) -> str:
     """Judged by the prompts themselves, not by what was configured."""
-    decisions = [decision for decision in arm.decisions if decision["prompt"]]
-    hidden = {
-        "the symbol": [decision["snapshot"]["symbol"] for decision in decisions],
-        "the date": [decision["time"][:10] for decision in decisions],
-        "the price level": [f"{decision['snapshot']['close']:g}" for decision in decisions],
-    }
-    seen = []
-    for what, words in hidden.items():
-        found = sum(_holds(decision["prompt"], word) for decision, word in zip(decisions, words, strict=True))
-        if 2 * found > len(decisions):  # a rounded figure may equal the price by chance now and then
-            seen.append(what)
+    found, prompts = Counter[str](), 0
+    for decision in arm.decisions:
+        if prompt := decision["prompt"]:
+            prompts += 1
+            found["the symbol"] += _holds(prompt, decision["snapshot"]["symbol"])
+            found["the date"] += _holds(prompt, decision["time"][:10])
+            found["the price level"] += _holds(prompt, f"{decision['snapshot']['close']:g}")
+    seen = [
+        what for what, times in found.items() if 2 * times > prompts
+    ]  # a rounded figure may equal the price by chance
     if seen:
         return f"The model was shown {', '.join(seen)}: it may have recognised the period."
     return "The model was shown no symbol, date or price level; it may still recognise a famous episode by its shape."
@@ -206,4 +206,4 @@ def _mask(arm: ArmRecord) -> str:
 
 def _holds(text: str, word: str) -> bool:
     """Whether a word stands in a text, and not as a part of a longer word, number or percentage."""
-    return re.search(rf"(?<![\w.]){re.escape(word)}(?![a-z\d%]|\.\d)", text) is not None
+    return word in text and re.search(rf"(?<![\w.]){re.escape(word)}(?![a-z\d%]|\.\d)", text) is not None
