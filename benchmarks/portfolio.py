@@ -13,10 +13,11 @@ from llm_strategy import BASELINES, Journal, ModelAdvisor
 from llm_strategy.advisor import Advisor
 from llm_strategy.baselines import MatchedRandom
 from simulator.answers import connect
-from simulator.arms import advised_actions, simulate
+from simulator.arms import simulate
 from simulator.data_choice import DataChoice
 from simulator.experiment import ALL_ARMS, LLM_ARM, RANDOM_ARM, Experiment
 from simulator.feed import add_feeds
+from simulator.tally import Tally
 from simulator.universe import load_universe
 
 SYMBOLS = {f"S{number:02d}": f"synthetic:cycles?bars=2520&seed={number}" for number in range(20)}
@@ -71,5 +72,8 @@ def _advisor(arm: str, experiment: Experiment, journals: dict[str, Journal]) -> 
     if arm == LLM_ARM:
         return ModelAdvisor(connect(experiment), view=experiment.advisor.view)
     if arm == RANDOM_ARM:
-        return MatchedRandom(advised_actions(journals[LLM_ARM]), experiment.evaluation.seed)
+        made = Tally(experiment.rule("never"))
+        for entry in journals[LLM_ARM].entries:
+            made.take(entry)
+        return MatchedRandom(made.advised, experiment.evaluation.seed)
     return BASELINES[arm]()

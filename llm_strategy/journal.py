@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
@@ -42,15 +43,24 @@ class Entry:
 class Journal:
     """Keeps what happened in memory and, with ``sink``, writes each decision as a line of JSON before anything trades.
 
-    ``on_decision`` is called with the number of decisions so far after each one.
+    ``on_decision`` is called with the number of decisions so far after each one. With ``keep`` a decision is given to
+    it in place of being kept in ``entries``, so that a long run needs no memory for them.
     """
 
-    def __init__(self, sink: TextIO | None = None, on_decision: Callable[[int], None] | None = None) -> None:
+    def __init__(
+        self,
+        sink: TextIO | None = None,
+        on_decision: Callable[[int], None] | None = None,
+        *,
+        keep: Callable[[Entry], None] | None = None,
+    ) -> None:
         self._sink = sink
         self._on_decision = on_decision
-        self._flushed: set[tuple[Exchange, ...]] = set()
+        self._flushed: set[int] = set()
         self._begun = False
+        self._seen = Activity()
         self.entries: list[Entry] = []
+        self._keep = keep or self.entries.append
         self.equity: list[EquityRow] = []
         self.orders: list[OrderRow] = []
         self.trades: list[TradeRow] = []
@@ -62,14 +72,14 @@ class Journal:
         return frames_of(self.entries, self.orders, self.trades, self.equity)
 
     @property
+    def decisions(self) -> int:
+        """How many there were so far."""
+        return self._seen.decisions
+
+    @property
     def activity(self) -> Activity:
         """What happened so far, counted."""
-        seen = Activity()
-        for entry in self.entries:
-            advice, abstention = entry.decision.advice, entry.decision.abstention
-            action = None if advice is None else str(advice.action.type)
-            seen.decided(action, None if abstention is None else (str(abstention.reason), abstention.detail))
-            seen.judged(entry.verdict.intent, [cut.limit for cut in entry.verdict.clamps])
+        seen = deepcopy(self._seen)
         for order in self.orders:
             seen.sent(order.kind, order.status, order.filled)
         seen.valued((row.gross, row.equity) for row in self.equity)
@@ -86,14 +96,18 @@ class Journal:
 
     def decided(self, bar: int, decision: Decision, verdict: Verdict) -> None:
         """Append a decision."""
-        self.entries.append(Entry(bar, decision, verdict))
+        advice, abstention = decision.advice, decision.abstention
+        action = None if advice is None else str(advice.action.type)
+        self._seen.decided(action, None if abstention is None else (str(abstention.reason), abstention.detail))
+        self._seen.judged(verdict.intent, [cut.limit for cut in verdict.clamps])
         if self._sink is not None:
             self._sink.write(decision_line(bar, decision, verdict))
-            if decision.exchanges and decision.exchanges not in self._flushed:
-                self._flushed.add(decision.exchanges)
+            if decision.exchanges and (asked := hash(decision.exchanges)) not in self._flushed:
+                self._flushed.add(asked)
                 self._sink.flush()  # an answer of the model outlives the process
+        self._keep(Entry(bar, decision, verdict))
         if self._on_decision is not None:
-            self._on_decision(len(self.entries))
+            self._on_decision(self.decisions)
 
     def closed(self, row: EquityRow) -> None:
         """Append the account at a close."""

@@ -228,7 +228,7 @@ class AdvisedStrategy(bt.Strategy):
         if decision is not None:
             self.journal.decided(len(feed.decisions) - 1, decision, verdict)
             if self._progress is not None:
-                self._progress.show(len(self.journal.entries))
+                self._progress.show(self.journal.decisions)
         if verdict.intent is Intent.NONE:
             return
         if verdict.intent in (Intent.ENTER_LONG, Intent.ENTER_SHORT):

@@ -30,6 +30,7 @@ from simulator.feed import add_feeds
 from simulator.manifest import RunDescription, arm_manifest, comparison_manifest, now
 from simulator.questions import Questions
 from simulator.record import draw_name
+from simulator.tally import Tally, failure_of
 from simulator.universe import Universe, decisions_name
 from simulator.upcoming import upcoming
 
@@ -67,9 +68,18 @@ def simulate(universe: Universe, advisor: Advisor, experiment: Experiment, journ
     return journal
 
 
+def trade(
+    universe: Universe, advisor: Advisor, experiment: Experiment, decided: Callable[[Entry], None], folder: Path
+) -> None:
+    """Let one advisor trade and write the evidence into its folder; each decision is ``decided`` and not kept."""
+    with (folder / DECISIONS).open("w", encoding="utf-8", newline="\n") as sink:
+        journal = simulate(universe, advisor, experiment, Journal(sink, keep=decided))
+    write_tables(journal, folder)
+
+
 @contextmanager
 def _without_garbage_collection() -> Iterator[None]:
-    """The journal keeps every decision: walking all of them again and again would take a tenth of a run."""
+    """Walking the bars and indicators again and again would take a tenth of a run."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -77,6 +87,7 @@ def _without_garbage_collection() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
+            gc.collect()  # broker and strategy hold each other, and with them the bars
 
 
 class _FirstMustFit:
@@ -141,17 +152,17 @@ class ArmRunner:
         started = now()
         advisor, model = self._advisor(arm)
         before = replace(model.usage) if model else Usage()
-        journal, problem = self._trade(arm, advisor, folder)
-        journals = [journal]
+        made, problem = self._trade(arm, advisor, folder)
+        tallies = [made]
         if arm == LLM_ARM:
-            self._advised = advised_actions(journal)
+            self._advised = made.advised
             for number in self._experiment.further_draws:
                 drawn, failed = self._trade(arm, self._model_advisor(number), folder / draw_name(number), number)
-                journals.append(drawn)
+                tallies.append(drawn)
                 problem = problem or failed
         self.problem = self.problem or problem
         self._usage[arm] = (
-            Questions.of(journals, model.usage.since(before), model.latencies[before.asked :]) if model else Questions()
+            Questions.of(tallies, model.usage.since(before), model.latencies[before.asked :]) if model else Questions()
         )
         manifest = arm_manifest(
             self._description, arm, folder, started=started, problem=problem, usage=self._usage[arm], model=model
@@ -172,20 +183,23 @@ class ArmRunner:
         )
         write_json(manifest, folder / "manifest.json")
 
-    def _trade(self, arm: str, advisor: Advisor, folder: Path, draw: int = 0) -> tuple[Journal, str | None]:
+    def _trade(self, arm: str, advisor: Advisor, folder: Path, draw: int = 0) -> tuple[Tally, str | None]:
         """What the advisor brought about, its evidence written, and a sentence where it failed too often."""
         folder.mkdir(parents=True, exist_ok=True)
         if isinstance(advisor, ModelAdvisor) and advisor.asks_ahead:
             seen = upcoming(self._universe, self._experiment)
             advisor.ask_ahead(seen.snapshots, self._on_answer, wants=seen.wants)
         asked = _FirstMustFit(advisor) if isinstance(advisor, ModelAdvisor) else advisor
-        with (folder / DECISIONS).open("w", encoding="utf-8", newline="\n") as sink:
-            journal = Journal(sink, lambda done: self._decided(arm, journal, done, draw))
-            simulate(self._universe, asked, self._experiment, journal)
-        write_tables(journal, folder)
+        made = Tally(advisor)
+
+        def decided(entry: Entry) -> None:
+            made.take(entry)
+            self._decided(arm, made, entry.decision, draw)
+
+        trade(self._universe, asked, self._experiment, decided, folder)
         if not draw:
-            write_calibration(journal, advisor, folder)
-        return journal, too_many_failures(journal, self._experiment.advisor.max_failure_rate, draw=draw)
+            write_calibration(made.scored, folder)
+        return made, too_many_failures(made, self._experiment.advisor.max_failure_rate, draw=draw)
 
     def _advisor(self, arm: str) -> tuple[Advisor, RecordingClient | None]:
         if arm == LLM_ARM:
@@ -214,33 +228,18 @@ class ArmRunner:
             max(0, len(self._universe.decisions(symbol).table) - self._warm_up + 1) for symbol in self._universe.symbols
         )
 
-    def _decided(self, arm: str, journal: Journal, done: int, draw: int) -> None:
+    def _decided(self, arm: str, made: Tally, decision: Decision, draw: int) -> None:
         total = self._decisions
         if self._on_bar is not None:
-            self._on_bar(f"{arm} draw {draw}" if draw else arm, done, total)
+            self._on_bar(f"{arm} draw {draw}" if draw else arm, made.decisions, total)
         choice = self._experiment.advisor
-        if choice.abort_above_failure_rate and failure(journal.entries[-1]) is not None:
-            problem = too_many_failures(journal, choice.max_failure_rate, total, draw)
+        if choice.abort_above_failure_rate and failure_of(decision) is not None:
+            problem = too_many_failures(made, choice.max_failure_rate, total, draw)
             if problem:
                 raise TooManyFailures(
                     f"{problem} The run was ended there: put that right and start it again, answers already given are "
                     "kept."
                 )
-
-
-def advised_actions(journal: Journal) -> dict[str, list[ActionType]]:
-    """The advised action at each decision, by symbol; an abstention changes nothing, as a hold does."""
-    advised: dict[str, list[ActionType]] = {}
-    for entry in journal.entries:
-        advice = entry.decision.advice
-        action = ActionType.HOLD if advice is None else advice.action.type
-        advised.setdefault(entry.decision.snapshot.symbol, []).append(action)
-    return advised
-
-
-def failure(entry: Entry) -> Abstention | None:
-    """Why the advisor gave no advice, whether or not a rule decided in its place."""
-    return entry.decision.abstention or entry.decision.instead_of
 
 
 def commonest(failed: Sequence[Abstention]) -> Abstention:
@@ -250,16 +249,16 @@ def commonest(failed: Sequence[Abstention]) -> Abstention:
     return next(one for one in reversed(failed) if one.reason is wanted)
 
 
-def too_many_failures(journal: Journal, allowed: float, decisions: int | None = None, draw: int = 0) -> str | None:
+def too_many_failures(made: Tally, allowed: float, decisions: int | None = None, draw: int = 0) -> str | None:
     """One sentence if the share of failures is above ``allowed``; ``decisions`` are those of the whole run, ``draw`` is
     the number of a further draw."""
-    failed = [problem for entry in journal.entries if (problem := failure(entry)) is not None]
-    if len(failed) <= allowed * (decisions or len(journal.entries)) or not failed:
+    failed = made.failed
+    if len(failed) <= allowed * (decisions or made.decisions) or not failed:
         return None
     named = commonest(failed)
     how = "the last one as" if named is failed[-1] else "the commonest reason, an open breaker aside, is"
     told = (
-        f"{len(failed)} of {len(journal.entries)} decisions failed, more than advisor.max_failure_rate ({allowed:g}) "
+        f"{len(failed)} of {made.decisions} decisions failed, more than advisor.max_failure_rate ({allowed:g}) "
         f"allows; {how} {named.reason}: {named.detail.rstrip('.')}."
     )
     return f"Draw {draw}: {told}" if draw else told

@@ -5,25 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from llm_strategy.advisor import Advisor, ModelAdvisor
 from llm_strategy.calibration import BatchPrior
-from llm_strategy.choice_reader import label_scores
-from llm_strategy.journal import Journal
 from simulator.evidence import write_json
 
 CALIBRATION = "calibration.json"
 
 
-def write_calibration(journal: Journal, advisor: Advisor, folder: Path) -> None:
-    """Write the prior over the distinct states of a journal, where labels were scored: of several answers to a state
-    the last counts. It goes into ``advisor.calibration`` of an experiment with a later window."""
-    if not isinstance(advisor, ModelAdvisor) or advisor.reading.mode != "choices":
-        return
-    scored = BatchPrior()
-    for entry in journal.entries:
-        for exchange in entry.decision.exchanges:
-            if exchange.purpose == "label" and exchange.answer is not None:
-                market = entry.decision.prompt
-                scored.take(market, label_scores(advisor.reading, market, exchange.answer))
+def write_calibration(scored: BatchPrior, folder: Path) -> None:
+    """Write the prior over the distinct states whose labels were scored, where there are any. It goes into
+    ``advisor.calibration`` of an experiment with a later window."""
     if prior := scored.whole():
         write_json(asdict(prior), folder / CALIBRATION)

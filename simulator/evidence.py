@@ -37,7 +37,13 @@ def write_json(document: dict[str, Any], path: Path) -> None:
 def file_hashes(folder: Path, names: Iterable[str], if_there: Iterable[str] = ()) -> dict[str, str]:
     """sha256 of each of these files, and of those others that exist."""
     found = [*names, *(name for name in if_there if (folder / name).exists())]
-    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in found}
+    return {name: sha256_of(folder / name) for name in found}
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file's content, which may be larger than memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Iterable[object]]) -> None:

@@ -40,7 +40,9 @@ class Harm:
 
 def measure_harm(universe: Universe, experiment: Experiment) -> Harm:
     """Run the adversary through gate, orders and costs, and compute the bound."""
-    journal = simulate(universe, _Adversary(universe, experiment.risk.allow_short), experiment, Journal())
+    journal = simulate(
+        universe, _Adversary(universe, experiment.risk.allow_short), experiment, Journal(keep=lambda _: None)
+    )
     equity = np.array([row.equity for row in journal.equity])
     drawdowns = 1 - equity / np.maximum.accumulate(equity)
     return Harm(float(equity[-1] / equity[0] - 1), float(drawdowns.max()), largest_loss(universe, experiment))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from llm_strategy.errors import RunFolderError
+from simulator.evidence import sha256_of
 from simulator.record import read_manifest
 
 PRICES = "prices.csv"
@@ -51,6 +51,6 @@ def _own(manifest: dict[str, Any], folder: Path, prefix: str) -> Iterator[tuple[
 
 def _sha256(path: Path) -> str:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return sha256_of(path)
     except OSError as problem:
         raise RunFolderError(f"{path} cannot be read ({problem}); run the experiment again.") from None

@@ -8,9 +8,8 @@ from math import ceil
 from statistics import fmean
 from typing import Self
 
-from llm_strategy.journal import Journal
 from llm_strategy.llm.cache import Usage
-from llm_strategy.types import AbstentionReason, Decision
+from simulator.tally import Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,33 +36,24 @@ class Questions:
     p95_seconds: float = 0.0
 
     @classmethod
-    def of(cls, journals: Sequence[Journal], used: Usage, latencies: Sequence[float] = ()) -> Self:
-        """The counts of finished journals, one a draw, for which so much was ``used``; ``latencies`` are the seconds of
-        the asked questions."""
-        entries = [entry for journal in journals for entry in journal.entries]
-        exchanges = [exchange for entry in entries for exchange in entry.decision.exchanges]
-        refused = sum(_refused(entry.decision) for entry in entries)
+    def of(cls, tallies: Sequence[Tally], used: Usage, latencies: Sequence[float] = ()) -> Self:
+        """The counts of all decisions, a tally for each draw, for which so much was ``used``; ``latencies`` are the
+        seconds of the asked questions."""
+        questions = sum(made.questions for made in tallies)
+        refused = sum(made.refused for made in tallies)
         return cls(
-            decisions=len(entries),
-            questions=len(exchanges),
-            distinct=len({exchange.request_hash for exchange in exchanges}),
+            decisions=sum(made.decisions for made in tallies),
+            questions=questions,
+            distinct=len(frozenset[str]().union(*(made.requests for made in tallies))),
             asked=used.asked,
             asked_again=used.again,
-            from_record=max(0, len(exchanges) - refused - used.asked),
+            from_record=max(0, questions - refused - used.asked),
             seconds=used.seconds,
             tokens_in=used.tokens_in,
             tokens_out=used.tokens_out,
             mean_seconds=round(fmean(latencies), 3) if latencies else 0.0,
             p95_seconds=round(_reached_by(0.95, latencies), 3) if latencies else 0.0,
         )
-
-
-def _refused(decision: Decision) -> bool:
-    """Whether the decision ended with a question that an open breaker let nobody answer."""
-    failure = decision.abstention or decision.instead_of
-    if failure is None or failure.reason is not AbstentionReason.BREAKER_OPEN:
-        return False
-    return not decision.exchanges[-1].events
 
 
 def _reached_by(share: float, latencies: Sequence[float]) -> float:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import filecmp
 import json
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,18 +14,18 @@ from typing import Any
 from llm_strategy.advisor import Advisor
 from llm_strategy.baselines import MatchedRandom
 from llm_strategy.errors import ConfigurationError, MarketDataError, RunFolderError
-from llm_strategy.journal import Journal
 from llm_strategy.types import ActionType
 from simulator.answers import JournalClient, replay_advisor
-from simulator.arms import advised_actions, simulate
+from simulator.arms import trade
 from simulator.calibration_file import CALIBRATION, write_calibration
-from simulator.evidence import DECISIONS, evidence_files, write_tables
+from simulator.evidence import evidence_files
 from simulator.experiment import LLM_ARM, RANDOM_ARM, Experiment
 from simulator.harm import HARM, write_harm
 from simulator.integrity import check_evidence
 from simulator.record import ArmRecord, Record, draw_name, load_record
 from simulator.record_check import as_damage
 from simulator.report import EXPLANATION, FACTS, REPORT_FILES, write_page
+from simulator.tally import Tally
 from simulator.universe import Universe, read_universe_csv
 from simulator.workspace import as_run_folder_error
 
@@ -56,6 +58,7 @@ def replay(folder: str | Path, to: str | Path | None = None) -> list[FileCheck]:
         except RunFolderError as problem:  # what is wrong with the copy is wrong with the folder
             raise RunFolderError(str(problem).replace(str(target), str(source))) from problem
         checks = [FileCheck(name, _same(source / name, target / name)) for name in _files(record)]
+        _check_decisions(record, checks)
         if to is not None:
             with as_run_folder_error(Path(to)):
                 shutil.copytree(target, to)
@@ -69,11 +72,10 @@ def _replay_record(record: Record, target: Path) -> None:
     advised: dict[str, list[ActionType]] = {}
     for arm in sorted(record.arms, key=lambda arm: arm.name != LLM_ARM):
         folder = target / arm.name if comparison else target
-        advisor = _advisor(arm, experiment, advised)
-        journal = _simulated(universe, advisor, experiment, folder)
-        write_calibration(journal, advisor, folder)
+        made = _simulated(universe, _advisor(arm, experiment, advised), experiment, folder)
+        write_calibration(made.scored, folder)
         if arm.name == LLM_ARM:
-            advised = advised_actions(journal)
+            advised = made.advised
         for draw in arm.draws:
             again = replay_advisor(arm.manifest, draw.decisions, experiment, draw.number)
             _simulated(universe, again, experiment, folder / draw_name(draw.number))
@@ -88,6 +90,15 @@ def _replay_record(record: Record, target: Path) -> None:
     write_page(target)
 
 
+def _check_decisions(record: Record, checks: Sequence[FileCheck]) -> None:
+    """Raise ``RunFolderError`` where a journal that was not written again holds what is no decision."""
+    differ = {record.folder / check.name for check in checks if not check.same}
+    for journal in (made for arm in record.arms for made in (arm.decisions, *(draw.decisions for draw in arm.draws))):
+        if journal.path in differ:
+            for _ in journal:
+                pass
+
+
 def _experiment(record: Record) -> Experiment:
     path = record.folder / "manifest.json"
     try:
@@ -98,13 +109,12 @@ def _experiment(record: Record) -> Experiment:
         ) from None
 
 
-def _simulated(universe: Universe, advisor: Advisor, experiment: Experiment, folder: Path) -> Journal:
+def _simulated(universe: Universe, advisor: Advisor, experiment: Experiment, folder: Path) -> Tally:
     folder.mkdir(parents=True)
-    with (folder / DECISIONS).open("w", encoding="utf-8", newline="\n") as sink:
-        journal = simulate(universe, advisor, experiment, Journal(sink))
+    made = Tally(advisor)
+    trade(universe, advisor, experiment, made.take, folder)
     _finish(advisor)
-    write_tables(journal, folder)
-    return journal
+    return made
 
 
 def _advisor(arm: ArmRecord, experiment: Experiment, advised: dict[str, list[ActionType]]) -> Advisor:
@@ -155,4 +165,4 @@ def _files(record: Record) -> list[str]:
 
 
 def _same(one: Path, other: Path) -> bool:
-    return other.exists() and one.read_bytes() == other.read_bytes()
+    return other.exists() and filecmp.cmp(one, other, shallow=False)
