@@ -60,7 +60,7 @@ class Journal:
         self._begun = False
         self._seen = Activity()
         self.entries: list[Entry] = []
-        self._keep = keep or self.entries.append
+        self._keep = keep
         self.equity: list[EquityRow] = []
         self.orders: list[OrderRow] = []
         self.trades: list[TradeRow] = []
@@ -105,7 +105,7 @@ class Journal:
             if decision.exchanges and (asked := hash(decision.exchanges)) not in self._flushed:
                 self._flushed.add(asked)
                 self._sink.flush()  # an answer of the model outlives the process
-        self._keep(Entry(bar, decision, verdict))
+        (self._keep or self.entries.append)(Entry(bar, decision, verdict))
         if self._on_decision is not None:
             self._on_decision(self.decisions)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +15,6 @@ from simulator.evaluation.regimes import BySymbol, SymbolDecisions, symbol_of
 from simulator.evaluation.sameness import Sameness, SamenessCounter, cut_to
 from simulator.record import ArmRecord
 
-LISTED = 200
-"""Rows of decisions, of trades and of orders on a page; the rest stays in the run folder."""
-
 
 @dataclass(frozen=True)
 class ArmMeasures:
@@ -28,8 +25,6 @@ class ArmMeasures:
     decisions: BySymbol
     changes: int
     """Decisions that differ from the one before."""
-    last_changes: tuple[dict[str, Any], ...]
-    """Their last lines, ``LISTED`` at most."""
     sameness: Sameness | None
     cuts: Counter[str]
     """Entries by the limit that cut them away (``cut_to``)."""
@@ -50,16 +45,13 @@ _MEASURED: WeakKeyDictionary[ArmRecord, ArmMeasures] = WeakKeyDictionary()
 def _measured(decisions: Iterable[dict[str, Any]]) -> ArmMeasures:
     advice, gate, same, changed = AdviceCounter(), GateCounter(), SamenessCounter(), ChangeFinder()
     symbols: dict[str, SymbolDecisions] = {}
-    changes, last = 0, deque[dict[str, Any]](maxlen=LISTED)
-    cuts, activity = Counter[str](), Activity()
+    changes, cuts, activity = 0, Counter[str](), Activity()
     for decision in decisions:
         advice.take(decision)
         gate.take(decision)
         same.take(decision)
         symbols.setdefault(symbol_of(decision), SymbolDecisions()).take(decision)
-        if changed.take(decision):
-            changes += 1
-            last.append(decision)
+        changes += changed.take(decision)
         if (limit := cut_to(decision)) is not None:
             cuts[limit] += 1
         advised, abstained = decision["advice"], decision["abstention"]
@@ -69,6 +61,5 @@ def _measured(decisions: Iterable[dict[str, Any]]) -> ArmMeasures:
         )
         activity.judged(decision["verdict"]["intent"], [cut["limit"] for cut in decision["clamps"]])
     return ArmMeasures(
-        advice.counts(), gate.counts(), dict(sorted(symbols.items())), changes, tuple(last), same.sameness(), cuts,
-        activity,
-    )  # fmt: skip
+        advice.counts(), gate.counts(), dict(sorted(symbols.items())), changes, same.sameness(), cuts, activity
+    )

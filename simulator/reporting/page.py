@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import pandas as pd
 from markupsafe import escape
 
-from simulator.evaluation.measures import LISTED, measure
+from simulator.evaluation.advice import ChangeFinder
+from simulator.evaluation.measures import measure
 from simulator.evaluation.regimes import LABELS
 from simulator.record import ArmRecord, Record, origin, origins
 from simulator.reporting.asking import asking
@@ -37,6 +39,8 @@ from simulator.reporting.templating import (
 )
 from simulator.reporting.vocabulary import ARM_TERMS
 
+LISTED = 200
+"""Rows of decisions, of trades and of orders on a page; the rest stays in the run folder."""
 COLUMNS = {
     "total_return": "Return", "cagr": "Growth a year", "volatility": "Volatility", "sharpe": "Sharpe",
     "max_drawdown": "Drawdown", "exposure": "Exposure", "turnover": "Turnover", "trades": "Trades",
@@ -100,7 +104,7 @@ def render(record: Record, facts: Facts, explanation: Mapping[str, Any] | None, 
 def _view(record: Record, facts: Facts, explanation: Mapping[str, Any] | None) -> dict[str, Any]:
     subject, advised = subject_arm(record), advised_arm(record)
     names = [arm.name for arm in record.arms]
-    changed = measure(subject)
+    changes = deque(filter(ChangeFinder().take, subject.decisions), maxlen=LISTED)
     pairs = {name: f"{advised.name}-{name}" for name in names if name != advised.name} if advised else {}
     return {
         "manifest": record.manifest,
@@ -127,9 +131,9 @@ def _view(record: Record, facts: Facts, explanation: Mapping[str, Any] | None) -
         "regime_arms": _regime_arms(subject.name, names, advised is not None),
         "kappa": f"{subject.name}-{REFERENCE_ARM}" if f"{subject.name}-{REFERENCE_ARM}.label_kappa" in facts else None,
         "counts": {title: kinds for metric, title in COUNTS.items() if (kinds := _kinds(subject.name, metric, facts))},
-        "changes": changed.last_changes,
+        "changes": list(changes),
         "cut": {
-            "changes": changed.changes > LISTED,
+            "changes": measure(subject).changes > LISTED,
             "trades": len(subject.trades) > LISTED,
             "orders": len(subject.orders) > LISTED,
         },
