@@ -24,6 +24,7 @@ from simulator.integrity import check_evidence
 from simulator.record import ArmRecord, Record, draw_name, load_record
 from simulator.record_check import as_damage
 from simulator.report import EXPLANATION, FACTS, REPORT_FILES, write_page
+from simulator.reporting.page_policy import secured
 from simulator.universe import Universe, read_universe_csv
 from simulator.workspace import as_run_folder_error
 
@@ -155,4 +156,8 @@ def _files(record: Record) -> list[str]:
 
 
 def _same(one: Path, other: Path) -> bool:
-    return other.exists() and one.read_bytes() == other.read_bytes()
+    """Whether both hold the same bytes; a page of before there was a policy on pages is held against that page."""
+    if not other.exists():
+        return False
+    before, after = one.read_bytes(), other.read_bytes()
+    return before == after or (one.suffix == ".html" and secured(before.decode(errors="replace")).encode() == after)

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import pandas as pd
 
+from llm_strategy.outside_text import spelled_out
 from simulator.evaluation.activity import arm_remarks
 from simulator.integrity import changed_evidence
 from simulator.record import Record, load_record
@@ -157,7 +158,8 @@ class Result:
     def _repr_html_(self) -> str:
         warning = f"<p><strong>{escape(self.warning)}</strong></p>" if self.warning else ""
         notes = "".join(f"<p>Note: {escape(note)}</p>" for note in self.notes)
-        return f"{warning}{notes}<p>Verdict: {self.verdict}. Report: {self.report}</p>{self.shown.to_html()}"
+        told = escape(f"Verdict: {self.verdict}. Report: {self.report}")
+        return spelled_out(f"{warning}{notes}<p>{told}</p>{self.shown.to_html()}")
 
 
 def _decision_row(arm: str, line: dict[str, Any]) -> tuple[object, ...]:

@@ -13,6 +13,7 @@ from llm_strategy.errors import ModelError
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.exchange import Generation, Message, Request
 from llm_strategy.llm.request_hash import request_hash
+from llm_strategy.outside_text import spelled_out_json
 from llm_strategy.prompting import render
 from simulator.reporting.fact import Fact, Facts
 from simulator.reporting.fact_table import NOT_AVAILABLE
@@ -80,7 +81,7 @@ class Explanation:
 
     def as_json(self) -> str:
         """The text of ``explanation.json``; equal explanations give equal bytes."""
-        return json.dumps(self.as_dict(), sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+        return spelled_out_json(json.dumps(self.as_dict(), sort_keys=True, indent=1, ensure_ascii=False)) + "\n"
 
 
 def explain(facts: Facts, client: LLMClient | None) -> Explanation:
