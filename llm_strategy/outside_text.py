@@ -48,6 +48,11 @@ def spelled_out(text: str) -> str:
     return _NOT_PLAIN.sub(lambda found: _number(found[0]) if _is_unseen(found[0]) else found[0], text)
 
 
+def hanging(text: str) -> str:
+    """The text with every line but the first indented: nothing in it passes for a line that the program begins."""
+    return text.replace("\n", "\n  ")
+
+
 def spelled_out_json(text: str) -> str:
     """JSON text with the same characters as JSON escapes, so that it is read as before."""
     return _NOT_PLAIN.sub(lambda found: _json_escape(found[0]) if _is_unseen(found[0]) else found[0], text)

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from llm_strategy.outside_text import spelled_out, spelled_out_json
+from llm_strategy.outside_text import hanging, spelled_out, spelled_out_json
 from llm_strategy.secrets import redact
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def note(text: str) -> None:
 
 def fail(problem: object) -> None:
     """An error, as one sentence."""
-    err.print(Text(f"Error: {spelled_out(redact(str(problem)))}"), style="red")
+    err.print(Text(f"Error: {hanging(spelled_out(redact(str(problem))))}"), style="red")
 
 
 class LogHandler(logging.StreamHandler[ErrorStream]):
@@ -66,7 +66,7 @@ class LogHandler(logging.StreamHandler[ErrorStream]):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
-        return spelled_out(super().format(record))
+        return hanging(spelled_out(super().format(record)))
 
 
 def leave_quietly() -> None:

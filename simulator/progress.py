@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
-from llm_strategy.outside_text import spelled_out
+from llm_strategy.outside_text import hanging, spelled_out
 
 
 class Surface(Protocol):
@@ -189,7 +189,7 @@ class Progress:
             if self._held is not None:
                 self._held.append(text)
             elif self._surface is not None:
-                self._surface.line(spelled_out(text))
+                self._surface.line(hanging(spelled_out(text)))
                 self._told = time.monotonic()
 
     def release(self) -> None:

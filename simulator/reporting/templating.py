@@ -75,6 +75,8 @@ def escape_markdown(value: object) -> Markup:
     line = re.sub(r"\s+", " ", str(value))
     line = re.sub(r"([\\`*\[\]|])", r"\\\1", line)
     line = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", line)
+    line = re.sub(r"(?=://)|(?<=www)(?=\.)|(?<=~)(?=~)", r"\\", line)
+    line = re.sub(r"^(\d*)(?=[#+=-]+( |$)|(?<=\d)[.)]( |$))", r"\1\\", line)
     return Markup(line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))  # noqa: S704 - escaped above
 
 
