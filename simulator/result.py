@@ -149,7 +149,7 @@ class Result:
 
     def __repr__(self) -> str:
         arms = f"{len(self.record.arms)} arms" if len(self.record.arms) > 1 else self.record.arms[0].name
-        return f"<Result of {arms}: {self.verdict}; report {self.report}>"
+        return spelled_out(f"<Result of {arms}: {self.verdict}; report {self.report}>")
 
     def _rows(self, cell: Callable[[str], object]) -> pd.DataFrame:
         arms = [arm.name for arm in self.record.arms]

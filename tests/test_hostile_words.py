@@ -21,6 +21,7 @@ from llm_strategy.outside_text import spelled_out, spelled_out_json
 from simulator import console, surfaces
 from simulator.market import load_prices
 from simulator.progress import Progress
+from simulator.result import Result
 
 CONTROLS = "".join(map(chr, [*range(1, 9), *range(0xB, 0x20), *range(0x7F, 0xA0)]))
 DIRECTIONS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c"
@@ -95,12 +96,12 @@ def hostile_run(btllm, tmp_path, monkeypatch):  # noqa: F811
     """A comparison on a server whose every word is hostile, and what each command about it said."""
     source = prices_of(tmp_path / f"{COMMANDS.replace('/', '')}{DIRECTIONS}[bold red]x.csv")
     experiment = SMALL | {"data": {"source": source}, "arms": ["llm", "buy_and_hold"], "advisor": {"mode": "json"}}
-    (tmp_path / "experiment.yaml").write_text(json.dumps(experiment | {"output": {"folder": "out"}}))
+    (tmp_path / "experiment.yaml").write_text(json.dumps(experiment | {"output": {"folder": "out <b>[i]"}}))
     with hostile_server() as server:
         for name, value in (("BACKEND", "openai"), ("BASE_URL", server.url), ("MODEL", MODEL_NAME)):
             monkeypatch.setenv(f"LLM_{name}", value)
         said = {words: btllm(*words) for words in (("compare",), ("advise",), ("advise", "--json"), ("doctor",))}
-    (folder,) = (path for path in (tmp_path / "out").iterdir() if path.is_dir())
+    (folder,) = (path for path in (tmp_path / "out <b>[i]").iterdir() if path.is_dir())
     for words in (("trace",), ("trace", "--json"), ("view",)):
         said[words] = btllm(words[0], folder, *words[1:])
     return folder, said
@@ -122,6 +123,9 @@ def test_nothing_that_a_server_says_is_obeyed_anywhere(hostile_run):
     assert "\\x1b]0;owned\\x07" in said["advise",][1]
     assert "[bold red]x[/]" in said["advise",][1]
     assert json.loads(said["advise", "--json"][1])["advice"]["rationale"] == HOSTILE
+    notebook = Result.load(folder)._repr_html_()
+    assert not unseen(notebook + repr(Result.load(folder)))
+    assert "out &lt;b&gt;[i]" in notebook
     for path in folder.rglob("*"):
         if path.is_file():
             assert not unseen(path.read_bytes().decode()), path.name

@@ -24,8 +24,7 @@ def secured(page: str) -> str:
         return f' data-style="{number}"'
 
     body = "".join(
-        _STYLE_ATTRIBUTE.sub(attribute, part) if part.startswith("<") else part
-        for part in re.split(r"(<[^>]*>)", page)
+        _STYLE_ATTRIBUTE.sub(attribute, part) if part.startswith("<") else part for part in re.split(r"(<[^>]*>)", page)
     )
     added = "".join(f'[data-style="{number}"] {{ {rule}; }}\n' for rule, number in rules.items())
     body = _STYLE.sub(lambda found: found[0] + added, body, count=1)
