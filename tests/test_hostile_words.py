@@ -5,6 +5,7 @@ import csv
 import json
 import logging
 import os
+import random
 import re
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from llm_strategy.outside_text import spelled_out, spelled_out_json
 from simulator import console, surfaces
 from simulator.market import load_prices
 from simulator.progress import Progress
+from simulator.reporting.templating import escape_markdown
 from simulator.result import Result
 
 CONTROLS = "".join(map(chr, [*range(1, 9), *range(0xB, 0x20), *range(0x7F, 0xA0)]))
@@ -147,6 +149,33 @@ def assert_tame(markdown, html):
     assert code <= {"trades.csv", "orders.csv", *provenance}
     assert not re.search(r"(?<!\\)://|www\.", markdown)
     assert not re.search(r"<(img|script|iframe|object|link|a|form|base)\b", html)
+
+
+MARKS = [
+    "*", "_", "`", "[", "]", "(", ")", "<", ">", "!", "|", "\\", "#", "-", "+", "=", "1.", "2)", "&amp;", "&#60;", "~~",
+    "http://a", "www.a.b", "a", " ", "\n", "\t", ":", '"', "\u202e", "---", "***", "> ", "0", "<b>", "<!--", "]]>",
+]  # fmt: skip
+PLACES = {
+    "{}\n": "paragraph_open paragraph_close",
+    "a {} b\n": "paragraph_open paragraph_close",
+    "# {}\n": "heading_open heading_close",
+    "- {}\n": "bullet_list_open list_item_open paragraph_open paragraph_close list_item_close bullet_list_close",
+    "|a|\n|--|\n|{}|\n": "table_open thead_open tr_open th_open th_close tr_close thead_close tbody_open tr_open "
+    "td_open td_close tr_close tbody_close table_close",
+}
+
+
+@pytest.mark.parametrize("place", PLACES, ids=ascii)
+def test_no_text_is_markup_in_markdown_wherever_it_stands(place):
+    parser = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+    chance = random.Random(7)
+    for _ in range(1500):
+        text = "".join(chance.choices(MARKS, k=chance.randint(1, 8)))
+        tokens = parser.parse(place.format(f"{spelled_out(str(escape_markdown(text)))}"))
+        blocks = [token.type for token in tokens if token.type != "inline"]
+        inline = {child.type for token in tokens for child in token.children or ()}
+        assert inline <= {"text", "text_special"}, text
+        assert " ".join(blocks) == PLACES[place] or not text.strip(), text
 
 
 def test_a_model_begins_no_line_of_the_programs_own(btllm, tmp_path, monkeypatch):  # noqa: F811
