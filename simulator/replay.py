@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from llm_strategy.advisor import Advisor
 from llm_strategy.baselines import MatchedRandom
 from llm_strategy.errors import ConfigurationError, MarketDataError, RunFolderError
 from llm_strategy.journal import Journal
+from llm_strategy.outside_text import spelled_out, spelled_out_json
 from llm_strategy.types import ActionType
 from simulator.answers import JournalClient, replay_advisor
 from simulator.arms import advised_actions, simulate
@@ -25,6 +27,7 @@ from simulator.record import ArmRecord, Record, draw_name, load_record
 from simulator.record_check import as_damage
 from simulator.report import EXPLANATION, FACTS, REPORT_FILES, write_page
 from simulator.reporting.page_policy import secured
+from simulator.reporting.templating import without_bare_links
 from simulator.universe import Universe, read_universe_csv
 from simulator.workspace import as_run_folder_error
 
@@ -156,8 +159,17 @@ def _files(record: Record) -> list[str]:
 
 
 def _same(one: Path, other: Path) -> bool:
-    """Whether both hold the same bytes; a page of before there was a policy on pages is held against that page."""
+    """Whether both hold the same bytes, a file of an earlier version as this one would have written it."""
     if not other.exists():
         return False
     before, after = one.read_bytes(), other.read_bytes()
-    return before == after or (one.suffix == ".html" and secured(before.decode(errors="replace")).encode() == after)
+    now = _WRITTEN_NOW.get(one.suffix)
+    return before == after or (now is not None and now(before.decode(errors="replace")).encode() == after)
+
+
+_WRITTEN_NOW: dict[str, Callable[[str], str]] = {
+    ".html": lambda page: secured(spelled_out(page)),
+    ".md": lambda text: without_bare_links(spelled_out(text)),
+    ".json": spelled_out_json,
+}
+"""By suffix: earlier versions wrote what nobody sees as it was, and pages without a policy."""

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 from record_factory import EXPLANATION, write_comparison
-from small_run import recording, small
+from small_run import reader, recording, small
 from test_page import Page
 
 import simulator
@@ -103,6 +103,11 @@ def test_a_page_with_another_style_or_script_has_another_policy(html):
     assert '[data-style="0"] { color: red; }' in two
 
 
+def unseen(request):
+    """A reader whose rationale holds a sign that nobody sees."""
+    return reader(request) | {"rationale": "Above \U0001f469\u200d\U0001f4bb."}
+
+
 def plain(page):
     """The page as it was before it carried a policy."""
     rules = dict(re.findall(r'\[data-style="(\d+)"\] \{ ([^{}]+); \}\n', page))
@@ -113,15 +118,19 @@ def plain(page):
 
 def test_a_folder_of_before_the_policy_replays_and_a_forged_page_does_not(tmp_path):
     wanted = small(tmp_path, data={"source": "synthetic:cycles?bars=300&seed=5"}, arms=["llm", "buy_and_hold"])
-    folder = simulator.compare(wanted, client=recording()[0]).folder
+    folder = simulator.compare(wanted, client=recording(unseen)[0]).folder
     page = folder / "report.html"
     now = page.read_text()
-    before = plain(now)
+    before = plain(now).replace("\\u200d", "\u200d")
+    notes = folder / "report.md"
+    notes.write_text(notes.read_text().replace("\\u200d", "\u200d"))
     assert "Content-Security-Policy" not in before
     assert 'style="fill: ' in before
+    assert "\u200d" in before
+    assert "\u200d" in notes.read_text()
     for text, same in ((before, True), (before.replace("</main>", "<script>x()</script></main>"), False)):
         page.write_text(text)
-        assert {check.name: check.same for check in replay(folder)}["report.html"] is same
+        assert [check.name for check in replay(folder) if not check.same] == ([] if same else ["report.html"])
 
 
 SYMBOLS = [

@@ -36,6 +36,7 @@ from simulator.reporting.templating import (
     html_templates,
     markdown_templates,
     read_template,
+    without_bare_links,
 )
 from simulator.reporting.vocabulary import ARM_TERMS
 
@@ -97,7 +98,7 @@ def render(record: Record, facts: Facts, explanation: Mapping[str, Any] | None, 
     view_html = {"style": read_template("style.css"), "drawings": draw(record)}
     return Report(
         secured(spelled_out(page.render(view, **view_html, **helpers(shown, fact_in_html, escape)))),
-        spelled_out(text.render(view, **helpers(shown, fact_in_markdown, escape_markdown))),
+        without_bare_links(spelled_out(text.render(view, **helpers(shown, fact_in_markdown, escape_markdown)))),
     )
 
 
