@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from llm_strategy.outside_text import spelled_out
+from llm_strategy.outside_text import hanging, spelled_out
 
 LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
 LOGGERS = ("llm_strategy", "simulator")
@@ -16,7 +16,7 @@ class VisibleFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
-        return spelled_out(super().format(record))
+        return hanging(spelled_out(super().format(record)))
 
 
 def show_log(level: str) -> None:

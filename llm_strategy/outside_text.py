@@ -8,12 +8,14 @@ import unicodedata
 
 LONGEST_SYMBOL = 40
 """Characters; the contract allows no more, and a longer name is cut where a feed or a file brings it."""
+_NOT_PLAIN = re.compile("[^\n\t -~]")
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 """Categories without a visible sign: controls, zero-width, direction and tag characters, halves of pairs, private and
 unassigned ones."""
-_COMMANDS = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Categories of signs that move a cursor, change a direction, or break a line unseen."""
+_LINE_BREAKS = "\u2028\u2029"
+_EMOJI = range(0x1F000, 0x1FC00)
+"""Unassigned places here are new emoji, which this version of Python does not know yet."""
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 """Letters and signs that show nothing."""
 _SELECTORS = ((0x180B, 0x180F), (0xFE00, 0xFE0F), (0xE0100, 0xE01EF))
@@ -41,11 +43,19 @@ def symbol_name(text: str) -> str:
 
 
 def spelled_out(text: str) -> str:
-    """The text with every character that a terminal would obey or hide written as its number, such as ``\\x1b``; line
-    feeds and tabs stay."""
-    return "".join(
-        _number(sign) if unicodedata.category(sign) in _COMMANDS and sign not in "\n\t" else sign for sign in text
-    )
+    """The text with every character that a terminal or a page would obey or hide written as its number, such as
+    ``\\x1b`` or ``\\u202e``; line feeds and tabs stay."""
+    return _NOT_PLAIN.sub(lambda found: _number(found[0]) if _is_unseen(found[0]) else found[0], text)
+
+
+def hanging(text: str) -> str:
+    """The text with every line but the first indented: nothing in it passes for a line that the program begins."""
+    return text.replace("\n", "\n  ")
+
+
+def spelled_out_json(text: str) -> str:
+    """JSON text with the same characters as JSON escapes, so that it is read as before."""
+    return _NOT_PLAIN.sub(lambda found: _json_escape(found[0]) if _is_unseen(found[0]) else found[0], text)
 
 
 def _number(sign: str) -> str:
@@ -55,10 +65,23 @@ def _number(sign: str) -> str:
     return f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"
 
 
+def _json_escape(sign: str) -> str:
+    units = sign.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+
 def quoted(text: str) -> str:
     """The text as a quotation within a line of ``name: value;`` pairs: it can neither end the quotation nor begin
     another pair."""
     return '"' + text.replace('"', "'").replace(";", ",") + '"'
+
+
+def _is_unseen(character: str) -> bool:
+    return (_is_hidden(character) and not _is_new_emoji(character)) or character in _LINE_BREAKS
+
+
+def _is_new_emoji(character: str) -> bool:
+    return ord(character) in _EMOJI and unicodedata.category(character) == "Cn"
 
 
 def _is_hidden(character: str) -> bool:

@@ -21,6 +21,7 @@ from llm_strategy.ledger import ExitReason, Ledger
 from llm_strategy.lookbacks import DEFAULT_LOOKBACKS
 from llm_strategy.order_rules import OrderRules
 from llm_strategy.orders import OrderDesk, Stage
+from llm_strategy.outside_text import spelled_out
 from llm_strategy.parameters import check_names, check_parameters
 from llm_strategy.progress import ProgressLine
 from llm_strategy.remarks import remarks
@@ -217,7 +218,7 @@ class AdvisedStrategy(bt.Strategy):
         self.remarks += remarks(self.journal.activity, failures=True)
         if self.p.tell:
             for remark in self.remarks:
-                log.warning("AdvisedStrategy: %s", remark)
+                log.warning("AdvisedStrategy: %s", spelled_out(remark))
 
     def _judge(self, feed: AdvisedFeed, decision: Decision | None) -> None:
         advice = None if decision is None else decision.advice

@@ -11,6 +11,7 @@ from llm_strategy.advisor import ModelAdvisor
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.journal import decision_line
 from llm_strategy.llm.client import LLMClient
+from llm_strategy.outside_text import hanging
 from llm_strategy.risk import Account, Market, Verdict, judge
 from llm_strategy.types import Decision
 from simulator.answers import connect
@@ -68,7 +69,7 @@ class Consultation:
         )
         lines.append(f"Gate     {wish} {verdict.reason}".rstrip())
         lines.extend(f"         cut {cut.limit}: {cut.before:g} to {cut.after:g}" for cut in verdict.clamps)
-        return "\n".join(lines)
+        return "\n".join(map(hanging, lines))
 
 
 def advise_at(

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 try:
@@ -13,6 +16,7 @@ try:
 
     from llm_strategy.errors import BacktraderLLMError
     from llm_strategy.left_behind import LEAVE_S, native_calls
+    from llm_strategy.outside_text import spelled_out
     from simulator import console
     from simulator.commands import experiments, model, trace
 except KeyboardInterrupt:  # imports take a while on a busy machine, and nothing has begun yet
@@ -20,6 +24,8 @@ except KeyboardInterrupt:  # imports take a while on a busy machine, and nothing
     raise SystemExit(130) from None
 
 _LOUD = re.compile(r"-v+|--verbose")
+_UsageError: type[Any] = typer.BadParameter.__mro__[1]
+"""What a wrong option or command raises; typer exports no name for it, and may bring its own copy of click."""
 
 
 class OneSentenceErrors(TyperGroup):
@@ -28,12 +34,14 @@ class OneSentenceErrors(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Take ``-v`` wherever it stands, before or behind the command."""
         loud = [one for one in args if _LOUD.fullmatch(one)]
-        return super().parse_args(ctx, [*loud, *(one for one in args if not _LOUD.fullmatch(one))])
+        with _visible_usage_errors():
+            return super().parse_args(ctx, [*loud, *(one for one in args if not _LOUD.fullmatch(one))])
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
         try:
-            return super().invoke(ctx)
+            with _visible_usage_errors():
+                return super().invoke(ctx)
         except BacktraderLLMError as problem:
             console.fail(problem)
             raise typer.Exit(problem.exit_code) from None
@@ -45,6 +53,16 @@ class OneSentenceErrors(TyperGroup):
                 "interrupted; every answer of the model so far is kept, and the same command goes on from there."
             )
             raise typer.Exit(130) from None
+
+
+@contextmanager
+def _visible_usage_errors() -> Iterator[None]:
+    """What was typed is told in a way that the terminal shows and does not obey."""
+    try:
+        yield
+    except _UsageError as problem:
+        problem.message = spelled_out(problem.message)
+        raise
 
 
 app = typer.Typer(
@@ -115,6 +133,9 @@ def start(
 def main() -> None:
     """Run the command line. A model that does not stop is left behind with the process: every file is closed by then,
     and to end the interpreter under native code that still runs would abort it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal of few characters ends no command
     try:
         app()
     except SystemExit as end:

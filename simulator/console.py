@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import shlex
 import sys
 from collections.abc import Iterable
@@ -14,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from llm_strategy.outside_text import spelled_out
+from llm_strategy.outside_text import hanging, spelled_out, spelled_out_json
 from llm_strategy.secrets import redact
 
 if TYPE_CHECKING:
@@ -45,17 +45,17 @@ err = _Console(stderr=True, soft_wrap=True, highlight=False)
 
 def say(text: str) -> None:
     """A line of the result; what a model wrote in it is shown and never obeyed."""
-    out.print(spelled_out(text), markup=False)
+    out.print(Text(spelled_out(text)))
 
 
 def note(text: str) -> None:
     """A line beside the result."""
-    err.print(spelled_out(text), markup=False)
+    err.print(Text(spelled_out(text)))
 
 
 def fail(problem: object) -> None:
     """An error, as one sentence."""
-    err.print(f"Error: {spelled_out(redact(str(problem)))}", markup=False, style="red")
+    err.print(Text(f"Error: {hanging(spelled_out(redact(str(problem))))}"), style="red")
 
 
 class LogHandler(logging.StreamHandler[ErrorStream]):
@@ -66,7 +66,7 @@ class LogHandler(logging.StreamHandler[ErrorStream]):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
-        return spelled_out(super().format(record))
+        return hanging(spelled_out(super().format(record)))
 
 
 def leave_quietly() -> None:
@@ -76,17 +76,10 @@ def leave_quietly() -> None:
 
 def print_json(document: Any) -> None:
     """The result for a program."""
-    text = json.dumps(document, indent=1, ensure_ascii=False, default=str)
-    sys.stdout.write(_LEFT_BY_JSON.sub(lambda found: _escaped(found[0]), text) + "\n")
+    unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    text = json.dumps(document, indent=1, ensure_ascii=not unicode, default=str)
+    sys.stdout.write(spelled_out_json(text) + "\n")
     sys.stdout.flush()  # a reader that has gone is met here, not at the end of the program
-
-
-_LEFT_BY_JSON = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e007f]")
-"""Signs that JSON leaves as they are and a terminal obeys or hides."""
-
-
-def _escaped(sign: str) -> str:
-    return json.dumps(sign)[1:-1] if sign != "\x7f" else "\\u007f"
 
 
 def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
@@ -95,7 +88,7 @@ def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     for position, column in enumerate(columns):
         table.add_column(column, justify="right" if position else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(spelled_out(cell)) for cell in row))
     _Console(width=max(out.width, 140), highlight=False).print(table)  # a narrow terminal wraps, no figure is cut
 
 
@@ -124,7 +117,7 @@ def print_result(result: Result, *, as_json: bool, quiet: bool = False) -> None:
         )
         return
     if result.warning:
-        out.print(f"{result.warning}\n", markup=False, style="bold red")
+        out.print(Text(f"{spelled_out(result.warning)}\n"), style="bold red")
     shown = result.shown
     print_table(
         ["arm", *shown.columns],

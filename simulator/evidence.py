@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_strategy.journal import Journal
+from llm_strategy.outside_text import spelled_out_json
 from simulator.record import EQUITY_COLUMNS, ORDER_COLUMNS, TRADE_COLUMNS, draw_name
 
 DECISIONS = "decisions.jsonl"
@@ -31,7 +32,8 @@ def write_tables(journal: Journal, folder: Path) -> None:
 
 def write_json(document: dict[str, Any], path: Path) -> None:
     """Write a JSON document, keys in their order, one line feed at the end."""
-    path.write_text(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+    path.write_text(spelled_out_json(text) + "\n", encoding="utf-8")
 
 
 def file_hashes(folder: Path, names: Iterable[str], if_there: Iterable[str] = ()) -> dict[str, str]:

@@ -29,7 +29,7 @@ from pathlib import Path
 import pandas as pd
 
 from llm_strategy.errors import ConfigurationError, MarketDataError, did_you_mean
-from llm_strategy.outside_text import symbol_name
+from llm_strategy.outside_text import spelled_out, symbol_name
 from llm_strategy.places import place_of
 from simulator.market_sources.file_options import read_options
 from simulator.market_sources.files import Reading, read_csv_prices, read_parquet_prices
@@ -175,7 +175,7 @@ def load_prices(
     name = symbol_name(symbol or raw.symbol)
     if log_notes:
         for note in notes:
-            _LOG.warning(note)
+            _LOG.warning(spelled_out(note))
     return Prices(source, name, str(length), raw.table, raw.true_regimes, raw.volume, raw.naive, notes)
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
+from llm_strategy.outside_text import hanging, spelled_out
+
 
 class Surface(Protocol):
     """Where progress is shown."""
@@ -187,7 +189,7 @@ class Progress:
             if self._held is not None:
                 self._held.append(text)
             elif self._surface is not None:
-                self._surface.line(text)
+                self._surface.line(hanging(spelled_out(text)))
                 self._told = time.monotonic()
 
     def release(self) -> None:
@@ -205,7 +207,7 @@ class Progress:
                 if self._stage is not None and time.monotonic() - self._told >= self._surface.every:
                     if self._held:
                         self.release()
-                    self._surface.live(self._stage.told())
+                    self._surface.live(spelled_out(self._stage.told()))
                     self._told = time.monotonic()
 
 

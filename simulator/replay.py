@@ -6,7 +6,7 @@ import filecmp
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from llm_strategy.advisor import Advisor
 from llm_strategy.baselines import MatchedRandom
 from llm_strategy.errors import ConfigurationError, MarketDataError, RunFolderError
+from llm_strategy.outside_text import spelled_out, spelled_out_json
 from llm_strategy.types import ActionType
 from simulator.answers import JournalClient, replay_advisor
 from simulator.arms import trade
@@ -25,6 +26,8 @@ from simulator.integrity import check_evidence
 from simulator.record import ArmRecord, Record, draw_name, load_record
 from simulator.record_check import as_damage
 from simulator.report import EXPLANATION, FACTS, REPORT_FILES, write_page
+from simulator.reporting.page_policy import secured
+from simulator.reporting.templating import without_bare_links
 from simulator.tally import Tally
 from simulator.universe import Universe, read_universe_csv
 from simulator.workspace import as_run_folder_error
@@ -165,4 +168,18 @@ def _files(record: Record) -> list[str]:
 
 
 def _same(one: Path, other: Path) -> bool:
-    return other.exists() and filecmp.cmp(one, other, shallow=False)
+    """Whether both hold the same bytes, a file of an earlier version as this one would have written it."""
+    if not other.exists():
+        return False
+    if filecmp.cmp(one, other, shallow=False):
+        return True
+    now = _WRITTEN_NOW.get(one.suffix)
+    return now is not None and now(one.read_text(encoding="utf-8", errors="replace")).encode() == other.read_bytes()
+
+
+_WRITTEN_NOW: dict[str, Callable[[str], str]] = {
+    ".html": lambda page: secured(spelled_out(page)),
+    ".md": lambda text: without_bare_links(spelled_out(text)),
+    ".json": spelled_out_json,
+}
+"""By suffix: earlier versions wrote what nobody sees as it was, and pages without a policy."""

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import pandas as pd
 
+from llm_strategy.outside_text import spelled_out
 from simulator.evaluation.activity import arm_remarks
 from simulator.integrity import changed_evidence
 from simulator.record import Record, load_record
@@ -148,7 +149,7 @@ class Result:
 
     def __repr__(self) -> str:
         arms = f"{len(self.record.arms)} arms" if len(self.record.arms) > 1 else self.record.arms[0].name
-        return f"<Result of {arms}: {self.verdict}; report {self.report}>"
+        return spelled_out(f"<Result of {arms}: {self.verdict}; report {self.report}>")
 
     def _rows(self, cell: Callable[[str], object]) -> pd.DataFrame:
         arms = [arm.name for arm in self.record.arms]
@@ -157,7 +158,8 @@ class Result:
     def _repr_html_(self) -> str:
         warning = f"<p><strong>{escape(self.warning)}</strong></p>" if self.warning else ""
         notes = "".join(f"<p>Note: {escape(note)}</p>" for note in self.notes)
-        return f"{warning}{notes}<p>Verdict: {self.verdict}. Report: {self.report}</p>{self.shown.to_html()}"
+        told = escape(f"Verdict: {self.verdict}. Report: {self.report}")
+        return spelled_out(f"{warning}{notes}<p>{told}</p>{self.shown.to_html()}")
 
 
 def _decision_row(arm: str, line: dict[str, Any]) -> tuple[object, ...]:

@@ -41,7 +41,7 @@ class Terminal:
 
     def line(self, text: str) -> None:
         """Above what is live."""
-        self._console.print(text, markup=False)
+        self._console.print(Text(text))
 
     def live(self, text: str) -> None:
         """Behind the spinner."""

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from llm_strategy.errors import ConfigurationError, did_you_mean
+from llm_strategy.outside_text import hanging
 from simulator.evaluation.regimes import by_symbol, symbol_of
 from simulator.experiment import LLM_ARM
 from simulator.record import ArmRecord, Decisions, Record, load_record
@@ -62,7 +63,7 @@ class Trace:
     def as_text(self) -> str:
         """The same for reading."""
         said = list(self._said())
-        return "\n".join([*([*said, ""] if said else []), *self._decided(), *self._done()])
+        return "\n".join(map(hanging, [*([*said, ""] if said else []), *self._decided(), *self._done()]))
 
     def _said(self) -> Iterator[str]:
         for number, question in enumerate(self.questions, 1):

@@ -1,12 +1,18 @@
 """What a reader reads off a figure: numbers and dates as they are, names as they were given."""
 
+import hashlib
+import os
 import re
+import subprocess
+import sys
 import threading
 import xml.etree.ElementTree as ElementTree
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import style
 from record_factory import write_comparison, write_run
 
 from simulator.record import load_record
@@ -123,3 +129,50 @@ def test_two_threads_draw_the_same_bytes_as_one(tmp_path):
     for thread in threads:
         thread.join()
     assert drawn == [alone] * 3
+
+
+STYLE_OF_A_PERSON = """
+lines.linewidth: 9
+axes.facecolor: red
+font.size: 20
+savefig.bbox: tight
+figure.dpi: 150
+axes.unicode_minus: False
+axes.formatter.use_locale: True
+timezone: Asia/Tokyo
+date.epoch: 2000-01-01
+path.sketch: 1, 100, 2
+svg.id: mine
+xtick.major.pad: 20
+"""
+DRAWN = """
+import hashlib, sys
+from pathlib import Path
+from simulator.record import load_record
+from simulator.reporting.figures import draw
+print(hashlib.sha256(repr(draw(load_record(Path(sys.argv[1])))).encode()).hexdigest())
+"""
+
+
+def test_a_persons_own_settings_of_matplotlib_clock_and_language_change_no_byte(tmp_path):
+    folder = write_comparison(tmp_path / "run", bars=120, symbols=("A", "\u682a")).folder
+    alone = hashlib.sha256(repr(draw(load_record(folder))).encode()).hexdigest()
+    (tmp_path / "matplotlibrc").write_text(STYLE_OF_A_PERSON)
+    own = {
+        "MATPLOTLIBRC": str(tmp_path / "matplotlibrc"), "TZ": "Asia/Tokyo", "LC_ALL": "C",
+        "PYTHONHASHSEED": "3",
+    }  # fmt: skip
+    drawn = subprocess.run(
+        [sys.executable, "-W", "error", "-c", DRAWN, str(folder)],
+        env=os.environ | own, capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert drawn.stdout.strip() == alone
+
+
+def test_a_style_that_a_program_has_set_stays_its_own(tmp_path):
+    record = load_record(write_comparison(tmp_path, bars=120).folder)
+    alone = draw(record)
+    with style.context("dark_background"), mpl.rc_context({"lines.linewidth": 7, "font.family": ["serif"]}):
+        assert draw(record) == alone
+        assert mpl.rcParams["lines.linewidth"] == 7
+        assert mpl.rcParams["axes.facecolor"] == "black"

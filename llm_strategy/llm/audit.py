@@ -30,12 +30,11 @@ from llm_strategy.llm.breaker import Breaker
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request
 from llm_strategy.llm.request_hash import request_hash
+from llm_strategy.outside_text import spelled_out_json
 from llm_strategy.secrets import redacted
 from llm_strategy.types import Event
 
 UNPRICED = "unpriced"
-_LINE_ENDS = "\x85\u2028\u2029"
-"""What JSON leaves as it is and some readers take for the end of a line."""
 
 
 class AuditLog:
@@ -168,11 +167,9 @@ class AuditLog:
             self._write(line | verdict)
 
     def _write(self, line: dict[str, Any]) -> None:
-        text = json.dumps(redacted(line), ensure_ascii=False)
-        for mark in _LINE_ENDS:
-            text = text.replace(mark, f"\\u{ord(mark):04x}")
+        text = spelled_out_json(json.dumps(redacted(line), ensure_ascii=False))
         try:
-            with self.path.open("a", encoding="utf-8", errors="backslashreplace", newline="\n") as out:
+            with self.path.open("a", encoding="utf-8", newline="\n") as out:
                 out.write(text + "\n")
         except OSError as problem:
             raise RunFolderError(

@@ -13,10 +13,11 @@ from llm_strategy.errors import ModelError
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.exchange import Generation, Message, Request
 from llm_strategy.llm.request_hash import request_hash
+from llm_strategy.outside_text import spelled_out_json
 from llm_strategy.prompting import render
 from simulator.reporting.fact import Fact, Facts
 from simulator.reporting.fact_table import NOT_AVAILABLE
-from simulator.reporting.grounding import Judge
+from simulator.reporting.grounding import LONGEST_SENTENCE, Judge
 from simulator.reporting.plain import PlainSentence
 from simulator.reporting.topics import MOST_FACTS, Topic, topics
 
@@ -24,6 +25,8 @@ MAX_TOKENS = 160
 """Length of the model's answer on one topic."""
 MOST_SENTENCES = 5
 """Sentences of the model that are judged for a topic; what follows is left out unread."""
+LONGEST_ANSWER = 20_000
+"""Characters of an answer that are looked at, some thirty times what was asked for."""
 
 THE_PROGRAM_TELLS = "every sentence here is the program's."
 LEFT_OUT = PlainSentence("A sentence of the model is left out here.", ())
@@ -80,7 +83,7 @@ class Explanation:
 
     def as_json(self) -> str:
         """The text of ``explanation.json``; equal explanations give equal bytes."""
-        return json.dumps(self.as_dict(), sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+        return spelled_out_json(json.dumps(self.as_dict(), sort_keys=True, indent=1, ensure_ascii=False)) + "\n"
 
 
 def explain(facts: Facts, client: LLMClient | None) -> Explanation:
@@ -124,11 +127,17 @@ def _askable(topic: Topic) -> list[Fact]:
 
 def written(answer: Generation) -> list[str]:
     """The first sentences of an answer, without list marks; one that was cut off is left out."""
-    pieces = re.split(r"(?<=[.!?])(?<!\bvs\.)\s+|\n+", answer.text.replace("**", ""))
+    text = answer.text[:LONGEST_ANSWER]
+    pieces = re.split(r"(?<=[.!?])(?<!\bvs\.)\s+|\n+", text.replace("**", ""))
     whole = [re.sub(r"^\s*(?:[-*\u2022]|\d+[.)])\s+", "", " ".join(piece.split())) for piece in pieces]
-    if answer.finish == "length" and not answer.text.rstrip().endswith((".", "!", "?")):
+    cut = answer.finish == "length" or len(text) < len(answer.text)
+    if cut and not text.rstrip().endswith((".", "!", "?")):
         whole.pop()
     return [piece for piece in whole if piece][:MOST_SENTENCES]
+
+
+def _beginning(piece: str) -> str:
+    return piece if len(piece) <= LONGEST_SENTENCE else f"{piece[:LONGEST_SENTENCE]} ..."
 
 
 def _sentences(topic: Topic, judge: Judge, pieces: list[str]) -> Iterator[Sentence]:
@@ -138,7 +147,7 @@ def _sentences(topic: Topic, judge: Judge, pieces: list[str]) -> Iterator[Senten
     for piece in pieces:
         judgement = judge.judge(piece)
         if not judgement.accepted:
-            judged.append(Refused(piece, judgement.refusal))
+            judged.append(Refused(_beginning(piece), judgement.refusal))
         elif any(told_before.issuperset(judgement.facts) for told_before in told):
             judged.append(Refused(piece, "it tells only what was told before"))
         else:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from llm_strategy.errors import RunFolderError
+from llm_strategy.outside_text import spelled_out_json
 from simulator.record_check import DAMAGE
 from simulator.reporting.fact import Fact, Facts, Unit
 
@@ -16,7 +17,7 @@ def write_facts(facts: Facts, path: Path) -> None:
     lines = (json.dumps(asdict(facts[name]), sort_keys=True, ensure_ascii=False) for name in sorted(facts))
     part = path.with_name(path.name + ".part")
     try:
-        part.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
+        part.write_text(spelled_out_json("[\n" + ",\n".join(lines) + "\n]\n"), encoding="utf-8")
         part.replace(path)
     except OSError as problem:
         raise RunFolderError(f"{path} cannot be written ({problem.strerror}): name a folder that can be.") from None

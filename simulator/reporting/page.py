@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import escape
 
+from llm_strategy.outside_text import spelled_out
 from simulator.evaluation.advice import ChangeFinder
 from simulator.evaluation.measures import measure
 from simulator.evaluation.regimes import LABELS
@@ -24,6 +25,7 @@ from simulator.reporting.facts import explanation_facts
 from simulator.reporting.figures import draw
 from simulator.reporting.harm import harm_sentences
 from simulator.reporting.noise import noise_view
+from simulator.reporting.page_policy import secured
 from simulator.reporting.roles import REFERENCE_ARM, advised_arm, same_close, subject_arm
 from simulator.reporting.run_facts import NOTE
 from simulator.reporting.statements import UNREAL_FILLS, caveats, headline, interval
@@ -36,6 +38,7 @@ from simulator.reporting.templating import (
     html_templates,
     markdown_templates,
     read_template,
+    without_bare_links,
 )
 from simulator.reporting.vocabulary import ARM_TERMS
 
@@ -96,8 +99,8 @@ def render(record: Record, facts: Facts, explanation: Mapping[str, Any] | None, 
     text = markdown_templates().get_template("report.md.j2")
     view_html = {"style": read_template("style.css"), "drawings": draw(record)}
     return Report(
-        page.render(view, **view_html, **helpers(shown, fact_in_html, escape)),
-        text.render(view, **helpers(shown, fact_in_markdown, escape_markdown)),
+        secured(spelled_out(page.render(view, **view_html, **helpers(shown, fact_in_html, escape)))),
+        without_bare_links(spelled_out(text.render(view, **helpers(shown, fact_in_markdown, escape_markdown)))),
     )
 
 

@@ -6,11 +6,13 @@ import html
 import io
 import re
 import threading
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -40,7 +42,7 @@ _STYLE: Any = {
     "legend.frameon": False, "axes.spines.top": False, "axes.spines.right": False, "axes.spines.left": False,
     "axes.grid": True, "axes.grid.axis": "y", "axes.axisbelow": True, "grid.color": FAINT, "grid.linewidth": 0.6,
     "xtick.major.size": 3,
-    "ytick.major.size": 0, "axes.linewidth": 0.8,
+    "ytick.major.size": 0, "axes.linewidth": 0.8, "timezone": "UTC", "date.epoch": "1970-01-01T00:00:00",
 }  # fmt: skip
 
 
@@ -69,7 +71,9 @@ def drawing(name: str, title: str, description: str, *plots: Plot) -> Drawing:
 
     def rendered(size: tuple[int, int]) -> str:
         wide = size == WIDE
-        with _DRAWING, mpl.rc_context(_STYLE):
+        # What a person's matplotlibrc or program has set is not the page's style.
+        with _DRAWING, style.context("default"), mpl.rc_context(_STYLE), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing")  # the browser has a font for it
             height = size[1] if len(plots) == 1 else PANEL * len(plots)
             canvas = Figure(figsize=(size[0] / 72, height / 72), layout="constrained")
             for axes, plot in zip(canvas.subplots(len(plots), squeeze=False)[:, 0], plots, strict=True):

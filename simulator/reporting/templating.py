@@ -69,13 +69,20 @@ def fact_in_markdown(fact: Fact) -> Markup:
 
 
 def escape_markdown(value: object) -> Markup:
-    """One line in which nothing is markup: pipes, line feeds, tags, emphasis, links and code are spelled out."""
+    """One line in which nothing is markup, wherever it stands: pipes, line feeds, tags, emphasis, links, code, and what
+    begins a heading, a list or a rule are spelled out."""
     if isinstance(value, Markup):
         return value
     line = re.sub(r"\s+", " ", str(value))
     line = re.sub(r"([\\`*\[\]|])", r"\\\1", line)
     line = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", line)
+    line = re.sub(r"^( ?\d*)(?=[#+=-]+( |$)|(?<=\d)[.)]( |$))", r"\1\\", line)
     return Markup(line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))  # noqa: S704 - escaped above
+
+
+def without_bare_links(markdown: str) -> str:
+    """A Markdown report in which no address becomes a link, and nothing is struck through, by itself."""
+    return re.sub(r"(?<!\\)(?=://)|(?<=www)(?=\.)|(?<=~)(?=~)", r"\\", markdown)
 
 
 def _money(value: float | None) -> str:

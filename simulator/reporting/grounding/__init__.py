@@ -9,6 +9,9 @@ from simulator.reporting.grounding.claims import Reading
 from simulator.reporting.grounding.tokens import Lexicon, UnbackedError
 from simulator.reporting.grounding.values import FactCheck
 
+LONGEST_SENTENCE = 1_000
+"""Characters; a longer sentence is refused unread, since reading takes time with the square of its clauses."""
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -37,6 +40,8 @@ class Judge:
 
     def judge(self, sentence: str) -> Judgement:
         """Accept the sentence with the facts that it tells, or refuse it with the reason."""
+        if len(sentence) > LONGEST_SENTENCE:
+            return Judgement(refusal="it is too long to be checked")
         facts = FactCheck(self._topic, self._everything)
         try:
             Reading(facts).read(self._lexicon.tokens(sentence))

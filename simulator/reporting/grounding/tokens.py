@@ -15,6 +15,9 @@ from simulator.reporting.grounding import words
 INTERVAL = "interval"
 """The metric of a sentence that speaks of an interval as a whole; its facts are the two bounds."""
 
+_NEUTRAL = re.compile(r"'s\b|[\s\"')\]:=]|(?<! is | of | at )(?<! was )[(\[]")
+"""Signs that claim nothing; a number alone in brackets ("is (0.42)") does, bookkeepers write a minus so."""
+
 
 class UnbackedError(Exception):
     """Why a sentence is not shown; never leaves this package."""
@@ -70,7 +73,8 @@ def spelled(text: str) -> str:
     """A text in the one spelling that is compared: lower case, single spaces, spaces for underscores, plain minus."""
     text = text.translate({0x2212: "-", 0x2019: "'", 0xA0: " ", 0x202F: " ", 0x5F: " "}).lower()
     text = re.sub(r"(?<=\d) ?(?:%|percent\b)", "%", text)
-    return re.sub(r"\s+", " ", re.sub(r"\s[-\u2013\u2014]\s", ", ", text)).strip()
+    # A dash before a number reads like a minus, so it stays and is refused.
+    return re.sub(r"\s+", " ", re.sub(r"\s[-\u2013\u2014]\s(?!\W*\d)", ", ", text)).strip()
 
 
 class Lexicon:
@@ -101,7 +105,7 @@ class Lexicon:
         """The sentence as tokens; ``UnbackedError`` names the first word or number that no table holds."""
         text, found, after, at = spelled(sentence).removesuffix("."), list[Token](), "", 0
         while at < len(text):
-            if neutral := re.compile(r"'s\b|[\s\"'()\[\]:=]").match(text, at):
+            if neutral := _NEUTRAL.match(text, at):
                 after, at = f"{after} {neutral[0].strip()}".strip(), neutral.end()
             elif text[at] in ",;":
                 found.append(Token(Kind.BREAK, text[at]))
