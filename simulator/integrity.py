@@ -2,8 +2,8 @@
 against what it is made of.
 
 A *seal* is the last thing that a run writes into ``manifest.json``: a hash of every file of the folder, and one over
-these and all else in the manifest. That of a comparison covers the manifests of its arms, and each of these the files of its
-arm. It is no signature: who computes all of them anew makes another run, which a replay may still tell from an honest
+these and all else in the manifest. That of a comparison covers the manifests of its arms, and each of these the files
+of its arm. It is no signature: who computes all of them anew has a folder that only a replay may tell from an honest
 one. Files whose names begin with a dot belong to the system and are not covered.
 """
 
