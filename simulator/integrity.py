@@ -51,7 +51,7 @@ def seal(folder: Path) -> None:
 
 
 def is_sealed(folder: Path) -> bool:
-    """Whether a folder was written since there are seals; raises as ``read_manifest``."""
+    """Whether a folder should have a seal, because it was written since there are; raises as ``read_manifest``."""
     manifest = read_manifest(folder)
     return "seal" in manifest or manifest["format"] != UNSEALED_FORMAT
 
@@ -69,13 +69,18 @@ def changed_evidence(folder: Path, may_lack: Set[str] = frozenset()) -> tuple[st
 
 def check_evidence(folder: Path, cure: str, may_lack: Set[str] = frozenset()) -> None:
     """Raise ``RunFolderError`` naming the files of ``changed_evidence``; ``cure`` ends the sentence."""
+    if "seal" not in read_manifest(folder) and is_sealed(folder):
+        raise RunFolderError(
+            f"{folder / MANIFEST} has no seal: the run was cut off before it was whole, or was changed since: {cure}"
+        )
     changed, added = _differences(folder, may_lack)
-    told = [f"{', '.join(changed)} in {folder} {'were' if len(changed) > 1 else 'was'} changed after the run: {cure}"]
-    if not changed:
-        told = []
+    told = []
+    if changed:
+        were = "were" if len(changed) > 1 else "was"
+        told.append(f"{', '.join(changed)} in {folder} {were} changed after the run: {cure}")
     if added:
-        none_of = "is none of its files" if len(added) == 1 else "are none of its files"
-        told.append(f"{', '.join(added)} in {folder} {none_of}: remove {'it' if len(added) == 1 else 'them'}.")
+        are, them = ("are", "them") if len(added) > 1 else ("is", "it")
+        told.append(f"{', '.join(added)} in {folder} {are} none of its files: remove {them}.")
     if told:
         raise RunFolderError(" ".join(told))
 
@@ -88,7 +93,7 @@ def _differences(folder: Path, may_lack: Set[str]) -> tuple[list[str], list[str]
         for part in _parts(folder):
             differing, unknown = _compared(part)
             changed += sorted(os.path.normpath(part.prefix + name) for name in differing)
-            added += sorted(part.prefix + name for name in unknown)
+            added += sorted(part.prefix + name if name.isprintable() else ascii(name)[1:-1] for name in unknown)
     gone = {name for name in changed if Path(name).name in may_lack and not os.path.lexists(folder / name)}
     return [name for name in dict.fromkeys(changed) if name not in gone], added
 

@@ -2,7 +2,7 @@
 
 A *run* is one arm::
 
-    manifest.json     configuration, versions, hashes, machine, wall-clock times, model usage
+    manifest.json     configuration, versions, hashes, machine, wall-clock times, model usage, and the seal over all
     prices.csv        the validated prices that the run saw, by symbol (a comparison keeps them once, beside its arms)
     decisions.jsonl   one line a decision
     orders.csv  trades.csv  equity.csv
@@ -181,7 +181,7 @@ def read_manifest(folder: Path, arm: str | None = None) -> dict[str, Any]:
     version = manifest["format"]
     if version not in (FORMAT_VERSION, UNSEALED_FORMAT):
         raise RunFolderError(
-            f"{folder} was written in run format {version}, this is {FORMAT_VERSION}: install the version of "
+            f"{path} is of run format {version}, this is {FORMAT_VERSION}: install the version of "
             "backtrader-llm named in its manifest, or run the experiment again."
         )
     return manifest
