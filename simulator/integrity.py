@@ -90,7 +90,7 @@ def _differences(folder: Path, may_lack: Set[str]) -> tuple[list[str], list[str]
     changed: list[str] = []
     added: list[str] = []
     with as_damage(folder):
-        for part in _parts(folder):
+        for part in list(_parts(folder)):  # all manifests are read before any file is
             differing, unknown = _compared(part)
             changed += sorted(os.path.normpath(part.prefix + name) for name in differing)
             added += sorted(part.prefix + name if name.isprintable() else ascii(name)[1:-1] for name in unknown)
@@ -132,7 +132,10 @@ def _compared(part: _Part) -> tuple[set[str], set[str]]:
     known, added, whole = files, set[str](), True
     if isinstance(sealed, dict) and isinstance(sealed.get("files"), dict):
         known, hash_of, added = sealed["files"], _hash, there - sealed["files"].keys()
-        whole = sealed == _seal_of(manifest, known)
+        try:
+            whole = sealed == _seal_of(manifest, known)
+        except ValueError:  # a number that JSON does not know
+            whole = False
     elif sealed is not None or manifest["format"] != UNSEALED_FORMAT:
         whole = False
     relied_on = known.keys() if part.names is None else known.keys() & part.names
