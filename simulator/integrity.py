@@ -26,6 +26,8 @@ from simulator.record_check import as_damage, check_manifest, files_of
 MANIFEST, PRICES, EXPLANATION = "manifest.json", "prices.csv", "explanation.json"
 PAGES = frozenset({"facts.json", "report.html", "report.md"})
 """Files that ``btllm report`` makes again from the others."""
+FEW = 20
+"""So many files are named in a sentence."""
 
 
 class _Part(NamedTuple):
@@ -95,7 +97,11 @@ def _differences(folder: Path, may_lack: Set[str]) -> tuple[list[str], list[str]
             changed += sorted(os.path.normpath(part.prefix + name) for name in differing)
             added += sorted(part.prefix + name if name.isprintable() else ascii(name)[1:-1] for name in unknown)
     gone = {name for name in changed if Path(name).name in may_lack and not os.path.lexists(folder / name)}
-    return [name for name in dict.fromkeys(changed) if name not in gone], added
+    return _few([name for name in dict.fromkeys(changed) if name not in gone]), _few(added)
+
+
+def _few(names: list[str]) -> list[str]:
+    return names if len(names) <= FEW else [*names[:FEW], f"{len(names) - FEW} more"]
 
 
 def _parts(folder: Path) -> Iterator[_Part]:

@@ -19,6 +19,9 @@ from llm_strategy.outside_text import spelled_out
 DAMAGE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What measuring or trading again raises over evidence that no run writes."""
 
+_DEPTH = 2
+"""Folders in one another of a comparison: an arm, and in it a draw."""
+
 _MANIFEST = {
     "name": str,
     "status": str,
@@ -70,7 +73,8 @@ def as_damage(folder: Path) -> Iterator[None]:
 
 
 def files_of(folder: Path, leave_out: Collection[str] = ()) -> list[str]:
-    """Every file below a run folder by its path in it, sorted; folders without files end in a slash.
+    """Every file below a run folder by its path in it, sorted; a folder without files, or deeper than that of a draw,
+    ends in a slash.
 
     What a system leaves behind (names that begin with a dot) and the folders to ``leave_out`` are passed over. Raises
     ``RunFolderError`` for a link, a pipe, a device and what cannot be listed.
@@ -87,8 +91,9 @@ def files_of(folder: Path, leave_out: Collection[str] = ()) -> list[str]:
         for name in seen:
             check_regular(Path(path) / name)
         found += [(inside / name).as_posix() for name in files if name in seen]
-        if not seen and inside.parts:
+        if (not seen and inside.parts) or len(inside.parts) > _DEPTH:
             found.append(f"{inside.as_posix()}/")
+            folders.clear()
     return sorted(found)
 
 
