@@ -158,7 +158,8 @@ def load_record(folder: Path) -> Record:
 def read_manifest(folder: Path, arm: str | None = None) -> dict[str, Any]:
     """The manifest of a run or comparison, or of this ``arm`` of one; raises as ``load_record``."""
     path = folder / "manifest.json"
-    check_regular(path)
+    for place in (path,) if arm is None else (folder, path):
+        check_regular(place)
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
