@@ -19,6 +19,7 @@
     |-- ContractError           an answer breaks the advice contract: which field
     |-- SimulationOnlyError     a broker that is not backtrader's simulated one            exit code 5
     |-- RunFolderError          a run folder cannot be written, read or trusted            exit code 6
+    |   `-- ForeignAnswers      its answers are not those to its own questions (an AnswerNotRecorded, too)
     |-- BudgetReached           a run has used up what it was allowed; it can go on        exit code 8
     `-- TooManyFailures         abstentions exceed the rate that the experiment allows     exit code 7
 
@@ -139,6 +140,10 @@ class RunFolderError(BacktraderLLMError):
     """A run folder cannot be written, read or trusted."""
 
     exit_code = 6
+
+
+class ForeignAnswers(RunFolderError, AnswerNotRecorded):
+    """The answers in a run folder are not those to the questions that its prices and experiment ask."""
 
 
 class BudgetReached(BacktraderLLMError):

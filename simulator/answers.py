@@ -55,11 +55,6 @@ def sampler_of(client: LLMClient) -> dict[str, Any]:
     return {"temperature": defaults.temperature, "max_tokens": defaults.max_tokens, "seed": defaults.seed}
 
 
-def fallbacks_of(client: LLMClient | None) -> dict[str, list[str]]:
-    """The backends that answer where the model fails, for a manifest; nothing where there are none."""
-    return {"fallbacks": list(client.fallbacks)} if client is not None and client.fallbacks else {}
-
-
 class JournalClient(LLMClient):
     """Answers from the decisions of a finished run, strictly in their order and without a model.
 

@@ -119,7 +119,8 @@ class _FirstMustFit:
 class ArmRunner:
     """Runs arms and writes the folder of each. ``random`` needs the actions that ``llm`` advised, so ``llm`` goes
     first. ``asked`` is the client that the advisor asks, ``model`` itself or one in front of it. What the model is
-    asked is asked ahead of the simulation, as many questions at once as it takes.
+    asked is asked ahead of the simulation, as many questions at once as it takes. ``explainer`` is the model that
+    explains where rules alone trade.
 
     ``problem`` is one sentence after an arm whose decisions failed too often.
     """
@@ -133,6 +134,7 @@ class ArmRunner:
         on_bar: OnBar | None,
         asked: LLMClient | None = None,
         on_answer: OnAnswer | None = None,
+        explainer: LLMClient | None = None,
     ) -> None:
         self.problem: str | None = None
         self._experiment = experiment
@@ -142,7 +144,7 @@ class ArmRunner:
         self._asked = asked or model
         self._on_bar = on_bar
         self._on_answer = on_answer
-        self._description = RunDescription(experiment, universe, identity)
+        self._description = RunDescription(experiment, universe, identity, explainer)
         self._started = now()
         self._usage: dict[str, Questions] = {}
         self._advised: dict[str, list[ActionType]] = {}

@@ -18,10 +18,16 @@ AUDIT = "audit.jsonl"
 def keep_earlier_audits(old: Path, new: Path) -> None:
     """Copy the logs of a run folder into the one that takes its place."""
     for earlier in sorted(old.glob("audit-*.jsonl")):
-        _keep(earlier, new / earlier.name)
+        if _is_log(earlier):
+            _keep(earlier, new / earlier.name)
     last = old / AUDIT
-    if last.exists() and (began := _first_call(last)) is not None:
+    if _is_log(last) and (began := _first_call(last)) is not None:
         _keep(last, new / f"audit-{began}.jsonl")
+
+
+def _is_log(path: Path) -> bool:
+    """Whether it is a file of the folder: a pipe would be read without end, and a link leads elsewhere."""
+    return path.is_file() and not path.is_symlink()
 
 
 def _keep(source: Path, target: Path) -> None:
@@ -42,7 +48,7 @@ def _first_call(log: Path) -> str | None:
                 line = json.loads(text)
                 began = began or str(line["time"])
                 asked = asked or not line["cached"]
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, LookupError, TypeError, RecursionError):
                 asked = True
     digits = "".join(mark for mark in began.partition("+")[0] if mark.isdigit() or mark in "T.")
     return (digits or "unknown") if asked else None

@@ -10,12 +10,11 @@ from typing import Any
 import pandas as pd
 
 from llm_strategy.llm.client import LLMClient
-from simulator.answers import fallbacks_of, sampler_of
 from simulator.evidence import evidence_files, file_hashes
 from simulator.experiment import LLM_ARM, Experiment
 from simulator.market import Prices
 from simulator.notes import notes_on
-from simulator.provenance import provenance
+from simulator.provenance import model_of, provenance
 from simulator.questions import Questions
 from simulator.record import FORMAT_VERSION
 from simulator.universe import Universe
@@ -69,12 +68,16 @@ def comparison_manifest(
 
 
 class RunDescription:
-    """What all manifests of one run share: its experiment, universe and identity."""
+    """What all manifests of one run share: its experiment, universe and identity, and which model explains it where
+    rules alone trade."""
 
-    def __init__(self, experiment: Experiment, universe: Universe, identity: str) -> None:
+    def __init__(
+        self, experiment: Experiment, universe: Universe, identity: str, explainer: LLMClient | None = None
+    ) -> None:
         self.experiment = experiment
         self.universe = universe
         self.identity = identity
+        self.explainer = {} if explainer is None else {"explainer": model_of(explainer)}
         self.notes = notes_on(experiment, universe)
         self.provenance = provenance()
 
@@ -95,9 +98,8 @@ def _tail(run: RunDescription, started: str, usage: Questions, model: LLMClient 
         "experiment": run.experiment.as_dict(),
         "prices": _prices(run.universe, run.experiment),
         "notes": list(run.notes),
-        "model": None if model is None else model.identity.as_dict(),
-        "sampler": None if model is None else sampler_of(model),
-        **fallbacks_of(model),
+        **model_of(model),
+        **run.explainer,
         "usage": asdict(usage) | {"seconds": round(usage.seconds, 3)},
         **run.provenance,
         "started": started,

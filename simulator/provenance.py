@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.prompting import prompts_sha256
 from llm_strategy.schemas import schemas_sha256
-from simulator.answers import fallbacks_of, sampler_of
+from simulator.answers import sampler_of
 from simulator.experiment import Experiment
 from simulator.record import origins
 from simulator.universe import Universe
@@ -24,21 +25,44 @@ _PACKAGES = ("backtrader-llm", "backtrader", "gpt4all", "openai", "arch", "numpy
 
 def run_identity(experiment: Experiment, arms: tuple[str, ...], universe: Universe, model: LLMClient | None) -> str:
     """Hash over everything that decides the evidence: equal identities mean equal runs, folder and output apart."""
-    configuration = experiment.as_dict()
-    configuration["data"] = origins(configuration["data"])
-    configuration["advisor"].pop("budget")  # it decides when a run stops, not what it finds
     decides = {
-        "experiment": {key: value for key, value in configuration.items() if key != "output"},
-        "arms": arms,
-        "explain": experiment.output.explain,
-        "prices": universe.sha256,
-        "model": None if model is None else model.identity.as_dict(),
-        "sampler": None if model is None else sampler_of(model),
+        "experiment": experiment.as_dict(),
+        "prices": {"sha256": universe.sha256},
         "prompts": prompts_sha256(),
         "schemas": schemas_sha256(),
-        "version": version("backtrader-llm"),
-    } | fallbacks_of(model)
+        "versions": {"backtrader-llm": version("backtrader-llm")},
+    }
+    return identity_from(decides | model_of(model), arms)
+
+
+def identity_from(manifest: Mapping[str, Any], arms: Sequence[str]) -> str:
+    """The identity of a run of these arms, from what stands in its manifest."""
+    configuration = dict(manifest["experiment"])
+    output = configuration.pop("output")
+    configuration["data"] = origins(configuration["data"])
+    # a budget decides when a run stops, not what it finds
+    configuration["advisor"] = {key: value for key, value in configuration["advisor"].items() if key != "budget"}
+    asked = manifest.get("explainer") or manifest
+    decides = {
+        "experiment": configuration,
+        "arms": arms,
+        "explain": output["explain"],
+        "prices": manifest["prices"]["sha256"],
+        "model": asked["model"],
+        "sampler": asked["sampler"],
+        "prompts": manifest["prompts"],
+        "schemas": manifest["schemas"],
+        "version": manifest["versions"]["backtrader-llm"],
+    } | {key: asked[key] for key in ("fallbacks",) if key in asked}
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+
+
+def model_of(client: LLMClient | None) -> dict[str, Any]:
+    """Who answers, for a manifest: identity, sampler, and fallbacks where there are any."""
+    if client is None:
+        return {"model": None, "sampler": None}
+    said = {"model": client.identity.as_dict(), "sampler": sampler_of(client)}
+    return said | ({"fallbacks": list(client.fallbacks)} if client.fallbacks else {})
 
 
 def provenance() -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 A *run* is one arm::
 
-    manifest.json     configuration, versions, hashes, machine, wall-clock times, model usage
+    manifest.json     configuration, versions, hashes, machine, wall-clock times, model usage, and the seal over all
     prices.csv        the validated prices that the run saw, by symbol (a comparison keeps them once, beside its arms)
     decisions.jsonl   one line a decision
     orders.csv  trades.csv  equity.csv
@@ -27,9 +27,11 @@ from typing import Any, overload
 import pandas as pd
 
 from llm_strategy.errors import RunFolderError
-from simulator.record_check import as_damage, check_decision, check_manifest, check_table
+from simulator.record_check import as_damage, check_decision, check_manifest, check_regular, check_table, files_of
 
-FORMAT_VERSION = "2.0.0"
+FORMAT_VERSION = "2.1.0"
+UNSEALED_FORMAT = "2.0.0"
+"""The format before manifests had a seal (``simulator.integrity``); everything else of it is the same."""
 
 ORDER_COLUMNS = [
     "order",
@@ -171,6 +173,7 @@ def load_record(folder: Path) -> Record:
     decisions of an arm when they are gone through."""
     manifest = read_manifest(folder)
     check_manifest(manifest, folder / "manifest.json")
+    files_of(folder)  # none of them is a link or a pipe
     if manifest["kind"] == "comparison":
         arms = tuple(_load_arm(folder / name, name) for name in manifest["arms"])
         prices = folder / "prices.csv"
@@ -181,9 +184,11 @@ def load_record(folder: Path) -> Record:
     return Record(folder, manifest, _read_prices(prices), arms)
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a run or comparison; raises as ``load_record``."""
+def read_manifest(folder: Path, arm: str | None = None) -> dict[str, Any]:
+    """The manifest of a run or comparison, or of this ``arm`` of one; raises as ``load_record``."""
     path = folder / "manifest.json"
+    for place in (path,) if arm is None else (folder, path):
+        check_regular(place)
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -199,10 +204,14 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     named = manifest.get("arms") if manifest["kind"] == "comparison" else [manifest.get("arm")]
     if not isinstance(named, list) or not named or not all(map(_is_name, named)):
         raise RunFolderError(f"{path} names no arms but {named!r}: restore it, or run the experiment again.")
-    version = manifest["format"]
-    if version != FORMAT_VERSION:
+    if arm is not None and manifest.get("arm") != arm:
         raise RunFolderError(
-            f"{folder} was written in run format {version}, this is {FORMAT_VERSION}: install the version of "
+            f"{path} is that of the arm {manifest.get('arm')!r}: restore it, or run the experiment again."
+        )
+    version = manifest["format"]
+    if version not in (FORMAT_VERSION, UNSEALED_FORMAT):
+        raise RunFolderError(
+            f"{path} is of run format {version}, this is {FORMAT_VERSION}: install the version of "
             "backtrader-llm named in its manifest, or run the experiment again."
         )
     return manifest
@@ -214,13 +223,8 @@ def _is_name(arm: object) -> bool:
 
 
 def _load_arm(folder: Path, name: str | None = None) -> ArmRecord:
-    manifest = read_manifest(folder)
+    manifest = read_manifest(folder, name)
     check_manifest(manifest, folder / "manifest.json")
-    if name is not None and manifest.get("arm") != name:
-        raise RunFolderError(
-            f"{folder / 'manifest.json'} is that of the arm {manifest.get('arm')!r}: restore it, or run the experiment "
-            "again."
-        )
     with as_damage(folder), _reading(folder):
         drawn = 1 if manifest["model"] is None else manifest["experiment"]["evaluation"].get("draws", 1)
         return ArmRecord(
@@ -239,7 +243,8 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as problem:
-        raise RunFolderError(f"{path} cannot be read ({problem}); run the experiment again.") from None
+        told = " ".join(str(problem).split())
+        raise RunFolderError(f"{path} cannot be read ({told}); run the experiment again.") from None
 
 
 def _load_draw(folder: Path, number: int) -> DrawRecord:
@@ -274,6 +279,7 @@ def _read_rows(path: Path, columns: list[str], *, times: list[str], texts: list[
 
 
 def _read_prices(path: Path) -> dict[str, pd.DataFrame]:
+    check_regular(path)
     with as_damage(path), _reading(path):
         rows = pd.read_csv(
             path, parse_dates=["time"], date_format="ISO8601", dtype={"symbol": str}, keep_default_na=False

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import stat
+import sys
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +14,13 @@ import numpy as np
 import pandas as pd
 
 from llm_strategy.errors import RunFolderError
+from llm_strategy.outside_text import spelled_out
 
 DAMAGE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What measuring or trading again raises over evidence that no run writes."""
+
+_DEPTH = 2
+"""Folders in one another of a comparison: an arm, and in it a draw."""
 
 _MANIFEST = {
     "name": str,
@@ -65,6 +72,45 @@ def as_damage(folder: Path) -> Iterator[None]:
         ) from problem
 
 
+def files_of(folder: Path, leave_out: Collection[str] = ()) -> list[str]:
+    """Every file below a run folder by its path in it, sorted; a folder without files, or deeper than that of a draw,
+    ends in a slash.
+
+    What a system leaves behind (names that begin with a dot) and the folders to ``leave_out`` are passed over. Raises
+    ``RunFolderError`` for a link, a pipe, a device and what cannot be listed.
+    """
+    found: list[str] = []
+
+    def refuse(problem: OSError) -> None:
+        raise RunFolderError(f"{problem.filename} cannot be read ({problem.strerror}); run the experiment again.")
+
+    for path, folders, files in os.walk(folder, onerror=refuse):
+        inside = Path(path).relative_to(folder)
+        seen = [name for name in (*folders, *files) if not name.startswith(".")]
+        folders[:] = [name for name in folders if name in seen and str(inside / name) not in leave_out]
+        for name in seen:
+            check_regular(Path(path) / name)
+        found += [(inside / name).as_posix() for name in files if name in seen]
+        if (not seen and inside.parts) or len(inside.parts) > _DEPTH:
+            found.append(f"{inside.as_posix()}/")
+            folders.clear()
+    return sorted(found)
+
+
+def check_regular(path: Path) -> None:
+    """Raise ``RunFolderError`` where a path is there and neither a file nor a folder: a link leads out of the run, a
+    pipe or a device is read without end."""
+    try:
+        mode = path.lstat().st_mode
+    except (OSError, ValueError):
+        return  # whoever reads it says so
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        kind = "link" if stat.S_ISLNK(mode) else "pipe, socket or device"
+        raise RunFolderError(
+            f"{spelled_out(str(path))} is a {kind}, and a run writes files alone: restore what it wrote, or remove it."
+        )
+
+
 def check_manifest(manifest: dict[str, Any], path: Path) -> None:
     """Raise ``RunFolderError`` where a manifest lacks a part that every reader needs."""
     if wrong := _wrong(manifest, _MANIFEST):
@@ -112,9 +158,14 @@ def _holds(cells: pd.Series[Any], *, time: bool) -> bool:
 
 
 def _is_feature(key: str, held: object) -> bool:
-    return isinstance(held, str) if key in ("symbol", "time", "timeframe") else isinstance(held, (int, float))
+    return isinstance(held, str) if key in ("symbol", "time", "timeframe") else _is(held, (int, float))
 
 
 def _wrong(held: dict[str, Any], wanted: dict[str, Any]) -> str:
     """The first key that is absent or of another kind; empty where there is none."""
-    return next((key for key, kind in wanted.items() if key not in held or not isinstance(held[key], kind)), "")
+    return next((key for key, kind in wanted.items() if key not in held or not _is(held[key], kind)), "")
+
+
+def _is(held: object, kind: Any) -> bool:
+    """Whether a value of JSON is of a kind; a number lies within what can be computed with."""
+    return isinstance(held, kind) and not (isinstance(held, (int, float)) and not abs(held) <= sys.float_info.max)

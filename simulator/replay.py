@@ -13,16 +13,16 @@ from typing import Any
 
 from llm_strategy.advisor import Advisor
 from llm_strategy.baselines import MatchedRandom
-from llm_strategy.errors import ConfigurationError, MarketDataError, RunFolderError
+from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, ForeignAnswers, MarketDataError, RunFolderError
 from llm_strategy.outside_text import spelled_out, spelled_out_json
 from llm_strategy.types import ActionType
 from simulator.answers import JournalClient, replay_advisor
 from simulator.arms import trade
 from simulator.calibration_file import CALIBRATION, write_calibration
-from simulator.evidence import evidence_files
+from simulator.evidence import DECISIONS, evidence_files
 from simulator.experiment import LLM_ARM, RANDOM_ARM, Experiment
 from simulator.harm import HARM, write_harm
-from simulator.integrity import check_evidence
+from simulator.integrity import check_evidence, is_sealed, seal
 from simulator.record import ArmRecord, Record, draw_name, load_record
 from simulator.record_check import as_damage
 from simulator.report import EXPLANATION, FACTS, REPORT_FILES, write_page
@@ -46,7 +46,8 @@ def replay(folder: str | Path, to: str | Path | None = None) -> list[FileCheck]:
 
     The replay is kept in ``to`` where one is given. Raises ``RunFolderError`` for a folder that cannot be read or whose
     evidence was changed since the run, and
-    ``AnswerNotRecorded`` where the questions are no longer the recorded ones.
+    ``ForeignAnswers`` where the questions are no longer the recorded ones. Of a folder without a seal, which an earlier
+    version wrote, ``report.html`` is not compared: it may look otherwise now.
     """
     source = Path(folder)
     check_evidence(source, "restore it, or run the experiment again.")
@@ -59,10 +60,12 @@ def replay(folder: str | Path, to: str | Path | None = None) -> list[FileCheck]:
             with as_damage(source):
                 _replay_record(record, target)
         except RunFolderError as problem:  # what is wrong with the copy is wrong with the folder
-            raise RunFolderError(str(problem).replace(str(target), str(source))) from problem
-        checks = [FileCheck(name, _same(source / name, target / name)) for name in _files(record)]
+            raise type(problem)(str(problem).replace(str(target), str(source))) from problem
+        checks = [FileCheck(name, _same(source / name, target / name)) for name in _files(record, target)]
         _check_decisions(record, checks)
         if to is not None:
+            if is_sealed(source) and all(check.same for check in checks):
+                seal(target)
             with as_run_folder_error(Path(to)):
                 shutil.copytree(target, to)
     return checks
@@ -83,7 +86,7 @@ def _replay_record(record: Record, target: Path) -> None:
             again = replay_advisor(arm.manifest, draw.decisions, experiment, draw.number)
             _simulated(universe, again, experiment, folder / draw_name(draw.number))
         _write_manifest(arm.manifest, folder)
-    if (record.folder / HARM).exists():
+    if comparison:
         write_harm(universe, experiment, target)
     universe.write_csv(target / "prices.csv")
     _write_manifest(record.manifest, target)
@@ -115,8 +118,11 @@ def _experiment(record: Record) -> Experiment:
 def _simulated(universe: Universe, advisor: Advisor, experiment: Experiment, folder: Path) -> Tally:
     folder.mkdir(parents=True)
     made = Tally(advisor)
-    trade(universe, advisor, experiment, made.take, folder)
-    _finish(advisor)
+    try:
+        trade(universe, advisor, experiment, made.take, folder)
+        _finish(advisor)
+    except AnswerNotRecorded as problem:
+        raise ForeignAnswers(f"{folder / DECISIONS}: {problem}") from None
     return made
 
 
@@ -156,20 +162,22 @@ def _write_manifest(manifest: dict[str, Any], folder: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
 
 
-def _files(record: Record) -> list[str]:
-    """Every file but the manifests, which hold wall-clock times."""
+def _files(record: Record, target: Path) -> list[str]:
+    """Every file of the run or of its replay but the manifests and audit logs, which hold wall-clock times."""
     comparison = record.manifest["kind"] == "comparison"
     names: list[str] = []
     for arm in record.arms:
         evidence = evidence_files(draw.number for draw in arm.draws)
         names += [f"{arm.name}/{name}" for name in (*evidence, CALIBRATION, FACTS)] if comparison else evidence
     names += [CALIBRATION, "prices.csv", HARM, *REPORT_FILES]
-    return [name for name in names if (record.folder / name).exists()]
+    if not is_sealed(record.folder):
+        names.remove("report.html")
+    return [name for name in names if (record.folder / name).exists() or (target / name).exists()]
 
 
 def _same(one: Path, other: Path) -> bool:
     """Whether both hold the same bytes, a file of an earlier version as this one would have written it."""
-    if not other.exists():
+    if not one.exists() or not other.exists():
         return False
     if filecmp.cmp(one, other, shallow=False):
         return True

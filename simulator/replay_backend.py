@@ -21,6 +21,7 @@ from llm_strategy.llm.loader import SUPPORTED_BACKENDS, connect_backend
 from llm_strategy.llm.models import cache_folder
 from llm_strategy.llm.request_hash import request_hash
 from simulator.answers import recorded_exchanges
+from simulator.integrity import PAGES, check_evidence
 from simulator.record import ArmRecord, load_record
 from simulator.report import EXPLANATION
 
@@ -32,12 +33,13 @@ class RunAnswers(LLMClient):
 
     It is that model to all who ask who answers, with that run's sampler. A failure that the run saw is raised again;
     ``AnswerNotRecorded`` is raised for what the run did not ask. Raises ``RunFolderError`` where the folder cannot be
-    read, or no model was asked in it.
+    read or was changed since the run, or no model was asked in it.
     """
 
     strict = True  # an answer depends on the question alone
 
     def __init__(self, folder: Path) -> None:
+        check_evidence(folder, "restore it, or name another run.", may_lack=PAGES)
         record = load_record(folder)
         arm = next((arm for arm in record.arms if arm.manifest["model"] is not None), None)
         if arm is None:

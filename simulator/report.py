@@ -10,14 +10,15 @@ from typing import Any
 from llm_strategy.errors import RunFolderError
 from llm_strategy.llm.client import LLMClient
 from simulator.evidence import file_hashes, write_json
-from simulator.integrity import changed_evidence, check_evidence
+from simulator.integrity import PAGES, changed_evidence, check_evidence, is_sealed, seal
 from simulator.record import Record, load_record
 from simulator.record_check import as_damage
-from simulator.reporting.explain import explain
+from simulator.reporting.explain import as_json, explain
 from simulator.reporting.fact import Facts
 from simulator.reporting.fact_file import write_facts
 from simulator.reporting.facts import build_facts
 from simulator.reporting.page import render
+from simulator.reporting.second_judgement import judge_again
 from simulator.workspace import as_run_folder_error
 
 FACTS, EXPLANATION = "facts.json", "explanation.json"
@@ -37,11 +38,11 @@ def write_report(folder: Path, client: LLMClient | None, on_stage: Callable[[str
     explanation = explain(facts, client)
     (folder / EXPLANATION).write_text(explanation.as_json(), encoding="utf-8", newline="\n")
     on_stage("page")
-    _seal(record)
+    _note_explanation(record)
     return _write_page(record, facts, explanation.as_dict())
 
 
-def _seal(record: Record) -> None:
+def _note_explanation(record: Record) -> None:
     """Note the hash of the explanation beside those of the evidence: it was not there when the manifest was written."""
     written = file_hashes(record.folder, (EXPLANATION,))
     alone = record.manifest["kind"] == "run"
@@ -53,29 +54,46 @@ def _seal(record: Record) -> None:
 def rebuild_report(folder: str | Path, *, anyway: bool = False) -> Path:
     """Make facts and page again from what is in the folder, without a model; returns the path of ``report.html``.
 
-    Raises ``RunFolderError``, also where evidence was changed since the run; ``anyway`` makes a page that says so
-    above everything else.
+    Raises ``RunFolderError``, also where anything but a page that is gone was changed since the run, and where the
+    explanation says what the model's answers do not; ``anyway`` makes a page that says so above everything else.
     """
     folder = Path(folder)
+    cure = "restore what the run wrote, or run the experiment again; 'btllm report --anyway' makes a page that says so."
     if not anyway:
-        check_evidence(
-            folder,
-            "restore what the run wrote, or run the experiment again; 'btllm report --anyway' makes a page that says "
-            "so.",
-        )
-    return write_page(folder, changed_evidence(folder))
+        check_evidence(folder, cure, may_lack=PAGES)
+    changed = changed_evidence(folder, may_lack=PAGES) if anyway else ()
+    record, facts, told, judged = _judged(folder)
+    if judged != told and not anyway:
+        raise RunFolderError(f"{EXPLANATION} in {folder} says what the model's answers on record do not: {cure}")
+    if judged != told:
+        changed = tuple(dict.fromkeys((*changed, EXPLANATION)))
+    with as_run_folder_error(folder), as_damage(folder):
+        page = _write_page(record, facts, judged, changed)
+        if not changed and is_sealed(folder):
+            seal(folder)
+    return page
 
 
-def write_page(folder: Path, changed: Sequence[str] = ()) -> Path:
-    """As ``rebuild_report``, of evidence as it is; the page names the files that were ``changed`` since the run."""
+def write_page(folder: Path) -> Path:
+    """Make facts, explanation and page of a replay, whose ``explanation.json`` is that of the run: it is judged again
+    from the model's answers."""
+    record, facts, _, judged = _judged(folder)
+    if judged is not None:
+        (folder / EXPLANATION).write_text(as_json(judged), encoding="utf-8", newline="\n")
+    return _write_page(record, facts, judged)
+
+
+def _judged(folder: Path) -> tuple[Record, Facts, dict[str, Any] | None, dict[str, Any] | None]:
+    """What a folder holds, its facts, its explanation as it stands there, and as the model's answers come to again."""
     record = load_record(folder)
     path = record.folder / EXPLANATION
     try:
-        explanation = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
     except (OSError, ValueError, RecursionError) as problem:
-        raise RunFolderError(f"{path} cannot be read ({problem}): delete it to get a report without it.") from None
-    with as_run_folder_error(record.folder), as_damage(record.folder):
-        return _write_page(record, build_facts(record), explanation, changed)
+        raise RunFolderError(f"{path} cannot be read ({problem}): restore it, or run the experiment again.") from None
+    with as_damage(record.folder):
+        facts = build_facts(record)
+        return record, facts, told, None if told is None else judge_again(told, facts, record.manifest)
 
 
 def _write_page(record: Record, facts: Facts, explanation: dict[str, Any] | None, changed: Sequence[str] = ()) -> Path:

@@ -156,8 +156,9 @@ def execute(
                 watch.tell(plan, tell)
                 stages.ask(plan)
         runner = ArmRunner(
-            experiment, universe, identity, model, _both(on_bar, stages.traded), asked, _both(on_answer, stages.asked)
-        )
+            experiment, universe, identity, model, _both(on_bar, stages.traded), asked, _both(on_answer, stages.asked),
+            explainer=None if asks else model,
+        )  # fmt: skip
         universe.write_csv(work.path / "prices.csv")
         for arm in sorted(arms, key=lambda arm: arm != LLM_ARM):
             try:

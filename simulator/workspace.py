@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 from collections.abc import Iterator, Set
 from pathlib import Path
@@ -13,6 +12,8 @@ from filelock import FileLock, Timeout
 
 from llm_strategy.errors import RunFolderError
 from simulator.audit_trail import keep_earlier_audits
+from simulator.integrity import seal
+from simulator.record import read_manifest
 
 ANSWERED = "answered.txt"
 """Hashes of the requests that the model has answered for this folder, while it is written."""
@@ -73,6 +74,8 @@ class Workspace:
             target, replaced = self.folder.with_name(name), self.folder.with_name(f"{name}.replaced")
             if target.exists():
                 keep_earlier_audits(target, self.path)
+            seal(self.path)  # nothing is written into it from here on
+            if target.exists():
                 shutil.rmtree(replaced, ignore_errors=True)
                 target.rename(replaced)
             self.path.rename(target)
@@ -81,10 +84,9 @@ class Workspace:
 
     def _is_complete(self) -> bool:
         try:
-            manifest = json.loads((self.folder / "manifest.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return bool(read_manifest(self.folder).get("status") == "complete")
+        except RunFolderError:
             return False
-        return bool(manifest.get("status") == "complete")
 
 
 @contextlib.contextmanager

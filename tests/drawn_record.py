@@ -3,6 +3,7 @@
 import json
 
 import pandas as pd
+from small_run import seal
 
 
 def add_draws(made, changes, temperature=0.8, arm="llm"):
@@ -20,6 +21,7 @@ def add_draws(made, changes, temperature=0.8, arm="llm"):
         drawn.mkdir()
         (drawn / "decisions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in decisions))
         equity.to_csv(drawn / "equity.csv", index=False)
+    seal(made.folder)
     return made
 
 

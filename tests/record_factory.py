@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from record_account import CASH, COMMISSION, SLIPPAGE, WARM_UP, trade
+from small_run import seal
 
 from llm_strategy.costs import Costs
 from llm_strategy.order_rules import OrderRules
@@ -106,6 +107,7 @@ def write_comparison(
         _write_json(folder / "explanation.json", EXPLANATION)
     if harm:
         _write_json(folder / "harm.json", harm)
+    seal(folder)
     return Made(folder, arms)
 
 
@@ -115,6 +117,7 @@ def write_run(folder: Path, *, arm: str = "llm", **how: Any) -> Made:
     folder.mkdir(parents=True, exist_ok=True)
     _write_prices(folder, setting.prices)
     write_arm(folder, arm, setting)
+    seal(folder)
     return Made(folder, (arm,))
 
 
@@ -178,7 +181,8 @@ def _manifest(kind: str, setting: Setting, usage: dict[str, float], *, modelled:
             },
         },
         "model": {"name": "script", "backend": "scripted", "engine_version": "1"} if modelled else None,
-        "usage": usage, "versions": {"python": "3.11", "backtrader-llm": "0.1.0"}, "git": None, "machine": {"cores": 2},
+        "usage": usage, "versions": {"python": "3.11", "backtrader-llm": "0.1.0"}, "git": None,
+        "sampler": None, "prompts": "", "schemas": "", "machine": {"cores": 2},
         "started": "2026-01-01T00:00:00+00:00", "finished": "2026-01-01T00:01:00+00:00", "files": {},
     }  # fmt: skip
 

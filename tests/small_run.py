@@ -6,6 +6,8 @@ import json
 import simulator
 from llm_strategy.llm import MemoryStore, RecordingClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
+from simulator import integrity
+from simulator.provenance import identity_from
 
 SMALL = {
     "name": "small",
@@ -40,9 +42,12 @@ def files(folder):
 
 
 def seal(folder):
-    """Write the hashes of a changed folder into its manifests, as if a run had left it so."""
+    """Write hashes, identity and seals of a changed folder into its manifests, as if a run had left it so."""
+    whole = json.loads((folder / "manifest.json").read_text())
+    identity = identity_from(whole, whole.get("arms") or [whole["arm"]])
     for path in folder.rglob("manifest.json"):
         manifest = json.loads(path.read_text())
         hashes = {name: hashlib.sha256((path.parent / name).read_bytes()).hexdigest() for name in manifest["files"]}
-        path.write_text(json.dumps(manifest | {"files": hashes}))
+        path.write_text(json.dumps(manifest | {"files": hashes, "identity": identity}))
+    integrity.seal(folder)
     return folder

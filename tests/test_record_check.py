@@ -1,5 +1,6 @@
 """Folders whose manifests, journals and tables were edited by hand: one sentence, whatever was put there."""
 
+import contextlib
 import json
 import re
 import shutil
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 import simulator
 from llm_strategy.errors import RunFolderError
 from simulator.cli import app
+from simulator.record_check import DAMAGE as DAMAGE_ERRORS
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +81,7 @@ DAMAGE = [
 @pytest.mark.parametrize(("name", "change", "said"), DAMAGE)
 def test_damage_is_told_in_one_sentence(copy, name, change, said):
     change(copy / name)
-    if name != "manifest.json":
+    with contextlib.suppress(*DAMAGE_ERRORS, RunFolderError):  # what nobody can seal is refused as it is
         seal(copy)
     for use in (simulator.rebuild_report, simulator.replay, lambda copy: simulator.rebuild_report(copy, anyway=True)):
         with pytest.raises(RunFolderError, match=said) as told:

@@ -77,6 +77,7 @@ def replay(
         from simulator.replay import replay as replay_folder
 
         checks = replay_folder(run_folder, to)
+    _tell_without_seal(run_folder)
     differing = [check.name for check in checks if not check.same]
     if as_json:
         console.print_json({check.name: check.same for check in checks})
@@ -85,8 +86,8 @@ def replay(
             console.say(f"{'same' if check.same else 'DIFFERS':8}{check.name}")
     if differing:
         raise RunFolderError(
-            f"{len(differing)} of {len(checks)} files differ from the replay: the folder was changed, or written by "
-            "another version (see versions in its manifest)."
+            f"{len(differing)} of {len(checks)} files differ from the replay ({', '.join(differing)}): the folder was "
+            "changed, or written by another version (see versions in its manifest)."
         )
 
 
@@ -104,7 +105,32 @@ def report(
         from simulator.report import rebuild_report
 
         page = rebuild_report(run_folder, anyway=anyway)
+    _tell_without_seal(run_folder)
     console.say_report(page)
+
+
+def _tell_without_seal(run_folder: Path) -> None:
+    from simulator.integrity import is_sealed
+
+    if not is_sealed(run_folder):
+        console.note(
+            f"{run_folder} has no seal, as an earlier version wrote it: report.html, added files and parts of the "
+            "manifests are taken as they are."
+        )
+
+
+def tell_changes(run_folder: Path) -> None:
+    """Note on the error stream what was changed in a folder since its run, where it is one."""
+    from simulator.integrity import changed_evidence
+
+    if (run_folder / "manifest.json").exists():
+        try:
+            if changed := changed_evidence(run_folder):
+                console.note(
+                    f"Changed since the run: {', '.join(changed)}. Only what btllm replay passes is the run's."
+                )
+        except RunFolderError as problem:
+            console.note(f"The folder is damaged: {problem}")
 
 
 def view(run_folder: RunFolder) -> None:
@@ -120,6 +146,7 @@ def view(run_folder: RunFolder) -> None:
 
         read_manifest(page.parent)  # what is no run folder is told as such
         raise RunFolderError(f"{run_folder} has no report.html: make its page with: btllm report {run_folder}")
+    tell_changes(page.parent)
     console.say(page.as_uri())
     try:
         opened = webbrowser.open(page.as_uri())

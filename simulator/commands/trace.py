@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from simulator import console
-from simulator.commands.experiments import AsJson, RunFolder
+from simulator.commands.experiments import AsJson, RunFolder, tell_changes
 
 
 def trace(
@@ -24,6 +24,7 @@ def trace(
     """
     from simulator.trace import trace as trace_decision
 
+    tell_changes(run_folder)
     found = trace_decision(run_folder, at or None, arm=arm or None, symbol=symbol or None, draw=draw)
     if as_json:
         console.print_json(found.as_dict())

@@ -83,7 +83,12 @@ class Explanation:
 
     def as_json(self) -> str:
         """The text of ``explanation.json``; equal explanations give equal bytes."""
-        return spelled_out_json(json.dumps(self.as_dict(), sort_keys=True, indent=1, ensure_ascii=False)) + "\n"
+        return as_json(self.as_dict())
+
+
+def as_json(explanation: dict[str, Any]) -> str:
+    """The text of ``explanation.json`` from its form as plain data."""
+    return spelled_out_json(json.dumps(explanation, sort_keys=True, indent=1, ensure_ascii=False)) + "\n"
 
 
 def explain(facts: Facts, client: LLMClient | None) -> Explanation:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from llm_strategy.errors import RunFolderError
 from llm_strategy.outside_text import spelled_out_json
-from simulator.record_check import DAMAGE
+from simulator.record_check import DAMAGE, check_regular
 from simulator.reporting.fact import Fact, Facts, Unit
 
 
@@ -25,6 +25,7 @@ def write_facts(facts: Facts, path: Path) -> None:
 
 def read_facts(path: Path) -> dict[str, Fact]:
     """Read what ``write_facts`` wrote; raises ``RunFolderError``."""
+    check_regular(path)
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
         return {row["id"]: Fact(**(row | {"unit": Unit(row["unit"])})) for row in rows}
