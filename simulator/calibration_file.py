@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 from llm_strategy.advisor import Advisor, ModelAdvisor
 from llm_strategy.calibration import BatchPrior
 from llm_strategy.choice_reader import label_scores
+from llm_strategy.errors import ContractError
 from llm_strategy.journal import Journal
 from simulator.evidence import write_json
 
@@ -24,6 +26,7 @@ def write_calibration(journal: Journal, advisor: Advisor, folder: Path) -> None:
         for exchange in entry.decision.exchanges:
             if exchange.purpose == "label" and exchange.answer is not None:
                 market = entry.decision.prompt
-                scored.take(market, label_scores(advisor.reading, market, exchange.answer))
+                with suppress(ContractError):  # no decision was made of such an answer either
+                    scored.take(market, label_scores(advisor.reading, market, exchange.answer))
     if prior := scored.whole():
         write_json(asdict(prior), folder / CALIBRATION)
