@@ -11,8 +11,8 @@ from typing import Any
 from llm_strategy.answer_text import LARGEST_ANSWER
 from llm_strategy.errors import BackendFailure, ContractError
 
-LEAST_SUM, GREATEST_SUM = 0.5, 1.5
-"""What is told as the probabilities of all choices need not be scaled, but it must be about one whole."""
+LEAST_SUM, GREATEST_SUM = 0.5, 2.0
+"""What is told as the probabilities of all choices need not be scaled, but be about one whole."""
 
 
 def write_probabilities(probabilities: Mapping[str, float]) -> str:
