@@ -16,7 +16,7 @@ from llm_strategy.errors import BacktraderLLMError, ContractError
 
 LARGEST_ANSWER = 20_000
 """Characters outside of thoughts; an advice has a few hundred."""
-LARGEST_WITH_THOUGHTS = 400_000
+LARGEST_WITH_THOUGHTS = 200_000
 """Characters of anything that is read as JSON."""
 _DEEPEST = 200
 """Levels of brackets, far below what exhausts the stack: whether JSON is read must not depend on who calls."""

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from numbers import Integral, Real
 from typing import Any, Literal, TypeAlias
 
 from llm_strategy.errors import ConfigurationError
@@ -163,14 +164,11 @@ class Generation:
     def __post_init__(self) -> None:
         if not isinstance(self.text, str):
             raise TypeError(f"the text of an answer is a {type(self.text).__name__}")
-        for name in ("tokens_in", "tokens_out", "latency_ms", "engine_ms"):  # what is no count, a server's or a file's
-            value, whole = getattr(self, name), name.startswith("tokens")
-            if (
-                isinstance(value, bool)
-                or not isinstance(value, int if whole else int | float)
-                or not 0 <= value <= MOST
-            ):
-                object.__setattr__(self, name, 0)
+        for name in ("tokens_in", "tokens_out", "latency_ms", "engine_ms"):
+            value: Any = getattr(self, name)
+            kind: type = Integral if name.startswith("tokens") else Real
+            if isinstance(value, bool) or not isinstance(value, kind) or not 0 <= value <= MOST:
+                object.__setattr__(self, name, 0)  # what a server or a file tells and is no count
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from os.path import commonprefix
 from typing import NamedTuple
 
 from llm_strategy.errors import ConfigurationError
@@ -59,6 +58,6 @@ def _key(store: FolderStore, request: str) -> str:
     if not found:
         raise ConfigurationError(f"No answer to request {request} is on record: give its hash, {where}.")
     if len(found) > 1:
-        ways = " or ".join(key[: len(commonprefix(found[:2])) + 4] for key in found[:2])
+        ways = " or ".join(key[: len(request) + 8] for key in found[:2])
         raise ConfigurationError(f"{len(found)} answers are on record to requests {request}...: give more, {ways}.")
     return found[0]

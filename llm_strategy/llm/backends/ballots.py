@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Literal, TypeAlias
 
+from llm_strategy.answer_text import beginning
 from llm_strategy.errors import ContractError
 from llm_strategy.llm.client import json_text
 from llm_strategy.llm.exchange import Request
@@ -46,6 +47,8 @@ def choices_of(request: Request) -> Choices:
 
 def read_ballot(text: str, fields: Sequence[str], choices: Choices) -> Ballot:
     """The ballot in an answer; ``ContractError`` says what is wrong with it."""
+    if len(beginning(text)) < len(text):
+        raise ContractError("answer", f"has {len(text)} characters, which are too many")
     document = json.loads(json_text(text))
     values, confidences = [], []
     for field in fields:
