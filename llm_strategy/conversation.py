@@ -146,7 +146,7 @@ class Conversation:
             return abstained(AbstentionReason.INVALID, redact(encodable(str(problem))), exchanges)
         except tuple(FAILURES) as problem:
             reason = next(reason for kind, reason in FAILURES.items() if isinstance(problem, kind))
-            return abstained(reason, redact(str(problem)), exchanges)
+            return abstained(reason, redact(encodable(str(problem))), exchanges)
 
     def _asked(
         self, snapshot: Snapshot, question: Question, reader: ChoiceReader, exchanges: list[Exchange]
@@ -304,7 +304,7 @@ def _gist(text: str) -> str:
 
 
 def _redacted(events: Sequence[Event]) -> tuple[Event, ...]:
-    return tuple(replace(event, detail=redact(event.detail)) for event in events)
+    return tuple(replace(event, detail=redact(encodable(event.detail))) for event in events)
 
 
 def _with_time_left(request: Request, answers: Sequence[Generation]) -> Request:

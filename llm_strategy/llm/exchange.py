@@ -7,7 +7,6 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from numbers import Integral, Real
 from typing import Any, Literal, TypeAlias
 
 from llm_strategy.errors import ConfigurationError
@@ -165,8 +164,8 @@ class Generation:
         if not isinstance(self.text, str):
             raise TypeError(f"the text of an answer is a {type(self.text).__name__}")
         for name in ("tokens_in", "tokens_out", "latency_ms", "engine_ms"):
-            value: Any = getattr(self, name)
-            kind: type = Integral if name.startswith("tokens") else Real
+            value = getattr(self, name)
+            kind = int if name.startswith("tokens") else (int, float)
             if isinstance(value, bool) or not isinstance(value, kind) or not 0 <= value <= MOST:
                 object.__setattr__(self, name, 0)  # what a server or a file tells and is no count
 
