@@ -58,6 +58,10 @@ _PART = re.compile(r'"(?:[^"\\]|\\.)*"?|[{}]', re.DOTALL)
 _BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
 
 
+CAUSED_BY_DATA = (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError)
+"""What code raises over data that it did not expect."""
+
+
 class Unwrapped(NamedTuple):
     """The JSON text of an answer, or what is left where there is none, and what stood around it, by kind.
 
@@ -84,10 +88,11 @@ def as_contract_error(on_error: Callable[[Exception], None] = lambda _: None) ->
 
 def beginning(text: str) -> str:
     """An answer that may be read as it is, and of any other so much of its beginning that it is seen to be too long."""
-    if len(text) > LARGEST_WITH_THOUGHTS:
-        return text[: LARGEST_ANSWER + 1]
-    too_many = len(_without_thoughts(_final_channel(text)[0])[0]) - (LARGEST_ANSWER + 1)
-    return text[:-too_many] if too_many > 0 else text
+    begun = text[:LARGEST_WITH_THOUGHTS]
+    too_many = len(_without_thoughts(_final_channel(begun)[0])[0]) - (LARGEST_ANSWER + 1)
+    if too_many > 0:
+        return begun[:-too_many]
+    return text if begun == text else text[: LARGEST_ANSWER + 1]
 
 
 def nesting(text: str) -> int:

@@ -15,7 +15,7 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 
 from llm_strategy.advice_prompt import ask_for_advice, ask_for_decision, ask_for_repair, fixed_examples
-from llm_strategy.answer_text import as_contract_error, beginning
+from llm_strategy.answer_text import CAUSED_BY_DATA, as_contract_error, beginning
 from llm_strategy.choice_reader import ChoiceReader
 from llm_strategy.contract import ParsedAnswer, parse_answer
 from llm_strategy.errors import BreakerOpen, ContractError, ModelError
@@ -34,8 +34,6 @@ log = logging.getLogger(__name__)
 
 _Read = TypeVar("_Read")
 
-_CAUSED_BY_DATA = (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError)
-"""What code raises over an answer that it did not expect; anything else, before there is one, is not an answer's."""
 _LEAST_TIME = 0.001
 """Seconds: too short for an answer, so that a question without time left fails as late and is on record."""
 
@@ -206,8 +204,9 @@ class Conversation:
         """Whatever the last answer does to our own code in here breaks the contract, with a line in the log."""
 
         def tell(problem: Exception) -> None:
-            if not exchanges or (exchanges[-1].answer is None and not isinstance(problem, _CAUSED_BY_DATA)):
-                raise problem
+            answered = bool(exchanges) and exchanges[-1].answer is not None
+            if not exchanges or not (answered or isinstance(problem, CAUSED_BY_DATA)):
+                raise problem  # no answer is behind it, but a caller's own callback, or the machine
             key = exchanges[-1].request_hash[:12]
             told = "The answer to request %s cannot be read (%s) and is no advice. It is removed by: btllm forget %s"
             log.warning(told, key, type(problem).__name__, key)
@@ -299,7 +298,7 @@ def _gist(text: str) -> str:
             likeliest = max(document, key=document.__getitem__)
             return f"{likeliest.strip()} ({document[likeliest]:.2f})"
         return f"{document['regime']['label']}, {document['action']['type']}"
-    except _CAUSED_BY_DATA:
+    except CAUSED_BY_DATA:
         return repr(text[:80])
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from llm_strategy.answer_text import LARGEST_ANSWER, as_contract_error
+from llm_strategy.answer_text import CAUSED_BY_DATA, LARGEST_ANSWER, as_contract_error
 from llm_strategy.errors import ContractError, ModelError
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.exchange import Generation, Message, Request
@@ -103,7 +103,7 @@ def explain(facts: Facts, client: LLMClient | None) -> Explanation:
                 requests[request_hash(request, client.identity)] = answer.text
                 pieces = written(answer)
                 silence = "" if pieces else f"The model wrote nothing here, so {THE_PROGRAM_TELLS}"
-            except ModelError as problem:
+            except (ModelError, *CAUSED_BY_DATA) as problem:
                 silence = f"The model failed here ({type(problem).__name__}), so {THE_PROGRAM_TELLS}"
         judge = Judge(topic.facts, facts)
         try:
