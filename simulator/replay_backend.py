@@ -22,6 +22,7 @@ from llm_strategy.llm.models import cache_folder
 from llm_strategy.llm.request_hash import request_hash
 from simulator.answers import Failure, recorded_exchanges
 from simulator.record import ArmRecord, load_record
+from simulator.record_check import as_damage
 from simulator.report import EXPLANATION
 
 NAME = "replay"
@@ -48,7 +49,8 @@ class RunAnswers(LLMClient):
         self.start_from(Request(messages=()))
         self._answers: dict[str, Generation] = {}
         self._failures: dict[str, Failure] = {}
-        self._take(arm)
+        with as_damage(folder):
+            self._take(arm)
         for key, text in _explained(folder / EXPLANATION).items():
             self._answers[key] = Generation(text, 0, 0, 0.0, cached=True)
 
