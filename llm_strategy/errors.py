@@ -124,7 +124,7 @@ class ContractError(BacktraderLLMError):
     repeats of the answer is cut short."""
 
     def __init__(self, field: str, problem: str, cure: str = "") -> None:
-        field, problem = field[:200], problem[:1000]
+        field, problem = field[:1000], problem[:1000]
         super().__init__(f"{field}: {problem}" + (f": {cure}" if cure else ""))
         self.field = field
         self.problem = problem

@@ -59,13 +59,13 @@ BODIES = {
 @pytest.mark.parametrize("name", BODIES)
 def test_any_body_of_a_server_is_a_decision_that_counts_and_replays(name):
     known = {"answer_format": "json_schema", "reported_model": "tiny-model", "timeout_s": 20}
-    with serving(reply(json.dumps(BODIES[name]).encode())) as server:
-        with OpenAIClient("tiny-model", [server.url], **known) as model:
-            client = RecordingClient(model, model.identity, MemoryStore())
-            client.prices = Prices(1.0, 1.0)
-            advisor = ModelAdvisor(client)
-            decision = advisor.decide(SNAPSHOT)
-            line = line_of(decision)
-            assert line_of(replayed(advisor, line)) == line
+    answering = serving(reply(json.dumps(BODIES[name]).encode()))
+    with answering as server, OpenAIClient("tiny-model", [server.url], **known) as model:
+        client = RecordingClient(model, model.identity, MemoryStore())
+        client.prices = Prices(1.0, 1.0)
+        advisor = ModelAdvisor(client)
+        decision = advisor.decide(SNAPSHOT)
+        line = line_of(decision)
+        assert line_of(replayed(advisor, line)) == line
     assert 0 <= client.usage.cost < 1
     assert 0 <= client.usage.tokens_in <= 100
