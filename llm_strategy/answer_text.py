@@ -88,6 +88,8 @@ def as_contract_error(on_error: Callable[[Exception], None] = lambda _: None) ->
 
 def beginning(text: str) -> str:
     """An answer that may be read as it is, and of any other so much of its beginning that it is seen to be too long."""
+    if len(text) <= LARGEST_ANSWER + 1:
+        return text
     begun = text[:LARGEST_WITH_THOUGHTS]
     too_many = len(_without_thoughts(_final_channel(begun)[0])[0]) - (LARGEST_ANSWER + 1)
     if too_many > 0:

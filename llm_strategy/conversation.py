@@ -209,7 +209,7 @@ class Conversation:
                 raise problem  # no answer is behind it, but a caller's own callback, or the machine
             key = exchanges[-1].request_hash[:12]
             told = "The answer to request %s cannot be read (%s) and is no advice. It is removed by: btllm forget %s"
-            log.warning(told, key, type(problem).__name__, key)
+            log.warning(told, key, type(problem).__name__, key, exc_info=log.isEnabledFor(logging.DEBUG))
 
         return as_contract_error(tell)
 
