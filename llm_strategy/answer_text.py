@@ -8,9 +8,18 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
-from llm_strategy.errors import ContractError
+from llm_strategy.errors import BacktraderLLMError, ContractError
+
+LARGEST_ANSWER = 20_000
+"""Characters outside of thoughts; an advice has a few hundred."""
+LARGEST_WITH_THOUGHTS = 200_000
+"""Characters of anything that is read as JSON."""
+_DEEPEST = 200
+"""Levels of brackets, far below what exhausts the stack: whether JSON is read must not depend on who calls."""
 
 THOUGHTS = "think block"
 CHANNELS = "harmony channel"
@@ -46,6 +55,11 @@ _BARE_ANALYSIS, _BARE_FINAL = "analysis", "assistantfinal"
 """Harmony's channels where the engine took the special tokens away and left the words."""
 _BLANK = " \t\r\n\u200b\u2060"
 _PART = re.compile(r'"(?:[^"\\]|\\.)*"?|[{}]', re.DOTALL)
+_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
+
+
+CAUSED_BY_DATA = (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError)
+"""What code raises over data that it did not expect."""
 
 
 class Unwrapped(NamedTuple):
@@ -57,6 +71,39 @@ class Unwrapped(NamedTuple):
     text: str
     kinds: tuple[str, ...]
     thoughts: bool = False
+
+
+@contextmanager
+def as_contract_error(on_error: Callable[[Exception], None] = lambda _: None) -> Iterator[None]:
+    """Tell whatever else an answer causes in our own code as a ``ContractError`` that names the kind of exception: an
+    answer is a stranger's, and ends no run. ``on_error`` sees the exception first, and may raise."""
+    try:
+        yield
+    except BacktraderLLMError:
+        raise
+    except Exception as problem:
+        on_error(problem)
+        raise ContractError("answer", f"cannot be read ({type(problem).__name__})") from problem
+
+
+def beginning(text: str) -> str:
+    """An answer that may be read as it is, and of any other so much of its beginning that it is seen to be too long."""
+    if len(text) <= LARGEST_ANSWER + 1:
+        return text
+    begun = text[:LARGEST_WITH_THOUGHTS]
+    too_many = len(_without_thoughts(_final_channel(begun)[0])[0]) - (LARGEST_ANSWER + 1)
+    if too_many > 0:
+        return begun[:-too_many]
+    return text if begun == text else text[: LARGEST_ANSWER + 1]
+
+
+def nesting(text: str) -> int:
+    """How deep the brackets of a text are nested, those inside of strings aside."""
+    deepest = level = 0
+    for part in _BRACKET.finditer(text):
+        level += (part[0] in "[{") - (part[0] in "]}")
+        deepest = max(deepest, level)
+    return deepest
 
 
 def unwrap(text: str, longest: int) -> Unwrapped:
@@ -154,10 +201,10 @@ def _closed(text: str, begin: int) -> int | None:
 
 
 def _is_json(text: str) -> bool:
+    if text.count("[") + text.count("{") > _DEEPEST and nesting(text) > _DEEPEST:
+        return True  # for the reader to say how deep
     try:
         json.loads(text)
-    except RecursionError:  # for the reader to say how deep
-        return True
     except ValueError:
         return False
     return True

@@ -9,18 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from llm_strategy.errors import ConfigurationError
+from llm_strategy.probabilities import problem_with
 from llm_strategy.schemas import require
+from llm_strategy.types import RegimeLabel
 
 FEWEST_STATES = 20
 """Distinct states from which their mean is taken for what a model would say to anything."""
+_NOTHING = 1e-12
+"""Far less than the mean of probabilities that are written with six places."""
 
 
 def corrected(probabilities: Mapping[str, float], prior: Mapping[str, float]) -> dict[str, float]:
     """Each probability divided by the prior's, scaled to sum to 1 (contextual calibration: Zhao et al. 2021).
 
-    A prior of 0 leaves a probability as it is.
+    A prior of 0, or next to it, leaves a probability as it is.
     """
-    divided = {name: share / (prior[name] or 1.0) for name, share in probabilities.items()}
+    divided = {name: share / (prior[name] if prior[name] > _NOTHING else 1.0) for name, share in probabilities.items()}
     total = sum(divided.values())
     return {name: share / total for name, share in divided.items()}
 
@@ -28,29 +32,44 @@ def corrected(probabilities: Mapping[str, float], prior: Mapping[str, float]) ->
 @dataclass(frozen=True, slots=True)
 class LabelPrior:
     """What a model says to anything: the mean probability of each label over so many distinct ``states``, as a run
-    with scored choices leaves it in ``calibration.json``."""
+    with scored choices leaves it in ``calibration.json``. Raises ``ConfigurationError`` for what no run leaves."""
 
     states: int
     labels: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        problem = problem_with(self.labels) if self.labels.keys() == set(RegimeLabel) else "is not of each label"
+        if problem:
+            raise ConfigurationError(f"the probability {problem}: name the calibration.json of a run as it left it.")
 
     @classmethod
     def from_document(cls, document: Any, where: str) -> LabelPrior:
         """A prior from plain data; ``ConfigurationError`` begins with ``where`` and names what is wrong."""
         require("calibration", document, where)
-        return cls(**document)
+        try:
+            return cls(**document)
+        except ConfigurationError as problem:
+            raise ConfigurationError(f"{where}: {problem}") from None
 
     @classmethod
     def from_file(cls, path: Path) -> LabelPrior:
         """A prior from the ``calibration.json`` of a run; raises ``ConfigurationError``."""
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique)
         except FileNotFoundError:
             raise ConfigurationError(
                 f"There is no file {path}: name the calibration.json in the folder of a run with scored choices."
             ) from None
-        except (OSError, ValueError) as problem:
+        except (OSError, ValueError, RecursionError) as problem:
             raise ConfigurationError(f"{path} cannot be read: {problem}.") from None
         return cls.from_document(document, str(path))
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        raise ValueError(f"one of {', '.join(document)} stands twice")
+    return document
 
 
 class BatchPrior:

@@ -5,17 +5,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Protocol, TypeVar
 
 from llm_strategy.calibration import BatchPrior, LabelPrior, corrected
 from llm_strategy.choice_prompt import CONTENT_FREE, load_layout
-from llm_strategy.llm.client import read_probabilities
+from llm_strategy.errors import ContractError
 from llm_strategy.llm.exchange import Message, Request
+from llm_strategy.outside_text import encodable
+from llm_strategy.probabilities import probabilities_of
 from llm_strategy.reading import Example, Reading
 from llm_strategy.types import Action, ActionType, Advice, Purpose, Regime, RegimeLabel, Snapshot
 
-Ask: TypeAlias = Callable[[Request, Purpose], str]
-"""Asks the model and records the exchange; the answer's text."""
+LONGEST_RATIONALE = 600
+"""Characters, as in the contract."""
+
+_Read = TypeVar("_Read")
+
+
+class Ask(Protocol):
+    """Asks the model and records the exchange; gives what ``read`` makes of the answer's text, and raises what it
+    raises."""
+
+    def __call__(self, request: Request, purpose: Purpose, read: Callable[[str], _Read]) -> _Read: ...
 
 
 class ChoiceReader:
@@ -50,7 +61,7 @@ class ChoiceReader:
     def advice(
         self, snapshot: Snapshot, market: str, examples: Sequence[Example], defaults: Request, ask: Ask
     ) -> Advice:
-        """The advice for a market line; raises what ``ask`` raises."""
+        """The advice for a market line; raises what ``ask`` raises, and ``ContractError`` for answers that are none."""
         conversation = self._about(market, examples, defaults)
         labels = self._labels(market, examples, defaults, ask)
         label = RegimeLabel(max(labels, key=labels.__getitem__))
@@ -59,9 +70,8 @@ class ChoiceReader:
         rationale = f"The likeliest of the labels is {label}, of the actions {action}."
         changed = (label, action) != self._last
         if self._reading.rationale == "always" or (self._reading.rationale == "changes" and changed):
-            rationale = (
-                ask(self._layout.ask_rationale(conversation, market, label, action), "rationale").strip() or rationale
-            )
+            asked = self._layout.ask_rationale(conversation, market, label, action)
+            rationale = ask(asked, "rationale", _rationale) or rationale
         self._last = label, action
         return Advice(
             snapshot.symbol,
@@ -94,7 +104,7 @@ class ChoiceReader:
 
 
 def label_scores(reading: Reading, market: str, answer: str) -> dict[str, float]:
-    """The probability of each label, as the model gave it to a market line."""
+    """The probability of each label, as the model gave it to a market line; raises ``ContractError``."""
     _, choices = load_layout(reading.layout).ask_label(Request(()), market)
     return _by_name(answer, choices, tuple(RegimeLabel))
 
@@ -111,9 +121,18 @@ def _choosing(request: Request, choices: tuple[str, ...]) -> Request:
 def _score(
     request: Request, choices: tuple[str, ...], names: tuple[str, ...], ask: Ask, purpose: Purpose
 ) -> dict[str, float]:
-    return _by_name(ask(_choosing(request, choices), purpose), choices, names)
+    return ask(_choosing(request, choices), purpose, lambda answer: _by_name(answer, choices, names))
 
 
 def _by_name(answer: str, choices: tuple[str, ...], names: tuple[str, ...]) -> dict[str, float]:
-    found = read_probabilities(answer)
-    return {name: found.get(choice, 0.0) for name, choice in zip(names, choices, strict=True)}
+    found = probabilities_of(choices, answer)
+    return {name: found[choice] for name, choice in zip(names, choices, strict=True)}
+
+
+def _rationale(answer: str) -> str:
+    said = answer.strip()
+    if len(said) > LONGEST_RATIONALE:
+        raise ContractError("rationale", f"has {len(said)} characters, at most {LONGEST_RATIONALE} are read")
+    if said != encodable(said):
+        raise ContractError("rationale", "holds half a surrogate pair, which is no character")
+    return said

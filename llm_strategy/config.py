@@ -21,6 +21,7 @@ from pydantic_settings import (
 
 from llm_strategy.errors import ConfigurationError, did_you_mean, nearest
 from llm_strategy.model_services import OPENAI, SERVICES
+from llm_strategy.outside_text import encodable
 from llm_strategy.places import place_of
 from llm_strategy.secrets import is_secret_name, keep_all_secret, keep_secret, redact
 from llm_strategy.strict_yaml import is_word, parse_yaml
@@ -211,6 +212,9 @@ def load_settings(folder: Path | None = None, /, **given: Any) -> LlmSettings:
         raise ConfigurationError(redact(f"{source} is {first['input']!r}: {first['msg']}.")) from None
     finally:
         _folder.reset(token)
+    for name, value in settings:
+        if isinstance(value, str) and value != encodable(value):
+            raise ConfigurationError(f"{name} (LLM_{name.upper()}) holds bytes that are no character: write it anew.")
     settings._folder = folder
     in_use = {name: getattr(settings, name) for name in LlmSettings.model_fields if name not in _CHECKED_IN_USE}
     check_variables(in_use, "")

@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn
 
-from llm_strategy.answer_text import THOUGHT_ALONE, unwrap
+from llm_strategy.answer_text import LARGEST_ANSWER, THOUGHT_ALONE, nesting, unwrap
 from llm_strategy.errors import ContractError
 from llm_strategy.lenient import Repairs, made_lenient
 from llm_strategy.schemas import violation
@@ -18,8 +18,6 @@ from llm_strategy.types import Action, ActionType, Advice, Constraints, Regime, 
 VERSION = "1.0.0"
 INTENT = "propose_trade"
 
-LARGEST_ANSWER = 20_000
-"""Characters; an advice has a few hundred."""
 DEEPEST_NESTING = 8
 """The contract itself needs 3."""
 MEND = "set advisor.repairs to lenient, which reads it"
@@ -73,8 +71,9 @@ def parse_object(text: str) -> dict[str, Any]:
     Raises ``ContractError``.
     """
     if len(text) > LARGEST_ANSWER:
-        raise ContractError("answer", f"has {len(text)} characters, at most {LARGEST_ANSWER} are read")
-    if _depth(text) > DEEPEST_NESTING:
+        more = " or more" * (len(text) == LARGEST_ANSWER + 1)  # the beginning of one that is too long
+        raise ContractError("answer", f"has {len(text)} characters{more}, at most {LARGEST_ANSWER} are read")
+    if nesting(text) > DEEPEST_NESTING:
         raise ContractError("answer", f"is nested deeper than {DEEPEST_NESTING} levels")
     try:
         document = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
@@ -123,25 +122,6 @@ def advice_to_document(advice: Advice) -> dict[str, Any]:
         "action": {"type": action.type, "confidence": action.confidence}
         | ({"constraints": requested} if requested else {}),
     }
-
-
-def _depth(text: str) -> int:
-    deepest = level = 0
-    inside = escaped = False
-    for character in text:
-        if escaped:
-            escaped = False
-        elif inside:
-            escaped = character == "\\"
-            inside = character != '"'
-        elif character == '"':
-            inside = True
-        elif character in "[{":
-            level += 1
-            deepest = max(deepest, level)
-        elif character in "]}":
-            level -= 1
-    return deepest
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

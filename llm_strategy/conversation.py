@@ -9,11 +9,13 @@ import copy
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from llm_strategy.advice_prompt import ask_for_advice, ask_for_decision, ask_for_repair, fixed_examples
+from llm_strategy.answer_text import CAUSED_BY_DATA, as_contract_error, beginning
 from llm_strategy.choice_reader import ChoiceReader
 from llm_strategy.contract import ParsedAnswer, parse_answer
 from llm_strategy.errors import BreakerOpen, ContractError, ModelError
@@ -23,11 +25,14 @@ from llm_strategy.llm.exchange import Generation, Request
 from llm_strategy.llm.request_hash import request_hash
 from llm_strategy.outcome import FAILURES, Outcome, abstained, asked_before, judged
 from llm_strategy.outside_text import encodable
+from llm_strategy.probabilities import probabilities_of
 from llm_strategy.reading import Example, Reading
 from llm_strategy.secrets import redact
 from llm_strategy.types import AbstentionReason, Advice, Event, Exchange, Purpose, Snapshot
 
 log = logging.getLogger(__name__)
+
+_Read = TypeVar("_Read")
 
 _LEAST_TIME = 0.001
 """Seconds: too short for an answer, so that a question without time left fails as late and is on record."""
@@ -107,17 +112,19 @@ class Conversation:
         """The requests of a decision that earlier commands were answered without ever meeting the contract, so that
         they are asked again; none where the record holds an answer that meets it, or none at all."""
         if self._reading.mode == "choices":
-            return ()
+            asked = self.known_requests(question, reader)
+            bad = [request for request in asked if self._recorded(question, request)[1]]
+            return tuple(filter(self.client.is_of_earlier_command, bad))
         request = self.request(question, reader)
-        answer = self.client.recorded(request)
-        if answer is None or (problem := self._problem_with(question, answer)) is None:
+        answer, problem = self._recorded(question, request)
+        if answer is None or problem is None:
             return ()
         again = self._repair(question, request, answer, problem)
-        repair = self.client.recorded(again)
-        if repair is not None and self._problem_with(question, repair) is None:
+        repair, problem = self._recorded(question, again)
+        if repair is not None and problem is None:
             return ()
         found = [request] if repair is None else [request, again]
-        return tuple(one for one in found if self.client.is_of_earlier_command(one))
+        return tuple(filter(self.client.is_of_earlier_command, found))
 
     def outcome(self, snapshot: Snapshot, question: Question, reader: ChoiceReader) -> Outcome:
         """What the question comes to; raises ``ModelError`` only where none can be asked at all."""
@@ -129,14 +136,15 @@ class Conversation:
     def _consult(self, snapshot: Snapshot, question: Question, reader: ChoiceReader) -> Outcome:
         exchanges: list[Exchange] = []
         try:
-            if self._reading.mode == "choices":
-                return judged(ParsedAnswer(self._scored(snapshot, question, reader, exchanges), ()), exchanges)
-            return judged(self._asked(snapshot, question, reader, exchanges), exchanges)
+            with self._read(exchanges):
+                if self._reading.mode == "choices":
+                    return judged(ParsedAnswer(self._scored(snapshot, question, reader, exchanges), ()), exchanges)
+                return judged(self._asked(snapshot, question, reader, exchanges), exchanges)
         except ContractError as problem:
             return abstained(AbstentionReason.INVALID, redact(encodable(str(problem))), exchanges)
         except tuple(FAILURES) as problem:
             reason = next(reason for kind, reason in FAILURES.items() if isinstance(problem, kind))
-            return abstained(reason, redact(str(problem)), exchanges)
+            return abstained(reason, redact(encodable(str(problem))), exchanges)
 
     def _asked(
         self, snapshot: Snapshot, question: Question, reader: ChoiceReader, exchanges: list[Exchange]
@@ -163,22 +171,47 @@ class Conversation:
         asked.append(self.request(question, reader))
         answer = self._exchange(snapshot, asked[0], exchanges)
         try:
-            return self._parsed(question, answer)
+            return self._parsed(question, answer, exchanges)
         except ContractError as problem:
             repair = self._repair(question, asked[0], answer, problem)
         asked.append(_with_time_left(repair, [answer]))
-        parsed = self._parsed(question, self._exchange(snapshot, asked[1], exchanges, "repair"))
+        parsed = self._parsed(question, self._exchange(snapshot, asked[1], exchanges, "repair"), exchanges)
         return ParsedAnswer(parsed.advice, (SECOND_ATTEMPT, *parsed.repairs))
 
-    def _problem_with(self, question: Question, answer: Generation) -> ContractError | None:
+    def _recorded(self, question: Question, request: Request) -> tuple[Generation | None, ContractError | None]:
+        """What is on record for a request, and what is wrong with it."""
+        answer = self.client.recorded(request)
+        if answer is None:
+            return None, None
+        exchanges = [Exchange(request_hash(request, self.client.identity), "")]
         try:
-            self._parsed(question, answer)
+            with self._read(exchanges):
+                answer = replace(answer, text=beginning(answer.text))
+                if request.choices:
+                    probabilities_of(request.choices, answer.text)
+                else:
+                    self._parsed(question, answer, exchanges)
         except ContractError as problem:
-            return problem
-        return None
+            return answer, problem
+        return answer, None
 
-    def _parsed(self, question: Question, answer: Generation) -> ParsedAnswer:
-        return parse_answer(answer.text, symbol=question.symbol, timeframe=question.timeframe, repairs=self._repairs)
+    def _parsed(self, question: Question, answer: Generation, exchanges: Sequence[Exchange]) -> ParsedAnswer:
+        with self._read(exchanges):
+            about = {"symbol": question.symbol, "timeframe": question.timeframe}
+            return parse_answer(answer.text, **about, repairs=self._repairs)
+
+    def _read(self, exchanges: Sequence[Exchange]) -> AbstractContextManager[None]:
+        """Whatever the last answer does to our own code in here breaks the contract, with a line in the log."""
+
+        def tell(problem: Exception) -> None:
+            answered = bool(exchanges) and exchanges[-1].answer is not None
+            if not exchanges or not (answered or isinstance(problem, CAUSED_BY_DATA)):
+                raise problem  # no answer is behind it, but a caller's own callback, or the machine
+            key = exchanges[-1].request_hash[:12]
+            told = "The answer to request %s cannot be read (%s) and is no advice. It is removed by: btllm forget %s"
+            log.warning(told, key, type(problem).__name__, key, exc_info=log.isEnabledFor(logging.DEBUG))
+
+        return as_contract_error(tell)
 
     def _repair(self, question: Question, request: Request, answer: Generation, problem: ContractError) -> Request:
         told = f"{problem.field}: {problem.problem}"
@@ -196,9 +229,20 @@ class Conversation:
     ) -> Advice:
         answers: list[Generation] = []
 
-        def ask(request: Request, purpose: Purpose) -> str:
-            answers.append(self._exchange(snapshot, _with_time_left(request, answers), exchanges, purpose))
-            return answers[-1].text
+        def ask(request: Request, purpose: Purpose, read: Callable[[str], _Read]) -> _Read:
+            def answered() -> _Read:
+                answers.append(self._exchange(snapshot, _with_time_left(request, answers), exchanges, purpose))
+                with self._read(exchanges):
+                    return read(answers[-1].text)
+
+            try:
+                return answered()
+            except ContractError:
+                if not self._disregard(request):
+                    raise
+            exchanges.pop()
+            self._answers.pop(replace(request, timeout_s=None), None)
+            return answered()
 
         shown = question.examples or fixed_examples()
         return reader.advice(snapshot, question.market, shown, self._defaults, ask)
@@ -219,6 +263,8 @@ class Conversation:
             exchanges[-1] = replace(exchanges[-1], events=_redacted(problem.events))
             log.info("%s %s %s: no answer: %s", snapshot.time, snapshot.symbol, purpose, redact(str(problem)))
             raise
+        if not self.client.replays:
+            answer = replace(answer, text=beginning(answer.text))
         exchanges[-1] = replace(exchanges[-1], answer=answer.text, events=_redacted(answer.events))
         _tell(snapshot, purpose, answer)
         if self._remember and self._reading.mode == "choices" and not any(event.makeshift for event in answer.events):
@@ -252,12 +298,12 @@ def _gist(text: str) -> str:
             likeliest = max(document, key=document.__getitem__)
             return f"{likeliest.strip()} ({document[likeliest]:.2f})"
         return f"{document['regime']['label']}, {document['action']['type']}"
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except CAUSED_BY_DATA:
         return repr(text[:80])
 
 
 def _redacted(events: Sequence[Event]) -> tuple[Event, ...]:
-    return tuple(replace(event, detail=redact(event.detail)) for event in events)
+    return tuple(replace(event, detail=redact(encodable(event.detail))) for event in events)
 
 
 def _with_time_left(request: Request, answers: Sequence[Generation]) -> Request:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
+from llm_strategy.answer_text import as_contract_error
 from llm_strategy.config import LlmSettings, load_settings
 from llm_strategy.doctor_cures import cure_of_check, cure_of_start
 from llm_strategy.doctor_decision import try_decision
@@ -57,7 +58,9 @@ def diagnose(settings: LlmSettings | None = None) -> Iterator[Check]:
         yield Check("initialization", True, f"{engine}{_device(identity)}{_way(settings)}")
         for name, trial in _TRIALS:
             try:
-                yield Check(name, True, trial(client))
+                with as_contract_error():
+                    told = trial(client)
+                yield Check(name, True, told)
             except BacktraderLLMError as problem:
                 yield Check(name, False, str(problem), cure_of_check(name, settings.backend))
 

@@ -121,9 +121,11 @@ class AnswerNotRecorded(ModelError):
 
 
 class ContractError(BacktraderLLMError):
-    """An answer breaks the advice contract; ``field`` names where, ``cure`` what a person can do about it."""
+    """An answer breaks the advice contract; ``field`` names where, ``cure`` what a person can do about it. What it
+    repeats of the answer is cut short."""
 
     def __init__(self, field: str, problem: str, cure: str = "") -> None:
+        field, problem = field[:1000], problem[:1000]
         super().__init__(f"{field}: {problem}" + (f": {cure}" if cure else ""))
         self.field = field
         self.problem = problem

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from llm_strategy.errors import ConfigurationError
+from llm_strategy.outside_text import encodable
 
 MOST_NODES = 100_000
 """Keys and values of a text, those behind an alias counted wherever it stands."""
@@ -78,6 +79,12 @@ class _StrictLoader(yaml.SafeLoader):
                     raise _RefusedError(named, key_node, named if is_word(key) else "a key stands twice")
                 seen.add(key)
         return super().construct_mapping(node, deep)
+
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
+        value = super().construct_scalar(node)
+        if isinstance(value, str) and value != encodable(value):
+            raise _RefusedError("half a surrogate pair is no character: write the character itself", node)
+        return value
 
 
 def _count(node: yaml.Node, counted: dict[int, int]) -> int:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from llm_strategy.advisor import ModelAdvisor
 from llm_strategy.config import load_settings
-from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, ModelError
+from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, ContractError, ModelError
 from llm_strategy.llm.answer_store import FolderStore, MemoryStore
 from llm_strategy.llm.audit import AuditedClient
 from llm_strategy.llm.cache import Mode, RecordingClient
@@ -17,7 +17,7 @@ from llm_strategy.llm.loader import get_llm_client
 from llm_strategy.llm.models import cache_folder
 from llm_strategy.llm.request_hash import request_hash
 from llm_strategy.outcome import FAILURES
-from llm_strategy.types import Event
+from llm_strategy.types import AbstentionReason, Event
 from simulator.experiment import Experiment
 
 
@@ -62,6 +62,8 @@ class JournalClient(LLMClient):
     ``AnswerNotRecorded``: then this is not a replay of that run. A recorded failure is raised again.
     """
 
+    replays = True
+
     def __init__(
         self, identity: ModelIdentity, sampler: Mapping[str, Any], decisions: Iterable[dict[str, Any]]
     ) -> None:
@@ -83,7 +85,8 @@ class JournalClient(LLMClient):
             )
         self._given += 1
         if answer is None:
-            failure.events = events
+            if isinstance(failure, ModelError):
+                failure.events = events
             raise failure
         return Generation(answer, 0, 0, 0.0, cached=True, events=events)
 
@@ -111,7 +114,11 @@ def replay_advisor(
     )
 
 
-def recorded_exchanges(decision: dict[str, Any]) -> list[tuple[str, str | None, ModelError, tuple[Event, ...]]]:
+Failure: TypeAlias = ModelError | ContractError
+"""Why there is no answer: none was given, or none could be taken."""
+
+
+def recorded_exchanges(decision: dict[str, Any]) -> list[tuple[str, str | None, Failure, tuple[Event, ...]]]:
     """The questions of a line of the journal: request hash, answer or None, the failure behind an answer that is
     missing, and what happened on the way."""
     asked = [decision, *filter(None, [decision["repair"]]), *decision.get("further", ())]
@@ -123,9 +130,12 @@ def recorded_exchanges(decision: dict[str, Any]) -> list[tuple[str, str | None, 
     ]
 
 
-def _failure(abstention: dict[str, str] | None) -> ModelError:
+def _failure(abstention: dict[str, str] | None) -> Failure:
     """The error behind an exchange that has no answer."""
     if abstention is not None:
+        if abstention["reason"] == AbstentionReason.INVALID:
+            field, _, problem = abstention["detail"].partition(": ")
+            return ContractError(field, problem)
         for kind, reason in FAILURES.items():
             if reason == abstention["reason"]:
                 return kind(abstention["detail"])

@@ -85,6 +85,7 @@ for command in (
     trace.trace,
     experiments.init,
     model.doctor,
+    model.forget,
 ):
     app.command()(command)
 app.add_typer(model.app, name="models")

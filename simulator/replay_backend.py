@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_strategy.config import LlmSettings
-from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, ModelError, RunFolderError
+from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, ContractError, ModelError, RunFolderError
 from llm_strategy.llm.answer_store import FolderStore
 from llm_strategy.llm.cache import RecordingClient
 from llm_strategy.llm.client import LLMClient, OnDelta
@@ -20,9 +20,10 @@ from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request
 from llm_strategy.llm.loader import SUPPORTED_BACKENDS, connect_backend
 from llm_strategy.llm.models import cache_folder
 from llm_strategy.llm.request_hash import request_hash
-from simulator.answers import recorded_exchanges
+from simulator.answers import Failure, recorded_exchanges
 from simulator.integrity import PAGES, check_evidence
 from simulator.record import ArmRecord, load_record
+from simulator.record_check import as_damage
 from simulator.report import EXPLANATION
 
 NAME = "replay"
@@ -49,8 +50,9 @@ class RunAnswers(LLMClient):
         self._sampler: dict[str, Any] = arm.manifest["sampler"]
         self.start_from(Request(messages=()))
         self._answers: dict[str, Generation] = {}
-        self._failures: dict[str, ModelError] = {}
-        self._take(arm)
+        self._failures: dict[str, Failure] = {}
+        with as_damage(folder):
+            self._take(arm)
         for key, text in _explained(folder / EXPLANATION).items():
             self._answers[key] = Generation(text, 0, 0, 0.0, cached=True)
 
@@ -64,7 +66,7 @@ class RunAnswers(LLMClient):
         if answer is None:
             key = request_hash(request, self.identity)
             if failed := self._failures.get(key):
-                raise type(failed)(str(failed))
+                raise failed if isinstance(failed, ContractError) else type(failed)(str(failed))
             raise AnswerNotRecorded(
                 f"{self.folder} holds no answer to question {key[:12]}: ask what that run asked (its experiment stands "
                 "in its manifest.json), or choose another LLM_BACKEND."
@@ -86,7 +88,8 @@ class RunAnswers(LLMClient):
             for decision in decisions:
                 for key, answer, failure, events in recorded_exchanges(decision):
                     if answer is None:
-                        failure.events = events
+                        if isinstance(failure, ModelError):
+                            failure.events = events
                         self._failures[key] = failure
                     elif not any(event.makeshift for event in events) or key not in self._answers:
                         self._answers[key] = Generation(answer, 0, 0, 0.0, cached=True, events=events)

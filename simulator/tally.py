@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from llm_strategy.advisor import Advisor, ModelAdvisor
 from llm_strategy.calibration import BatchPrior
 from llm_strategy.choice_reader import label_scores
+from llm_strategy.errors import ContractError
 from llm_strategy.journal import Entry
 from llm_strategy.types import Abstention, AbstentionReason, ActionType, Decision
 
@@ -39,7 +42,8 @@ class Tally:
         for exchange in decision.exchanges:
             self.requests.add(exchange.request_hash)
             if self._reading is not None and exchange.purpose == "label" and exchange.answer is not None:
-                self.scored.take(decision.prompt, label_scores(self._reading, decision.prompt, exchange.answer))
+                with suppress(ContractError):  # no decision was made of such an answer either
+                    self.scored.take(decision.prompt, label_scores(self._reading, decision.prompt, exchange.answer))
 
 
 def failure_of(decision: Decision) -> Abstention | None:

@@ -17,6 +17,10 @@ SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1,
 PRIOR = {"states": 60, "labels": {"bull": 0.7, "bear": 0.1, "sideways": 0.1, "turbulent": 0.1}}
 
 
+def prior(**labels):
+    return PRIOR | {"labels": PRIOR["labels"] | labels}
+
+
 def scores(request):
     """Always for the first choice, and more so above the average."""
     above = "above" in request.messages[-1].content
@@ -99,11 +103,31 @@ def test_a_run_without_scored_labels_leaves_no_calibration(tmp_path, monkeypatch
         ({"states": 3}, "advisor.calibration: labels is missing"),
         (PRIOR | {"labels": PRIOR["labels"] | {"bull": 2}}, "labels.bull is 2, it must be at most 1"),
         (PRIOR | {"label": {}}, "unknown key"),
+        (prior(bull=1e-320), "the probability of bull is 1e-320, and no number from 0 to 1"),
+        (prior(bull=float("nan")), "nan is no setting: every number must be finite"),
+        (prior(bull=float("inf")), "inf is no setting: every number must be finite"),
+        (prior(bull=-0.1), "labels.bull is -0.1, it must be at least 0"),
+        (prior(bull=True), "labels.bull is true, it must be of type number"),
+        (prior(bull="0.7"), 'labels.bull is "0.7", it must be of type number'),
+        (prior(bull=10**400), "is no setting: every number lies within"),
+        (prior(calm=0.1), "unknown key"),
+        (prior(bull=1, bear=1, sideways=1, turbulent=1), "the probability of all together is 4, and not 1"),
+        (prior(bull=0, bear=0, sideways=0, turbulent=0), "the probability of all together is 0, and not 1"),
+        ("nan.json", "nan.json: the probability of bear is nan"),
+        ("twice.json", "twice.json cannot be read: one of states, labels stands twice"),
+        ("deep.json", "deep.json cannot be read"),
+        ("digits.json", "digits.json cannot be read"),
+        ("half.json", "half.json: labels.\ud800 is an unknown key"),
         ("btach", 'is "btach", it must be one of auto, none, content_free, batch, or the calibration.json'),
     ],
 )
 def test_a_wrong_calibration_is_one_sentence(tmp_path, monkeypatch, given, problem):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "broken.json").write_text("{")
+    (tmp_path / "nan.json").write_text(json.dumps(prior(bear=float("nan"))))
+    (tmp_path / "twice.json").write_text('{"states": 1, "states": 2, "labels": {}}')
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    (tmp_path / "digits.json").write_text('{"states": ' + "9" * 5_000 + "}")
+    (tmp_path / "half.json").write_text('{"states": 1, "labels": {"\\ud800": 1}}')
     with pytest.raises(ConfigurationError, match=problem):
         experiment({}, calibration=given)

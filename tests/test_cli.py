@@ -50,7 +50,19 @@ def test_help_shows_every_command_with_an_example(btllm):
     code, out, _ = btllm("--help")
     assert code == 0
     assert "--install-completion" in out
-    for command in ("demo", "run", "compare", "replay", "report", "view", "advise", "models", "doctor", "init"):
+    for command in (
+        "demo",
+        "run",
+        "compare",
+        "replay",
+        "report",
+        "view",
+        "advise",
+        "models",
+        "doctor",
+        "forget",
+        "init",
+    ):
         assert command in out
         if command != "models":
             assert "Example" in btllm(command, "--help")[1]

@@ -6,7 +6,8 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +18,9 @@ from llm_strategy.llm.request_hash import digest
 from llm_strategy.types import Event
 
 log = logging.getLogger(__name__)
+
+_DRAWS = ".draws"
+"""Beside an answer, the keys of its further draws, one a line."""
 
 
 class AnswerStore(Protocol):
@@ -65,7 +69,7 @@ class FolderStore:
             return Generation(**answer | {"events": tuple(map(Event.from_record, answer.get("events", ())))})
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as problem:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
             log.warning("The recorded answer %s is damaged (%s); it counts as missing.", file, problem)
             return None
 
@@ -89,11 +93,34 @@ class FolderStore:
         self._write(key, generation, link)
         return self.get(key) or generation
 
+    def note_draw(self, first: str, key: str) -> None:
+        """Note that ``key`` is a further draw of the answer ``first``, with which ``remove`` removes it."""
+        with self._told("recorded in"):
+            file = self._file(first).with_suffix(_DRAWS)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("a", encoding="utf-8") as out:
+                out.write(f"{key}\n")
+
+    def keys(self, begin: str) -> list[str]:
+        """Keys of the recorded answers that begin so, with two letters at least."""
+        return sorted(file.stem for file in (self.path / begin[:2]).glob(f"{begin}*.json"))
+
+    def remove(self, key: str) -> list[str]:
+        """Remove an answer and its further draws; returns the keys of these draws."""
+        with self._told("removed from"):
+            draws = self._file(key).with_suffix(_DRAWS)
+            noted = dict.fromkeys(draws.read_text(encoding="utf-8").split()) if draws.exists() else {}
+            there = [draw for draw in noted if self._file(draw).exists()]
+            for one in (*there, key):
+                self._file(one).unlink(missing_ok=True)
+            draws.unlink(missing_ok=True)
+        return there
+
     def _write(self, key: str, generation: Generation, into_place: Callable[[Path, Path], object]) -> None:
         answer = _answer_record(generation)
         entry = json.dumps({"answer": answer, "checksum": digest(answer), "key": key}, sort_keys=True, indent=1)
         file = self._file(key)
-        try:
+        with self._told("recorded in"):
             file.parent.mkdir(parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{key[:8]}-")
             try:
@@ -103,9 +130,15 @@ class FolderStore:
             except BaseException:
                 Path(temporary).unlink(missing_ok=True)
                 raise
+
+    @contextmanager
+    def _told(self, failed: str) -> Iterator[None]:
+        """Tell a failed write as one sentence."""
+        try:
+            yield
         except OSError as problem:
             raise RunFolderError(
-                f"The answer could not be recorded in {self.path} ({problem.strerror}): "
+                f"The answer could not be {failed} {self.path} ({problem.strerror}): "
                 "free some space, or choose a folder that you may write."
             ) from None
 

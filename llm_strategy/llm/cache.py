@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Literal, TypeAlias
 
 from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, ModelError
-from llm_strategy.llm.answer_store import AnswerStore
+from llm_strategy.llm.answer_store import AnswerStore, FolderStore
 from llm_strategy.llm.bill import Bill, Call
 from llm_strategy.llm.breaker import Breaker
 from llm_strategy.llm.client import LLMClient, OnDelta
@@ -186,6 +186,8 @@ class RecordingClient(LLMClient):
         answer = self._counted(key, request, call, watched if on_delta else None)
         if stopped or any(event.makeshift for event in answer.events):
             return answer
+        if request.draw and isinstance(self.store, FolderStore):
+            self.store.note_draw(request_hash(replace(request, draw=0), self.identity), key)
         answer = self._record(key, answer)
         with self._counting:
             self.usage.kept += 1

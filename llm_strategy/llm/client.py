@@ -14,8 +14,8 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Literal, NoReturn, Self, SupportsIndex, TypeAlias, TypedDict, Unpack, cast, get_args, overload
 
-from llm_strategy.answer_text import THOUGHT_ALONE, unwrap
-from llm_strategy.errors import BackendFailure, ConfigurationError, ContractError, ModelError, did_you_mean
+from llm_strategy.answer_text import LARGEST_WITH_THOUGHTS, THOUGHT_ALONE, as_contract_error, unwrap
+from llm_strategy.errors import ConfigurationError, ContractError, ModelError, did_you_mean
 from llm_strategy.left_behind import Worker, leave
 from llm_strategy.llm.answer_schema import AnswerSchema, AnySchema
 from llm_strategy.llm.bill import Call, Prices, on_the_bill
@@ -37,6 +37,7 @@ from llm_strategy.llm.other_process import check_state, recipe
 from llm_strategy.llm.own_backend import answer_of, identity_of
 from llm_strategy.llm.schema_form import schema_form
 from llm_strategy.llm.side_by_side import in_order
+from llm_strategy.probabilities import read_probabilities
 from llm_strategy.types import Event, EventKind
 
 log = logging.getLogger(__name__)
@@ -83,6 +84,9 @@ class LLMClient:
     """How many requests may be under way at once; above 1, ``complete`` may be called from several threads."""
     fallbacks: tuple[str, ...] = ()
     """Names of the backends that answer where this one fails."""
+    replays: bool = False
+    """Whether it answers from a journal, which keeps of an answer what it has; of any other that is too long to be read
+    a journal keeps the beginning."""
     counts_calls: bool = False
     """Whether it notes its calls in ``Request.bill`` by itself: it asks other clients, or one of several addresses."""
     prices: Prices | None = None
@@ -291,9 +295,10 @@ class LLMClient:
             )
         if wanted is None and not request.json_mode:
             return answer
-        answer = _closed(_as_listed(answer, request.form), request.max_tokens)
-        answer = _with_json_alone(answer)
-        return replace(answer, parsed=None if wanted is None else wanted.parsed(answer.text))
+        with as_contract_error():
+            answer = _closed(_as_listed(answer, request.form), request.max_tokens)
+            answer = _with_json_alone(answer)
+            return replace(answer, parsed=None if wanted is None else wanted.parsed(answer.text))
 
     def _stream(self, request: Request, wanted: AnswerSchema | None) -> Iterator[Chunk]:
         chunks: SimpleQueue[Chunk | BaseException] = SimpleQueue()
@@ -366,7 +371,7 @@ def _as_listed(answer: Generation, form: Form) -> Generation:
 
 def _closed(answer: Generation, max_tokens: int) -> Generation:
     """The answer, where it was cut off with its JSON closed, which an event tells."""
-    if answer.finish != "length":
+    if answer.finish != "length" or len(answer.text) > LARGEST_WITH_THOUGHTS:
         return answer
     begun = answer.text.strip().removeprefix("```json").removeprefix("```").lstrip()
     closed = close_json(begun)
@@ -387,6 +392,8 @@ def json_text(answer: str) -> str:
 
 def _json_of(answer: str) -> tuple[str, tuple[str, ...]]:
     """The JSON text of an answer, and what stood around it, by kind."""
+    if len(answer) > LARGEST_WITH_THOUGHTS:
+        raise ContractError("answer", f"has {len(answer)} characters, at most {LARGEST_WITH_THOUGHTS} are read as JSON")
     text, kinds, thought_alone = unwrap(answer.strip(), len(answer))
     if thought_alone:
         raise ContractError("answer", "holds thoughts and no JSON behind them", THOUGHT_ALONE)
@@ -399,22 +406,6 @@ def _json_of(answer: str) -> tuple[str, tuple[str, ...]]:
             "raise LLM_MAX_TOKENS, lower LLM_TEMPERATURE or use a larger model.",
         ) from None
     return text, kinds
-
-
-def write_probabilities(probabilities: Mapping[str, float]) -> str:
-    """Probabilities as the text of an answer."""
-    return json.dumps({choice: round(probability, 6) for choice, probability in probabilities.items()})
-
-
-def read_probabilities(answer: str) -> dict[str, float]:
-    """What ``write_probabilities`` wrote; ``BackendFailure`` where it is something else."""
-    try:
-        found = {str(choice): float(probability) for choice, probability in json.loads(answer).items()}
-    except (ValueError, AttributeError, TypeError, RecursionError):
-        found = {}
-    if not found or not all(0 <= probability <= 1 for probability in found.values()) or not any(found.values()):
-        raise BackendFailure(f"The backend gave no probabilities but {answer[:80]!r}: choose another decision mode.")
-    return found
 
 
 def _refuse_constant(name: str) -> NoReturn:

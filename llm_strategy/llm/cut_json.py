@@ -72,14 +72,14 @@ def can_become_json(text: str) -> bool:
     """Whether something can be written behind the text that makes it JSON."""
     try:
         json.loads(text)
-    except RecursionError:
-        return False
     except json.JSONDecodeError as problem:
         rest = text[problem.pos :]
         if problem.msg.startswith("Invalid control"):
             return False
         half = _HALF_WORD.fullmatch(rest) or _LAST_ESCAPE.search(text)
         return not rest.strip() or bool(half) or problem.msg.startswith("Unterminated")
+    except (RecursionError, ValueError):  # brackets without end, or an integer of thousands of digits
+        return False
     return True
 
 

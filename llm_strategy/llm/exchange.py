@@ -49,6 +49,9 @@ class Slot:
             )
 
 
+MOST = 10**12
+"""A larger count of tokens or milliseconds is none."""
+
 Form: TypeAlias = tuple[str | Slot, ...]
 """The program's own text and the holes in it, in order."""
 
@@ -156,6 +159,15 @@ class Generation:
     events: tuple[Event, ...] = ()
     engine_ms: float = 0.0
     parsed: Any = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.text, str):
+            raise TypeError(f"the text of an answer is a {type(self.text).__name__}")
+        for name in ("tokens_in", "tokens_out", "latency_ms", "engine_ms"):
+            value = getattr(self, name)
+            kind = int if name.startswith("tokens") else (int, float)
+            if isinstance(value, bool) or not isinstance(value, kind) or not 0 <= value <= MOST:
+                object.__setattr__(self, name, 0)  # what a server or a file tells and is no count
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Commands about the model: models list, pull and verify, and doctor.
+"""Commands about the model: models list, pull and verify, doctor, and forget for its answers.
 
 What a command needs is imported when it runs, so that help comes at once and an interruption is met.
 """
@@ -82,3 +82,27 @@ def doctor(backend: Backend = None, as_json: AsJson = False) -> None:
         console.print_json(checks)
     if not healthy:
         raise typer.Exit(4)
+
+
+def forget(
+    requests: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="REQUEST...",
+            help="Hashes of requests, or their beginnings, as the log, audit.jsonl and decisions.jsonl name them.",
+            show_default=False,
+        ),
+    ],
+) -> None:
+    """Remove answers of the model from the record of answers, with their further draws: the next run asks them again.
+
+    Example: btllm forget 1a2b3c4d5e6f
+    """
+    from llm_strategy.llm.users_record import forget as forget_answers
+    from llm_strategy.secrets import redact
+
+    for gone in forget_answers(requests):
+        draws = f", and {len(gone.draws)} further of its draws" if gone.draws else ""
+        text = redact(gone.text)  # before the cut, which could leave half a secret
+        shown = f"{text[:60]}{'...' if len(text) > 60 else ''}"
+        console.say(f"Forgot {gone.request[:12]}{draws}; the next run asks it again. It was: {shown!r}")

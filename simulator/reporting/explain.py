@@ -6,14 +6,15 @@ import json
 import re
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from llm_strategy.errors import ModelError
+from llm_strategy.answer_text import CAUSED_BY_DATA, LARGEST_ANSWER, as_contract_error
+from llm_strategy.errors import ContractError, ModelError
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.exchange import Generation, Message, Request
 from llm_strategy.llm.request_hash import request_hash
-from llm_strategy.outside_text import spelled_out_json
+from llm_strategy.outside_text import encodable, spelled_out_json
 from llm_strategy.prompting import render
 from simulator.reporting.fact import Fact, Facts
 from simulator.reporting.fact_table import NOT_AVAILABLE
@@ -105,13 +106,21 @@ def explain(facts: Facts, client: LLMClient | None) -> Explanation:
             request = question(topic, client.defaults.timeout_s)
             try:
                 answer = client.complete(request)
+                answer = replace(answer, text=encodable(answer.text[:LARGEST_ANSWER]))
                 requests[request_hash(request, client.identity)] = answer.text
                 pieces = written(answer)
                 silence = "" if pieces else f"The model wrote nothing here, so {THE_PROGRAM_TELLS}"
-            except ModelError as problem:
+            except (ModelError, *CAUSED_BY_DATA) as problem:
                 silence = f"The model failed here ({type(problem).__name__}), so {THE_PROGRAM_TELLS}"
+        judge = Judge(topic.facts, facts)
+        try:
+            with as_contract_error():
+                told = tuple(_sentences(topic, judge, pieces))
+        except ContractError as problem:
+            silence = f"The model's answer {problem.problem} here, so {THE_PROGRAM_TELLS}"
+            told = tuple(_sentences(topic, judge, []))
         opening = (Sentence(silence, "program", ()),) if silence else ()
-        paragraphs.append(Paragraph(topic.name, (*opening, *_sentences(topic, Judge(topic.facts, facts), pieces))))
+        paragraphs.append(Paragraph(topic.name, (*opening, *told)))
     return Explanation(tuple(paragraphs), requests)
 
 

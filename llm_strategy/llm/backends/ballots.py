@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Literal, TypeAlias
 
+from llm_strategy.answer_text import beginning
 from llm_strategy.errors import ContractError
-from llm_strategy.llm.client import json_text, read_probabilities
+from llm_strategy.llm.client import json_text
 from llm_strategy.llm.exchange import Request
 from llm_strategy.llm.form_schema import form_schema
+from llm_strategy.probabilities import read_probabilities
 
 Choices = Mapping[str, Sequence[str]]
 """The values that a field may have, by its dotted path; fields that are not named may have any."""
@@ -45,12 +47,14 @@ def choices_of(request: Request) -> Choices:
 
 def read_ballot(text: str, fields: Sequence[str], choices: Choices) -> Ballot:
     """The ballot in an answer; ``ContractError`` says what is wrong with it."""
+    if len(beginning(text)) < len(text):
+        raise ContractError("answer", f"has {len(text)} characters, which are too many")
     document = json.loads(json_text(text))
     values, confidences = [], []
     for field in fields:
         value = _at(document, field)
         if not isinstance(value, str) or value not in choices.get(field, (value,)):
-            raise ContractError(field, f"is {value!r} and no vote")
+            raise ContractError(field, f"is {value!r:.80} and no vote")
         beside = _at(document, _confidence_of(field))
         is_share = isinstance(beside, int | float) and not isinstance(beside, bool) and 0 <= beside <= 1
         values.append(value)

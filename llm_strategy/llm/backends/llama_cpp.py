@@ -25,11 +25,12 @@ from llm_strategy.llm.backends.slot_value import SlotValue
 from llm_strategy.llm.backends.trial import try_model
 from llm_strategy.llm.chat_template import ChatTemplate
 from llm_strategy.llm.choice_scoring import score
-from llm_strategy.llm.client import LLMClient, OnDelta, write_probabilities
+from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, ModelIdentity, Request, Slot, escape
 from llm_strategy.llm.gguf import read_metadata
 from llm_strategy.llm.models import KNOWN_MODELS, resolve, weights_sha256
 from llm_strategy.llm.vocabulary import Vocabulary
+from llm_strategy.probabilities import write_probabilities
 
 STAGES = 3
 """Places at which a prompt is parted. Part of the identity, as how a prompt is cut decides how numbers are rounded."""

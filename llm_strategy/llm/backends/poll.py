@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias, cast
 
+from llm_strategy.answer_text import as_contract_error
 from llm_strategy.errors import BackendFailure, ContractError, ModelError
 from llm_strategy.llm.backends.ballots import (
     Ballot,
@@ -20,10 +21,11 @@ from llm_strategy.llm.backends.ballots import (
     read_scores,
     unsaid,
 )
-from llm_strategy.llm.client import LLMClient, write_probabilities
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.exchange import Generation, Request
 from llm_strategy.llm.fallback import fitting
 from llm_strategy.llm.form_schema import form_values
+from llm_strategy.probabilities import write_probabilities
 from llm_strategy.types import Event, EventKind
 
 
@@ -47,9 +49,10 @@ def hear(member: LLMClient, request: Request, vote_on: Sequence[str], ask: Ask) 
     except ModelError as problem:
         return Heard(None, str(problem), None)
     try:
-        if request.choices:
-            return Heard(answer, "", read_scores(answer.text, request.choices))
-        return Heard(answer, "", read_ballot(answer.text, vote_on, choices_of(request)))
+        with as_contract_error():
+            if request.choices:
+                return Heard(answer, "", read_scores(answer.text, request.choices))
+            return Heard(answer, "", read_ballot(answer.text, vote_on, choices_of(request)))
     except (ContractError, BackendFailure) as problem:
         return Heard(answer, str(problem), None)
 
