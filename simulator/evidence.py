@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_strategy.journal import Journal
+from llm_strategy.write_whole import whole_file, write_whole
 from simulator.record import EQUITY_COLUMNS, ORDER_COLUMNS, TRADE_COLUMNS, draw_name
 
 DECISIONS = "decisions.jsonl"
@@ -31,7 +32,7 @@ def write_tables(journal: Journal, folder: Path) -> None:
 
 def write_json(document: dict[str, Any], path: Path) -> None:
     """Write a JSON document, keys in their order, one line feed at the end."""
-    path.write_text(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def file_hashes(folder: Path, names: Iterable[str], if_there: Iterable[str] = ()) -> dict[str, str]:
@@ -41,7 +42,7 @@ def file_hashes(folder: Path, names: Iterable[str], if_there: Iterable[str] = ()
 
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with whole_file(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)
