@@ -26,11 +26,16 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 @contextlib.contextmanager
 def whole_file(
-    path: Path, mode: str = "w", into_place: Callable[[Path, Path], object] = Path.replace
+    path: Path,
+    mode: str = "w",
+    into_place: Callable[[Path, Path], object] = Path.replace,
+    *,
+    name_may_wait: bool = False,
 ) -> Iterator[IO[Any]]:
     """A file to write, text (UTF-8, line ends as they are) or bytes by its ``mode``, which is there when all of it is.
 
-    ``into_place`` gives the temporary file its name. Raises ``OSError``, the old file left as it was.
+    ``into_place`` gives the temporary file its name, which is on the disk at the end, or (``name_may_wait``) as soon as
+    the platform brings it there. Raises ``OSError``, the old file left as it was.
     """
     temporary = path.with_name(f".{path.name[:40]}.{os.getpid()}-{os.urandom(4).hex()}{LEFT_BEHIND}")
     text: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
@@ -40,7 +45,8 @@ def whole_file(
             file.flush()
             _onto_disk(file.fileno())
         into_place(temporary, path)
-        names_onto_disk(path.parent)
+        if not name_may_wait:
+            names_onto_disk(path.parent)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()

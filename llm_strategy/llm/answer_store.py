@@ -126,7 +126,8 @@ class FolderStore:
         try:
             _make_way(file)
             file.parent.mkdir(parents=True, exist_ok=True)
-            with whole_file(file, into_place=into_place) as out:
+            # An answer that a power failure takes is asked again, so one fsync for each is enough.
+            with whole_file(file, into_place=into_place, name_may_wait=True) as out:
                 out.write(json.dumps(entry, sort_keys=True, indent=1) + "\n")
         except OSError as problem:
             raise RunFolderError(
