@@ -34,6 +34,8 @@ class Preloaded:
 
     def ended(self):
         """Exit code (negative: the signal), what it said, and what failed on its disk."""
+        self._server.stdin.write("\n")  # until then nobody else gets its number, and a late kill meets nobody
+        self._server.stdin.flush()
         result = json.loads(self._server.stdout.readline())
         return result["code"], self._said.read_text(), result["fired"]
 
@@ -44,8 +46,7 @@ class Preloaded:
 
     def close(self):
         """End the process that holds the libraries."""
-        self._server.stdin.close()
-        self._server.wait(60)
+        self._server.communicate(timeout=60)
 
 
 @contextlib.contextmanager
@@ -75,6 +76,8 @@ def _serve():
             _become(job, write)
         os.close(write)
         print(json.dumps({"pid": child}), flush=True)
+        os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+        sys.stdin.readline()
         _, status = os.waitpid(child, 0)
         with os.fdopen(read) as told:
             fired = told.read()
