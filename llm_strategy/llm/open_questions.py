@@ -3,6 +3,7 @@ until its line is written, so that none is missing after the program was killed.
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -52,15 +53,21 @@ def take_up(log: Path, *, alone: bool) -> None:
         with log.open("r+b") as file:  # a line that was cut short is one of those left open
             content = file.read()
             file.truncate(content.rfind(b"\n") + 1)
-    written = (
-        {line.rpartition(_VERDICT)[0] for line in log.read_bytes().splitlines()} if names and log.exists() else set()
-    )
+    lines = log.read_bytes().split(b"\n") if names and log.exists() else []
+    written = {line.rpartition(_VERDICT)[0] for line in lines}
     for name in sorted(names):
         if alone or _has_ended(name.removeprefix(begin).partition("-")[0]):
-            *whole, _cut = (log.parent / name).read_bytes().split(b"\n")
-            if whole and whole[-1].rpartition(_VERDICT)[0] not in written:
-                append_line(log, whole[-1].decode("utf-8"))
+            known = [line for line in (log.parent / name).read_bytes().split(b"\n")[:-1] if _is_line(line)]
+            if known and known[-1].rpartition(_VERDICT)[0] not in written:
+                append_line(log, known[-1].decode("utf-8"))
             (log.parent / name).unlink()
+
+
+def _is_line(text: bytes) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):  # nothing of ours
+        return False
 
 
 def _has_ended(process: str) -> bool:
