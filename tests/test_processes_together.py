@@ -2,7 +2,6 @@
 
 import json
 import logging
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -29,6 +28,21 @@ with FolderStore(Path(sys.argv[1])).alone_with(sys.argv[2], 1):
     time.sleep(600)
 """
 
+ASKER = """
+import sys, time
+from pathlib import Path
+from llm_strategy.llm import FolderStore, RecordingClient, Request
+from llm_strategy.llm.backends.scripted import ScriptedClient
+def script(request):
+    with open(sys.argv[2], "a") as asked:
+        asked.write(str(request.seed))
+    time.sleep(0.05)
+    return str(request.seed)
+model = ScriptedClient(script)
+client = RecordingClient(model, model.identity, FolderStore(Path(sys.argv[1])))
+print("".join(client.complete(Request((), seed=turn)).text for turn in range(5)), end="")
+"""
+
 
 @pytest.mark.parametrize("concurrency", [1, 8])
 def test_two_runs_that_begin_together_ask_each_question_once(tmp_path, concurrency):
@@ -48,28 +62,11 @@ def test_two_runs_that_begin_together_ask_each_question_once(tmp_path, concurren
     assert evidence(places[0]) == evidence(places[1])
 
 
-def ask(folder, number, said):
-    def script(request):
-        said.put(request.messages)
-        time.sleep(0.05)
-        return "answer"
-
-    client = RecordingClient(ScriptedClient(script), IDENTITY, FolderStore(folder))
-    for turn in range(5):
-        client.complete(Request((), seed=turn))
-
-
 def test_four_processes_ask_five_questions(tmp_path):
-    processes = multiprocessing.get_context("spawn")
-    said = processes.Queue()
-    workers = [processes.Process(target=ask, args=(tmp_path, number, said)) for number in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(120)
-    assert [worker.exitcode for worker in workers] == [0] * 4
-    time.sleep(0.1)  # what a queue holds is handed over by a thread
-    assert said.qsize() == 5
+    command = [sys.executable, "-c", ASKER, tmp_path / "answers", tmp_path / "asked.txt"]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    assert [process.communicate(timeout=120)[0] for process in processes] == ["01234"] * 4
+    assert sorted((tmp_path / "asked.txt").read_text()) == list("01234")
 
 
 @pytest.fixture
