@@ -12,7 +12,7 @@ from fuzzing import NIGHTLY
 from misbehaving_server import answer, by_turns, serving
 from preloaded import preloaded
 
-EVERY = 1 if NIGHTLY else 9
+EVERY = 1 if NIGHTLY else 41
 
 
 @pytest.fixture(scope="module")
