@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -14,7 +15,7 @@ try:
     import typer
     from typer.core import TyperGroup
 
-    from llm_strategy.errors import BacktraderLLMError
+    from llm_strategy.errors import BacktraderLLMError, RunFolderError
     from llm_strategy.left_behind import LEAVE_S, native_calls
     from llm_strategy.outside_text import spelled_out
     from simulator import console
@@ -23,6 +24,8 @@ except KeyboardInterrupt:  # imports take a while on a busy machine, and nothing
     sys.stderr.write("Error: interrupted before anything was done.\n")
     raise SystemExit(130) from None
 
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+"""What a disk that is full or fails says, whatever was being written."""
 _LOUD = re.compile(r"-v+|--verbose")
 _UsageError: type[Any] = typer.BadParameter.__mro__[1]
 """What a wrong option or command raises; typer exports no name for it, and may bring its own copy of click."""
@@ -48,6 +51,12 @@ class OneSentenceErrors(TyperGroup):
         except BrokenPipeError:
             console.leave_quietly()
             raise typer.Exit(141) from None
+        except OSError as problem:
+            if problem.errno not in _DISK:
+                raise
+            where = problem.filename or "What was to be kept or shown"
+            console.fail(RunFolderError(f"{where} cannot be written ({problem.strerror}): free space, then go on."))
+            raise typer.Exit(RunFolderError.exit_code) from None
         except KeyboardInterrupt:
             console.fail(
                 "interrupted; every answer of the model so far is kept, and the same command goes on from there."

@@ -12,6 +12,7 @@ from typing import Any
 
 from llm_strategy.journal import Journal
 from llm_strategy.outside_text import spelled_out_json
+from llm_strategy.write_whole import whole_file, write_whole
 from simulator.record import EQUITY_COLUMNS, ORDER_COLUMNS, TRADE_COLUMNS, draw_name
 
 DECISIONS = "decisions.jsonl"
@@ -33,7 +34,7 @@ def write_tables(journal: Journal, folder: Path) -> None:
 def write_json(document: dict[str, Any], path: Path) -> None:
     """Write a JSON document, keys in their order, one line feed at the end."""
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
-    path.write_text(spelled_out_json(text) + "\n", encoding="utf-8")
+    write_whole(path, spelled_out_json(text) + "\n")
 
 
 def file_hashes(folder: Path, names: Iterable[str], if_there: Iterable[str] = ()) -> dict[str, str]:
@@ -49,7 +50,7 @@ def sha256_of(path: Path) -> str:
 
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with whole_file(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)

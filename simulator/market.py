@@ -37,7 +37,7 @@ from simulator.market_sources.frames import as_source, load_frame
 from simulator.market_sources.samples import load_sample
 from simulator.market_sources.source_text import without_folder
 from simulator.market_sources.splits import split_note
-from simulator.market_sources.table import RawTable, content_hash, from_csv, to_csv, write_whole
+from simulator.market_sources.table import RawTable, content_hash, from_csv, to_csv, write_table
 from simulator.market_sources.timeframe import Timeframe, parse_timeframe
 from simulator.market_sources.volumes import VOLUME_KINDS, VolumeKind
 from simulator.market_sources.yahoo import load_yahoo
@@ -82,7 +82,7 @@ class Prices:
 
     def write_csv(self, path: Path) -> None:
         """Write the canonical CSV: header ``time,open,high,low,close,volume``, ISO times, shortest exact decimals."""
-        write_whole(path, to_csv(self.table))
+        write_table(path, to_csv(self.table))
 
 
 def read_csv(path: Path) -> pd.DataFrame:

@@ -28,6 +28,7 @@ import pandas as pd
 
 from llm_strategy.errors import RunFolderError
 from simulator.record_check import as_damage, check_decision, check_manifest, check_regular, check_table, files_of
+from simulator.run_name import put_back
 
 FORMAT_VERSION = "2.1.0"
 UNSEALED_FORMAT = "2.0.0"
@@ -192,6 +193,8 @@ def read_manifest(folder: Path, arm: str | None = None) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
+        if put_back(folder):
+            return read_manifest(folder)
         within = sorted(folder.glob("*/manifest.json"), key=lambda each: each.stat().st_mtime)
         hint = f", such as {within[-1].parent}" if within else ""
         raise RunFolderError(

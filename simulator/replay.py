@@ -54,7 +54,10 @@ def replay(folder: str | Path, to: str | Path | None = None) -> list[FileCheck]:
     record = load_record(source)
     if to is not None and Path(to).exists():
         raise RunFolderError(f"{to} exists already: name a folder that does not.")
-    with tempfile.TemporaryDirectory(prefix="btllm-replay-") as temporary:
+    with (
+        as_run_folder_error("The temporary folder of a replay", "set TMPDIR to a folder that has some"),
+        tempfile.TemporaryDirectory(prefix="btllm-replay-") as temporary,
+    ):
         target = Path(temporary) / "replay"
         try:
             with as_damage(source):

@@ -9,6 +9,7 @@ from typing import Any
 
 from llm_strategy.errors import RunFolderError
 from llm_strategy.llm.client import LLMClient
+from llm_strategy.write_whole import write_whole
 from simulator.evidence import file_hashes, write_json
 from simulator.integrity import PAGES, changed_evidence, check_evidence, is_sealed, seal
 from simulator.record import Record, load_record
@@ -36,7 +37,7 @@ def write_report(folder: Path, client: LLMClient | None, on_stage: Callable[[str
     facts = build_facts(record)
     on_stage("explanation")
     explanation = explain(facts, client)
-    (folder / EXPLANATION).write_text(explanation.as_json(), encoding="utf-8", newline="\n")
+    write_whole(folder / EXPLANATION, explanation.as_json())
     on_stage("page")
     _note_explanation(record)
     return _write_page(record, facts, explanation.as_dict())
@@ -104,7 +105,7 @@ def _write_page(record: Record, facts: Facts, explanation: dict[str, Any] | None
             write_facts(build_facts(alone), alone.folder / FACTS)
     page = render(record, facts, explanation, changed)
     write_facts(facts, folder / FACTS)
-    (folder / "report.md").write_text(page.markdown, encoding="utf-8", newline="\n")
+    write_whole(folder / "report.md", page.markdown)
     path = folder / "report.html"
-    path.write_text(page.html, encoding="utf-8", newline="\n")
+    write_whole(path, page.html)
     return path

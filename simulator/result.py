@@ -23,6 +23,7 @@ from simulator.reporting.roles import same_close
 from simulator.reporting.statements import UNREAL_FILLS
 from simulator.reporting.symbol_facts import slugs_of
 from simulator.reporting.vocabulary import SYMBOL_TERMS
+from simulator.run_name import put_back
 
 COLUMNS = {
     "total_return": "total return",
@@ -54,6 +55,7 @@ class Result:
     def load(cls, folder: str | Path) -> Self:
         """Read a finished folder; raises ``RunFolderError``."""
         folder = Path(folder)
+        put_back(folder)
         return cls(folder, read_facts(folder / "facts.json"))
 
     @cached_property

@@ -144,6 +144,7 @@ def execute(
             model.prices = model.prices or money
             model.limit = _both(model.limit, lambda used: budget.check(used.since(before)))
             asked = AuditedClient(model, AuditLog(work.path / AUDIT, money))
+            asked.log.take_up(alone=True)
             at_the_end.callback(asked.log.close)
             watch = SpeedWatch(experiment, model)
             model.on_record = _both(model.on_record, watch.after(work.answered))

@@ -16,10 +16,11 @@ import pandas as pd
 
 from llm_strategy.errors import ConfigurationError, MarketDataError, did_you_mean
 from llm_strategy.lookbacks import WarmUp
+from llm_strategy.write_whole import write_whole
 from simulator.data_choice import DataChoice, check_groups, check_symbols
 from simulator.market import Prices, load_prices
 from simulator.market_sources.frames import as_source
-from simulator.market_sources.table import HEADER, csv_rows, table_of_cells, write_whole
+from simulator.market_sources.table import HEADER, csv_rows, table_of_cells
 from simulator.market_sources.volumes import VolumeKind
 from simulator.resampling import decision_bars, in_session
 from simulator.session_check import session_notes
@@ -101,7 +102,10 @@ class Universe:
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
     def write_csv(self, path: Path) -> None:
-        """Write all trading bars: ``symbol,time,open,high,low,close,volume``, by symbol, then time, exact decimals."""
+        """Write all trading bars: ``symbol,time,open,high,low,close,volume``, by symbol, then time, exact decimals.
+
+        Raises ``OSError``.
+        """
         write_whole(path, _to_csv(self.markets))
 
     @cached_property

@@ -3,7 +3,6 @@ test_fault_matrix for the other cells."""
 
 import json
 import logging
-import threading
 from dataclasses import replace
 
 import pytest
@@ -92,11 +91,7 @@ def test_a_file_system_without_links_records_all_the_same(tmp_path, monkeypatch)
 
 
 def test_two_processes_with_one_record_end_with_the_same_journal(tmp_path, monkeypatch):
-    both_ask = threading.Barrier(2, timeout=100)
-
     def never_the_same_twice(turn, body):
-        if turn < 2:
-            both_ask.wait()
         document = json.loads(GOOD_ADVICE)
         document["action"]["confidence"] = 0.5 + turn % 50 / 100
         return answer(json.dumps(document))
@@ -115,7 +110,7 @@ def test_two_processes_with_one_record_end_with_the_same_journal(tmp_path, monke
     assert evidence(here) == evidence(there)
     assert [decision["status"] for decision in journal] == ["advised"] * 40
     assert len({decision["answer"] for decision in journal}) > 15
-    assert len({decision["request"] for decision in journal}) < asked
+    assert len({decision["request"] for decision in journal}) == asked  # nothing that the other asks
     assert replays(here)
     assert replays(there)
 

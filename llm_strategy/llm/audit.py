@@ -10,6 +10,8 @@ as in the budget. It holds wall-clock times, so it is no part of the evidence th
 out.
 
 A line is written as soon as its question has ended; only within a decision its last line waits for what becomes of it.
+Until then the question stands beside the log (``open_questions.py``), from before its first call: killed at any moment,
+the program leaves none out, and the next one that writes the log gives it those lines.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from llm_strategy.llm.bill import Bill, Call, Prices, total
 from llm_strategy.llm.breaker import Breaker
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request
+from llm_strategy.llm.open_questions import OpenQuestion, append_line, take_up
 from llm_strategy.llm.request_hash import request_hash
 from llm_strategy.outside_text import spelled_out_json
 from llm_strategy.secrets import redacted
@@ -49,7 +52,8 @@ class AuditLog:
         self.prices = prices
         self._writing = threading.Lock()
         self._deciding: set[int] = set()
-        self._open: dict[int, dict[str, Any]] = {}  # the last line of a decision by its thread, not yet judged
+        self._open: dict[int, tuple[dict[str, Any], OpenQuestion | None]] = {}
+        """The last line of a decision by its thread, not yet judged."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path, "prices": self.prices}
@@ -57,12 +61,33 @@ class AuditLog:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]  # another process keeps its own lock and open lines
 
+    def take_up(self, *, alone: bool) -> None:
+        """Note what killed programs left open; ``alone`` where no other program may be writing this log."""
+        with self._writable():
+            take_up(self.path, alone=alone)
+
+    def begin(
+        self, question: OpenQuestion, request: Request, who: ModelIdentity | None, run_id: str, call: Call
+    ) -> None:
+        """Note that a call for this question is about to begin."""
+        with self._writing, self._writable():
+            question.calls.append(call)
+            told = {"failure": "Killed: the program ended before this question did.", "cached": False}
+            spent = {"tokens_in": 0, "tokens_out": 0, "latency_ms": 0.0}
+            question.note(_as_text(self._line(request, who, run_id, (), question.calls, **told, **spent)))
+
     def answered(
-        self, request: Request, who: ModelIdentity | None, run_id: str, answer: Generation, calls: Sequence[Call]
+        self,
+        request: Request,
+        who: ModelIdentity | None,
+        run_id: str,
+        answer: Generation,
+        calls: Sequence[Call],
+        question: OpenQuestion | None = None,
     ) -> None:
         """Note an answer and the calls that it took; ``who`` is None where the model never said who it is."""
         asked = not answer.cached
-        self._note(
+        line = self._line(
             request,
             who,
             run_id,
@@ -75,6 +100,7 @@ class AuditLog:
             cached=answer.cached,
             finish=answer.finish,
         )
+        self._note(line, question)
 
     def failed(
         self,
@@ -84,9 +110,10 @@ class AuditLog:
         problem: BaseException,
         ms: float,
         calls: Sequence[Call],
+        question: OpenQuestion | None = None,
     ) -> None:
         """Note a question that brought no answer after so many milliseconds, and the calls that it took."""
-        self._note(
+        line = self._line(
             request,
             who,
             run_id,
@@ -98,6 +125,7 @@ class AuditLog:
             latency_ms=round(ms, 3),
             cached=False,
         )
+        self._note(line, question)
 
     @contextlib.contextmanager
     def deciding(self) -> Iterator[None]:
@@ -122,7 +150,7 @@ class AuditLog:
             for thread in tuple(self._open):
                 self._settle(thread)
 
-    def _note(
+    def _line(
         self,
         request: Request,
         who: ModelIdentity | None,
@@ -130,9 +158,9 @@ class AuditLog:
         events: Sequence[Event],
         calls: Sequence[Call],
         **outcome: Any,
-    ) -> None:
+    ) -> dict[str, Any]:
         cost = total(calls)
-        line = {
+        return {
             "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
             "run": run_id,
             "backend": who and who.backend,
@@ -153,28 +181,42 @@ class AuditLog:
             "policy": None,
             "reasons": (),
         }
+
+    def _note(self, line: dict[str, Any], question: OpenQuestion | None) -> None:
         thread = threading.get_ident()
         with self._writing:
             self._settle(thread)
+            if question is not None and question.calls:
+                with self._writable():
+                    question.note(_as_text(line))
             if thread in self._deciding:
-                self._open[thread] = line
+                self._open[thread] = line, question
             else:
-                self._write(line)
+                self._write(line, question)
 
     def _settle(self, thread: int, **verdict: Any) -> None:
-        line = self._open.pop(thread, None)
-        if line is not None:
-            self._write(line | verdict)
+        if thread in self._open:
+            line, question = self._open.pop(thread)
+            self._write(line | verdict, question)
 
-    def _write(self, line: dict[str, Any]) -> None:
-        text = spelled_out_json(json.dumps(redacted(line), ensure_ascii=False))
+    def _write(self, line: dict[str, Any], question: OpenQuestion | None) -> None:
+        with self._writable():
+            append_line(self.path, _as_text(line))
+            if question is not None:
+                question.close()
+
+    @contextlib.contextmanager
+    def _writable(self) -> Iterator[None]:
         try:
-            with self.path.open("a", encoding="utf-8", newline="\n") as out:
-                out.write(text + "\n")
+            yield
         except OSError as problem:
             raise RunFolderError(
                 f"The audit log {self.path} cannot be written ({problem.strerror}): free space, or name another file."
             ) from None
+
+
+def _as_text(line: dict[str, Any]) -> str:
+    return spelled_out_json(json.dumps(redacted(line), ensure_ascii=False))
 
 
 def _named(call: Call) -> str:
@@ -216,16 +258,24 @@ class AuditedClient(LLMClient):
 
     def _noted(self, request: Request, call: Callable[[Request], Generation]) -> Generation:
         """The answer to the request; where calls were made, an interruption is noted too."""
-        bill = Bill(self.log.prices, request.bill)
+        question, known = (
+            OpenQuestion(self.log.path),
+            vars(self.inner).get("identity"),
+        )  # without asking a server for it
+        bill = Bill(
+            self.log.prices,
+            request.bill,
+            before=lambda call: self.log.begin(question, request, known, self.run_id, call),
+        )
         begin = time.perf_counter()
         try:
             answer = self.inner.billed(replace(request, bill=bill), call)
         except BaseException as problem:
             if isinstance(problem, ModelError) or bill.calls:
                 ms = (time.perf_counter() - begin) * 1000
-                self.log.failed(request, self._who(), self.run_id, problem, ms, bill.calls)
+                self.log.failed(request, self._who(), self.run_id, problem, ms, bill.calls, question)
             raise
-        self.log.answered(request, self._who(), self.run_id, answer, bill.calls)
+        self.log.answered(request, self._who(), self.run_id, answer, bill.calls, question)
         return answer
 
     def _who(self) -> ModelIdentity | None:

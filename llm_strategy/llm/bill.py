@@ -81,7 +81,7 @@ class Bill:
         prices: Prices | None = None,
         above: Bill | None = None,
         *,
-        before: Callable[[], None] | None = None,
+        before: Callable[[Call], None] | None = None,
         after: Callable[[Call], None] | None = None,
     ) -> None:
         self.calls: list[Call] = []
@@ -94,7 +94,7 @@ class Bill:
         if call.prices is None:
             call.prices = self._prices
         if self._before is not None:
-            self._before()
+            self._before(call)
         if self._above is not None:
             self._above._begin(call)
         self.calls.append(call)

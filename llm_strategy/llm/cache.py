@@ -36,6 +36,11 @@ def _lasting(generation: Generation) -> Generation:
     return replace(generation, events=lasting(generation.events))
 
 
+def _longest_wait(request: Request) -> float:
+    """Seconds to wait for another process that asks the same: it may have to load its model first."""
+    return 600.0 if request.timeout_s is None else 60 + 2 * request.timeout_s
+
+
 @dataclass
 class Usage:
     """How often the model was asked, failed questions too, how many answers were ``kept``, and what that took.
@@ -150,7 +155,10 @@ class RecordingClient(LLMClient):
             with self._under_way.alone_with(key):
                 recorded = self._answered.get(key)  # another thread may just have asked it
                 if recorded is None:
-                    return self._ask(key, request, on_delta, call)
+                    with self.store.alone_with(key, _longest_wait(request)):
+                        recorded = self._of_another_process(key)
+                        if recorded is None:
+                            return self._ask(key, request, on_delta, call)
         self._answered[key] = recorded
         if on_delta is not None:
             on_delta(recorded.text)
@@ -174,6 +182,14 @@ class RecordingClient(LLMClient):
         if known is None and isinstance(self._inner, LLMClient):
             return self._inner.recorded(request)  # of a client that is a record itself
         return known
+
+    def _of_another_process(self, key: str) -> Generation | None:
+        """What another process has just been answered, where this one would have taken it from the record."""
+        if self.mode == "refresh" or key in self._passed_over:
+            return None
+        if (recorded := self.store.get(key)) is not None:
+            self._own.add(key)  # it is no answer of an earlier command
+        return recorded
 
     def _ask(self, key: str, request: Request, on_delta: OnDelta | None, call: _Call) -> Generation:
         stopped = False
@@ -219,7 +235,7 @@ class RecordingClient(LLMClient):
         )
         return answer
 
-    def _begin_call(self) -> None:
+    def _begin_call(self, _: Call) -> None:
         with self._counting:
             self._check_limit()
             self.usage.calls += 1  # counted when it begins: threads together make no call more than a limit allows

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
+from llm_strategy.write_whole import write_whole
+
 
 def cache_folder() -> Path:
     """Where models, their fingerprints and recorded answers are kept: ``BTLLM_CACHE_DIR``, or the user's cache
@@ -38,9 +40,7 @@ def keep_note(file: Path, text: str) -> None:
     """Write a note whole; a folder that cannot be written only costs that what it says is found out again."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_suffix(f".{os.getpid()}")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(file)
+        write_whole(file, text)
     except OSError:
         pass
 

@@ -16,6 +16,7 @@ from llm_strategy.errors import BackendMissing, ModelNotFound, ModelNotLoaded
 from llm_strategy.llm.download import Announced, download
 from llm_strategy.llm.extras import install_hint
 from llm_strategy.llm.fingerprint import file_sha256
+from llm_strategy.write_whole import onto_disk, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +98,8 @@ def fetch(model: HubModel, workshop: Path, target: Path, progress: Callable[[str
             raise ModelNotLoaded(f"What came as {model.name} is no GGUF file: check the name.")
     target.parent.mkdir(parents=True, exist_ok=True)
     verified = announced.checksum.lower() if announced.algorithm == "sha256" else ""
-    _note(target).write_text(f"{verified or file_sha256(file)}  {target.name}\n", encoding="utf-8")
+    write_whole(_note(target), f"{verified or file_sha256(file)}  {target.name}\n")
+    onto_disk(file)
     file.replace(target)
 
 

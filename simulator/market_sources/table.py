@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from llm_strategy.errors import MarketDataError
+from llm_strategy.write_whole import write_whole
 from simulator.market_sources.volumes import VolumeKind
 
 PRICE_COLUMNS = ("open", "high", "low", "close")
@@ -127,16 +126,12 @@ def table_of_cells(rows: Sequence[Sequence[str]]) -> pd.DataFrame:
     return make_table(times, dict(zip(COLUMNS, values.T, strict=True)))
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write under a temporary name, then rename: a reader meets the old file or the new one, never a part."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
+def write_table(path: Path, content: bytes) -> None:
+    """Write a price file, or what is kept beside it, whole; raises ``MarketDataError``."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(path)
+        write_whole(path, content)
     except OSError as problem:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise MarketDataError(
             f"{path} cannot be written ({problem.strerror}): free space or name another folder."
         ) from None

@@ -39,7 +39,7 @@ from simulator.market_sources.table import (
     make_table,
     scale_to_adjusted_close,
     to_csv,
-    write_whole,
+    write_table,
 )
 from simulator.market_sources.timeframe import Timeframe
 from simulator.market_sources.times import drop_zones
@@ -205,8 +205,8 @@ def _refresh(request: Request, cached: Cached | None, path: Path) -> Cached:
         "yfinance": version("yfinance"),
         "downloaded": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    write_whole(path, content)
-    write_whole(path.with_suffix(".json"), json.dumps(record, indent=1, default=str).encode())
+    write_table(path, content)
+    write_table(path.with_suffix(".json"), json.dumps(record, indent=1, default=str).encode())
     return Cached(table, start, end, () if note is None else (note,))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from llm_strategy.errors import RunFolderError
 from llm_strategy.outside_text import spelled_out_json
+from llm_strategy.write_whole import write_whole
 from simulator.record_check import DAMAGE, check_regular
 from simulator.reporting.fact import Fact, Facts, Unit
 
@@ -15,10 +16,8 @@ from simulator.reporting.fact import Fact, Facts, Unit
 def write_facts(facts: Facts, path: Path) -> None:
     """Write facts as JSON sorted by id, one fact a line, whole or not at all; raises ``RunFolderError``."""
     lines = (json.dumps(asdict(facts[name]), sort_keys=True, ensure_ascii=False) for name in sorted(facts))
-    part = path.with_name(path.name + ".part")
     try:
-        part.write_text(spelled_out_json("[\n" + ",\n".join(lines) + "\n]\n"), encoding="utf-8")
-        part.replace(path)
+        write_whole(path, spelled_out_json("[\n" + ",\n".join(lines) + "\n]\n"))
     except OSError as problem:
         raise RunFolderError(f"{path} cannot be written ({problem.strerror}): name a folder that can be.") from None
 
