@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import httpx2
 import openai
 
 from llm_strategy.errors import BackendFailure, BackendRefused, ModelError, ModelLoading, PromptTooLong
@@ -237,6 +238,8 @@ def refusal(problem: openai.APIStatusError, now: datetime.datetime) -> ModelErro
     status = problem.status_code
     said = brief(words_of(problem.body)).removesuffix(".")
     message = f"answered with HTTP status {status}{f' ({said})' if said else ''}"
+    if target := problem.response.headers.get("location") if 300 <= status < 400 else None:
+        return NotServed(f"sends questions on with HTTP status {status} {_elsewhere(problem.request.url, target)}")
     if status in PASSING_STATUS or status >= 500:
         wait = retry_after(problem.response.headers, now)
         if status == LOADING_STATUS and is_loading(said):
@@ -248,6 +251,18 @@ def refusal(problem: openai.APIStatusError, now: datetime.datetime) -> ModelErro
         return BackendRefused(f"{message}: {cures.WITHHELD}")
     kind = NotServed if status in NOT_SERVED else BackendRefused
     return kind(f"{message}: {cures.cure(status, said)}")
+
+
+def _elsewhere(asked: httpx2.URL, target: str) -> str:
+    """Where a redirect leads, in words, and what to do about it."""
+    try:
+        whole = asked.join(target)
+        base = str(whole.copy_with(username=None, password=None, query=None, fragment=None))
+    except (httpx2.InvalidURL, ValueError):
+        return f"to what is no address: {cures.WRONG_ADDRESS}"
+    to = brief(base.removesuffix("/").removesuffix("/chat/completions"))
+    own = "" if whole.host == asked.host else ", another host"
+    return f"to {to}{own}, and none is followed: set LLM_BASE_URL to that address if you trust it"
 
 
 def failed_answer(problem: openai.APIStatusError) -> str | None:

@@ -113,6 +113,8 @@ class Wire:
             if on_text is not None and written:
                 on_text(written)
         except (openai.APIConnectionError, httpx2.HTTPError) as problem:
+            if isinstance(problem.__cause__, ModelError):
+                raise self._told(problem.__cause__) from None
             cause = type(problem.__cause__ or problem).__name__
             past = f"let NO_PROXY name {urlsplit(self.endpoint.url).hostname}, " if self._proxy else ""
             raise BackendFailure(
