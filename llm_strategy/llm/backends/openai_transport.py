@@ -68,14 +68,15 @@ class _Beginning(httpx2.AsyncByteStream):
 
 
 async def _bound(response: httpx2.Response) -> None:
-    """Refuse a body that is packed in a way that cannot be unpacked piece by piece, and let the SDK, which reads a
-    refusal whole, meet only its beginning."""
+    """Refuse a body that is packed in a way that cannot be unpacked piece by piece, and let the SDK meet only the
+    beginning of what it reads whole: a refusal, and a list of models."""
     packed = response.headers.get("content-encoding", "").strip().lower()
     if packed not in _UNPACKED + _PACKED_ONCE:
         raise BackendFailure(
             f"packed its answer as {brief(packed)!r}, which nobody asked for: switch compression off in the server or "
             "the proxy before it"
         )
-    if not response.is_success and isinstance(response.stream, httpx2.AsyncByteStream):
+    read_whole = not response.is_success or response.request.method == "GET"
+    if read_whole and isinstance(response.stream, httpx2.AsyncByteStream):
         response.stream = _Beginning(response.stream, packed)
         response.headers.pop("content-encoding", None)
