@@ -13,7 +13,7 @@ import json
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote
@@ -24,6 +24,8 @@ _LONG_PIECE = 12
 """Characters of a secret that give it away also where the rest is missing."""
 _SURELY_NO_WORDS = 20
 """Letters that ordinary words do not happen to run through."""
+_BEGINNING = 4
+"""Letters at the end of a text from which on it may go on as a secret."""
 _PIECE, _STEP = 6, 3
 _MOST_PLACES = 8
 """Places of one piece that are looked at: a secret of one letter has as many as it is long."""
@@ -36,6 +38,8 @@ _ESCAPE = re.compile(
     re.IGNORECASE,
 )
 """Of JSON, programs, addresses, mail and pages; the tags of a page stand for nothing."""
+_ESCAPE_BEGUN = re.compile(r"(?:\\[\w{]*|%\w?|&[\w#]*)$")
+_LONGEST_ESCAPE = 12
 _PIECES = re.compile(rf"(?=(.{{{_PIECE}}})).{{{_STEP}}}", re.DOTALL)
 _BETWEEN = re.compile(r"[\W_]+")
 
@@ -62,7 +66,9 @@ class _Forms:
 
     def __init__(self, forms: Iterable[_Form]) -> None:
         self._places: dict[str, list[tuple[_Form, int]]] = defaultdict(list)
+        self._texts = set[str]()
         for form in forms:
+            self._texts.add(form.text)
             for at in range(len(form.text) - _PIECE + 1 if len(form.text) >= SHORTEST else 0):
                 places = self._places[form.text[at : at + _PIECE]]
                 if len(places) < _MOST_PLACES:
@@ -72,6 +78,14 @@ class _Forms:
     def may_stand_in(self, text: str) -> bool:
         """Whether the text has a piece of one."""
         return not self._places.keys().isdisjoint(_PIECES.findall(text))
+
+    def open_from(self, text: str) -> int:
+        """From where on the end of a text may be the beginning of one."""
+        longest = max((len(form) for form in self._texts), default=0)
+        for begin in range(max(0, len(text) - longest), len(text) - _BEGINNING + 1):
+            if any(form.startswith(text[begin:]) for form in self._texts):
+                return begin
+        return len(text)
 
     def spans(self, text: str) -> list[Span]:
         """Where they stand in a text."""
@@ -108,18 +122,31 @@ class SecretSearch:
         self._exact = _Forms(form for secret in known for form in _exact_forms(secret))
         self._loose = _Forms(form for secret in known for form in _loose_forms(secret))
 
-    def strike(self, text: str, mark: str) -> str:
-        """The text with ``mark`` in the place of every secret."""
+    def strike(self, text: str, mark: str, begin: int = 0) -> str:
+        """The text, from ``begin`` on, with ``mark`` in the place of every secret."""
         if not self._may_stand_in(text):
-            return text
-        pieces, free = [], 0
-        for begin, end in sorted(self._spans(text)):
+            return text[begin:]
+        pieces: list[str] = []
+        free = begin
+        for start, end in sorted(self._spans(text)):
             if end <= free:
                 continue
-            if begin >= free:
-                pieces += [text[free:begin], mark]
+            if start >= free or not pieces:
+                pieces += [text[free:start], mark]
             free = end
         return "".join([*pieces, text[free:]])
+
+    def open_from(self, text: str) -> int:
+        """From where on the end of a text may be the beginning of a secret, or of an escape."""
+        begun = _ESCAPE_BEGUN.search(text, max(0, len(text) - _LONGEST_ESCAPE))
+        first = begun.start() if begun else len(text)
+        for shown, place in _views(text[:first]):
+            folded = _folded(shown)
+            at = [number for number, letter in enumerate(folded) if letter.isalnum()]
+            loose = self._loose.open_from(_BETWEEN.sub("", folded))
+            begin = min(self._exact.open_from(folded), at[loose] if loose < len(at) else len(folded))
+            first = min(first, place((begin, begin))[0])
+        return first
 
     def _may_stand_in(self, text: str) -> bool:
         """Whether it is worth while to look closer."""
@@ -134,15 +161,7 @@ class SecretSearch:
         return False
 
     def _spans(self, text: str) -> list[Span]:
-        found: list[Span] = []
-        shown: str = text
-        place: Callable[[Span], Span] = _as_it_is
-        for _ in range(_DEEPEST + 1):
-            found += [place(span) for span in self._in_one_view(shown)]
-            if not _ESCAPE.search(shown):
-                break
-            shown, place = _unescaped(shown, place)
-        return found
+        return [place(span) for shown, place in _views(text) for span in self._in_one_view(shown)]
 
     def _in_one_view(self, text: str) -> list[Span]:
         folded = _folded(text)
@@ -206,8 +225,16 @@ def _plain(letter: str) -> str:
     return plain if len(plain) == 1 else letter
 
 
-def _as_it_is(span: Span) -> Span:
-    return span
+def _views(text: str) -> Iterator[tuple[str, Callable[[Span], Span]]]:
+    """A text as it is and with its escapes undone, each with where a span of it stands in the text."""
+    shown = text
+    place: Callable[[Span], Span] = lambda span: span  # noqa: E731
+    yield shown, place
+    for _ in range(_DEEPEST):
+        if not _ESCAPE.search(shown):
+            return
+        shown, place = _unescaped(shown, place)
+        yield shown, place
 
 
 def _unescaped(text: str, place: Callable[[Span], Span]) -> tuple[str, Callable[[Span], Span]]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -14,6 +14,10 @@ from llm_strategy.secret_search import SHORTEST, SecretSearch, search_for
 
 STRUCK = "[secret]"
 _LONGEST_WORD = 12
+_MOST_HELD = 5_000
+"""Letters that wait for what follows them."""
+_LOOKED_BACK_AT = 40
+"""Letters already handed on in which a secret may have begun."""
 _NAMES = re.compile(r"(KEY|SECRET|TOKEN|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL)S?(?![A-Z])", re.IGNORECASE)
 _LOOKS = re.compile(
     r"(?i:(authorization|x-api-key|x-amz-security-token)(['\"]?\s*[:=]\s*['\"]?)((bearer|basic|aws4-hmac-sha256)\s+)?[^'\"\r\n]+)"
@@ -66,6 +70,31 @@ def redacted(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: redacted(inner) for name, inner in value.items()}
     return [redacted(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+
+
+class Redactor:
+    """Hands on the pieces of a text as they come, without known secrets, one that the pieces cut through among them."""
+
+    def __init__(self, hand_on: Callable[[str], bool]) -> None:
+        self._hand_on = hand_on
+        self._search = _search()
+        self._gone = self._held = ""
+
+    def take(self, piece: str) -> bool:
+        """Hand on what cannot be the beginning of a secret; whether more is wanted."""
+        text = self._gone + self._held + piece
+        safe = self._search.open_from(text) if len(text) < _MOST_HELD else len(text)
+        return self._hand_over(text, max(safe, len(self._gone)))
+
+    def end(self) -> None:
+        """Hand on what is left."""
+        text = self._gone + self._held
+        self._hand_over(text, len(text))
+
+    def _hand_over(self, text: str, safe: int) -> bool:
+        ready = self._search.strike(text[:safe], STRUCK, len(self._gone))
+        self._gone, self._held = text[max(0, safe - _LOOKED_BACK_AT) : safe], text[safe:]
+        return not ready or self._hand_on(ready)
 
 
 def _search() -> SecretSearch:

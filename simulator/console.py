@@ -66,7 +66,7 @@ class LogHandler(logging.StreamHandler[ErrorStream]):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
-        return spelled_out(super().format(record))
+        return spelled_out(redact(super().format(record)))
 
 
 def leave_quietly() -> None:

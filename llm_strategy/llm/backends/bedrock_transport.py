@@ -1,9 +1,10 @@
-"""Bodies that end where an answer must have ended (by itself the SDK reads whatever comes into memory), and a connection
-for each question alone, so that what a server sends beyond an answer is never read as the answer to the next one."""
+"""Bodies that end where an answer must have ended (by itself the SDK reads whatever comes into memory), and a
+connection for each question alone, so that what a server sends beyond an answer is never the answer to the next one."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,10 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
 from llm_strategy.errors import BackendFailure
 from llm_strategy.llm.backends.server_words import longest_body, refuse_beyond
+from llm_strategy.secrets import keep_secret
+
+_SENT = re.compile(r"(?i)\b(?:(?:x-amz-security-token: |bearer )(\S+)|credential=([^/\s]+))")
+"""What the SDK found in its own files and sends, and a server may echo."""
 
 
 class BoundedBody:
@@ -43,6 +48,9 @@ def bound_bodies(sdk: Any) -> None:
 
     def send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
         request.stream_output = True
+        for name, value in request.headers.items():
+            for found in _SENT.finditer(f"{name}: {value.decode() if isinstance(value, bytes) else value}"):
+                keep_secret(found[1] or found[2])
         request.headers["Connection"] = "close"
         answer = session.send(request)
         answer.raw._pool = None  # the connection goes back to nobody, and is closed with its body
