@@ -34,13 +34,14 @@ _DEEPEST = 3
 
 _ESCAPE = re.compile(
     r"(?:\\u|\\U0000)([0-9a-f]{4})|\\u\{([0-9a-f]{1,6})\}|(?:\\x|%|0x|=)([0-9a-f]{2})"
-    r"|\\([0-7]{3})|(&(?:\#\d{1,7}|\#x[0-9a-f]{1,6}|[a-z]{2,6});?)|\\([\"'\\/])|\\[bfnrt]|<[^<>]{0,50}>",
+    r"|\\([0-3][0-7]{2})|(&(?:\#\d{1,7}|\#x[0-9a-f]{1,6}|[a-z]{2,6});?)|\\([\"'\\/])|\\[bfnrt]|<[^<>]{0,50}>",
     re.IGNORECASE,
 )
 """Of JSON, programs, addresses, mail and pages; the tags of a page stand for nothing."""
 _ESCAPE_BEGUN = re.compile(r"(?:\\[\w{]*|%\w?|&[\w#]*)$")
 _LONGEST_ESCAPE = 12
 _PIECES = re.compile(rf"(?=(.{{{_PIECE}}})).{{{_STEP}}}", re.DOTALL)
+_PLACE = re.compile(r"[~.]{0,2}/|[A-Za-z]:[\\/]|\w+://")
 _BETWEEN = re.compile(r"[\W_]+")
 
 Span = tuple[int, int]
@@ -118,7 +119,7 @@ class SecretSearch:
     """Finds these secrets."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        known = sorted(secrets)
+        known = sorted({*secrets, *(one.encode(errors="replace").decode("latin-1") for one in secrets)})
         self._exact = _Forms(form for secret in known for form in _exact_forms(secret))
         self._loose = _Forms(form for secret in known for form in _loose_forms(secret))
 
@@ -185,7 +186,7 @@ def _exact_forms(secret: str) -> list[_Form]:
     spelled = [*escaped, *(one.replace("/", "\\/") for one in escaped), quote(encoded, safe=""), quote(encoded)]
     spelled += [html.escape(secret), base64.b64encode(encoded).decode()]
     whole = set(map(_folded, spelled)) - {_folded(secret)}
-    return [_Form(_folded(secret), _LONG_PIECE), *(_Form(one, len(one)) for one in sorted(whole))]
+    return [_Form(_folded(secret), _least(secret)), *(_Form(one, len(one)) for one in sorted(whole))]
 
 
 def _loose_forms(secret: str) -> list[_Form]:
@@ -196,15 +197,21 @@ def _loose_forms(secret: str) -> list[_Form]:
         for before, letter in zip(" " + letters, letters, strict=False)
     ]
     encoded = secret.encode(errors="replace")
+    least = _least(secret)
     forms = [
-        _Form(encoded.hex(), 2 * _LONG_PIECE),
-        _Form("".join(map(str, encoded)), 3 * _LONG_PIECE),
-        *(_Form(_folded(_BETWEEN.sub("", one)), 4 * _LONG_PIECE // 3) for one in _in_base64(encoded)),
+        _Form(encoded.hex(), 2 * least),
+        _Form("".join(map(str, encoded)), 3 * least),
+        *(_Form(_folded(_BETWEEN.sub("", one)), 4 * least // 3) for one in _in_base64(encoded)),
     ]
     if any(telling) or len(letters) >= _SURELY_NO_WORDS:
         plain = _folded(letters)
-        forms += [_Form(plain, _LONG_PIECE, telling), _Form(plain[::-1], _LONG_PIECE, telling[::-1])]
+        forms += [_Form(plain, least, telling), _Form(plain[::-1], least, telling[::-1])]
     return forms
+
+
+def _least(secret: str) -> int:
+    """How long a piece of a secret gives it away; of a file's name or an address, whose pieces are others' too, all."""
+    return len(secret) if _PLACE.match(secret) else _LONG_PIECE
 
 
 def _in_base64(encoded: bytes) -> list[str]:

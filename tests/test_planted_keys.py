@@ -1,9 +1,11 @@
-"""Planted keys: wherever a key is set, and however a server spells it back, no file and no output of a command has it."""
+"""Planted keys: wherever a key is set, and however a server spells it back, no file and no output of a command has
+it."""
 
 import base64
 import html
 import json
 import re
+import unicodedata
 import urllib.parse
 
 import pytest
@@ -72,7 +74,11 @@ def nothing_known(monkeypatch):
 def test_a_key_is_struck_out_in_every_spelling(nothing_known, spelling):
     for key in (KEY, "wJalrXUtnFEMI/K7MDENG+bPlantedEXAMPLEKEY", "planted-key-of-0815"):
         keep_secret(key)
-        assert redact(f"It said: {spelled(key)[spelling]}, and went.") == "It said: [secret], and went."
+        text = f"It said: {spelled(key)[spelling]}, and went."
+        assert places_of(key, text.encode())  # what looks for keys in files knows the spelling
+        said = redact(text)
+        assert re.fullmatch(r"It said: .{0,14}\[secret\].{0,6}, and went\.", said)
+        assert not places_of(key, said.encode())
 
 
 @pytest.mark.parametrize("spelling", ["plain", "u escapes", "percent", "zero width", "entities", "hex", "backwards"])
@@ -122,6 +128,14 @@ def test_the_time_is_in_proportion_to_the_text(nothing_known, text):
     assert KEY not in redact(text)
 
 
+def test_a_name_of_a_file_or_an_address_under_a_name_of_a_secret_costs_no_other(nothing_known, monkeypatch):
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/home/somebody/keys/4711.json")
+    monkeypatch.setenv("TOKEN_URL", "https://login.example.com/oauth/token")
+    for text in ("/home/somebody/prices.csv", "https://login.example.com/v1"):
+        assert redact(text) == text
+    assert redact("/home/somebody/keys/4711.json") == "[secret]"
+
+
 def echo(turn, body):
     """Spell the key back, in an answer, its model, its fingerprint, its stream or a refusal."""
     names = list(spelled(KEY))
@@ -139,34 +153,39 @@ def echo(turn, body):
 
 
 def places_of(key, written):
-    """In which spellings a key can be read in these bytes, however they are to be decoded."""
-    text = written.decode(errors="replace")
-    views = [text, html.unescape(text), urllib.parse.unquote(text), json.loads(f'"{_unescapable(text)}"')]
-    plain = re.sub(r"[\W_]+", "", key).lower()
-    bare = [re.sub(r"[\W_]+", "", view).lower() for view in views]
-    forms = {
-        plain,
-        plain[::-1],
-        key.encode().hex(),
-        re.sub(r"\W+", "", base64.b64encode(key.encode()).decode()).lower()[:40],
-    }
-    pieces = {form[at : at + 14] for form in forms for at in range(0, len(form) - 13, 4)} | {
-        re.sub(r"[\W_]+", "", key[:13]).lower()
+    """What of a key can be read in these bytes, however they are to be decoded."""
+    views = [written.decode(errors="replace")]
+    for decode in (html.unescape, urllib.parse.unquote, _undone, lambda text: re.sub("<[^<>]*>", "", text)):
+        views += [decode(view) for view in views]
+    bare = {_bare(unicodedata.normalize("NFKC", view)) for view in views}
+    encoded = key.encode()
+    tables = [base64.b64encode(b"-" * before + encoded).decode()[4:-4] for before in range(3)]
+    numbers = "".join(map(str, encoded))
+    forms = [*map(_bare, (key, key[::-1], *tables)), encoded.hex(), numbers]
+    pieces = {form[at : at + 14] for form in forms for at in range(len(form) - 13)} | {
+        _bare(key[:12]),
+        _bare(key[-14:]),
     }
     return [piece for piece in pieces if any(piece in view for view in bare)]
 
 
-def _unescapable(text):
-    """Text in which only what stands for letters is an escape."""
-    return re.sub(r'\\(?!u[0-9a-fA-F]{4})|["\x00-\x1f]', " ", text)
+def _bare(text):
+    return re.sub(r"[\W_]+", "", text).lower()
+
+
+def _undone(text):
+    """Text with the escapes of JSON and of programs undone."""
+    text = re.sub(r"\\(?:u|x)([0-9a-fA-F]{4}|[0-9a-fA-F]{2})", lambda found: chr(int(found[1], 16)), text)
+    text = re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)
+    return re.sub(r"\\[nrt]", " ", text)
 
 
 def test_no_file_and_no_output_of_a_run_has_a_key(tmp_path):
-    write_experiment(tmp_path, 40)
+    write_experiment(tmp_path, 16)
     cache = tmp_path / "cache"
     said = []
     with serving(by_turns(echo)) as server:
-        settings = environment(server.url, cache, LLM_API_KEY=KEY, LLM_ATTEMPTS="2", **OTHERS)
+        settings = environment(server.url, cache, LLM_API_KEY=KEY, LLM_ATTEMPTS="1", **OTHERS)
         for words in (
             ("-vv", "run", "experiment.yaml"),
             ("-vv", "advise", "experiment.yaml", "--json"),
@@ -177,7 +196,7 @@ def test_no_file_and_no_output_of_a_run_has_a_key(tmp_path):
             assert "Traceback" not in err
             said.append((out + err).encode())
         assert {headers["authorization"] for _, headers, _ in server.requests} == {f"Bearer {KEY}"}
-        assert len(server.requests) > 40
+        assert len(server.requests) > 16
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert {"decisions.jsonl", "manifest.json", "audit.jsonl", "report.html"} <= {path.name for path in files}
     struck = 0
@@ -185,4 +204,4 @@ def test_no_file_and_no_output_of_a_run_has_a_key(tmp_path):
         struck += written.count(b"[secret]")
         for key in (KEY, *list(OTHERS.values())[:3], "Proxy4711Planted"):
             assert not places_of(key, written), (name, key)
-    assert struck > 40
+    assert struck > 16

@@ -15,7 +15,15 @@ import openai
 from llm_strategy.errors import BackendFailure, BackendRefused, ModelError, ModelLoading, PromptTooLong
 from llm_strategy.llm.backends import openai_cures as cures
 from llm_strategy.llm.backends.event_stream import DONE, EventStream, looks_like_events
-from llm_strategy.llm.backends.server_words import brief, count_of, is_loading, refuse_beyond, retry_after, words_of
+from llm_strategy.llm.backends.server_words import (
+    MOST_READ,
+    brief,
+    count_of,
+    is_loading,
+    refuse_beyond,
+    retry_after,
+    words_of,
+)
 from llm_strategy.secrets import redact
 
 PASSING_STATUS = frozenset({408, 409, 425, 429})
@@ -292,7 +300,7 @@ def takes_no_temperature(said: str) -> bool:
 
 def base_name(model: str) -> str:
     """The model's name as a server reports it; of a file's path only the file, for the path is the machine's own."""
-    model = redact(model)  # before the cut, which could leave half a secret
+    model = redact(model[:MOST_READ])  # before the cut, which could leave half a secret
     is_path = model.startswith(("/", "\\", "~", ".")) or model[1:3] == ":\\"
     return brief(model.replace("\\", "/").rsplit("/", 1)[-1] if is_path else model)
 
