@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from llm_strategy.secret_search import SHORTEST, SecretSearch, search_for
 
 STRUCK = "[secret]"
+KEY_PLACES = "write it into the environment, .env or configs/llm.yaml, as LLM_API_KEY or api_key"
 _LONGEST_WORD = 12
 _MOST_HELD = 5_000
 """Letters that wait for what follows them."""

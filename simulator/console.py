@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import sys
+import traceback
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,11 @@ def note(text: str) -> None:
 def fail(problem: object) -> None:
     """An error, as one sentence."""
     err.print(f"Error: {spelled_out(redact(str(problem)))}", markup=False, style="red")
+
+
+def show_fault() -> None:
+    """The traceback of the exception in hand, without secrets."""
+    sys.stderr.write(spelled_out(redact(traceback.format_exc())))
 
 
 class LogHandler(logging.StreamHandler[ErrorStream]):

@@ -75,10 +75,12 @@ from fault_wires import BEDROCK, OPENAI
 from test_http_edge import ask
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 said = []
+clients = {}
 for name, url, pieces in json.loads(sys.argv[2]):
-    client = {"openai": OPENAI, "bedrock": BEDROCK}[name].client([url])
+    if name not in clients:
+        clients[name] = {"openai": OPENAI, "bedrock": BEDROCK}[name].client([url])
     try:
-        said.append(ask(client, pieces=pieces))
+        said.append(ask(clients[name], pieces=pieces))
     except Exception as problem:
         said.append(f"{type(problem).__name__}: {problem}")
 print(json.dumps([resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, said]))

@@ -9,11 +9,16 @@ import unicodedata
 import urllib.parse
 
 import pytest
-from fault_runs import environment, start_run, write_experiment
+from fault_runs import ended, environment, start_run, write_experiment
 from misbehaving_server import GOOD_ADVICE, by_turns, completion, reply, serving, status, stream
 
 from llm_strategy import secrets
+from llm_strategy.config import load_settings
+from llm_strategy.errors import ConfigurationError
+from llm_strategy.layout_text import LayoutText
+from llm_strategy.llm.backends.openai_api import connect
 from llm_strategy.secrets import Redactor, keep_secret, redact
+from simulator.experiment import Experiment
 
 KEY = "sk-Planted4711-aBcDeFgHiJkLmNoPqRsTuVw0815"
 OTHERS = {
@@ -136,6 +141,27 @@ def test_a_name_of_a_file_or_an_address_under_a_name_of_a_secret_costs_no_other(
     assert redact("/home/somebody/keys/4711.json") == "[secret]"
 
 
+@pytest.mark.parametrize("key", [KEY, OTHERS["AWS_SECRET_ACCESS_KEY"]], ids=["of its look", "of the environment"])
+@pytest.mark.parametrize("place", ["experiment", "layout", "model", "base_url", "parameter"])
+def test_a_key_where_none_belongs_is_refused_and_not_repeated(nothing_known, tmp_path, monkeypatch, place, key):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", OTHERS["AWS_SECRET_ACCESS_KEY"])
+    (tmp_path / "experiment.yaml").write_text(f"name: x\ndata: {{source: 'csv:{key}'}}\n")
+    (tmp_path / "layout.yaml").write_text(f"question: 'Ask {key}'\n")
+    monkeypatch.setenv("LLM_BACKEND", "openai")
+    quoted = urllib.parse.quote(key, safe="")
+    ways = {
+        "experiment": lambda: Experiment.from_file(tmp_path / "experiment.yaml"),
+        "layout": lambda: LayoutText.from_file(tmp_path / "layout.yaml"),
+        "model": lambda: load_settings(model=key),
+        "base_url": lambda: connect(load_settings(model="m", base_url=f"http://me:{quoted}@127.0.0.1/v1")),
+        "parameter": lambda: connect(load_settings(model="m", base_url=f"http://127.0.0.1/v1?key={key}")),
+    }
+    with pytest.raises(ConfigurationError, match=r"LLM_API_KEY") as caught:
+        ways[place]()
+    assert not places_of(key, str(caught.value).encode())
+
+
 def echo(turn, body):
     """Spell the key back, in an answer, its model, its fingerprint, its stream or a refusal."""
     names = list(spelled(KEY))
@@ -178,6 +204,19 @@ def _undone(text):
     text = re.sub(r"\\(?:u|x)([0-9a-fA-F]{4}|[0-9a-fA-F]{2})", lambda found: chr(int(found[1], 16)), text)
     text = re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)
     return re.sub(r"\\[nrt]", " ", text)
+
+
+def test_a_fault_of_ours_is_told_without_the_key(tmp_path):
+    """The way of a traceback that nobody foresaw: a fault is put into the command itself."""
+    before = (
+        f"import llm_strategy.llm.models as m\ndef broken(*_, **__): raise KeyError({KEY!r})\nm.available = broken"
+    )
+    process = start_run(tmp_path, {"LLM_API_KEY": KEY}, before, ("models", "list"))
+    code, said = ended(process)
+    assert code == 1
+    assert "Traceback" in said
+    assert "KeyError: '[secret]'" in said
+    assert not places_of(KEY, said.encode())
 
 
 def test_no_file_and_no_output_of_a_run_has_a_key(tmp_path):
