@@ -53,7 +53,7 @@ def keep_all_secret(settings: object, *, named: bool = False) -> None:
         for value in settings:
             keep_all_secret(value, named=named)
     elif isinstance(settings, str):
-        for value in [settings] if named else _in_address(settings):
+        for value in [*([settings] if named else []), *_in_address(settings)]:
             keep_secret(value)
 
 
@@ -104,7 +104,7 @@ def _search() -> SecretSearch:
     for name, value in os.environ.items():
         if is_secret_name(name) and _is_secret(value):
             values.add(value)
-        elif "://" in value:
+        if "://" in value:
             values.update(_in_address(value))
     with _lock:
         values |= _known

@@ -134,11 +134,11 @@ def test_the_time_is_in_proportion_to_the_text(nothing_known, text):
 
 
 def test_a_name_of_a_file_or_an_address_under_a_name_of_a_secret_costs_no_other(nothing_known, monkeypatch):
-    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/home/somebody/keys/4711.json")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/srv/somebody/keys/4711.json")
     monkeypatch.setenv("TOKEN_URL", "https://login.example.com/oauth/token")
-    for text in ("/home/somebody/prices.csv", "https://login.example.com/v1"):
+    for text in ("/srv/somebody/prices.csv", "https://login.example.com/v1"):
         assert redact(text) == text
-    assert redact("/home/somebody/keys/4711.json") == "[secret]"
+    assert redact("/srv/somebody/keys/4711.json") == "[secret]"
 
 
 @pytest.mark.parametrize("key", [KEY, OTHERS["AWS_SECRET_ACCESS_KEY"]], ids=["of its look", "of the environment"])
