@@ -208,9 +208,7 @@ def _undone(text):
 
 def test_a_fault_of_ours_is_told_without_the_key(tmp_path):
     """The way of a traceback that nobody foresaw: a fault is put into the command itself."""
-    before = (
-        f"import llm_strategy.llm.models as m\ndef broken(*_, **__): raise KeyError({KEY!r})\nm.available = broken"
-    )
+    before = f"import llm_strategy.llm.models as m\ndef broken(*_, **__): raise KeyError({KEY!r})\nm.available = broken"
     process = start_run(tmp_path, {"LLM_API_KEY": KEY}, before, ("models", "list"))
     code, said = ended(process)
     assert code == 1
