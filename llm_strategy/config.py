@@ -23,7 +23,7 @@ from llm_strategy.errors import ConfigurationError, did_you_mean, nearest
 from llm_strategy.model_services import OPENAI, SERVICES
 from llm_strategy.outside_text import encodable
 from llm_strategy.places import place_of
-from llm_strategy.secrets import is_secret_name, keep_all_secret, keep_secret, redact
+from llm_strategy.secrets import KEY_PLACES, keep_all_secret, keep_secret, redact
 from llm_strategy.strict_yaml import is_word, parse_yaml
 
 SETTINGS_FILE = Path("configs/llm.yaml")
@@ -218,6 +218,10 @@ def load_settings(folder: Path | None = None, /, **given: Any) -> LlmSettings:
     settings._folder = folder
     in_use = {name: getattr(settings, name) for name in LlmSettings.model_fields if name not in _CHECKED_IN_USE}
     check_variables(in_use, "")
+    if redact(settings.model) != settings.model:
+        raise ConfigurationError(
+            f"LLM_MODEL (model in {SETTINGS_FILE}) holds a key, which would be written into every run: {KEY_PLACES}."
+        )
     return settings
 
 
@@ -245,8 +249,7 @@ def _check_names(dotenv: Path) -> None:
     others may belong to other programs."""
     known = [*_variables(), "LOG_LEVEL"]
     for name, value in _read(dotenv).items():
-        if value and is_secret_name(name):
-            keep_secret(value)
+        keep_all_secret({name: value})
         if name.upper() not in known and (meant := nearest(name.upper(), known, 0.8)):
             raise ConfigurationError(f"{dotenv} has the unknown key {name!r}{meant}")
     for name, value in os.environ.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from llm_strategy.outside_text import hanging, spelled_out
+from llm_strategy.secrets import redact
 
 LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
 LOGGERS = ("llm_strategy", "simulator")
@@ -12,11 +13,11 @@ LOGGERS = ("llm_strategy", "simulator")
 
 
 class VisibleFormatter(logging.Formatter):
-    """Lines in which nothing that a model wrote can command the terminal."""
+    """Lines without secrets, in which nothing that a model wrote can command the terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
-        return hanging(spelled_out(super().format(record)))
+        return hanging(spelled_out(redact(super().format(record))))
 
 
 def show_log(level: str) -> None:

@@ -10,6 +10,7 @@ import yaml
 
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.outside_text import encodable
+from llm_strategy.secrets import KEY_PLACES, redact
 
 MOST_NODES = 100_000
 """Keys and values of a text, those behind an alias counted wherever it stands."""
@@ -20,7 +21,9 @@ _MISFITS = (LookupError, AttributeError, OverflowError)
 
 def parse_yaml(text: str, where: str, *, secret: bool = False) -> Any:
     """The content of a YAML text; raises ``ConfigurationError``, which begins with ``where``. Where the text may hold
-    something ``secret``, no word of it is repeated: line and column alone."""
+    something ``secret``, no word of it is repeated: line and column alone; where not, a key in it is refused."""
+    if not secret and redact(text) != text:
+        raise ConfigurationError(f"{where} holds a key, which would be written into every run: {KEY_PLACES}.")
     try:
         return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader that refuses duplicate keys
     except (yaml.YAMLError, ValueError, RecursionError, *_MISFITS) as problem:  # ValueError: a date such as 2000-13-45

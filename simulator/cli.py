@@ -154,3 +154,6 @@ def main() -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(end.code if isinstance(end.code, int) else int(end.code is not None))
+    except Exception:  # a fault of ours, told whole but for keys in it
+        console.show_fault()
+        raise SystemExit(1) from None

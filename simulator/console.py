@@ -7,6 +7,7 @@ import logging
 import os
 import shlex
 import sys
+import traceback
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,11 @@ def fail(problem: object) -> None:
     err.print(Text(f"Error: {hanging(spelled_out(redact(str(problem))))}"), style="red")
 
 
+def show_fault() -> None:
+    """The traceback of the exception in hand, without secrets."""
+    sys.stderr.write(spelled_out(redact(traceback.format_exc())))
+
+
 class LogHandler(logging.StreamHandler[ErrorStream]):
     """Writes the log to the error stream; what a model wrote in it is shown and never obeyed."""
 
@@ -66,7 +72,7 @@ class LogHandler(logging.StreamHandler[ErrorStream]):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
-        return hanging(spelled_out(super().format(record)))
+        return hanging(spelled_out(redact(super().format(record))))
 
 
 def leave_quietly() -> None:

@@ -7,12 +7,13 @@ import re
 import struct
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 import requests
 
 from llm_strategy.config import LlmSettings
-from llm_strategy.errors import ModelNotFound, ModelNotLoaded
+from llm_strategy.errors import ModelError, ModelNotFound, ModelNotLoaded
 from llm_strategy.llm.models import available, pull, resolve, verify
 
 FILE = b"GGUF" + struct.pack("<IQQ", 3, 0, 0) + b"weights" * 10_000
@@ -30,7 +31,8 @@ def hub(tmp_path, monkeypatch):
     class Hub(BaseHTTPRequestHandler):
         content, announced, status = FILE, hashlib.sha256(FILE).hexdigest(), 200
         ranged, address = True, ""
-        flood = empty = False
+        flood = empty = drips = False
+        sent_on = ()  # where each GET is sent on to: (path asked, target)
 
         def do_HEAD(self):
             self.answer(b"")
@@ -48,7 +50,18 @@ def hub(tmp_path, monkeypatch):
                 self.end_headers()
                 self.wfile.write(body)
                 return
-            if self.path != PLACE or Hub.status != 200:
+            if self.command == "GET" and (target := dict(Hub.sent_on).get(self.path)):
+                Hub.keys.append(self.headers["Authorization"])
+                self.send_response(302)
+                self.send_header("Location", target)
+                self.send_header("Content-Encoding", "gzip")
+                self.send_header("Set-Cookie", "a=b")
+                self.end_headers()
+                with contextlib.suppress(OSError):
+                    for _ in range(2000):  # a body that nobody needs
+                        self.wfile.write(FILE)
+                return
+            if self.path not in (PLACE, "/cdn") or Hub.status != 200:
                 self.send_response(Hub.status if Hub.status != 200 else 404)
                 self.send_header("X-Error-Code", "EntryNotFound" if "/tiny-GGUF/" in self.path else "RepoNotFound")
                 self.send_header("Content-Length", "0")
@@ -57,6 +70,8 @@ def hub(tmp_path, monkeypatch):
             begin = 0
             if self.command == "GET":
                 Hub.asked.append(self.headers["Range"])
+                Hub.keys.append(self.headers["Authorization"])
+                assert "Cookie" not in self.headers
                 if self.headers["Range"] and Hub.ranged:
                     begin = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
             if self.command == "GET" and Hub.flood:
@@ -80,6 +95,12 @@ def hub(tmp_path, monkeypatch):
             self.send_header("Content-Length", str(len(Hub.content) - begin))
             self.end_headers()
             rest = body[begin:]
+            if Hub.drips and body:
+                with contextlib.suppress(OSError):
+                    for byte in rest:
+                        self.wfile.write(bytes([byte]))
+                        Hub.pause.wait(0.01)
+                return
             self.wfile.write(rest[: Hub.cuts.pop(0)] if body and Hub.cuts else rest)
             self.close_connection = True
 
@@ -91,6 +112,8 @@ def hub(tmp_path, monkeypatch):
     thread.start()
     Hub.cuts = []  # after so many bytes answers are cut off
     Hub.asked = []  # the ranges
+    Hub.pause = threading.Event()
+    Hub.keys = []  # the keys that came with them
     Hub.address = f"http://127.0.0.1:{server.server_port}"
     monkeypatch.setenv("HF_ENDPOINT", Hub.address)
     monkeypatch.setattr("llm_strategy.llm.download.PAUSE_S", 0.01)
@@ -198,6 +221,52 @@ def test_a_server_that_has_no_byte_of_what_it_announced_is_given_up(hub):
     with pytest.raises(ModelNotFound, match="could not be fetched"):
         pull(NAME)
     assert len(hub.asked) == 1
+
+
+def test_a_redirect_is_followed_and_the_key_goes_to_no_other_host(hub, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_planted0815planted")
+    other = hub.address.replace("127.0.0.1", "localhost")
+    hub.sent_on = ((PLACE, "/there"), ("/there", f"{other}/cdn"))
+    assert pull(NAME).read_bytes() == FILE
+    assert hub.keys == ["Bearer hf_planted0815planted"] * 2 + [None]
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        (PLACE, r"could not be fetched \(TooManyRedirects\)"),
+        ("ftp://127.0.0.1/x.gguf", "sends the pull on to ftp://127.0.0.1, which is not encrypted"),
+        ("file:///etc/passwd", "which is not encrypted"),
+        ("http://[", r"could not be fetched \(InvalidURL\)"),
+    ],
+    ids=["loop", "ftp", "file", "no address"],
+)
+def test_a_redirect_that_leads_nowhere_good_is_not_followed(hub, tmp_path, target, told):
+    hub.sent_on = ((PLACE, target),)
+    with pytest.raises(ModelError, match=told):
+        pull(NAME)
+    assert len(hub.keys) <= 5
+    assert not list((tmp_path / "cache").rglob("*.gguf"))
+
+
+def test_a_file_larger_than_the_disk_is_not_begun(hub, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=len(FILE) - 1))
+    with pytest.raises(ModelError, match="No space left on device"):
+        pull(NAME)
+
+
+def test_parts_of_a_file_without_a_hash_are_not_put_together(hub):
+    hub.announced, hub.cuts = "no-hash", [10_000]
+    assert pull(NAME).read_bytes() == FILE
+    assert hub.asked == [None, None]
+
+
+def test_a_server_that_drips_is_given_up(hub, monkeypatch):
+    monkeypatch.setattr("llm_strategy.llm.download._MEASURED_S", 0.03)
+    hub.drips = True
+    with pytest.raises(ModelNotFound, match=r"could not be fetched \(Timeout\)"):
+        pull(NAME)
+    assert len(hub.asked) == 3
 
 
 def test_a_file_that_was_damaged_later_is_found_out_and_replaced(hub):

@@ -1,16 +1,20 @@
 """One large file over HTTP, in as many attempts as it takes: each goes on where the one before was cut off.
 
-What came so far lies in ``NAME.part`` beside the target, also after the program has ended. The range of a request is
-that of RFC 9110, section 14.
+What came so far lies in ``NAME.part`` beside the target, also after the program has ended; it is gone on with where a
+hash will tell whether the whole is one file. The range of a request is that of RFC 9110, section 14.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
+from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
@@ -33,6 +37,9 @@ _TOLD_EVERY = 250_000_000
 """Bytes."""
 _TIMEOUT_S = (15, 60)
 """Seconds until a connection stands, and between two pieces."""
+_SLOWEST, _MEASURED_S = 1_000, 60.0
+"""Bytes a second, over so many seconds, below which an attempt has come to nothing."""
+_REDIRECTS = 5
 
 
 class Announced(NamedTuple):
@@ -55,6 +62,8 @@ def download(
     part = target.with_name(f"{target.name}.part")
     failures = 0
     while True:
+        if not file.checksum:
+            part.unlink(missing_ok=True)
         begin = part.stat().st_size if part.exists() else 0
         if begin and not failures:
             progress(f"going on at {begin / 1e6:.0f} MB")
@@ -88,7 +97,7 @@ def _fetch(
 ) -> bool:
     """Append what is missing, or begin anew where the server knows no ranges; whether all that was promised came."""
     asked = {**headers, "Accept-Encoding": "identity"} | ({"Range": f"bytes={begin}-"} if begin else {})
-    with requests.get(file.url, headers=asked, stream=True, timeout=_TIMEOUT_S) as response:
+    with _answered(file.url, asked) as response:
         if response.status_code == requests.codes.requested_range_not_satisfiable:
             if not begin:
                 raise requests.RequestException("the server has no byte of the file")
@@ -103,6 +112,9 @@ def _fetch(
         begin = begin if goes_on else 0
         written, told = 0, begin
         most = file.size or (begin + promised if promised else LARGEST)
+        if (file.size or promised) and most - begin > shutil.disk_usage(part.parent).free:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        since, counted = time.monotonic(), 0
         with part.open("ab" if goes_on else "wb") as out:
             response.raw.enforce_content_length = False  # what came before the end is kept, and counted below
             while block := _read(response):
@@ -110,6 +122,10 @@ def _fetch(
                 if begin + written > most:
                     break
                 out.write(block)
+                if (passed := time.monotonic() - since) > _MEASURED_S:
+                    if written - counted < _SLOWEST * passed:
+                        raise requests.Timeout("hardly anything comes")
+                    since, counted = time.monotonic(), written
                 if begin + written - told >= _TOLD_EVERY:
                     told = begin + written
                     progress(f"{told / 1e6:,.0f} MB" + (f" of {file.size / 1e6:,.0f}" if file.size else ""))
@@ -119,8 +135,39 @@ def _fetch(
     return promised is None or written == promised
 
 
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None: those are followed below, since by itself the library reads the body of a redirect whole."""
+
+
+def _answered(url: str, headers: Mapping[str, str]) -> requests.Response:
+    """What stands at an address, a few redirects followed: none that leaves encryption, and to another host without
+    the key."""
+    sent = dict(headers)
+    for _ in range(_REDIRECTS):
+        with _Session() as session:
+            response = session.get(url, headers=sent, stream=True, timeout=_TIMEOUT_S)
+        if not response.is_redirect:
+            return response
+        response.close()
+        try:
+            target = urljoin(url, response.headers["Location"])
+            old, new = urlsplit(url), urlsplit(target)
+        except ValueError:
+            raise requests.exceptions.InvalidURL("a redirect to what is no address") from None
+        if new.scheme not in (old.scheme, "https"):
+            raise ModelNotLoaded(
+                f"{old.hostname} sends the pull on to {new.scheme}://{new.hostname}, which is not encrypted: fetch the "
+                "file on another machine and set LLM_INSTRUCT_MODEL_PATH to it."
+            )
+        if (new.scheme, new.netloc) != (old.scheme, old.netloc):
+            sent.pop("Authorization", None)
+        url = target
+    raise requests.TooManyRedirects(f"more than {_REDIRECTS} redirects")
+
+
 def _read(response: requests.Response) -> bytes:
     try:
-        return bytes(response.raw.read(_BLOCK))
+        return bytes(response.raw.read1(_BLOCK))  # what is there, so that a slow server shows
     except urllib3.exceptions.HTTPError as problem:
         raise requests.ConnectionError(problem) from None

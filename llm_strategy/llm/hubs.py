@@ -16,6 +16,7 @@ from llm_strategy.errors import BackendMissing, ModelNotFound, ModelNotLoaded
 from llm_strategy.llm.download import Announced, download
 from llm_strategy.llm.extras import install_hint
 from llm_strategy.llm.fingerprint import file_sha256
+from llm_strategy.secrets import keep_secret
 from llm_strategy.write_whole import onto_disk, write_whole
 
 log = logging.getLogger(__name__)
@@ -130,6 +131,7 @@ def _at_hugging_face(path: str) -> tuple[Announced, dict[str, str]]:
     hashed = found.etag or ""
     checksum = hashed if re.fullmatch("[0-9a-f]{64}", hashed) else ""
     token = get_token()
+    keep_secret(token or "")
     return Announced(url, found.size, checksum), {"Authorization": f"Bearer {token}"} if token else {}
 
 

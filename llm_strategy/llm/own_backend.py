@@ -7,12 +7,14 @@ import inspect
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from llm_strategy.errors import AnswerTimeout, BackendFailure, BacktraderLLMError, ConfigurationError
 from llm_strategy.llm.deadline import Deadline
 from llm_strategy.llm.exchange import Generation, ModelIdentity, Request
+from llm_strategy.secrets import redact
 
 
 def answer_of(backend: Any, request: Request) -> Generation:
@@ -40,7 +42,8 @@ def answer_of(backend: Any, request: Request) -> Generation:
     seconds = time.perf_counter() - begin
     if request.timeout_s is not None and seconds > request.timeout_s:
         raise AnswerTimeout(f"{name}.generate took {seconds:.1f} s: raise LLM_TIMEOUT_S, or ask for fewer tokens.")
-    return _generation(said, name, 1000 * seconds)
+    answer = _generation(said, name, 1000 * seconds)
+    return replace(answer, text=redact(answer.text, known_alone=True))
 
 
 def identity_of(backend: Any, options: Mapping[str, Any] | None = None) -> ModelIdentity:

@@ -45,6 +45,7 @@ from llm_strategy.llm.extras import install_hint
 from llm_strategy.llm.fingerprint import cache_folder
 from llm_strategy.llm.form_schema import form_values, wanted_schema
 from llm_strategy.llm.network import check_certificate_file, check_proxies, is_loopback, proxy_for
+from llm_strategy.secrets import Redactor, redact
 
 log = logging.getLogger(__name__)
 
@@ -193,18 +194,22 @@ class BedrockClient(LLMClient):
                 sdk, call = self._connected(), self._call(request, manner)
                 if on_delta is None:
                     return Reply.of(sdk.converse(**call))
-                return Reply.of_stream(sdk.converse_stream(**call), watched)
+                pieces = Redactor(watched)
+                reply = Reply.of_stream(sdk.converse_stream(**call), pieces.take)
+                pieces.end()
+                return reply
 
         with on_the_bill(request.bill, Call("bedrock", self.model)) as noted:
             reply = deadline.run(ask)
             noted.brought(reply.tokens_in, reply.tokens_out)
+        text = redact(reply.text, known_alone=True)
         return Generation(
-            text=reply.text,
+            text=text,
             tokens_in=reply.tokens_in,
             tokens_out=reply.tokens_out,
             latency_ms=(time.perf_counter() - begin) * 1000,
             finish="length" if reply.stop_reason == "max_tokens" else "stop",
-            values=form_values(request.form, reply.text) if request.form else {},
+            values=form_values(request.form, text) if request.form else {},
         )
 
     def close(self) -> None:

@@ -9,12 +9,22 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import httpx2
 import openai
 
 from llm_strategy.errors import BackendFailure, BackendRefused, ModelError, ModelLoading, PromptTooLong
 from llm_strategy.llm.backends import openai_cures as cures
 from llm_strategy.llm.backends.event_stream import DONE, EventStream, looks_like_events
-from llm_strategy.llm.backends.server_words import brief, count_of, is_loading, refuse_beyond, retry_after, words_of
+from llm_strategy.llm.backends.server_words import (
+    MOST_READ,
+    brief,
+    count_of,
+    is_loading,
+    refuse_beyond,
+    retry_after,
+    words_of,
+)
+from llm_strategy.secrets import redact
 
 PASSING_STATUS = frozenset({408, 409, 425, 429})
 """Statuses below 500 that another attempt may not meet."""
@@ -237,6 +247,8 @@ def refusal(problem: openai.APIStatusError, now: datetime.datetime) -> ModelErro
     status = problem.status_code
     said = brief(words_of(problem.body)).removesuffix(".")
     message = f"answered with HTTP status {status}{f' ({said})' if said else ''}"
+    if target := problem.response.headers.get("location") if 300 <= status < 400 else None:
+        return NotServed(f"sends questions on with HTTP status {status} {_elsewhere(problem.request.url, target)}")
     if status in PASSING_STATUS or status >= 500:
         wait = retry_after(problem.response.headers, now)
         if status == LOADING_STATUS and is_loading(said):
@@ -248,6 +260,18 @@ def refusal(problem: openai.APIStatusError, now: datetime.datetime) -> ModelErro
         return BackendRefused(f"{message}: {cures.WITHHELD}")
     kind = NotServed if status in NOT_SERVED else BackendRefused
     return kind(f"{message}: {cures.cure(status, said)}")
+
+
+def _elsewhere(asked: httpx2.URL, target: str) -> str:
+    """Where a redirect leads, in words, and what to do about it."""
+    try:
+        whole = asked.join(target)
+        base = str(whole.copy_with(username=None, password=None, query=None, fragment=None))
+    except (httpx2.InvalidURL, ValueError):
+        return f"to what is no address: {cures.WRONG_ADDRESS}"
+    to = brief(base.removesuffix("/").removesuffix("/chat/completions"))
+    own = "" if whole.host == asked.host else ", another host"
+    return f"to {to}{own}, and none is followed: set LLM_BASE_URL to that address if you trust it"
 
 
 def failed_answer(problem: openai.APIStatusError) -> str | None:
@@ -276,6 +300,7 @@ def takes_no_temperature(said: str) -> bool:
 
 def base_name(model: str) -> str:
     """The model's name as a server reports it; of a file's path only the file, for the path is the machine's own."""
+    model = redact(model[:MOST_READ])  # before the cut, which could leave half a secret
     is_path = model.startswith(("/", "\\", "~", ".")) or model[1:3] == ":\\"
     return brief(model.replace("\\", "/").rsplit("/", 1)[-1] if is_path else model)
 

@@ -20,6 +20,7 @@ from llm_strategy.llm.bill import Call, on_the_bill
 from llm_strategy.llm.endpoints import Endpoint, with_version
 from llm_strategy.llm.exchange import Request
 from llm_strategy.llm.network import proxy_for
+from llm_strategy.secrets import Redactor, redact
 
 CHECK_TIMEOUT_S = 2.0
 """Seconds within which a lost endpoint must show that it is back."""
@@ -73,10 +74,6 @@ class Wire:
             return True
         return True
 
-    def _without_key(self, text: str) -> str:
-        """A server's words without the key that it was sent."""
-        return text.replace(self._key, "[key]") if len(self._key) > 3 else text
-
     async def _noted(self, request: Request, dialect: Dialect, seconds: float, on_text: OnText | None) -> Reply:
         with on_the_bill(request.bill, Call("openai", self._model, self.endpoint.name)) as call:
             reply = await self._ask_once(request, dialect, seconds, on_text)
@@ -98,7 +95,9 @@ class Wire:
                     reply = await read_whole(response.iter_bytes(), longest)
                     check(reply)
                 else:
-                    reply = await read_stream(response.iter_bytes(), longest, check, on_text)
+                    pieces = Redactor(on_text)
+                    reply = await read_stream(response.iter_bytes(), longest, check, pieces.take)
+                    pieces.end()
         except (TimeoutError, openai.APITimeoutError, httpx2.TimeoutException):
             raise AnswerTimeout(
                 f"The {self._name} gave no whole answer within {seconds:.3g} s: raise LLM_TIMEOUT_S, or lower "
@@ -111,8 +110,10 @@ class Wire:
                 raise self._told(told, elsewhere=problem.status_code in (404, 405)) from None
             reply = Reply(text=written, finish="stop")  # the contract says what is wrong with it
             if on_text is not None and written:
-                on_text(written)
+                on_text(redact(written, known_alone=True))
         except (openai.APIConnectionError, httpx2.HTTPError) as problem:
+            if isinstance(problem.__cause__, ModelError):
+                raise self._told(problem.__cause__) from None
             cause = type(problem.__cause__ or problem).__name__
             past = f"let NO_PROXY name {urlsplit(self.endpoint.url).hostname}, " if self._proxy else ""
             raise BackendFailure(
@@ -120,7 +121,7 @@ class Wire:
             ) from None
         except ModelError as problem:
             raise self._told(problem, elsewhere=is_no_completion(str(problem))) from None
-        reply.text, reply.fingerprint = self._without_key(reply.text), self._without_key(reply.fingerprint)
+        reply.text = redact(reply.text, known_alone=True)
         return reply
 
     @property
@@ -135,4 +136,4 @@ class Wire:
         """The problem as a sentence about this address; where the API may be ``elsewhere``, with where to look."""
         right = with_version(self.endpoint.url) if elsewhere else ""
         hint = f"; LLM_BASE_URL has no /v1 at its end, where most servers have it: try {right}" if right else ""
-        return problem.reworded(self._without_key(f"The {self._name} {str(problem).rstrip('.')}{hint}."))
+        return problem.reworded(redact(f"The {self._name} {str(problem).rstrip('.')}{hint}."))

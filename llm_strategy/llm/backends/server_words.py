@@ -14,6 +14,8 @@ from llm_strategy.secrets import redact
 
 LONGEST_MESSAGE = 200
 """Characters of a server's own words that a message repeats."""
+MOST_READ = 10_000
+"""Characters of them that are looked at, blanks and secrets included."""
 MOST_TOKENS = 10**12
 """A larger count is none."""
 SMALLEST_LIMIT = 1_000_000
@@ -75,7 +77,7 @@ def _of_page(page: str) -> str:
 
 def brief(words: object) -> str:
     """A server's words on one line, without secrets and control characters, cut short."""
-    shown = redact(str(words))  # before the cut, which could leave half a secret
+    shown = redact(str(words)[:MOST_READ])  # before the cut, which could leave half a secret
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in shown).split())
     return line if len(line) <= LONGEST_MESSAGE else line[: LONGEST_MESSAGE - 3] + "..."
 
