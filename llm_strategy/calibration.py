@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_strategy.errors import ConfigurationError
+from llm_strategy.read_regular import read_text
 from llm_strategy.schemas import require
 
 FEWEST_STATES = 20
@@ -43,7 +44,7 @@ class LabelPrior:
     def from_file(cls, path: Path) -> LabelPrior:
         """A prior from the ``calibration.json`` of a run; raises ``ConfigurationError``."""
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = json.loads(read_text(path))
         except FileNotFoundError:
             raise ConfigurationError(
                 f"There is no file {path}: name the calibration.json in the folder of a run with scored choices."

@@ -20,6 +20,7 @@ from llm_strategy.features import RANGE_BARS
 from llm_strategy.llm.budget import Budget
 from llm_strategy.lookbacks import Lookbacks, WarmUp
 from llm_strategy.order_rules import OrderRules
+from llm_strategy.read_regular import read_text
 from llm_strategy.risk import Limits
 from llm_strategy.schemas import require
 from llm_strategy.strict_yaml import parse_yaml
@@ -150,10 +151,10 @@ class Experiment:
     def from_file(cls, path: Path) -> Self:
         """An experiment from a YAML file; every key may be left out."""
         try:
-            text = path.read_text(encoding="utf-8")
+            text = read_text(path)
         except FileNotFoundError:
             raise ConfigurationError(f"There is no file {path}; write a starter with: btllm init") from None
-        except (OSError, UnicodeDecodeError) as problem:
+        except OSError as problem:
             raise ConfigurationError(f"{path} cannot be read: {problem}.") from None
         return cls.from_text(text, str(path), folder=path.parent)
 

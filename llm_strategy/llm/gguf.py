@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 import mmap
+import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from llm_strategy.errors import ModelNotFound, ModelNotLoaded
+from llm_strategy.read_regular import open_regular
 
 _STRING, _ARRAY = 8, 9
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
@@ -25,6 +27,8 @@ _BLOCKS = {
 MOST_KEYS, MOST_ITEMS, MOST_TENSORS, MOST_AXES = 100_000, 4_000_000, 1_000_000, 8
 """Bounds of a head: keys, items of all its lists together, tensors, axes of a tensor. The largest vocabularies have
 some 300,000 tokens and 500,000 merges; a file beyond these bounds was made to use up memory."""
+HOLES_FROM = 100_000_000
+"""Bytes of a file from which it may not be mostly holes, which a download that begins with the whole length leaves."""
 LONGEST_TEXT = 16_000_000
 """Bytes of one text of a head."""
 
@@ -54,7 +58,8 @@ def read_metadata(path: Path) -> Metadata:
     Raises ``ModelNotFound`` where there is no file and ``ModelNotLoaded`` where it is no GGUF file or is cut short.
     """
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        with open_regular(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            _check_whole(file.fileno())
             reader = _Reader(content)
             metadata = reader.metadata()
             _check_values(metadata.values)
@@ -68,6 +73,13 @@ def read_metadata(path: Path) -> Metadata:
     if missing > 0:
         raise ModelNotLoaded(f"{path} is cut short by at least {missing} bytes: fetch the file again.")
     return metadata
+
+
+def _check_whole(file: int) -> None:
+    """Raise ``ValueError`` for a file that is mostly holes: to hash a terabyte of nothing takes an hour."""
+    state = os.fstat(file)
+    if 0 < getattr(state, "st_blocks", 0) * 512 < state.st_size / 10 and state.st_size > HOLES_FROM:
+        raise ValueError("nine tenths of it were never written: its download was cut off, fetch it again")
 
 
 def _check_values(values: dict[str, Any]) -> None:
