@@ -23,7 +23,7 @@ from pydantic_settings import (
 from llm_strategy.dotenv_file import read_dotenv
 from llm_strategy.errors import ConfigurationError, did_you_mean, nearest
 from llm_strategy.model_services import OPENAI, SERVICES
-from llm_strategy.places import place_of
+from llm_strategy.places import at_home, place_of
 from llm_strategy.read_regular import read_text
 from llm_strategy.secrets import is_secret_name, keep_all_secret, keep_secret, redact
 from llm_strategy.strict_yaml import is_word, parse_yaml
@@ -294,9 +294,7 @@ def _with_paths_from(content: dict[str, Any], folder: Path) -> dict[str, Any]:
             return [found(one) for one in name]
         if isinstance(name, dict):
             return name | {"backend": found(name["backend"])} if "backend" in name else name
-        return (
-            str(folder / Path(name).expanduser()) if isinstance(name, str) and _BACKEND_FILE.fullmatch(name) else name
-        )
+        return str(folder / at_home(name)) if isinstance(name, str) and _BACKEND_FILE.fullmatch(name) else name
 
     placed = {found(name): value for name, value in content.items()}
     if isinstance(placed.get("fallback"), str):

@@ -17,9 +17,11 @@ from pathlib import Path
 MOST_TEXT = 4_000_000
 """Bytes of a file of settings, a wording or a program: a thousand times what a person writes."""
 _KINDS = (
-    (stat.S_ISFIFO, "it is a pipe, which can be read once and may never end: save what it gives as a file, name that"),
+    (
+        stat.S_ISFIFO,
+        "it is a pipe, read once and perhaps without an end: save what it gives as a file and name that",
+    ),
     (stat.S_ISSOCK, "it is a socket: name a file"),
-    (stat.S_ISDIR, "it is a folder: name a file in it"),
 )
 _WIDE = ((codecs.BOM_UTF32_LE, "UTF-32"), (codecs.BOM_UTF16_LE, "UTF-16"), (codecs.BOM_UTF16_BE, "UTF-16"))
 
@@ -60,6 +62,8 @@ def open_regular(path: Path, most: int | None = None) -> Iterator[BufferedReader
     except ValueError:  # a NUL character, or half of a surrogate pair
         raise OSError("that is no name of a file: correct it") from None
     except OSError as problem:
+        if isinstance(problem, FileNotFoundError) and path.is_symlink():
+            raise OSError("it is a link to a file that is not there: correct the link") from None
         raise _in_words(problem) from None
     with file:
         state = os.fstat(file.fileno())
@@ -75,11 +79,14 @@ def _at_once(path: str, flags: int) -> int:
 
 
 def _check(mode: int) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError("it is a folder: name a file in it")
     if not stat.S_ISREG(mode):
         raise OSError(next((told for is_kind, told in _KINDS if is_kind(mode)), "it is a device: name a file"))
 
 
 def _in_words(problem: OSError) -> OSError:
     """The same error without its number and a path that the caller tells anyway."""
-    reason = (problem.strerror or str(problem)).lower()
-    return type(problem)(f"{reason}: correct the path, or the permissions on it")
+    if not problem.strerror:  # it is in our words
+        return problem
+    return type(problem)(f"{problem.strerror.lower()}: correct the path, or the permissions on it")

@@ -20,6 +20,7 @@ from llm_strategy.features import RANGE_BARS
 from llm_strategy.llm.budget import Budget
 from llm_strategy.lookbacks import Lookbacks, WarmUp
 from llm_strategy.order_rules import OrderRules
+from llm_strategy.places import at_home
 from llm_strategy.read_regular import read_text
 from llm_strategy.risk import Limits
 from llm_strategy.schemas import require
@@ -67,7 +68,7 @@ class OutputChoice:
     @property
     def path(self) -> Path:
         """The folder, with ``~`` put in place."""
-        return Path(self.folder).expanduser()
+        return at_home(self.folder)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request
 from llm_strategy.llm.loader import SUPPORTED_BACKENDS, connect_backend
 from llm_strategy.llm.models import cache_folder
 from llm_strategy.llm.request_hash import request_hash
+from llm_strategy.places import at_home
 from simulator.answers import recorded_exchanges
 from simulator.record import ArmRecord, load_record
 from simulator.report import EXPLANATION
@@ -103,7 +104,7 @@ def connect(settings: LlmSettings) -> LLMClient:
             answers = RecordingClient(None, model.identity, FolderStore(cache_folder() / "answers"), "replay")
             answers.strict = model.strict
             return answers
-    return RunAnswers(Path(source).expanduser())
+    return RunAnswers(at_home(source))
 
 
 def _explained(path: Path) -> dict[str, str]:

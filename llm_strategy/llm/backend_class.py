@@ -17,6 +17,7 @@ from llm_strategy.errors import BackendMissing, BacktraderLLMError, Configuratio
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request
 from llm_strategy.llm.own_backend import answer_of, identity_of
+from llm_strategy.places import at_home
 from llm_strategy.read_regular import MOST_TEXT, read_bytes
 
 _IN_A_FILE = re.compile(r"(?P<file>.+\.py)(:(?P<name>\w*))?\Z")
@@ -37,7 +38,7 @@ def load_class(backend: str) -> Any:
     found = _IN_A_FILE.fullmatch(backend)
     if found is None:
         raise ValueError(backend)
-    path, name = Path(found["file"]).expanduser(), found["name"]
+    path, name = at_home(found["file"]), found["name"]
     try:
         content = read_bytes(path, MOST_TEXT)
     except FileNotFoundError:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
+from llm_strategy.places import at_home
 from llm_strategy.read_regular import open_regular, read_text
 
 
@@ -16,7 +17,7 @@ def cache_folder() -> Path:
     """Where models, their fingerprints and recorded answers are kept: ``BTLLM_CACHE_DIR``, or the user's cache
     folder."""
     chosen = os.environ.get("BTLLM_CACHE_DIR")
-    return Path(chosen).expanduser() if chosen else user_cache_path("backtrader-llm")
+    return at_home(chosen) if chosen else user_cache_path("backtrader-llm")
 
 
 def weights_sha256(path: Path) -> str:

@@ -72,7 +72,7 @@ def pulled(folder: Path) -> list[HubModel]:
     return [
         HubModel(hub, path.relative_to(folder / hub).as_posix())
         for hub in _SHAPES
-        for path in sorted((folder / hub).rglob("*.gguf"))
+        for path in sorted((folder / hub).rglob("*.gguf") if os.access(folder / hub, os.R_OK | os.X_OK) else ())
     ]
 
 
