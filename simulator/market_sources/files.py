@@ -36,6 +36,8 @@ from simulator.market_sources.times import Place, drop_zones
 from simulator.market_sources.volumes import VolumeKind, find_volume
 from simulator.trading_calendar import zone_of
 
+MOST_ALIKE, CELLS_A_BYTE = 5_000_000, 10
+"""Cells of a parquet file, whatever its length, and for each of its bytes. Prices take a byte a cell and more."""
 SPELLINGS = {
     **COMMON,
     "volume": ("volume", "vol", "v"),
@@ -69,7 +71,7 @@ def read_parquet_prices(path: Path, source: str, reading: Reading) -> RawTable:
 
     content = BytesIO(_existing(path, source))
     try:
-        _check_size(ParquetFile(content).metadata)
+        _check_size(ParquetFile(content).metadata, len(content.getbuffer()))
         frame = pd.read_parquet(content)
     except (OSError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError, NotImplementedError) as problem:
         reason = (str(problem).splitlines() or [type(problem).__name__])[0].rstrip(". ")
@@ -82,12 +84,15 @@ def read_parquet_prices(path: Path, source: str, reading: Reading) -> RawTable:
     return read_frame(frame, path.stem, source, reading)
 
 
-def _check_size(head: Any) -> None:
-    """Raise ``ValueError`` where a parquet file would unpack to more than is read of any file."""
+def _check_size(head: Any, packed: int) -> None:
+    """Raise ``ValueError`` where a parquet file of ``packed`` bytes would unpack to more than is read of any file, or
+    than prices do: a column of one value takes no room, whatever its length."""
     size = sum(head.row_group(number).total_byte_size for number in range(head.num_row_groups))
-    size = max(size, head.num_rows * head.num_columns)  # a column of one value takes no room, whatever its length
-    if size > MOST_PRICES:
-        raise ValueError(f"it unpacks to {size:,} bytes, and at most {MOST_PRICES:,} are read")
+    cells = head.num_rows * head.num_columns
+    if max(size, cells) > MOST_PRICES:
+        raise ValueError(f"it unpacks to {max(size, cells):,} bytes, and at most {MOST_PRICES:,} are read")
+    if cells > MOST_ALIKE + CELLS_A_BYTE * packed:
+        raise ValueError(f"it holds {cells:,} cells in {packed:,} bytes, which prices never do")
 
 
 def read_frame(frame: pd.DataFrame, symbol: str, source: str, reading: Reading) -> RawTable:
@@ -181,7 +186,7 @@ def _positions(header: Sequence[str], source: str, options: FileOptions) -> dict
             continue
         named = [at for at in columns_named(name, header, spellings) if at not in found]
         if len(named) > 1 and name != "time":
-            twins = " and ".join(repr(header[position]) for position in named)
+            twins = " and ".join(repr(header[position]) for position in named[:5])
             option = or_option(source, f"{name}={header[named[0]]}", "say which") if name in COLUMNS else ""
             raise MarketDataError(f"{source} has {twins} for {name}: keep one such column{option}.")
         found.update(dict.fromkeys(named, name))
