@@ -212,7 +212,9 @@ def load_settings(folder: Path | None = None, /, **given: Any) -> LlmSettings:
         source = name if name.isupper() else f"{name} (in {SETTINGS_FILE}, or {variable})"
         if name == "api_key":
             raise ConfigurationError(f"{source} is no text: write it between quotation marks.") from None
-        raise ConfigurationError(redact(f"{source} is {first['input']!r}: {first['msg']}.")) from None
+        shown = redact(repr(first["input"]))
+        shown = shown if len(shown) <= 100 else f"{shown[:97]}..."
+        raise ConfigurationError(f"{source} is {shown}: {redact(first['msg'])}.") from None
     finally:
         _folder.reset(token)
     settings._folder = folder
