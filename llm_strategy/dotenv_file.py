@@ -32,8 +32,10 @@ def read_dotenv(path: Path, ours: Collection[str]) -> dict[str, str | None]:
             )
         if each.key is None:
             continue
-        if each.key.upper() in ours and (wrong := _slip(each.value)):
-            raise ConfigurationError(f"{path}, line {_line(each)}: {each.key} {wrong}: write {each.key}=value.")
+        name, colon, _ = each.key.partition(":")  # as in YAML
+        wrong = "has a colon in place of an equals sign" if colon else _slip(each.value)
+        if name.upper() in ours and wrong:
+            raise ConfigurationError(f"{path}, line {_line(each)}: {name} {wrong}: write {name}=value.")
         said[each.key] = each.value
     return said
 

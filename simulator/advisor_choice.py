@@ -75,6 +75,9 @@ class AdvisorChoice:
                 "or leave decimals out."
             )
         # The one way to give a frozen instance its normal form.
+        if isinstance(self.examples, dict):  # 4.0 is a whole number in YAML, too
+            whole = {kind: int(count) for kind, count in self.examples.items() if count == int(count)}
+            object.__setattr__(self, "examples", self.examples | whole)
         object.__setattr__(self, "layout", _taken(self.layout, _FILES["layout"], LayoutText, "advisor.layout"))
         object.__setattr__(
             self, "calibration", _taken(self.calibration, _FILES["calibration"], LabelPrior, "advisor.calibration")
