@@ -15,7 +15,7 @@ import pandas as pd
 
 from llm_strategy.baselines import BASELINES, Rule, rule_settings
 from llm_strategy.costs import Costs
-from llm_strategy.errors import ConfigurationError, did_you_mean
+from llm_strategy.errors import ConfigurationError, did_you_mean, shown
 from llm_strategy.features import RANGE_BARS
 from llm_strategy.llm.budget import Budget
 from llm_strategy.lookbacks import Lookbacks, WarmUp
@@ -36,6 +36,7 @@ _SETTABLE = {name: settings for name in BASELINES if (settings := rule_settings(
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
+MOST_DRAWS = 100
 LARGEST_NUMBER = 10**15
 """Of any setting, in either direction: beyond it sums of money and counts of bars lose their last digits."""
 
@@ -54,8 +55,9 @@ class EvaluationChoice:
     draws: int = 1
 
     def __post_init__(self) -> None:
-        if self.draws < 1 or self.draws != int(self.draws):
-            raise ConfigurationError(f"evaluation.draws is {self.draws}: give a whole number from 1.")
+        if not 1 <= self.draws <= MOST_DRAWS or self.draws != int(self.draws):
+            told = f"evaluation.draws is {shown(self.draws)}: give a whole number from 1"
+            raise ConfigurationError(f"{told} to {MOST_DRAWS}.")
         object.__setattr__(self, "draws", int(self.draws))  # 2.0 is a whole number in YAML, too
 
 

@@ -1,5 +1,5 @@
-"""A pipe, a device, a folder, a socket, a file of a terabyte or a broken link in place of each file that a person names:
-one sentence at once, with a cure, and nothing is read."""
+"""A pipe, device, folder, socket, file of a terabyte or broken link in place of each file that a person names: one
+sentence at once, with a cure, and nothing is read."""
 
 import os
 import signal
@@ -19,7 +19,6 @@ from llm_strategy.read_regular import read_bytes, read_text
 from simulator.experiment import Experiment
 from simulator.first_experiment import first_experiment
 from simulator.market import load_prices
-
 
 ENDS = []
 """Both ends of the pipes of a test."""
@@ -139,7 +138,7 @@ def test_a_model_whose_download_left_holes_is_not_hashed():
 def test_certificates_are_a_file(kind, monkeypatch):
     KINDS[kind][0](Path("authorities.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", "authorities.pem")
-    with pytest.raises(BacktraderLLMError, match="SSL_CERT_FILE is 'authorities.pem', which is no file that can be"):
+    with pytest.raises(BacktraderLLMError, match=r"SSL_CERT_FILE is .authorities\.pem., which is no file that can be"):
         check_certificates()
 
 

@@ -1,4 +1,4 @@
-"""YAML made to take for ever, to overflow a stack, to mean something else or to hide: values, or one sentence at once."""
+"""YAML made to take for ever, overflow a stack, mean something else or hide: values, or one sentence at once."""
 
 import time
 
@@ -83,7 +83,7 @@ def test_thirty_thousand_keys_take_no_square_of_that():
     text = "".join(f"k{number}: {number}\n" for number in range(30_000))
     began = time.process_time()
     assert len(parse_yaml(text, "a.yaml")) == 30_000
-    assert time.process_time() - began < 25  # half a second; most of it is for a busy machine
+    assert time.process_time() - began < 5  # it takes half a second
 
 
 def test_values_without_end_are_not_all_read():
@@ -97,7 +97,7 @@ def test_values_without_end_are_not_all_read():
         ("data: {symbol: NO}", "data.symbol is false"),
         (
             "data: {sources: {NO: 'csv:a.csv'}}",
-            "The key False is no text (YAML reads ON, NO and 0700 as something else)",
+            "The key False is no text (YAML reads ON, NO and 0700",
         ),
         ("name: 0700", "name is 448"),
         ("name: 12:30", "name is 750"),
