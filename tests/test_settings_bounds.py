@@ -1,5 +1,5 @@
-"""Every setting of an experiment with values that nobody means: each is refused in one sentence, or is a setting that an
-experiment can be made of, in YAML, as a mapping and in Python."""
+"""Every setting of an experiment with values that nobody means: each is refused in one sentence, or is a setting that
+an experiment can be made of, in YAML, as a mapping and in Python."""
 
 import dataclasses
 import json
@@ -70,7 +70,7 @@ def nested(path, value):
 @pytest.mark.parametrize("path", list(leaves(SCHEMA)), ids=".".join)
 def test_a_value_that_nobody_means_is_one_sentence_or_a_setting(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    taken = 0
+    taken, told = 0, []
     for name, value in EXTREME.items():
         began = time.process_time()
         try:
@@ -78,13 +78,13 @@ def test_a_value_that_nobody_means_is_one_sentence_or_a_setting(path, tmp_path, 
             json.dumps(experiment.as_dict(), allow_nan=False).encode()
             again = Experiment.from_mapping(experiment.as_dict())
         except ConfigurationError as problem:
-            assert "\n" not in str(problem), name
-            assert len(str(problem)) < 1_000, name
+            told.append(str(problem))
         else:
             taken += 1
             assert again == experiment, name
         assert time.process_time() - began < 5, name
     assert taken < len(EXTREME) / 2
+    assert not [sentence for sentence in told if "\n" in sentence or len(sentence) > 1_000]
 
 
 SECTIONS = {"risk": Limits, "costs": Costs, "evaluation": EvaluationChoice, "lookbacks": Lookbacks}
@@ -94,7 +94,7 @@ SECTIONS = {"risk": Limits, "costs": Costs, "evaluation": EvaluationChoice, "loo
 @pytest.mark.parametrize("name", [name for name, value in EXTREME.items() if isinstance(value, int | float)])
 def test_numbers_that_nobody_means_are_refused_in_python_too(section, name):
     kind = SECTIONS[section]
-    value = EXTREME[name]
+    value, told = EXTREME[name], []
     for field in dataclasses.fields(kind):
         if field.name in ("preset", "sizing"):  # a word
             continue
@@ -103,9 +103,10 @@ def test_numbers_that_nobody_means_are_refused_in_python_too(section, name):
             if section != "lookbacks":
                 Experiment(**{section: made})
         except ConfigurationError as problem:
-            assert "\n" not in str(problem), field.name
+            told.append(str(problem))
         else:
             assert abs(value) <= 10**15, field.name
+    assert not [sentence for sentence in told if "\n" in sentence]
 
 
 @pytest.mark.parametrize(
