@@ -154,7 +154,8 @@ def test_whole_fractions_and_the_last_day_work_in_a_run(tmp_path):
             "data": {"source": "synthetic:cycles?bars=320", "end": "9999-12-31"},
             "advisor": {"style": "numbers", "decimals": 2.0, "decide_every": 2.0, "examples": {"nearest": 2.0}},
             "evaluation": {"bootstrap_samples": 100.0, "bars_per_year": 252.0},
-            "arms": ["buy_and_hold"],
+            "risk": {"max_drawdown": 1},
+            "arms": ["buy_and_hold", "momentum"],
             "output": {"folder": str(tmp_path), "explain": False},
         }
     )
