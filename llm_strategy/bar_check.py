@@ -18,6 +18,8 @@ from llm_strategy.times import iso_time
 
 ROUNDING = 1e-9
 """Relative slack of the range checks: adjusted prices written by other programs exceed the high by a rounding."""
+LEAST_PRICE, MOST_PRICE, MOST_VOLUME = 1e-18, 1e15, 1e24
+"""Beyond these no market's figures lie, and those of a run lose their last digits."""
 SPACING_BARS = 250
 """Bars at the beginning of a feed whose usual distance is held against its time frame."""
 FEWEST_FOR_SPACING = 10
@@ -192,17 +194,18 @@ def _impossible(*values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     """Which of many bars are not possible; columns as in ``_COLUMNS``."""
     opens, high, low, close, volume = values
     with np.errstate(invalid="ignore"):
-        prices = (low > 0) & (high < math.inf) & (high >= low)
+        prices = (low >= LEAST_PRICE) & (high <= MOST_PRICE) & (high >= low)
         for price in (opens, close):
-            prices &= (price <= high * (1 + ROUNDING)) & (price >= low * (1 - ROUNDING)) & (price > 0)
+            prices &= (price <= high * (1 + ROUNDING)) & (price >= low * (1 - ROUNDING)) & (price >= LEAST_PRICE)
+            prices &= price <= MOST_PRICE
         known = np.maximum.accumulate(~np.isnan(volume)) if len(volume) else np.isnan(volume)
-        volumes = np.where(np.isnan(volume), ~known, (volume >= 0) & (volume < math.inf))
+        volumes = np.where(np.isnan(volume), ~known, (volume >= 0) & (volume <= MOST_VOLUME))
     return np.asarray(~(prices & volumes))
 
 
 def _problem(opens: float, high: float, low: float, close: float, volume: float, *, has_volume: bool) -> str:
     """What is wrong with one bar, in the words of ``csv:``; empty for nothing."""
-    if 0 < low <= opens <= high < math.inf and low <= close <= high and 0 <= volume < math.inf:
+    if LEAST_PRICE <= low <= opens <= high <= MOST_PRICE and low <= close <= high and 0 <= volume <= MOST_VOLUME:
         return ""
     prices = {"open": opens, "high": high, "low": low, "close": close}
     for name, value in prices.items():
@@ -217,8 +220,12 @@ def _problem(opens: float, high: float, low: float, close: float, volume: float,
     for name, value in prices.items():
         if value <= 0:
             return f"{name} is {value!r}, a price must be above zero"
+        if not LEAST_PRICE <= value <= MOST_PRICE:
+            return f"{name} is {value!r}, a price lies between {LEAST_PRICE:g} and {MOST_PRICE:g}"
     if volume < 0:
         return f"volume is {volume!r}, it must not be negative"
+    if volume > MOST_VOLUME:
+        return f"volume is {volume!r}, it must be at most {MOST_VOLUME:g}"
     if high < low:
         return f"high {high!r} is below low {low!r}"
     for name, value in (("open", opens), ("close", close)):

@@ -10,6 +10,7 @@ from typing import Any
 
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.probabilities import problem_with
+from llm_strategy.read_regular import read_text
 from llm_strategy.schemas import require
 from llm_strategy.types import RegimeLabel
 
@@ -55,7 +56,7 @@ class LabelPrior:
     def from_file(cls, path: Path) -> LabelPrior:
         """A prior from the ``calibration.json`` of a run; raises ``ConfigurationError``."""
         try:
-            document = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique)
+            document = json.loads(read_text(path), object_pairs_hook=_unique)
         except FileNotFoundError:
             raise ConfigurationError(
                 f"There is no file {path}: name the calibration.json in the folder of a run with scored choices."

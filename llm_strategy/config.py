@@ -9,20 +9,23 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from dotenv import dotenv_values
+from dotenv.main import resolve_variables
 from pydantic import AliasChoices, Field, PrivateAttr, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     InitSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 
+from llm_strategy.dotenv_file import read_dotenv
 from llm_strategy.errors import ConfigurationError, did_you_mean, nearest
 from llm_strategy.model_services import OPENAI, SERVICES
 from llm_strategy.outside_text import encodable
-from llm_strategy.places import place_of
+from llm_strategy.places import at_home, place_of
+from llm_strategy.read_regular import read_text
 from llm_strategy.secrets import KEY_PLACES, keep_all_secret, keep_secret, redact
 from llm_strategy.strict_yaml import is_word, parse_yaml
 
@@ -45,8 +48,6 @@ class LlmSettings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="LLM_",
-        env_file=".env",
-        env_file_encoding="utf-8",
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
@@ -163,7 +164,7 @@ class LlmSettings(BaseSettings):
         dotenv = _place(DOTENV, self._folder)
         file = _place(SETTINGS_FILE, self._folder)
         said = [
-            *([str(file)] if file.exists() else []),
+            *([str(file)] if os.path.exists(file) else []),
             *([str(dotenv)] if any(value and name.upper() in names for name, value in _read(dotenv).items()) else []),
             *(
                 ["the environment"]
@@ -189,7 +190,10 @@ class LlmSettings(BaseSettings):
         """Arguments, then the environment, ``.env``, the file, and the defaults."""
         folder = _folder.get()
         file = InitSettingsSource(settings_cls, read_settings_file(_place(SETTINGS_FILE, folder), folder))
-        return init_settings, env_settings, dotenv_settings, file
+        dotenv = EnvSettingsSource(settings_cls, env_ignore_empty=True)
+        said = resolve_variables(_read(_place(DOTENV, folder)).items(), override=True)
+        dotenv.env_vars = {name.lower(): value for name, value in said.items() if value}
+        return init_settings, env_settings, dotenv, file
 
 
 def load_settings(folder: Path | None = None, /, **given: Any) -> LlmSettings:
@@ -201,7 +205,7 @@ def load_settings(folder: Path | None = None, /, **given: Any) -> LlmSettings:
     _check_names(dotenv)
     token = _folder.set(folder)
     try:
-        settings = LlmSettings(**(given if folder is None else given | {"_env_file": dotenv}))
+        settings = LlmSettings(**given)
     except ValidationError as problem:
         first = problem.errors()[0]
         name = str(first["loc"][0])
@@ -209,7 +213,9 @@ def load_settings(folder: Path | None = None, /, **given: Any) -> LlmSettings:
         source = name if name.isupper() else f"{name} (in {SETTINGS_FILE}, or {variable})"
         if name == "api_key":
             raise ConfigurationError(f"{source} is no text: write it between quotation marks.") from None
-        raise ConfigurationError(redact(f"{source} is {first['input']!r}: {first['msg']}.")) from None
+        shown = redact(repr(first["input"]))
+        shown = shown if len(shown) <= 100 else f"{shown[:97]}..."
+        raise ConfigurationError(f"{source} is {shown}: {redact(first['msg'])}.") from None
     finally:
         _folder.reset(token)
     for name, value in settings:
@@ -228,7 +234,10 @@ def load_settings(folder: Path | None = None, /, **given: Any) -> LlmSettings:
 def _place(path: Path, folder: Path | None) -> Path:
     """The settings file or ``.env`` that is in force: that of the folder, or else of the working folder."""
     place = place_of(path, folder)
-    return place if place.exists() else path
+    try:
+        return place if place.exists() else path
+    except OSError:  # whoever reads it says so
+        return place
 
 
 def _variables() -> list[str]:
@@ -237,11 +246,7 @@ def _variables() -> list[str]:
 
 
 def _read(dotenv: Path) -> dict[str, str | None]:
-    """What a file ``.env`` sets; nothing where there is none."""
-    try:
-        return dotenv_values(dotenv, interpolate=False)
-    except (OSError, UnicodeDecodeError) as problem:
-        raise ConfigurationError(f"{dotenv} cannot be read: {' '.join(str(problem).split())}.") from None
+    return read_dotenv(dotenv, [*_variables(), "LOG_LEVEL"])
 
 
 def _check_names(dotenv: Path) -> None:
@@ -251,6 +256,8 @@ def _check_names(dotenv: Path) -> None:
     for name, value in _read(dotenv).items():
         keep_all_secret({name: value})
         if name.upper() not in known and (meant := nearest(name.upper(), known, 0.8)):
+            if not is_word(name):
+                raise ConfigurationError(f"{dotenv} has a name that is no word{meant} Write NAME=value.")
             raise ConfigurationError(f"{dotenv} has the unknown key {name!r}{meant}")
     for name, value in os.environ.items():
         ours = value and name.upper().startswith("LLM_")
@@ -262,11 +269,11 @@ def read_settings_file(path: Path, folder: Path | None = None) -> dict[str, Any]
     """The file's settings, mappings gathered under ``sections``; empty where there is no file. A relative path in it
     belongs to the ``folder``, where that is an experiment's and the file is there. No value is in an error's words."""
     try:
-        content = parse_yaml(path.read_text(encoding="utf-8"), str(path), secret=True)
+        content = parse_yaml(read_text(path), str(path), secret=True)
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as problem:
-        raise ConfigurationError(f"{path} cannot be read: {' '.join(str(problem).split())}.") from None
+    except OSError as problem:
+        raise ConfigurationError(f"{path} cannot be read: {problem}.") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -296,9 +303,7 @@ def _with_paths_from(content: dict[str, Any], folder: Path) -> dict[str, Any]:
             return [found(one) for one in name]
         if isinstance(name, dict):
             return name | {"backend": found(name["backend"])} if "backend" in name else name
-        return (
-            str(folder / Path(name).expanduser()) if isinstance(name, str) and _BACKEND_FILE.fullmatch(name) else name
-        )
+        return str(folder / at_home(name)) if isinstance(name, str) and _BACKEND_FILE.fullmatch(name) else name
 
     placed = {found(name): value for name, value in content.items()}
     if isinstance(placed.get("fallback"), str):

@@ -7,18 +7,20 @@ point* (bps) is 0.01 percent.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any, Protocol
 
 from llm_strategy.cost_presets import PRESETS
-from llm_strategy.errors import ConfigurationError, did_you_mean
+from llm_strategy.errors import ConfigurationError, did_you_mean, shown
 
 VOLATILITY_BARS = 20
 """One-bar returns behind the volatility that slippage and impact are measured by."""
 
 _BPS = 10_000
+MOST = 1e15
+"""Of any figure, in currency or basis points: beyond it sums lose their last digits."""
 _OF_THE_PRESET: Any = object()
 """Stands where a key was not given, until the preset's value takes its place; ``None`` means no cap."""
 
@@ -114,6 +116,8 @@ class Costs:
                 object.__setattr__(self, field.name, PRESETS[self.preset][field.name])
             elif field.name not in ("preset", "commission_tiers") and getattr(self, field.name) is not None:
                 object.__setattr__(self, field.name, _number(field.name, getattr(self, field.name)))
+        if not isinstance(self.commission_tiers, Iterable):
+            raise ConfigurationError(f"costs.commission_tiers is {shown(self.commission_tiers)}: give a list of tiers.")
         object.__setattr__(self, "commission_tiers", tuple(_tier(entry) for entry in self.commission_tiers))
         self._check_ranges()
         self._check_commissions()
@@ -221,6 +225,8 @@ def volatility(closes: Sequence[float]) -> float:
 def _number(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ConfigurationError(f"costs.{name} is {value!r}: it must be a number.")
+    if abs(value) > MOST:
+        raise ConfigurationError(f"costs.{name} is {shown(value)}: it must be {MOST:g} at most.")
     return float(value)  # 5 and 5.0 are the same experiment
 
 

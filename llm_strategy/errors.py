@@ -160,6 +160,15 @@ class TooManyFailures(BacktraderLLMError):
     exit_code = 7
 
 
+def shown(value: object) -> str:
+    """A value in a sentence: its beginning where it is long."""
+    try:
+        text = str(value)
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        text = "a number of thousands of digits"
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 def nearest(word: object, known: Iterable[str], likeness: float = 0.6) -> str:
     """``, did you mean 'x'?`` where a known word is close (``likeness`` 0 to 1), or nothing."""
     close = difflib.get_close_matches(str(word), [str(name) for name in known], n=1, cutoff=likeness)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from llm_strategy.errors import ConfigurationError, did_you_mean, nearest
+from llm_strategy.read_regular import read_text
 from llm_strategy.schemas import require
 from llm_strategy.strict_yaml import parse_yaml
 from llm_strategy.types import RegimeLabel
@@ -54,12 +55,12 @@ class LayoutText:
     def from_file(cls, path: Path) -> LayoutText:
         """A layout from a person's YAML file; raises ``ConfigurationError``."""
         try:
-            text = path.read_text(encoding="utf-8")
+            text = read_text(path)
         except FileNotFoundError:
             others = sorted(file.name for file in path.parent.glob("*.yaml"))
             meant = nearest(path.name, others) or ": correct the path of the layout."
             raise ConfigurationError(f"There is no file {path}{meant}") from None
-        except (OSError, UnicodeDecodeError) as problem:
+        except OSError as problem:
             raise ConfigurationError(f"{path} cannot be read: {problem}.") from None
         return cls.from_document(parse_yaml(text, str(path)), str(path))
 

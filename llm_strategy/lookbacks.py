@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
-from llm_strategy.errors import ConfigurationError
+from llm_strategy.errors import ConfigurationError, shown
 
 MOST_BARS = 10_000
 
@@ -38,7 +38,7 @@ class Lookbacks:
             bars = getattr(self, field.name)
             if not 2 <= bars <= MOST_BARS or bars != int(bars):
                 raise ConfigurationError(
-                    f"lookbacks.{field.name} is {bars}: give a whole number of bars from 2 to {MOST_BARS}."
+                    f"lookbacks.{field.name} is {shown(bars)}: give a whole number of bars from 2 to {MOST_BARS}."
                 )
             object.__setattr__(self, field.name, int(bars))  # 20.0 is a whole number in YAML, too
 

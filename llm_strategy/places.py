@@ -6,6 +6,8 @@ import logging
 from functools import cache
 from pathlib import Path
 
+from llm_strategy.errors import ConfigurationError
+
 log = logging.getLogger(__name__)
 
 
@@ -13,7 +15,7 @@ def place_of(given: str | Path, folder: Path | None) -> Path:
     """The file that a person means by this path: the one in ``folder`` where there is one, else the one in the working
     folder, which is told; where neither is there, the path in ``folder``. Absolute paths and ``~`` stand for
     themselves, and so does every path where there is no folder."""
-    path = Path(given).expanduser()
+    path = at_home(given)
     if folder is None or path.is_absolute():
         return path
     own = folder / path
@@ -30,6 +32,14 @@ def place_of(given: str | Path, folder: Path | None) -> Path:
         return own
     _tell(f"{path} is not in the experiment's folder {folder}: the one in the working folder is used.")
     return path
+
+
+def at_home(given: str | Path) -> Path:
+    """A path with ``~`` put in place; ``ConfigurationError`` where that is nobody's home."""
+    try:
+        return Path(given).expanduser()
+    except RuntimeError:
+        raise ConfigurationError(f"{given} begins with a home that is not there: write the path without ~.") from None
 
 
 @cache

@@ -11,6 +11,7 @@ from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.exchange import ModelIdentity
 from llm_strategy.llm.fingerprint import cache_folder, keep_note
 from llm_strategy.llm.request_hash import digest
+from llm_strategy.read_regular import read_text
 from llm_strategy.reading import Reading
 
 
@@ -37,8 +38,8 @@ def way_of_asking(client: LLMClient, reading: Reading) -> str:
 
 def _read(file: Path) -> dict[str, float]:
     try:
-        noted = json.loads(file.read_bytes())
-    except (OSError, ValueError):
+        noted = json.loads(read_text(file))
+    except (OSError, ValueError, RecursionError):
         return {}
     return noted if isinstance(noted, dict) else {}
 

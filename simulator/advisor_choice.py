@@ -13,7 +13,7 @@ from llm_strategy.lenient import Repairs
 from llm_strategy.llm.budget import Budget
 from llm_strategy.lookbacks import DEFAULT_LOOKBACKS, Lookbacks
 from llm_strategy.market_line import Unmasked
-from llm_strategy.places import place_of
+from llm_strategy.places import at_home, place_of
 from llm_strategy.reading import (
     NEAREST_BY_DEFAULT,
     CalibrationKind,
@@ -75,6 +75,9 @@ class AdvisorChoice:
                 "or leave decimals out."
             )
         # The one way to give a frozen instance its normal form.
+        if isinstance(self.examples, dict):  # 4.0 is a whole number in YAML, too
+            whole = {kind: int(count) for kind, count in self.examples.items() if count == int(count)}
+            object.__setattr__(self, "examples", self.examples | whole)
         object.__setattr__(self, "layout", _taken(self.layout, _FILES["layout"], LayoutText, "advisor.layout"))
         object.__setattr__(
             self, "calibration", _taken(self.calibration, _FILES["calibration"], LabelPrior, "advisor.calibration")
@@ -114,5 +117,5 @@ def placed(section: dict[str, Any], folder: Path | None) -> dict[str, Any]:
 def _taken(given: Any, suffix: str, kind: type[LayoutText] | type[LabelPrior], where: str) -> Any:
     """What is given, where it is a file or its content read as this kind."""
     if isinstance(given, str) and given.endswith(suffix):
-        return kind.from_file(Path(given).expanduser())
+        return kind.from_file(at_home(given))
     return kind.from_document(given, where) if isinstance(given, dict) else given

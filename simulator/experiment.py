@@ -6,7 +6,7 @@ import datetime
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
@@ -15,11 +15,13 @@ import pandas as pd
 
 from llm_strategy.baselines import BASELINES, Rule, rule_settings
 from llm_strategy.costs import Costs
-from llm_strategy.errors import ConfigurationError, did_you_mean
+from llm_strategy.errors import ConfigurationError, did_you_mean, shown
 from llm_strategy.features import RANGE_BARS
 from llm_strategy.llm.budget import Budget
 from llm_strategy.lookbacks import Lookbacks, WarmUp
 from llm_strategy.order_rules import OrderRules
+from llm_strategy.places import at_home
+from llm_strategy.read_regular import read_text
 from llm_strategy.risk import Limits
 from llm_strategy.schemas import require
 from llm_strategy.strict_yaml import parse_yaml
@@ -33,6 +35,8 @@ ALL_ARMS = (LLM_ARM, *BASELINES, RANDOM_ARM)
 _SETTABLE = {name: settings for name in BASELINES if (settings := rule_settings(name))}
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+MOST_DRAWS = 100
 LARGEST_NUMBER = 10**15
 """Of any setting, in either direction: beyond it sums of money and counts of bars lose their last digits."""
 
@@ -51,8 +55,9 @@ class EvaluationChoice:
     draws: int = 1
 
     def __post_init__(self) -> None:
-        if self.draws < 1 or self.draws != int(self.draws):
-            raise ConfigurationError(f"evaluation.draws is {self.draws}: give a whole number from 1.")
+        if not 1 <= self.draws <= MOST_DRAWS or self.draws != int(self.draws):
+            told = f"evaluation.draws is {shown(self.draws)}: give a whole number from 1"
+            raise ConfigurationError(f"{told} to {MOST_DRAWS}.")
         object.__setattr__(self, "draws", int(self.draws))  # 2.0 is a whole number in YAML, too
 
 
@@ -66,7 +71,7 @@ class OutputChoice:
     @property
     def path(self) -> Path:
         """The folder, with ``~`` put in place."""
-        return Path(self.folder).expanduser()
+        return at_home(self.folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +117,7 @@ class Experiment:
             self.rule(name)  # settings that contradict are refused here
         for problem in _contradictions(self):
             raise ConfigurationError(problem)
+        require("experiment", _given(self.as_dict()), "experiment")  # what is written in Python has the same bounds
 
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any], where: str = "experiment", *, folder: Path | None = None) -> Self:
@@ -122,7 +128,7 @@ class Experiment:
             check_sources(document["data"].get("source"), document["data"].get("sources"))
         require("experiment", document, where)
         if "budget" in document.get("advisor", {}):
-            document["advisor"]["budget"] = Budget(**document["advisor"]["budget"])
+            document["advisor"]["budget"] = Budget(**_whole(Budget, document["advisor"]["budget"]))
         if "lookbacks" in document.get("advisor", {}):
             document["advisor"]["lookbacks"] = Lookbacks(**document["advisor"]["lookbacks"])
         sections = {
@@ -140,7 +146,7 @@ class Experiment:
             document["advisor"] = placed(document["advisor"], folder)
         return cls(
             **{
-                key: sections[key](**_with_tuples(value)) if key in sections else value
+                key: sections[key](**_whole(sections[key], _with_tuples(value))) if key in sections else value
                 for key, value in _with_tuples(document).items()
             },
             folder=folder,
@@ -150,10 +156,10 @@ class Experiment:
     def from_file(cls, path: Path) -> Self:
         """An experiment from a YAML file; every key may be left out."""
         try:
-            text = path.read_text(encoding="utf-8")
+            text = read_text(path)
         except FileNotFoundError:
             raise ConfigurationError(f"There is no file {path}; write a starter with: btllm init") from None
-        except (OSError, UnicodeDecodeError) as problem:
+        except OSError as problem:
             raise ConfigurationError(f"{path} cannot be read: {problem}.") from None
         return cls.from_text(text, str(path), folder=path.parent)
 
@@ -254,11 +260,28 @@ def _plain(value: Any) -> Any:
     if isinstance(value, int | float) and abs(value) > LARGEST_NUMBER:
         told = f"{value:.6g}" if isinstance(value, float) else f"A whole number of {value.bit_length()} bits"
         raise ConfigurationError(f"{told} is no setting: every number lies within {LARGEST_NUMBER:.0e} of zero.")
-    if isinstance(value, str) and "\0" in value:
-        raise ConfigurationError(f"{value!r} is no setting: no text holds a NUL character.")
+    if isinstance(value, str) and _NO_TEXT.search(value):
+        raise ConfigurationError(
+            f"{value!r:.60} is no setting: no text holds a NUL character, or half of a sign (as a name of a file does "
+            "that is not UTF-8): correct it, or rename the file."
+        )
     if isinstance(value, datetime.date):
         return value.isoformat()
     return FrameSource(value) if isinstance(value, pd.DataFrame) else value
+
+
+def _given(document: dict[str, Any]) -> dict[str, Any]:
+    """A whole configuration without what is not set, as a person would write it."""
+    return {
+        key: {name: entry for name, entry in value.items() if entry is not None} if isinstance(value, dict) else value
+        for key, value in document.items()
+    }
+
+
+def _whole(kind: type, section: dict[str, Any]) -> dict[str, Any]:
+    """The section with whole numbers where only those are meant: 2.0 is one in YAML, too."""
+    counts = {field.name for field in fields(kind) if str(field.type) in ("int", "int | None")}
+    return {key: int(value) if key in counts and isinstance(value, float) else value for key, value in section.items()}
 
 
 def _with_tuples(section: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from llm_strategy.places import at_home
 from simulator.experiment import Experiment, starter_text
 from simulator.guesses import Kind, guess_kind, guess_symbol, guess_timeframe
 from simulator.market import load_prices, split_source
@@ -66,7 +67,7 @@ def _file_source(given: str) -> tuple[Path, str, dict[str, str]]:
     else:
         _, name, options = split_source(f"csv:{given}")
         kind = "parquet" if name.lower().endswith(".parquet") else "csv"
-    return Path(name).expanduser(), kind, options
+    return at_home(name), kind, options
 
 
 def _text(source: str, symbol: str, timeframe: str, kind: Kind, guesses: str) -> str:

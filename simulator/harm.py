@@ -64,8 +64,8 @@ def largest_loss(universe: Universe, experiment: Experiment) -> float:
     a fixed amount are counted against the starting cash.
     """
     risk, costs = experiment.risk, experiment.costs
-    if costs.max_fill_share is not None:
-        return 1.0  # an exit may take any number of bars
+    if costs.max_fill_share is not None or risk.max_drawdown == 1:
+        return 1.0  # an exit may take any number of bars, or nothing ends a loss
     exposure = (risk.max_gross_exposure * (1 + risk.gap_buffer) + risk.max_drawdown) / (1 - risk.max_drawdown)
     if not risk.allow_short and costs.leverage == 1:
         exposure = min(exposure, 1.0)

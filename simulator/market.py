@@ -22,7 +22,7 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from pathlib import Path
 
@@ -280,7 +280,7 @@ def moment(text: str, setting: str) -> datetime:
     """An ISO date or time without a zone; the ``end`` of a date is that of its day. ``ConfigurationError`` for other
     texts."""
     try:
-        found = datetime.fromisoformat(text)
+        found = None if "W" in text else datetime.fromisoformat(text)  # pandas knows no weeks
     except ValueError:
         found = None
     if found is None or found.tzinfo is not None:
@@ -288,7 +288,7 @@ def moment(text: str, setting: str) -> datetime:
             f"{setting} is {text!r}: write an ISO date or time without a zone, such as 2008-10-10."
         )
     whole_day = setting == "end" and len(text) <= len("2008-10-10")
-    return found + timedelta(days=1) - timedelta(microseconds=1) if whole_day else found
+    return datetime.combine(found, time.max) if whole_day else found
 
 
 def _moment(text: str | None, setting: str) -> datetime | None:

@@ -20,6 +20,7 @@ from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request
 from llm_strategy.llm.loader import SUPPORTED_BACKENDS, connect_backend
 from llm_strategy.llm.models import cache_folder
 from llm_strategy.llm.request_hash import request_hash
+from llm_strategy.places import at_home
 from simulator.answers import Failure, recorded_exchanges
 from simulator.integrity import PAGES, check_evidence
 from simulator.record import ArmRecord, load_record
@@ -108,7 +109,7 @@ def connect(settings: LlmSettings) -> LLMClient:
             answers = RecordingClient(None, model.identity, FolderStore(cache_folder() / "answers"), "replay")
             answers.strict = model.strict
             return answers
-    return RunAnswers(Path(source).expanduser())
+    return RunAnswers(at_home(source))
 
 
 def _explained(path: Path) -> dict[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import cycle
 
 import numpy as np
@@ -24,6 +24,7 @@ from simulator.market_sources.timeframe import Timeframe
 FIRST_BAR = datetime(2000, 1, 3)  # noqa: DTZ001 (bars have no zone)
 FIRST_PRICE = 100.0
 MOST_BARS = 20_000
+LONGEST = timedelta(days=900 * 365)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,9 @@ def load_synthetic(name: str, options: Mapping[str, str], timeframe: Timeframe) 
         if key not in known:
             raise ConfigurationError(f"synthetic:{name} has the unknown option {key!r}{did_you_mean(key, list(known))}")
         least, most = known[key]
-        if not (text.isdecimal() and least <= int(text) <= most):
+        if not (text.isdecimal() and len(text) <= len(str(most)) and least <= int(text) <= most):
             raise ConfigurationError(
-                f"synthetic:{name}: {key} is {text!r}, it must be a whole number from {least} to {most}."
+                f"synthetic:{name}: {key} is {text!r:.40}, it must be a whole number from {least} to {most}."
             )
         chosen[key] = int(text)
     return generate(name, chosen["bars"], chosen["seed"], timeframe)
@@ -80,6 +81,10 @@ def generate(name: str, bars: int, seed: int, timeframe: Timeframe) -> RawTable:
     """
     if timeframe.unit in ("w", "mo"):
         raise ConfigurationError(f"synthetic:{name} has no bars of {timeframe}: set timeframe to 1d or shorter.")
+    if bars * timeframe.duration > LONGEST:
+        raise ConfigurationError(
+            f"synthetic:{name}: {bars} bars of {timeframe} are more than 900 years: ask for fewer, or for shorter ones."
+        )
     random = np.random.default_rng(seed)
     labels, log_close = _walk(SCENARIOS[name], bars, random)
     spread = np.array([DYNAMICS[label].volatility for label in labels])

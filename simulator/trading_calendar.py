@@ -167,4 +167,4 @@ def zone_of(name: str, setting: str = "timezone") -> ZoneInfo:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # OSError: the name of a folder of zones, such as America
         cure = nearest(name, sorted(available_timezones())) or ": write an IANA name such as America/New_York."
-        raise ConfigurationError(f"{setting} {name!r} is unknown{cure}") from None
+        raise ConfigurationError(f"{setting} {name!r:.60} is unknown{cure}") from None

@@ -16,11 +16,12 @@ import pandas as pd
 
 from llm_strategy.errors import ConfigurationError, MarketDataError, did_you_mean
 from llm_strategy.lookbacks import WarmUp
+from llm_strategy.read_regular import read_bytes
 from llm_strategy.write_whole import write_whole
 from simulator.data_choice import DataChoice, check_groups, check_symbols
 from simulator.market import Prices, load_prices
 from simulator.market_sources.frames import as_source
-from simulator.market_sources.table import HEADER, csv_rows, table_of_cells
+from simulator.market_sources.table import HEADER, MOST_PRICES, csv_rows, table_of_cells
 from simulator.market_sources.volumes import VolumeKind
 from simulator.resampling import decision_bars, in_session
 from simulator.session_check import session_notes
@@ -170,7 +171,7 @@ def read_universe_csv(
     """
     named = sources or (choice.sources if isinstance(choice.sources, Mapping) else {})
     try:
-        content = path.read_bytes()
+        content = read_bytes(path, MOST_PRICES)
         header, *rows = csv.reader(io.StringIO(content.decode("utf-8"), newline=""), strict=True)
         if header != UNIVERSE_HEADER.split(","):
             raise ValueError(f"its header is not {UNIVERSE_HEADER}")

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from llm_strategy.bar_check import LEAST_PRICE, MOST_PRICE, MOST_VOLUME
 from llm_strategy.errors import MarketDataError
 from simulator.market_sources.source_text import or_option
 from simulator.market_sources.table import COLUMNS, PRICE_COLUMNS, RawTable
@@ -145,7 +146,10 @@ def _values(raw: RawTable, source: str) -> Iterator[_Check]:
     for name in PRICE_COLUMNS:
         wrong = f"{name} is {{{name}!r}}, a price must be above zero, {cure}"
         yield check(values[name] <= 0, wrong)
+        beyond = f"{name} is {{{name}!r}}, a price lies between {LEAST_PRICE:g} and {MOST_PRICE:g}, {cure}"
+        yield check((values[name] > 0) & ((values[name] < LEAST_PRICE) | (values[name] > MOST_PRICE)), beyond)
     yield check(values["volume"] < 0, f"volume is {{volume!r}}, it must not be negative, {cure}")
+    yield check(values["volume"] > MOST_VOLUME, f"volume is {{volume!r}}, it must be at most {MOST_VOLUME:g}, {cure}")
     high, low = values["high"], values["low"]
     yield check(high < low, f"high {{high!r}} is below low {{low!r}}, {cure}")
     for name in ("open", "close"):

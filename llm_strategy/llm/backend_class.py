@@ -17,6 +17,8 @@ from llm_strategy.errors import BackendMissing, BacktraderLLMError, Configuratio
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request
 from llm_strategy.llm.own_backend import answer_of, identity_of
+from llm_strategy.places import at_home
+from llm_strategy.read_regular import MOST_TEXT, read_bytes
 
 _IN_A_FILE = re.compile(r"(?P<file>.+\.py)(:(?P<name>\w*))?\Z")
 
@@ -36,12 +38,16 @@ def load_class(backend: str) -> Any:
     found = _IN_A_FILE.fullmatch(backend)
     if found is None:
         raise ValueError(backend)
-    path, name = Path(found["file"]).expanduser(), found["name"]
-    if not path.is_file():
+    path, name = at_home(found["file"]), found["name"]
+    try:
+        content = read_bytes(path, MOST_TEXT)
+    except FileNotFoundError:
         there = sorted(file.name for file in path.parent.glob("*.py")) if path.parent.is_dir() else []
         cure = nearest(path.name, there) or f": correct it (in {SETTINGS_FILE} it is a path from that file's folder)."
-        raise ConfigurationError(f"Backend {backend!r} names the file {path}, which is not there{cure}")
-    module = _imported(path)
+        raise ConfigurationError(f"Backend {backend!r} names the file {path}, which is not there{cure}") from None
+    except OSError as problem:
+        raise ConfigurationError(f"Backend {backend!r}: {path} cannot be read: {problem}.") from None
+    module = _imported(path, content)
     own = [
         key for key, value in vars(module).items() if isinstance(value, type) and value.__module__ == module.__name__
     ]
@@ -52,10 +58,10 @@ def load_class(backend: str) -> Any:
     return vars(module)[name]
 
 
-def _imported(path: Path) -> ModuleType:
+def _imported(path: Path, content: bytes) -> ModuleType:
     """The module of a file; it is read once for each content that it has."""
     path = path.resolve()
-    mark = hashlib.sha256(str(path).encode() + path.read_bytes()).hexdigest()[:12]
+    mark = hashlib.sha256(str(path).encode() + content).hexdigest()[:12]
     name = f"{path.stem}_{mark}"
     if name in sys.modules:
         return sys.modules[name]

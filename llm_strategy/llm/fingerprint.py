@@ -9,6 +9,8 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
+from llm_strategy.places import at_home
+from llm_strategy.read_regular import open_regular, read_text
 from llm_strategy.write_whole import write_whole
 
 
@@ -16,7 +18,7 @@ def cache_folder() -> Path:
     """Where models, their fingerprints and recorded answers are kept: ``BTLLM_CACHE_DIR``, or the user's cache
     folder."""
     chosen = os.environ.get("BTLLM_CACHE_DIR")
-    return Path(chosen).expanduser() if chosen else user_cache_path("backtrader-llm")
+    return at_home(chosen) if chosen else user_cache_path("backtrader-llm")
 
 
 def weights_sha256(path: Path) -> str:
@@ -26,10 +28,10 @@ def weights_sha256(path: Path) -> str:
     seen = {"path": place, "size": state.st_size, "modified_ns": state.st_mtime_ns}
     note = cache_folder() / "fingerprints" / f"{hashlib.sha256(place.encode()).hexdigest()}.json"
     try:
-        known = json.loads(note.read_text(encoding="utf-8"))
+        known = json.loads(read_text(note))
         if {key: known[key] for key in seen} == seen:
             return str(known["sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass
     digest = file_sha256(path)
     keep_note(note, json.dumps({**seen, "sha256": digest}))
@@ -52,5 +54,5 @@ def file_sha256(path: Path) -> str:
 
 def file_hash(path: Path, algorithm: str) -> str:
     """Hash (hex) of a file, read in full, which shows that it came whole; it keeps no secret."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import math
 import mmap
+import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from llm_strategy.errors import ModelNotFound, ModelNotLoaded
+from llm_strategy.read_regular import open_regular
 
+_MAGIC = b"GGUF"
 _STRING, _ARRAY = 8, 9
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 """Type number of a value to its ``struct`` code."""
@@ -25,6 +28,8 @@ _BLOCKS = {
 MOST_KEYS, MOST_ITEMS, MOST_TENSORS, MOST_AXES = 100_000, 4_000_000, 1_000_000, 8
 """Bounds of a head: keys, items of all its lists together, tensors, axes of a tensor. The largest vocabularies have
 some 300,000 tokens and 500,000 merges; a file beyond these bounds was made to use up memory."""
+HOLES_FROM = 100_000_000
+"""Bytes of a file from which it may not be mostly holes, which a download that begins with the whole length leaves."""
 LONGEST_TEXT = 16_000_000
 """Bytes of one text of a head."""
 
@@ -53,14 +58,13 @@ def read_metadata(path: Path) -> Metadata:
 
     Raises ``ModelNotFound`` where there is no file and ``ModelNotLoaded`` where it is no GGUF file or is cut short.
     """
+    check_file(path)
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        with open_regular(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             reader = _Reader(content)
             metadata = reader.metadata()
             _check_values(metadata.values)
             missing = reader.tensors_end(metadata.values.get("general.alignment", 32)) - len(content)
-    except FileNotFoundError:
-        raise ModelNotFound(f"There is no model file {path}: check the path.") from None
     except (struct.error, IndexError, OverflowError):
         raise ModelNotLoaded(f"{path} ends within its metadata: the file is cut short, fetch it again.") from None
     except (OSError, ValueError) as problem:
@@ -68,6 +72,27 @@ def read_metadata(path: Path) -> Metadata:
     if missing > 0:
         raise ModelNotLoaded(f"{path} is cut short by at least {missing} bytes: fetch the file again.")
     return metadata
+
+
+def check_file(path: Path) -> None:
+    """See that a file may be a model before anything reads all of it: to hash a terabyte of nothing takes an hour.
+
+    Raises as ``read_metadata`` does.
+    """
+    try:
+        with open_regular(path) as file:
+            begin, state = file.read(len(_MAGIC)), os.fstat(file.fileno())
+    except FileNotFoundError:
+        raise ModelNotFound(f"There is no model file {path}: check the path.") from None
+    except OSError as problem:
+        raise ModelNotLoaded(f"{path} cannot be read ({problem}).") from None
+    if begin != _MAGIC:
+        raise ModelNotLoaded(
+            f"{path} is no readable GGUF model (it does not begin with GGUF): give a file in GGUF format."
+        )
+    written = getattr(state, "st_blocks", 0) * 512  # some file systems do not say
+    if 0 < written < state.st_size / 10 and state.st_size > HOLES_FROM:
+        raise ModelNotLoaded(f"{path} was written to a tenth at most: its download was cut off, fetch the file again.")
 
 
 def _check_values(values: dict[str, Any]) -> None:
@@ -100,8 +125,6 @@ class _Reader:
         self._items = 0
 
     def metadata(self) -> Metadata:
-        if self._content[:4] != b"GGUF":
-            raise ValueError("it does not begin with GGUF")
         self._at = 4
         version = self._scalar("I")
         if version not in (2, 3):

@@ -16,6 +16,7 @@ from llm_strategy.errors import BackendMissing, ModelNotFound, ModelNotLoaded
 from llm_strategy.llm.download import Announced, download
 from llm_strategy.llm.extras import install_hint
 from llm_strategy.llm.fingerprint import file_sha256
+from llm_strategy.read_regular import read_text
 from llm_strategy.secrets import keep_secret
 from llm_strategy.write_whole import onto_disk, write_whole
 
@@ -63,8 +64,8 @@ class HubModel:
 def recorded_sha256(path: Path) -> str:
     """The hash that was noted when the file was pulled; empty where there is no note."""
     try:
-        return _note(path).read_text(encoding="utf-8").split()[0]
-    except (OSError, ValueError, IndexError):
+        return read_text(_note(path)).split()[0]
+    except (OSError, IndexError):
         return ""
 
 
@@ -73,7 +74,7 @@ def pulled(folder: Path) -> list[HubModel]:
     return [
         HubModel(hub, path.relative_to(folder / hub).as_posix())
         for hub in _SHAPES
-        for path in sorted((folder / hub).rglob("*.gguf"))
+        for path in sorted((folder / hub).rglob("*.gguf") if os.access(folder / hub, os.R_OK | os.X_OK) else ())
     ]
 
 

@@ -23,6 +23,8 @@ from llm_strategy.llm.fingerprint import weights_sha256 as weights_sha256
 from llm_strategy.llm.hubs import HubModel
 from llm_strategy.llm.known_models import KNOWN_MODELS as KNOWN_MODELS
 from llm_strategy.llm.known_models import PackagedModel as PackagedModel
+from llm_strategy.places import at_home
+from llm_strategy.read_regular import open_regular
 from llm_strategy.write_whole import onto_disk
 
 EMBEDDED = "smollm2-135m"
@@ -42,16 +44,17 @@ class Available:
 def available() -> tuple[Available, ...]:
     """The models that can be pulled by name and those pulled from hubs, with their path where they are there."""
     folder = cache_folder()
-    packaged = (
-        Available(model.name, model.size, model.license, path if path.exists() else None)
+    packaged = [
+        Available(model.name, model.size, model.license, path if _is_there(path) else None)
         for model in KNOWN_MODELS.values()
         for path in [folder / model.file_name]
-    )
-    pulled = (
+    ]
+    pulled = [
         Available(model.name, path.stat().st_size, "see the hub", path)
         for model in hubs.pulled(folder)
         for path in [model.place(folder)]
-    )
+        if _is_there(path)
+    ]
     return (*packaged, *pulled)
 
 
@@ -62,8 +65,8 @@ def resolve(settings: LlmSettings) -> Path:
     damaged.
     """
     if settings.instruct_model_path is not None:
-        path = settings.instruct_model_path.expanduser()
-        if path.is_file():
+        path = at_home(settings.instruct_model_path)
+        if _is_there(path):
             return path
         raise ModelNotFound(
             f"LLM_INSTRUCT_MODEL_PATH names {path}, where there is no file: "
@@ -72,7 +75,7 @@ def resolve(settings: LlmSettings) -> Path:
     name = settings.model
     if model := _pullable(name):
         path = _place(model, cache_folder())
-        if not path.is_file():
+        if not _is_there(path):
             raise ModelNotFound(
                 f"Model {name!r} is not at {path}: run 'btllm models pull {name}', "
                 "or set LLM_INSTRUCT_MODEL_PATH to a GGUF file."
@@ -80,9 +83,9 @@ def resolve(settings: LlmSettings) -> Path:
         if weights_sha256(path) != (expected_sha256(model, path) or weights_sha256(path)):
             raise _damaged(path, name)
         return path
-    places = [Path(name).expanduser(), cache_folder() / name]
+    places = [at_home(name), cache_folder() / name]
     for path in places:
-        if path.is_file():
+        if _is_there(path):
             return path
     raise ModelNotFound(
         f"Model {name!r} is not at {' or '.join(map(str, places))}{nearest(name, KNOWN_MODELS) or ':'} "
@@ -97,7 +100,7 @@ def verify(name: str, *, folder: Path | None = None) -> Path:
     """
     model = _named(name)
     path = _place(model, folder or cache_folder())
-    if not path.is_file():
+    if not _is_there(path):
         raise ModelNotFound(f"Model {name!r} is not in {path.parent}: run 'btllm models pull {name}'.")
     if file_sha256(path) != expected_sha256(model, path):
         raise _damaged(path, name)
@@ -153,6 +156,17 @@ def pull(
 def expected_sha256(model: PackagedModel | HubModel, path: Path) -> str:
     """What the file must hash to: as published, or as noted when it was pulled; empty where the note is gone."""
     return model.sha256 if isinstance(model, PackagedModel) else hubs.recorded_sha256(path)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a file is there; ``ModelError`` where nobody can say, and for a pipe or a device in its place."""
+    try:
+        with open_regular(path):
+            return True
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return False
+    except OSError as problem:
+        raise ModelError(f"{path} cannot be read: {problem}.") from None
 
 
 def _pullable(name: str) -> PackagedModel | HubModel | None:

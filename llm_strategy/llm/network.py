@@ -15,9 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from logging import getLogger
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from llm_strategy.errors import ConfigurationError
+from llm_strategy.read_regular import MOST_TEXT, read_bytes
 
 log = getLogger(__name__)
 
@@ -92,6 +94,7 @@ def check_certificate_file(variable: str) -> None:
     if not file:
         return
     try:
+        read_bytes(Path(file), MOST_TEXT)
         ssl.create_default_context(cafile=file)
     except (OSError, ValueError) as problem:  # ssl.SSLError is an OSError
         reason = "holds no certificates" if isinstance(problem, ssl.SSLError) else "is no file that can be read"

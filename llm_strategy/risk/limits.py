@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from llm_strategy.errors import ConfigurationError, did_you_mean
+from llm_strategy.errors import ConfigurationError, did_you_mean, shown
 
 Sizing = Literal["fixed_fraction", "equal_weight", "volatility_target"]
 SIZING_RULES: tuple[Sizing, ...] = ("fixed_fraction", "equal_weight", "volatility_target")
@@ -132,10 +132,10 @@ class Limits:
         for item in fields(self):
             value = getattr(self, item.name)
             kind = item.metadata.get("kind")
-            if isinstance(value, int) and kind in ("share", "fraction", "multiple", "amount"):
+            if isinstance(value, int) and abs(value) <= MOST and kind in ("share", "fraction", "multiple", "amount"):
                 object.__setattr__(self, item.name, float(value))  # 1 and 1.0 are written alike
             if kind is not None and (problem := _problem(value, kind, str(item.type))):
-                raise ConfigurationError(f"risk.{item.name} is {value}: {problem}")
+                raise ConfigurationError(f"risk.{item.name} is {shown(value)}: {problem}")
         if self.sizing not in SIZING_RULES:
             raise ConfigurationError(f"risk.sizing is {self.sizing!r}{did_you_mean(self.sizing, SIZING_RULES)}")
         for problem in _contradictions(self):
@@ -147,12 +147,18 @@ class Limits:
         return any(value is not None for value in (self.stop_loss_atr, self.min_stop_atr, self.max_stop_atr))
 
 
+LEAST, MOST = 1e-12, 1e15
+"""Nearer to 0 and beyond, counts of lots and sums of money cannot be computed with."""
+
+
 def _problem(value: Any, kind: str, annotation: str) -> str | None:
     """What is wrong with one limit on its own, as the end of a sentence."""
     if value is None:
         return None if "None" in annotation else "it cannot be left empty."
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
         return "it must be a number from 0 upwards."
+    if value and not LEAST <= value <= MOST:
+        return f"it must be 0, or between {LEAST:g} and {MOST:g}."
     if kind in ("bars", "count") and value != int(value):
         return "it must be a whole number."
     if kind in ("share", "fraction") and value > 1:

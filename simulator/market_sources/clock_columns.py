@@ -98,7 +98,7 @@ def _join(dates: Sequence[datetime], clocks: TimeColumns, place: Place) -> list[
                 clock = _clock(cell.strip(), digits, minutes=plain(name) in _MINUTE_NAMES)
             except ValueError:
                 raise MarketDataError(
-                    f"{place(row)}: {name} is {cell!r}, which is no clock time beside the date: write it as 15:30."
+                    f"{place(row)}: {name} is {cell!r:.60}, which is no clock time beside the date: write it as 15:30."
                 ) from None
             offsets[row] += timedelta(
                 hours=clock.hour, minutes=clock.minute, seconds=clock.second, microseconds=clock.microsecond

@@ -20,6 +20,9 @@ _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 _OPTION_OF = {";": "separator=semicolon", "\t": "separator=tab", "|": "separator=bar"}
 _NUMBER = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?")
 _ENCODINGS = ("gb18030", "shift_jis", "euc_kr", "big5", "cp1251", "cp1252")
+LONGEST_LINE, MOST_CELLS = 1_000_000, 10_000
+"""Bytes of a line and cells of a row: more were made to use up memory, or a file has lost its line ends."""
+_LONG_LINE = re.compile(rb"[^\r\n]{%d}" % (LONGEST_LINE + 1))
 _FARTHEST_HEADER = 30
 """Lines in which a header is looked for below a title."""
 KLINE = "open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume,taker_buy_quote_volume"
@@ -75,6 +78,11 @@ def _refuse_other_kinds(content: bytes, source: str) -> None:
         raise MarketDataError(f"{source} is a web page and no CSV: download the prices themselves.")
     if start.startswith((b"{", b"[{", b"[[", b"[\n")):
         raise MarketDataError(f"{source} is JSON and no CSV: save its rows as CSV.")
+    if long := _LONG_LINE.search(content):
+        line = content.count(b"\n", 0, long.start()) + 1
+        raise MarketDataError(
+            f"{source}, line {line} has more than {LONGEST_LINE:,} characters: write one line a bar, without more."
+        )
 
 
 def _decode(content: bytes, source: str, options: FileOptions) -> str:
@@ -117,7 +125,7 @@ def _wide_encoding(content: bytes) -> str | None:
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
     start = content[:200]
-    if start.count(0) * 3 > len(start):
+    if len(start) > start.count(0) > len(start) / 3:
         return "utf-16-le" if start[1:2] == b"\0" else "utf-16-be"
     return None
 
@@ -136,10 +144,17 @@ def _likely_encoding(content: bytes) -> str | None:
 
 def _split(text: str, source: str, options: FileOptions) -> tuple[list[list[str]], list[int]]:
     """Rows that hold anything, and the line on which each ends."""
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise MarketDataError(
+            f"{source}, line {line} holds NUL characters, as a file does that was cut off: fetch it again."
+        )
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=options.separator)
     rows, lines = [], []
     try:
         for row in reader:
+            if len(row) > MOST_CELLS:
+                raise csv.Error(f"it has {len(row):,} cells, and at most {MOST_CELLS:,} are read")
             if any(row):
                 rows.append(row)
                 lines.append(reader.line_num)

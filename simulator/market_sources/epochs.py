@@ -58,7 +58,7 @@ def read_numbers(cells: Mapping[int, str], place: Callable[[int], str]) -> dict[
         short = next((row for row, length in lengths.items() if length not in _SURE_LENGTHS), None)
         if short is not None:
             raise MarketDataError(
-                f"{place(short)}: {cells[short]!r} may be seconds, milliseconds or smaller units since 1970 among "
+                f"{place(short)}: {cells[short]!r:.60} may be seconds, milliseconds or smaller units since 1970 among "
                 "longer numbers: write all times alike, such as 2008-10-10T15:30:00."
             )
     moments = {row: _moment(value, lengths[row]) for row, value in values.items()}
@@ -106,7 +106,7 @@ def _refuse_hours(digits: Mapping[int, str], place: Callable[[int], str]) -> Non
         row = next(iter(digits))
         text = digits[row]
         raise MarketDataError(
-            f"{place(row)}: {text!r} may be an hour written as YYYYMMDDHH or seconds since 1970: write it as "
+            f"{place(row)}: {text!r:.60} may be an hour written as YYYYMMDDHH or seconds since 1970: write it as "
             f"{text[:4]}-{text[4:6]}-{text[6:8]}T{text[8:]}:00."
         )
 
@@ -129,6 +129,6 @@ def _refuse_lost_digits(cells: Mapping[int, str], place: Callable[[int], str]) -
     if len(powers) > 1 and max(len(cell.lower().partition("e")[0].partition(".")[2]) for _, cell in powers) <= 5:
         row, cell = powers[0]
         raise MarketDataError(
-            f"{place(row)}: {cell!r} has lost its last digits, as spreadsheets show long numbers: give the column a "
-            "number format without decimals, or take the file as it was downloaded."
+            f"{place(row)}: {cell!r:.60} has lost its last digits, as spreadsheets show long numbers: give the column "
+            "a number format without decimals, or take the file as it was downloaded."
         )

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from llm_strategy.errors import ConfigurationError, MarketDataError, did_you_mean
+from llm_strategy.read_regular import read_bytes
 from simulator.market_sources.clock import at_clock
 from simulator.market_sources.clock_columns import clocks_beside, date_parts, read_times
 from simulator.market_sources.column_names import COMMON, columns_named
@@ -20,12 +23,21 @@ from simulator.market_sources.file_options import FileOptions
 from simulator.market_sources.numbers import read_cells
 from simulator.market_sources.several_symbols import pick_columns, rows_of_symbol
 from simulator.market_sources.source_text import or_option, without_folder
-from simulator.market_sources.table import COLUMNS, PRICE_COLUMNS, RawTable, make_table, scale_to_adjusted_close
+from simulator.market_sources.table import (
+    COLUMNS,
+    MOST_PRICES,
+    PRICE_COLUMNS,
+    RawTable,
+    make_table,
+    scale_to_adjusted_close,
+)
 from simulator.market_sources.timeframe import Timeframe
 from simulator.market_sources.times import Place, drop_zones
 from simulator.market_sources.volumes import VolumeKind, find_volume
 from simulator.trading_calendar import zone_of
 
+MOST_ALIKE, CELLS_A_BYTE = 5_000_000, 10
+"""Cells of a parquet file, whatever its length, and for each of its bytes. Prices take a byte a cell and more."""
 SPELLINGS = {
     **COMMON,
     "volume": ("volume", "vol", "v"),
@@ -55,11 +67,14 @@ def read_csv_prices(path: Path, source: str, reading: Reading) -> RawTable:
 
 def read_parquet_prices(path: Path, source: str, reading: Reading) -> RawTable:
     """Prices from a parquet file whose times stand in its index or in a column."""
-    _existing(path, source)
+    from pyarrow.parquet import ParquetFile
+
+    content = BytesIO(_existing(path, source))
     try:
-        frame = pd.read_parquet(path)
-    except (OSError, ValueError) as problem:
-        reason = str(problem).splitlines()[0].rstrip(". ")
+        _check_size(ParquetFile(content).metadata, len(content.getbuffer()))
+        frame = pd.read_parquet(content)
+    except (OSError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError, NotImplementedError) as problem:
+        reason = (str(problem).splitlines() or [type(problem).__name__])[0].rstrip(". ")
         raise MarketDataError(f"{source} is not a parquet file that can be read ({reason}): write it again.") from None
     if frame.columns.nlevels > 1:
         raise MarketDataError(
@@ -67,6 +82,17 @@ def read_parquet_prices(path: Path, source: str, reading: Reading) -> RawTable:
             "table.xs('SPY', axis=1, level='Ticker'), and save it again."
         )
     return read_frame(frame, path.stem, source, reading)
+
+
+def _check_size(head: Any, packed: int) -> None:
+    """Raise ``ValueError`` where a parquet file of ``packed`` bytes would unpack to more than is read of any file, or
+    than prices do: a column of one value takes no room, whatever its length."""
+    size = sum(head.row_group(number).total_byte_size for number in range(head.num_row_groups))
+    cells = head.num_rows * head.num_columns
+    if max(size, cells) > MOST_PRICES:
+        raise ValueError(f"it unpacks to {max(size, cells):,} bytes, and at most {MOST_PRICES:,} are read")
+    if cells > MOST_ALIKE + CELLS_A_BYTE * packed:
+        raise ValueError(f"it holds {cells:,} cells in {packed:,} bytes, which prices never do")
 
 
 def read_frame(frame: pd.DataFrame, symbol: str, source: str, reading: Reading) -> RawTable:
@@ -126,17 +152,15 @@ def read_columns(
 
 def _existing(path: Path, source: str) -> bytes:
     try:
-        return path.read_bytes()
+        return read_bytes(path, MOST_PRICES)
     except FileNotFoundError:
         if not path.parent.is_dir():
             raise MarketDataError(f"{source}: there is no folder {path.parent}, correct the path.") from None
         beside = sorted(other.name for other in path.parent.iterdir() if other.suffix == path.suffix)
         meant = did_you_mean(path.name, beside) if beside else ", correct the path."
         raise MarketDataError(f"{source}: there is no such file{meant}") from None
-    except IsADirectoryError:
-        raise MarketDataError(f"{source} is a folder: name a file in it.") from None
-    except (OSError, ValueError) as problem:
-        raise MarketDataError(f"{source} cannot be read ({problem}): check the path and its permissions.") from None
+    except OSError as problem:
+        raise MarketDataError(f"{source} cannot be read: {problem}.") from None
 
 
 def _pick_columns(header: Sequence[str], source: str, options: FileOptions) -> list[str] | None:
@@ -162,7 +186,7 @@ def _positions(header: Sequence[str], source: str, options: FileOptions) -> dict
             continue
         named = [at for at in columns_named(name, header, spellings) if at not in found]
         if len(named) > 1 and name != "time":
-            twins = " and ".join(repr(header[position]) for position in named)
+            twins = " and ".join(repr(header[position]) for position in named[:5])
             option = or_option(source, f"{name}={header[named[0]]}", "say which") if name in COLUMNS else ""
             raise MarketDataError(f"{source} has {twins} for {name}: keep one such column{option}.")
         found.update(dict.fromkeys(named, name))

@@ -13,12 +13,16 @@ import numpy.typing as npt
 import pandas as pd
 
 from llm_strategy.errors import MarketDataError
+from llm_strategy.read_regular import read_bytes
 from llm_strategy.write_whole import write_whole
 from simulator.market_sources.volumes import VolumeKind
 
 PRICE_COLUMNS = ("open", "high", "low", "close")
 COLUMNS = (*PRICE_COLUMNS, "volume")
 HEADER = ",".join(("time", *COLUMNS))
+MOST_PRICES = 1_000_000_000
+"""Bytes of a file of prices: some twenty years of one-minute bars of three symbols. To read it takes several times as
+much memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +110,7 @@ def csv_rows(table: pd.DataFrame) -> Iterator[str]:
 def from_csv(path: Path) -> pd.DataFrame:
     """Read what ``to_csv`` wrote, to equal bytes and hash; ``MarketDataError`` for anything else."""
     try:
-        header, *rows = path.read_text(encoding="ascii").splitlines()
+        header, *rows = read_bytes(path, MOST_PRICES).decode("ascii").splitlines()
         if header != HEADER:
             raise ValueError(f"its header is not {HEADER}")
         return table_of_cells([row.split(",") for row in rows])

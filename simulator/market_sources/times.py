@@ -103,9 +103,9 @@ def _unreadable(cell: str) -> str:
     try:
         parse_clock(cell)
     except ValueError:
-        return f"{cell!r} is no date or time that can be read, write it as 2008-10-10 or 2008-10-10T15:30:00"
+        return f"{cell!r:.60} is no date or time that can be read, write it as 2008-10-10 or 2008-10-10T15:30:00"
     return (
-        f"{cell!r} is no date or time that can be read but a clock time without its date, write it as "
+        f"{cell!r:.60} is no date or time that can be read but a clock time without its date, write it as "
         "2008-10-10T15:30:00, or keep a column named Date beside it"
     )
 
@@ -122,7 +122,7 @@ def _day_stands_first(cells: Sequence[str], place: Place, settle: str) -> bool:
             why, cure = "the rows contradict each other", ""
         else:
             why, cure = "no row settles whether the day or the month stands first", settle
-        raise MarketDataError(f"{place(row)}: {match[0]!r} is ambiguous, {why}: write dates as 2008-10-31{cure}.")
+        raise MarketDataError(f"{place(row)}: {match[0]!r:.60} is ambiguous, {why}: write dates as 2008-10-31{cure}.")
     return day_first
 
 

@@ -31,8 +31,10 @@ import pandas as pd
 from filelock import FileLock
 
 from llm_strategy.errors import ConfigurationError, MarketDataError
+from llm_strategy.read_regular import read_bytes, read_text
 from simulator.market_sources.table import (
     COLUMNS,
+    MOST_PRICES,
     PRICE_COLUMNS,
     RawTable,
     from_csv,
@@ -239,11 +241,11 @@ def _read(path: Path) -> Cached | None:
         return None
     cure = f"delete {path.name} and {record_path.name} in {path.parent} and run again"
     try:
-        content = path.read_bytes()
-        record = json.loads(record_path.read_bytes())
+        content = read_bytes(path, MOST_PRICES)
+        record = json.loads(read_text(record_path))
         start = None if record["start"] is None else date.fromisoformat(record["start"])
         expected, end = record["sha256"], date.fromisoformat(record["end"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError) as problem:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as problem:
         raise MarketDataError(f"The cached prices {path} are incomplete ({problem}): {cure}.") from None
     if hashlib.sha256(content).hexdigest() != expected:
         raise MarketDataError(f"The cached prices {path} were changed since their download (the hash differs): {cure}.")

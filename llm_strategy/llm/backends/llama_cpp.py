@@ -30,6 +30,7 @@ from llm_strategy.llm.exchange import Generation, ModelIdentity, Request, Slot, 
 from llm_strategy.llm.gguf import read_metadata
 from llm_strategy.llm.models import KNOWN_MODELS, resolve, weights_sha256
 from llm_strategy.llm.vocabulary import Vocabulary
+from llm_strategy.places import at_home
 from llm_strategy.probabilities import write_probabilities
 
 STAGES = 3
@@ -245,7 +246,7 @@ class _Answering:
 def connect(settings: LlmSettings) -> LlamaCppClient:
     """The client for the model file that the settings mean; ``llama_cpp`` in ``configs/llm.yaml`` has more options."""
     given = read_section(settings, "llama_cpp", sections.LlamaCpp)
-    adapter = Path(given.lora).expanduser() if given.lora else None
+    adapter = at_home(given.lora) if given.lora else None
     if adapter is not None and not adapter.is_file():
         raise ConfigurationError(
             f"{SETTINGS_FILE}: llama_cpp.lora names {adapter}, where there is no file: correct it."

@@ -12,7 +12,10 @@ from llm_strategy.llm.backends import sections
 from llm_strategy.llm.backends.section import read_section
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request, Slot, fill
+from llm_strategy.read_regular import read_text
 
+MOST_SCRIPT = 100_000_000
+"""Bytes of a script."""
 Answer: TypeAlias = str | Mapping[str, Any] | Exception
 """Text as written; an object (values of the form's slots, or without a form the JSON answer); or what to raise."""
 
@@ -69,10 +72,8 @@ def connect(settings: LlmSettings) -> ScriptedClient:
             "LLM_BACKEND is scripted and LLM_SCRIPT is not set: name a file with one JSON answer a line."
         )
     try:
-        answers = [
-            json.loads(line) for line in settings.script.read_text(encoding="utf-8").splitlines() if line.strip()
-        ]
-    except (OSError, ValueError) as problem:
+        answers = [json.loads(line) for line in read_text(settings.script, MOST_SCRIPT).splitlines() if line.strip()]
+    except (OSError, ValueError, RecursionError) as problem:
         raise ConfigurationError(
             f"LLM_SCRIPT names {settings.script}, which cannot be read ({problem}): give one JSON answer a line."
         ) from None

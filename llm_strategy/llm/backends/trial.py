@@ -22,7 +22,7 @@ from llm_strategy.llm.chat_template import ChatTemplate
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.exchange import Message
 from llm_strategy.llm.fingerprint import cache_folder, keep_note, weights_sha256
-from llm_strategy.llm.gguf import Metadata, read_metadata
+from llm_strategy.llm.gguf import Metadata, check_file, read_metadata
 from llm_strategy.llm.known_models import KNOWN_MODELS
 from llm_strategy.llm.vocabulary import Vocabulary
 
@@ -47,6 +47,7 @@ def try_model(engine: Engine, path: Path, options: Mapping[str, Any]) -> None:
     ``options`` are plain data for the client's constructor. Raises ``ModelNotLoaded`` where the other process crashes,
     takes too long, or finds that the file cannot be used; what else it meets is left for this process to meet.
     """
+    check_file(path)
     digest = weights_sha256(path)
     if digest in _HARMLESS:
         return
