@@ -210,7 +210,8 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as problem:
-        raise RunFolderError(f"{path} cannot be read ({problem}); run the experiment again.") from None
+        told = " ".join(str(problem).split())
+        raise RunFolderError(f"{path} cannot be read ({told}); run the experiment again.") from None
 
 
 def _load_draw(folder: Path, number: int) -> DrawRecord:

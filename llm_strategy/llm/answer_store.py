@@ -62,10 +62,15 @@ class FolderStore:
             answer = entry["answer"]
             if entry["key"] != key or entry["checksum"] != digest(answer):
                 raise ValueError("its checksum does not match")
-            return Generation(**answer | {"events": tuple(map(Event.from_record, answer.get("events", ())))})
+            found = Generation(**answer | {"events": tuple(map(Event.from_record, answer.get("events", ())))})
+            if not isinstance(found.text, str) or not all(
+                isinstance(one, int | float) for one in (found.tokens_in, found.tokens_out, found.latency_ms)
+            ):
+                raise TypeError("it is no answer")
+            return found
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as problem:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as problem:
             log.warning("The recorded answer %s is damaged (%s); it counts as missing.", file, problem)
             return None
 

@@ -410,7 +410,7 @@ def read_probabilities(answer: str) -> dict[str, float]:
     """What ``write_probabilities`` wrote; ``BackendFailure`` where it is something else."""
     try:
         found = {str(choice): float(probability) for choice, probability in json.loads(answer).items()}
-    except (ValueError, AttributeError, TypeError, RecursionError):
+    except (ValueError, AttributeError, TypeError, OverflowError, RecursionError):
         found = {}
     if not found or not all(0 <= probability <= 1 for probability in found.values()) or not any(found.values()):
         raise BackendFailure(f"The backend gave no probabilities but {answer[:80]!r}: choose another decision mode.")

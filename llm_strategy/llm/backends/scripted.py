@@ -72,7 +72,9 @@ def connect(settings: LlmSettings) -> ScriptedClient:
         answers = [
             json.loads(line) for line in settings.script.read_text(encoding="utf-8").splitlines() if line.strip()
         ]
-    except (OSError, ValueError) as problem:
+        if not all(isinstance(answer, str | dict) for answer in answers):
+            raise ValueError("a line is neither a text nor an object")
+    except (OSError, ValueError, RecursionError) as problem:
         raise ConfigurationError(
             f"LLM_SCRIPT names {settings.script}, which cannot be read ({problem}): give one JSON answer a line."
         ) from None

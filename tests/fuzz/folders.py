@@ -1,0 +1,83 @@
+"""Readers of a run folder: a real one with one file changed, by report, replay, trace, and the backend of its answers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from small_run import recording, seal, small
+
+import simulator
+from llm_strategy.errors import RunFolderError
+from simulator.replay import replay
+from simulator.replay_backend import RunAnswers
+from simulator.report import rebuild_report
+from simulator.trace import trace
+
+from .mutation import mutated
+from .target import Target
+
+COMMANDS = {
+    "report": rebuild_report,
+    "replay": replay,
+    "trace": lambda folder: trace(folder).as_text(),
+    "trace as JSON": lambda folder: json.dumps(trace(folder, arm="llm", draw=2).as_dict(), default=str),
+    "answers": RunAnswers,
+}
+
+
+@cache
+def _finished():
+    """A comparison of two arms, one of them with a further draw."""
+    experiment = small(
+        Path(tempfile.mkdtemp(prefix="btllm-fuzz-")), arms=["llm", "buy_and_hold"],
+        data={"source": "synthetic:cycles?bars=330&seed=5"}, evaluation={"draws": 2, "bootstrap_samples": 100},
+    )  # fmt: skip
+    return simulator.compare(experiment, client=recording()[0], progress=False).folder
+
+
+def _files():
+    """Each file as it is, behind a line that says which it is, what reads it, and whether the hashes are put right."""
+    found = []
+    for path in sorted(_finished().rglob("*")):
+        if path.is_file() and not path.name.startswith("report."):
+            name = str(path.relative_to(_finished()))
+            found += [_headed(name, command, put_right, path.read_bytes()) for command in COMMANDS for put_right in (True, False)]
+    return sorted(found, key=len)
+
+
+def _headed(name, command, put_right, content):
+    return json.dumps([name, command, put_right]).encode() + b"\n" + content
+
+
+def _changed(dice, seed, seeds):
+    head, _, content = seed.partition(b"\n")
+    return head + b"\n" + mutated(dice, content, [content])
+
+
+def _read(data, folder):
+    head, _, content = data.partition(b"\n")
+    name, command, put_right = json.loads(head)
+    copy = folder / "run"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(_finished(), copy)
+    same = (copy / name).read_bytes() == content
+    is_sealed = any(
+        name == str((path.parent / sealed).relative_to(copy))
+        for path in copy.rglob("manifest.json")
+        for sealed in json.loads(path.read_text())["files"]
+    )
+    (copy / name).write_bytes(content)
+    if put_right:
+        try:
+            seal(copy)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError):
+            pass
+    COMMANDS[command](copy)
+    assert same or put_right or not is_sealed or command not in ("report", "replay"), f"{command} takes a changed {name}"
+
+
+TARGETS = (Target("run folder", _files, _read, (RunFolderError,), tries=16, share=4, seconds=20.0, mutate=_changed),)
