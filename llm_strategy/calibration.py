@@ -44,8 +44,8 @@ class LabelPrior:
         shares = document["labels"].values()
         if not math.isclose(sum(shares), 1, abs_tol=0.001) or any(0 < share < SMALLEST_SHARE for share in shares):
             raise ConfigurationError(
-                f"{where}: labels are no probabilities that add up to 1, each 0 or at least {SMALLEST_SHARE:g}: take the "
-                "calibration.json that a run wrote."
+                f"{where}: labels are no probabilities that add up to 1, each 0 or at least {SMALLEST_SHARE:g}: take "
+                "the calibration.json that a run wrote."
             )
         return cls(**document)
 

@@ -258,7 +258,8 @@ def split_source(source: str) -> tuple[str, str, dict[str, str]]:
     """Kind, name and options of a source; ``ConfigurationError`` where it has no known kind or no name."""
     if len(source.splitlines()) > 1 or len(source) > LONGEST_SOURCE:
         raise ConfigurationError(
-            f"The source {source[:80]!r} has several lines or more than {LONGEST_SOURCE} characters: write it on one line."
+            f"The source {source[:80]!r} has several lines or more than {LONGEST_SOURCE} characters: write the path of "
+            "a file, or another source, on one line."
         )
     kind, colon, name = source.partition(":")
     if not colon or kind not in _KINDS:

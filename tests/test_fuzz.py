@@ -1,8 +1,8 @@
 """Whatever others wrote (an answer, a run folder, a file, a server's body) comes to a value or to one sentence.
 
-An ordinary run tries a few hundred inputs of each reader, always the same, and every one that ever failed (``fuzz/kept``).
-``make fuzz`` tries new ones for ``BTLLM_FUZZ_MINUTES``, and keeps those that fail in ``.fuzz``, to try them first the
-next time.
+An ordinary run tries a few hundred inputs of each reader, always the same, after every one that ever failed
+(``fuzz/kept``). ``make fuzz`` tries new ones for ``BTLLM_FUZZ_MINUTES``, and keeps those that fail in ``.fuzz``, to try
+them first the next time.
 """
 
 import hashlib

@@ -80,6 +80,8 @@ def can_become_json(text: str) -> bool:
             return False
         half = _HALF_WORD.fullmatch(rest) or _LAST_ESCAPE.search(text)
         return not rest.strip() or bool(half) or problem.msg.startswith("Unterminated")
+    except ValueError:  # a number of thousands of digits, which nothing behind it makes readable
+        return False
     return True
 
 

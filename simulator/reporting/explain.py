@@ -6,13 +6,14 @@ import json
 import re
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from llm_strategy.errors import ModelError
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.exchange import Generation, Message, Request
 from llm_strategy.llm.request_hash import request_hash
+from llm_strategy.outside_text import encodable
 from llm_strategy.prompting import render
 from simulator.reporting.fact import Fact, Facts
 from simulator.reporting.fact_table import NOT_AVAILABLE
@@ -96,7 +97,8 @@ def explain(facts: Facts, client: LLMClient | None) -> Explanation:
         if client is not None and _askable(topic):
             request = question(topic, client.defaults.timeout_s)
             try:
-                answer = client.complete(request)
+                said = client.complete(request)
+                answer = replace(said, text=encodable(said.text))
                 requests[request_hash(request, client.identity)] = answer.text
                 pieces = written(answer)
                 silence = "" if pieces else f"The model wrote nothing here, so {THE_PROGRAM_TELLS}"

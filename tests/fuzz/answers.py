@@ -33,16 +33,18 @@ GOOD = {
 SHORT = {"rationale": "Below.", "regime": {"label": "bear"}, "action": {"type": "exit", "confidence": "70%"}}
 SCORES = {" bull": 0.5, " bear": 0.3, " sideways": 0.1, " turbulent": 0.1}
 FAILED = AbstentionReason.BACKEND_FAILURE
-SAID = (
-    "<think>It is {below}.</think>\n", "```json\n", "\n```", "Here it is: ", "<|channel|>analysis<|message|>so<|end|><|channel|>final<|message|>",
-    "analysis so assistantfinal", "\ufeff", "<|im_end|>", "assistant\n", "[THINK]a[/THINK]", "</think>",
-)  # fmt: skip
+HARMONY = "<|channel|>analysis<|message|>so<|end|><|channel|>final<|message|>"
 
 
 def _answers():
+    """What models answer, with what some write around it."""
     good, short = (json.dumps(one) for one in (GOOD, SHORT))
-    texts = [good, short, json.dumps(GOOD, indent=2), SAID[0] + short, SAID[1] + short + SAID[2], SAID[3] + good + SAID[7]]
-    texts += [SAID[4] + short, SAID[5] + short, SAID[9] + SAID[8] + short, SAID[6] + short, "".join(SAID), json.dumps(SCORES)]
+    texts = [
+        good, short, json.dumps(GOOD, indent=2), json.dumps(SCORES), f"<think>It is {{it}}.</think>\n{short}",
+        f"```json\n{short}\n```", f"Here it is: {good}<|im_end|>", HARMONY + short,
+        f"analysis so assistantfinal{short}", f"[THINK]a[/THINK]assistant\n{short}", "\ufeff" + short,
+        f"</think>{short}",
+    ]  # fmt: skip
     return [text.encode() for text in texts]
 
 
@@ -51,20 +53,15 @@ def _slots():
 
 
 def _both():
-    return [*_answers(), b"\n-----\n".join((_answers()[-2], _answers()[0]))]
+    return [*_answers(), b"\n-----\n".join((b"{}", _answers()[0]))]
 
 
 def as_text(data):
     """Bytes as an engine hands them on: half pairs stay."""
-    return data.decode("utf-8", "surrogatepass") if b"\xed" in data and _decodes(data) else data.decode(errors="replace")
-
-
-def _decodes(data):
     try:
-        data.decode("utf-8", "surrogatepass")
+        return data.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:
-        return False
-    return True
+        return data.decode(errors="replace")
 
 
 def sound(advice):
@@ -143,9 +140,10 @@ def _facts():
 def _sentences():
     facts, _ = _facts()
     told = [f"The {name} is {facts[name].text}." for name in list(facts)[:40]]
+    text = {name: facts[name].text for name in facts}
     texts = [
-        f"The Sharpe ratio of llm is {facts['llm.sharpe'].text}, higher than the {facts['momentum.sharpe'].text} of momentum.",
-        f"llm had a total return of {facts['llm.total_return'].text}; its drawdown was {facts['llm.max_drawdown'].text}.",
+        f"The Sharpe ratio of llm is {text['llm.sharpe']}, higher than the {text['momentum.sharpe']} of momentum.",
+        f"llm had a total return of {text['llm.total_return']}; its drawdown was {text['llm.max_drawdown']}.",
         "The difference does not contain zero. It made 990% because it is clever!", " ".join(told),
     ]  # fmt: skip
     return [text.encode() for text in texts]

@@ -54,11 +54,23 @@ price_in: 0.1
 openai: {concurrency: 4, reasoning_effort: low}
 ensemble: {members: [{backend: scripted}, {backend: scripted, temperature: 0.5}]}
 """
-DOTENV = b"LLM_BACKEND=scripted\nLLM_MAX_TOKENS=64\nexport LLM_TIMEOUT_S='3'\nLOG_LEVEL=INFO # said\nOTHER=\"a\\nb\"\n"
-ROWS = [
-    ["2008-10-0%d" % day, 90 + day, 99.5 + day, 80.25 + day, 95 + day, 1000 * day] for day in (1, 2, 3, 6, 7, 8, 9)
-]  # fmt: skip
-OPTIONS = "{}"
+DOTENV = b"""\
+LLM_BACKEND=scripted
+LLM_API_KEY=sk-planted-not-a-key
+export LLM_TIMEOUT_S='3'
+LLM_MAX_TOKENS="64"
+LOG_LEVEL=INFO # said
+OTHER="a\\nb"
+"""
+ROWS = [[f"2008-10-0{day}", 90 + day, 99.5 + day, 80.25 + day, 95 + day, 1000 * day] for day in (1, 2, 3, 6, 7, 8, 9)]
+PRIOR = {"states": 30, "labels": {"bull": 0.5, "bear": 0.3, "sideways": 0.1, "turbulent": 0.1}}
+NOTES = [
+    b'{"dialect": {"answer_format": "plain", "reported_model": "m"}, "checksum": ""}',
+    b'{"omit_temperature": true, "fold_system": false}',
+]
+SOURCES = [b"synthetic:cycles?bars=300&seed=3", b"sample:sp500", b"csv:mine.csv?adjusted=yes", b"parquet:x.parquet"]
+SAID = ("options", "timeframe", "clock", "volume", "start", "end")
+"""What the first line of an input may say of its prices."""
 KEY = "ab" * 32
 
 
@@ -96,7 +108,7 @@ def _layout(data, folder):
     path = folder / "own.yaml"
     path.write_bytes(data)
     layout = LayoutText.from_file(path)
-    client = ScriptedClient(lambda asked: SCORES if " bull" in asked.choices else {asked.choices[0]: 1.0}, supports_choices=True)
+    client = ScriptedClient(lambda asked: {asked.choices[0]: 1.0}, supports_choices=True)
     decision = ModelAdvisor(client, reading=Reading("choices", "fixed", layout=layout)).decide(SNAPSHOT)
     sound(decision.advice)
     assert all(message.content.encode() for asked in client.requests for message in asked.messages)
@@ -108,7 +120,7 @@ def _calibration(data, folder):
     prior = LabelPrior.from_file(path)
     assert prior.states >= 1
     assert math.isclose(sum(prior.labels.values()), 1, abs_tol=0.01)
-    right = corrected({name: share for name, share in zip(prior.labels, SCORES.values(), strict=True)}, prior.labels)
+    right = corrected(PRIOR["labels"], prior.labels)
     assert all(0 <= share <= 1 for share in right.values()), right
 
 
@@ -118,7 +130,9 @@ def _csv(rows=ROWS, head="Date,Open,High,Low,Close,Volume", by=","):
 
 def _price_files():
     intraday = [[f"2008-10-01 {9 + at // 2:02d}:{at % 2 * 30:02d}", *row[1:]] for at, row in enumerate(ROWS)]
-    german = [[".".join(reversed(str(row[0]).split("-"))), *(str(cell).replace(".", ",") for cell in row[1:])] for row in ROWS]
+    german = [
+        [".".join(reversed(row[0].split("-"))), *(str(cell).replace(".", ",") for cell in row[1:])] for row in ROWS
+    ]
     epochs = [[1222819200000 + 86_400_000 * at, *row[1:]] for at, row in enumerate(ROWS)]
     adjusted = [[*row[:5], row[4] / 2, row[5], 0] for row in ROWS]
     several = [[name, *row] for name in ("AAA", "BBB") for row in ROWS]
@@ -129,8 +143,8 @@ def _price_files():
         ({"options": "time=when&close=last", "timeframe": "1d"}, _csv(epochs, "when,open,high,low,last,vol")),
         ({"options": "adjusted=yes"}, _csv(adjusted, "Date,Open,High,Low,Close,Adj Close,Volume,Stock Splits")),
         ({"options": "symbol=AAA"}, _csv(several, "symbol,date,open,high,low,close,volume")),
-        ({"options": "columns=time,open,high,low,close,volume&order=newest_first"}, _csv(ROWS[::-1]).partition("\n")[2]),
-        ({"options": "encoding=cp1252&separator=tab", "start": "2008-10-02", "end": "2008-10-08", "volume": "ticks"}, _csv(by="\t")),
+        ({"options": "columns=time,open,high,low,close,volume&order=newest_first"}, _csv(ROWS[::-1], "")[1:]),
+        ({"options": "encoding=cp1252&separator=tab", "start": "2008-10-02", "volume": "ticks"}, _csv(by="\t")),
         ({}, _csv(head="<TICKER>,<DATE>,<OPEN>,<HIGH>,<LOW>,<CLOSE>") + "# a note\n"),
     ]  # fmt: skip
     return [json.dumps(how).encode() + b"\n" + text.encode() for how, text in given]
@@ -139,11 +153,10 @@ def _price_files():
 def _prices(data, folder):
     how, _, content = data.partition(b"\n")
     try:
-        given = json.loads(how)
-        named = {name: given[name] for name in ("timeframe", "clock", "volume", "start", "end") if isinstance(given.get(name), str)}
-        options = str(given.get("options", ""))
+        named = {name: value for name, value in json.loads(how).items() if name in SAID and isinstance(value, str)}
     except (ValueError, AttributeError, RecursionError):
-        named, options = {}, ""
+        named = {}
+    options = named.pop("options", "")
     path = folder / "prices.csv"
     path.write_bytes(content)
     prices = load_prices(f"csv:{path}{'?' * bool(options)}{options}", log_notes=False, **named)
@@ -243,7 +256,6 @@ class _Always(MemoryStore):
 def _notes(data, folder):
     """What was noted of servers is an aid: damaged, it counts as missing."""
     for note in (ServerNotes(folder, ["http://127.0.0.1:9"], "m"), MannerNote(folder, "m", None)):
-        note.write(Dialect("plain", "m", omit_temperature=False, merge_system=False) if isinstance(note, ServerNotes) else Manner())
         note._file.write_bytes(data)
         assert note.read() is None or isinstance(note.read(), Dialect | Manner)
 
@@ -253,16 +265,26 @@ def _prompt_files():
     return sorted(own)
 
 
+PRICES = (MarketDataError, ConfigurationError)
+SETTING = (ConfigurationError,)
 TARGETS = (
-    Target("experiment.yaml", lambda: [SHORT_EXPERIMENT.encode(), starter_text().encode()], _experiment, (ConfigurationError,), share=2),
-    Target("llm.yaml", lambda: [SHORT_SETTINGS.encode(), STARTER.encode()], _settings("configs/llm.yaml"), (ConfigurationError,)),
-    Target(".env", lambda: [DOTENV], _settings(".env"), (ConfigurationError,)),
-    Target("script", lambda: [b'"hold"\n{"label": "bull", "action": "exit"}\n'], _script, (ConfigurationError,)),
-    Target("layout", _prompt_files, _layout, (ConfigurationError,)),
-    Target("calibration", lambda: [json.dumps({"states": 30, "labels": dict(zip(("bull", "bear", "sideways", "turbulent"), SCORES.values(), strict=True))}).encode()], _calibration, (ConfigurationError,), tries=300),
-    Target("prices", _price_files, _prices, (MarketDataError, ConfigurationError), tries=400, share=3),
+    Target(
+        "experiment.yaml", lambda: [SHORT_EXPERIMENT.encode(), starter_text().encode()], _experiment, SETTING, tries=80
+    ),
+    Target(
+        "llm.yaml",
+        lambda: [SHORT_SETTINGS.encode(), STARTER.encode()],
+        _settings("configs/llm.yaml"),
+        SETTING,
+        tries=80,
+    ),
+    Target(".env", lambda: [DOTENV], _settings(".env"), SETTING, tries=80),
+    Target("script", lambda: [b'"hold"\n{"label": "bull", "action": "exit"}\n'], _script, SETTING),
+    Target("layout", _prompt_files, _layout, SETTING),
+    Target("calibration", lambda: [json.dumps(PRIOR).encode()], _calibration, SETTING, tries=300),
+    Target("prices", _price_files, _prices, PRICES, tries=250, share=3),
     Target("prices of a run", lambda: [UNIVERSE.encode()], _universe, (MarketDataError,)),
-    Target("source", lambda: [b"synthetic:cycles?bars=300&seed=3", b"sample:sp500", b"csv:mine.csv?adjusted=yes", b"parquet:x.parquet"], _source, (MarketDataError, ConfigurationError)),
+    Target("source", lambda: SOURCES, _source, PRICES),
     Target("record", _entries, _recorded, (AnswerNotRecorded,), tries=200),
-    Target("notes", lambda: [b'{"dialect": {"answer_format": "plain", "reported_model": "m"}, "checksum": ""}', b'{"omit_temperature": true, "fold_system": false}'], _notes, ()),
-)  # fmt: skip
+    Target("notes", lambda: NOTES, _notes, ()),
+)

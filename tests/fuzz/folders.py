@@ -1,11 +1,13 @@
-"""Readers of a run folder: a real one with one file changed, by report, replay, trace, and the backend of its answers."""
+"""Readers of a run folder, of which one file was changed: report, replay, trace, and the backend of its answers."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import tempfile
+from contextlib import suppress
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 from small_run import recording, seal, small
@@ -27,6 +29,8 @@ COMMANDS = {
     "trace as JSON": lambda folder: json.dumps(trace(folder, arm="llm", draw=2).as_dict(), default=str),
     "answers": RunAnswers,
 }
+JUDGES = ("report", "replay")
+"""Commands that look at the hashes."""
 
 
 @cache
@@ -44,13 +48,9 @@ def _files():
     found = []
     for path in sorted(_finished().rglob("*")):
         if path.is_file() and not path.name.startswith("report."):
-            name = str(path.relative_to(_finished()))
-            found += [_headed(name, command, put_right, path.read_bytes()) for command in COMMANDS for put_right in (True, False)]
+            heads = product((str(path.relative_to(_finished())),), COMMANDS, (True, False))
+            found += [json.dumps(head).encode() + b"\n" + path.read_bytes() for head in heads]
     return sorted(found, key=len)
-
-
-def _headed(name, command, put_right, content):
-    return json.dumps([name, command, put_right]).encode() + b"\n" + content
 
 
 def _changed(dice, seed, seeds):
@@ -72,12 +72,10 @@ def _read(data, folder):
     )
     (copy / name).write_bytes(content)
     if put_right:
-        try:
+        with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError):
             seal(copy)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError):
-            pass
     COMMANDS[command](copy)
-    assert same or put_right or not is_sealed or command not in ("report", "replay"), f"{command} takes a changed {name}"
+    assert same or put_right or not is_sealed or command not in JUDGES, f"{command} takes a changed {name}"
 
 
 TARGETS = (Target("run folder", _files, _read, (RunFolderError,), tries=16, share=4, seconds=20.0, mutate=_changed),)

@@ -6,7 +6,9 @@ import json
 import os
 import shutil
 import struct
+from contextlib import suppress
 from functools import cache
+from itertools import product
 
 from llm_strategy.errors import BackendFailure, ModelError, ModelNotLoaded
 from llm_strategy.llm.backends.trial import _CONVERSATIONS, try_model
@@ -50,7 +52,8 @@ def _packed(value):
     if isinstance(value, bool):
         return 7, struct.pack("<?", value)
     if isinstance(value, int):
-        return (4, struct.pack("<I", value)) if 0 <= value < 2**32 else (11, struct.pack("<q", max(-(2**63), min(value, 2**63 - 1))))
+        small = 0 <= value < 2**32
+        return (4, struct.pack("<I", value)) if small else (11, struct.pack("<q", max(-(2**63), min(value, 2**63 - 1))))
     if isinstance(value, float):
         return 12, struct.pack("<d", value)
     if isinstance(value, list):
@@ -79,14 +82,17 @@ def _head(data, folder):
     """A file, or what a file says as JSON."""
     path = folder / "model.gguf"
     if data.startswith(b"{"):
-        try:
+        with suppress(ValueError, RecursionError):
             data = head(json.loads(data), ("a",))
-        except (ValueError, RecursionError):
-            pass
     path.write_bytes(data)
     metadata = read_metadata(path)
     assert all(len(value) <= LONGEST_TEXT for value in metadata.values.values() if isinstance(value, str))
-    assert isinstance(metadata.text("tokenizer.chat_template") + metadata.special_token("bos") + metadata.special_token("eos"), str)
+    for text in (
+        metadata.text("tokenizer.chat_template"),
+        metadata.special_token("bos"),
+        metadata.special_token("eos"),
+    ):
+        assert isinstance(text, str)
     vocabulary = Vocabulary(metadata)
     prompt = vocabulary.prompt((Block("<|im_start|>user\n", "What is <|im_end|> it?", "<|im_end|>\n"),))
     assert all(isinstance(piece, int | str) for piece in prompt)
@@ -94,10 +100,14 @@ def _head(data, folder):
     vocabulary.beginnings(" bull")
 
 
+OWN_TEMPLATE = b"""\
+{% for m in messages %}{{ loop.index ~ m['role'] | upper }}: {{ m.content | trim }}
+{% endfor %}{{ 1 / messages | length }}{{ bos_token[0] }}"""
+
+
 def _templates():
-    return [values["tokenizer.chat_template"].encode() for values in _real_values() if "tokenizer.chat_template" in values] + [
-        b"{% for m in messages %}{{ loop.index ~ m['role'] | upper }}: {{ m.content | trim }}\n{% endfor %}{{ 1 / messages | length }}{{ bos_token[0] }}"
-    ]
+    found = (values.get("tokenizer.chat_template", "") for values in _real_values())
+    return [OWN_TEMPLATE, *(template.encode() for template in found if template)]
 
 
 def _template(data, folder):
@@ -113,13 +123,16 @@ def _template(data, folder):
 
 
 def _patches():
-    """Places and bytes to put into the head of a whole model file."""
-    return [json.dumps({"model": at, "engine": engine, "at": [900, 4000], "put": [1, 200], "keep": 1.0}).encode() for at in range(len(models())) for engine in ("local_llama", "llama_cpp")]  # fmt: skip
+    """Which model is tried by which engine, with which bytes put where, and how much of the file is there."""
+    tried = product(range(len(models())), ("local_llama", "llama_cpp"))
+    changed = {"at": [900, 4000], "put": [1, 200], "keep": 1.0}
+    return [json.dumps({"model": model, "engine": engine} | changed).encode() for model, engine in tried]
 
 
 def _patched(dice, seed, seeds):
     patch = json.loads(seed)
-    places = [dice.choice((dice.randrange(4, 2_000), dice.randrange(4, 1_800_000))) for _ in range(dice.choice((1, 1, 3, 20)))]
+    near = [dice.choice((2_000, 2_000, 1_800_000)) for _ in range(dice.choice((1, 1, 3, 20)))]
+    places = [dice.randrange(4, most) for most in near]
     put = [dice.choice((0, 1, 255, dice.randrange(256))) for _ in places]
     return json.dumps(patch | {"at": places, "put": put, "keep": dice.choice((1.0, 1.0, 0.5, 0.02))}).encode()
 

@@ -25,6 +25,8 @@ ROOM_BYTES = 3_000_000_000
 """Address space beyond what the process has: an allocation above it fails at once, and the machine goes on."""
 LONGEST_SENTENCE = 10_000
 """Characters: the longest path twice, and words around it."""
+PLANTED = ("sk-planted", "planted-secret")
+"""The beginnings of every key that an input or a client holds."""
 _CURE = re.compile(r"[:;,] |\b(?:must|should|did you mean|known are|at most|write|give|set|run|choose)\b")
 
 
@@ -36,9 +38,9 @@ class Endless(BaseException):
 class Target:
     """A reader of what others wrote.
 
-    ``read`` gets an input and a folder to write it into, asserts what it promises of what is accepted, and raises one of
-    the ``refusals``. ``seeds`` makes honest inputs. ``tries`` is how many there are in an ordinary run, ``share`` what
-    this target gets of the time of a long one, ``seconds`` the processor time that one input may take.
+    ``read`` gets an input and a folder to write it into, asserts what is promised of what is accepted, and raises one
+    of the ``refusals``. ``seeds`` makes honest inputs. ``tries`` is how many are tried in an ordinary run, ``share``
+    what this target gets of the time of a long one, ``seconds`` the processor time that one input may take.
     """
 
     name: str
@@ -65,8 +67,8 @@ class Tally:
         refused = sum(self.refused.values())
         tries = self.accepted + refused + len(self.failures)
         return (
-            f"{name:22} {tries:9,} tries {self.accepted:9,} accepted {refused:9,} refused {self.slowest:6.2f} s slowest "
-            f"{len(self.failures):3} kinds of failure"
+            f"{name:20} {tries:9,} tries {self.accepted:9,} accepted {refused:9,} refused {self.slowest:7.2f} s slowest"
+            f" {len(self.failures):3} kinds of failure"
         )
 
 
@@ -100,6 +102,8 @@ def told_badly(problem):
     """What is wrong with the words of an error; empty where a person is helped by them."""
     kind = type(problem).__name__
     shown = spelled_out(str(problem))
+    if any(secret in shown for secret in PLANTED):
+        return f"{kind} from {_place(problem)} shows a key"
     if not shown or len(shown.splitlines()) != 1:
         return f"{kind} from {_place(problem)} is not one line"
     if len(shown) > LONGEST_SENTENCE and not isinstance(problem, ContractError):
