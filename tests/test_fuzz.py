@@ -16,7 +16,7 @@ from fuzz import answers, files, folders, models, servers
 from fuzz.target import Tally, try_one
 from fuzzing import NIGHTLY, TABLE
 
-KEPT, FOUND = Path(__file__).parent / "fuzz" / "kept", Path(".fuzz")
+KEPT, FOUND = Path(__file__).parent / "fuzz" / "kept", Path(__file__).parents[1] / ".fuzz"
 MINUTES = float(os.environ.get("BTLLM_FUZZ_MINUTES", "20"))
 ALL = (*answers.TARGETS, *files.TARGETS, *folders.TARGETS, *models.TARGETS, *servers.TARGETS)
 TARGETS = {target.name: target for target in ALL if target.tries or NIGHTLY}
@@ -55,7 +55,7 @@ def test_a_reader_comes_to_a_value_or_to_one_sentence(name, tmp_path):
     for problem, data in tally.failures.items():
         folder = FOUND / name.replace(" ", "_")
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
+        (folder / f"{hashlib.sha256(data).hexdigest()[:16]}.bin").write_bytes(data)
         TABLE.append(f"    {problem}: {data[:200]!r}")
     assert not tally.failures, list(tally.failures)
     assert tally.accepted, "an honest input is read"

@@ -38,7 +38,7 @@ def _finished():
     """A comparison of two arms, one of them with a further draw."""
     experiment = small(
         Path(tempfile.mkdtemp(prefix="btllm-fuzz-")), arms=["llm", "buy_and_hold"],
-        data={"source": "synthetic:cycles?bars=330&seed=5"}, evaluation={"draws": 2, "bootstrap_samples": 100},
+        data={"source": "synthetic:cycles?bars=300&seed=5"}, evaluation={"draws": 2, "bootstrap_samples": 100},
     )  # fmt: skip
     return simulator.compare(experiment, client=recording()[0], progress=False).folder
 
@@ -78,4 +78,4 @@ def _read(data, folder):
     assert same or put_right or not is_sealed or command not in JUDGES, f"{command} takes a changed {name}"
 
 
-TARGETS = (Target("run folder", _files, _read, (RunFolderError,), tries=16, share=4, seconds=20.0, mutate=_changed),)
+TARGETS = (Target("run folder", _files, _read, (RunFolderError,), tries=8, share=4, seconds=20.0, mutate=_changed),)

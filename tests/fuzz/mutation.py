@@ -12,10 +12,11 @@ _TEXTS = (
     "nan", "Infinity", "-inf", "9" * 400, "1" + "0" * 5000, "0." + "3" * 900, "18446744073709551616", "2147483648",
     "\u0663", "1,5", "50%", "true", "null", "~", "[]", "{}", '""', "'", '"', "`", "[" * 200, "[" * 20_000,
     '{"a":' * 300, "}" * 50, "]]]", "a" * 3000, "\xe9" * 700, "\n" * 3000, ", " * 2000, "```json\n", "```", "<think>",
-    "</think>", "<|im_start|>", "<|channel|>final<|message|>", "{{ 1 }}", "{% for a in range(9) %}", "${HOME}", "${NOT_SET}",
-    "%s%n", "../../x", "/dev/zero", "C:\\x", "=cmd|' /C calc'!A0", "<script>", "]]>", "&a ", "*a", "<<: *a", "!!int ''",
-    "!!binary x", "!!python/object:os.system x", "? ", "- - - ", "# ", "---\n", "2000-13-45", "1900-01-01", "9999-12-31",
-    "2262-04-12", "-0001-01-01", "20081010", "1223596800000", "data: ", "data: [DONE]\n\n", "event: error\n",
+    "</think>", "<|im_start|>",
+    "<|channel|>final<|message|>", "{{ 1 }}", "{% for a in range(9) %}", "${HOME}", "${NOT_SET}", "%s%n", "../../x",
+    "/dev/zero", "C:\\x", "=cmd|' /C calc'!A0", "<script>", "]]>", "&a ", "*a", "<<: *a", "!!int ''",
+    "!!binary x", "!!python/object:os.system x", "? ", "- - - ", "# ", "---\n", "2000-13-45", "1900-01-01",
+    "9999-12-31", "2262-04-12", "-0001-01-01", "20081010", "1223596800000", "data: ", "data: [DONE]\n\n", "event: error\n",
 )  # fmt: skip
 NASTY = (b"\xff\xfe", b"\xed\xa0\x80", *(text.encode("utf-8", "surrogatepass") for text in _TEXTS))
 """Each of these has broken some program's reader: numbers out of all bounds, half characters, what a terminal, a
