@@ -58,7 +58,7 @@ class LabelPrior:
             raise ConfigurationError(
                 f"There is no file {path}: name the calibration.json in the folder of a run with scored choices."
             ) from None
-        except (OSError, ValueError) as problem:
+        except (OSError, ValueError, RecursionError) as problem:
             raise ConfigurationError(f"{path} cannot be read: {problem}.") from None
         return cls.from_document(document, str(path))
 

@@ -42,7 +42,7 @@ def _first_call(log: Path) -> str | None:
                 line = json.loads(text)
                 began = began or str(line["time"])
                 asked = asked or not line["cached"]
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 asked = True
     digits = "".join(mark for mark in began.partition("+")[0] if mark.isdigit() or mark in "T.")
     return (digits or "unknown") if asked else None

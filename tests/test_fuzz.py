@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from fuzz import answers, files, folders, models, servers
+from fuzz.mutation import WHOLE, mutated
 from fuzz.target import Tally, try_one
 from fuzzing import NIGHTLY, TABLE
 
@@ -24,9 +25,10 @@ SHARES = sum(target.share for target in TARGETS.values())
 
 
 def inputs(target):
-    """Honest inputs first, then without end what comes of them."""
+    """Honest inputs first, then nothing of the kind, then without end what comes of the honest ones."""
     seeds = target.seeds()
     yield from seeds[: max(1, target.tries // 4)]
+    yield from WHOLE if target.mutate is mutated else ()
     dice = random.Random(time.time_ns() if NIGHTLY else target.name)
     while True:
         yield target.mutate(dice, dice.choice(seeds), seeds)

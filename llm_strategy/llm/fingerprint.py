@@ -27,7 +27,7 @@ def weights_sha256(path: Path) -> str:
         known = json.loads(note.read_text(encoding="utf-8"))
         if {key: known[key] for key in seen} == seen:
             return str(known["sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass
     digest = file_sha256(path)
     keep_note(note, json.dumps({**seen, "sha256": digest}))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+import os
 from dataclasses import asdict
 from importlib.resources import files
 
@@ -21,8 +23,10 @@ from llm_strategy.llm.backends.openai_dialect import Dialect
 from llm_strategy.llm.backends.openai_notes import ServerNotes
 from llm_strategy.llm.backends.scripted import ScriptedClient, connect
 from llm_strategy.llm.exchange import Generation
+from llm_strategy.llm.fingerprint import weights_sha256
 from llm_strategy.llm.request_hash import digest
 from llm_strategy.reading import Reading
+from llm_strategy.speed import note_speed, noted_speed
 from llm_strategy.starter_settings import STARTER
 from llm_strategy.types import Event, EventKind
 from simulator.data_choice import DataChoice
@@ -66,7 +70,7 @@ ROWS = [[f"2008-10-0{day}", 90 + day, 99.5 + day, 80.25 + day, 95 + day, 1000 * 
 PRIOR = {"states": 30, "labels": {"bull": 0.5, "bear": 0.3, "sideways": 0.1, "turbulent": 0.1}}
 NOTES = [
     b'{"dialect": {"answer_format": "plain", "reported_model": "m"}, "checksum": ""}',
-    b'{"omit_temperature": true, "fold_system": false}',
+    b'{"omit_temperature": true, "fold_system": false, "way": 2.5}',
 ]
 SOURCES = [b"synthetic:cycles?bars=300&seed=3", b"sample:sp500", b"csv:mine.csv?adjusted=yes", b"parquet:x.parquet"]
 SAID = ("options", "timeframe", "clock", "volume", "start", "end")
@@ -254,10 +258,23 @@ class _Always(MemoryStore):
 
 
 def _notes(data, folder):
-    """What was noted of servers is an aid: damaged, it counts as missing."""
+    """What was noted of servers, speeds and files is an aid: damaged, it counts as missing."""
     for note in (ServerNotes(folder, ["http://127.0.0.1:9"], "m"), MannerNote(folder, "m", None)):
         note._file.write_bytes(data)
         assert note.read() is None or isinstance(note.read(), Dialect | Manner)
+    asked = ScriptedClient([]).identity
+    usual, os.environ["BTLLM_CACHE_DIR"] = os.environ.get("BTLLM_CACHE_DIR", ""), str(folder / "cache")
+    try:
+        note_speed(asked, "way", 2.0)
+        weights = folder / "weights.gguf"
+        weights.write_bytes(b"GGUF")
+        weights_sha256(weights)
+        for note in (folder / "cache").rglob("*.json"):
+            note.write_bytes(data)
+        assert 0 < (noted_speed(asked, "way") or 1) < math.inf
+        assert weights_sha256(weights) == hashlib.sha256(b"GGUF").hexdigest() or b"sha256" in data
+    finally:
+        os.environ.pop("BTLLM_CACHE_DIR") if not usual else os.environ.update(BTLLM_CACHE_DIR=usual)
 
 
 def _prompt_files():

@@ -12,11 +12,11 @@ _TEXTS = (
     "nan", "Infinity", "-inf", "9" * 400, "1" + "0" * 5000, "0." + "3" * 900, "18446744073709551616", "2147483648",
     "\u0663", "1,5", "50%", "true", "null", "~", "[]", "{}", '""', "'", '"', "`", "[" * 200, "[" * 20_000,
     '{"a":' * 300, "}" * 50, "]]]", "a" * 3000, "\xe9" * 700, "\n" * 3000, ", " * 2000, "```json\n", "```", "<think>",
-    "</think>", "<|im_start|>",
-    "<|channel|>final<|message|>", "{{ 1 }}", "{% for a in range(9) %}", "${HOME}", "${NOT_SET}", "%s%n", "../../x",
-    "/dev/zero", "C:\\x", "=cmd|' /C calc'!A0", "<script>", "]]>", "&a ", "*a", "<<: *a", "!!int ''",
-    "!!binary x", "!!python/object:os.system x", "? ", "- - - ", "# ", "---\n", "2000-13-45", "1900-01-01",
-    "9999-12-31", "2262-04-12", "-0001-01-01", "20081010", "1223596800000", "data: ", "data: [DONE]\n\n", "event: error\n",
+    "</think>", "<|im_start|>", "<|channel|>final<|message|>", "{{ 1 }}", "{% for a in range(9) %}", "${HOME}",
+    "${NOT_SET}", "%s%n", "../../x", "/dev/zero", "C:\\x", "=cmd|' /C calc'!A0", "<script>", "]]>", "&a ", "*a",
+    "<<: *a", "!!int ''", "!!binary x", "!!python/object:os.system x", "? ", "- - - ", "# ", "---\n", "2000-13-45",
+    "1900-01-01", "9999-12-31", "2262-04-12", "-0001-01-01", "20081010", "1223596800000", "data: ",
+    "data: [DONE]\n\n", "event: error\n",
 )  # fmt: skip
 NASTY = (b"\xff\xfe", b"\xed\xa0\x80", *(text.encode("utf-8", "surrogatepass") for text in _TEXTS))
 """Each of these has broken some program's reader: numbers out of all bounds, half characters, what a terminal, a
@@ -28,13 +28,18 @@ _VALUES = (
     "NaN", "\0", "\x1b]0;x\x07", "\ud800", "../x", "a" * 3000, "\n", [], {}, [None], {"": None}, [[[[[[]]]]]],
     "2008-10-10", "llm", "=1+1",
 )  # fmt: skip
+WHOLE = (
+    *(b"", b"\n", b"\0", b"null", b"[]", b"{}", b'""', b"0", b"NaN", b"9" * 5000, b"\xff\xfe\x00", b"\xef\xbb\xbf"),
+    *(b"[" * 100_000, b'{"a":' * 20_000, b"{" * 20_000, b"- " * 5000, b"(" * 5000, b"\n" * 20_000, b"a" * 100_000),
+)
+"""Inputs that have nothing of an honest one."""
 MOST = 200_000
 """Bytes of an input."""
 
 
 def mutated(dice, seed, seeds):
     """One input out of an honest one: as it is once in a while, else changed in one to six places."""
-    data = seed
+    data = dice.choice(WHOLE) if dice.random() < 0.01 else seed
     if dice.random() < 0.4 and (changed := _document_changed(dice, data)) is not None:
         data = changed
         if dice.random() < 0.6:
