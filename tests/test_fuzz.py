@@ -8,6 +8,7 @@ them first the next time.
 import hashlib
 import os
 import random
+import sys
 import time
 from pathlib import Path
 
@@ -41,6 +42,7 @@ def kept(target):
             yield path.read_bytes()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="memory and processor time of an input are asked of Linux")
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_reader_comes_to_a_value_or_to_one_sentence(name, tmp_path):
     target, tally = TARGETS[name], Tally()

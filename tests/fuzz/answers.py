@@ -162,12 +162,12 @@ def _grounded(data, folder):
 
 
 TARGETS = (
-    Target("contract", _answers, _contract, (ContractError,), tries=600, seconds=1.0),
-    Target("answer text", _answers, _around, (ContractError,), tries=400, seconds=1.0),
-    Target("JSON cut off", _answers, _cut, (), tries=400, seconds=1.0),
-    Target("scores", lambda: [json.dumps(SCORES).encode(), b'{"a": 1}'], _scores, (BackendFailure,), tries=400),
-    Target("decision json", _both, _decided("json"), (), tries=200, seconds=1.5),
-    Target("decision slots", _slots, _decided("slots"), (), tries=200, seconds=1.5),
-    Target("decision choices", _both, _decided("choices"), (), tries=200, seconds=1.5),
-    Target("explanation", _sentences, _grounded, (), tries=100, seconds=2.0, share=2),
+    Target("contract", _answers, _contract, (ContractError,), tries=500, seconds=1.0),
+    Target("answer text", _answers, _around, (ContractError,), tries=300, seconds=1.0),
+    Target("JSON cut off", _answers, _cut, (), tries=300, seconds=1.0),
+    Target("scores", lambda: [json.dumps(SCORES).encode(), b'{"a": 1}'], _scores, (BackendFailure,), tries=300),
+    Target("decision json", _both, _decided("json"), (), tries=120, seconds=1.5),
+    Target("decision slots", _slots, _decided("slots"), (), tries=120, seconds=1.5),
+    Target("decision choices", _both, _decided("choices"), (), tries=120, seconds=1.5),
+    Target("explanation", _sentences, _grounded, (), tries=40, seconds=2.0, share=2),
 )

@@ -286,22 +286,22 @@ PRICES = (MarketDataError, ConfigurationError)
 SETTING = (ConfigurationError,)
 TARGETS = (
     Target(
-        "experiment.yaml", lambda: [SHORT_EXPERIMENT.encode(), starter_text().encode()], _experiment, SETTING, tries=80
+        "experiment.yaml", lambda: [SHORT_EXPERIMENT.encode(), starter_text().encode()], _experiment, SETTING, tries=40
     ),
     Target(
         "llm.yaml",
         lambda: [SHORT_SETTINGS.encode(), STARTER.encode()],
         _settings("configs/llm.yaml"),
         SETTING,
-        tries=80,
+        tries=40,
     ),
-    Target(".env", lambda: [DOTENV], _settings(".env"), SETTING, tries=80),
-    Target("script", lambda: [b'"hold"\n{"label": "bull", "action": "exit"}\n'], _script, SETTING),
-    Target("layout", _prompt_files, _layout, SETTING),
-    Target("calibration", lambda: [json.dumps(PRIOR).encode()], _calibration, SETTING, tries=300),
-    Target("prices", _price_files, _prices, PRICES, tries=250, share=3),
+    Target(".env", lambda: [DOTENV], _settings(".env"), SETTING, tries=40),
+    Target("script", lambda: [b'"hold"\n{"label": "bull", "action": "exit"}\n'], _script, SETTING, tries=80),
+    Target("layout", _prompt_files, _layout, SETTING, tries=60),
+    Target("calibration", lambda: [json.dumps(PRIOR).encode()], _calibration, SETTING, tries=200),
+    Target("prices", _price_files, _prices, PRICES, tries=200, share=3),
     Target("prices of a run", lambda: [UNIVERSE.encode()], _universe, (MarketDataError,)),
-    Target("source", lambda: SOURCES, _source, PRICES),
-    Target("record", _entries, _recorded, (AnswerNotRecorded,), tries=200),
-    Target("notes", lambda: NOTES, _notes, ()),
+    Target("source", lambda: SOURCES, _source, PRICES, tries=100),
+    Target("record", _entries, _recorded, (AnswerNotRecorded,), tries=100),
+    Target("notes", lambda: NOTES, _notes, (), tries=80),
 )

@@ -160,7 +160,7 @@ def _tried(data, folder):
 
 
 TARGETS = (
-    Target("GGUF head", _heads, _head, (ModelNotLoaded,), tries=300, share=2),
-    Target("chat template", _templates, _template, (ModelNotLoaded, BackendFailure), tries=200),
+    Target("GGUF head", _heads, _head, (ModelNotLoaded,), tries=120, share=2),
+    Target("chat template", _templates, _template, (ModelNotLoaded, BackendFailure), tries=120),
     Target("model on trial", _patches, _tried, (ModelError,), tries=0, share=3, mutate=_patched),
 )

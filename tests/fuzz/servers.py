@@ -212,9 +212,9 @@ def _responses_of_bedrock():
 
 
 TARGETS = (
-    Target("openai body", _bodies, _body, (ModelError,), tries=300),
-    Target("openai stream", _bodies, _streamed, (ModelError,), tries=300),
-    Target("openai refusal", _refusals, _refused, (ModelError,), tries=300),
-    Target("openai on the wire", _responses_of_openai, _wire("openai"), (ModelError,), tries=60, share=2),
-    Target("bedrock on the wire", _responses_of_bedrock, _wire("bedrock"), (ModelError,), tries=60, share=2),
+    Target("openai body", _bodies, _body, (ModelError,), tries=200),
+    Target("openai stream", _bodies, _streamed, (ModelError,), tries=200),
+    Target("openai refusal", _refusals, _refused, (ModelError,), tries=200),
+    Target("openai on the wire", _responses_of_openai, _wire("openai"), (ModelError,), tries=40, share=2),
+    Target("bedrock on the wire", _responses_of_bedrock, _wire("bedrock"), (ModelError,), tries=40, share=2),
 )
