@@ -27,8 +27,6 @@ from simulator.trading_calendar import TradingCalendar
 from simulator.validation import show_time
 
 UNIVERSE_HEADER = f"symbol,{HEADER}"
-LONGEST_REASON = 200
-"""Characters of what is wrong with a file that a message repeats: it may hold a cell of the file."""
 NO_WARM_UP = WarmUp(1, "")
 
 
@@ -190,7 +188,7 @@ def read_universe_csv(
     except FileNotFoundError:
         raise MarketDataError(f"{path} does not exist: run what writes it again.") from None
     except (OSError, ValueError, csv.Error, ConfigurationError) as problem:
-        reason = str(problem)[:LONGEST_REASON].rstrip(".")
+        reason = str(problem).rstrip(".")
         raise MarketDataError(
             f"{path} is not a canonical file of several symbols ({reason}): run what writes it again."
         ) from None

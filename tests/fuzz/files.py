@@ -129,7 +129,7 @@ def _calibration(data, folder):
 
 
 def _csv(rows=ROWS, head="Date,Open,High,Low,Close,Volume", by=","):
-    return "\n".join([head, *(by.join(map(str, row)) for row in rows)]) + "\n"
+    return "\n".join([head.replace(",", by), *(by.join(map(str, row)) for row in rows)]) + "\n"
 
 
 def _price_files():
@@ -149,7 +149,7 @@ def _price_files():
         ({"options": "symbol=AAA"}, _csv(several, "symbol,date,open,high,low,close,volume")),
         ({"options": "columns=time,open,high,low,close,volume&order=newest_first"}, _csv(ROWS[::-1], "")[1:]),
         ({"options": "encoding=cp1252&separator=tab", "start": "2008-10-02", "volume": "ticks"}, _csv(by="\t")),
-        ({}, _csv(head="<TICKER>,<DATE>,<OPEN>,<HIGH>,<LOW>,<CLOSE>") + "# a note\n"),
+        ({}, _csv(head="<DATE>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>")),
     ]  # fmt: skip
     return [json.dumps(how).encode() + b"\n" + text.encode() for how, text in given]
 
@@ -299,7 +299,7 @@ TARGETS = (
     Target("script", lambda: [b'"hold"\n{"label": "bull", "action": "exit"}\n'], _script, SETTING, tries=80),
     Target("layout", _prompt_files, _layout, SETTING, tries=60),
     Target("calibration", lambda: [json.dumps(PRIOR).encode()], _calibration, SETTING, tries=200),
-    Target("prices", _price_files, _prices, PRICES, tries=200, share=3),
+    Target("prices", _price_files, _prices, PRICES, tries=200, share=3, seconds=1.0),
     Target("prices of a run", lambda: [UNIVERSE.encode()], _universe, (MarketDataError,)),
     Target("source", lambda: SOURCES, _source, PRICES, tries=100),
     Target("record", _entries, _recorded, (AnswerNotRecorded,), tries=100),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import datetime
 import json
 import os
@@ -11,6 +12,7 @@ import struct
 import threading
 from contextlib import suppress
 from functools import cache
+from urllib.parse import quote
 
 import bedrock_server
 import httpx2
@@ -22,11 +24,14 @@ from llm_strategy.llm import Message, Request
 from llm_strategy.llm.backends.bedrock import BedrockClient
 from llm_strategy.llm.backends.openai_answers import read_stream, read_whole, refusal
 from llm_strategy.llm.backends.openai_api import OpenAIClient
-from llm_strategy.llm.backends.server_words import MOST_TOKENS
+from llm_strategy.llm.backends.server_words import MOST_TOKENS, brief
+from llm_strategy.secrets import keep_secret, redact, redacted
 
+from .answers import as_text
 from .target import Target, told_badly
 
 LONGEST = 50_000
+KEY = "sk/planted+key=&0815"
 QUESTION = Request((Message("system", "s"), Message("user", "u")), timeout_s=5, max_tokens=64)
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 
@@ -106,6 +111,23 @@ def _refusals():
     ]  # fmt: skip
     written = [b"%d %b\n%b" % (code, after, json.dumps(body).encode()) for code, after, body in told]
     return [*written, b"502 \n<html><title>Bad</title>"]
+
+
+def _echoes():
+    """A key as servers spell it in what they send back."""
+    told = json.dumps({"error": f"no such key: {KEY}"})
+    spelled = (KEY, KEY.upper(), quote(KEY, safe=""), base64.b64encode(KEY.encode()).decode(), told.replace("/", "\\/"))
+    return [f"the key {one} is none; authorization: Bearer {one}\n".encode() for one in spelled]
+
+
+def _struck_out(data, folder):
+    keep_secret(KEY)
+    text = as_text(data)
+    shown = redact(text)
+    assert KEY not in shown
+    assert KEY not in brief(text)
+    assert redact(shown) == shown
+    json.dumps(redacted({"a": [text]}))
 
 
 class _RawServer:
@@ -212,6 +234,7 @@ def _responses_of_bedrock():
 
 
 TARGETS = (
+    Target("secrets", _echoes, _struck_out, (), tries=100, seconds=1.0),
     Target("openai body", _bodies, _body, (ModelError,), tries=200),
     Target("openai stream", _bodies, _streamed, (ModelError,), tries=200),
     Target("openai refusal", _refusals, _refused, (ModelError,), tries=200),

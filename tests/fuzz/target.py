@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from llm_strategy.errors import BacktraderLLMError, ContractError
+from llm_strategy.errors import LONGEST_MESSAGE, BacktraderLLMError, ContractError
 from llm_strategy.outside_text import spelled_out
 
 from .mutation import mutated
@@ -23,8 +23,6 @@ MEMORY_BYTES, MEMORY_PER_BYTE = 100_000_000, 400
 """What reading may take beyond what the process has, and more for each byte of the input."""
 ROOM_BYTES = 3_000_000_000
 """Address space beyond what the process has: an allocation above it fails at once, and the machine goes on."""
-LONGEST_SENTENCE = 10_000
-"""Characters: the longest path twice, and words around it."""
 PLANTED = ("sk-planted", "planted-secret")
 """The beginnings of every key that an input or a client holds."""
 _CURE = re.compile(r"[:;,] |\b(?:must|should|did you mean|known are|at most|write|give|set|run|choose)\b")
@@ -106,8 +104,8 @@ def told_badly(problem):
         return f"{kind} from {_place(problem)} shows a key"
     if not shown or len(shown.splitlines()) != 1:
         return f"{kind} from {_place(problem)} is not one line"
-    if len(shown) > LONGEST_SENTENCE and not isinstance(problem, ContractError):
-        return f"{kind} from {_place(problem)} has more than {LONGEST_SENTENCE:,} characters"
+    if len(str(problem)) > LONGEST_MESSAGE + 10:
+        return f"{kind} from {_place(problem)} has more than {LONGEST_MESSAGE:,} characters"
     if not isinstance(problem, ContractError) and not _CURE.search(shown):
         return f"{kind} from {_place(problem)} names no cure"
     return ""
