@@ -12,9 +12,8 @@ from explained_facts import made_facts
 from llm_strategy.advisor import ModelAdvisor
 from llm_strategy.answer_text import unwrap
 from llm_strategy.contract import LARGEST_ANSWER, advice_from_document, advice_to_document, parse_answer
-from llm_strategy.errors import BackendFailure, ContractError
+from llm_strategy.errors import ContractError
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.client import read_probabilities
 from llm_strategy.llm.cut_json import can_become_json, close_json
 from llm_strategy.reading import Reading
 from llm_strategy.types import AbstentionReason, Snapshot, Status
@@ -102,13 +101,6 @@ def _cut(data, folder):
         json.loads(closed)
 
 
-def _scores(data, folder):
-    found = read_probabilities(as_text(data))
-    assert all(0 <= share <= 1 for share in found.values())
-    assert math.isfinite(sum(found.values()))
-    assert sum(found.values()) > 0
-
-
 def _decided(mode):
     """Reads an answer, and behind a line of dashes that to the second question, to a decision."""
 
@@ -165,7 +157,6 @@ TARGETS = (
     Target("contract", _answers, _contract, (ContractError,), tries=500, seconds=1.0),
     Target("answer text", _answers, _around, (ContractError,), tries=300, seconds=1.0),
     Target("JSON cut off", _answers, _cut, (), tries=300, seconds=1.0),
-    Target("scores", lambda: [json.dumps(SCORES).encode(), b'{"a": 1}'], _scores, (BackendFailure,), tries=300),
     Target("decision json", _both, _decided("json"), (), tries=120, seconds=1.5),
     Target("decision slots", _slots, _decided("slots"), (), tries=120, seconds=1.5),
     Target("decision choices", _both, _decided("choices"), (), tries=120, seconds=1.5),
