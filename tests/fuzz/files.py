@@ -294,7 +294,7 @@ TARGETS = (
         SETTING,
         tries=40,
     ),
-    Target(".env", lambda: [DOTENV], _settings(".env"), SETTING, tries=40),
+    Target("env file", lambda: [DOTENV], _settings(".env"), SETTING, tries=40),
     Target("script", lambda: [b'"hold"\n{"label": "bull", "action": "exit"}\n'], _script, SETTING, tries=80),
     Target("layout", _prompt_files, _layout, SETTING, tries=60),
     Target("calibration", lambda: [json.dumps(PRIOR).encode()], _calibration, SETTING, tries=200),
