@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 
 TOOLS := build/tools
 
-.PHONY: env model second-model demo test fuzz check bench bench-models bench-layouts lock audit clean
+.PHONY: env model second-model demo test fuzz expected check bench bench-models bench-layouts lock audit clean
 
 env: $(READY)
 
@@ -29,8 +29,13 @@ demo: model
 test: model second-model
 	$(BIN)/pytest -n 2 --dist loadfile
 
-fuzz: env
-	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest tests/test_gate_properties.py
+# Hostile input for every reader, for BTLLM_FUZZ_MINUTES (20); then the whole demo on recorded answers, and the gate.
+fuzz: model second-model
+	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest tests/test_fuzz.py tests/test_expected.py tests/test_gate_properties.py
+
+# What the demo's figures are expected to be, written anew: look at what changed before you keep it.
+expected: model
+	LLM_TIMEOUT_S=900 $(BIN)/python tests/expected_demo.py
 
 check: env
 	$(BIN)/ruff check .

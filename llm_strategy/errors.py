@@ -32,11 +32,19 @@ import difflib
 from collections.abc import Iterable
 from typing import Any, Self
 
+LONGEST_MESSAGE = 4_000
+"""Characters of an error; what it repeats of a file may have any length."""
+
 
 class BacktraderLLMError(Exception):
     """Root of the tree; ``exit_code`` is what the command line returns."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        """The message; of a very long one its beginning and its end, where the cure stands."""
+        said, half = super().__str__(), LONGEST_MESSAGE // 2
+        return said if len(said) <= LONGEST_MESSAGE else f"{said[:half]} ... {said[-half:]}"
 
 
 class ConfigurationError(BacktraderLLMError):

@@ -62,7 +62,7 @@ def _tell(error: ValidationError) -> tuple[str, str]:
         schema: Any = error.schema
         known = list(schema["properties"])
         unknown = next(key for key in value if key not in known)
-        return ".".join([*path, unknown]), f"unknown key{did_you_mean(unknown, known)}"
+        return ".".join([*path, str(unknown)]), f"unknown key{did_you_mean(unknown, known)}"
     if rule == "required":
         missing = next(key for key in allowed if key not in value)
         return ".".join([*path, missing]), "is missing"

@@ -14,6 +14,9 @@ from llm_strategy.llm.request_hash import digest
 from llm_strategy.read_regular import read_text
 from llm_strategy.reading import Reading
 
+MOST_SECONDS = 1e6
+"""A note of more is damaged."""
+
 
 def note_speed(identity: ModelIdentity, asked: str, seconds: float) -> None:
     """Keep the seconds that one question took, among many; ``asked`` is the way of asking. A folder that cannot be
@@ -27,7 +30,7 @@ def note_speed(identity: ModelIdentity, asked: str, seconds: float) -> None:
 def noted_speed(identity: ModelIdentity, asked: str) -> float | None:
     """Seconds a question, as last noted for this model and this way of asking; None where there is no note."""
     seconds = _read(_file(identity)).get(asked)
-    return float(seconds) if isinstance(seconds, int | float) and seconds > 0 else None
+    return float(seconds) if isinstance(seconds, int | float) and 0 < seconds < MOST_SECONDS else None
 
 
 def way_of_asking(client: LLMClient, reading: Reading) -> str:

@@ -254,6 +254,8 @@ def _no_options(request: _Request) -> None:
 
 def split_source(source: str) -> tuple[str, str, dict[str, str]]:
     """Kind, name and options of a source; ``ConfigurationError`` where it has no known kind or no name."""
+    if len(source.splitlines()) > 1:
+        raise ConfigurationError(f"The source {source!r} has several lines: write the path of a file on one line.")
     kind, colon, name = source.partition(":")
     if not colon or kind not in _KINDS:
         suffix = Path(source).suffix[1:].lower()

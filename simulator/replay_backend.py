@@ -119,5 +119,5 @@ def _explained(path: Path) -> dict[str, str]:
         return {str(key): str(text) for key, text in asked.items()}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
         raise RunFolderError(f"{path} cannot be read ({problem}): run the experiment again.") from None

@@ -249,7 +249,8 @@ def _audited(record: Record, wanted: set[str], draw: int) -> dict[str, Line]:
                     try:
                         line = json.loads(text)
                         request, cached = line["request"], line["cached"]
-                    except (ValueError, KeyError, TypeError):
+                        hash(request)
+                    except (ValueError, KeyError, TypeError, RecursionError):
                         continue  # a line that was cut off says nothing
                     if request not in wanted or line.get("draw", 0) != draw:
                         continue

@@ -8,7 +8,7 @@ import signal
 import sys
 
 import pytest
-from fuzzing import EXAMPLES, NIGHTLY
+from fuzzing import EXAMPLES, NIGHTLY, TABLE
 
 from llm_strategy.llm.backends.gpt4all import Gpt4AllClient
 from llm_strategy.llm.models import KNOWN_MODELS, cache_folder
@@ -98,3 +98,5 @@ def pytest_terminal_summary(terminalreporter):
     """How many examples a nightly run has tried."""
     if NIGHTLY:
         terminalreporter.write_line(f"{sum(EXAMPLES.values())} examples: {dict(EXAMPLES)}")
+        for line in TABLE:
+            terminalreporter.write_line(line)

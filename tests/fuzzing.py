@@ -15,6 +15,10 @@ EXAMPLES = Counter()
 """Examples run by the name of their test, shown at the end of a nightly run."""
 
 
+TABLE = []
+"""Lines on what each reader was tried with, shown likewise."""
+
+
 def counted(test):
     """The test, counting its examples."""
 

@@ -62,15 +62,20 @@ class ChatTemplate:
             return self._blocks(turns, contents)
         except TemplateError as problem:
             if len(turns) < 2 or [turn["role"] for turn in turns[:2]] != ["system", "user"]:
-                raise _refused(problem) from None
+                raise _refused(problem) from problem.__cause__
         folded = {"role": "user", "content": f"{turns[0]['content']}\n\n{turns[1]['content']}"}
         try:
             return self._blocks([folded, *turns[2:]], contents)
         except TemplateError as problem:
-            raise _refused(problem) from None
+            raise _refused(problem) from problem.__cause__
 
     def _blocks(self, turns: list[dict[str, str]], contents: list[str]) -> tuple[Block, ...]:
-        text = self._template.render(messages=turns, add_generation_prompt=True, **self._tokens)
+        try:
+            text = self._template.render(messages=turns, add_generation_prompt=True, **self._tokens)
+        except TemplateError:
+            raise
+        except Exception as problem:  # a template is a program: 1 / 0, None.strip()
+            raise TemplateError(f"it ends in {type(problem).__name__}") from problem
         pieces = _FOUND.split(text)
         numbers = [int(number) for number in pieces[2::4]]
         if set(numbers) != set(range(len(contents))):

@@ -69,7 +69,9 @@ def plain(name: str) -> str:
 
 def without_unit(name: str) -> str:
     """``Close (USD)`` and ``Close [USD]``, in brackets of any width, without what stands in brackets at the end."""
-    return re.sub(r"[(\[].*?[)\]]$", "", unicodedata.normalize("NFKC", name).strip())
+    text = unicodedata.normalize("NFKC", name).strip()
+    opened = re.search(r"[(\[]", text) if text.endswith((")", "]")) else None
+    return text[: opened.start()] if opened else text
 
 
 def columns_named(name: str, header: Sequence[str], common: Sequence[str]) -> list[int]:

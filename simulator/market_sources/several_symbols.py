@@ -14,6 +14,8 @@ SYMBOL_NAMES = ("symbol", "symbols", "ticker", "tickers", "tic", "sym", "instrum
 """Columns that tell symbols apart, as ``plain`` writes their names."""
 LOOSE_SYMBOL_NAMES = ("name", "code", "asset", "stock", "security", "company", "contract", "market", "isin", "coin")
 """Columns that may: they do where times stand more than once."""
+LONGEST_NAME = 200
+"""Characters of a column's name in which a label is looked for, which takes the square of them."""
 _FIELD = r"(?P<field>adj(?:usted)?[ ._]?close|adjusted|open|high|low|close|volume)"
 _LABEL_BEHIND = re.compile(rf"{_FIELD}[\W_]+(?P<label>.+?)", re.IGNORECASE)
 _LABEL_BEFORE = re.compile(rf"(?P<label>.+?)[\W_]+{_FIELD}", re.IGNORECASE)
@@ -118,7 +120,7 @@ def plain_label(label: str) -> str:
 
 def _field_and_label(name: str) -> tuple[str, str] | None:
     """``Close (AAPL)``, ``AAPL.Close`` and ``('Close', 'AAPL')`` as ``close`` and ``AAPL``."""
-    if plain(name) in ("adjclose", "adjustedclose"):
+    if len(name) > LONGEST_NAME or plain(name) in ("adjclose", "adjustedclose"):
         return None
     text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.strip(" ()'\"[]<>"))
     for pattern in (_LABEL_BEHIND, _LABEL_BEFORE):

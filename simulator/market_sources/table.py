@@ -122,6 +122,8 @@ def from_csv(path: Path) -> pd.DataFrame:
 
 def table_of_cells(rows: Sequence[Sequence[str]]) -> pd.DataFrame:
     """The table of the split lines of ``csv_rows``; ``ValueError`` where a cell is no time or number."""
+    if not all(len(row) == 1 + len(COLUMNS) for row in rows):
+        raise ValueError(f"a row has not {1 + len(COLUMNS)} cells")
     times = [datetime.fromisoformat(row[0]) for row in rows]
     if any(time.tzinfo for time in times):
         raise ValueError("its times have a zone")

@@ -30,7 +30,7 @@ def add_harm(table: FactTable, folder: Path) -> None:
             raise ValueError("a figure is not finite")
     except FileNotFoundError:
         return
-    except (OSError, ValueError, KeyError, TypeError) as problem:
+    except (OSError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as problem:
         raise RunFolderError(f"{path} cannot be read ({problem}): run the experiment again.") from None
     for name, term in HARM_TERMS.items():
         table.add("harm", name, values[name], term.unit, term.words)

@@ -66,7 +66,7 @@ class MannerNote:
         try:
             noted = json.loads(self._file.read_bytes()) if self._file else {}
             known = {name: noted[name] for name in ("omit_temperature", "fold_system")}
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
         return Manner(**known) if all(isinstance(value, bool) for value in known.values()) else None
 

@@ -116,6 +116,8 @@ class Engine:
             for token in (chunk["choices"][0].get("logprobs") or {}).get("content", ())
             for entry in token["top_probs"]
         ]
+        if any(entry["prob"] is None for entry in tokens):  # not a number, from weights that are none
+            raise BackendFailure("llama.cpp computes no probabilities with this model: fetch the file again.")
         return {entry["id"]: float(entry["prob"]) for entry in tokens}, written.tokens_in
 
     def _glance(self, prompt: Prompt, deadline: float | None, *, keep: bool = True) -> None:

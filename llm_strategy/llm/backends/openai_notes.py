@@ -35,7 +35,7 @@ class ServerNotes:
             known |= {field.name: said[field.name] for field in fields(Dialect) if field.name in said}
             if noted["checksum"] == _checksum(said) and said["answer_format"] in get_args(AnswerFormat):
                 return Dialect(**known)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             pass
         return None
 

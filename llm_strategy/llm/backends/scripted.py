@@ -73,6 +73,8 @@ def connect(settings: LlmSettings) -> ScriptedClient:
         )
     try:
         answers = [json.loads(line) for line in read_text(settings.script, MOST_SCRIPT).splitlines() if line.strip()]
+        if not all(isinstance(answer, str | dict) for answer in answers):
+            raise ValueError("a line is neither a text nor an object")
     except (OSError, ValueError, RecursionError) as problem:
         raise ConfigurationError(
             f"LLM_SCRIPT names {settings.script}, which cannot be read ({problem}): give one JSON answer a line."

@@ -37,6 +37,7 @@ LOAD_SECONDS, LOAD_BYTES_PER_SECOND = 60.0, 20e6
 _SYSTEM, _USER, _ASSISTANT = Message("system", "text"), Message("user", "text"), Message("assistant", "text")
 _CONVERSATIONS = ((_SYSTEM, _USER), (_USER,), (_SYSTEM, _USER, _ASSISTANT, _USER))
 """One of each kind that is asked of a model."""
+_BEYOND_ALL_BOUNDS = (MemoryError, OverflowError, RecursionError)
 _PACKAGES = {"local_llama": "gpt4all", "llama_cpp": "xllamacpp"}
 _HARMLESS = frozenset(model.sha256 for model in KNOWN_MODELS.values())
 
@@ -113,7 +114,7 @@ def _main() -> None:
             client.generate("Ready?", max_tokens=1, json_mode=False)
     except ModelNotLoaded as refused:
         problem = str(refused)
-    except (MemoryError, OverflowError, RecursionError):
+    except _BEYOND_ALL_BOUNDS:
         problem = (
             f"The head or the chat template of {path} asks for more memory than any model needs: fetch the file again, "
             "or choose another model."
@@ -133,8 +134,9 @@ def _render(metadata: Metadata) -> None:
                 vocabulary.prompt(template.render(messages))
             except ModelNotLoaded:
                 raise
-            except BacktraderLLMError:  # it may take other conversations
-                continue
+            except BacktraderLLMError as refused:  # it may take other conversations
+                if isinstance(refused.__cause__, _BEYOND_ALL_BOUNDS):
+                    raise refused.__cause__ from None
 
 
 def _client(engine: Engine, path: Path, options: dict[str, Any]) -> LLMClient:
