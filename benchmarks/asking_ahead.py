@@ -13,8 +13,8 @@ from pathlib import Path
 
 import simulator
 from llm_strategy.llm import MemoryStore, RecordingClient, Request
-from llm_strategy.llm.backends.openai_api import OpenAIClient
-from simulator.experiment import Experiment
+from llm_strategy.llm.backends.openai.client import OpenAIClient
+from simulator.experiment.experiment import Experiment
 
 LATENCY_S = 0.1
 QUESTIONS = 300

@@ -19,16 +19,16 @@ from typing import get_args
 
 from benchmarks.model import seconds_per_decision, snapshots_of
 from llm_strategy import ModelAdvisor, Snapshot
-from llm_strategy.analogues import Analogues
-from llm_strategy.config import load_settings
+from llm_strategy.advice.examples import Analogues
+from llm_strategy.advice.layout import LayoutText
+from llm_strategy.advice.options import ExampleKind, Layout, Reading
 from llm_strategy.errors import ConfigurationError, ModelError
-from llm_strategy.layout_text import LayoutText
 from llm_strategy.llm import FolderStore, Generation, LLMClient, RecordingClient, Request, get_llm_client
 from llm_strategy.llm.client import OnDelta
-from llm_strategy.llm.models import cache_folder
-from llm_strategy.reading import ExampleKind, Layout, Reading
-from llm_strategy.regime_rule import causal_label
-from llm_strategy.rendering import View, render_snapshot
+from llm_strategy.llm.models.store import cache_folder
+from llm_strategy.llm.settings import load_settings
+from llm_strategy.market.regime_rule import causal_label
+from llm_strategy.market.view import View, render_snapshot
 from llm_strategy.types import Decision, Status
 from simulator.evaluation.regimes import kappa
 

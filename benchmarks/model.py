@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 import backtrader as bt
 
 from llm_strategy import ModelAdvisor, Snapshot
+from llm_strategy.advice.options import Reading
 from llm_strategy.llm import LLMClient, Message
-from llm_strategy.reading import Reading
-from llm_strategy.regime_rule import causal_label
-from llm_strategy.rendering import render_snapshot
-from llm_strategy.snapshot import SnapshotReader
+from llm_strategy.market.regime_rule import causal_label
+from llm_strategy.market.snapshot import SnapshotReader
+from llm_strategy.market.view import render_snapshot
 from llm_strategy.types import Status
-from simulator.feed import make_feed
-from simulator.market import load_prices
+from simulator.prices.feed import make_feed
+from simulator.prices.load import load_prices
 
 
 @dataclass(frozen=True)

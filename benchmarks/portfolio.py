@@ -10,15 +10,15 @@ import backtrader as bt
 from benchmarks.same_orders import run_same_orders
 from benchmarks.timing import interleaved
 from llm_strategy import BASELINES, Journal, ModelAdvisor
-from llm_strategy.advisor import Advisor
-from llm_strategy.baselines import MatchedRandom
-from simulator.answers import connect
-from simulator.arms import simulate
-from simulator.data_choice import DataChoice
-from simulator.experiment import ALL_ARMS, LLM_ARM, RANDOM_ARM, Experiment
-from simulator.feed import add_feeds
-from simulator.tally import Tally
-from simulator.universe import load_universe
+from llm_strategy.advice.advisor import Advisor
+from llm_strategy.advice.rules import MatchedRandom
+from simulator.experiment.experiment import ALL_ARMS, LLM_ARM, RANDOM_ARM, Experiment
+from simulator.folder.tally import Tally
+from simulator.prices.config import DataChoice
+from simulator.prices.feed import add_feeds
+from simulator.prices.universe import load_universe
+from simulator.runs.answers import connect
+from simulator.runs.arms import simulate
 
 SYMBOLS = {f"S{number:02d}": f"synthetic:cycles?bars=2520&seed={number}" for number in range(20)}
 

@@ -10,12 +10,12 @@ import backtrader as bt
 import pandas as pd
 
 from llm_strategy import Journal
-from llm_strategy.broker import SimulatedBroker
-from llm_strategy.costs import Costs
-from llm_strategy.ledger import OrderRow
-from llm_strategy.times import iso_time
-from simulator.feed import make_feed
-from simulator.universe import Universe
+from llm_strategy.costs.costs import Costs
+from llm_strategy.market.times import iso_time
+from llm_strategy.trading.broker import SimulatedBroker
+from llm_strategy.trading.ledger import OrderRow
+from simulator.prices.feed import make_feed
+from simulator.prices.universe import Universe
 
 _TYPES = {"market": bt.Order.Market, "stop": bt.Order.Stop, "limit": bt.Order.Limit}
 

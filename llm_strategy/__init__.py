@@ -12,19 +12,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from llm_strategy.advisor import Advisor, ModelAdvisor
-    from llm_strategy.baselines import BASELINES, Rule
-    from llm_strategy.broker import SimulatedBroker
-    from llm_strategy.costs import Costs
-    from llm_strategy.gate import GateCut
-    from llm_strategy.gated import Gated
-    from llm_strategy.journal import Journal
+    from llm_strategy.advice.advisor import Advisor, ModelAdvisor
+    from llm_strategy.advice.rules import BASELINES, Rule
+    from llm_strategy.costs.costs import Costs
     from llm_strategy.llm import get_llm_client
-    from llm_strategy.lookbacks import Lookbacks
-    from llm_strategy.order_rules import OrderRules
-    from llm_strategy.rendering import View, render_snapshot
+    from llm_strategy.market.lookbacks import Lookbacks
+    from llm_strategy.market.view import View, render_snapshot
     from llm_strategy.risk import Account, Holding, Intent, Limits, Market, Verdict, judge
-    from llm_strategy.strategy import AdvisedStrategy
+    from llm_strategy.trading.broker import SimulatedBroker
+    from llm_strategy.trading.gated.gate import GateCut
+    from llm_strategy.trading.gated.strategy import Gated
+    from llm_strategy.trading.journal import Journal
+    from llm_strategy.trading.order_rules import OrderRules
+    from llm_strategy.trading.strategy import AdvisedStrategy
     from llm_strategy.types import (
         Action,
         ActionType,
@@ -72,37 +72,37 @@ __all__ = [
 ]
 
 _HOMES = {
-    "BASELINES": "llm_strategy.baselines",
+    "BASELINES": "llm_strategy.advice.rules",
     "Account": "llm_strategy.risk",
     "Action": "llm_strategy.types",
     "ActionType": "llm_strategy.types",
     "Advice": "llm_strategy.types",
-    "AdvisedStrategy": "llm_strategy.strategy",
-    "Advisor": "llm_strategy.advisor",
+    "AdvisedStrategy": "llm_strategy.trading.strategy",
+    "Advisor": "llm_strategy.advice.advisor",
     "Constraints": "llm_strategy.types",
-    "Costs": "llm_strategy.costs",
+    "Costs": "llm_strategy.costs.costs",
     "Decision": "llm_strategy.types",
-    "GateCut": "llm_strategy.gate",
-    "Gated": "llm_strategy.gated",
+    "GateCut": "llm_strategy.trading.gated.gate",
+    "Gated": "llm_strategy.trading.gated.strategy",
     "Holding": "llm_strategy.risk",
     "Intent": "llm_strategy.risk",
-    "Journal": "llm_strategy.journal",
+    "Journal": "llm_strategy.trading.journal",
     "Limits": "llm_strategy.risk",
-    "Lookbacks": "llm_strategy.lookbacks",
+    "Lookbacks": "llm_strategy.market.lookbacks",
     "Market": "llm_strategy.risk",
-    "ModelAdvisor": "llm_strategy.advisor",
-    "OrderRules": "llm_strategy.order_rules",
+    "ModelAdvisor": "llm_strategy.advice.advisor",
+    "OrderRules": "llm_strategy.trading.order_rules",
     "Regime": "llm_strategy.types",
     "RegimeLabel": "llm_strategy.types",
-    "Rule": "llm_strategy.baselines",
-    "SimulatedBroker": "llm_strategy.broker",
+    "Rule": "llm_strategy.advice.rules",
+    "SimulatedBroker": "llm_strategy.trading.broker",
     "Snapshot": "llm_strategy.types",
     "Status": "llm_strategy.types",
     "Verdict": "llm_strategy.risk",
-    "View": "llm_strategy.rendering",
+    "View": "llm_strategy.market.view",
     "get_llm_client": "llm_strategy.llm",
     "judge": "llm_strategy.risk",
-    "render_snapshot": "llm_strategy.rendering",
+    "render_snapshot": "llm_strategy.market.view",
 }
 """Where each public name lives; it is imported when it is first used, so that a part needs only what it uses."""
 

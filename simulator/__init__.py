@@ -11,26 +11,26 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from simulator.experiment import Experiment
-    from simulator.market import Prices, load_prices
-    from simulator.replay import replay
-    from simulator.report import rebuild_report
-    from simulator.result import Result
-    from simulator.run import compare, run
-    from simulator.study import Study
+    from simulator.experiment.experiment import Experiment
+    from simulator.prices.load import Prices, load_prices
+    from simulator.runs.compare import compare, run
+    from simulator.runs.replaying import replay
+    from simulator.runs.report import rebuild_report
+    from simulator.runs.result import Result
+    from simulator.runs.study import Study
 
 __all__ = ["Experiment", "Prices", "Result", "Study", "compare", "load_prices", "rebuild_report", "replay", "run"]
 
 _HOMES = {
-    "Experiment": "simulator.experiment",
-    "Prices": "simulator.market",
-    "Result": "simulator.result",
-    "Study": "simulator.study",
-    "compare": "simulator.run",
-    "load_prices": "simulator.market",
-    "rebuild_report": "simulator.report",
-    "replay": "simulator.replay",
-    "run": "simulator.run",
+    "Experiment": "simulator.experiment.experiment",
+    "Prices": "simulator.prices.load",
+    "Result": "simulator.runs.result",
+    "Study": "simulator.runs.study",
+    "compare": "simulator.runs.compare",
+    "load_prices": "simulator.prices.load",
+    "rebuild_report": "simulator.runs.report",
+    "replay": "simulator.runs.replaying",
+    "run": "simulator.runs.compare",
 }
 """Where each public name lives; it is imported when it is first used, so that the command line starts at once."""
 

@@ -7,10 +7,10 @@ import backtrader as bt
 import pandas as pd
 from markets import from_bars
 
-from llm_strategy.broker import SimulatedBroker
-from llm_strategy.costs import Costs
-from simulator.feed import make_feed
-from simulator.market import Prices
+from llm_strategy.costs.costs import Costs
+from llm_strategy.trading.broker import SimulatedBroker
+from simulator.prices.feed import make_feed
+from simulator.prices.load import Prices
 
 MODES = list(product((True, False), repeat=2))
 

@@ -10,8 +10,8 @@ import sys
 import pytest
 from fuzzing import EXAMPLES, NIGHTLY, TABLE
 
-from llm_strategy.llm.backends.gpt4all import Gpt4AllClient
-from llm_strategy.llm.models import KNOWN_MODELS, cache_folder
+from llm_strategy.llm.backends.local.gpt4all import Gpt4AllClient
+from llm_strategy.llm.models.store import KNOWN_MODELS, cache_folder
 
 
 def _refuse_network(event, arguments):

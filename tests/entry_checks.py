@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from witness import DUST
 
-from llm_strategy.costs import VOLATILITY_BARS, volatility
+from llm_strategy.costs.costs import VOLATILITY_BARS, volatility
 
 ROUNDING = 1 + 1e-9
 

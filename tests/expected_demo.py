@@ -15,9 +15,9 @@ from pathlib import Path
 
 import simulator
 from llm_strategy.llm import FolderStore, MemoryStore, RecordingClient, Request, get_llm_client
-from llm_strategy.llm.exchange import Generation, ModelIdentity
-from llm_strategy.llm.models import cache_folder
-from simulator.answers import sampler_of
+from llm_strategy.llm.models.store import cache_folder
+from llm_strategy.llm.requests import Generation, ModelIdentity
+from simulator.folder.provenance import sampler_of
 
 FOLDER = Path(__file__).parent / "expected"
 ANSWERS, FIGURES = FOLDER / "demo_answers.json.gz", FOLDER / "demo_figures.json"

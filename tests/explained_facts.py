@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 
-from simulator.reporting.fact import Unit
-from simulator.reporting.fact_table import FactTable
-from simulator.reporting.vocabulary import ARM_TERMS, MODEL_TERMS, PAIR_TERMS
+from simulator.reporting.facts.fact import Unit
+from simulator.reporting.facts.table import FactTable
+from simulator.reporting.facts.vocabulary import ARM_TERMS, MODEL_TERMS, PAIR_TERMS
 
 ARMS = ("llm", "buy_and_hold", "sma_cross", "momentum")
 RANGES = {

@@ -46,7 +46,7 @@ def environment(url, cache, **settings):
 
 def start_run(folder, settings, before="", words=("run", "experiment.yaml")):
     """Start a command in ``folder``; ``before`` is Python that its process does first."""
-    program = f"{before}\nfrom simulator.cli import main\nmain()"
+    program = f"{before}\nfrom simulator.cli.main import main\nmain()"
     return subprocess.Popen(
         [sys.executable, "-c", program, *words],
         cwd=folder,

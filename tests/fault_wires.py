@@ -8,12 +8,12 @@ import bedrock_server
 import misbehaving_server as server_that
 from misbehaving_server import GOOD_ADVICE, MODEL
 
-from llm_strategy.advisor import ModelAdvisor
+from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.llm import Request
-from llm_strategy.llm.backends.bedrock import BedrockClient
-from llm_strategy.llm.backends.openai_api import OpenAIClient
-from llm_strategy.llm.patience import Patience
-from llm_strategy.llm.resilience import ResilientClient
+from llm_strategy.llm.backends.bedrock.client import BedrockClient
+from llm_strategy.llm.backends.openai.client import OpenAIClient
+from llm_strategy.llm.reliability.client import ResilientClient
+from llm_strategy.llm.reliability.retry_policy import Patience
 from llm_strategy.types import AbstentionReason, Snapshot
 
 SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.99, -0.4, 0.1, 1.5)

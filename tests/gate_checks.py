@@ -11,7 +11,7 @@ import pytest
 from entry_checks import check_entries_fit_the_limits, check_entries_keep_their_times, side_of, verdicts
 from witness import DUST
 
-from llm_strategy.features import LONGEST_LOOKBACK
+from llm_strategy.market.features import LONGEST_LOOKBACK
 
 
 def check_cash_is_owed_only_within_credit(played):

@@ -5,13 +5,13 @@ import json
 from misbehaving_server import GOOD_ADVICE
 from small_run import small
 
-from llm_strategy.advisor import ModelAdvisor
-from llm_strategy.journal import decision_line
+from llm_strategy.advice.advisor import ModelAdvisor
+from llm_strategy.advice.options import Reading
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.reading import Reading
 from llm_strategy.risk import Account, Limits, Market, judge
+from llm_strategy.trading.journal import decision_line
 from llm_strategy.types import Snapshot
-from simulator.answers import JournalClient
+from simulator.runs.answers import JournalClient
 
 SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.99, -0.4, 0.1, 1.5)
 SCORED = Reading("choices", "fixed", layout="turns")

@@ -5,11 +5,11 @@ import pandas as pd
 from markets import from_bars, random_prices, with_table
 
 from llm_strategy import AdvisedStrategy, Journal, Limits
-from llm_strategy.broker import SimulatedBroker
-from llm_strategy.costs import Costs
-from llm_strategy.features import LONGEST_LOOKBACK
-from llm_strategy.order_rules import OrderRules
-from llm_strategy.policy import assess
+from llm_strategy.advice.policy import assess
+from llm_strategy.costs.costs import Costs
+from llm_strategy.market.features import LONGEST_LOOKBACK
+from llm_strategy.trading.broker import SimulatedBroker
+from llm_strategy.trading.order_rules import OrderRules
 from llm_strategy.types import (
     Abstention,
     AbstentionReason,
@@ -24,10 +24,10 @@ from llm_strategy.types import (
     RegimeLabel,
     Status,
 )
-from simulator.arms import simulate
-from simulator.experiment import Experiment
-from simulator.feed import make_feed
-from simulator.universe import Universe
+from simulator.experiment.experiment import Experiment
+from simulator.prices.feed import make_feed
+from simulator.prices.universe import Universe
+from simulator.runs.arms import simulate
 
 LONG, SHORT, EXIT, HOLD = ActionType.ENTER_LONG, ActionType.ENTER_SHORT, ActionType.EXIT, ActionType.HOLD
 

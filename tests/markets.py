@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from simulator.market import Prices
-from simulator.universe import Universe
+from simulator.prices.load import Prices
+from simulator.prices.universe import Universe
 
 
 def random_prices(bars=400, seed=1, daily=0.01, gap=0.0, drift=0.0003, start=100.0):

@@ -15,7 +15,7 @@ import vectorbt
 from listed_advice import FREE, ROOMY, Listed, play
 
 from llm_strategy import Costs
-from llm_strategy.features import LONGEST_LOOKBACK
+from llm_strategy.market.features import LONGEST_LOOKBACK
 from llm_strategy.types import ActionType
 
 LONG, SHORT, EXIT, HOLD = ActionType.ENTER_LONG, ActionType.ENTER_SHORT, ActionType.EXIT, ActionType.HOLD

@@ -4,7 +4,7 @@ import backtrader as bt
 from markets import random_prices
 
 from llm_strategy import AdvisedStrategy, Costs, ModelAdvisor, SimulatedBroker
-from llm_strategy.baselines import RsiReversion
+from llm_strategy.advice.rules import RsiReversion
 from llm_strategy.llm.backends.scripted import ScriptedClient
 
 TABLE = random_prices(420, seed=4, gap=0.004).table

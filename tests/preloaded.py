@@ -62,12 +62,6 @@ def preloaded():
 def _serve():
     import openai  # noqa: F401
 
-    import simulator.cli
-    import simulator.commands.experiments
-    import simulator.replay
-    import simulator.run
-    import simulator.surfaces  # noqa: F401
-
     for text in sys.stdin:
         job = json.loads(text)
         read, write = os.pipe()
@@ -88,7 +82,7 @@ def _become(job, told):
     """Be the command, and end."""
     from failing_disk import FailingDisk
 
-    import simulator.cli
+    import simulator.cli.main
 
     os.chdir(job["cwd"])
     os.environ.clear()

@@ -3,7 +3,7 @@
 import pytest
 
 from llm_strategy.errors import MarketDataError
-from simulator.market import load_prices
+from simulator.prices.load import load_prices
 
 GOOD = """Date,Open,High,Low,Close,Volume
 2020-01-01,10,12,9,11,100

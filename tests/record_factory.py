@@ -17,12 +17,12 @@ import pandas as pd
 from record_account import CASH, COMMISSION, SLIPPAGE, WARM_UP, trade
 from small_run import seal
 
-from llm_strategy.costs import Costs
-from llm_strategy.order_rules import OrderRules
+from llm_strategy.costs.costs import Costs
 from llm_strategy.risk import Limits
-from simulator.data_choice import DataChoice
-from simulator.experiment import EvaluationChoice, Experiment
-from simulator.record import EQUITY_COLUMNS, FORMAT_VERSION, ORDER_COLUMNS, TRADE_COLUMNS
+from llm_strategy.trading.order_rules import OrderRules
+from simulator.experiment.experiment import EvaluationChoice, Experiment
+from simulator.folder.record import EQUITY_COLUMNS, FORMAT_VERSION, ORDER_COLUMNS, TRADE_COLUMNS
+from simulator.prices.config import DataChoice
 
 ARMS = ("llm", "buy_and_hold", "sma_cross", "regime_rule", "random", "never")
 ALL_ARMS = ("llm", "buy_and_hold", "sma_cross", "momentum", "rsi_reversion", "regime_rule", "random")

@@ -6,8 +6,8 @@ import json
 import simulator
 from llm_strategy.llm import MemoryStore, RecordingClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from simulator import integrity
-from simulator.provenance import identity_from
+from simulator.folder import integrity
+from simulator.folder.provenance import identity_from
 
 SMALL = {
     "name": "small",

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm_strategy.advisor import ModelAdvisor
+from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.errors import AnswerTimeout, BackendFailure, ModelNotLoaded, PromptTooLong
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.types import AbstentionReason, Snapshot, Status

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_choice_advice import SNAPSHOT, states
 
-from llm_strategy.analogues import Analogues, label_of_what_followed
-from llm_strategy.reading import Example, Reading
-from llm_strategy.regime_rule import causal_label
-from llm_strategy.rendering import View, render_snapshot
+from llm_strategy.advice.examples import Analogues, label_of_what_followed
+from llm_strategy.advice.options import Example, Reading
+from llm_strategy.market.regime_rule import causal_label
+from llm_strategy.market.view import View, render_snapshot
 from llm_strategy.types import RegimeLabel
 
 WORDS = View("words")

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from llm_strategy.contract import parse_answer
+from llm_strategy.advice.contract import parse_answer
 from llm_strategy.errors import ContractError
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.types import EventKind

@@ -6,12 +6,12 @@ from misbehaving_server import GOOD_ADVICE, answer, by_turns, serving
 from small_run import reader, recording, small
 
 import simulator
-from llm_strategy.advisor import ModelAdvisor
+from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.errors import TooManyFailures
 from llm_strategy.llm import FolderStore, MemoryStore, RecordingClient
-from llm_strategy.llm.backends.openai_api import OpenAIClient
+from llm_strategy.llm.backends.openai.client import OpenAIClient
 from llm_strategy.types import AbstentionReason, Snapshot, Status
-from simulator.console import print_result
+from simulator.cli.console import print_result
 
 SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.99, -0.4, 0.1, 1.5)
 

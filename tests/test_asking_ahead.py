@@ -15,16 +15,16 @@ import pytest
 from misbehaving_server import GOOD_ADVICE, MODEL, answer, by_turns, serving, status
 
 import simulator
-from llm_strategy.advice_prompt import ask_for_advice
-from llm_strategy.advisor import MOST_FAILURES_AHEAD
+from llm_strategy.advice.advisor import MOST_FAILURES_AHEAD
+from llm_strategy.advice.written_prompt import ask_for_advice
 from llm_strategy.errors import AnswerNotRecorded, BudgetReached
 from llm_strategy.llm import FolderStore, Generation, MemoryStore, RecordingClient, Request
-from llm_strategy.llm.backends.ensemble import EnsembleClient
-from llm_strategy.llm.backends.openai_api import OpenAIClient
+from llm_strategy.llm.backends.ensemble.client import EnsembleClient
+from llm_strategy.llm.backends.openai.client import OpenAIClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.patience import Patience
-from llm_strategy.llm.resilience import ResilientClient
-from llm_strategy.llm.side_by_side import side_by_side
+from llm_strategy.llm.concurrency.parallel import side_by_side
+from llm_strategy.llm.reliability.client import ResilientClient
+from llm_strategy.llm.reliability.retry_policy import Patience
 
 FIRST_DECISION = 269
 LABELS = ("bull", "bear", "sideways", "turbulent")

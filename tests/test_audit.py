@@ -11,7 +11,7 @@ import pytest
 from small_run import SMALL, files, reader, recording, small
 
 import simulator
-from llm_strategy.config import LlmSettings
+from llm_strategy.doctor.speed import note_speed, way_of_asking
 from llm_strategy.errors import (
     AnswerTimeout,
     BackendFailure,
@@ -21,15 +21,15 @@ from llm_strategy.errors import (
     TooManyFailures,
 )
 from llm_strategy.llm import FolderStore, MemoryStore, RecordingClient, get_llm_client
-from llm_strategy.llm.audit import AuditedClient, AuditLog
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.bill import Prices
-from llm_strategy.llm.cache import Usage
-from llm_strategy.llm.exchange import Generation, ModelIdentity, Request
-from llm_strategy.llm.gguf import read_metadata
-from llm_strategy.llm.token_count import token_counter
-from llm_strategy.secrets import keep_secret, redact
-from llm_strategy.speed import note_speed, way_of_asking
+from llm_strategy.llm.calls import Prices
+from llm_strategy.llm.metering.audit import AuditedClient, AuditLog
+from llm_strategy.llm.models.gguf import read_metadata
+from llm_strategy.llm.models.token_count import token_counter
+from llm_strategy.llm.record.client import Usage
+from llm_strategy.llm.requests import Generation, ModelIdentity, Request
+from llm_strategy.llm.settings import LlmSettings
+from llm_strategy.support.secrets import keep_secret, redact
 
 PLANTED = "sk-planted-0123456789abcdefghij"
 
@@ -317,15 +317,15 @@ def test_an_unknown_time_is_told_after_the_first_answers(tmp_path):
 
 
 def test_slow_answers_are_warned_of_once_and_stand_on_the_page(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr("simulator.speed_watch.SLOW_SECONDS", 0.01)
+    monkeypatch.setattr("simulator.runs.speed_watch.SLOW_SECONDS", 0.01)
 
     def slow(request):
         time.sleep(0.02)
         return reader(request)
 
-    with caplog.at_level("WARNING", "simulator.speed_watch"):
+    with caplog.at_level("WARNING", "simulator.runs.speed_watch"):
         result = simulator.run(small(tmp_path), client=recording(slow)[0])
-    (warning,) = [record.getMessage() for record in caplog.records if record.name == "simulator.speed_watch"]
+    (warning,) = [record.getMessage() for record in caplog.records if record.name == "simulator.runs.speed_watch"]
     assert "Answers of scripted take 0 s in the mean: choose a smaller model" in warning
     usage = result.record.manifest["usage"]
     assert 0.02 <= usage["mean_seconds"] <= usage["seconds"] / usage["asked"] + 0.01
@@ -337,7 +337,7 @@ def test_slow_answers_are_warned_of_once_and_stand_on_the_page(tmp_path, monkeyp
 
 def test_quick_answers_are_not_warned_of(tmp_path, caplog):
     simulator.run(small(tmp_path), client=recording()[0])
-    assert not [record for record in caplog.records if record.name == "simulator.speed_watch"]
+    assert not [record for record in caplog.records if record.name == "simulator.runs.speed_watch"]
 
 
 def test_a_speed_that_was_noted_tells_the_time_of_the_first_run(tmp_path, monkeypatch):

@@ -13,13 +13,13 @@ from misbehaving_server import MODEL, answer, by_turns, completion, reply, servi
 from small_run import files, reader, recording, small
 
 import simulator
-from llm_strategy.advisor import ModelAdvisor
-from llm_strategy.config import LlmSettings
+from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.errors import BackendFailure, ModelError, TooManyFailures
 from llm_strategy.llm import SUPPORTED_BACKENDS, MemoryStore, get_llm_client, register_backend
-from llm_strategy.llm.audit import AuditedClient, AuditLog
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.bill import Prices
+from llm_strategy.llm.calls import Prices
+from llm_strategy.llm.metering.audit import AuditedClient, AuditLog
+from llm_strategy.llm.settings import LlmSettings
 from llm_strategy.types import Snapshot
 
 SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.99, -0.4, 0.1, 1.5)
@@ -117,7 +117,7 @@ def test_failed_and_cut_off_runs_leave_their_calls_too(tmp_path):
 def test_a_script_that_ends_without_closing_has_every_line(tmp_path):
     program = f"""
         import os, threading
-        from llm_strategy.config import LlmSettings
+        from llm_strategy.llm.settings import LlmSettings
         from llm_strategy.llm import get_llm_client
         from pathlib import Path
         Path("answers.jsonl").write_text('"well"\\n' * 3)

@@ -12,10 +12,10 @@ from markets import random_prices
 from own_cerebro import MODES, OTHER, RULE, SAVING, TABLE, own_cerebro, pandas_feed, run, scripted
 
 from llm_strategy import Gated, Journal, Limits, View, render_snapshot
-from llm_strategy.baselines import BuyAndHold, Momentum, RegimeRule, RsiReversion
+from llm_strategy.advice.rules import BuyAndHold, Momentum, RegimeRule, RsiReversion
 from llm_strategy.errors import ConfigurationError, MarketDataError
-from llm_strategy.features import LONGEST_LOOKBACK
-from llm_strategy.snapshot import SnapshotReader
+from llm_strategy.market.features import LONGEST_LOOKBACK
+from llm_strategy.market.snapshot import SnapshotReader
 from llm_strategy.types import Snapshot
 
 DAYS = random_prices(2200, seed=4, gap=0.004).table

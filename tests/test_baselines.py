@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from markets import random_prices
 
 from llm_strategy import Journal
-from llm_strategy.baselines import BASELINES, MatchedRandom, shuffle_runs, stances
+from llm_strategy.advice.rules import BASELINES, MatchedRandom, shuffle_runs, stances
 from llm_strategy.errors import ConfigurationError
-from llm_strategy.regime_rule import ACTION_FOR_LABEL, causal_label
+from llm_strategy.market.regime_rule import ACTION_FOR_LABEL, causal_label
 from llm_strategy.types import ActionType, PolicyVerdict, RegimeLabel, Snapshot
-from simulator.arms import simulate
-from simulator.experiment import Experiment
-from simulator.market import load_prices
-from simulator.universe import Universe
+from simulator.experiment.experiment import Experiment
+from simulator.prices.load import load_prices
+from simulator.prices.universe import Universe
+from simulator.runs.arms import simulate
 
 
 def test_every_rule_trades_the_sample_within_the_policy():

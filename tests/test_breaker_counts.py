@@ -10,18 +10,18 @@ from misbehaving_server import GOOD_ADVICE, MODEL, answer, by_turns, serving
 from test_run_remote import WAYS_TO_FAIL
 
 import simulator
-from llm_strategy.advisor import ModelAdvisor
+from llm_strategy.advice.advisor import ModelAdvisor
+from llm_strategy.advice.options import Reading
 from llm_strategy.errors import BackendFailure
-from llm_strategy.journal import Journal
 from llm_strategy.llm import Fallback, MemoryStore, Patience, RecordingClient, Request, ResilientClient
-from llm_strategy.llm.backends.openai_api import OpenAIClient
+from llm_strategy.llm.backends.openai.client import OpenAIClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.reading import Reading
-from llm_strategy.rendering import View
+from llm_strategy.market.view import View
+from llm_strategy.trading.journal import Journal
 from llm_strategy.types import AbstentionReason, EventKind, Snapshot, Status
-from simulator.arms import simulate
-from simulator.universe import load_universe
-from simulator.upcoming import upcoming
+from simulator.prices.universe import load_universe
+from simulator.runs.arms import simulate
+from simulator.runs.upcoming import upcoming
 
 FIRST_DECISION = 269
 LABELS = ("bull", "bear", "sideways", "turbulent")

@@ -7,12 +7,12 @@ import pytest
 from broker_script import MODES, Scripted, bars, flat, free, play
 from markets import from_bars, random_prices, with_table
 
-from llm_strategy.broker import SimulatedBroker, costs_of
-from llm_strategy.cost_scheme import check_scheme
-from llm_strategy.costs import Costs, volatility
+from llm_strategy.costs.costs import Costs, volatility
 from llm_strategy.errors import ConfigurationError
-from simulator import run
-from simulator.feed import make_feed
+from llm_strategy.trading.broker import SimulatedBroker, costs_of
+from llm_strategy.trading.commission import check_scheme
+from simulator.prices.feed import make_feed
+from simulator.runs import compare as run
 
 
 def test_a_market_order_fills_at_the_next_open_with_commission_slippage_and_half_the_spread():

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markets import random_prices
 
-from llm_strategy.broker import SimulatedBroker
-from llm_strategy.costs import Costs
-from simulator.market import Prices
+from llm_strategy.costs.costs import Costs
+from llm_strategy.trading.broker import SimulatedBroker
+from simulator.prices.load import Prices
 
 orders = st.lists(
     st.tuples(

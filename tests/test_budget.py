@@ -11,13 +11,13 @@ from misbehaving_server import GOOD_ADVICE, MODEL, answer, by_turns, reset, serv
 import simulator
 from llm_strategy.errors import BudgetReached
 from llm_strategy.llm import FolderStore, RecordingClient, Request
-from llm_strategy.llm.backends.ensemble import EnsembleClient
-from llm_strategy.llm.backends.openai_api import OpenAIClient
+from llm_strategy.llm.backends.ensemble.client import EnsembleClient
+from llm_strategy.llm.backends.openai.client import OpenAIClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.bill import Prices
-from llm_strategy.llm.fallback import Fallback
-from llm_strategy.llm.patience import Patience
-from llm_strategy.llm.resilience import ResilientClient
+from llm_strategy.llm.calls import Prices
+from llm_strategy.llm.reliability.client import ResilientClient
+from llm_strategy.llm.reliability.fallback import Fallback
+from llm_strategy.llm.reliability.retry_policy import Patience
 
 TOKENS = 15
 """What the server says that a call took: ten read and five written."""

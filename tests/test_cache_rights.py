@@ -8,7 +8,7 @@ import os
 import pytest
 from typer.testing import CliRunner
 
-from simulator.cli import app
+from simulator.cli.main import app
 
 NOBODY = 65_534
 COMMANDS = {

@@ -5,12 +5,12 @@ import json
 import pytest
 
 import simulator
-from llm_strategy.advisor import ModelAdvisor
-from llm_strategy.calibration import LabelPrior, corrected
+from llm_strategy.advice.advisor import ModelAdvisor
+from llm_strategy.advice.calibration import LabelPrior, corrected
+from llm_strategy.advice.options import Reading
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm import MemoryStore, RecordingClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.reading import Reading
 from llm_strategy.types import Snapshot
 
 SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.2, -0.4, 0.1, 1.5)

@@ -7,20 +7,20 @@ from typing import get_args
 import pytest
 
 import simulator
-from llm_strategy.advisor import ModelAdvisor
-from llm_strategy.calibration import FEWEST_STATES, corrected
-from llm_strategy.contract import advice_from_document, advice_to_document
+from llm_strategy.advice.advisor import ModelAdvisor
+from llm_strategy.advice.calibration import FEWEST_STATES, corrected
+from llm_strategy.advice.contract import advice_from_document, advice_to_document
+from llm_strategy.advice.options import Layout, Reading
 from llm_strategy.errors import AnswerTimeout, ConfigurationError
 from llm_strategy.llm import MemoryStore, RecordingClient
-from llm_strategy.llm.backends.gpt4all import Gpt4AllClient
-from llm_strategy.llm.backends.llama_cpp import LlamaCppClient
-from llm_strategy.llm.backends.llama_cpp_loading import EngineOptions
+from llm_strategy.llm.backends.local.gpt4all import Gpt4AllClient
+from llm_strategy.llm.backends.local.llama_cpp import LlamaCppClient
+from llm_strategy.llm.backends.local.llama_cpp_load import EngineOptions
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.exchange import Slot
-from llm_strategy.reading import Layout, Reading
-from llm_strategy.rendering import View
+from llm_strategy.llm.requests import Slot
+from llm_strategy.market.view import View
 from llm_strategy.types import RegimeLabel, Snapshot, Status
-from simulator.advise import advise_at
+from simulator.runs.advise import advise_at
 
 SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.2, -0.4, 0.1, 1.5)
 BULL = {" bull": 0.5, " bear": 0.3, " sideways": 0.1, " turbulent": 0.1}

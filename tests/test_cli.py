@@ -8,8 +8,8 @@ import sys
 import pytest
 from small_run import SMALL
 
-from simulator.cli import main
-from simulator.market import load_prices
+from simulator.cli.main import main
+from simulator.prices.load import load_prices
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def test_a_wrong_setting_of_the_environment_is_one_sentence(btllm, monkeypatch, 
     assert "LLM_TEMPERATURE" in only_error(btllm("compare", "experiment.yaml"), 2).upper()
 
 
-BTLLM = [sys.executable, "-c", "from simulator.cli import main; main()"]
+BTLLM = [sys.executable, "-c", "from simulator.cli.main import main; main()"]
 
 
 @pytest.mark.parametrize("words", [("models", "list"), ("models", "list", "--json"), ("run", "e.yaml", "--json")])
@@ -197,7 +197,7 @@ def test_a_reader_that_goes_away_ends_a_command_quietly(tmp_path, words):
 
 
 def test_help_needs_none_of_the_heavy_libraries():
-    program = "import sys\nfrom simulator.cli import app\nprint(*sys.modules)"
+    program = "import sys\nfrom simulator.cli.main import app\nprint(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     assert not {"pandas", "numpy", "backtrader", "matplotlib", "pydantic", "jsonschema", "gpt4all"} & set(loaded)
 
@@ -211,7 +211,7 @@ def test_an_interruption_while_libraries_are_imported_is_one_sentence(tmp_path):
         "            raise KeyboardInterrupt\n"
         "sys.meta_path.insert(0, Interrupting())\n"
         "sys.argv = ['btllm', 'compare', 'experiment.yaml']\n"
-        "from simulator.cli import main\n"
+        "from simulator.cli.main import main\n"
         "main()\n"
     )
     write_experiment(tmp_path)
@@ -231,7 +231,7 @@ def test_debug_shows_our_log_and_not_that_of_others(tmp_path):
     words = [*BTLLM, "run", "experiment.yaml"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
-    assert "DEBUG llm_strategy.llm.cache: answers.jsonl answered request" in done.stderr
+    assert "DEBUG llm_strategy.llm.record.client: answers.jsonl answered request" in done.stderr
     assert "matplotlib" not in done.stderr
     assert "distinct questions in" in done.stderr  # the estimate
 
@@ -253,6 +253,6 @@ def test_an_interruption_is_one_sentence(btllm, tmp_path, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("simulator.commands.experiments._compare", interrupted)
+    monkeypatch.setattr("simulator.cli.experiments._compare", interrupted)
     write_experiment(tmp_path)
     assert "goes on from there" in only_error(btllm("compare", "experiment.yaml"), 130)

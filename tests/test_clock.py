@@ -8,10 +8,10 @@ from price_files import refusal
 
 import simulator
 from llm_strategy.errors import ConfigurationError, MarketDataError
-from simulator.data_choice import DataChoice
-from simulator.market import load_prices
-from simulator.replay import replay
-from simulator.universe import load_universe
+from simulator.prices.config import DataChoice
+from simulator.prices.load import load_prices
+from simulator.prices.universe import load_universe
+from simulator.runs.replaying import replay
 
 NEW_YORK, LONDON, CHICAGO, SYDNEY = "America/New_York", "Europe/London", "America/Chicago", "Australia/Sydney"
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_strategy.contract import advice_from_document, advice_to_document, parse_answer
+from llm_strategy.advice.contract import advice_from_document, advice_to_document, parse_answer
 from llm_strategy.errors import ContractError
-from llm_strategy.schemas import validator
+from llm_strategy.support.schemas import validator
 from llm_strategy.types import Action, ActionType, Advice, Constraints, Regime, RegimeLabel
 
 GOOD = {

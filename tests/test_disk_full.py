@@ -81,7 +81,7 @@ def test_other_commands_tell_it_too(tmp_path, words):
 
 def test_an_output_that_is_full_is_one_sentence(tmp_path):
     with open("/dev/full", "w") as full:
-        program = [sys.executable, "-c", "from simulator.cli import main; main()", "models", "list", "--json"]
+        program = [sys.executable, "-c", "from simulator.cli.main import main; main()", "models", "list", "--json"]
         done = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
     assert done.returncode == 6, done.stderr
     assert "Traceback" not in done.stderr

@@ -6,14 +6,14 @@ import struct
 import pytest
 from bedrock_server import REGION, BedrockServer
 
-from llm_strategy.config import LlmSettings
-from llm_strategy.doctor import diagnose
-from llm_strategy.doctor_cures import cure_of_check
+from llm_strategy.advice.options import Reading
+from llm_strategy.doctor.checks import diagnose
+from llm_strategy.doctor.cures import cure_of_check
+from llm_strategy.doctor.speed import noted_speed, way_of_asking
 from llm_strategy.errors import BackendFailure
 from llm_strategy.llm import SUPPORTED_BACKENDS, get_llm_client, register_backend
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.reading import Reading
-from llm_strategy.speed import noted_speed, way_of_asking
+from llm_strategy.llm.settings import LlmSettings
 
 NAMES = ["initialization", "health", "generation", "JSON mode", "streaming", "error handling", "decision", "speed"]
 

@@ -7,7 +7,7 @@ from markets import random_prices
 from small_run import recording, small
 
 import simulator
-from simulator.console import print_result
+from simulator.cli.console import print_result
 
 
 def said(result, capsys):

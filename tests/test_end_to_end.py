@@ -11,7 +11,7 @@ import pytest
 
 from llm_strategy import ModelAdvisor, Snapshot
 from llm_strategy.types import Status
-from simulator.market import load_prices
+from simulator.prices.load import load_prices
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def btllm(model_path, tmp_path):
 
     def start(*words, **overrides):
         return subprocess.Popen(
-            [sys.executable, "-c", "from simulator.cli import main; main()", *words],
+            [sys.executable, "-c", "from simulator.cli.main import main; main()", *words],
             cwd=tmp_path,
             env=environment | overrides,
             stdout=subprocess.PIPE,

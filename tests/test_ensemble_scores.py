@@ -7,15 +7,15 @@ import logging
 import pytest
 
 import simulator
-from llm_strategy.advisor import ModelAdvisor
-from llm_strategy.config import LlmSettings
+from llm_strategy.advice.advisor import ModelAdvisor
+from llm_strategy.advice.options import Reading
 from llm_strategy.errors import AnswerTimeout, BackendFailure, ConfigurationError
 from llm_strategy.llm import FolderStore, Message, RecordingClient, Request, get_llm_client
-from llm_strategy.llm.backends.ensemble import EnsembleClient
-from llm_strategy.llm.backends.llama_cpp import LlamaCppClient
-from llm_strategy.llm.backends.llama_cpp_engine import EngineOptions
+from llm_strategy.llm.backends.ensemble.client import EnsembleClient
+from llm_strategy.llm.backends.local.llama_cpp import LlamaCppClient
+from llm_strategy.llm.backends.local.llama_cpp_engine import EngineOptions
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.reading import Reading
+from llm_strategy.llm.settings import LlmSettings
 from llm_strategy.types import EventKind, Snapshot, Status
 
 CHOICES = ("up", "flat", "down")

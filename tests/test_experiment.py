@@ -5,8 +5,8 @@ import yaml
 
 from llm_strategy.errors import ConfigurationError
 from simulator import Experiment
-from simulator.experiment import ALL_ARMS, starter_text
-from simulator.run import as_experiment
+from simulator.experiment.experiment import ALL_ARMS, starter_text
+from simulator.runs.compare import as_experiment
 
 
 def test_the_starter_is_a_whole_experiment():

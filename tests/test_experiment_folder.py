@@ -8,15 +8,15 @@ import pytest
 from small_run import reader, recording
 
 import simulator
-from llm_strategy import places
-from llm_strategy.config import load_settings
 from llm_strategy.errors import BudgetReached, ConfigurationError, MarketDataError
 from llm_strategy.llm import get_llm_client, register_backend
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.loader import SUPPORTED_BACKENDS
-from llm_strategy.places import place_of
-from simulator.experiment import Experiment
-from simulator.market import load_prices
+from llm_strategy.llm.settings import load_settings
+from llm_strategy.support import places
+from llm_strategy.support.places import place_of
+from simulator.experiment.experiment import Experiment
+from simulator.prices.load import load_prices
 
 PRICES = load_prices("synthetic:cycles?bars=330&seed=5")
 EXPERIMENT = "name: away\ndata: {source: 'csv:prices/aaa.csv'}\narms: [buy_and_hold]\noutput: {explain: false}\n"

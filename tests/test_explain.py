@@ -6,16 +6,16 @@ import re
 import pytest
 from explained_facts import made_facts
 
-from llm_strategy.config import LlmSettings
 from llm_strategy.errors import AnswerTimeout, ModelNotLoaded
 from llm_strategy.llm import get_llm_client
-from llm_strategy.llm.answer_store import MemoryStore
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.cache import RecordingClient
-from llm_strategy.llm.request_hash import request_hash
-from simulator.reporting.explain import explain, question
-from simulator.reporting.grounding import Judge
-from simulator.reporting.topics import topics
+from llm_strategy.llm.record.client import RecordingClient
+from llm_strategy.llm.record.key import request_hash
+from llm_strategy.llm.record.store import MemoryStore
+from llm_strategy.llm.settings import LlmSettings
+from simulator.reporting.explanation.explain import explain, question
+from simulator.reporting.explanation.grounding import Judge
+from simulator.reporting.explanation.topics import topics
 
 FACTS = made_facts()
 FIRST = topics(FACTS)[0]

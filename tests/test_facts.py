@@ -11,11 +11,11 @@ from record_factory import ARMS, write_comparison, write_run
 
 from llm_strategy.errors import RunFolderError
 from simulator.evaluation.regimes import LABELS
-from simulator.record import load_record
-from simulator.reporting.fact import Unit
-from simulator.reporting.fact_file import read_facts, write_facts
-from simulator.reporting.fact_table import show
-from simulator.reporting.facts import build_facts, explanation_facts
+from simulator.folder.record import load_record
+from simulator.reporting.facts.build import build_facts, explanation_facts
+from simulator.reporting.facts.fact import Unit
+from simulator.reporting.facts.file import read_facts, write_facts
+from simulator.reporting.facts.table import show
 from simulator.reporting.page import render
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -7,10 +7,10 @@ import simulator
 from llm_strategy.errors import AnswerTimeout, BackendRefused, TooManyFailures
 from llm_strategy.llm import MemoryStore, RecordingClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.patience import Patience
-from llm_strategy.llm.resilience import ResilientClient
+from llm_strategy.llm.reliability.client import ResilientClient
+from llm_strategy.llm.reliability.retry_policy import Patience
 from llm_strategy.types import Abstention, AbstentionReason
-from simulator.arms import commonest
+from simulator.runs.arms import commonest
 
 REASONS = AbstentionReason
 

@@ -7,11 +7,11 @@ from bedrock_server import KEY, REGION
 from fault_wires import BEDROCK, SNAPSHOT, aws, connected, decide
 from misbehaving_server import reply, serving
 
-import llm_strategy.llm.backends.bedrock as bedrock
-from llm_strategy.advisor import ModelAdvisor
+import llm_strategy.llm.backends.bedrock.client as bedrock
+from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.errors import ModelError
 from llm_strategy.types import Status
-from simulator.cli import main
+from simulator.cli.main import main
 
 UNSETTLED = {
     "no credentials": (["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"], {}, "no AWS credentials"),

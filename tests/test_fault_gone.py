@@ -8,16 +8,16 @@ from fault_runs import decisions, environment, evidence, replays, run_here, writ
 from fault_wires import FAILED, KEY, SNAPSHOT
 from misbehaving_server import MODEL, answer, by_turns, serving, status
 
-from llm_strategy.advisor import ModelAdvisor
-from llm_strategy.config import LlmSettings
+from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.errors import BackendFailure, ServerNotReached
 from llm_strategy.llm import FolderStore, RecordingClient, Request, get_llm_client
-from llm_strategy.llm.backends.openai_api import OpenAIClient
+from llm_strategy.llm.backends.openai.client import OpenAIClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.fallback import Fallback
 from llm_strategy.llm.loader import SUPPORTED_BACKENDS, register_backend
-from llm_strategy.llm.patience import Patience
-from llm_strategy.llm.resilience import ResilientClient
+from llm_strategy.llm.reliability.client import ResilientClient
+from llm_strategy.llm.reliability.fallback import Fallback
+from llm_strategy.llm.reliability.retry_policy import Patience
+from llm_strategy.llm.settings import LlmSettings
 from llm_strategy.types import AbstentionReason, Status
 
 GOOD = {"label": "bear", "action": "exit", "action_confidence": "70", "rationale": "Below."}

@@ -9,8 +9,9 @@ import pytest
 from fault_runs import decisions, ended, environment, evidence, replays, run_here, start_run, write_experiment
 from misbehaving_server import GOOD_ADVICE, answer, by_turns, serving
 
-from llm_strategy.llm import FolderStore, Generation, Message, RecordingClient, Request, request_hash
+from llm_strategy.llm import FolderStore, Generation, Message, RecordingClient, Request
 from llm_strategy.llm.backends.scripted import ScriptedClient
+from llm_strategy.llm.record import key as request_hash
 from llm_strategy.types import Event, EventKind
 
 REQUEST = Request((Message("user", "How is it?"),))
@@ -26,9 +27,9 @@ def entry(tmp_path):
     key = request_hash(REQUEST, ScriptedClient([]).identity)
     store.put(key, ANSWER)
     (file,) = tmp_path.rglob("*.json")
-    logging.getLogger("llm_strategy.llm.answer_store").disabled = True
+    logging.getLogger("llm_strategy.llm.record.store").disabled = True
     yield store, key, file
-    logging.getLogger("llm_strategy.llm.answer_store").disabled = False
+    logging.getLogger("llm_strategy.llm.record.store").disabled = False
 
 
 def test_no_flipped_bit_and_no_cut_makes_another_answer(entry):
@@ -117,7 +118,7 @@ def test_two_processes_with_one_record_end_with_the_same_journal(tmp_path, monke
 
 FULL_AT_THE_SIXTH_ANSWER = """
 import resource, signal
-from llm_strategy.llm.answer_store import FolderStore
+from llm_strategy.llm.record.store import FolderStore
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 add, left = FolderStore.add, iter(range(5, -1, -1))
 def add_on_a_disk_that_fills(*answer):

@@ -8,10 +8,10 @@ import pytest
 from fault_wires import FAILED, OPENAI, SNAPSHOT, TIMED_OUT, aws, connected, decide, on
 from misbehaving_server import answer, by_turns, reply, serving
 
-from llm_strategy.advisor import ModelAdvisor
+from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.llm import FolderStore, RecordingClient
-from llm_strategy.llm.fallback import Fallback
-from llm_strategy.llm.patience import Patience
+from llm_strategy.llm.reliability.fallback import Fallback
+from llm_strategy.llm.reliability.retry_policy import Patience
 from llm_strategy.types import EventKind, Status
 
 

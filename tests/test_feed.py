@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from markets import clocked_prices, from_bars, minutes, several_symbols
 
-from simulator.feed import add_feeds, backtrader_days, make_feed
-from simulator.market import Prices, load_prices
-from simulator.universe import Universe, decisions_name
+from simulator.prices.feed import add_feeds, backtrader_days, make_feed
+from simulator.prices.load import Prices, load_prices
+from simulator.prices.universe import Universe, decisions_name
 
 MODES = list(product([True, False], repeat=2))
 NAMES = ("open", "high", "low", "close", "volume")

@@ -15,10 +15,10 @@ import pytest
 from matplotlib import style
 from record_factory import write_comparison, write_run
 
-from simulator.record import load_record
-from simulator.reporting.axis_labels import PlainNumbers, name_dates
-from simulator.reporting.figures import draw
-from simulator.reporting.svg import ARM, INK, drawing
+from simulator.folder.record import load_record
+from simulator.reporting.figures.axis_labels import PlainNumbers, name_dates
+from simulator.reporting.figures.draw import draw
+from simulator.reporting.figures.svg import ARM, INK, drawing
 
 
 def words(svg):
@@ -148,8 +148,8 @@ xtick.major.pad: 20
 DRAWN = """
 import hashlib, sys
 from pathlib import Path
-from simulator.record import load_record
-from simulator.reporting.figures import draw
+from simulator.folder.record import load_record
+from simulator.reporting.figures.draw import draw
 print(hashlib.sha256(repr(draw(load_record(Path(sys.argv[1])))).encode()).hexdigest())
 """
 

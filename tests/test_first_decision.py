@@ -11,9 +11,9 @@ from small_run import files, recording, small
 import simulator
 from llm_strategy import AdvisedStrategy
 from llm_strategy.errors import MarketDataError
-from llm_strategy.lookbacks import WarmUp
-from simulator.data_choice import DataChoice
-from simulator.universe import load_universe
+from llm_strategy.market.lookbacks import WarmUp
+from simulator.prices.config import DataChoice
+from simulator.prices.universe import load_universe
 
 DAY = "2002-03-01"
 
@@ -74,7 +74,7 @@ def test_a_start_changes_no_decision_that_is_made_without_one(tmp_path):
     [("2001-01-01", 0, "2001-09-27"), ("2000-01-01", 0, "2001-09-27"), ("2001-04-11", 100, "2001-09-27")],
 )
 def test_too_few_bars_before_the_start_are_said_on_console_and_page(tmp_path, capsys, start, stands, first):
-    from simulator.console import print_result
+    from simulator.cli.console import print_result
 
     result = run(tmp_path, {"source": prices_file(tmp_path), "start": start})
     print_result(result, as_json=False)

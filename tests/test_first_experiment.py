@@ -6,9 +6,9 @@ import pytest
 from typer.testing import CliRunner
 
 import simulator
-from simulator.cli import app
-from simulator.experiment import Experiment
-from simulator.guesses import guess_kind, guess_symbol, guess_timeframe
+from simulator.cli.main import app
+from simulator.experiment.experiment import Experiment
+from simulator.experiment.guesses import guess_kind, guess_symbol, guess_timeframe
 
 
 def write_prices(path, times, start=100.0, **columns):

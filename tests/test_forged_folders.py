@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import simulator
 from llm_strategy.errors import AnswerTimeout, RunFolderError
-from simulator.cli import app
+from simulator.cli.main import app
 
 SHORT = {"trend": 20, "momentum": 5, "volatility": 10, "volatility_rank": 30, "drawdown": 20, "range_position": 10,
          "volume_ratio": 10}  # fmt: skip
@@ -192,7 +192,7 @@ def test_links_pipes_and_devices_are_refused_by_every_reader(finished, copy, nam
 
 
 def trace(folder):
-    from simulator.trace import trace as trace_decision
+    from simulator.runs.trace import trace as trace_decision
 
     return trace_decision(folder)
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 from test_cli import btllm, only_error, write_experiment
 
-from llm_strategy.llm import FolderStore, Generation, Message, RecordingClient, Request, request_hash
+from llm_strategy.llm import FolderStore, Generation, Message, RecordingClient, Request
 from llm_strategy.llm.backends.scripted import ScriptedClient
+from llm_strategy.llm.record import key as request_hash
 
 __all__ = ["btllm"]  # the fixture
 

@@ -5,7 +5,7 @@ import pytest
 from own_cerebro import EXPECTED, OTHER, RULE, TABLE, own_cerebro, pandas_feed, scripted
 
 from llm_strategy import AdvisedStrategy, Journal
-from llm_strategy.baselines import BuyAndHold
+from llm_strategy.advice.rules import BuyAndHold
 
 
 def journal_of(cerebro, **parameters):

@@ -14,7 +14,7 @@ from markets import random_prices
 from small_broker import flat, table_of
 
 from llm_strategy import AdvisedStrategy, Costs, Gated, Limits, SimulatedBroker
-from llm_strategy.baselines import BuyAndHold
+from llm_strategy.advice.rules import BuyAndHold
 from llm_strategy.errors import ConfigurationError, SimulationOnlyError
 
 

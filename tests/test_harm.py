@@ -10,12 +10,12 @@ from listed_advice import Listed
 from markets import random_prices
 
 from llm_strategy import BASELINES, Journal, Limits
-from llm_strategy.features import LONGEST_LOOKBACK
+from llm_strategy.market.features import LONGEST_LOOKBACK
 from llm_strategy.types import ActionType
-from simulator.arms import simulate
-from simulator.experiment import Experiment
-from simulator.harm import largest_loss, measure_harm
-from simulator.universe import Universe
+from simulator.experiment.experiment import Experiment
+from simulator.prices.universe import Universe
+from simulator.runs.arms import simulate
+from simulator.runs.worst_case import largest_loss, measure_harm
 
 LOOSE = Limits(
     max_position_size=1.0,

@@ -12,16 +12,16 @@ from misbehaving_server import GOOD_ADVICE
 from small_run import recording
 
 import simulator
-from llm_strategy import conversation
-from llm_strategy.advisor import ModelAdvisor
-from llm_strategy.answer_text import LARGEST_ANSWER, beginning
-from llm_strategy.contract import parse_answer
+from llm_strategy.advice import conversation
+from llm_strategy.advice.advisor import ModelAdvisor
+from llm_strategy.advice.contract import parse_answer
+from llm_strategy.advice.options import Reading
 from llm_strategy.errors import BudgetReached, ContractError, RunFolderError, TooManyFailures
 from llm_strategy.llm import FolderStore, MemoryStore, RecordingClient
-from llm_strategy.llm.backends.ensemble import EnsembleClient
+from llm_strategy.llm.backends.ensemble.client import EnsembleClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.cut_json import can_become_json
-from llm_strategy.reading import Reading
+from llm_strategy.llm.structured.answer_text import LARGEST_ANSWER, beginning
+from llm_strategy.llm.structured.cut_json import can_become_json
 from llm_strategy.types import AbstentionReason, Status
 
 MOST_SECONDS = 1.0

@@ -7,7 +7,7 @@ import pytest
 from hostile_answers import ACTIONS, LABELS, LONG, SCORED, SNAPSHOT, line_of, replayed, tiny
 
 import simulator
-from llm_strategy.advisor import ModelAdvisor
+from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.llm import FolderStore, MemoryStore, RecordingClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.types import AbstentionReason, Status

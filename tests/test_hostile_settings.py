@@ -3,10 +3,10 @@
 import pytest
 
 from llm_strategy.errors import BacktraderLLMError, ConfigurationError
-from simulator.data_choice import DataChoice
-from simulator.experiment import Experiment
-from simulator.run import compare
-from simulator.universe import load_universe
+from simulator.experiment.experiment import Experiment
+from simulator.prices.config import DataChoice
+from simulator.prices.universe import load_universe
+from simulator.runs.compare import compare
 
 
 @pytest.mark.parametrize("name", ["../../x", "a/b", "..", "", "x\n", "a\0b", "/etc/x", "a\\b", "x" * 61, ".hidden"])

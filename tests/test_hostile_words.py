@@ -17,13 +17,14 @@ from misbehaving_server import by_turns, completion, reply, serving, status
 from small_run import SMALL
 from test_cli import btllm  # noqa: F401
 
-from llm_strategy.logs import LOG_FORMAT, VisibleFormatter
-from llm_strategy.outside_text import spelled_out, spelled_out_json
-from simulator import console, surfaces
-from simulator.market import load_prices
-from simulator.progress import Progress
+from llm_strategy.support.logs import LOG_FORMAT, VisibleFormatter
+from llm_strategy.support.outside_text import spelled_out, spelled_out_json
+from simulator.cli import console
+from simulator.prices.load import load_prices
+from simulator.progress import surfaces
+from simulator.progress.stages import Progress
 from simulator.reporting.templating import escape_markdown, without_bare_links
-from simulator.result import Result
+from simulator.runs.result import Result
 
 CONTROLS = "".join(map(chr, [*range(1, 9), *range(0xB, 0x20), *range(0x7F, 0xA0)]))
 DIRECTIONS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c"

@@ -14,8 +14,8 @@ from misbehaving_server import GOOD_ADVICE, MODEL, answer, by_turns, completion,
 
 from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendRefused, ModelError
 from llm_strategy.llm import Request
-from llm_strategy.llm.backends.openai_answers import NotServed
-from llm_strategy.llm.exchange import Message
+from llm_strategy.llm.backends.openai.replies import NotServed
+from llm_strategy.llm.requests import Message
 
 BODY = {"openai": openai_body, "bedrock": bedrock_body}
 

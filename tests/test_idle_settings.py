@@ -4,11 +4,11 @@ import pytest
 from small_run import recording, small
 
 import simulator
-from llm_strategy.advisor import ModelAdvisor
+from llm_strategy.advice.advisor import ModelAdvisor
+from llm_strategy.advice.options import Reading
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.reading import Reading
-from simulator.experiment import Experiment
+from simulator.experiment.experiment import Experiment
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 import simulator
 from llm_strategy.errors import RunFolderError
-from simulator.cli import app
+from simulator.cli.main import app
 
 STAMP = "evidence changed since the run: "
 

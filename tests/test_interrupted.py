@@ -12,8 +12,8 @@ import yaml
 from fault_runs import ended, environment, start_run, write_experiment
 from misbehaving_server import serving
 
-from llm_strategy.left_behind import LEAVE_S, NativeCalls, Worker, leave
-from llm_strategy.llm.side_by_side import in_order
+from llm_strategy.llm.concurrency.parallel import in_order
+from llm_strategy.support.threads import LEAVE_S, NativeCalls, Worker, leave
 
 PATIENCE_S = 15
 """Far below the time limit of the answers (60 s), and far above what it takes on a busy machine (about 2 s)."""
@@ -21,8 +21,8 @@ PATIENCE_S = 15
 REMOTE = """
 import sys
 from llm_strategy.llm import Request
-from llm_strategy.llm.backends.ensemble import EnsembleClient
-from llm_strategy.llm.backends.openai_api import OpenAIClient
+from llm_strategy.llm.backends.ensemble.client import EnsembleClient
+from llm_strategy.llm.backends.openai.client import OpenAIClient
 def model():
     client = OpenAIClient('m', [sys.argv[1]], answer_format='plain', reported_model='m', timeout_s=60, concurrency=4)
     client.defaults = Request((), timeout_s=60)
@@ -33,10 +33,10 @@ LOCAL = """
 import sys
 from pathlib import Path
 from llm_strategy.llm import Message, Request
-from llm_strategy.llm.backends.ensemble import EnsembleClient
-from llm_strategy.llm.backends.llama_cpp import LlamaCppClient
-from llm_strategy.llm.backends.llama_cpp_engine import EngineOptions
-from llm_strategy.llm.side_by_side import in_order
+from llm_strategy.llm.backends.ensemble.client import EnsembleClient
+from llm_strategy.llm.backends.local.llama_cpp import LlamaCppClient
+from llm_strategy.llm.backends.local.llama_cpp_engine import EngineOptions
+from llm_strategy.llm.concurrency.parallel import in_order
 class Telling(LlamaCppClient):
     def complete(self, request, on_delta=None):
         def told(text):
@@ -138,7 +138,7 @@ def test_a_model_that_does_not_stop_cannot_hold_the_command_line():
     """A native call that asks nobody, as when one step of a large model takes minutes."""
     stuck = """
 import threading, simulator.cli
-from llm_strategy.left_behind import native_calls
+from llm_strategy.support.threads import native_calls
 def app():
     def compute():
         with native_calls.one():
@@ -194,7 +194,7 @@ def test_an_interruption_while_the_program_is_loaded_is_one_sentence():
             "    def find_spec(self, name, *rest):",
             "        if name == 'typer': raise KeyboardInterrupt",
             "sys.meta_path.insert(0, Impatient())",
-            "import simulator.cli",
+            "import simulator.cli.main",
         ]
     )
     done = subprocess.run([sys.executable, "-c", impatient], capture_output=True, text=True, timeout=60, check=False)

@@ -7,7 +7,6 @@ from email.utils import formatdate
 import pytest
 from bedrock_server import KEY, REGION, SECRET, BedrockServer, answer, frame, stream
 
-from llm_strategy.config import LlmSettings, load_settings
 from llm_strategy.errors import (
     AnswerTimeout,
     BackendFailure,
@@ -17,9 +16,10 @@ from llm_strategy.errors import (
     PromptTooLong,
 )
 from llm_strategy.llm import get_llm_client
-from llm_strategy.llm.backends.bedrock import BedrockClient, connect
-from llm_strategy.llm.bill import Bill, Prices
-from llm_strategy.llm.exchange import Message, Request, Slot
+from llm_strategy.llm.backends.bedrock.client import BedrockClient, connect
+from llm_strategy.llm.calls import Bill, Prices
+from llm_strategy.llm.requests import Message, Request, Slot
+from llm_strategy.llm.settings import LlmSettings, load_settings
 
 MODEL = "anthropic.claude-3-haiku-20240307-v1:0"
 FORM = ('{"label": "', Slot("label", 6, ("bull", "bear")), '", "confidence": 0.', Slot("confidence", 2, stop="}"), "}")

@@ -4,7 +4,7 @@ import pytest
 
 from llm_strategy.errors import BackendFailure, ModelNotLoaded
 from llm_strategy.llm import Message
-from llm_strategy.llm.chat_template import Block, ChatTemplate
+from llm_strategy.llm.models.chat_template import Block, ChatTemplate
 
 SYSTEM, USER, ASSISTANT = Message("system", " sys "), Message("user", " hi\n"), Message("assistant", "yes")
 

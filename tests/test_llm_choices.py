@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_strategy.errors import BackendFailure, ConfigurationError
-from llm_strategy.llm import MemoryStore, Message, RecordingClient, Request, request_hash
+from llm_strategy.llm import MemoryStore, Message, RecordingClient, Request
+from llm_strategy.llm.backends.local.scoring import score
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.choice_scoring import score
+from llm_strategy.llm.record import key as request_hash
 
 TOKENS = {text: number for number, text in enumerate(["a", "b", "ab", "ba", "abb", "bb"])}
 ASKED = Request((Message("user", "?"),), opening="It is ")

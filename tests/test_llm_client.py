@@ -5,7 +5,6 @@ import threading
 
 import pytest
 
-from llm_strategy.config import LlmSettings
 from llm_strategy.errors import AnswerTimeout, BackendFailure, ConfigurationError, ContractError
 from llm_strategy.llm import (
     SUPPORTED_BACKENDS,
@@ -19,6 +18,7 @@ from llm_strategy.llm import (
     register_backend,
 )
 from llm_strategy.llm.backends.scripted import ScriptedClient
+from llm_strategy.llm.settings import LlmSettings
 
 FORM = ('{"label": "', Slot("label", 6, ("bull", "bear")), '", "why": "', Slot("why", 20), '"}')
 

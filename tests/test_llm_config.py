@@ -5,13 +5,13 @@ from importlib.metadata import entry_points
 import pytest
 import yaml
 
-from llm_strategy.config import LlmSettings, load_settings, read_settings_file
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm import SUPPORTED_BACKENDS, get_llm_client, register_backend
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.backends.sections import SECTIONS
 from llm_strategy.llm.loader import ENTRY_POINT_GROUP
-from llm_strategy.starter_settings import STARTER
+from llm_strategy.llm.settings import LlmSettings, load_settings, read_settings_file
+from simulator.experiment.llm_settings import STARTER
 
 NAMES = [f"LLM_{name.upper()}" for name in LlmSettings.model_fields] + ["LOG_LEVEL"]
 

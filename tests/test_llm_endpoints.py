@@ -8,13 +8,13 @@ import pytest
 from fault_wires import KEY
 from misbehaving_server import GOOD_ADVICE, MODEL, answer, by_turns, serving, status
 
-from llm_strategy.advisor import ModelAdvisor
+from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.errors import BackendFailure, BackendRefused, ConfigurationError, ModelChanged
 from llm_strategy.llm import Message, Request
-from llm_strategy.llm.backends.openai_api import OpenAIClient
-from llm_strategy.llm.endpoints import LOOK_AGAIN_AFTER
-from llm_strategy.llm.patience import Patience
-from llm_strategy.llm.resilience import ResilientClient
+from llm_strategy.llm.backends.openai.client import OpenAIClient
+from llm_strategy.llm.backends.openai.endpoints import LOOK_AGAIN_AFTER
+from llm_strategy.llm.reliability.client import ResilientClient
+from llm_strategy.llm.reliability.retry_policy import Patience
 from llm_strategy.types import EventKind, Snapshot, Status
 
 KNOWN = {"answer_format": "json_schema", "reported_model": MODEL}

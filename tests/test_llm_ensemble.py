@@ -4,9 +4,8 @@ import json
 
 import pytest
 
-from llm_strategy.advice_prompt import ADVICE_FORM, ask_for_advice
-from llm_strategy.advisor import ModelAdvisor
-from llm_strategy.config import LlmSettings
+from llm_strategy.advice.advisor import ModelAdvisor
+from llm_strategy.advice.written_prompt import ADVICE_FORM, ask_for_advice
 from llm_strategy.errors import AnswerTimeout, BackendFailure, ConfigurationError
 from llm_strategy.llm import (
     SUPPORTED_BACKENDS,
@@ -17,8 +16,9 @@ from llm_strategy.llm import (
     get_llm_client,
     register_backend,
 )
-from llm_strategy.llm.backends.ensemble import EnsembleClient
+from llm_strategy.llm.backends.ensemble.client import EnsembleClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
+from llm_strategy.llm.settings import LlmSettings
 from llm_strategy.types import AbstentionReason, EventKind, Snapshot, Status
 
 SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.99, -0.4, 0.1, 1.5)

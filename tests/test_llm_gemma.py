@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from llm_strategy.config import LlmSettings
-from llm_strategy.doctor import diagnose
+from llm_strategy.doctor.checks import diagnose
 from llm_strategy.errors import ModelNotLoaded
 from llm_strategy.llm import Message, Request, Slot, get_llm_client
-from llm_strategy.llm.backends.llama_cpp import LlamaCppClient
-from llm_strategy.llm.backends.llama_cpp_loading import EngineOptions
-from llm_strategy.llm.gguf import read_metadata
-from llm_strategy.llm.models import KNOWN_MODELS, verify, weights_sha256
+from llm_strategy.llm.backends.local.llama_cpp import LlamaCppClient
+from llm_strategy.llm.backends.local.llama_cpp_load import EngineOptions
+from llm_strategy.llm.models.gguf import read_metadata
+from llm_strategy.llm.models.store import KNOWN_MODELS, verify, weights_sha256
+from llm_strategy.llm.settings import LlmSettings
 
 LABELS = ("bull", "bear", "sideways", "turbulent")
 SPACED = tuple(f" {label}" for label in LABELS)

@@ -12,7 +12,6 @@ from importlib.metadata import PackageNotFoundError
 
 import pytest
 
-from llm_strategy.config import LlmSettings
 from llm_strategy.errors import (
     AnswerTimeout,
     BackendFailure,
@@ -23,8 +22,9 @@ from llm_strategy.errors import (
     PromptTooLong,
 )
 from llm_strategy.llm import Message, Request, Slot, get_llm_client
-from llm_strategy.llm.backends.gpt4all import Gpt4AllClient
-from llm_strategy.llm.gguf import read_metadata
+from llm_strategy.llm.backends.local.gpt4all import Gpt4AllClient
+from llm_strategy.llm.models.gguf import read_metadata
+from llm_strategy.llm.settings import LlmSettings
 
 EXAMPLES = (
     Message("system", "You label the market regime and propose an action as JSON."),
@@ -348,7 +348,7 @@ def test_a_missing_engine_is_told_with_its_install_line(model_path, monkeypatch)
     def not_installed(name):
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr("llm_strategy.llm.backends.gpt4all.version", not_installed)
+    monkeypatch.setattr("llm_strategy.llm.backends.local.gpt4all.version", not_installed)
     with pytest.raises(BackendMissing, match="pip install gpt4all"):
         Gpt4AllClient(model_path)
 

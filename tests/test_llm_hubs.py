@@ -12,9 +12,9 @@ from types import SimpleNamespace
 import pytest
 import requests
 
-from llm_strategy.config import LlmSettings
 from llm_strategy.errors import ModelError, ModelNotFound, ModelNotLoaded
-from llm_strategy.llm.models import available, pull, resolve, verify
+from llm_strategy.llm.models.store import available, pull, resolve, verify
+from llm_strategy.llm.settings import LlmSettings
 
 FILE = b"GGUF" + struct.pack("<IQQ", 3, 0, 0) + b"weights" * 10_000
 NAME = "hf:tiny-org/tiny-GGUF/tiny.Q4_0.gguf"
@@ -116,7 +116,7 @@ def hub(tmp_path, monkeypatch):
     Hub.keys = []  # the keys that came with them
     Hub.address = f"http://127.0.0.1:{server.server_port}"
     monkeypatch.setenv("HF_ENDPOINT", Hub.address)
-    monkeypatch.setattr("llm_strategy.llm.download.PAUSE_S", 0.01)
+    monkeypatch.setattr("llm_strategy.llm.models.download.PAUSE_S", 0.01)
     get = requests.get
     # gpt4all knows one address alone: its list is asked here instead.
     monkeypatch.setattr(requests, "get", lambda url, **given: get(AT_GPT4ALL.sub(Hub.address, url), **given))
@@ -262,7 +262,7 @@ def test_parts_of_a_file_without_a_hash_are_not_put_together(hub):
 
 
 def test_a_server_that_drips_is_given_up(hub, monkeypatch):
-    monkeypatch.setattr("llm_strategy.llm.download._MEASURED_S", 0.03)
+    monkeypatch.setattr("llm_strategy.llm.models.download._MEASURED_S", 0.03)
     hub.drips = True
     with pytest.raises(ModelNotFound, match=r"could not be fetched \(Timeout\)"):
         pull(NAME)

@@ -15,7 +15,6 @@ import pytest
 import xllamacpp
 from lora_files import write_adapter
 
-from llm_strategy.config import LlmSettings
 from llm_strategy.errors import (
     AnswerTimeout,
     BackendFailure,
@@ -25,8 +24,9 @@ from llm_strategy.errors import (
     PromptTooLong,
 )
 from llm_strategy.llm import Message, Request, Slot, get_llm_client
-from llm_strategy.llm.backends.llama_cpp import LlamaCppClient
-from llm_strategy.llm.backends.llama_cpp_loading import EngineOptions
+from llm_strategy.llm.backends.local.llama_cpp import LlamaCppClient
+from llm_strategy.llm.backends.local.llama_cpp_load import EngineOptions
+from llm_strategy.llm.settings import LlmSettings
 
 LABELS = ("bull", "bear", "sideways", "turbulent")
 ACTIONS = ("enter_long", "enter_short", "exit", "hold")
@@ -261,7 +261,7 @@ def test_a_missing_engine_is_told_with_its_install_line(model_path, options, mon
     def not_installed(name):
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr("llm_strategy.llm.backends.llama_cpp.version", not_installed)
+    monkeypatch.setattr("llm_strategy.llm.backends.local.llama_cpp.version", not_installed)
     with pytest.raises(BackendMissing, match="pip install"):
         LlamaCppClient(model_path, options)
 

@@ -7,10 +7,10 @@ from fault_wires import OPENAI as WIRE
 from fault_wires import SNAPSHOT, connected
 from misbehaving_server import GOOD_ADVICE, answer, by_turns, reply, serving
 
-from llm_strategy.advisor import ModelAdvisor
+from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.errors import BackendFailure, ModelLoading
 from llm_strategy.llm import Message, Request
-from llm_strategy.llm.patience import Patience
+from llm_strategy.llm.reliability.retry_policy import Patience
 from llm_strategy.types import AbstentionReason, EventKind, Status
 
 ASKED = Request((Message("user", "x"),), timeout_s=30)

@@ -11,13 +11,12 @@ from dataclasses import replace
 
 import pytest
 
-from llm_strategy.config import LlmSettings
 from llm_strategy.errors import ModelError, ModelNotFound, ModelNotLoaded
-from llm_strategy.llm import wheels
-from llm_strategy.llm.backends.gpt4all import Gpt4AllClient
-from llm_strategy.llm.gguf import read_metadata
-from llm_strategy.llm.known_models import Part
-from llm_strategy.llm.models import (
+from llm_strategy.llm.backends.local.gpt4all import Gpt4AllClient
+from llm_strategy.llm.models import wheels
+from llm_strategy.llm.models.catalogue import Part
+from llm_strategy.llm.models.gguf import read_metadata
+from llm_strategy.llm.models.store import (
     KNOWN_MODELS,
     PackagedModel,
     available,
@@ -26,6 +25,7 @@ from llm_strategy.llm.models import (
     verify,
     weights_sha256,
 )
+from llm_strategy.llm.settings import LlmSettings
 
 
 def _text(value):
@@ -195,7 +195,7 @@ def test_a_python_without_pip_is_told(tmp_path):
         "import importlib.util as util\n"
         "find = util.find_spec\n"
         "util.find_spec = lambda name, *rest: None if name == 'pip' else find(name, *rest)\n"
-        "from llm_strategy.llm.models import pull\n"
+        "from llm_strategy.llm.models.store import pull\n"
         "try:\n    pull()\nexcept Exception as problem:\n    print(type(problem).__name__, problem)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)

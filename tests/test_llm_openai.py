@@ -15,18 +15,19 @@ import pytest
 from misbehaving_server import GOOD_ADVICE, MODEL, answer, by_turns, serving, status
 from typer.testing import CliRunner
 
-from llm_strategy.advice_prompt import ADVICE_FORM
-from llm_strategy.advisor import ModelAdvisor
-from llm_strategy.config import LlmSettings, load_settings
+from llm_strategy.advice.advisor import ModelAdvisor
+from llm_strategy.advice.written_prompt import ADVICE_FORM
 from llm_strategy.errors import BackendFailure, BackendRefused, ConfigurationError, ModelError
-from llm_strategy.llm import FolderStore, Message, RecordingClient, Request, get_llm_client, request_hash
-from llm_strategy.llm.backends.openai_api import OPENAI_URL, OpenAIClient, connect
-from llm_strategy.llm.endpoints import LOOK_AGAIN_AFTER
-from llm_strategy.llm.form_schema import form_schema, form_values
-from llm_strategy.llm.resilience import ResilientClient
-from llm_strategy.rendering import View
+from llm_strategy.llm import FolderStore, Message, RecordingClient, Request, get_llm_client
+from llm_strategy.llm.backends.openai.client import OPENAI_URL, OpenAIClient, connect
+from llm_strategy.llm.backends.openai.endpoints import LOOK_AGAIN_AFTER
+from llm_strategy.llm.record import key as request_hash
+from llm_strategy.llm.reliability.client import ResilientClient
+from llm_strategy.llm.settings import LlmSettings, load_settings
+from llm_strategy.llm.structured.form_schema import form_schema, form_values
+from llm_strategy.market.view import View
 from llm_strategy.types import EventKind, Snapshot
-from simulator.cli import app
+from simulator.cli.main import app
 
 SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.99, -0.4, 0.1, 1.5)
 KEY = "sk-planted-4711"
@@ -400,7 +401,7 @@ def test_a_dead_server_at_the_start_is_one_sentence():
 def test_without_the_sdk_the_answer_is_the_line_that_installs_it():
     program = (
         "import sys; sys.modules['openai'] = None\n"
-        "from llm_strategy.config import LlmSettings\n"
+        "from llm_strategy.llm.settings import LlmSettings\n"
         "from llm_strategy.errors import BackendMissing\n"
         "from llm_strategy.llm import get_llm_client\n"
         "try:\n    get_llm_client(settings=LlmSettings(backend='openai'))\n"
@@ -430,7 +431,7 @@ def test_the_doctor_takes_the_backend_by_name(monkeypatch):
 def test_an_interruption_does_not_wait_for_a_server_that_hangs():
     program = (
         "import sys\n"
-        "from llm_strategy.llm.backends.openai_api import OpenAIClient\n"
+        "from llm_strategy.llm.backends.openai.client import OpenAIClient\n"
         "client = OpenAIClient('m', [sys.argv[1]], answer_format='plain', reported_model='m', timeout_s=60)\n"
         "try:\n    client.generate('x')\n"
         "except KeyboardInterrupt:\n    client.close()\n    print('interrupted')"

@@ -9,12 +9,12 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from llm_strategy.advice_prompt import ADVICE_SCHEMA
-from llm_strategy.advisor import ModelAdvisor
-from llm_strategy.config import LlmSettings
-from llm_strategy.doctor import diagnose
+from llm_strategy.advice.advisor import ModelAdvisor
+from llm_strategy.advice.options import Reading
+from llm_strategy.advice.written_prompt import ADVICE_SCHEMA
+from llm_strategy.doctor.checks import diagnose
 from llm_strategy.llm import get_llm_client
-from llm_strategy.reading import Reading
+from llm_strategy.llm.settings import LlmSettings
 from llm_strategy.types import EventKind, Snapshot, Status
 
 PROGRAM = Path(__file__).parent / "llama_server.py"

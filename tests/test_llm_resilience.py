@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from llm_strategy.advisor import ModelAdvisor
-from llm_strategy.baselines import BASELINES
-from llm_strategy.config import LlmSettings
+from llm_strategy.advice.advisor import ModelAdvisor
+from llm_strategy.advice.rules import BASELINES
 from llm_strategy.errors import (
     AnswerTimeout,
     BackendFailure,
@@ -28,13 +27,14 @@ from llm_strategy.llm import (
     Request,
     get_llm_client,
     register_backend,
-    request_hash,
 )
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.breaker import Breaker
-from llm_strategy.llm.fallback import Fallback
-from llm_strategy.llm.patience import Patience
-from llm_strategy.llm.resilience import ResilientClient
+from llm_strategy.llm.record import key as request_hash
+from llm_strategy.llm.reliability.breaker import Breaker
+from llm_strategy.llm.reliability.client import ResilientClient
+from llm_strategy.llm.reliability.fallback import Fallback
+from llm_strategy.llm.reliability.retry_policy import Patience
+from llm_strategy.llm.settings import LlmSettings
 from llm_strategy.types import AbstentionReason, Event, EventKind, Snapshot, Status
 
 SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.99, -0.4, 0.1, 1.5)

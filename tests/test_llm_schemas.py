@@ -10,14 +10,15 @@ from bedrock_server import answer as converse_answer
 from fault_wires import KEY, SNAPSHOT, aws
 from misbehaving_server import GOOD_ADVICE, MODEL, answer, by_turns, serving, status
 
-from llm_strategy.advice_prompt import ADVICE_FORM, ADVICE_SCHEMA
-from llm_strategy.advisor import ModelAdvisor
-from llm_strategy.llm import Message, ModelIdentity, Request, request_hash
-from llm_strategy.llm.backends.bedrock import BedrockClient
-from llm_strategy.llm.backends.openai_api import OpenAIClient
-from llm_strategy.llm.backends.openai_schema import response_format
-from llm_strategy.llm.form_schema import form_schema
-from llm_strategy.reading import Reading
+from llm_strategy.advice.advisor import ModelAdvisor
+from llm_strategy.advice.options import Reading
+from llm_strategy.advice.written_prompt import ADVICE_FORM, ADVICE_SCHEMA
+from llm_strategy.llm import Message, ModelIdentity, Request
+from llm_strategy.llm.backends.bedrock.client import BedrockClient
+from llm_strategy.llm.backends.openai.client import OpenAIClient
+from llm_strategy.llm.backends.openai.schema import response_format
+from llm_strategy.llm.record import key as request_hash
+from llm_strategy.llm.structured.form_schema import form_schema
 from llm_strategy.types import Status
 
 JSON = Reading(mode="json")

@@ -7,12 +7,12 @@ import pytest
 from fault_wires import KEY
 from misbehaving_server import GOOD_ADVICE, MODEL, by_turns, completion, head, reply, serving
 
-from llm_strategy.advisor import ModelAdvisor
+from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.errors import BackendFailure, BackendRefused, ModelError, PromptTooLong
 from llm_strategy.llm import Message, Request
-from llm_strategy.llm.backends.event_stream import EventStream
-from llm_strategy.llm.backends.openai_api import OpenAIClient
-from llm_strategy.llm.backends.server_words import words_of
+from llm_strategy.llm.backends.http import words_of
+from llm_strategy.llm.backends.openai.client import OpenAIClient
+from llm_strategy.llm.backends.openai.event_stream import EventStream
 from llm_strategy.types import AbstentionReason, Snapshot, Status
 
 ASKED = Request((Message("user", "x"),), timeout_s=20)

@@ -8,10 +8,10 @@ import pytest
 from fault_wires import KEY
 from misbehaving_server import GOOD_ADVICE, MODEL, answer, by_turns, reply, serving
 
-from llm_strategy.advisor import ModelAdvisor
+from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.errors import BackendRefused, ConfigurationError
 from llm_strategy.llm import Message, Request
-from llm_strategy.llm.backends.openai_api import OpenAIClient
+from llm_strategy.llm.backends.openai.client import OpenAIClient
 from llm_strategy.types import Snapshot, Status
 
 SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.99, -0.4, 0.1, 1.5)

@@ -8,7 +8,7 @@ from price_files import refusal
 
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.types import RegimeLabel
-from simulator.market import load_prices
+from simulator.prices.load import load_prices
 
 # Samples
 

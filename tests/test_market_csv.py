@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from price_files import GOOD, refusal
 
-from simulator.market import load_prices
+from simulator.prices.load import load_prices
 
 # Reading CSV
 

@@ -9,7 +9,7 @@ import pytest
 from price_files import GOOD, refusal
 
 from llm_strategy.errors import MarketDataError
-from simulator.market import load_prices, read_csv
+from simulator.prices.load import load_prices, read_csv
 
 # Parquet
 

@@ -8,8 +8,9 @@ import pytest
 
 import simulator
 from llm_strategy.errors import ConfigurationError, MarketDataError
-from simulator import Experiment, compare, load_prices, run
-from simulator.data_choice import DataChoice
+from simulator import Experiment, compare, load_prices
+from simulator.prices.config import DataChoice
+from simulator.runs import compare as run
 
 NAMES = ["Open", "High", "Low", "Close", "Volume"]
 

@@ -4,7 +4,7 @@ import pytest
 from price_files import GOOD, refusal
 
 from llm_strategy.errors import ConfigurationError, MarketDataError
-from simulator.market import load_prices
+from simulator.prices.load import load_prices
 
 HEAD, ROWS = GOOD.split("\n", 1)
 DAYS = ("2020-01-01", "2020-01-02")

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from price_files import refusal
 
-from simulator.market import load_prices
+from simulator.prices.load import load_prices
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ import yfinance.base
 import yfinance.scrapers.history
 
 from llm_strategy.errors import ConfigurationError, MarketDataError
-from llm_strategy.lookbacks import WarmUp
-from simulator.data_choice import DataChoice
-from simulator.market import load_prices
-from simulator.market_sources.timeframe import parse_timeframe
-from simulator.market_sources.yahoo import Request, table_from_frame, without_unfinished_bar
-from simulator.universe import load_universe
+from llm_strategy.market.lookbacks import WarmUp
+from simulator.prices.config import DataChoice
+from simulator.prices.load import load_prices
+from simulator.prices.sources.yahoo import Request, table_from_frame, without_unfinished_bar
+from simulator.prices.timeframe import parse_timeframe
+from simulator.prices.universe import load_universe
 
 CLOSES = 100 + np.arange(400.0)
 

@@ -7,12 +7,13 @@ from record_factory import write_comparison
 from small_run import recording, small
 
 from llm_strategy import ModelAdvisor
-from simulator.answers import replay_advisor, sampler_of
-from simulator.arms import trade
-from simulator.record import Decisions, load_record
-from simulator.reporting.facts import build_facts
-from simulator.tally import Tally
-from simulator.universe import load_universe
+from simulator.folder.provenance import sampler_of
+from simulator.folder.record import Decisions, load_record
+from simulator.folder.tally import Tally
+from simulator.prices.universe import load_universe
+from simulator.reporting.facts.build import build_facts
+from simulator.runs.answers import replay_advisor
+from simulator.runs.arms import trade
 
 ARMS = ("llm", "buy_and_hold", "sma_cross", "regime_rule", "random")
 

@@ -12,7 +12,7 @@ from record_account import CASH
 from record_factory import ALL_ARMS, write_comparison
 
 from simulator.evaluation.metrics import dealing, performance, returns, trading
-from simulator.record import ORDER_COLUMNS, TRADE_COLUMNS, load_record
+from simulator.folder.record import ORDER_COLUMNS, TRADE_COLUMNS, load_record
 
 
 def account(equity, gross=0.0, carry=0.0):

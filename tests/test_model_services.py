@@ -4,15 +4,15 @@ import pytest
 from misbehaving_server import MODEL, answer, serving, status
 from typer.testing import CliRunner
 
-from llm_strategy.config import load_settings
-from llm_strategy.doctor import diagnose
-from llm_strategy.doctor_cures import cure_of_check
+from llm_strategy.doctor.checks import diagnose
+from llm_strategy.doctor.cures import cure_of_check
 from llm_strategy.errors import BackendRefused, ConfigurationError
 from llm_strategy.llm import SUPPORTED_BACKENDS, get_llm_client, register_backend
-from llm_strategy.llm.backends.openai_reach import reach_of
+from llm_strategy.llm.backends.openai.reach import reach_of
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.model_services import SERVICES
-from simulator.cli import app
+from llm_strategy.llm.services import SERVICES
+from llm_strategy.llm.settings import load_settings
+from simulator.cli.main import app
 
 WITH_KEY = sorted(name for name, service in SERVICES.items() if service.key_variable)
 LOCAL = sorted(set(SERVICES) - set(WITH_KEY))

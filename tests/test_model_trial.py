@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm_strategy.config import LlmSettings
 from llm_strategy.errors import ModelError, ModelNotLoaded
 from llm_strategy.llm import get_llm_client
-from llm_strategy.llm.gguf import read_metadata
+from llm_strategy.llm.models.gguf import read_metadata
+from llm_strategy.llm.settings import LlmSettings
 
 TEXT, LIST, NUMBER = 8, 9, 4
 

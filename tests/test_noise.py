@@ -20,15 +20,16 @@ from llm_strategy.errors import (
     RunFolderError,
     TooManyFailures,
 )
-from llm_strategy.llm import FolderStore, MemoryStore, Message, RecordingClient, Request, request_hash
-from llm_strategy.llm.backends.llama_cpp import LlamaCppClient
-from llm_strategy.llm.backends.llama_cpp_loading import EngineOptions
-from llm_strategy.llm.backends.openai_dialect import Dialect
+from llm_strategy.llm import FolderStore, MemoryStore, Message, RecordingClient, Request
+from llm_strategy.llm.backends.local.llama_cpp import LlamaCppClient
+from llm_strategy.llm.backends.local.llama_cpp_load import EngineOptions
+from llm_strategy.llm.backends.openai.capabilities import Dialect
 from llm_strategy.llm.backends.scripted import ScriptedClient
+from llm_strategy.llm.record import key as request_hash
 from simulator.evaluation.noise import count_flips, differing_pairs, is_above, spread
-from simulator.record import load_record
-from simulator.reporting.facts import build_facts
-from simulator.reporting.topics import topics
+from simulator.folder.record import load_record
+from simulator.reporting.explanation.topics import topics
+from simulator.reporting.facts.build import build_facts
 
 ARMS = ["llm", "buy_and_hold", "regime_rule", "random"]
 QUESTION = Request((Message("user", "The market is rising."),), temperature=0.8)

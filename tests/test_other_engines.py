@@ -34,7 +34,7 @@ from markets import random_prices
 from other_engines import EXIT, HOLD, LONG, SHORT, ours, through_backtesting, through_vectorbt
 
 from llm_strategy import Costs, Limits
-from llm_strategy.features import LONGEST_LOOKBACK
+from llm_strategy.market.features import LONGEST_LOOKBACK
 
 BOTH = pytest.mark.parametrize("engine", [through_backtesting, through_vectorbt])
 BARS = 150

@@ -9,14 +9,14 @@ import pytest
 import yaml
 
 import simulator
-from llm_strategy.advisor import ModelAdvisor
+from llm_strategy.advice.advisor import ModelAdvisor
+from llm_strategy.advice.layout import LayoutText
+from llm_strategy.advice.options import Layout, Reading
 from llm_strategy.errors import ConfigurationError
-from llm_strategy.layout_text import LayoutText
 from llm_strategy.llm import SUPPORTED_BACKENDS, MemoryStore, RecordingClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.reading import Layout, Reading
 from llm_strategy.types import Snapshot
-from simulator.advisor_choice import AdvisorChoice
+from simulator.experiment.advisor import AdvisorChoice
 
 SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.2, -0.4, 0.1, 1.5)
 OWN = {

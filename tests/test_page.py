@@ -10,8 +10,8 @@ import pytest
 from drawn_record import add_draws, growing, unchanged
 from record_factory import ARMS, EXPLANATION, write_comparison, write_run
 
-from simulator.record import load_record
-from simulator.reporting.facts import build_facts, explanation_facts
+from simulator.folder.record import load_record
+from simulator.reporting.facts.build import build_facts, explanation_facts
 from simulator.reporting.page import LISTED, render
 
 HARM = {"worst_return": -0.3, "worst_drawdown": 0.31, "bound": 0.4}

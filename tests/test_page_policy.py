@@ -13,11 +13,11 @@ from small_run import reader, recording, small
 from test_page import Page
 
 import simulator
-from simulator.record import load_record
-from simulator.replay import replay
-from simulator.reporting.facts import build_facts
+from simulator.folder.record import load_record
+from simulator.reporting.facts.build import build_facts
 from simulator.reporting.page import render
 from simulator.reporting.page_policy import secured
+from simulator.runs.replaying import replay
 
 LOADING = (
     "src",

@@ -5,7 +5,7 @@ from own_cerebro import EXPECTED, OTHER, RULE, own_cerebro, pandas_feed, run
 from test_study import study
 
 from llm_strategy import Limits
-from llm_strategy.baselines import BuyAndHold
+from llm_strategy.advice.rules import BuyAndHold
 from llm_strategy.errors import ConfigurationError, MarketDataError
 from llm_strategy.llm.backends.scripted import ScriptedClient
 

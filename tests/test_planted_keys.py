@@ -12,13 +12,13 @@ import pytest
 from fault_runs import ended, environment, start_run, write_experiment
 from misbehaving_server import GOOD_ADVICE, by_turns, completion, reply, serving, status, stream
 
-from llm_strategy import secrets
-from llm_strategy.config import load_settings
+from llm_strategy.advice.layout import LayoutText
 from llm_strategy.errors import ConfigurationError
-from llm_strategy.layout_text import LayoutText
-from llm_strategy.llm.backends.openai_api import connect
-from llm_strategy.secrets import Redactor, keep_secret, redact
-from simulator.experiment import Experiment
+from llm_strategy.llm.backends.openai.client import connect
+from llm_strategy.llm.settings import load_settings
+from llm_strategy.support import secrets
+from llm_strategy.support.secrets import Redactor, keep_secret, redact
+from simulator.experiment.experiment import Experiment
 
 KEY = "sk-Planted4711-aBcDeFgHiJkLmNoPqRsTuVw0815"
 OTHERS = {
@@ -208,7 +208,8 @@ def _undone(text):
 
 def test_a_fault_of_ours_is_told_without_the_key(tmp_path):
     """The way of a traceback that nobody foresaw: a fault is put into the command itself."""
-    before = f"import llm_strategy.llm.models as m\ndef broken(*_, **__): raise KeyError({KEY!r})\nm.available = broken"
+    fault = f"def broken(*_, **__): raise KeyError({KEY!r})"
+    before = f"import llm_strategy.llm.models.store as m\n{fault}\nm.available = broken"
     process = start_run(tmp_path, {"LLM_API_KEY": KEY}, before, ("models", "list"))
     code, said = ended(process)
     assert code == 1

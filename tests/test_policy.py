@@ -2,8 +2,8 @@
 
 import pytest
 
-from llm_strategy.policy import COHERENT_ACTIONS, assess
-from llm_strategy.regime_rule import ACTION_FOR_LABEL
+from llm_strategy.advice.policy import COHERENT_ACTIONS, assess
+from llm_strategy.market.regime_rule import ACTION_FOR_LABEL
 from llm_strategy.types import Action, ActionType, Advice, PolicyVerdict, Regime, RegimeLabel
 
 

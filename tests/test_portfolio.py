@@ -9,14 +9,14 @@ from listed_advice import EXIT, FREE, HOLD, LONG, ROOMY, SHORT, Listed, only
 from markets import clocked_prices, from_bars, minutes, random_prices, several_symbols
 
 from llm_strategy import BASELINES, Journal
-from llm_strategy.features import LONGEST_LOOKBACK
-from simulator.advisor_choice import AdvisorChoice
-from simulator.arms import simulate
-from simulator.data_choice import DataChoice
-from simulator.experiment import Experiment
-from simulator.market import Prices
-from simulator.resampling import decision_bars
-from simulator.universe import Universe
+from llm_strategy.market.features import LONGEST_LOOKBACK
+from simulator.experiment.advisor import AdvisorChoice
+from simulator.experiment.experiment import Experiment
+from simulator.prices.config import DataChoice
+from simulator.prices.load import Prices
+from simulator.prices.resampling import decision_bars
+from simulator.prices.universe import Universe
+from simulator.runs.arms import simulate
 
 
 class EachListed:

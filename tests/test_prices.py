@@ -7,10 +7,10 @@ import yaml
 from misbehaving_server import MODEL, answer, serving, status
 
 import simulator
-from llm_strategy.config import LlmSettings
 from llm_strategy.errors import BudgetReached, ConfigurationError
 from llm_strategy.llm import SUPPORTED_BACKENDS, get_llm_client, register_backend
 from llm_strategy.llm.backends.scripted import ScriptedClient
+from llm_strategy.llm.settings import LlmSettings
 
 KNOWN = {"answer_format": "json_schema", "reported_model": MODEL}
 GOOD = {"label": "bear", "action": "exit", "action_confidence": "60", "rationale": "Below."}

@@ -15,7 +15,7 @@ from misbehaving_server import answer, by_turns, serving
 
 from llm_strategy.llm import FolderStore, Generation, RecordingClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.exchange import ModelIdentity, Request
+from llm_strategy.llm.requests import ModelIdentity, Request
 
 KEY = "ab" * 32
 IDENTITY = ModelIdentity("scripted", "m", "scripted", "1")

@@ -15,11 +15,11 @@ import pytest
 from small_run import reader, recording, small
 
 import simulator
-from llm_strategy.config import load_settings
-from simulator.console import say_report
-from simulator.progress import Progress, TimeLeft
-from simulator.run_stages import RunStages
-from simulator.surfaces import Lines, progress_for
+from llm_strategy.llm.settings import load_settings
+from simulator.cli.console import say_report
+from simulator.progress.run import RunStages
+from simulator.progress.stages import Progress, TimeLeft
+from simulator.progress.surfaces import Lines, progress_for
 
 BTLLM = [sys.executable, "-m", "simulator"]
 
@@ -264,7 +264,7 @@ def test_tab_completes_commands(words, offered):
         "COMP_WORDS": words,
         "COMP_CWORD": str(len(words.split()) - 1),
     }
-    program = "import sys; sys.argv = ['btllm']; from simulator.cli import app; app(prog_name='btllm')"
+    program = "import sys; sys.argv = ['btllm']; from simulator.cli.main import app; app(prog_name='btllm')"
     done = subprocess.run([sys.executable, "-c", program], env=environment, text=True, capture_output=True)
     assert offered in done.stdout.split()
 

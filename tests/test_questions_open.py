@@ -9,8 +9,8 @@ import textwrap
 
 import pytest
 
-from llm_strategy.llm.audit import AuditedClient, AuditLog
 from llm_strategy.llm.backends.scripted import ScriptedClient
+from llm_strategy.llm.metering.audit import AuditedClient, AuditLog
 
 FIELDS = ("answer", "failure", "attempts", "status")
 

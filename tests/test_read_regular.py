@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from llm_strategy.calibration import LabelPrior
-from llm_strategy.config import load_settings
+from llm_strategy.advice.calibration import LabelPrior
+from llm_strategy.advice.layout import LayoutText
 from llm_strategy.errors import BacktraderLLMError, ModelNotLoaded
-from llm_strategy.layout_text import LayoutText
 from llm_strategy.llm import get_llm_client
-from llm_strategy.llm.gguf import check_file
-from llm_strategy.llm.network import check_certificates
-from llm_strategy.read_regular import read_bytes, read_text
-from simulator.experiment import Experiment
-from simulator.first_experiment import first_experiment
-from simulator.market import load_prices
+from llm_strategy.llm.backends.network import check_certificates
+from llm_strategy.llm.models.gguf import check_file
+from llm_strategy.llm.settings import load_settings
+from llm_strategy.support.read_regular import read_bytes, read_text
+from simulator.experiment.experiment import Experiment
+from simulator.experiment.first_experiment import first_experiment
+from simulator.prices.load import load_prices
 
 ENDS = []
 """Both ends of the pipes of a test."""

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 import simulator
 from llm_strategy.errors import RunFolderError
-from simulator.cli import app
-from simulator.record_check import DAMAGE as DAMAGE_ERRORS
+from simulator.cli.main import app
+from simulator.folder.record_check import DAMAGE as DAMAGE_ERRORS
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,12 @@ from small_run import SMALL
 from test_study import study
 
 from llm_strategy import ModelAdvisor
+from llm_strategy.advice.options import Reading
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm import get_llm_client
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.reading import Reading
-from simulator import compare, replay
+from simulator import compare
+from simulator.runs import replaying as replay
 
 OWN = """
 from llm_strategy.llm import LLMClient

@@ -10,13 +10,13 @@ from own_cerebro import TABLE, own_cerebro, pandas_feed
 from small_run import small
 
 from llm_strategy import AdvisedStrategy, Limits, ModelAdvisor, OrderRules
-from llm_strategy.baselines import BuyAndHold, Rule
+from llm_strategy.advice.rules import BuyAndHold, Rule
 from llm_strategy.errors import AnswerTimeout
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.remarks import Activity, remarks
+from llm_strategy.trading.remarks import Activity, remarks
 from llm_strategy.types import ActionType
 from simulator import Result, compare
-from simulator.console import print_result
+from simulator.cli.console import print_result
 
 
 class Always(Rule):
@@ -159,7 +159,7 @@ def test_nothing_goes_to_the_log_where_it_is_not_wanted_and_nothing_is_told_of_a
 
 
 def test_a_progress_line_is_shown_where_it_is_wanted(capsys, monkeypatch):
-    monkeypatch.setattr("llm_strategy.progress.QUIET_S", 0.0)
+    monkeypatch.setattr("llm_strategy.support.progress_line.QUIET_S", 0.0)
     for wanted, seen in ((True, True), (False, False), (None, False)):
         cerebro = own_cerebro()
         cerebro.addstrategy(AdvisedStrategy, advisor=BuyAndHold(), progress=wanted)

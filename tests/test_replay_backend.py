@@ -10,7 +10,7 @@ from llm_strategy.errors import AnswerNotRecorded, AnswerTimeout, ConfigurationE
 from llm_strategy.llm import FolderStore, RecordingClient, get_llm_client, register_backend
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.loader import SUPPORTED_BACKENDS
-from simulator.evidence import DECISIONS
+from simulator.folder.evidence import DECISIONS
 
 SAME = (DECISIONS, "orders.csv", "trades.csv", "equity.csv", "explanation.json")
 

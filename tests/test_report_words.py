@@ -8,20 +8,20 @@ import pandas as pd
 import pytest
 from record_factory import write_comparison, write_run
 
-from llm_strategy.costs import Costs
+from llm_strategy.costs.costs import Costs
 from llm_strategy.errors import RunFolderError
 from simulator import Result, rebuild_report
-from simulator.console import print_result
-from simulator.record import load_record
-from simulator.reporting.costs import add_costs, cost_sentences, fill_sentence
-from simulator.reporting.explain import question
-from simulator.reporting.fact_table import FactTable
-from simulator.reporting.facts import build_facts
-from simulator.reporting.grounding import Judge
+from simulator.cli.console import print_result
+from simulator.folder.record import load_record
+from simulator.reporting.explanation.explain import question
+from simulator.reporting.explanation.grounding import Judge
+from simulator.reporting.explanation.topics import topics
+from simulator.reporting.facts.build import build_facts
+from simulator.reporting.facts.symbol import slugs_of
+from simulator.reporting.facts.table import FactTable
 from simulator.reporting.page import render
-from simulator.reporting.statements import _untested
-from simulator.reporting.symbol_facts import slugs_of
-from simulator.reporting.topics import topics
+from simulator.reporting.sections.costs import add_costs, cost_sentences, fill_sentence
+from simulator.reporting.sections.statements import _untested
 
 HARM = {"worst_return": -0.31, "worst_drawdown": 0.33, "bound": 0.41}
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from markets import clocked_prices, minutes, random_prices, with_table
 
 from llm_strategy.errors import ConfigurationError
-from simulator.market import load_prices
-from simulator.resampling import decision_bars, in_session
-from simulator.trading_calendar import TradingCalendar
+from simulator.prices.load import load_prices
+from simulator.prices.resampling import decision_bars, in_session
+from simulator.prices.sessions import TradingCalendar
 
 NEW_YORK = TradingCalendar("5m", "1d", "09:30-16:00", "America/New_York")
 CHICAGO = TradingCalendar("1h", "1d", "17:00-16:00", "America/Chicago")

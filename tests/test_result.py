@@ -8,9 +8,9 @@ import simulator
 from llm_strategy.errors import AnswerTimeout, ConfigurationError
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.risk import Limits
-from simulator.experiment import Experiment
-from simulator.notes import notes_on
-from simulator.universe import load_universe
+from simulator.experiment.experiment import Experiment
+from simulator.folder.notes import notes_on
+from simulator.prices.universe import load_universe
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from llm_strategy.costs import Costs
+from llm_strategy.costs.costs import Costs
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.risk import Account, Holding, Intent, Limits, Market, judge
 from llm_strategy.risk.kill_switch import KillSwitch

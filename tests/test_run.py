@@ -18,7 +18,7 @@ from llm_strategy.errors import (
     TooManyFailures,
 )
 from llm_strategy.llm import MemoryStore, RecordingClient
-from simulator.run import execute
+from simulator.runs.compare import execute
 
 
 @pytest.fixture(scope="module")

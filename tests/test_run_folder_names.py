@@ -9,8 +9,8 @@ from small_run import small
 
 import simulator
 from llm_strategy.errors import RunFolderError
-from simulator.report import rebuild_report
-from simulator.workspace import Workspace
+from simulator.folder.workspace import Workspace
+from simulator.runs.report import rebuild_report
 
 
 @pytest.fixture(scope="module")

@@ -14,14 +14,14 @@ from test_snapshot import read_all
 
 import simulator
 from llm_strategy import AdvisedStrategy, ModelAdvisor
-from llm_strategy.baselines import BASELINES
+from llm_strategy.advice.rules import BASELINES
 from llm_strategy.errors import ConfigurationError, MarketDataError
-from llm_strategy.features import PLAIN_VOLATILITY, threshold_scale
-from llm_strategy.lookbacks import DEFAULT_LOOKBACKS, Lookbacks
-from llm_strategy.regime_rule import causal_label
-from llm_strategy.rendering import render_snapshot
-from simulator.market import load_prices
-from simulator.upcoming import snapshots
+from llm_strategy.market.features import PLAIN_VOLATILITY, threshold_scale
+from llm_strategy.market.lookbacks import DEFAULT_LOOKBACKS, Lookbacks
+from llm_strategy.market.regime_rule import causal_label
+from llm_strategy.market.view import render_snapshot
+from simulator.prices.load import load_prices
+from simulator.runs.upcoming import snapshots
 
 
 def plain(snapshot):
@@ -108,7 +108,7 @@ SHORT = Lookbacks(
 
 
 def test_features_look_back_as_far_as_they_are_told():
-    from simulator.experiment import Experiment
+    from simulator.experiment.experiment import Experiment
 
     prices = random_prices(120, seed=2)
     experiment = Experiment.from_mapping(

@@ -6,17 +6,17 @@ from small_run import recording, small
 
 import simulator
 from llm_strategy import Journal, ModelAdvisor
-from llm_strategy.analogues import label_of_what_followed
+from llm_strategy.advice.examples import label_of_what_followed
+from llm_strategy.advice.options import Reading
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm import MemoryStore, RecordingClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.request_hash import request_hash
-from llm_strategy.reading import Reading
-from llm_strategy.rendering import render_snapshot
-from simulator.advise import advise_at
-from simulator.arms import simulate
-from simulator.universe import load_universe
-from simulator.upcoming import upcoming
+from llm_strategy.llm.record.key import request_hash
+from llm_strategy.market.view import render_snapshot
+from simulator.prices.universe import load_universe
+from simulator.runs.advise import advise_at
+from simulator.runs.arms import simulate
+from simulator.runs.upcoming import upcoming
 
 ONE = {"source": "synthetic:cycles?bars=330&seed=5"}
 SEVERAL = {"sources": {"B": "synthetic:crash?bars=320&seed=3", "A": "synthetic:cycles?bars=310&seed=8"}}

@@ -10,13 +10,13 @@ from fuzzing import examples
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from llm_strategy import secrets
-from llm_strategy.config import LlmSettings, load_settings
 from llm_strategy.errors import BackendFailure, ConfigurationError, ModelError
-from llm_strategy.llm.audit import AuditedClient, AuditLog
+from llm_strategy.llm.backends.http import brief
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.backends.server_words import brief
-from llm_strategy.secrets import is_secret_name, keep_secret, redact, redacted
+from llm_strategy.llm.metering.audit import AuditedClient, AuditLog
+from llm_strategy.llm.settings import LlmSettings, load_settings
+from llm_strategy.support import secrets
+from llm_strategy.support.secrets import is_secret_name, keep_secret, redact, redacted
 
 
 @pytest.fixture(autouse=True)

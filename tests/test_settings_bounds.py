@@ -9,14 +9,14 @@ from importlib.resources import files
 
 import pytest
 
-from llm_strategy.costs import Costs
+from llm_strategy.costs.costs import Costs
 from llm_strategy.errors import BacktraderLLMError, ConfigurationError, MarketDataError
-from llm_strategy.lookbacks import Lookbacks
+from llm_strategy.market.lookbacks import Lookbacks
 from llm_strategy.risk import Limits
-from simulator.data_choice import DataChoice
-from simulator.experiment import EvaluationChoice, Experiment, OutputChoice
-from simulator.market import load_prices
-from simulator.run import compare
+from simulator.experiment.experiment import EvaluationChoice, Experiment, OutputChoice
+from simulator.prices.config import DataChoice
+from simulator.prices.load import load_prices
+from simulator.runs.compare import compare
 
 SCHEMA = json.loads((files("llm_strategy.contracts") / "experiment.schema.json").read_text(encoding="utf-8"))
 EXTREME = {

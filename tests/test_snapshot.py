@@ -8,15 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markets import from_bars, random_prices, with_table
 
-from llm_strategy.advisor import ModelAdvisor
-from llm_strategy.features import LONGEST_LOOKBACK
-from llm_strategy.llm import request_hash
+from llm_strategy.advice.advisor import ModelAdvisor
+from llm_strategy.advice.options import Reading
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.reading import Reading
-from llm_strategy.rendering import View, render_snapshot
-from llm_strategy.snapshot import SnapshotReader
-from simulator.feed import make_feed
-from simulator.market import load_prices
+from llm_strategy.llm.record import key as request_hash
+from llm_strategy.market.features import LONGEST_LOOKBACK
+from llm_strategy.market.snapshot import SnapshotReader
+from llm_strategy.market.view import View, render_snapshot
+from simulator.prices.feed import make_feed
+from simulator.prices.load import load_prices
 
 MODES = [(True, True), (True, False), (False, True), (False, False)]
 

@@ -8,9 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 import simulator
-from simulator.cli import app
-from simulator.market import load_prices
-from simulator.replay import replay
+from simulator.cli.main import app
+from simulator.prices.load import load_prices
+from simulator.runs.replaying import replay
 
 DAYS = pd.bdate_range("2020-01-01", periods=320)
 SPLIT = 200

@@ -23,14 +23,14 @@ from live_broker import LiveBroker
 from markets import random_prices, with_table
 
 from llm_strategy import AdvisedStrategy, Journal
-from llm_strategy.broker import SimulatedBroker
-from llm_strategy.costs import Costs
+from llm_strategy.costs.costs import Costs
 from llm_strategy.errors import ConfigurationError, SimulationOnlyError
-from llm_strategy.features import LONGEST_LOOKBACK
+from llm_strategy.market.features import LONGEST_LOOKBACK
+from llm_strategy.trading.broker import SimulatedBroker
 from llm_strategy.types import (
     ActionType,
 )
-from simulator.feed import make_feed
+from simulator.prices.feed import make_feed
 
 
 def test_an_entry_decided_at_a_close_fills_at_the_next_open():

@@ -8,13 +8,13 @@ from listed_advice import EXIT, FLAT, FREE, HOLD, LONG, ROOMY, Listed, only, pla
 from markets import random_prices
 
 from llm_strategy import Journal
-from llm_strategy.costs import Costs
-from llm_strategy.features import LONGEST_LOOKBACK
-from simulator.arms import simulate
-from simulator.data_choice import DataChoice
-from simulator.experiment import Experiment
-from simulator.market import Prices
-from simulator.universe import Universe
+from llm_strategy.costs.costs import Costs
+from llm_strategy.market.features import LONGEST_LOOKBACK
+from simulator.experiment.experiment import Experiment
+from simulator.prices.config import DataChoice
+from simulator.prices.load import Prices
+from simulator.prices.universe import Universe
+from simulator.runs.arms import simulate
 
 
 def hourly(prices):

@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from llm_strategy.config import LlmSettings
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm import SUPPORTED_BACKENDS, LLMClient, Message, Request, Slot, get_llm_client
-from llm_strategy.llm.backends.gpt4all import Gpt4AllClient
-from llm_strategy.llm.backends.llama_cpp import LlamaCppClient
-from llm_strategy.llm.backends.llama_cpp_loading import EngineOptions
-from llm_strategy.llm.backends.native import processors
+from llm_strategy.llm.backends.local.gpt4all import Gpt4AllClient
+from llm_strategy.llm.backends.local.llama_cpp import LlamaCppClient
+from llm_strategy.llm.backends.local.llama_cpp_load import EngineOptions
+from llm_strategy.llm.backends.local.native import processors
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.exchange import ModelIdentity
+from llm_strategy.llm.requests import ModelIdentity
+from llm_strategy.llm.settings import LlmSettings
 
 SYSTEM = Message("system", "You read markets.")
 FORM = ('{"label": "', Slot("label", 6, ("bull", "bear")), '", "why": "', Slot("why", 8), '"}')

@@ -10,15 +10,16 @@ from own_cerebro import OTHER, TABLE, answer, own_cerebro, pandas_feed
 from small_run import files, reader
 
 from llm_strategy import AdvisedStrategy, Costs, Limits, Lookbacks, ModelAdvisor, OrderRules, SimulatedBroker, View
-from llm_strategy.baselines import BuyAndHold, RegimeRule, SmaCross
+from llm_strategy.advice.options import Reading
+from llm_strategy.advice.rules import BuyAndHold, RegimeRule, SmaCross
 from llm_strategy.errors import ConfigurationError, MarketDataError
 from llm_strategy.llm import get_llm_client
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.reading import Reading
 from llm_strategy.types import Status
-from simulator import Study, compare, replay
-from simulator.experiment import EvaluationChoice
-from simulator.feed import make_feed
+from simulator import Study, compare
+from simulator.experiment.experiment import EvaluationChoice
+from simulator.prices.feed import make_feed
+from simulator.runs import replaying as replay
 
 QUICK = {"explain": False, "evaluation": EvaluationChoice(bootstrap_samples=200)}
 

@@ -8,7 +8,7 @@ from test_cli import btllm, only_error, write_experiment  # noqa: F401  the fixt
 
 import simulator
 from llm_strategy.errors import ConfigurationError
-from simulator.trace import trace
+from simulator.runs.trace import trace
 
 ESCAPE = "\x1b]0;owned\x07"
 

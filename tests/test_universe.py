@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from markets import clocked_prices, minutes, random_prices, several_symbols
 
 from llm_strategy.errors import ConfigurationError, MarketDataError
-from simulator.data_choice import FORMULA_SIGNS, DataChoice
-from simulator.experiment import Experiment, starter_text
-from simulator.market import Prices, load_prices
-from simulator.universe import Universe, load_universe, read_universe_csv
+from simulator.experiment.experiment import Experiment, starter_text
+from simulator.prices.config import FORMULA_SIGNS, DataChoice
+from simulator.prices.load import Prices, load_prices
+from simulator.prices.universe import Universe, load_universe, read_universe_csv
 
 THREE = {
     "CALM": "synthetic:calm?bars=300&seed=3",

@@ -14,11 +14,11 @@ from small_run import small
 
 import simulator
 from llm_strategy import get_llm_client
-from llm_strategy.doctor import diagnose
+from llm_strategy.doctor.checks import diagnose
 from llm_strategy.errors import BackendMissing, ConfigurationError, ContractError, ModelNotFound, TooManyFailures
 from llm_strategy.llm import SUPPORTED_BACKENDS, LLMClient
 from llm_strategy.types import EventKind
-from simulator.replay import replay
+from simulator.runs.replaying import replay
 
 SETTINGS = """\
 backend: "local_llama"
@@ -377,7 +377,7 @@ def test_a_script_shows_each_question_at_log_level_debug(tmp_path, level):
 
 
 def test_a_program_that_listens_keeps_its_own_log(monkeypatch):
-    from llm_strategy.logs import show_log
+    from llm_strategy.support.logs import show_log
 
     logger = logging.getLogger("llm_strategy")
     before = logger.level, list(logger.handlers)

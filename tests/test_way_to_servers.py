@@ -9,12 +9,13 @@ import pytest
 from misbehaving_server import MODEL, answer, by_turns, reply, serving, status
 from typer.testing import CliRunner
 
-from llm_strategy.config import load_settings
-from llm_strategy.doctor import diagnose
+from llm_strategy.doctor.checks import diagnose
 from llm_strategy.errors import BackendFailure, BackendRefused, ConfigurationError, ModelError
-from llm_strategy.llm import Message, Request, get_llm_client, network
-from llm_strategy.llm.backends.openai_api import OpenAIClient
-from simulator.cli import app
+from llm_strategy.llm import Message, Request, get_llm_client
+from llm_strategy.llm.backends import network
+from llm_strategy.llm.backends.openai.client import OpenAIClient
+from llm_strategy.llm.settings import load_settings
+from simulator.cli.main import app
 
 KNOWN = {"answer_format": "json_schema", "reported_model": MODEL}
 ASKED = Request((Message("user", "x"),), timeout_s=5)

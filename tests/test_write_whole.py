@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from llm_strategy.write_whole import whole_file, write_whole
+from llm_strategy.support.write_whole import whole_file, write_whole
 
 
 def limited(bytes_at_most):

@@ -13,13 +13,13 @@ from price_files import refusal
 
 import simulator
 from llm_strategy import AdvisedStrategy, Journal
-from llm_strategy.baselines import BuyAndHold
-from llm_strategy.features import LONGEST_LOOKBACK
-from simulator.arms import simulate
+from llm_strategy.advice.rules import BuyAndHold
+from llm_strategy.market.features import LONGEST_LOOKBACK
 from simulator.evaluation.years import bars_per_year, years_between
-from simulator.experiment import Experiment
-from simulator.market import Prices, load_prices
-from simulator.universe import Universe
+from simulator.experiment.experiment import Experiment
+from simulator.prices.load import Prices, load_prices
+from simulator.prices.universe import Universe
+from simulator.runs.arms import simulate
 
 YEARS = {
     "five a week": pd.bdate_range("2017-01-01", "2018-12-31"),

@@ -6,9 +6,9 @@ from itertools import count
 
 from hypothesis import strategies as st
 
-from llm_strategy.costs import CommissionTier, Costs
-from llm_strategy.order_rules import OrderRules
+from llm_strategy.costs.costs import CommissionTier, Costs
 from llm_strategy.risk import Limits
+from llm_strategy.trading.order_rules import OrderRules
 
 
 def _chooser(draw):

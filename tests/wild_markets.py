@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from wild_answers import Script, answers, steps
 from wild_limits import legal_costs, legal_limits, limit_rules, market_rules
 
-from llm_strategy.advisor import ModelAdvisor
-from llm_strategy.costs import Costs
-from llm_strategy.features import LONGEST_LOOKBACK
+from llm_strategy.advice.advisor import ModelAdvisor
+from llm_strategy.costs.costs import Costs
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.order_rules import OrderRules
+from llm_strategy.market.features import LONGEST_LOOKBACK
 from llm_strategy.risk import Limits
-from simulator.market import Prices
-from simulator.universe import Universe
+from llm_strategy.trading.order_rules import OrderRules
+from simulator.prices.load import Prices
+from simulator.prices.universe import Universe
 
 
 @dataclass(frozen=True)

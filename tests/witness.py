@@ -9,13 +9,13 @@ from typing import NamedTuple
 import backtrader as bt
 
 from llm_strategy import AdvisedStrategy
-from llm_strategy.broker import SimulatedBroker
-from llm_strategy.journal import Journal
-from llm_strategy.ledger import OrderRow
-from simulator.arms import simulate
-from simulator.data_choice import DataChoice
-from simulator.experiment import Experiment
-from simulator.feed import make_feed
+from llm_strategy.trading.broker import SimulatedBroker
+from llm_strategy.trading.journal import Journal
+from llm_strategy.trading.ledger import OrderRow
+from simulator.experiment.experiment import Experiment
+from simulator.prices.config import DataChoice
+from simulator.prices.feed import make_feed
+from simulator.runs.arms import simulate
 
 DUST = 1e-9
 

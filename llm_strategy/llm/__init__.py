@@ -1,15 +1,15 @@
 """The model runtime, usable alone: ``get_llm_client()`` gives a client with ``generate``, ``chat`` and ``batch``."""
 
-from llm_strategy.llm.answer_store import AnswerStore, FolderStore, MemoryStore
-from llm_strategy.llm.cache import RecordingClient, Usage
 from llm_strategy.llm.client import LLMClient
-from llm_strategy.llm.exchange import Chunk, Form, Generation, Health, Message, ModelIdentity, Request, Slot
-from llm_strategy.llm.fallback import Fallback
 from llm_strategy.llm.loader import SUPPORTED_BACKENDS, get_llm_client, register_backend
-from llm_strategy.llm.patience import Patience
-from llm_strategy.llm.request_hash import request_hash
-from llm_strategy.llm.resilience import ResilientClient
-from llm_strategy.llm.users_record import in_users_record
+from llm_strategy.llm.record.client import RecordingClient, Usage
+from llm_strategy.llm.record.key import request_hash
+from llm_strategy.llm.record.store import AnswerStore, FolderStore, MemoryStore
+from llm_strategy.llm.record.user import in_users_record
+from llm_strategy.llm.reliability.client import ResilientClient
+from llm_strategy.llm.reliability.fallback import Fallback
+from llm_strategy.llm.reliability.retry_policy import Patience
+from llm_strategy.llm.requests import Chunk, Form, Generation, Health, Message, ModelIdentity, Request, Slot
 
 __all__ = [
     "SUPPORTED_BACKENDS",

@@ -14,14 +14,13 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Literal, NoReturn, Self, SupportsIndex, TypeAlias, TypedDict, Unpack, cast, get_args, overload
 
-from llm_strategy.answer_text import LARGEST_WITH_THOUGHTS, THOUGHT_ALONE, as_contract_error, unwrap
 from llm_strategy.errors import ConfigurationError, ContractError, ModelError, did_you_mean
-from llm_strategy.left_behind import Worker, leave
-from llm_strategy.llm.answer_schema import AnswerSchema, AnySchema
-from llm_strategy.llm.bill import Call, Prices, on_the_bill
-from llm_strategy.llm.breaker import Breaker
-from llm_strategy.llm.cut_json import close_json
-from llm_strategy.llm.exchange import (
+from llm_strategy.llm.calls import Call, Prices, on_the_bill
+from llm_strategy.llm.concurrency.parallel import in_order
+from llm_strategy.llm.other_process import check_state, recipe
+from llm_strategy.llm.own_backend import answer_of, identity_of
+from llm_strategy.llm.reliability.breaker import Breaker
+from llm_strategy.llm.requests import (
     Chunk,
     Form,
     Generation,
@@ -33,11 +32,12 @@ from llm_strategy.llm.exchange import (
     Slot,
     fill,
 )
-from llm_strategy.llm.other_process import check_state, recipe
-from llm_strategy.llm.own_backend import answer_of, identity_of
-from llm_strategy.llm.schema_form import schema_form
-from llm_strategy.llm.side_by_side import in_order
-from llm_strategy.probabilities import read_probabilities
+from llm_strategy.llm.structured.answer_schema import AnswerSchema, AnySchema
+from llm_strategy.llm.structured.answer_text import LARGEST_WITH_THOUGHTS, THOUGHT_ALONE, as_contract_error, unwrap
+from llm_strategy.llm.structured.cut_json import close_json
+from llm_strategy.llm.structured.probabilities import read_probabilities
+from llm_strategy.llm.structured.schema_form import schema_form
+from llm_strategy.support.threads import Worker, leave
 from llm_strategy.types import Event, EventKind
 
 log = logging.getLogger(__name__)

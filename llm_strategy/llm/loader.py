@@ -7,20 +7,20 @@ from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeAlias, cast
 
-from llm_strategy.config import SETTINGS_FILE, LlmSettings, load_settings
 from llm_strategy.errors import BackendMissing, ConfigurationError, did_you_mean
-from llm_strategy.llm.audit import AuditedClient, AuditLog
 from llm_strategy.llm.backend_class import class_name, connect_class, load_class
-from llm_strategy.llm.backends.section import check_sections
+from llm_strategy.llm.backends.options import check_sections
 from llm_strategy.llm.backends.sections import SECTIONS
-from llm_strategy.llm.bill import Prices
+from llm_strategy.llm.calls import Prices
 from llm_strategy.llm.client import LLMClient
-from llm_strategy.llm.exchange import Request
-from llm_strategy.llm.fallback import Fallback
-from llm_strategy.llm.patience import Patience
-from llm_strategy.llm.resilience import ResilientClient
-from llm_strategy.logs import show_log
-from llm_strategy.model_services import SERVICES
+from llm_strategy.llm.metering.audit import AuditedClient, AuditLog
+from llm_strategy.llm.reliability.client import ResilientClient
+from llm_strategy.llm.reliability.fallback import Fallback
+from llm_strategy.llm.reliability.retry_policy import Patience
+from llm_strategy.llm.requests import Request
+from llm_strategy.llm.services import SERVICES
+from llm_strategy.llm.settings import SETTINGS_FILE, LlmSettings, load_settings
+from llm_strategy.support.logs import show_log
 
 ENTRY_POINT_GROUP = "backtrader_llm.backends"
 
@@ -46,7 +46,7 @@ def _lazily(entry_point: EntryPoint) -> Connect:
 
 
 _OF_SERVICES: dict[str, Connect] = {
-    name: _lazily(EntryPoint(name, "llm_strategy.llm.backends.openai_api:connect", ENTRY_POINT_GROUP))
+    name: _lazily(EntryPoint(name, "llm_strategy.llm.backends.openai.client:connect", ENTRY_POINT_GROUP))
     for name in SERVICES
 }
 SUPPORTED_BACKENDS: dict[str, Connect] = _OF_SERVICES | {

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from llm_strategy.errors import AnswerTimeout, BackendFailure, BacktraderLLMError, ConfigurationError
-from llm_strategy.llm.deadline import Deadline
-from llm_strategy.llm.exchange import Generation, ModelIdentity, Request
-from llm_strategy.secrets import redact
+from llm_strategy.llm.concurrency.deadline import Deadline
+from llm_strategy.llm.requests import Generation, ModelIdentity, Request
+from llm_strategy.support.secrets import redact
 
 
 def answer_of(backend: Any, request: Request) -> Generation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from llm_strategy.costs import NO_COSTS, TradingCosts
+from llm_strategy.costs.costs import NO_COSTS, TradingCosts
 
 
 @dataclass(frozen=True, slots=True)

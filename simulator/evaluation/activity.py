@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 
-from llm_strategy.remarks import Activity, Number, plainly, remarks
+from llm_strategy.trading.remarks import Activity, Number, plainly, remarks
 from simulator.evaluation.measures import measure
-from simulator.record import ArmRecord
+from simulator.folder.record import ArmRecord
 
 
 def activity_of(arm: ArmRecord) -> Activity:

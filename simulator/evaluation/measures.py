@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from llm_strategy.remarks import Activity
+from llm_strategy.trading.remarks import Activity
 from simulator.evaluation.advice import AdviceCounter, AdviceCounts, ChangeFinder
 from simulator.evaluation.gate import GateCounter, GateCounts
 from simulator.evaluation.regimes import BySymbol, SymbolDecisions, symbol_of
 from simulator.evaluation.sameness import Sameness, SamenessCounter, cut_to
-from simulator.record import ArmRecord
+from simulator.folder.record import ArmRecord
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from simulator.evaluation.measures import measure
-from simulator.record import ArmRecord
+from simulator.folder.record import ArmRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,25 +11,26 @@ from typing import Any
 import pandas as pd
 from markupsafe import escape
 
-from llm_strategy.outside_text import spelled_out
+from llm_strategy.support.outside_text import spelled_out
 from simulator.evaluation.advice import ChangeFinder
 from simulator.evaluation.measures import measure
 from simulator.evaluation.regimes import LABELS
-from simulator.record import ArmRecord, Record, origin, origins
-from simulator.reporting.asking import asking
-from simulator.reporting.costs import cost_sentences
-from simulator.reporting.doubts import doubt_sentences
-from simulator.reporting.fact import Facts
-from simulator.reporting.fact_table import NOT_AVAILABLE
-from simulator.reporting.facts import explanation_facts
-from simulator.reporting.figures import draw
-from simulator.reporting.harm import harm_sentences
-from simulator.reporting.noise import noise_view
+from simulator.folder.record import ArmRecord, Record, origin, origins
+from simulator.reporting.facts.build import explanation_facts
+from simulator.reporting.facts.fact import Facts
+from simulator.reporting.facts.roles import REFERENCE_ARM, advised_arm, same_close, subject_arm
+from simulator.reporting.facts.run import NOTE
+from simulator.reporting.facts.symbol import slugs_of
+from simulator.reporting.facts.table import NOT_AVAILABLE
+from simulator.reporting.facts.vocabulary import ARM_TERMS
+from simulator.reporting.figures.draw import draw
 from simulator.reporting.page_policy import secured
-from simulator.reporting.roles import REFERENCE_ARM, advised_arm, same_close, subject_arm
-from simulator.reporting.run_facts import NOTE
-from simulator.reporting.statements import UNREAL_FILLS, caveats, headline, interval
-from simulator.reporting.symbol_facts import slugs_of
+from simulator.reporting.sections.asking import asking
+from simulator.reporting.sections.costs import cost_sentences
+from simulator.reporting.sections.doubts import doubt_sentences
+from simulator.reporting.sections.noise import noise_view
+from simulator.reporting.sections.statements import UNREAL_FILLS, caveats, headline, interval
+from simulator.reporting.sections.worst_case import harm_sentences
 from simulator.reporting.templating import (
     escape_markdown,
     fact_in_html,
@@ -40,7 +41,6 @@ from simulator.reporting.templating import (
     read_template,
     without_bare_links,
 )
-from simulator.reporting.vocabulary import ARM_TERMS
 
 LISTED = 200
 """Rows of decisions, of trades and of orders on a page; the rest stays in the run folder."""

@@ -12,7 +12,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from simulator.reporting.fact import Fact, Facts, Unit
+from simulator.reporting.facts.fact import Fact, Facts, Unit
 
 
 @cache

@@ -9,16 +9,16 @@ from itertools import cycle, zip_longest
 
 from explained_facts import made_facts
 
-from llm_strategy.advisor import ModelAdvisor
-from llm_strategy.answer_text import unwrap
-from llm_strategy.contract import LARGEST_ANSWER, advice_from_document, advice_to_document, parse_answer
+from llm_strategy.advice.advisor import ModelAdvisor
+from llm_strategy.advice.contract import LARGEST_ANSWER, advice_from_document, advice_to_document, parse_answer
+from llm_strategy.advice.options import Reading
 from llm_strategy.errors import ContractError
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.cut_json import can_become_json, close_json
-from llm_strategy.reading import Reading
+from llm_strategy.llm.structured.answer_text import unwrap
+from llm_strategy.llm.structured.cut_json import can_become_json, close_json
 from llm_strategy.types import AbstentionReason, Snapshot, Status
-from simulator.reporting.explain import explain
-from simulator.reporting.grounding import Judge
+from simulator.reporting.explanation.explain import explain
+from simulator.reporting.explanation.grounding import Judge
 
 from .target import Target
 

@@ -11,28 +11,28 @@ from importlib.resources import files
 
 import numpy as np
 
-from llm_strategy.advisor import ModelAdvisor
-from llm_strategy.calibration import LabelPrior, corrected
-from llm_strategy.config import LlmSettings, load_settings
+from llm_strategy.advice.advisor import ModelAdvisor
+from llm_strategy.advice.calibration import LabelPrior, corrected
+from llm_strategy.advice.layout import LayoutText
+from llm_strategy.advice.options import Reading
+from llm_strategy.doctor.speed import note_speed, noted_speed
 from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, MarketDataError
-from llm_strategy.layout_text import LayoutText
 from llm_strategy.llm import MemoryStore, RecordingClient, get_llm_client
-from llm_strategy.llm.answer_store import FolderStore
-from llm_strategy.llm.backends.bedrock_manner import Manner, MannerNote
-from llm_strategy.llm.backends.openai_dialect import Dialect
-from llm_strategy.llm.backends.openai_notes import ServerNotes
+from llm_strategy.llm.backends.bedrock.capabilities import Manner, MannerNote
+from llm_strategy.llm.backends.openai.capabilities import Dialect
+from llm_strategy.llm.backends.openai.notes import ServerNotes
 from llm_strategy.llm.backends.scripted import ScriptedClient, connect
-from llm_strategy.llm.exchange import Generation
-from llm_strategy.llm.fingerprint import weights_sha256
-from llm_strategy.llm.request_hash import digest
-from llm_strategy.reading import Reading
-from llm_strategy.speed import note_speed, noted_speed
-from llm_strategy.starter_settings import STARTER
+from llm_strategy.llm.models.fingerprint import weights_sha256
+from llm_strategy.llm.record.key import digest
+from llm_strategy.llm.record.store import FolderStore
+from llm_strategy.llm.requests import Generation
+from llm_strategy.llm.settings import LlmSettings, load_settings
 from llm_strategy.types import Event, EventKind
-from simulator.data_choice import DataChoice
-from simulator.experiment import Experiment, starter_text
-from simulator.market import load_prices
-from simulator.universe import read_universe_csv
+from simulator.experiment.experiment import Experiment, starter_text
+from simulator.experiment.llm_settings import STARTER
+from simulator.prices.config import DataChoice
+from simulator.prices.load import load_prices
+from simulator.prices.universe import read_universe_csv
 
 from .answers import GOOD, SCORES, SNAPSHOT, as_text, sound
 from .target import Target

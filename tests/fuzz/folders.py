@@ -14,10 +14,10 @@ from small_run import recording, seal, small
 
 import simulator
 from llm_strategy.errors import RunFolderError
-from simulator.replay import replay
-from simulator.replay_backend import RunAnswers
-from simulator.report import rebuild_report
-from simulator.trace import trace
+from simulator.runs.replay_backend import RunAnswers
+from simulator.runs.replaying import replay
+from simulator.runs.report import rebuild_report
+from simulator.runs.trace import trace
 
 from .mutation import mutated
 from .target import Target

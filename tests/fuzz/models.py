@@ -11,11 +11,11 @@ from functools import cache
 from itertools import product
 
 from llm_strategy.errors import BackendFailure, ModelError, ModelNotLoaded
-from llm_strategy.llm.backends.trial import _CONVERSATIONS, try_model
-from llm_strategy.llm.chat_template import Block, ChatTemplate
-from llm_strategy.llm.gguf import LONGEST_TEXT, read_metadata
-from llm_strategy.llm.models import KNOWN_MODELS, cache_folder
-from llm_strategy.llm.vocabulary import Vocabulary
+from llm_strategy.llm.backends.local.trial import _CONVERSATIONS, try_model
+from llm_strategy.llm.models.chat_template import Block, ChatTemplate
+from llm_strategy.llm.models.gguf import LONGEST_TEXT, read_metadata
+from llm_strategy.llm.models.store import KNOWN_MODELS, cache_folder
+from llm_strategy.llm.models.vocabulary import Vocabulary
 
 from .answers import as_text
 from .target import Endless, Target

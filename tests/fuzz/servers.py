@@ -21,11 +21,11 @@ from misbehaving_server import GOOD_ADVICE, MODEL, completion
 
 from llm_strategy.errors import ModelError
 from llm_strategy.llm import Message, Request
-from llm_strategy.llm.backends.bedrock import BedrockClient
-from llm_strategy.llm.backends.openai_answers import read_stream, read_whole, refusal
-from llm_strategy.llm.backends.openai_api import OpenAIClient
-from llm_strategy.llm.backends.server_words import MOST_TOKENS, brief
-from llm_strategy.secrets import keep_secret, redact, redacted
+from llm_strategy.llm.backends.bedrock.client import BedrockClient
+from llm_strategy.llm.backends.http import MOST_TOKENS, brief
+from llm_strategy.llm.backends.openai.client import OpenAIClient
+from llm_strategy.llm.backends.openai.replies import read_stream, read_whole, refusal
+from llm_strategy.support.secrets import keep_secret, redact, redacted
 
 from .answers import as_text
 from .target import Target, told_badly

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from llm_strategy.errors import LONGEST_MESSAGE, BacktraderLLMError, ContractError
-from llm_strategy.outside_text import spelled_out
+from llm_strategy.support.outside_text import spelled_out
 
 from .mutation import mutated
 

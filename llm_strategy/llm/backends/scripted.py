@@ -6,13 +6,13 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
-from llm_strategy.config import LlmSettings
 from llm_strategy.errors import BackendFailure, ConfigurationError
 from llm_strategy.llm.backends import sections
-from llm_strategy.llm.backends.section import read_section
+from llm_strategy.llm.backends.options import read_section
 from llm_strategy.llm.client import LLMClient, OnDelta
-from llm_strategy.llm.exchange import Generation, Health, ModelIdentity, Request, Slot, fill
-from llm_strategy.read_regular import read_text
+from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request, Slot, fill
+from llm_strategy.llm.settings import LlmSettings
+from llm_strategy.support.read_regular import read_text
 
 MOST_SCRIPT = 100_000_000
 """Bytes of a script."""

@@ -10,10 +10,10 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import Field
 
-from llm_strategy.llm.backends.ballots import Vote
-from llm_strategy.llm.backends.gpt4all_loading import Device
-from llm_strategy.llm.backends.openai_dialect import AnswerFormat
-from llm_strategy.llm.backends.section import Section
+from llm_strategy.llm.backends.ensemble.ballots import Vote
+from llm_strategy.llm.backends.local.gpt4all_load import Device
+from llm_strategy.llm.backends.openai.capabilities import AnswerFormat
+from llm_strategy.llm.backends.options import Section
 
 JsonWay: TypeAlias = Literal["prompt", "tool"]
 """How a model of Bedrock is asked for JSON: in words, or by a tool that it hands its answer to."""

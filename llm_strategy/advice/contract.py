@@ -1,0 +1,144 @@
+"""From the text of an answer to an ``Advice`` or a ``ContractError`` that names the field. Nothing is guessed."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any, NamedTuple, NoReturn
+
+from llm_strategy.advice.lenient import Repairs, made_lenient
+from llm_strategy.errors import ContractError
+from llm_strategy.llm.structured.answer_text import LARGEST_ANSWER, THOUGHT_ALONE, nesting, unwrap
+from llm_strategy.support.schemas import violation
+from llm_strategy.types import Action, ActionType, Advice, Constraints, Regime, RegimeLabel
+
+VERSION = "1.0.0"
+INTENT = "propose_trade"
+
+DEEPEST_NESTING = 8
+"""The contract itself needs 3."""
+MEND = "set advisor.repairs to lenient, which reads it"
+"""The cure for a value that can mean one thing alone."""
+
+
+class ParsedAnswer(NamedTuple):
+    """An advice and what had to be put right before it met the contract."""
+
+    advice: Advice
+    repairs: tuple[str, ...]
+
+
+@lru_cache(maxsize=1024)
+def parse_answer(text: str, *, symbol: str, timeframe: str, repairs: Repairs = "strict") -> ParsedAnswer:
+    """Read an answer strictly.
+
+    What the program knows (version, intent, symbol, timeframe) is filled in where the model left it out; where the
+    model wrote it, it must be right. What stands around the one JSON object (``answer_text``) is taken off and counted
+    as a repair, by kind; with ``lenient`` repairs so are values that can mean one thing alone (``lenient``). Raises
+    ``ContractError`` for everything else.
+    """
+    body, taken_off, thought_alone = unwrap(text, LARGEST_ANSWER)
+    if thought_alone:
+        raise ContractError("answer", "holds thoughts and no JSON object behind them", THOUGHT_ALONE)
+    document = parse_object(body)
+    known = {"version": VERSION, "intent": INTENT, "symbol": symbol, "timeframe": timeframe}
+    mended, kinds = made_lenient(document)
+    if repairs == "lenient":
+        return ParsedAnswer(_advice(mended, known), taken_off + kinds)
+    try:
+        return ParsedAnswer(_advice(document, known), taken_off)
+    except ContractError as problem:
+        with suppress(ContractError):
+            _advice(mended, known)
+            problem = ContractError(problem.field, problem.problem, MEND)
+        raise problem from None
+
+
+def _advice(document: dict[str, Any], known: Mapping[str, str]) -> Advice:
+    """The advice of a document in which what the program knows is filled in."""
+    for field, value in known.items():
+        if document.setdefault(field, value) != value:
+            raise ContractError(field, f"is {document[field]!r}, the request was for {value!r}")
+    return advice_from_document(document)
+
+
+def parse_object(text: str) -> dict[str, Any]:
+    """One JSON object without duplicate keys, NaN, infinities (1e999 included), deep nesting or trailing text.
+
+    Raises ``ContractError``.
+    """
+    if len(text) > LARGEST_ANSWER:
+        more = " or more" * (len(text) == LARGEST_ANSWER + 1)  # the beginning of one that is too long
+        raise ContractError("answer", f"has {len(text)} characters{more}, at most {LARGEST_ANSWER} are read")
+    if nesting(text) > DEEPEST_NESTING:
+        raise ContractError("answer", f"is nested deeper than {DEEPEST_NESTING} levels")
+    try:
+        document = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
+    except json.JSONDecodeError as problem:
+        raise ContractError("answer", f"is not JSON ({problem.msg} at character {problem.pos})") from None
+    except ValueError as problem:  # an integer of thousands of digits
+        raise ContractError("answer", f"is not JSON ({problem})") from None
+    if not isinstance(document, dict):
+        raise ContractError("answer", "is not a JSON object")
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ContractError("answer", "holds half a surrogate pair, which is no character") from None
+    return document
+
+
+def advice_from_document(document: dict[str, Any]) -> Advice:
+    """A whole document against the schema; raises ``ContractError``."""
+    if wrong := violation("advice", document):
+        raise ContractError(*wrong)
+    regime, action = document["regime"], document["action"]
+    requested = {name: float(value) for name, value in action.get("constraints", {}).items()}
+    return Advice(
+        version=document["version"],
+        intent=document["intent"],
+        symbol=document["symbol"],
+        timeframe=document["timeframe"],
+        regime=Regime(RegimeLabel(regime["label"]), float(regime["confidence"]) if "confidence" in regime else None),
+        rationale=document["rationale"],
+        action=Action(ActionType(action["type"]), float(action["confidence"]), Constraints(**requested)),
+    )
+
+
+def advice_to_document(advice: Advice) -> dict[str, Any]:
+    """The advice as the contract writes it: absent values are absent, not null."""
+    regime, action = advice.regime, advice.action
+    constraints = {name: getattr(action.constraints, name) for name in Constraints.__slots__}
+    requested = {name: value for name, value in constraints.items() if value is not None}
+    return {
+        "version": advice.version,
+        "intent": advice.intent,
+        "symbol": advice.symbol,
+        "timeframe": advice.timeframe,
+        "regime": {"label": regime.label} | ({} if regime.confidence is None else {"confidence": regime.confidence}),
+        "rationale": advice.rationale,
+        "action": {"type": action.type, "confidence": action.confidence}
+        | ({"constraints": requested} if requested else {}),
+    }
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ContractError(twice, "appears twice")
+    return document
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ContractError("answer", f"holds {name}, which is not a number of JSON")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ContractError("answer", f"holds {digits[:20]}, which is not finite")
+    return value

@@ -1,0 +1,155 @@
+"""How a bar's question is put to a model: system prompt and examples first and constant, the bar's line last and
+short."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import cache, lru_cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from llm_strategy.advice.options import Example
+from llm_strategy.advice.templates import render
+from llm_strategy.llm.requests import Form, Message, Request, Slot, escape, fill
+from llm_strategy.market.line import telling_facts, values_of
+from llm_strategy.support.outside_text import encodable
+from llm_strategy.types import ActionType, RegimeLabel
+
+TWO_DIGITS = "[0-9]{1,2}"
+LONGEST_SHOWN = 4_000
+"""Characters of a wrong answer that its repair is shown: an advice has a few hundred."""
+
+_LABEL = Slot("label", max_tokens=6, choices=tuple(RegimeLabel))
+_ACTION = Slot("action", max_tokens=8, choices=tuple(ActionType))
+_CONFIDENCE = Slot("action_confidence", max_tokens=2, stop="}", pattern=TWO_DIGITS)
+
+ADVICE_FORM: Form = (
+    '{"rationale": "',
+    Slot("rationale", max_tokens=28),
+    '", "regime": {"label": "',
+    _LABEL,
+    '"}, "action": {"type": "',
+    _ACTION,
+    '", "confidence": 0.',
+    _CONFIDENCE,
+    "}}",
+)
+"""The advice as the program writes it and the holes that the model fills."""
+
+DECISION_FORM: Form = ('{"regime": {"label": "', _LABEL, '"}, "action": {"type": "', _ACTION, *ADVICE_FORM[-3:])
+"""The same without a rationale."""
+
+
+ADVICE_SCHEMA = json.dumps(
+    {
+        "type": "object",
+        "properties": {
+            "rationale": {"type": "string", "minLength": 1, "maxLength": 120},
+            "regime": {
+                "type": "object",
+                "properties": {"label": {"enum": list(RegimeLabel)}},
+                "required": ["label"],
+                "additionalProperties": False,
+            },
+            "action": {
+                "type": "object",
+                "properties": {
+                    "type": {"enum": list(ActionType)},
+                    # Engines hold a model to listed values; bounds of a fraction they ignore.
+                    "confidence": {"enum": [round(0.05 * step, 2) for step in range(1, 20)]},
+                },
+                "required": ["type", "confidence"],
+                "additionalProperties": False,
+            },
+        },
+        "required": ["rationale", "regime", "action"],
+        "additionalProperties": False,
+    }
+)
+"""What a model writes of the contract, for backends that hold it to a schema; the program fills in the rest."""
+
+_EXAMPLE_CONFIDENCE = 0.66
+
+
+@cache
+def _steps() -> dict[str, str]:
+    """How the rationale of an example goes from its facts to the label, worded as in the layout ``steps``."""
+    return dict(_prompt_data("choose_steps.yaml")["words"])
+
+
+@cache
+def _fixed() -> tuple[dict[str, Any], ...]:
+    return tuple(_prompt_data("advise_examples.yaml"))
+
+
+@cache
+def fixed_examples() -> tuple[Example, ...]:
+    """The examples of ``prompts/``, which are shown where none are chosen."""
+    return tuple(Example(example["market"], RegimeLabel(example["label"])) for example in _fixed())
+
+
+@lru_cache(maxsize=64)
+def _prefix(chosen: tuple[Example, ...]) -> tuple[Message, ...]:
+    """System prompt and examples; fixed ones are the same for every bar, so that a model can keep them in memory."""
+    examples = [_written_out(example) for example in chosen] or _fixed()
+    turns = [Message("system", render("advise_system.j2"))]
+    for example in examples:
+        turns.append(Message("user", render("advise_bar.j2", market=example["market"])))
+        values = {name: _as_slot(value) for name, value in example.items()}
+        turns.append(Message("assistant", fill(ADVICE_FORM, values)))
+    return tuple(turns)
+
+
+def _written_out(example: Example) -> dict[str, Any]:
+    said = f"{example.rationale.rstrip('.')}{_steps()[example.label]}, {example.action}"
+    names = {"market": example.market, "rationale": said, "label": example.label, "action": example.action}
+    return names | {"action_confidence": _EXAMPLE_CONFIDENCE}
+
+
+def _as_slot(value: str | float) -> str:
+    """An example's value as the model writes it: a confidence is the two digits behind the point."""
+    return value if isinstance(value, str) else f"{round(100 * value):02d}"
+
+
+def ask_for_advice(market: str, *, with_form: bool, defaults: Request, examples: tuple[Example, ...] = ()) -> Request:
+    """The request for one bar, with the sampler of ``defaults``.
+
+    ``market`` is the rendered snapshot; without ``examples`` the fixed ones are shown. With a form the program writes
+    the JSON and the model only the values, otherwise the model writes the whole object.
+    """
+    question = Message("user", render("advise_bar.j2", market=market))
+    form = ADVICE_FORM if with_form else ()
+    schema = "" if with_form else ADVICE_SCHEMA
+    messages = (*_prefix(examples), question)
+    return replace(defaults, messages=messages, form=form, json_mode=not with_form, json_schema=schema)
+
+
+def ask_for_decision(market: str, defaults: Request, examples: tuple[Example, ...] = ()) -> Request:
+    """The request for one bar with few tokens: markets are rows of values, the model decides and explains nothing.
+
+    What stands for a rationale is written by the program, behind the last slot, where no model reads it.
+    """
+    turns = [Message("system", render("decide_system.j2"))]
+    for example in [_written_out(one) for one in examples] or _fixed():
+        values = {name: _as_slot(value) for name, value in example.items()}
+        turns.append(Message("user", values_of(example["market"], ", ")))
+        turns.append(Message("assistant", fill(DECISION_FORM, values)))
+    turns.append(Message("user", values_of(market, ", ")))
+    facts = escape(telling_facts(market))
+    form = (*DECISION_FORM[:-1], f'}}, "rationale": "The program notes: {facts}."}}')
+    return replace(defaults, messages=tuple(turns), form=form, json_mode=False, json_schema="")
+
+
+def ask_for_repair(request: Request, answer: str, problem: str) -> Request:
+    """The same question once more, with the (beginning of the) answer that broke the contract and what was wrong with
+    it."""
+    again = Message("user", encodable(render("advise_repair.j2", problem=problem)))
+    shown = encodable(answer[:LONGEST_SHOWN]) or "(empty)"
+    return replace(request, messages=(*request.messages, Message("assistant", shown), again))
+
+
+def _prompt_data(name: str) -> Any:
+    return yaml.safe_load((files("llm_strategy.prompts") / name).read_text(encoding="utf-8"))

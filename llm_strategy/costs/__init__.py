@@ -1,0 +1,1 @@
+"""What trading costs: commission, spread, slippage and carry."""

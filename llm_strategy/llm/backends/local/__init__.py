@@ -1,0 +1,1 @@
+"""Models on this machine, by gpt4all or llama.cpp."""

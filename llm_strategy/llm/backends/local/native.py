@@ -1,0 +1,83 @@
+"""What engines in native code need around them: their noise caught, interrupts kept, processors counted."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from typing import IO
+
+from llm_strategy.support.threads import native_calls
+
+log = logging.getLogger(__name__)
+
+MOST_THREADS = 8
+"""More are no faster with models that fit a processor."""
+
+_one_capture = threading.Lock()
+
+
+def processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Interrupts:
+    """True once the call under way is to end: the program was interrupted, or nobody waits for the call any more."""
+
+    def __init__(self, must_stop: Callable[[], bool] = lambda: False) -> None:
+        self.came: list[int] = []
+        self._must_stop = must_stop
+
+    def __bool__(self) -> bool:
+        return bool(self.came) or self._must_stop()
+
+
+@contextlib.contextmanager
+def held_interrupts() -> Iterator[Interrupts]:
+    """Whether to end a call of native code; what came meanwhile is raised behind it.
+
+    Python would deliver a signal as it enters a callback of the engine, where the exception would be lost and the
+    answer cut off unnoticed. Threads get no signals: they end with ``KeyboardInterrupt`` once they are left behind.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        with native_calls.one() as must_stop:
+            yield Interrupts(must_stop)
+        return
+    held, handler = Interrupts(), signal.getsignal(signal.SIGINT)
+    if handler is None:
+        yield held
+        return
+    signal.signal(signal.SIGINT, lambda number, frame: held.came.append(number))
+    try:
+        yield held
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if held.came:
+        signal.raise_signal(signal.SIGINT)
+
+
+@contextlib.contextmanager
+def captured_stderr(engine: str) -> Iterator[IO[bytes]]:
+    """What native code prints to the error stream, in a file; it comes out in the log at level DEBUG.
+
+    The stream is that of the whole process: one capture at a time.
+    """
+    sys.stderr.flush()
+    main = threading.current_thread() is threading.main_thread()
+    with contextlib.nullcontext() if main else native_calls.one(), _one_capture, tempfile.TemporaryFile() as noise:
+        kept = os.dup(2)
+        os.dup2(noise.fileno(), 2)
+        try:
+            yield noise
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+            noise.seek(0)
+            log.debug("%s while loading: %s", engine, noise.read().decode(errors="replace"))

@@ -1,0 +1,1 @@
+"""Questions side by side, deadlines, and native calls that cannot be stopped."""

@@ -1,0 +1,75 @@
+"""Several pieces of work under way at once, each in a thread of its own, with everything else left to one thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from queue import SimpleQueue
+from typing import TypeVar
+
+from llm_strategy.support.threads import Worker, leave
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+def side_by_side(
+    work: Callable[[_Item], _Result],
+    items: Iterable[_Item],
+    at_once: int,
+    on_result: Callable[[_Item, _Result], None],
+    name: str = "llm-ahead",
+) -> None:
+    """Do the work on each item, ``at_once`` of them at a time; ``on_result`` is called as results come.
+
+    Items are taken, and results handed over, in the calling thread: an item is taken when there is room for it and
+    after the result that made room was handed over. Raises what ``work`` raises, once everything under way has ended.
+    An interruption begins nothing more, and leaves what is under way behind (``left_behind.leave``).
+    """
+    ended: SimpleQueue[tuple[Worker, _Item, _Result | None, BaseException | None]] = SimpleQueue()
+    under_way: set[Worker] = set()
+    problem: BaseException | None = None
+
+    def begin(item: _Item) -> None:
+        def do() -> None:
+            try:
+                ended.put((worker, item, work(item), None))
+            except BaseException as raised:  # handed to the calling thread, whatever it is
+                ended.put((worker, item, None, raised))
+
+        worker = Worker(do, name)
+        under_way.add(worker)
+        worker.start()
+
+    waiting = iter(items)
+    try:
+        while True:
+            while problem is None and len(under_way) < at_once:
+                try:
+                    item = next(waiting)
+                except StopIteration:
+                    break
+                begin(item)
+            if not under_way:
+                break
+            worker, item, result, raised = ended.get()
+            under_way.remove(worker)
+            if raised is None:
+                on_result(item, result)  # type: ignore[arg-type]  # without a problem it is the work's result
+            problem = problem or raised
+    finally:
+        leave(under_way)
+    if problem is not None:
+        raise problem
+
+
+def in_order(
+    work: Callable[[_Item], _Result], items: Iterable[_Item], at_once: int, name: str = "llm-work"
+) -> list[_Result]:
+    """What the work on each item comes to, in the order of the items; raises as ``side_by_side`` does."""
+    found: dict[int, _Result] = {}
+
+    def keep(numbered: tuple[int, _Item], result: _Result) -> None:
+        found[numbered[0]] = result
+
+    side_by_side(lambda numbered: work(numbered[1]), enumerate(items), at_once, keep, name)
+    return [found[number] for number in sorted(found)]

@@ -1,0 +1,1 @@
+"""What questions cost: the audit log and the budget."""

@@ -1,0 +1,1 @@
+"""Retries, fallbacks and the circuit breaker."""

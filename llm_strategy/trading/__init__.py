@@ -1,0 +1,1 @@
+"""From an advice to orders in a backtrader strategy."""

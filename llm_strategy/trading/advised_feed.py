@@ -1,0 +1,205 @@
+"""One traded symbol of an advised strategy: with the feed its advisor, its schedule and its order desk."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import backtrader as bt
+
+from llm_strategy.advice.advisor import Advisor, begun_anew, witness_of
+from llm_strategy.advice.outcome import bad_bar
+from llm_strategy.advice.schedule import Schedule
+from llm_strategy.errors import MarketDataError
+from llm_strategy.market.features import AverageRange
+from llm_strategy.market.lookbacks import Lookbacks
+from llm_strategy.market.snapshot import SnapshotReader
+from llm_strategy.risk import Limits, Market
+from llm_strategy.risk.sizing import worst_price
+from llm_strategy.trading.bar_check import BarCheck
+from llm_strategy.trading.bar_count import BarCount
+from llm_strategy.trading.orders import OrderDesk, Plan, Stage
+from llm_strategy.trading.traded_feed import TradedFeed
+from llm_strategy.types import Decision
+
+
+class AdvisedFeed(TradedFeed):
+    """The parts of one symbol; ``data`` and ``decisions`` are the same feed unless decisions are made on longer bars.
+
+    Created in a strategy's ``__init__``, because it creates indicators.
+    """
+
+    def __init__(
+        self,
+        data: bt.AbstractDataBase,
+        decisions: bt.AbstractDataBase,
+        *,
+        symbol: str,
+        group: str,
+        advisor: Advisor,
+        desk: OrderDesk,
+        limits: Limits,
+        schedule: Schedule,
+        bars_per_year: float | None,
+        tick_volume: bool,
+        lookbacks: Lookbacks,
+        start: float,
+    ) -> None:
+        super().__init__(data, decisions, symbol=symbol, group=group, tick_volume=tick_volume)
+        self.desk = desk
+        self._entry_value = self._entry_cash = 0.0
+        self.bars_needed = 0
+        self._bars_per_year = bars_per_year
+        self._count = BarCount(decisions) if limits.sizing == "volatility_target" else None
+        self._decisions_counted = 0
+        self._is_ready = False
+        self._start = start
+        self._reader = SnapshotReader(decisions, symbol, lookbacks)
+        self._advisor = advisor.attach(decisions)
+        self._witness = witness_of(self._advisor)
+        self._schedule = schedule
+        self.indicators: list[Any] = []
+        """Those of the decision feed: features, ranges and the advisor's own."""
+        self.checks: dict[bt.AbstractDataBase, BarCheck] = {}
+        """For the trading and the decision feed, where bars have to be looked at one by one."""
+        indicator: Any = AverageRange
+        self._average_range = indicator(decisions) if limits.uses_average_range else None
+        self._decisions_seen = 0
+        self._interrupted = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether all indicators have values, and the decisions begin here at the latest."""
+        if not self._is_ready:
+            clock = self._decision_clock
+            self._is_ready = len(clock) >= self.bars_needed and clock[0] >= self._start
+        return self._is_ready
+
+    def has_new_bar(self) -> bool:
+        """As of every traded feed; bars before the first decision count towards those of a year."""
+        if self._count is not None and (bars := len(self._decision_clock)) != self._decisions_counted:
+            self._decisions_counted = bars
+            self._count.bar_closed()
+        return super().has_new_bar()
+
+    def require(self, bars: int, *, warm_up: int, ended: bool = False) -> None:
+        """Raise ``MarketDataError`` where these are too few bars for a single decision, or where the feed has ``ended``
+        without one."""
+        if bars < self.bars_needed == warm_up:
+            raise MarketDataError(
+                f"{self.symbol} has {bars} bars to decide on and warm_up wants {warm_up}, so that no decision was "
+                "made: lower warm_up, or give the feed more bars."
+            )
+        if bars < self.bars_needed:
+            raise MarketDataError(
+                f"{self.symbol} has {bars} bars to decide on and its indicators need {self.bars_needed}, so that no "
+                "decision was made: give the feed more bars, set shorter lookbacks, or leave it out of trade."
+            )
+        if bars and self._decisions_seen == 0 and ended:
+            raise MarketDataError(
+                f"{self.symbol} has no bar from start on, so that no decision was made: set an earlier start, or leave "
+                "it out of trade."
+            )
+
+    def decide(self) -> Decision | None:
+        """The advisor's decision, where a decision bar has closed and the schedule wants one; at others it witnesses
+        the bar."""
+        bars = len(self._decision_clock)
+        if bars == self._decisions_seen:
+            return None
+        self._decisions_seen = bars
+        snapshot = self._reader.read()
+        if self.checks:
+            if why := self._bad_bar():
+                self._interrupted = True
+                return bad_bar(snapshot, why) if self._schedule.due() else None
+            if self._interrupted:
+                self._interrupted = False
+                self._advisor = begun_anew(self._advisor)
+                self._witness = witness_of(self._advisor)
+        if self._schedule.wants(snapshot):
+            return self._advisor.decide(snapshot)
+        if self._witness is not None:
+            self._witness(snapshot)
+        return None
+
+    def _bad_bar(self) -> str:
+        """Why the advisor is not asked: a bar that cannot be true is still in a window; empty where none is."""
+        check = self.checks.get(self.decisions)
+        since = None if check is None else check.bars_since
+        if check is not None and since is not None:
+            if since < self.bars_needed:
+                return f"{_sentence(check.why)}, and features look back on it for {self.bars_needed - since} more bars."
+            for indicator in self.indicators:
+                if any(math.isnan(line[0]) for line in indicator.lines):
+                    return f"{_sentence(check.why)}, and {type(indicator).__name__} has had no value since then."
+        trading = self.checks.get(self.data)
+        if trading is not None and trading.bars_since == 0:
+            return f"{_sentence(trading.why)}, and it is the bar to trade on."
+        return ""
+
+    def market_at(self, decision: Decision | None, broker: bt.brokers.BackBroker | None) -> Market:
+        """The market with what is known of it at a decision: its range and, where sizes depend on it, from the snapshot
+        its volatility."""
+        volatility = None
+        if decision is not None and self._count is not None:
+            volatility = decision.snapshot.volatility * math.sqrt(self._bars_per_year or self._count.per_year)
+        average_range = None if self._average_range is None else self._average_range[0]
+        if average_range != average_range:  # behind a bar without true prices
+            average_range = None
+        seen = self.market(broker)
+        return Market(seen.price, seen.costs, seen.volume, average_range, volatility)
+
+    def entry_sent(self, size: float, market: Market, limits: Limits) -> None:
+        """Set aside what an entry of this size may come to at the worst price that sizing foresees."""
+        self._entry_value = size * worst_price(size, market, limits)
+        self._entry_cash = self._entry_value + market.costs.commission(size, market.price * (1 + limits.gap_buffer))
+
+    @property
+    def position(self) -> float:
+        """Signed shares of the desk's own fills."""
+        return self.desk.position
+
+    @property
+    def entering(self) -> float:
+        """Signed shares of the entry that waits."""
+        return self.desk.entering
+
+    @property
+    def exposure(self) -> float:
+        """The position at the close, or the entry that waits at its worst price; signed currency."""
+        value = float(self.desk.position * self.price)
+        return value + math.copysign(self._entry_value, self.desk.entering) if self.desk.entering else value
+
+    @property
+    def reserved(self) -> float:
+        """What the entry that waits may need."""
+        return self._entry_cash if self.desk.entering else 0.0
+
+    @property
+    def firm(self) -> bool:
+        """Held, and neither an entry nor an exit waits."""
+        return self.desk.stage is Stage.OPEN
+
+    @property
+    def stop_price(self) -> float | None:
+        """Where the desk's stop stands."""
+        return self._live_plan.stop_price if self._live_plan else None
+
+    @property
+    def stop_pct(self) -> float | None:
+        """Distance of the stop from the fill (fraction)."""
+        return self._live_plan.stop_pct if self._live_plan else None
+
+    @property
+    def bars_held(self) -> int | None:
+        """Decision bars since the entry was filled."""
+        return len(self._decision_clock) - self._entered_at if self._live_plan else None
+
+    @property
+    def _live_plan(self) -> Plan | None:
+        return self.desk.plan if self.desk.stage in (Stage.OPEN, Stage.EXITING) else None
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,1 @@
+"""A person's own strategy behind the gate."""

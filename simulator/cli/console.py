@@ -1,0 +1,167 @@
+"""What a command shows: results on stdout, progress and errors on stderr."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shlex
+import sys
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from llm_strategy.support.outside_text import hanging, spelled_out, spelled_out_json
+from llm_strategy.support.secrets import redact
+
+if TYPE_CHECKING:
+    from simulator.runs.result import Result
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # the command line answers it; by itself rich would end the program with 1
+
+
+class ErrorStream:
+    """The error stream of the moment: while progress is alive on a terminal, what is logged goes above it."""
+
+    def write(self, text: str) -> int:
+        """Pass it on."""
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Pass it on."""
+        sys.stderr.flush()
+
+
+out = _Console(soft_wrap=True, highlight=False)
+err = _Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def say(text: str) -> None:
+    """A line of the result; what a model wrote in it is shown and never obeyed."""
+    out.print(Text(spelled_out(text)))
+
+
+def note(text: str) -> None:
+    """A line beside the result."""
+    err.print(Text(spelled_out(text)))
+
+
+def fail(problem: object) -> None:
+    """An error, as one sentence."""
+    err.print(Text(f"Error: {hanging(spelled_out(redact(str(problem))))}"), style="red")
+
+
+def show_fault() -> None:
+    """The traceback of the exception in hand, without secrets."""
+    sys.stderr.write(spelled_out(redact(traceback.format_exc())))
+
+
+class LogHandler(logging.StreamHandler[ErrorStream]):
+    """Writes the log to the error stream; what a model wrote in it is shown and never obeyed."""
+
+    def __init__(self) -> None:
+        super().__init__(ErrorStream())
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        return hanging(spelled_out(redact(super().format(record))))
+
+
+def leave_quietly() -> None:
+    """Let nothing more be written to a pipe whose reader has gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def print_json(document: Any) -> None:
+    """The result for a program."""
+    unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    text = json.dumps(document, indent=1, ensure_ascii=not unicode, default=str)
+    sys.stdout.write(spelled_out_json(text) + "\n")
+    sys.stdout.flush()  # a reader that has gone is met here, not at the end of the program
+
+
+def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    """A table: the first column to the left, figures to the right."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for position, column in enumerate(columns):
+        table.add_column(column, justify="right" if position else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(Text(spelled_out(cell)) for cell in row))
+    _Console(width=max(out.width, 140), highlight=False).print(table)  # a narrow terminal wraps, no figure is cut
+
+
+def print_result(result: Result, *, as_json: bool, quiet: bool = False) -> None:
+    """The table of arms, the verdict, what was asked, and where the report is; with ``quiet`` only the last, as a
+    path."""
+    usage = result.record.manifest["usage"]
+    if quiet and not as_json:
+        if result.warning:
+            note(result.warning)
+        say(str(result.report))
+        return
+    if as_json:
+        print_json(
+            {
+                "folder": str(result.folder),
+                "report": str(result.report),
+                "verdict": result.verdict,
+                "warning": result.warning,
+                "notes": list(result.notes),
+                "doubts": result.doubts,
+                "remarks": result.remarks,
+                "usage": usage,
+                "facts": {identity: fact.value for identity, fact in result.facts.items()},
+            }
+        )
+        return
+    if result.warning:
+        out.print(Text(f"{spelled_out(result.warning)}\n"), style="bold red")
+    shown = result.shown
+    print_table(
+        ["arm", *shown.columns],
+        ([str(arm), *map(str, row)] for arm, row in zip(shown.index, shown.values, strict=True)),
+    )
+    for doubt in result.doubts:
+        say(doubt)
+    why = result.facts["run.cut_away_by"].text if "run.cut_away_by" in result.facts else None  # told in a doubt
+    say("")
+    for remark in result.remarks:
+        say(remark if why is None or why not in remark else f"{remark.partition(':')[0]}.")
+    say(f"Verdict on the advice: {result.verdict}.")
+    if usage["decisions"]:
+        draws = result.record.manifest["experiment"]["evaluation"].get("draws", 1)
+        drawn = f" of {draws} draws" if draws > 1 else ""
+        say(
+            f"Model: {usage['decisions']:,} decisions{drawn} with {usage['questions']:,} questions, "
+            f"{usage['distinct']:,} of them distinct; {usage['asked']:,} asked now in {usage['seconds']:.1f} s"
+            f"{_asked_again(usage.get('asked_again', 0))}, the others from the record."
+        )
+        if repaired := _repaired(result):
+            say(f"Answers put right before they met the contract: {repaired}.")
+    say_report(result.report)
+
+
+def say_report(page: Path) -> None:
+    """Where a report is: its path, a link that terminals open, and the command that does."""
+    say(f"Report: {page}")
+    say(f"        {page.absolute().as_uri()}")
+    say(f"View:   btllm view {shlex.quote(str(page.parent))}")
+
+
+def _repaired(result: Result) -> str:
+    """How many decisions of the model had an answer put right, by kind; empty where none had."""
+    head = "llm.repairs."
+    counts = {name.removeprefix(head): fact.text for name, fact in result.facts.items() if name.startswith(head)}
+    return ", ".join(f"{kind.replace('_', ' ')} {count}" for kind, count in counts.items())
+
+
+def _asked_again(count: int) -> str:
+    return f" ({count:,} of them again, as the answers on record never met the contract)" if count else ""

@@ -1,0 +1,288 @@
+"""An experiment: everything that decides a run, read from ``experiment.yaml``, a mapping, or written in Python."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Self
+
+import pandas as pd
+
+from llm_strategy.advice.rules import BASELINES, Rule, rule_settings
+from llm_strategy.costs.costs import Costs
+from llm_strategy.errors import ConfigurationError, did_you_mean, shown
+from llm_strategy.llm.metering.budget import Budget
+from llm_strategy.market.features import RANGE_BARS
+from llm_strategy.market.lookbacks import Lookbacks, WarmUp
+from llm_strategy.risk import Limits
+from llm_strategy.support.places import at_home
+from llm_strategy.support.read_regular import read_text
+from llm_strategy.support.schemas import require
+from llm_strategy.support.strict_yaml import parse_yaml
+from llm_strategy.trading.order_rules import OrderRules
+from simulator.experiment.advisor import ABSTAIN, AdvisorChoice, placed
+from simulator.prices.config import DataChoice, check_sources
+from simulator.prices.sources.frames import FrameSource
+
+LLM_ARM = "llm"
+RANDOM_ARM = "random"
+ALL_ARMS = (LLM_ARM, *BASELINES, RANDOM_ARM)
+_SETTABLE = {name: settings for name in BASELINES if (settings := rule_settings(name))}
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+MOST_DRAWS = 100
+LARGEST_NUMBER = 10**15
+"""Of any setting, in either direction: beyond it sums of money and counts of bars lose their last digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationChoice:
+    """How results are measured. ``bars_per_year`` of ``None`` is counted by the calendar.
+
+    ``draws`` is how often in all the llm arm's decisions are drawn: those beyond the first measure the noise floor.
+    """
+
+    bars_per_year: int | None = None
+    confidence_level: float = 0.95
+    bootstrap_samples: int = 2000
+    seed: int = 7
+    draws: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.draws <= MOST_DRAWS or self.draws != int(self.draws):
+            told = f"evaluation.draws is {shown(self.draws)}: give a whole number from 1"
+            raise ConfigurationError(f"{told} to {MOST_DRAWS}.")
+        object.__setattr__(self, "draws", int(self.draws))  # 2.0 is a whole number in YAML, too
+
+
+@dataclass(frozen=True, slots=True)
+class OutputChoice:
+    """Where runs go, and whether the model is asked to explain them."""
+
+    folder: str = "reports"
+    explain: bool = True
+
+    @property
+    def path(self) -> Path:
+        """The folder, with ``~`` put in place."""
+        return at_home(self.folder)
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """The whole configuration of a run. Raises ``ConfigurationError`` naming the key that is wrong."""
+
+    name: str = "experiment"
+    data: DataChoice = field(default_factory=DataChoice)
+    advisor: AdvisorChoice = field(default_factory=AdvisorChoice)
+    risk: Limits = field(default_factory=Limits)
+    orders: OrderRules = field(default_factory=OrderRules)
+    costs: Costs = field(default_factory=Costs)
+    arms: tuple[str, ...] = ALL_ARMS
+    baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Settings of the rules by name, such as ``{"momentum": {"bars": 60}}``; the usual ones where absent."""
+    evaluation: EvaluationChoice = field(default_factory=EvaluationChoice)
+    output: OutputChoice = field(default_factory=OutputChoice)
+    folder: Path | None = field(default=None, compare=False, repr=False)
+    """The folder of the experiment's file, where relative paths of what is read (prices, layout, calibration,
+    ``configs/llm.yaml``) are looked for before the working folder. It is no part of what decides a run."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            raise ConfigurationError(
+                f"name is {self.name!r}: write letters, digits, dots, hyphens and underscores, at most 60 of them, and "
+                "begin with a letter or a digit."
+            )
+        if not self.arms or len(set(self.arms)) < len(self.arms):
+            raise ConfigurationError(f"arms is {list(self.arms)}: name at least one arm, and each once.")
+        for arm in self.arms:
+            if arm not in ALL_ARMS:
+                raise ConfigurationError(f"There is no arm {arm!r}{did_you_mean(arm, ALL_ARMS)}")
+        if RANDOM_ARM in self.arms and LLM_ARM not in self.arms:
+            raise ConfigurationError(
+                "arms holds random but not llm: random keeps the holding times of llm, add llm or leave random out."
+            )
+        for name in self.baselines:
+            if name not in _SETTABLE:
+                raise ConfigurationError(f"baselines: {name!r} has no settings{did_you_mean(name, list(_SETTABLE))}")
+        settings = {name: usual | _as(usual, self.baselines.get(name, {})) for name, usual in _SETTABLE.items()}
+        object.__setattr__(self, "baselines", settings)  # the one way to give a frozen instance its normal form
+        for name in settings:
+            self.rule(name)  # settings that contradict are refused here
+        for problem in _contradictions(self):
+            raise ConfigurationError(problem)
+        require("experiment", _given(self.as_dict()), "experiment")  # what is written in Python has the same bounds
+
+    @classmethod
+    def from_mapping(cls, given: Mapping[str, Any], where: str = "experiment", *, folder: Path | None = None) -> Self:
+        """An experiment from plain data, checked against ``contracts/experiment.schema.json``; relative paths belong to
+        the ``folder``, or else to the working folder."""
+        document = {key: value for key, value in _plain(given).items() if value is not None}
+        if isinstance(document.get("data"), Mapping):
+            check_sources(document["data"].get("source"), document["data"].get("sources"))
+        require("experiment", document, where)
+        if "budget" in document.get("advisor", {}):
+            document["advisor"]["budget"] = Budget(**_whole(Budget, document["advisor"]["budget"]))
+        if "lookbacks" in document.get("advisor", {}):
+            document["advisor"]["lookbacks"] = Lookbacks(**document["advisor"]["lookbacks"])
+        sections = {
+            "data": DataChoice,
+            "advisor": AdvisorChoice,
+            "risk": Limits,
+            "orders": OrderRules,
+            "costs": Costs,
+            "evaluation": EvaluationChoice,
+            "output": OutputChoice,
+        }
+        if "data" in document:
+            document["data"] = {key: value for key, value in document["data"].items() if value is not None}
+        if "advisor" in document:
+            document["advisor"] = placed(document["advisor"], folder)
+        return cls(
+            **{
+                key: sections[key](**_whole(sections[key], _with_tuples(value))) if key in sections else value
+                for key, value in _with_tuples(document).items()
+            },
+            folder=folder,
+        )
+
+    @classmethod
+    def from_file(cls, path: Path) -> Self:
+        """An experiment from a YAML file; every key may be left out."""
+        try:
+            text = read_text(path)
+        except FileNotFoundError:
+            raise ConfigurationError(f"There is no file {path}; write a starter with: btllm init") from None
+        except OSError as problem:
+            raise ConfigurationError(f"{path} cannot be read: {problem}.") from None
+        return cls.from_text(text, str(path), folder=path.parent)
+
+    @classmethod
+    def from_text(cls, text: str, where: str = "experiment.yaml", *, folder: Path | None = None) -> Self:
+        """An experiment from the text of a YAML file, which lies in this ``folder``."""
+        document = parse_yaml(text, where)
+        if document is None:
+            raise ConfigurationError(f"{where} is empty; write a starter with: btllm init")
+        if not isinstance(document, dict):
+            raise ConfigurationError(f"{where} holds no keys; write a starter with: btllm init")
+        return cls.from_mapping(document, where, folder=folder)
+
+    @classmethod
+    def starter(cls) -> Self:
+        """The experiment of the demo."""
+        return cls.from_text(starter_text(), "the starter experiment")
+
+    @property
+    def further_draws(self) -> range:
+        """The numbers of the llm arm's draws after the first."""
+        return range(2, self.evaluation.draws + 1)
+
+    @property
+    def warm_up(self) -> WarmUp:
+        """Decision bars up to the first decision, the same for every arm: the most that features, arms, fallback and
+        limits need."""
+        needs = [self.advisor.lookbacks.longest]
+        for name in dict.fromkeys((*self.arms, self.advisor.fallback)):
+            if name in BASELINES:
+                needs.append(WarmUp(self.rule(name).bars_needed, f"baselines.{name}"))
+        if self.risk.uses_average_range:
+            needs.append(WarmUp(RANGE_BARS + 1, "the average true range of risk"))
+        return max(needs, key=lambda need: need.bars)
+
+    @property
+    def fallback_rule(self) -> Rule | None:
+        """The rule that decides where the model failed, made anew; none where the decision is an abstention."""
+        return None if self.advisor.fallback == ABSTAIN else self.rule(self.advisor.fallback)
+
+    def rule(self, name: str) -> Rule:
+        """A baseline by its name, made anew with its settings."""
+        return BASELINES[name](**self.baselines.get(name, {}))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The whole configuration as plain data, every default written out."""
+        plain: dict[str, Any] = _plain({key: value for key, value in asdict(self).items() if key != "folder"})
+        plain["data"]["source"] = self.data.source or None
+        return plain
+
+
+def _as(usual: Mapping[str, float], given: Mapping[str, float]) -> dict[str, float]:
+    """What is given in the types of the usual settings: 50.0 is a whole number in YAML, too."""
+    for setting in given:
+        if setting not in usual:
+            raise ConfigurationError(f"baselines: there is no setting {setting!r}{did_you_mean(setting, list(usual))}")
+    return {setting: type(usual[setting])(value) for setting, value in given.items()}
+
+
+def _contradictions(experiment: Experiment) -> list[str]:
+    """What sections say against each other."""
+    data, risk, orders, costs = experiment.data, experiment.risk, experiment.orders, experiment.costs
+    found = []
+    if risk.max_group_exposure is not None and not data.groups:
+        found.append(
+            "risk.max_group_exposure is set and there are no groups: name them in data.groups, or leave it out."
+        )
+    if not risk.allow_short and risk.max_gross_exposure > costs.leverage:
+        found.append(
+            f"risk.max_gross_exposure is {risk.max_gross_exposure} and costs.leverage is {costs.leverage}: the broker "
+            "lends less than that, raise the one or lower the other."
+        )
+    if problem := orders.problem_with(risk):
+        found.append(problem)
+    if orders.fill == "same_close" and costs.max_fill_share is not None:
+        found.append("orders.fill is same_close, which knows no volume to fill from: leave costs.max_fill_share out.")
+    return found
+
+
+def starter_text() -> str:
+    """The commented starter file."""
+    return (files("simulator.starters") / "experiment.yaml").read_text(encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    """Mappings, lists and dates of YAML as JSON types, DataFrames as sources."""
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise ConfigurationError(
+                    f"The key {key!r} is no text (YAML reads ON, NO and 0700 as something else): put it in quotes."
+                )
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigurationError(f"{value} is no setting: every number must be finite.")
+    if isinstance(value, int | float) and abs(value) > LARGEST_NUMBER:
+        told = f"{value:.6g}" if isinstance(value, float) else f"A whole number of {value.bit_length()} bits"
+        raise ConfigurationError(f"{told} is no setting: every number lies within {LARGEST_NUMBER:.0e} of zero.")
+    if isinstance(value, str) and _NO_TEXT.search(value):
+        raise ConfigurationError(
+            f"{value!r:.60} is no setting: no text holds a NUL character, or half of a sign (as a name of a file does "
+            "that is not UTF-8): correct it, or rename the file."
+        )
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    return FrameSource(value) if isinstance(value, pd.DataFrame) else value
+
+
+def _given(document: dict[str, Any]) -> dict[str, Any]:
+    """A whole configuration without what is not set, as a person would write it."""
+    return {
+        key: {name: entry for name, entry in value.items() if entry is not None} if isinstance(value, dict) else value
+        for key, value in document.items()
+    }
+
+
+def _whole(kind: type, section: dict[str, Any]) -> dict[str, Any]:
+    """The section with whole numbers where only those are meant: 2.0 is one in YAML, too."""
+    counts = {field.name for field in fields(kind) if str(field.type) in ("int", "int | None")}
+    return {key: int(value) if key in counts and isinstance(value, float) else value for key, value in section.items()}
+
+
+def _with_tuples(section: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in section.items()}

@@ -1,0 +1,109 @@
+"""Where a run comes from: versions, git state, machine, and the identity that names its folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from llm_strategy.advice.templates import prompts_sha256
+from llm_strategy.llm.client import LLMClient
+from llm_strategy.support.schemas import schemas_sha256
+from simulator.experiment.experiment import Experiment
+from simulator.folder.record import origins
+from simulator.prices.universe import Universe
+
+_PACKAGES = ("backtrader-llm", "backtrader", "gpt4all", "openai", "arch", "numpy", "pandas", "matplotlib", "jsonschema")
+
+
+def run_identity(experiment: Experiment, arms: tuple[str, ...], universe: Universe, model: LLMClient | None) -> str:
+    """Hash over everything that decides the evidence: equal identities mean equal runs, folder and output apart."""
+    decides = {
+        "experiment": experiment.as_dict(),
+        "prices": {"sha256": universe.sha256},
+        "prompts": prompts_sha256(),
+        "schemas": schemas_sha256(),
+        "versions": {"backtrader-llm": version("backtrader-llm")},
+    }
+    return identity_from(decides | model_of(model), arms)
+
+
+def identity_from(manifest: Mapping[str, Any], arms: Sequence[str]) -> str:
+    """The identity of a run of these arms, from what stands in its manifest."""
+    configuration = dict(manifest["experiment"])
+    output = configuration.pop("output")
+    configuration["data"] = origins(configuration["data"])
+    # a budget decides when a run stops, not what it finds
+    configuration["advisor"] = {key: value for key, value in configuration["advisor"].items() if key != "budget"}
+    asked = manifest.get("explainer") or manifest
+    decides = {
+        "experiment": configuration,
+        "arms": arms,
+        "explain": output["explain"],
+        "prices": manifest["prices"]["sha256"],
+        "model": asked["model"],
+        "sampler": asked["sampler"],
+        "prompts": manifest["prompts"],
+        "schemas": manifest["schemas"],
+        "version": manifest["versions"]["backtrader-llm"],
+    } | {key: asked[key] for key in ("fallbacks",) if key in asked}
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+
+
+def model_of(client: LLMClient | None) -> dict[str, Any]:
+    """Who answers, for a manifest: identity, sampler, and fallbacks where there are any."""
+    if client is None:
+        return {"model": None, "sampler": None}
+    said = {"model": client.identity.as_dict(), "sampler": sampler_of(client)}
+    return said | ({"fallbacks": list(client.fallbacks)} if client.fallbacks else {})
+
+
+def provenance() -> dict[str, Any]:
+    """Versions, git state and machine, for a manifest."""
+    return {
+        "versions": {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES},
+        "prompts": prompts_sha256(),
+        "schemas": schemas_sha256(),
+        "git": _git(),
+        "machine": {"system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count()},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _git() -> dict[str, Any] | None:
+    """Commit of the source this runs from, and whether it was changed; ``None`` where it is not a checkout."""
+
+    def ask(*words: str) -> str:
+        command = ["git", "-C", str(Path(__file__).parent), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+
+    try:
+        if not Path(__file__).is_relative_to(ask("rev-parse", "--show-toplevel")) or ask("check-ignore", __file__):
+            return None
+    except subprocess.CalledProcessError as problem:
+        if problem.returncode != 1:  # 1: the file is not ignored, so it is a checkout of ours
+            return None
+    except (OSError, subprocess.SubprocessError):
+        return None
+    try:
+        return {"commit": ask("rev-parse", "HEAD"), "changed": bool(ask("status", "--porcelain"))}
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def sampler_of(client: LLMClient) -> dict[str, Any]:
+    """What besides messages and identity goes into a request, for a manifest."""
+    defaults = client.defaults
+    return {"temperature": defaults.temperature, "max_tokens": defaults.max_tokens, "seed": defaults.seed}

@@ -1,0 +1,298 @@
+"""The run folder: what is in it, how it is written whole, how it is read back.
+
+A *run* is one arm::
+
+    manifest.json     configuration, versions, hashes, machine, wall-clock times, model usage, and the seal over all
+    prices.csv        the validated prices that the run saw, by symbol (a comparison keeps them once, beside its arms)
+    decisions.jsonl   one line a decision
+    orders.csv  trades.csv  equity.csv
+    calibration.json  what the model says to anything, where labels were scored (input for a later run)
+    draw-2/ ...       the same four files for each further draw of a model's decisions (evaluation.draws)
+    facts.json  report.html  report.md
+    audit.jsonl       every question to the model, one line each; audit-TIME.jsonl those of earlier commands that asked
+
+A *comparison* is a folder with its own manifest, prices, facts and report, and one run folder for each arm.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
+
+import pandas as pd
+
+from llm_strategy.errors import RunFolderError
+from simulator.folder.record_check import (
+    as_damage,
+    check_decision,
+    check_manifest,
+    check_regular,
+    check_table,
+    files_of,
+)
+from simulator.folder.run_name import put_back
+
+FORMAT_VERSION = "2.1.0"
+UNSEALED_FORMAT = "2.0.0"
+"""The format before manifests had a seal (``simulator.integrity``); everything else of it is the same."""
+
+ORDER_COLUMNS = [
+    "order",
+    "symbol",
+    "created",
+    "kind",
+    "side",
+    "type",
+    "size",
+    "price",
+    "status",
+    "done",
+    "fill_price",
+    "filled",
+    "commission",
+    "reason",
+]
+"""One row an order: number in the run, symbol, bar times (ISO), kind (entry, stop, target, exit), side (buy, sell),
+type (market, stop, limit), size in shares, trigger price, final status, fill price and size, commission in currency,
+and why it was sent."""
+
+TRADE_COLUMNS = [
+    "trade", "symbol", "side", "size", "entered", "entry_price", "exited", "exit_price", "exit_reason", "bars_held",
+    "gross", "commission", "net", "planned_loss", "entry_bar_breach",
+]  # fmt: skip
+"""One row a round trip: symbol, side (long, short), size in shares, times, prices, exit_reason (stop, target, advice,
+time, kill_switch, open for a position still open at the end, marked at the last close), bars held, gross and net profit
+and commission in currency, the loss planned at the stop, and whether the entry bar itself went through the stop (which
+a simulated broker cannot fill)."""
+
+EQUITY_COLUMNS = ["time", "equity", "cash", "net", "gross", "carry"]
+"""One row a bar of any symbol from the first decision on, all in currency and at the close: account value, cash, value
+of all positions netted and added up, and what borrowing has cost so far. Equity is cash plus net."""
+
+
+PRICE_COLUMNS = ["symbol", "time", "open", "high", "low", "close", "volume"]
+"""One row a bar of a symbol."""
+
+_ORDER_TEXTS = ["symbol", "kind", "side", "type", "status", "reason"]
+_TRADE_TEXTS = ["symbol", "side", "exit_reason", "entry_bar_breach"]
+_MAY_LACK = ["price", "done", "fill_price"]
+
+
+def draw_name(number: int) -> str:
+    """The folder of a further draw in that of its arm."""
+    return f"draw-{number}"
+
+
+class Decisions(Sequence[dict[str, Any]]):
+    """The lines of a ``decisions.jsonl`` as dicts, read from the file and checked each time they are gone through, so
+    that no more than one is in memory; an index reads all of them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        with as_damage(self.path.parent), _reading(self.path.parent), self.path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                decision = json.loads(line)
+                check_decision(decision, self.path, number)
+                yield decision
+
+    def __len__(self) -> int:
+        with _reading(self.path.parent), self.path.open("rb") as lines:
+            return sum(1 for _ in lines)
+
+    @overload
+    def __getitem__(self, at: int) -> dict[str, Any]: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[dict[str, Any]]: ...
+
+    def __getitem__(self, at: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        return list(self)[at]
+
+
+@dataclass(frozen=True, eq=False)
+class DrawRecord:
+    """A further draw of an arm's decisions, ``number`` from 2 on: decisions (one dict a line) and equity over time."""
+
+    number: int
+    decisions: Decisions
+    equity: pd.DataFrame
+
+
+@dataclass(frozen=True, eq=False)
+class ArmRecord:
+    """One arm as it was written: manifest, decisions (one dict a line), and the three tables with times as
+    timestamps; ``draws`` are the further ones, the arm itself being the first."""
+
+    name: str
+    manifest: dict[str, Any]
+    decisions: Decisions
+    orders: pd.DataFrame
+    trades: pd.DataFrame
+    equity: pd.DataFrame
+    draws: tuple[DrawRecord, ...] = ()
+
+
+@dataclass(frozen=True)
+class Record:
+    """A run or comparison read from its folder. ``prices`` holds a table for each symbol: columns open, high, low,
+    close, volume over a time index."""
+
+    folder: Path
+    manifest: dict[str, Any]
+    prices: dict[str, pd.DataFrame]
+    arms: tuple[ArmRecord, ...]
+
+    def arm(self, name: str) -> ArmRecord:
+        """The arm of this name."""
+        for arm in self.arms:
+            if arm.name == name:
+                return arm
+        raise RunFolderError(f"{self.folder} has no arm {name!r}: it holds {', '.join(a.name for a in self.arms)}.")
+
+
+def origin(source: str) -> str:
+    """A price source without the folders of a file's path: what identifies it wherever the file lies."""
+    kind, _, name = source.partition(":")
+    if kind not in ("csv", "parquet"):
+        return source
+    path, mark, options = name.rpartition("?")
+    return f"{kind}:{Path(path).name}?{options}" if mark and "=" in options else f"{kind}:{Path(name).name}"
+
+
+def origins(data: dict[str, Any]) -> dict[str, Any]:
+    """The ``data`` section of a configuration with the ``origin`` of each source in its place."""
+    sources = data.get("sources")
+    if isinstance(sources, dict):
+        sources = {symbol: origin(source) for symbol, source in sources.items()}
+    elif sources is not None:
+        sources = [origin(source) for source in sources]
+    return data | {"source": origin(data["source"]) if data.get("source") else None, "sources": sources}
+
+
+def load_record(folder: Path) -> Record:
+    """Read a run or comparison folder; ``RunFolderError`` names what is missing, damaged or of another version, in the
+    decisions of an arm when they are gone through."""
+    manifest = read_manifest(folder)
+    check_manifest(manifest, folder / "manifest.json")
+    files_of(folder)  # none of them is a link or a pipe
+    if manifest["kind"] == "comparison":
+        arms = tuple(_load_arm(folder / name, name) for name in manifest["arms"])
+        prices = folder / "prices.csv"
+    else:
+        arms = (_load_arm(folder),)
+        own = folder / "prices.csv"
+        prices = own if own.exists() else folder.parent / "prices.csv"
+    return Record(folder, manifest, _read_prices(prices), arms)
+
+
+def read_manifest(folder: Path, arm: str | None = None) -> dict[str, Any]:
+    """The manifest of a run or comparison, or of this ``arm`` of one; raises as ``load_record``."""
+    path = folder / "manifest.json"
+    for place in (path,) if arm is None else (folder, path):
+        check_regular(place)
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if put_back(folder):
+            return read_manifest(folder)
+        within = sorted(folder.glob("*/manifest.json"), key=lambda each: each.stat().st_mtime)
+        hint = f", such as {within[-1].parent}" if within else ""
+        raise RunFolderError(
+            f"{folder} is not a finished run folder: it has no manifest.json; name a folder that btllm wrote{hint}."
+        ) from None
+    except (OSError, ValueError, RecursionError) as problem:
+        raise RunFolderError(f"{path} cannot be read ({problem}); run the experiment again.") from None
+    if not isinstance(manifest, dict) or not {"format", "kind", "experiment"} <= manifest.keys():
+        raise RunFolderError(f"{path} is not the manifest of a run: restore it, or run the experiment again.")
+    named = manifest.get("arms") if manifest["kind"] == "comparison" else [manifest.get("arm")]
+    if not isinstance(named, list) or not named or not all(map(_is_name, named)):
+        raise RunFolderError(f"{path} names no arms but {named!r}: restore it, or run the experiment again.")
+    if arm is not None and manifest.get("arm") != arm:
+        raise RunFolderError(
+            f"{path} is that of the arm {manifest.get('arm')!r}: restore it, or run the experiment again."
+        )
+    version = manifest["format"]
+    if version not in (FORMAT_VERSION, UNSEALED_FORMAT):
+        raise RunFolderError(
+            f"{path} is of run format {version}, this is {FORMAT_VERSION}: install the version of "
+            "backtrader-llm named in its manifest, or run the experiment again."
+        )
+    return manifest
+
+
+def _is_name(arm: object) -> bool:
+    """Whether an arm's name is one: it is also that of its folder, and must not lead out of the run's."""
+    return isinstance(arm, str) and re.fullmatch(r"\w[\w-]*", arm) is not None
+
+
+def _load_arm(folder: Path, name: str | None = None) -> ArmRecord:
+    manifest = read_manifest(folder, name)
+    check_manifest(manifest, folder / "manifest.json")
+    with as_damage(folder), _reading(folder):
+        drawn = 1 if manifest["model"] is None else manifest["experiment"]["evaluation"].get("draws", 1)
+        return ArmRecord(
+            manifest["arm"],
+            manifest,
+            _decisions(folder),
+            _read_rows(folder / "orders.csv", ORDER_COLUMNS, times=["created", "done"], texts=_ORDER_TEXTS),
+            _read_rows(folder / "trades.csv", TRADE_COLUMNS, times=["entered", "exited"], texts=_TRADE_TEXTS),
+            _read_equity(folder),
+            tuple(_load_draw(folder / draw_name(number), number) for number in range(2, drawn + 1)),
+        )
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as problem:
+        told = " ".join(str(problem).split())
+        raise RunFolderError(f"{path} cannot be read ({told}); run the experiment again.") from None
+
+
+def _load_draw(folder: Path, number: int) -> DrawRecord:
+    return DrawRecord(number, _decisions(folder), _read_equity(folder))
+
+
+def _decisions(folder: Path) -> Decisions:
+    path = folder / "decisions.jsonl"
+    path.stat()  # one that is missing is told now
+    return Decisions(path)
+
+
+def _read_equity(folder: Path) -> pd.DataFrame:
+    path = folder / "equity.csv"
+    table = pd.read_csv(path, parse_dates=["time"], date_format="ISO8601")
+    check_table(table, path, EQUITY_COLUMNS, times=["time"], texts=[])
+    return table.set_index("time")
+
+
+def _read_rows(path: Path, columns: list[str], *, times: list[str], texts: list[str]) -> pd.DataFrame:
+    """A table of rows with a symbol, which may be called NA."""
+    table = pd.read_csv(
+        path,
+        parse_dates=times,
+        date_format="ISO8601",
+        dtype={"symbol": str},
+        keep_default_na=False,
+        na_values={name: [""] for name in _MAY_LACK},
+    )
+    check_table(table, path, columns, times=times, texts=texts, empty=_MAY_LACK)
+    return table
+
+
+def _read_prices(path: Path) -> dict[str, pd.DataFrame]:
+    check_regular(path)
+    with as_damage(path), _reading(path):
+        rows = pd.read_csv(
+            path, parse_dates=["time"], date_format="ISO8601", dtype={"symbol": str}, keep_default_na=False
+        )
+        check_table(rows, path, PRICE_COLUMNS, times=["time"], texts=["symbol"], empty=["volume"])
+        return {str(symbol): table.drop(columns="symbol").set_index("time") for symbol, table in rows.groupby("symbol")}

@@ -1,0 +1,1 @@
+"""Prices: loaded, checked, cut into sessions and decision bars."""

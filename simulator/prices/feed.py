@@ -1,0 +1,70 @@
+"""A backtrader feed over columns: the same bars as ``bt.feeds.PandasData``, several times as fast."""
+
+from __future__ import annotations
+
+import backtrader as bt
+import numpy as np
+import pandas as pd
+
+from simulator.prices.load import Prices
+from simulator.prices.table import COLUMNS
+from simulator.prices.timeframe import parse_timeframe
+from simulator.prices.universe import Universe, decisions_name
+
+_MICROSECONDS_A_DAY = 86_400_000_000
+_ORDINAL_OF_1970 = 719_163.0
+_TIMEFRAMES = {
+    "s": (bt.TimeFrame.Seconds, 1),
+    "m": (bt.TimeFrame.Minutes, 1),
+    "h": (bt.TimeFrame.Minutes, 60),
+    "d": (bt.TimeFrame.Days, 1),
+    "w": (bt.TimeFrame.Weeks, 1),
+    "mo": (bt.TimeFrame.Months, 1),
+}
+
+
+class ColumnFeed(bt.feed.DataBase):
+    """Bars from a table with columns open, high, low, close, volume over a time index without zone (``dataname``)."""
+
+    def start(self) -> None:
+        """Begin at the first bar, in every run anew."""
+        super().start()
+        table = self.p.dataname
+        self._bars = zip(
+            backtrader_days(table.index).tolist(), *(table[name].tolist() for name in COLUMNS), strict=True
+        )
+
+    def _load(self) -> bool:
+        bar = next(self._bars, None)
+        if bar is None:
+            return False
+        lines = self.lines
+        lines.datetime[0], lines.open[0], lines.high[0], lines.low[0], lines.close[0], lines.volume[0] = bar
+        return True
+
+
+def make_feed(prices: Prices, name: str | None = None) -> ColumnFeed:
+    """A feed named after the symbol or ``name``, with the timeframe and compression that ``prices.timeframe`` says."""
+    length = parse_timeframe(prices.timeframe)
+    timeframe, factor = _TIMEFRAMES[length.unit]
+    compression = factor * length.count
+    return ColumnFeed(dataname=prices.table, name=name or prices.symbol, timeframe=timeframe, compression=compression)
+
+
+def add_feeds(cerebro: bt.Cerebro, universe: Universe) -> None:
+    """Add the feeds of all symbols, sorted: the trading bars, named after the symbol, and after them its decisions.
+
+    Decision feeds exist with ``universe.decide_on`` alone and bear ``decisions_name(symbol)``. backtrader calls
+    ``next`` only when every feed has begun: a strategy on symbols with different starts needs ``prenext = next``.
+    There ``len(data)`` says how many bars a feed has delivered; while it is 0, ``data.close[0]`` is yet to come.
+    """
+    for prices in universe.markets:
+        cerebro.adddata(make_feed(prices))
+        if universe.decide_on is not None:
+            cerebro.adddata(make_feed(universe.decisions(prices.symbol), decisions_name(prices.symbol)))
+
+
+def backtrader_days(times: pd.Index) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Times as backtrader counts them: float days since the day before 0001-01-01 (``bt.date2num``)."""
+    days, rest = np.divmod(times.to_numpy().astype("datetime64[us]").astype(np.int64), _MICROSECONDS_A_DAY)
+    return days + _ORDINAL_OF_1970 + rest / _MICROSECONDS_A_DAY

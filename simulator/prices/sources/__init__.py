@@ -1,0 +1,1 @@
+"""Where prices come from: files, samples, Yahoo, synthetic ones, DataFrames."""

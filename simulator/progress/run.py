@@ -1,0 +1,70 @@
+"""The stages of a run as its progress tells them: asking and trading of the llm arm, the other arms, the report."""
+
+from __future__ import annotations
+
+from llm_strategy.llm.record.client import RecordingClient
+from simulator.experiment.experiment import LLM_ARM
+from simulator.progress.stages import Progress
+from simulator.runs.estimate import Estimate
+
+
+class RunStages:
+    """Hears what a run tells (``OnBar``, ``OnAnswer``) and turns it into stages of a progress.
+
+    The time goes into questions, so they are what is counted while the llm arm trades and anything is left to ask; its
+    decisions stand beside them.
+    """
+
+    def __init__(self, progress: Progress, model: RecordingClient | None) -> None:
+        self._progress = progress
+        self._model = model
+        self._asked_before = len(model.latencies) if model else 0
+        self._asking = False
+        self._trading = ""
+
+    def ask(self, plan: Estimate) -> None:
+        """The questions begin, as many as the plan has to ask."""
+        if plan.to_ask and self._model is not None:
+            self._asking = True
+            name = self._model.identity.name
+            self._progress.begin(
+                f"asking {name} (its first answer waits until it is loaded)", plan.to_ask, self._count, "questions"
+            )
+
+    def asked(self, done: int, questions: int, at_once: int) -> None:
+        """Call it as an ``OnAnswer``."""
+        self._progress.beside(f"{at_once} at once")
+        self._name_asking()
+
+    def traded(self, arm: str, done: int, total: int) -> None:
+        """Call it as an ``OnBar``."""
+        if self._asking and arm.split()[0] == LLM_ARM:
+            self._progress.beside(f"{arm} {done:,}/{total:,} decisions")
+            self._name_asking()
+            return
+        self._asking = False
+        if arm != self._trading:
+            self._trading = arm
+            self._progress.begin(f"trading {arm}", total)
+        self._progress.at(done, total)
+        if done == total:
+            self._progress.end(f"{done:,} decisions")
+
+    def _name_asking(self) -> None:
+        """After the first answer nothing waits for the model to be loaded."""
+        if self._count() and self._model is not None:
+            self._progress.rename(f"asking {self._model.identity.name}")
+
+    def reported(self, stage: str) -> None:
+        """The report has come to another stage."""
+        if stage == "explanation" and self._model is not None:
+            before = len(self._model.latencies)
+            self._progress.begin(stage, count=lambda: self._answers() - before, unit="questions")
+        else:
+            self._progress.begin(stage)
+
+    def _count(self) -> int:
+        return self._answers() - self._asked_before
+
+    def _answers(self) -> int:
+        return len(self._model.latencies) if self._model else 0

@@ -1,0 +1,1 @@
+"""The model's explanation, held to the facts."""

@@ -1,0 +1,179 @@
+"""The explanation of a report: asked from a model topic by topic, shown only where facts back it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+from llm_strategy.advice.templates import render
+from llm_strategy.errors import ContractError, ModelError
+from llm_strategy.llm.client import LLMClient
+from llm_strategy.llm.record.key import request_hash
+from llm_strategy.llm.requests import Generation, Message, Request
+from llm_strategy.llm.structured.answer_text import CAUSED_BY_DATA, LARGEST_ANSWER, as_contract_error
+from llm_strategy.support.outside_text import encodable, spelled_out_json
+from simulator.reporting.explanation.grounding import LONGEST_SENTENCE, Judge
+from simulator.reporting.explanation.plain import PlainSentence
+from simulator.reporting.explanation.topics import MOST_FACTS, Topic, topics
+from simulator.reporting.facts.fact import Fact, Facts
+from simulator.reporting.facts.table import NOT_AVAILABLE
+
+MAX_TOKENS = 160
+"""Length of the model's answer on one topic."""
+MOST_SENTENCES = 5
+"""Sentences of the model that are judged for a topic; what follows is left out unread."""
+LONGEST_ANSWER = 20_000
+"""Characters of an answer that are looked at, some thirty times what was asked for."""
+
+THE_PROGRAM_TELLS = "every sentence here is the program's."
+LEFT_OUT = PlainSentence("A sentence of the model is left out here.", ())
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A sentence of the model that is not shown, and why."""
+
+    text: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence as shown: whose it is, the ids of the facts behind it, and what it stands in for."""
+
+    text: str
+    source: Literal["model", "program"]
+    facts: tuple[str, ...]
+    refused: Refused | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """The sentences on one topic."""
+
+    topic: str
+    sentences: tuple[Sentence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Paragraphs in the order of the report, and the model's raw answers by request hash."""
+
+    paragraphs: tuple[Paragraph, ...]
+    requests: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many sentences the model wrote, and how many of them are shown and refused."""
+        sentences = [sentence for paragraph in self.paragraphs for sentence in paragraph.sentences]
+        shown = sum(sentence.source == "model" for sentence in sentences)
+        refused = sum(sentence.refused is not None for sentence in sentences)
+        return {"written_by_model": shown + refused, "shown": shown, "refused": refused}
+
+    def as_dict(self) -> dict[str, Any]:
+        """The form of ``explanation.json``."""
+        return {
+            "paragraphs": [asdict(paragraph) for paragraph in self.paragraphs],
+            "counts": self.counts,
+            "requests": self.requests,
+        }
+
+    def as_json(self) -> str:
+        """The text of ``explanation.json``; equal explanations give equal bytes."""
+        return as_json(self.as_dict())
+
+
+def as_json(explanation: dict[str, Any]) -> str:
+    """The text of ``explanation.json`` from its form as plain data."""
+    return spelled_out_json(json.dumps(explanation, sort_keys=True, indent=1, ensure_ascii=False)) + "\n"
+
+
+def explain(facts: Facts, client: LLMClient | None) -> Explanation:
+    """Ask the model about each topic and show what facts back; the program tells the rest, adverse facts always.
+
+    Without a client, or where the model fails on a topic (``ModelError``), the program tells everything and says so.
+    """
+    requests: dict[str, str] = {}
+    paragraphs: list[Paragraph] = []
+    for topic in topics(facts):
+        pieces: list[str] = []
+        silence = "" if client is not None or paragraphs else f"No model was asked, so {THE_PROGRAM_TELLS}"
+        if client is not None and _askable(topic):
+            request = question(topic, client.defaults.timeout_s)
+            try:
+                answer = client.complete(request)
+                answer = replace(answer, text=encodable(answer.text[:LARGEST_ANSWER]))
+                requests[request_hash(request, client.identity)] = answer.text
+                pieces = written(answer)
+                silence = "" if pieces else f"The model wrote nothing here, so {THE_PROGRAM_TELLS}"
+            except (ModelError, *CAUSED_BY_DATA) as problem:
+                silence = f"The model failed here ({type(problem).__name__}), so {THE_PROGRAM_TELLS}"
+        judge = Judge(topic.facts, facts)
+        try:
+            with as_contract_error():
+                told = tuple(_sentences(topic, judge, pieces))
+        except ContractError as problem:
+            silence = f"The model's answer {problem.problem} here, so {THE_PROGRAM_TELLS}"
+            told = tuple(_sentences(topic, judge, []))
+        opening = (Sentence(silence, "program", ()),) if silence else ()
+        paragraphs.append(Paragraph(topic.name, (*opening, *told)))
+    return Explanation(tuple(paragraphs), requests)
+
+
+def question(topic: Topic, timeout_s: float | None = None) -> Request:
+    """The request for one topic: a constant system message, then the topic's facts as sentences to copy."""
+    told = _askable(topic)[:MOST_FACTS]
+    messages = (
+        Message("system", render("explain_system.j2")),
+        Message("user", render("explain_topic.j2", facts=told)),
+    )
+    return Request(messages, max_tokens=MAX_TOKENS, temperature=0.0, timeout_s=timeout_s)
+
+
+def _askable(topic: Topic) -> list[Fact]:
+    """The facts that say something: a model that is shown "n/a" says "n/a"."""
+    return [fact for fact in topic.facts.values() if fact.value != NOT_AVAILABLE]
+
+
+def written(answer: Generation) -> list[str]:
+    """The first sentences of an answer, without list marks; one that was cut off is left out."""
+    text = answer.text[:LONGEST_ANSWER]
+    pieces = re.split(r"(?<=[.!?])(?<!\bvs\.)\s+|\n+", text.replace("**", ""))
+    whole = [re.sub(r"^\s*(?:[-*\u2022]|\d+[.)])\s+", "", " ".join(piece.split())) for piece in pieces]
+    cut = answer.finish == "length" or len(text) < len(answer.text)
+    if cut and not text.rstrip().endswith((".", "!", "?")):
+        whole.pop()
+    return [piece for piece in whole if piece][:MOST_SENTENCES]
+
+
+def _beginning(piece: str) -> str:
+    return piece if len(piece) <= LONGEST_SENTENCE else f"{piece[:LONGEST_SENTENCE]} ..."
+
+
+def _sentences(topic: Topic, judge: Judge, pieces: list[str]) -> Iterator[Sentence]:
+    """The model's sentences that stand, the program's in the place of the others, then what must not be missed."""
+    judged: list[Sentence | Refused] = []
+    told: list[set[str]] = []
+    for piece in pieces:
+        judgement = judge.judge(piece)
+        if not judgement.accepted:
+            judged.append(Refused(_beginning(piece), judgement.refusal))
+        elif any(told_before.issuperset(judgement.facts) for told_before in told):
+            judged.append(Refused(piece, "it tells only what was told before"))
+        else:
+            told.append(set(judgement.facts))
+            judged.append(Sentence(piece if piece.endswith(".") else f"{piece}.", "model", judgement.facts))
+    ready = deque(
+        plain for plain in topic.sentences if not any(plain.facts and t.issuperset(plain.facts) for t in told)
+    )
+    for sentence in judged:
+        if isinstance(sentence, Sentence):
+            yield sentence
+        else:
+            plain = ready.popleft() if ready else LEFT_OUT
+            yield Sentence(plain.text, "program", plain.facts, sentence)
+    yield from (Sentence(plain.text, "program", plain.facts) for plain in ready if plain.adverse or not pieces)

@@ -1,0 +1,83 @@
+"""Facts of a run as a whole."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from simulator.evaluation.sharpe import POWER
+from simulator.evaluation.years import bars_per_year
+from simulator.folder.record import Record, origin
+from simulator.reporting.facts.fact import Unit
+from simulator.reporting.facts.roles import advised_arm, subject_arm
+from simulator.reporting.facts.table import FactTable, Value
+
+NOTE = "note."
+"""Begins the metric of each note."""
+MOST_NAMES = 5
+"""Names that a joined list spells out; the rest is counted."""
+
+
+def add_run(table: FactTable, record: Record) -> None:
+    """Facts of the run as a whole: what was traded, when, and how it was measured."""
+    subject = subject_arm(record)
+    manifest, times = record.manifest, subject.equity.index
+    experiment = manifest["experiment"]
+    evaluation = experiment["evaluation"]
+    firsts, lasts = zip(*((table.index[0], table.index[-1]) for table in record.prices.values()), strict=True)
+    sources = dict.fromkeys(origin(market["source"]) for market in manifest["prices"]["symbols"].values())
+    level, others = evaluation["confidence_level"], len(record.arms) - 1 if advised_arm(record) else 0
+    failed = [arm.name for arm in record.arms if arm.manifest["status"] == "failed"]
+    problems = [manifest["problem"], *(arm.manifest["problem"] for arm in record.arms)]
+    texts = {
+        "name": ("name of the experiment", manifest["name"]),
+        "status": ("status", "failed" if failed else manifest["status"]),
+        "problem": ("what went wrong", next((problem for problem in problems if problem), "")),
+        "failed_arms": ("arms that failed", ", ".join(failed)),
+        "symbol": ("symbol", named(list(record.prices))),
+        "timeframe": ("length of a bar", manifest["prices"]["timeframe"]),
+        "decide_on": ("length of a decision bar", manifest["prices"]["decide_on"]),
+        "fill": ("when market orders fill", experiment["orders"]["fill"].replace("_", " ")),
+        "source": ("source of the prices", named(list(sources))),
+        "first_bar": ("first bar", day(min(firsts))),
+        "first_decision": ("first decision", day(times[0] if len(times) else None)),
+        "last_bar": ("last bar", day(max(lasts))),
+        "subject": ("arm that the page is about", subject.name),
+    }
+    for metric, (label, text) in texts.items():
+        table.add("run", metric, str(text), Unit.TEXT, label)
+    year = bars_a_year(record)
+    numbers: list[tuple[str, str, Value, Unit, str | None]] = [
+        ("symbols", "symbols", len(record.prices), Unit.COUNT, None),
+        ("bars", "bars of prices", sum(len(table) for table in record.prices.values()), Unit.BARS, None),
+        ("decision_bars", "bars from the first decision on", len(times), Unit.BARS, None),
+        ("years", "years from the first decision on", (len(times) - 1) / year if year else 0.0, Unit.RATIO, None),
+        ("bars_per_year", "bars in a year", year, Unit.BARS, f"{round(year, 1):,.10g}"),
+        ("arms", "arms", len(record.arms), Unit.COUNT, None),
+        ("comparisons", "comparisons with the advised arm", others, Unit.COUNT, None),
+        ("confidence_level", "level of the intervals", level, Unit.FRACTION, f"{100 * level:g}%"),
+        ("power", "power for the detectable difference", POWER, Unit.FRACTION, f"{100 * POWER:g}%"),
+        ("false_alarms", "comparisons expected to stand out by luck", others * (1 - level), Unit.RATIO, None),
+        ("bootstrap_samples", "bootstrap samples", evaluation["bootstrap_samples"], Unit.COUNT, None),
+    ]
+    for metric, label, value, unit, shown in numbers:
+        table.add("run", metric, value, unit, label, shown)
+    for number, sentence in enumerate(manifest.get("notes", ()), start=1):
+        table.add("run", f"{NOTE}{number}", sentence, Unit.TEXT, "note on prices and limits")
+
+
+def bars_a_year(record: Record) -> float:
+    """Bars a year as configured, else of the account from the first decision on, by the calendar."""
+    configured = record.manifest["experiment"]["evaluation"]["bars_per_year"]
+    return configured or bars_per_year(subject_arm(record).equity.index)
+
+
+def named(names: list[str], most: int = MOST_NAMES) -> str:
+    """Names in one line: all of them, or the first ones and how many more."""
+    if len(names) <= most + 1:  # "and 1 more" would be longer than the name
+        return ", ".join(names)
+    return f"{', '.join(names[:most])} and {len(names) - most:,} more"
+
+
+def day(time: pd.Timestamp | None) -> str:
+    """A time without its hour at midnight; empty for none."""
+    return "" if time is None else time.isoformat().removesuffix("T00:00:00")

@@ -1,0 +1,1 @@
+"""What is done with an experiment: run, compare, replay, estimate, report."""

@@ -1,0 +1,135 @@
+"""One decision on its own: what was shown, asked, answered, checked, and what the gate would do with an empty book."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from llm_strategy.advice.advisor import ModelAdvisor
+from llm_strategy.errors import ConfigurationError
+from llm_strategy.llm.client import LLMClient
+from llm_strategy.risk import Account, Market, Verdict, judge
+from llm_strategy.support.outside_text import hanging
+from llm_strategy.trading.journal import decision_line
+from llm_strategy.types import Decision
+from simulator.experiment.experiment import Experiment
+from simulator.prices.load import moment
+from simulator.prices.universe import Universe, load_universe
+from simulator.runs.answers import connect
+from simulator.runs.upcoming import upcoming
+
+
+@dataclass(frozen=True)
+class Consultation:
+    """A decision with the whole conversation behind it; ``verdict`` is the gate's for an account without positions."""
+
+    bar: int
+    decision: Decision
+    verdict: Verdict
+    messages: tuple[tuple[str, str], ...]
+    model: str
+    passed_over: int = 0
+    """Bars behind this one, up to the one asked for, at which the schedule wants no decision."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The journal's line of this decision, with the messages and the model's name."""
+        line: dict[str, Any] = json.loads(decision_line(self.bar, self.decision, self.verdict))
+        return line | {
+            "model": self.model,
+            "passed_over": self.passed_over,
+            "messages": [{"role": role, "content": text} for role, text in self.messages],
+        }
+
+    def as_text(self) -> str:
+        """The same for reading."""
+        decision, verdict = self.decision, self.verdict
+        said = decision.exchanges[-1].answer if decision.exchanges else None
+        lines = [f"[{role}]\n{text}" for role, text in self.messages]
+        lines.append(f"[{self.model}]\n{said if said is not None else '(no answer)'}")
+        lines.append("")
+        lines.append(f"Bar      {decision.snapshot.time}, close {decision.snapshot.close:g} (not shown to the model)")
+        if self.passed_over:
+            bars = "bar" if self.passed_over == 1 else f"{self.passed_over} bars"
+            lines.append(f"         the last decision up to there: the schedule passes over the {bars} behind it")
+        lines.append(f"Status   {decision.status}" + (f" ({', '.join(decision.repairs)})" if decision.repairs else ""))
+        happened = [event for exchange in decision.exchanges for event in exchange.events]
+        lines.extend(f"         {event.kind}: {event.detail}" for event in happened)
+        if decision.abstention:
+            lines.append(f"Reason   {decision.abstention.reason}: {decision.abstention.detail}")
+        if decision.advice:
+            advice = decision.advice
+            lines.append(f"Advice   {advice.regime.label}, {advice.action.type}: {advice.rationale}")
+        lines.append(f"Policy   {decision.policy.verdict}" + "".join(f"; {why}" for why in decision.policy.reasons))
+        wish = (
+            f"{verdict.intent} {verdict.size:g} shares, stop {verdict.stop_pct:.1%}"
+            if verdict.size
+            else str(verdict.intent)
+        )
+        lines.append(f"Gate     {wish} {verdict.reason}".rstrip())
+        lines.extend(f"         cut {cut.limit}: {cut.before:g} to {cut.after:g}" for cut in verdict.clamps)
+        return "\n".join(map(hanging, lines))
+
+
+def advise_at(
+    experiment: Experiment, at: str | None = None, *, symbol: str | None = None, client: LLMClient | None = None
+) -> Consultation:
+    """Ask for the advice of the last decision up to ``at`` (ISO date or time; the end of the data if ``None``) on a
+    symbol, which may be left out where there is one alone: the very question that a run asks there.
+
+    A bar at which the schedule wants no decision has none here either: the one before it is shown. Raises as
+    ``compare`` does.
+    """
+    data = experiment.data
+    last = None if at is None else _end_of(at)
+    if last is not None and data.end is not None and last > moment(data.end, "end"):
+        data = replace(data, end=at)
+    warm_up = experiment.warm_up
+    universe = load_universe(data, warm_up=warm_up, folder=experiment.folder)
+    if symbol is None and len(universe.symbols) > 1:
+        names = ", ".join(universe.symbols)
+        raise ConfigurationError(f"The experiment has several symbols: add --symbol with one of {names}.")
+    prices = universe.decisions(symbol or universe.symbols[0])
+    # Cut here and not when the prices are loaded: whether a week is over may show in a later bar only.
+    times = prices.table.index if last is None else prices.table.index[prices.table.index <= last]
+    if len(times) < warm_up.bars:
+        raise ConfigurationError(
+            f"{prices.symbol} has {len(times)} decision bars up to there and a decision needs "
+            f"{warm_up.bars}: ask for a later bar."
+        )
+    choice = experiment.advisor
+    advisor = ModelAdvisor(
+        client or connect(experiment), view=choice.view, reading=choice.reading, repairs=choice.repairs
+    )
+    seen = upcoming(Universe((prices,)), experiment)
+    past = seen.snapshots[: len(times) - warm_up.bars + 1]
+    place = max(place for place, snapshot in enumerate(past) if seen.wants(snapshot))
+    snapshot = past[place]
+    for earlier in past[:place]:
+        # What was asked before matters where answers so far correct the next one or decide whether a reason is asked.
+        if seen.wants(earlier) and not advisor.reading.forgets:
+            advisor.decide(earlier)
+        else:
+            advisor.witness(earlier)
+    messages = advisor.request(snapshot).messages
+    decision = advisor.decide(snapshot)
+    costs = experiment.costs
+    market = Market(decision.snapshot.close, costs.at_bar(None, decision.snapshot.volatility))
+    account = Account(equity=costs.starting_cash, cash=costs.starting_cash)
+    return Consultation(
+        warm_up.bars - 1 + place,
+        decision,
+        judge(decision.advice, market, account, experiment.risk),
+        tuple((message.role, message.content) for message in messages),
+        advisor.client.identity.name,
+        len(past) - 1 - place,
+    )
+
+
+def _end_of(at: str) -> datetime:
+    """The last moment that ``at`` holds: a date holds its whole day."""
+    try:
+        return moment(at, "end")
+    except ConfigurationError:
+        raise ConfigurationError(f"--at is {at!r}: write an ISO date or time, such as 2008-10-10.") from None

@@ -1,0 +1,266 @@
+"""The arms of a run, one after the other: each advisor through the same gate, orders and costs, each into its
+folder."""
+
+from __future__ import annotations
+
+import gc
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import backtrader as bt
+
+from llm_strategy.advice.advisor import Advisor, ModelAdvisor, OnAnswer, witness_of
+from llm_strategy.advice.rules import MatchedRandom
+from llm_strategy.errors import PromptTooLong, TooManyFailures
+from llm_strategy.llm.client import LLMClient
+from llm_strategy.llm.record.client import RecordingClient, Usage
+from llm_strategy.trading.broker import SimulatedBroker
+from llm_strategy.trading.journal import Entry, Journal
+from llm_strategy.trading.strategy import AdvisedStrategy
+from llm_strategy.types import Abstention, AbstentionReason, ActionType, Decision, Snapshot
+from simulator.experiment.experiment import LLM_ARM, RANDOM_ARM, Experiment
+from simulator.folder.evidence import DECISIONS, write_json, write_tables
+from simulator.folder.manifest import RunDescription, arm_manifest, comparison_manifest, now
+from simulator.folder.record import draw_name
+from simulator.folder.tally import Tally, failure_of
+from simulator.folder.usage import Questions
+from simulator.prices.feed import add_feeds
+from simulator.prices.universe import Universe, decisions_name
+from simulator.runs.calibration_file import write_calibration
+from simulator.runs.upcoming import upcoming
+
+OnBar = Callable[[str, int, int], None]
+"""Called after each decision with the arm's name (``llm draw 2`` for a further draw), decisions made, and decisions in
+all."""
+
+
+def simulate(universe: Universe, advisor: Advisor, experiment: Experiment, journal: Journal) -> Journal:
+    """Let one advisor trade these symbols through gate, orders and costs; everything that happened is in the
+    journal."""
+    cerebro = bt.Cerebro(stdstats=False)
+    add_feeds(cerebro, universe)
+    cerebro.broker = SimulatedBroker(experiment.costs, same_close=experiment.orders.fill == "same_close")
+    longer = {symbol: decisions_name(symbol) for symbol in universe.symbols} if universe.decide_on else None
+    choice = experiment.advisor
+    cerebro.addstrategy(
+        AdvisedStrategy,
+        advisor=advisor,
+        limits=experiment.risk,
+        orders=experiment.orders,
+        trade=universe.symbols,
+        decide_on=longer,
+        groups=universe.groups,
+        decide_every=choice.decide_every,
+        decide_when_changed=choice.changed_view,
+        tick_volume=[prices.symbol for prices in universe.markets if prices.volume == "ticks"],
+        warm_up=experiment.warm_up.bars,
+        lookbacks=choice.lookbacks,
+        journal=journal,
+        tell=False,
+    )
+    with _without_garbage_collection():
+        cerebro.run()
+    return journal
+
+
+def trade(
+    universe: Universe, advisor: Advisor, experiment: Experiment, decided: Callable[[Entry], None], folder: Path
+) -> None:
+    """Let one advisor trade and write the evidence into its folder; each decision is ``decided`` and not kept."""
+    with (folder / DECISIONS).open("w", encoding="utf-8", newline="\n") as sink:
+        journal = simulate(universe, advisor, experiment, Journal(sink, keep=decided))
+    write_tables(journal, folder)
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Walking the bars and indicators again and again would take a tenth of a run."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+            gc.collect()  # broker and strategy hold each other, and with them the bars
+
+
+class _FirstMustFit:
+    """An advisor whose first question must fit the model's context: where it does not, no later one will."""
+
+    def __init__(self, advisor: Advisor) -> None:
+        self._advisor = advisor
+        self._first = True
+
+    def attach(self, data: Any) -> _FirstMustFit:
+        """The advisor of one feed, whose first question must fit."""
+        return _FirstMustFit(self._advisor.attach(data))
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """The advisor's decision; raises ``PromptTooLong`` where the first one failed for its length."""
+        decision = self._advisor.decide(snapshot)
+        failure = decision.abstention or decision.instead_of
+        if self._first and failure is not None and failure.reason is AbstentionReason.CONTEXT_OVERFLOW:
+            raise PromptTooLong(failure.detail)
+        self._first = False
+        return decision
+
+    def witness(self, snapshot: Snapshot) -> None:
+        """What the advisor does at a bar without a decision."""
+        if (witness := witness_of(self._advisor)) is not None:
+            witness(snapshot)
+
+
+class ArmRunner:
+    """Runs arms and writes the folder of each. ``random`` needs the actions that ``llm`` advised, so ``llm`` goes
+    first. ``asked`` is the client that the advisor asks, ``model`` itself or one in front of it. What the model is
+    asked is asked ahead of the simulation, as many questions at once as it takes. ``explainer`` is the model that
+    explains where rules alone trade.
+
+    ``problem`` is one sentence after an arm whose decisions failed too often.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        universe: Universe,
+        identity: str,
+        model: RecordingClient | None,
+        on_bar: OnBar | None,
+        asked: LLMClient | None = None,
+        on_answer: OnAnswer | None = None,
+        explainer: LLMClient | None = None,
+    ) -> None:
+        self.problem: str | None = None
+        self._experiment = experiment
+        self._warm_up = experiment.warm_up.bars
+        self._universe = universe
+        self._model = model
+        self._asked = asked or model
+        self._on_bar = on_bar
+        self._on_answer = on_answer
+        self._description = RunDescription(experiment, universe, identity, explainer)
+        self._started = now()
+        self._usage: dict[str, Questions] = {}
+        self._advised: dict[str, list[ActionType]] = {}
+
+    def run(self, arm: str, folder: Path) -> None:
+        """Run one arm and write its evidence and manifest."""
+        started = now()
+        advisor, model = self._advisor(arm)
+        before = replace(model.usage) if model else Usage()
+        made, problem = self._trade(arm, advisor, folder)
+        tallies = [made]
+        if arm == LLM_ARM:
+            self._advised = made.advised
+            for number in self._experiment.further_draws:
+                drawn, failed = self._trade(arm, self._model_advisor(number), folder / draw_name(number), number)
+                tallies.append(drawn)
+                problem = problem or failed
+        self.problem = self.problem or problem
+        self._usage[arm] = (
+            Questions.of(tallies, model.usage.since(before), model.latencies[before.asked :]) if model else Questions()
+        )
+        manifest = arm_manifest(
+            self._description, arm, folder, started=started, problem=problem, usage=self._usage[arm], model=model
+        )
+        write_json(manifest, folder / "manifest.json")
+
+    def finish_comparison(self, arms: tuple[str, ...], folder: Path) -> None:
+        """Write the manifest of the folder that holds the arms."""
+        usages = [asdict(self._usage[arm]) for arm in arms]
+        manifest = comparison_manifest(
+            self._description,
+            arms,
+            folder,
+            started=self._started,
+            problem=self.problem,
+            usage=Questions(**{name: sum(usage[name] for usage in usages) for name in usages[0]}),
+            model=self._model if LLM_ARM in arms else None,
+        )
+        write_json(manifest, folder / "manifest.json")
+
+    def _trade(self, arm: str, advisor: Advisor, folder: Path, draw: int = 0) -> tuple[Tally, str | None]:
+        """What the advisor brought about, its evidence written, and a sentence where it failed too often."""
+        folder.mkdir(parents=True, exist_ok=True)
+        if isinstance(advisor, ModelAdvisor) and advisor.asks_ahead:
+            seen = upcoming(self._universe, self._experiment)
+            advisor.ask_ahead(seen.snapshots, self._on_answer, wants=seen.wants)
+        asked = _FirstMustFit(advisor) if isinstance(advisor, ModelAdvisor) else advisor
+        made = Tally(advisor)
+
+        def decided(entry: Entry) -> None:
+            made.take(entry)
+            self._decided(arm, made, entry.decision, draw)
+
+        trade(self._universe, asked, self._experiment, decided, folder)
+        if not draw:
+            write_calibration(made.scored, folder)
+        return made, too_many_failures(made, self._experiment.advisor.max_failure_rate, draw=draw)
+
+    def _advisor(self, arm: str) -> tuple[Advisor, RecordingClient | None]:
+        if arm == LLM_ARM:
+            return self._model_advisor(), self._model
+        if arm == RANDOM_ARM:
+            return MatchedRandom(self._advised, self._experiment.evaluation.seed), None
+        return self._experiment.rule(arm), None
+
+    def _model_advisor(self, draw: int = 0) -> ModelAdvisor:
+        if self._asked is None:
+            raise ValueError("the llm arm needs a model")
+        choice = self._experiment.advisor
+        return ModelAdvisor(
+            self._asked,
+            view=choice.view,
+            reading=choice.reading,
+            fallback=self._experiment.fallback_rule,
+            draw=draw,
+            repairs=choice.repairs,
+        )
+
+    @cached_property
+    def _decisions(self) -> int:
+        """Bars of all symbols that may be decided on."""
+        return sum(
+            max(0, len(self._universe.decisions(symbol).table) - self._warm_up + 1) for symbol in self._universe.symbols
+        )
+
+    def _decided(self, arm: str, made: Tally, decision: Decision, draw: int) -> None:
+        total = self._decisions
+        if self._on_bar is not None:
+            self._on_bar(f"{arm} draw {draw}" if draw else arm, made.decisions, total)
+        choice = self._experiment.advisor
+        if choice.abort_above_failure_rate and failure_of(decision) is not None:
+            problem = too_many_failures(made, choice.max_failure_rate, total, draw)
+            if problem:
+                raise TooManyFailures(
+                    f"{problem} The run was ended there: put that right and start it again, answers already given are "
+                    "kept."
+                )
+
+
+def commonest(failed: Sequence[Abstention]) -> Abstention:
+    """The last failure of the commonest reason. An open breaker is none of its own: it is so for the others."""
+    reasons = Counter(one.reason for one in failed if one.reason is not AbstentionReason.BREAKER_OPEN)
+    wanted = reasons.most_common(1)[0][0] if reasons else AbstentionReason.BREAKER_OPEN
+    return next(one for one in reversed(failed) if one.reason is wanted)
+
+
+def too_many_failures(made: Tally, allowed: float, decisions: int | None = None, draw: int = 0) -> str | None:
+    """One sentence if the share of failures is above ``allowed``; ``decisions`` are those of the whole run, ``draw`` is
+    the number of a further draw."""
+    failed = made.failed
+    if len(failed) <= allowed * (decisions or made.decisions) or not failed:
+        return None
+    named = commonest(failed)
+    how = "the last one as" if named is failed[-1] else "the commonest reason, an open breaker aside, is"
+    told = (
+        f"{len(failed)} of {made.decisions} decisions failed, more than advisor.max_failure_rate ({allowed:g}) "
+        f"allows; {how} {named.reason}: {named.detail.rstrip('.')}."
+    )
+    return f"Draw {draw}: {told}" if draw else told

@@ -1,0 +1,180 @@
+"""What a run will ask of its model, before it asks anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from llm_strategy.advice.advisor import ModelAdvisor
+from llm_strategy.doctor.speed import noted_speed, way_of_asking
+from llm_strategy.llm.calls import Prices as TokenPrices
+from llm_strategy.llm.client import LLMClient
+from llm_strategy.llm.models.token_count import rough_tokens
+from llm_strategy.llm.record.client import RecordingClient
+from llm_strategy.llm.requests import Generation, Request, Slot
+from simulator.experiment.experiment import Experiment
+from simulator.prices.universe import Universe
+from simulator.runs.upcoming import Upcoming, upcoming
+
+COUNTED = 64
+"""Questions whose tokens are counted, evenly spread over those to ask; the others are taken to be alike."""
+_MESSAGE = 4
+"""Tokens around a message, about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Questions of a run, those of all its ``draws``: a scored decision has one for the label, one for the action and,
+    where it is calibrated without content, one for the prior, which many decisions share. ``tokens`` and ``cost`` are
+    for those to ask; ``seconds`` is None until a speed was measured, ``cost`` where no price is configured.
+    ``besides`` names what comes on top. ``asked_again`` are those to ask whose answers on record never met the
+    contract.
+    """
+
+    decisions: int
+    distinct: int
+    on_record: int
+    tokens: int
+    seconds: float | None
+    cost: float | None
+    draws: int = 1
+    besides: tuple[str, ...] = ()
+    asked_again: int = 0
+
+    @property
+    def to_ask(self) -> int:
+        """Questions that nobody has answered yet."""
+        return self.distinct - self.on_record
+
+    def as_text(self) -> str:
+        """The estimate as one line."""
+        drawn = f" of {self.draws} draws" if self.draws > 1 else ""
+        known = (
+            f"{self.distinct:,} distinct questions in {self.decisions:,} decisions{drawn}, {self.on_record:,} on record"
+        )
+        if not self.to_ask:
+            return f"{known}: the model is asked nothing."
+        time = "time unknown until the first answers" if self.seconds is None else f"about {_duration(self.seconds)}"
+        money = "unpriced" if self.cost is None else f"cost about {self.cost:,.4g}"
+        besides = f"; {' and '.join(self.besides)} come on top" if self.besides else ""
+        again = f"; {_never_met(self.asked_again)}" if self.asked_again else ""
+        return f"{known}; {self.to_ask:,} to ask: about {self.tokens:,} tokens, {time}, {money}{besides}{again}."
+
+    __str__ = as_text
+
+
+def estimate(experiment: Experiment, universe: Universe, client: RecordingClient, money: TokenPrices) -> Estimate:
+    """Look every question of the run up in the record, and count the tokens of the others.
+
+    Tokens are those of the model's own vocabulary where it lies on this machine, else those of answers on record, else
+    ``rough_tokens``. Seconds are those of answers on record, else those noted when this model was last asked so.
+    """
+    choice = experiment.advisor
+    advisor = ModelAdvisor(client, view=choice.view, reading=choice.reading, repairs=choice.repairs)
+    seen = upcoming(universe, experiment)
+    known: dict[Request, Generation] = {}
+    missing: list[Request] = []
+    again = 0
+    for number in (0, *experiment.further_draws):
+        drawn = ModelAdvisor(client, view=choice.view, reading=choice.reading, draw=number, repairs=choice.repairs)
+        found, unknown, unusable = _looked_up(drawn, seen, client)
+        known |= found
+        missing += unknown
+        again += unusable
+    tokens_in, tokens_out = _tokens(missing, known, client)
+    noted = noted_speed(client.identity, way_of_asking(client, choice.reading))
+    at_once = client.concurrency if advisor.asks_ahead else 1
+    if known:
+        noted = fmean(answer.latency_ms for answer in known.values()) / 1000 / at_once
+    return Estimate(
+        decisions=len(seen.decisions) * experiment.evaluation.draws,
+        distinct=len(known) + len(missing),
+        on_record=len(known),
+        tokens=tokens_in + tokens_out,
+        seconds=None if noted is None else len(missing) * noted,
+        cost=money.cost(tokens_in, tokens_out),
+        draws=experiment.evaluation.draws,
+        besides=tuple(_besides(advisor, explained=experiment.output.explain)),
+        asked_again=again,
+    )
+
+
+def _never_met(count: int) -> str:
+    answers, are = ("answer", "is") if count == 1 else ("answers", "are")
+    return f"{count:,} {answers} on record never met the contract and {are} asked again"
+
+
+def _besides(advisor: ModelAdvisor, *, explained: bool) -> Iterable[str]:
+    if advisor.reading.mode != "choices":
+        yield "repairs"
+    elif advisor.reading.rationale != "never":
+        yield "reasons"
+    if explained:
+        yield "the questions of the explanation"
+
+
+def _looked_up(
+    advisor: ModelAdvisor, seen: Upcoming, client: RecordingClient
+) -> tuple[dict[Request, Generation], list[Request], int]:
+    """The questions of these decisions with their answers on record, each once, those that have none or an unusable
+    one, and how many of these are unusable; where an answer decides which of several is asked, one stands for them."""
+    answers: dict[Request, Generation | None] = {}
+    unusable = 0
+    for snapshot in seen.snapshots:
+        if not seen.wants(snapshot):
+            advisor.witness(snapshot)
+            continue
+        first, *others = advisor.known_requests(snapshot)
+        if first not in answers:
+            answers[first] = client.recorded(first)
+            if answers[first] is not None and advisor.unusable_on_record(snapshot):
+                answers[first] = None
+                unusable += 1
+            if possible := next(advisor.possible_requests(snapshot), None):
+                followed = filter(None, map(client.recorded, advisor.possible_requests(snapshot)))
+                answers[possible] = None if answers[first] is None else next(followed, None)
+        for other in others:
+            if other not in answers:
+                answers[other] = client.recorded(other)
+        advisor.witness(snapshot)
+    known = {request: answer for request, answer in answers.items() if answer is not None}
+    return known, [request for request, answer in answers.items() if answer is None], unusable
+
+
+def _tokens(missing: Sequence[Request], known: Mapping[Request, Generation], client: LLMClient) -> tuple[int, int]:
+    """Tokens to read and to write."""
+    some = missing[:: max(1, len(missing) // COUNTED)]
+    counts = [client.prompt_tokens(request) for request in some]
+    read: list[float] = [count for count in counts if count is not None]
+    if len(read) < len(some):
+        read = [_rough(request) for request in some]
+        if known:
+            seen = sum(answer.tokens_in for answer in known.values())
+            rate = seen / sum(map(_rough, known))
+            read = [count * rate for count in read]
+    written: list[float] = [answer.tokens_out for answer in known.values()]
+    written = written or [_written(request) for request in some]
+    return round(len(missing) * fmean(read or [0])), round(len(missing) * fmean(written or [0]))
+
+
+def _rough(request: Request) -> float:
+    said = [*(message.content for message in request.messages), request.opening, request.chosen]
+    return sum(map(rough_tokens, said)) + _MESSAGE * len(request.messages)
+
+
+def _written(request: Request) -> float:
+    """Tokens of an answer, about: a score looks at two in the mean, slots are filled to less than half of their bounds
+    (20 of 44 tokens, measured), and a free answer is as long as the last one that is shown."""
+    if request.choices:
+        return 2
+    if request.form:
+        return 0.45 * sum(part.max_tokens for part in request.form if isinstance(part, Slot))
+    shown = [message.content for message in request.messages if message.role == "assistant"]
+    return min(request.max_tokens, rough_tokens(shown[-1])) if shown else request.max_tokens
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,196 @@
+"""A finished run again, from its own folder alone: no model, no network, no cache, byte for byte."""
+
+from __future__ import annotations
+
+import filecmp
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llm_strategy.advice.advisor import Advisor
+from llm_strategy.advice.rules import MatchedRandom
+from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, ForeignAnswers, MarketDataError, RunFolderError
+from llm_strategy.support.outside_text import spelled_out, spelled_out_json
+from llm_strategy.types import ActionType
+from simulator.experiment.experiment import LLM_ARM, RANDOM_ARM, Experiment
+from simulator.folder.evidence import DECISIONS, evidence_files
+from simulator.folder.integrity import check_evidence, is_sealed, seal
+from simulator.folder.record import ArmRecord, Record, draw_name, load_record
+from simulator.folder.record_check import as_damage
+from simulator.folder.tally import Tally
+from simulator.folder.workspace import as_run_folder_error
+from simulator.prices.universe import Universe, read_universe_csv
+from simulator.reporting.page_policy import secured
+from simulator.reporting.templating import without_bare_links
+from simulator.runs.answers import JournalClient, replay_advisor
+from simulator.runs.arms import trade
+from simulator.runs.calibration_file import CALIBRATION, write_calibration
+from simulator.runs.report import EXPLANATION, FACTS, REPORT_FILES, write_page
+from simulator.runs.worst_case import HARM, write_harm
+
+
+@dataclass(frozen=True)
+class FileCheck:
+    """One file of the run: its path in the folder, and whether the replay wrote the same bytes."""
+
+    name: str
+    same: bool
+
+
+def replay(folder: str | Path, to: str | Path | None = None) -> list[FileCheck]:
+    """Run every arm of a folder again from its prices and journal, rebuild facts and report, and compare the bytes.
+
+    The replay is kept in ``to`` where one is given. Raises ``RunFolderError`` for a folder that cannot be read or whose
+    evidence was changed since the run, and
+    ``ForeignAnswers`` where the questions are no longer the recorded ones. Of a folder without a seal, which an earlier
+    version wrote, ``report.html`` is not compared: it may look otherwise now.
+    """
+    source = Path(folder)
+    check_evidence(source, "restore it, or run the experiment again.")
+    record = load_record(source)
+    if to is not None and Path(to).exists():
+        raise RunFolderError(f"{to} exists already: name a folder that does not.")
+    with (
+        as_run_folder_error("The temporary folder of a replay", "set TMPDIR to a folder that has some"),
+        tempfile.TemporaryDirectory(prefix="btllm-replay-") as temporary,
+    ):
+        target = Path(temporary) / "replay"
+        try:
+            with as_damage(source):
+                _replay_record(record, target)
+        except RunFolderError as problem:  # what is wrong with the copy is wrong with the folder
+            raise type(problem)(str(problem).replace(str(target), str(source))) from problem
+        checks = [FileCheck(name, _same(source / name, target / name)) for name in _files(record, target)]
+        _check_decisions(record, checks)
+        if to is not None:
+            if is_sealed(source) and all(check.same for check in checks):
+                seal(target)
+            with as_run_folder_error(Path(to)):
+                shutil.copytree(target, to)
+    return checks
+
+
+def _replay_record(record: Record, target: Path) -> None:
+    experiment = _experiment(record)
+    universe = _universe(record, experiment)
+    comparison = record.manifest["kind"] == "comparison"
+    advised: dict[str, list[ActionType]] = {}
+    for arm in sorted(record.arms, key=lambda arm: arm.name != LLM_ARM):
+        folder = target / arm.name if comparison else target
+        made = _simulated(universe, _advisor(arm, experiment, advised), experiment, folder)
+        write_calibration(made.scored, folder)
+        if arm.name == LLM_ARM:
+            advised = made.advised
+        for draw in arm.draws:
+            again = replay_advisor(arm.manifest, draw.decisions, experiment, draw.number)
+            _simulated(universe, again, experiment, folder / draw_name(draw.number))
+        _write_manifest(arm.manifest, folder)
+    if comparison:
+        write_harm(universe, experiment, target)
+    universe.write_csv(target / "prices.csv")
+    _write_manifest(record.manifest, target)
+    explanation = record.folder / EXPLANATION
+    if explanation.exists():
+        shutil.copyfile(explanation, target / explanation.name)
+    write_page(target)
+
+
+def _check_decisions(record: Record, checks: Sequence[FileCheck]) -> None:
+    """Raise ``RunFolderError`` where a journal that was not written again holds what is no decision."""
+    differ = {record.folder / check.name for check in checks if not check.same}
+    for journal in (made for arm in record.arms for made in (arm.decisions, *(draw.decisions for draw in arm.draws))):
+        if journal.path in differ:
+            for _ in journal:
+                pass
+
+
+def _experiment(record: Record) -> Experiment:
+    path = record.folder / "manifest.json"
+    try:
+        return Experiment.from_mapping(record.manifest["experiment"], str(path))
+    except ConfigurationError as problem:
+        raise RunFolderError(
+            f"{path} holds an experiment that cannot be run ({problem}): restore it, or run the experiment again."
+        ) from None
+
+
+def _simulated(universe: Universe, advisor: Advisor, experiment: Experiment, folder: Path) -> Tally:
+    folder.mkdir(parents=True)
+    made = Tally(advisor)
+    try:
+        trade(universe, advisor, experiment, made.take, folder)
+        _finish(advisor)
+    except AnswerNotRecorded as problem:
+        raise ForeignAnswers(f"{folder / DECISIONS}: {problem}") from None
+    return made
+
+
+def _advisor(arm: ArmRecord, experiment: Experiment, advised: dict[str, list[ActionType]]) -> Advisor:
+    if arm.manifest["model"] is not None:
+        return replay_advisor(arm.manifest, arm.decisions, experiment)
+    if arm.name == RANDOM_ARM:
+        if not advised:
+            raise RunFolderError("The random arm keeps the holding times of llm: replay the folder that holds both.")
+        return MatchedRandom(advised, experiment.evaluation.seed)
+    return experiment.rule(arm.name)
+
+
+def _finish(advisor: Any) -> None:
+    client = getattr(advisor, "client", None)
+    if isinstance(client, JournalClient):
+        client.finish()
+
+
+def _universe(record: Record, experiment: Experiment) -> Universe:
+    said = record.manifest["prices"]
+    folder = record.folder if (record.folder / "prices.csv").exists() else record.folder.parent
+    try:
+        sources = {symbol: market["source"] for symbol, market in said["symbols"].items()}
+        volumes = {symbol: market.get("volume", "shares") for symbol, market in said["symbols"].items()}
+        universe = read_universe_csv(folder / "prices.csv", experiment.data, sources, volumes)
+    except MarketDataError as problem:
+        raise RunFolderError(f"The prices of {record.folder} cannot be read: {problem}") from None
+    if universe.sha256 != said["sha256"]:
+        raise RunFolderError(
+            f"{folder / 'prices.csv'} was changed after the run: restore it, or run the experiment again."
+        )
+    return universe
+
+
+def _write_manifest(manifest: dict[str, Any], folder: Path) -> None:
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def _files(record: Record, target: Path) -> list[str]:
+    """Every file of the run or of its replay but the manifests and audit logs, which hold wall-clock times."""
+    comparison = record.manifest["kind"] == "comparison"
+    names: list[str] = []
+    for arm in record.arms:
+        evidence = evidence_files(draw.number for draw in arm.draws)
+        names += [f"{arm.name}/{name}" for name in (*evidence, CALIBRATION, FACTS)] if comparison else evidence
+    names += [CALIBRATION, "prices.csv", HARM, *REPORT_FILES]
+    if not is_sealed(record.folder):
+        names.remove("report.html")
+    return [name for name in names if (record.folder / name).exists() or (target / name).exists()]
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether both hold the same bytes, a file of an earlier version as this one would have written it."""
+    if not one.exists() or not other.exists():
+        return False
+    if filecmp.cmp(one, other, shallow=False):
+        return True
+    now = _WRITTEN_NOW.get(one.suffix)
+    return now is not None and now(one.read_text(encoding="utf-8", errors="replace")).encode() == other.read_bytes()
+
+
+_WRITTEN_NOW: dict[str, Callable[[str], str]] = {
+    ".html": lambda page: secured(spelled_out(page)),
+    ".md": lambda text: without_bare_links(spelled_out(text)),
+    ".json": spelled_out_json,
+}
+"""By suffix: earlier versions wrote what nobody sees as it was, and pages without a policy."""

@@ -1,0 +1,176 @@
+"""The result of a run, the same object from the command line, a script and a notebook."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import Any, Self
+
+import pandas as pd
+
+from llm_strategy.support.outside_text import spelled_out
+from simulator.evaluation.activity import arm_remarks
+from simulator.folder.integrity import changed_evidence
+from simulator.folder.record import Record, load_record
+from simulator.folder.run_name import put_back
+from simulator.reporting.facts.fact import Facts
+from simulator.reporting.facts.file import read_facts
+from simulator.reporting.facts.roles import same_close
+from simulator.reporting.facts.symbol import slugs_of
+from simulator.reporting.facts.vocabulary import SYMBOL_TERMS
+from simulator.reporting.sections.doubts import doubt_sentences
+from simulator.reporting.sections.statements import UNREAL_FILLS
+
+COLUMNS = {
+    "total_return": "total return",
+    "volatility": "volatility",
+    "sharpe": "Sharpe",
+    "max_drawdown": "max drawdown",
+    "exposure": "exposure",
+    "turnover": "turnover",
+    "trades": "trades",
+    "costs": "costs",
+}
+"""Metrics of the table of arms, and their headings."""
+
+
+DECISION_COLUMNS = (
+    "symbol", "status", "label", "action", "confidence", "rationale", "policy", "intent", "size", "stop_pct",
+    "target_pct", "reason", "close",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, repr=False)
+class Result:
+    """A finished run folder: ``facts`` by id, and the ``record`` it was measured from."""
+
+    folder: Path
+    facts: Facts
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read a finished folder; raises ``RunFolderError``."""
+        folder = Path(folder)
+        put_back(folder)
+        return cls(folder, read_facts(folder / "facts.json"))
+
+    @cached_property
+    def record(self) -> Record:
+        """Decisions, orders, trades, equity and prices as tables."""
+        return load_record(self.folder)
+
+    @property
+    def report(self) -> Path:
+        """The page."""
+        return self.folder / "report.html"
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row an arm: values (fractions, ratios, currency) under the metrics of ``COLUMNS``."""
+        return self._rows(lambda identity: self.facts[identity].value)
+
+    @property
+    def shown(self) -> pd.DataFrame:
+        """The same table in the spelling of the report."""
+        return self._rows(lambda identity: self.facts[identity].text).rename(columns=COLUMNS)
+
+    @cached_property
+    def equity(self) -> pd.DataFrame:
+        """Account values: a row a bar (index ``time``, timestamps without zone), a column an arm, in currency at the
+        close; from the first decision on."""
+        return pd.DataFrame({arm.name: arm.equity["equity"] for arm in self.record.arms}).rename_axis("time")
+
+    @cached_property
+    def returns(self) -> pd.DataFrame:
+        """Returns of the account from one bar to the next: index and columns as in ``equity`` without its first row,
+        fractions (0.01 is one percent), costs taken off."""
+        return self.equity.pct_change(fill_method=None).iloc[1:]
+
+    @cached_property
+    def decisions(self) -> pd.DataFrame:
+        """A row a decision. Index: ``arm`` and ``time`` (the close that decided), so that ``decisions.loc["llm"]`` is
+        one arm. Columns: symbol, status (advised, repaired, abstained), label, action and confidence (0 to 1) as
+        advised, missing where it abstained, rationale, policy (allow, review, deny), intent (what the gate made of it),
+        size (shares), stop_pct and target_pct (fractions of the fill), reason (why it abstained, or the gate did
+        nothing), close (the price)."""
+        rows = [_decision_row(arm.name, line) for arm in self.record.arms for line in arm.decisions]
+        table = pd.DataFrame(rows, columns=["arm", "time", *DECISION_COLUMNS])
+        return table.assign(time=pd.to_datetime(table["time"])).set_index(["arm", "time"])
+
+    @cached_property
+    def trades(self) -> pd.DataFrame:
+        """A row a round trip: index ``arm`` and ``trade`` (number within the arm), columns as in ``trades.csv``: times,
+        prices and amounts in the currency of the prices, sizes in shares."""
+        tables = [arm.trades.assign(arm=arm.name) for arm in self.record.arms]
+        return pd.concat([table for table in tables if len(table)] or tables[:1]).set_index(["arm", "trade"])
+
+    @property
+    def symbols(self) -> pd.DataFrame:
+        """One row a symbol, as traded by the arm that the report is about: the values of ``SYMBOL_TERMS``."""
+        slugs = slugs_of(self.record.prices)
+        columns = [metric for metric in SYMBOL_TERMS if metric != "name"]
+        rows = {
+            symbol: [self.facts[f"symbol.{slug}.{metric}"].value for metric in columns]
+            for symbol, slug in slugs.items()
+        }
+        return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+
+    @property
+    def warning(self) -> str:
+        """What must not be overlooked of the whole result: that its evidence was changed, or that its fills could not
+        have been had; else empty."""
+        changed = changed_evidence(self.folder)
+        said = [f"Evidence changed since the run: {', '.join(changed)}."] if changed else []
+        return " ".join([*said, *(UNREAL_FILLS if same_close(self.record) else ())])
+
+    @cached_property
+    def remarks(self) -> list[str]:
+        """A sentence for the arms that traded nothing or next to nothing, with the reason."""
+        return arm_remarks(self.record.arms)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What one must know of the prices and limits before reading the figures, a sentence each."""
+        return tuple(self.record.manifest.get("notes", ()))
+
+    @property
+    def doubts(self) -> list[str]:
+        """What stands under the table: a late first decision, states that could hardly be told apart, a gate that let
+        nothing through; mostly nothing."""
+        sentences = doubt_sentences(self.record, self.facts)
+        return [re.sub(r"\{([^{}]+)\}", lambda part: self.facts[part[1]].text, sentence) for sentence in sentences]
+
+    @property
+    def verdict(self) -> str:
+        """What the comparison allows to say about the advice, in one word or two."""
+        return self.facts["run.verdict"].text
+
+    def __repr__(self) -> str:
+        arms = f"{len(self.record.arms)} arms" if len(self.record.arms) > 1 else self.record.arms[0].name
+        return spelled_out(f"<Result of {arms}: {self.verdict}; report {self.report}>")
+
+    def _rows(self, cell: Callable[[str], object]) -> pd.DataFrame:
+        arms = [arm.name for arm in self.record.arms]
+        return pd.DataFrame({metric: {arm: cell(f"{arm}.{metric}") for arm in arms} for metric in COLUMNS})
+
+    def _repr_html_(self) -> str:
+        warning = f"<p><strong>{escape(self.warning)}</strong></p>" if self.warning else ""
+        notes = "".join(f"<p>Note: {escape(note)}</p>" for note in self.notes)
+        told = escape(f"Verdict: {self.verdict}. Report: {self.report}")
+        return spelled_out(f"{warning}{notes}<p>{told}</p>{self.shown.to_html()}")
+
+
+def _decision_row(arm: str, line: dict[str, Any]) -> tuple[object, ...]:
+    """The cells of ``Result.decisions`` from a line of ``decisions.jsonl``."""
+    advice, gate, abstained = line["advice"] or {}, line["verdict"], line["abstention"]
+    action = advice.get("action", {})
+    return (
+        arm, line["time"], line["snapshot"]["symbol"], line["status"], advice.get("regime", {}).get("label"),
+        action.get("type"), action.get("confidence"), advice.get("rationale"), (line["policy"] or {}).get("verdict"),
+        gate["intent"], gate["size"], gate["stop_pct"], gate["target_pct"],
+        f"{abstained['reason']}: {abstained['detail']}" if abstained else gate["reason"], line["snapshot"]["close"],
+    )  # fmt: skip
