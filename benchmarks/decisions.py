@@ -21,7 +21,7 @@ from benchmarks.model import seconds_per_decision, snapshots_of
 from llm_strategy import ModelAdvisor, Snapshot
 from llm_strategy.advice.examples import Analogues
 from llm_strategy.advice.layout import LayoutText
-from llm_strategy.advice.options import ExampleKind, Layout, Reading
+from llm_strategy.advice.options import ExampleKind, Layout, PromptOptions
 from llm_strategy.errors import ConfigurationError, ModelError
 from llm_strategy.llm import FolderStore, Generation, LLMClient, RecordingClient, Request, get_llm_client
 from llm_strategy.llm.client import OnDelta
@@ -38,21 +38,21 @@ STATES = 300
 COLUMNS = "model | backend | asked | n | valid | repaired | abstained | coherent | kappa | s | engine s | in | out"
 
 CASES = {
-    "json, fixed": Reading("json", "fixed"),
-    "json, nearest 2": Reading("json", "nearest"),
-    "slots, fixed": Reading("slots", "fixed"),
-    "slots, nearest 2": Reading("slots", "nearest"),
-    "slots, nearest 2, rationale": Reading("slots", "nearest", rationale="always"),
-    "choices, fixed": Reading("choices", "fixed"),
-    "choices, nearest 2": Reading("choices", "nearest"),
-    "choices, nearest 2, followed": Reading("choices", "nearest", labels="followed"),
+    "json, fixed": PromptOptions("json", "fixed"),
+    "json, nearest 2": PromptOptions("json", "nearest"),
+    "slots, fixed": PromptOptions("slots", "fixed"),
+    "slots, nearest 2": PromptOptions("slots", "nearest"),
+    "slots, nearest 2, rationale": PromptOptions("slots", "nearest", rationale="always"),
+    "choices, fixed": PromptOptions("choices", "fixed"),
+    "choices, nearest 2": PromptOptions("choices", "nearest"),
+    "choices, nearest 2, followed": PromptOptions("choices", "nearest", labels="followed"),
 }
 
 
-def layout_cases(layouts: Mapping[str, Layout | LayoutText]) -> dict[str, Reading]:
+def layout_cases(layouts: Mapping[str, Layout | LayoutText]) -> dict[str, PromptOptions]:
     """The cases in which these layouts, each under its name, are compared."""
     return {
-        f"{layout}, {name}": Reading("choices", examples, count, layout=layouts[layout])
+        f"{layout}, {name}": PromptOptions("choices", examples, count, layout=layouts[layout])
         for layout in layouts
         for name, examples, count in _EXAMPLES
     }
@@ -64,7 +64,7 @@ _EXAMPLES: tuple[tuple[str, ExampleKind, int], ...] = (
     ("nearest 4", "nearest", 4),
 )
 LAYOUTS = layout_cases({layout: layout for layout in sorted({*get_args(Layout)} - {"auto"})})
-_NEAREST = Reading("choices", "nearest", 1)
+_NEAREST = PromptOptions("choices", "nearest", 1)
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def asked_snapshots(states: int, window: tuple[str, str] = LATER) -> dict[str, l
     return {source: [(snapshot, snapshot in chosen) for snapshot in seen] for source, seen in past.items()}
 
 
-def measure(client: LLMClient, reading: Reading, asked: dict[str, list[tuple[Snapshot, bool]]]) -> Row:
+def measure(client: LLMClient, reading: PromptOptions, asked: dict[str, list[tuple[Snapshot, bool]]]) -> Row:
     """Ask and count."""
     watched = Watched(client)
     decisions: list[Decision] = []

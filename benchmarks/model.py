@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import backtrader as bt
 
 from llm_strategy import ModelAdvisor, Snapshot
-from llm_strategy.advice.options import Reading
+from llm_strategy.advice.options import PromptOptions
 from llm_strategy.llm import LLMClient, Message
 from llm_strategy.market.regime_rule import causal_label
 from llm_strategy.market.snapshot import SnapshotReader
@@ -60,7 +60,7 @@ def measure_validity(client: LLMClient, snapshots: list[Snapshot]) -> Validity:
 def seconds_per_decision(
     client: LLMClient,
     snapshots: list[Snapshot],
-    reading: Reading = Reading(),  # noqa: B008 - frozen
+    reading: PromptOptions = PromptOptions(),  # noqa: B008 - frozen
 ) -> tuple[float, float]:
     """Seconds for a decision with the prefix kept and with it read anew each time."""
     advisor = ModelAdvisor(client, reading=reading)

@@ -14,7 +14,7 @@ from llm_strategy.advice.advisor import Advisor
 from llm_strategy.advice.rules import MatchedRandom
 from simulator.experiment.experiment import ALL_ARMS, LLM_ARM, RANDOM_ARM, Experiment
 from simulator.folder.tally import Tally
-from simulator.prices.config import DataChoice
+from simulator.prices.config import DataConfig
 from simulator.prices.feed import add_feeds
 from simulator.prices.universe import load_universe
 from simulator.runs.answers import connect
@@ -37,7 +37,7 @@ class PortfolioTimes:
 
 def measure_portfolio(rounds: int) -> PortfolioTimes:
     """Median of some rounds; the first round asks the model what is not on record."""
-    experiment = Experiment(data=DataChoice(sources=SYMBOLS))
+    experiment = Experiment(data=DataConfig(sources=SYMBOLS))
     universe = load_universe(experiment.data)
 
     def play(arm: str) -> Journal:

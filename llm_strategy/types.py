@@ -216,7 +216,7 @@ class Event:
         return self.kind in OF_ANSWERS
 
     @property
-    def makeshift(self) -> bool:
+    def is_substitute(self) -> bool:
         """Whether the answer is not what the model would have given, and so is not kept for later."""
         return self.kind in (EventKind.FALLBACK, EventKind.ABSENT)
 

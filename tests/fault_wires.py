@@ -13,7 +13,7 @@ from llm_strategy.llm import Request
 from llm_strategy.llm.backends.bedrock.client import BedrockClient
 from llm_strategy.llm.backends.openai.client import OpenAIClient
 from llm_strategy.llm.reliability.client import ResilientClient
-from llm_strategy.llm.reliability.retry_policy import Patience
+from llm_strategy.llm.reliability.retry_policy import RetryPolicy
 from llm_strategy.types import AbstentionReason, Snapshot
 
 SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.99, -0.4, 0.1, 1.5)
@@ -25,7 +25,7 @@ PATIENCE_S = 10.0
 ENOUGH_S = 30
 """Seconds for what ends by itself, on a busy machine too."""
 ATTEMPTS = 3
-PATIENCE = Patience(attempts=ATTEMPTS, backoff_s=0.001, backoff_max_s=0.02)
+PATIENCE = RetryPolicy(attempts=ATTEMPTS, backoff_s=0.001, backoff_max_s=0.02)
 FAILED, TIMED_OUT, INVALID = AbstentionReason.BACKEND_FAILURE, AbstentionReason.TIMEOUT, AbstentionReason.INVALID
 OVERFLOW = AbstentionReason.CONTEXT_OVERFLOW
 

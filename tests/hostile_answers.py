@@ -6,7 +6,7 @@ from misbehaving_server import GOOD_ADVICE
 from small_run import small
 
 from llm_strategy.advice.advisor import ModelAdvisor
-from llm_strategy.advice.options import Reading
+from llm_strategy.advice.options import PromptOptions
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.risk import Account, Limits, Market, judge
 from llm_strategy.trading.journal import decision_line
@@ -14,7 +14,7 @@ from llm_strategy.types import Snapshot
 from simulator.runs.answers import JournalClient
 
 SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.99, -0.4, 0.1, 1.5)
-SCORED = Reading("choices", "fixed", layout="turns")
+SCORED = PromptOptions("choices", "fixed", layout="turns")
 LONG = 300_000
 LABELS = {" bull": 0.5, " bear": 0.3, " sideways": 0.1, " turbulent": 0.1}
 ACTIONS = {" enter_long": 0.9, " enter_short": 0.0, " exit": 0.06, " hold": 0.04}
@@ -83,8 +83,8 @@ def in_mode(mode, text):
         return ModelAdvisor(ScriptedClient(lambda request: text, supports_choices=True), reading=SCORED)
     client = ScriptedClient(lambda request: text, supports_forms=mode == "slots")
     if mode == "lenient":
-        return ModelAdvisor(client, reading=Reading("json"), repairs="lenient")
-    return ModelAdvisor(client, reading=Reading(mode))
+        return ModelAdvisor(client, reading=PromptOptions("json"), repairs="lenient")
+    return ModelAdvisor(client, reading=PromptOptions(mode))
 
 
 def line_of(decision):

@@ -20,9 +20,9 @@ from small_run import seal
 from llm_strategy.costs.costs import Costs
 from llm_strategy.risk import Limits
 from llm_strategy.trading.order_rules import OrderRules
-from simulator.experiment.experiment import EvaluationChoice, Experiment
+from simulator.experiment.experiment import EvaluationConfig, Experiment
 from simulator.folder.record import EQUITY_COLUMNS, FORMAT_VERSION, ORDER_COLUMNS, TRADE_COLUMNS
-from simulator.prices.config import DataChoice
+from simulator.prices.config import DataConfig
 
 ARMS = ("llm", "buy_and_hold", "sma_cross", "regime_rule", "random", "never")
 ALL_ARMS = ("llm", "buy_and_hold", "sma_cross", "momentum", "rsi_reversion", "regime_rule", "random")
@@ -156,13 +156,13 @@ def _manifest(kind: str, setting: Setting, usage: dict[str, float], *, modelled:
     several = len(prices) > 1
     experiment = Experiment(
         name="moods",
-        data=DataChoice(sources=dict.fromkeys(prices, "synthetic:moods"), groups={"moody": [min(prices)]})
+        data=DataConfig(sources=dict.fromkeys(prices, "synthetic:moods"), groups={"moody": [min(prices)]})
         if several
-        else DataChoice(source="synthetic:moods", symbol=min(prices)),
+        else DataConfig(source="synthetic:moods", symbol=min(prices)),
         risk=Limits(max_position_size=0.9, stop_loss_pct=0.04, max_drawdown=setting.max_drawdown),
         orders=OrderRules(fill=setting.fill),
         costs=Costs(commission_bps=10_000 * COMMISSION, slippage_bps=10_000 * SLIPPAGE, starting_cash=CASH),
-        evaluation=EvaluationChoice(bars_per_year=252, bootstrap_samples=setting.samples),
+        evaluation=EvaluationConfig(bars_per_year=252, bootstrap_samples=setting.samples),
     )
     return {
         "format": FORMAT_VERSION, "kind": kind, "name": "moods", "identity": hashlib.sha256(b"moods").hexdigest(),

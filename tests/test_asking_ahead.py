@@ -24,7 +24,7 @@ from llm_strategy.llm.backends.openai.client import OpenAIClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.concurrency.parallel import side_by_side
 from llm_strategy.llm.reliability.client import ResilientClient
-from llm_strategy.llm.reliability.retry_policy import Patience
+from llm_strategy.llm.reliability.retry_policy import RetryPolicy
 
 FIRST_DECISION = 269
 LABELS = ("bull", "bear", "sideways", "turbulent")
@@ -58,7 +58,7 @@ def connected(server, concurrency, **patience):
     model = OpenAIClient(
         MODEL, [server.url], answer_format="json_schema", reported_model=MODEL, concurrency=concurrency
     )
-    client = ResilientClient(model, Patience(backoff_s=0.0, **patience))
+    client = ResilientClient(model, RetryPolicy(backoff_s=0.0, **patience))
     client.defaults = Request((), timeout_s=20)
     return client
 

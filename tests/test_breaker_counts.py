@@ -11,9 +11,9 @@ from test_run_remote import WAYS_TO_FAIL
 
 import simulator
 from llm_strategy.advice.advisor import ModelAdvisor
-from llm_strategy.advice.options import Reading
+from llm_strategy.advice.options import PromptOptions
 from llm_strategy.errors import BackendFailure
-from llm_strategy.llm import Fallback, MemoryStore, Patience, RecordingClient, Request, ResilientClient
+from llm_strategy.llm import Fallback, MemoryStore, RecordingClient, Request, ResilientClient, RetryPolicy
 from llm_strategy.llm.backends.openai.client import OpenAIClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.market.view import View
@@ -72,7 +72,7 @@ def model_at(server, store, concurrency=1):
     model = OpenAIClient(
         MODEL, [server.url], answer_format="json_schema", reported_model=MODEL, concurrency=concurrency
     )
-    client = ResilientClient(model, Patience(attempts=2, backoff_s=0.0, breaker_failures=2, breaker_pause=3))
+    client = ResilientClient(model, RetryPolicy(attempts=2, backoff_s=0.0, breaker_failures=2, breaker_pause=3))
     client.defaults = Request((), timeout_s=20)
     return RecordingClient(client, client.identity, store)
 
@@ -141,10 +141,10 @@ def seen(number):
 def advisor_of(script, *, fallbacks=(), failures=2, pause=3, recorded=True, store=None, mode="auto", **how):
     """An advisor of a scripted model behind a breaker and, if ``recorded``, a record."""
     model = ScriptedClient(script, supports_choices=mode == "choices")
-    client = ResilientClient(model, Patience(attempts=1, breaker_failures=failures, breaker_pause=pause), fallbacks)
+    client = ResilientClient(model, RetryPolicy(attempts=1, breaker_failures=failures, breaker_pause=pause), fallbacks)
     if recorded:
         client = RecordingClient(client, client.identity, MemoryStore() if store is None else store)
-    return ModelAdvisor(client, view=View("numbers", 2), reading=Reading(mode=mode, calibration="none"), **how)
+    return ModelAdvisor(client, view=View("numbers", 2), reading=PromptOptions(mode=mode, calibration="none"), **how)
 
 
 def fates(decisions):

@@ -17,7 +17,7 @@ from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.calls import Prices
 from llm_strategy.llm.reliability.client import ResilientClient
 from llm_strategy.llm.reliability.fallback import Fallback
-from llm_strategy.llm.reliability.retry_policy import Patience
+from llm_strategy.llm.reliability.retry_policy import RetryPolicy
 
 TOKENS = 15
 """What the server says that a call took: ten read and five written."""
@@ -40,7 +40,7 @@ def remote(*servers, concurrency, fallbacks=(), **patience):
     urls = [server.url for server in servers]
     model = OpenAIClient(MODEL, urls, answer_format="json_schema", reported_model=MODEL, concurrency=concurrency)
     patience = {"backoff_s": 0.0, "breaker_failures": 0} | patience
-    client = ResilientClient(model, Patience(**patience), fallbacks)
+    client = ResilientClient(model, RetryPolicy(**patience), fallbacks)
     client.defaults = Request((), timeout_s=20)
     return client
 

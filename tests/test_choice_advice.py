@@ -10,7 +10,7 @@ import simulator
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.calibration import FEWEST_STATES, corrected
 from llm_strategy.advice.contract import advice_from_document, advice_to_document
-from llm_strategy.advice.options import Layout, Reading
+from llm_strategy.advice.options import Layout, PromptOptions
 from llm_strategy.errors import AnswerTimeout, ConfigurationError
 from llm_strategy.llm import MemoryStore, RecordingClient
 from llm_strategy.llm.backends.local.gpt4all import Gpt4AllClient
@@ -25,7 +25,7 @@ from simulator.runs.advise import advise_at
 SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.2, -0.4, 0.1, 1.5)
 BULL = {" bull": 0.5, " bear": 0.3, " sideways": 0.1, " turbulent": 0.1}
 LONG = {" enter_long": 0.9, " enter_short": 0.0, " exit": 0.06, " hold": 0.04}
-FIXED = Reading("choices", "fixed", layout="turns")
+FIXED = PromptOptions("choices", "fixed", layout="turns")
 
 
 def scorer(labels=BULL, actions=LONG, rationale="Above the average."):
@@ -136,9 +136,9 @@ def test_a_correction_sums_to_one_and_survives_a_prior_of_zero():
 
 def test_a_backend_that_cannot_do_the_mode_is_told():
     with pytest.raises(ConfigurationError, match="cannot do: choose json or slots, or auto"):
-        ModelAdvisor(ScriptedClient([]), reading=Reading("choices"))
+        ModelAdvisor(ScriptedClient([]), reading=PromptOptions("choices"))
     with pytest.raises(ConfigurationError, match="choose json, or auto"):
-        ModelAdvisor(ScriptedClient([], supports_forms=False), reading=Reading("slots"))
+        ModelAdvisor(ScriptedClient([], supports_forms=False), reading=PromptOptions("slots"))
 
 
 def test_a_failed_score_is_an_abstention():
@@ -148,14 +148,14 @@ def test_a_failed_score_is_an_abstention():
 
 
 def test_each_symbol_has_its_own_past():
-    advisor = ModelAdvisor(scorer(), reading=Reading("choices", "nearest", 1, layout="turns"))
+    advisor = ModelAdvisor(scorer(), reading=PromptOptions("choices", "nearest", 1, layout="turns"))
     other = dataclasses.replace(SNAPSHOT, symbol="OTHER", trend=0.3)
     advisor.decide(other)
     assert "far above" not in str(advisor.request(SNAPSHOT).messages[1:3])
     assert "far above" in str(advisor.request(other).messages[1:3])
     advisor = advisor.attach(None)
     assert advisor.request(other) == ModelAdvisor(
-        scorer(), reading=Reading("choices", "nearest", 1, layout="turns")
+        scorer(), reading=PromptOptions("choices", "nearest", 1, layout="turns")
     ).request(other)
 
 
@@ -267,14 +267,14 @@ def test_slots_that_retrieved_examples_led_astray_are_asked_again_with_the_fixed
         return {name: values[name] for name in (part.name for part in request.form if isinstance(part, Slot))}
 
     client = ScriptedClient(answer)
-    advisor = ModelAdvisor(client, reading=Reading("slots", "nearest", 2))
+    advisor = ModelAdvisor(client, reading=PromptOptions("slots", "nearest", 2))
     for snapshot in states():
         advisor.witness(snapshot)
     decision = advisor.decide(SNAPSHOT)
     assert (decision.status, decision.advice.regime.label) == (Status.REPAIRED, RegimeLabel.BEAR)
     nearest, fixed = client.requests
     assert len(nearest.messages) == 6
-    assert fixed == ModelAdvisor(client, reading=Reading("slots", "fixed")).request(SNAPSHOT)
+    assert fixed == ModelAdvisor(client, reading=PromptOptions("slots", "fixed")).request(SNAPSHOT)
 
 
 def test_an_embedded_model_that_fills_slots_decides_behind_the_nearest_states(model_path, threads):
@@ -294,8 +294,11 @@ def test_an_embedded_model_that_fills_slots_decides_behind_the_nearest_states(mo
 @pytest.mark.parametrize(
     ("reading", "cure"),
     [
-        (Reading("json", rationale="never"), "advisor.rationale is never, which mode json cannot do: choose auto"),
-        (Reading("slots", rationale="changes"), "choose always, never or auto"),
+        (
+            PromptOptions("json", rationale="never"),
+            "advisor.rationale is never, which mode json cannot do: choose auto",
+        ),
+        (PromptOptions("slots", rationale="changes"), "choose always, never or auto"),
     ],
 )
 def test_a_rationale_that_a_mode_cannot_do_without_is_named(reading, cure):

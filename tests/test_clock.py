@@ -8,7 +8,7 @@ from price_files import refusal
 
 import simulator
 from llm_strategy.errors import ConfigurationError, MarketDataError
-from simulator.prices.config import DataChoice
+from simulator.prices.config import DataConfig
 from simulator.prices.load import load_prices
 from simulator.prices.universe import load_universe
 from simulator.runs.replaying import replay
@@ -48,7 +48,7 @@ def local(utc, zone):
 def test_a_session_keeps_every_bar_of_a_local_clock_through_both_changes(file_of, zone, session, days, name):
     utc = minutes(*days, session, zone, every="30min")
     source = file_of(local(utc, zone), name)
-    choice = DataChoice(source, timeframe="30m", session=session, timezone=zone, clock=zone)
+    choice = DataConfig(source, timeframe="30m", session=session, timezone=zone, clock=zone)
     (prices,) = load_universe(choice).markets
     assert (prices.table.index == utc).all()
     assert prices.notes == ()
@@ -59,7 +59,7 @@ def test_a_session_over_midnight_keeps_its_bars_through_both_changes(file_of, da
     times = pd.date_range(*days, freq="h", tz="UTC").tz_convert(CHICAGO)
     opened = times[(times.hour >= 17) | (times.hour < 16)]
     source = file_of(opened.tz_localize(None))
-    choice = DataChoice(source, timeframe="1h", session="17:00-16:00", timezone=CHICAGO, clock=CHICAGO)
+    choice = DataConfig(source, timeframe="1h", session="17:00-16:00", timezone=CHICAGO, clock=CHICAGO)
     (prices,) = load_universe(choice).markets
     assert (prices.table.index == opened.tz_convert("UTC").tz_localize(None)).all()
 
@@ -109,7 +109,7 @@ def test_a_local_zone_is_told_how_to_keep_its_clock(file_of):
 )
 def test_a_session_that_would_cut_the_clock_of_its_own_exchange_is_refused(file_of, zone, session, days, lost):
     source = file_of(local(minutes(*days, session, zone, every="30min"), zone))
-    choice = DataChoice(source, timeframe="30m", session=session, timezone=zone)
+    choice = DataConfig(source, timeframe="30m", session=session, timezone=zone)
     with pytest.raises(MarketDataError, match=lost) as caught:
         load_universe(choice)
     assert "data.clock" in str(caught.value)
@@ -121,17 +121,17 @@ def test_a_session_that_leaves_out_much_is_told_and_one_that_leaves_out_little_i
         (file_of(around), "leaves"),
         (file_of(around.tz_localize("UTC"), "aware.csv"), None),
     ):
-        choice = DataChoice(source, timeframe="30m", session="09:30-16:00", timezone=NEW_YORK)
+        choice = DataConfig(source, timeframe="30m", session="09:30-16:00", timezone=NEW_YORK)
         (note,) = load_universe(choice).markets[0].notes
         assert "session 09:30-16:00 (America/New_York) leaves out 386 of 529 bars of " in note
         assert ("name it in data.clock, such as data.clock: America/New_York" in note) == (words is not None)
-    little = DataChoice(file_of(around), timeframe="30m", session="00:00-23:00")
+    little = DataConfig(file_of(around), timeframe="30m", session="00:00-23:00")
     assert load_universe(little).markets[0].notes == ()
 
 
 def test_utc_that_is_named_is_taken_at_its_word_and_told(file_of):
     source = file_of(minutes("2024-06-03", "2024-06-14", "09:30-16:00", "UTC", every="30min"))
-    choice = DataChoice(source, timeframe="30m", session="09:30-16:00", timezone=NEW_YORK, clock="UTC")
+    choice = DataConfig(source, timeframe="30m", session="09:30-16:00", timezone=NEW_YORK, clock="UTC")
     (prices,) = load_universe(choice).markets
     assert len(prices.table) == 50
     assert "leaves out 80 of 130 bars" in prices.notes[0]

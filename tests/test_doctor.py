@@ -6,7 +6,7 @@ import struct
 import pytest
 from bedrock_server import REGION, BedrockServer
 
-from llm_strategy.advice.options import Reading
+from llm_strategy.advice.options import PromptOptions
 from llm_strategy.doctor.checks import diagnose
 from llm_strategy.doctor.cures import cure_of_check
 from llm_strategy.doctor.speed import noted_speed, way_of_asking
@@ -46,7 +46,7 @@ def test_the_embedded_model_is_well(model_path, threads, backend):
     mode = {"local_llama": "slots", "llama_cpp": "choices"}[backend]
     assert re.fullmatch(rf"{mode}: 3 decisions, valid at once, .*; [\d.e+]+ s a decision", checks[-2].detail)
     with get_llm_client(settings=settings) as client:
-        assert noted_speed(client.identity, way_of_asking(client, Reading())) > 0
+        assert noted_speed(client.identity, way_of_asking(client, PromptOptions())) > 0
 
 
 @pytest.mark.parametrize("device", ["cuda", "kompute", "metal"])

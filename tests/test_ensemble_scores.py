@@ -8,7 +8,7 @@ import pytest
 
 import simulator
 from llm_strategy.advice.advisor import ModelAdvisor
-from llm_strategy.advice.options import Reading
+from llm_strategy.advice.options import PromptOptions
 from llm_strategy.errors import AnswerTimeout, BackendFailure, ConfigurationError
 from llm_strategy.llm import FolderStore, Message, RecordingClient, Request, get_llm_client
 from llm_strategy.llm.backends.ensemble.client import EnsembleClient
@@ -89,7 +89,7 @@ def test_where_one_member_cannot_score_all_write_and_it_is_said(caplog):
     assert decision.status is Status.ADVISED
     assert [one.requests[0].choices for one in (able, writer)] == [(), ()]
     with pytest.raises(ConfigurationError, match="choose json or slots, or auto"):
-        ModelAdvisor(ensemble, reading=Reading(mode="choices"))
+        ModelAdvisor(ensemble, reading=PromptOptions(mode="choices"))
     caplog.clear()
     _ = EnsembleClient([ScriptedClient([]), ScriptedClient([])]).identity
     assert caplog.text == ""

@@ -8,7 +8,7 @@ from llm_strategy.errors import AnswerTimeout, BackendRefused, TooManyFailures
 from llm_strategy.llm import MemoryStore, RecordingClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.reliability.client import ResilientClient
-from llm_strategy.llm.reliability.retry_policy import Patience
+from llm_strategy.llm.reliability.retry_policy import RetryPolicy
 from llm_strategy.types import Abstention, AbstentionReason
 from simulator.runs.arms import commonest
 
@@ -17,7 +17,7 @@ REASONS = AbstentionReason
 
 def run(tmp_path, script):
     model = ResilientClient(
-        ScriptedClient(script), Patience(attempts=1, breaker_failures=2, breaker_pause=7), sleep=lambda seconds: None
+        ScriptedClient(script), RetryPolicy(attempts=1, breaker_failures=2, breaker_pause=7), sleep=lambda seconds: None
     )
     client = RecordingClient(model, model.identity, MemoryStore())
     simulator.compare(small(tmp_path, arms=["llm"]), client=client)

@@ -16,12 +16,12 @@ from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.loader import SUPPORTED_BACKENDS, register_backend
 from llm_strategy.llm.reliability.client import ResilientClient
 from llm_strategy.llm.reliability.fallback import Fallback
-from llm_strategy.llm.reliability.retry_policy import Patience
+from llm_strategy.llm.reliability.retry_policy import RetryPolicy
 from llm_strategy.llm.settings import LlmSettings
 from llm_strategy.types import AbstentionReason, Status
 
 GOOD = {"label": "bear", "action": "exit", "action_confidence": "70", "rationale": "Below."}
-PATIENCE = Patience(attempts=2, backoff_s=0.001)
+PATIENCE = RetryPolicy(attempts=2, backoff_s=0.001)
 
 
 def met(url, folder, fallbacks=()):

@@ -11,7 +11,7 @@ from misbehaving_server import answer, by_turns, reply, serving
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.llm import FolderStore, RecordingClient
 from llm_strategy.llm.reliability.fallback import Fallback
-from llm_strategy.llm.reliability.retry_policy import Patience
+from llm_strategy.llm.reliability.retry_policy import RetryPolicy
 from llm_strategy.types import EventKind, Status
 
 
@@ -51,7 +51,7 @@ def test_retry_after_is_kept_to_up_to_the_longest_wait(wire, header, least, most
     value = header() if callable(header) else header
     headers = [] if value is None else [("Retry-After", value)]
     waits = []
-    patience = Patience(attempts=2, backoff_s=1.0, backoff_max_s=12.0)
+    patience = RetryPolicy(attempts=2, backoff_s=1.0, backoff_max_s=12.0)
     with serving(first_then_good(wire, wire.status(429, *headers))) as server:
         decision, _ = decide(wire, server.url, patience=patience, sleep=waits.append, timeout_s=60)
     assert decision.status is Status.ADVISED
@@ -63,7 +63,7 @@ def test_retry_after_is_kept_to_up_to_the_longest_wait(wire, header, least, most
 def test_a_wait_beyond_the_decisions_time_is_not_begun(wire):
     waits = []
     with serving(wire.status(429, ("Retry-After", "9"))) as server:
-        patience = Patience(backoff_max_s=100)
+        patience = RetryPolicy(backoff_max_s=100)
         decision, _ = decide(wire, server.url, patience=patience, sleep=waits.append, timeout_s=5)
     assert decision.abstention.reason is FAILED
     assert waits == []
@@ -85,7 +85,7 @@ def test_the_repair_attempt_has_only_the_time_that_is_left(wire):
 @pytest.mark.parametrize(**on())
 def test_one_attempt_may_have_less_time_than_the_decision(wire):
     with serving(first_then_good(wire, server_that.hang)) as server:
-        patience = Patience(attempts=2, attempt_timeout_s=0.3, backoff_s=0.0)
+        patience = RetryPolicy(attempts=2, attempt_timeout_s=0.3, backoff_s=0.0)
         decision, _ = decide(wire, server.url, patience=patience, timeout_s=10)
     assert decision.status is Status.ADVISED
     assert decision.exchanges[0].events[0].kind is EventKind.RETRY

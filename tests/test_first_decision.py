@@ -12,7 +12,7 @@ import simulator
 from llm_strategy import AdvisedStrategy
 from llm_strategy.errors import MarketDataError
 from llm_strategy.market.lookbacks import WarmUp
-from simulator.prices.config import DataChoice
+from simulator.prices.config import DataConfig
 from simulator.prices.universe import load_universe
 
 DAY = "2002-03-01"
@@ -140,7 +140,7 @@ def test_the_bars_before_the_start_are_judged_and_those_further_back_are_not(tmp
         broken = [*lines]
         broken[row] = broken[row].split(",")[0] + ",5,4,6,5,1"  # high below low
         (tmp_path / "mine.csv").write_text("\n".join(broken))
-        choice = DataChoice(source=source, start=DAY)
+        choice = DataConfig(source=source, start=DAY)
         if refused:
             with pytest.raises(MarketDataError, match="high"):
                 load_universe(choice, warm_up=WarmUp(270, ""))

@@ -15,7 +15,7 @@ import simulator
 from llm_strategy.advice import conversation
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.contract import parse_answer
-from llm_strategy.advice.options import Reading
+from llm_strategy.advice.options import PromptOptions
 from llm_strategy.errors import BudgetReached, ContractError, RunFolderError, TooManyFailures
 from llm_strategy.llm import FolderStore, MemoryStore, RecordingClient
 from llm_strategy.llm.backends.ensemble.client import EnsembleClient
@@ -156,7 +156,7 @@ def test_a_backend_that_an_answer_breaks_is_an_abstention_that_replays():
 @pytest.mark.parametrize("name", ["open braces", "half a pair", "a long symbol", "commas", "thoughts alone"])
 def test_a_member_of_an_ensemble_that_answers_so_has_no_vote(name):
     members = [ScriptedClient(lambda request, text=text: text) for text in (GOOD_ADVICE, GOOD_ADVICE, HOSTILE[name])]
-    advisor = ModelAdvisor(EnsembleClient(members), reading=Reading("json"))
+    advisor = ModelAdvisor(EnsembleClient(members), reading=PromptOptions("json"))
     decision = advisor.decide(SNAPSHOT)
     assert decision.advice.regime.label == "bear"
     line = line_of(decision)

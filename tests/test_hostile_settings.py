@@ -4,7 +4,7 @@ import pytest
 
 from llm_strategy.errors import BacktraderLLMError, ConfigurationError
 from simulator.experiment.experiment import Experiment
-from simulator.prices.config import DataChoice
+from simulator.prices.config import DataConfig
 from simulator.prices.universe import load_universe
 from simulator.runs.compare import compare
 
@@ -22,7 +22,7 @@ def test_a_symbol_is_no_formula(price_file, symbol):
     source = price_file(f"time,open,high,low,close\n{lines}\n")
     for data in ({"source": source, "symbol": symbol}, {"sources": {symbol: source}}):
         with pytest.raises(ConfigurationError, match="a spreadsheet takes what begins with"):
-            load_universe(DataChoice(**data))
+            load_universe(DataConfig(**data))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from small_run import recording, small
 
 import simulator
 from llm_strategy.advice.advisor import ModelAdvisor
-from llm_strategy.advice.options import Reading
+from llm_strategy.advice.options import PromptOptions
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from simulator.experiment.experiment import Experiment
@@ -29,7 +29,7 @@ from simulator.experiment.experiment import Experiment
 )
 def test_a_setting_that_changes_nothing_is_refused_at_the_start(reading, scores, told):
     with pytest.raises(ConfigurationError, match=told):
-        ModelAdvisor(ScriptedClient([], supports_choices=scores), reading=Reading(**reading))
+        ModelAdvisor(ScriptedClient([], supports_choices=scores), reading=PromptOptions(**reading))
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_a_setting_that_changes_nothing_is_refused_at_the_start(reading, scores,
     ],
 )
 def test_what_changes_something_is_taken(reading, scores):
-    ModelAdvisor(ScriptedClient([], supports_choices=scores), reading=Reading(**reading))
+    ModelAdvisor(ScriptedClient([], supports_choices=scores), reading=PromptOptions(**reading))
 
 
 def test_a_layout_that_would_be_ignored_ends_a_run_before_anything_is_asked(tmp_path):

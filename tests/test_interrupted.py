@@ -141,7 +141,7 @@ import threading, simulator.cli
 from llm_strategy.support.threads import native_calls
 def app():
     def compute():
-        with native_calls.one():
+        with native_calls.track():
             inside.set()
             threading.Event().wait()
     inside = threading.Event()

@@ -14,7 +14,7 @@ from llm_strategy.llm import Message, Request
 from llm_strategy.llm.backends.openai.client import OpenAIClient
 from llm_strategy.llm.backends.openai.endpoints import LOOK_AGAIN_AFTER
 from llm_strategy.llm.reliability.client import ResilientClient
-from llm_strategy.llm.reliability.retry_policy import Patience
+from llm_strategy.llm.reliability.retry_policy import RetryPolicy
 from llm_strategy.types import EventKind, Snapshot, Status
 
 KNOWN = {"answer_format": "json_schema", "reported_model": MODEL}
@@ -101,7 +101,7 @@ def test_a_look_at_an_endpoint_that_still_refuses_costs_no_answer():
 
 def test_where_all_refuse_it_is_a_final_refusal_and_one_alone_is_refused_as_ever():
     with serving(status(401)) as one, serving(status(404)) as other, client_of(one, other, **KNOWN) as model:
-        client = ResilientClient(model, Patience(attempts=4), sleep=lambda seconds: None)
+        client = ResilientClient(model, RetryPolicy(attempts=4), sleep=lambda seconds: None)
         with pytest.raises(BackendRefused, match="404"):
             client.complete(ASKED)
         assert (len(one.questions), len(other.questions)) == (1, 1)
@@ -115,7 +115,7 @@ def test_where_all_refuse_it_is_a_final_refusal_and_one_alone_is_refused_as_ever
 def test_a_failure_that_may_pass_is_tried_again_where_its_sibling_refuses():
     behaviour = by_turns(lambda turn, body: answer("x") if turn else status(503))
     with serving(behaviour) as fails, serving(status(404)) as refuses, client_of(fails, refuses, **KNOWN) as model:
-        client = ResilientClient(model, Patience(attempts=3), sleep=lambda seconds: None)
+        client = ResilientClient(model, RetryPolicy(attempts=3), sleep=lambda seconds: None)
         got = client.complete(ASKED)
     assert got.text == "x"
     assert [event.kind for event in got.events][:2] == [EventKind.FAILOVER, EventKind.RETRY]

@@ -10,7 +10,7 @@ from misbehaving_server import GOOD_ADVICE, answer, by_turns, reply, serving
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.errors import BackendFailure, ModelLoading
 from llm_strategy.llm import Message, Request
-from llm_strategy.llm.reliability.retry_policy import Patience
+from llm_strategy.llm.reliability.retry_policy import RetryPolicy
 from llm_strategy.types import AbstentionReason, EventKind, Status
 
 ASKED = Request((Message("user", "x"),), timeout_s=30)
@@ -25,7 +25,7 @@ OTHERS = [
     (503, {"error": {"message": "error loading model: out of memory"}}),
     (500, {"error": {"message": "Loading model"}}),
 ]
-PATIENCE = Patience(attempts=2, backoff_s=0.5, backoff_max_s=8, breaker_failures=1, breaker_pause=3)
+PATIENCE = RetryPolicy(attempts=2, backoff_s=0.5, backoff_max_s=8, breaker_failures=1, breaker_pause=3)
 
 
 def says(status, body):

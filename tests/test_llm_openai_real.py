@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from llm_strategy.advice.advisor import ModelAdvisor
-from llm_strategy.advice.options import Reading
+from llm_strategy.advice.options import PromptOptions
 from llm_strategy.advice.written_prompt import ADVICE_SCHEMA
 from llm_strategy.doctor.checks import diagnose
 from llm_strategy.llm import get_llm_client
@@ -86,7 +86,7 @@ def test_a_decision_keeps_the_contract_at_once(client):
 
 
 def test_answers_in_mode_json_keep_to_the_schema_at_once(client):
-    advisor = ModelAdvisor(client, reading=Reading(mode="json"))
+    advisor = ModelAdvisor(client, reading=PromptOptions(mode="json"))
     decisions = [advisor.decide(snapshot(number)) for number in range(0, 16, 2)]
     answers = [json.loads(exchange.answer) for decision in decisions for exchange in decision.exchanges]
     assert [decision.status for decision in decisions] == [Status.ADVISED] * 8

@@ -33,7 +33,7 @@ from llm_strategy.llm.record import key as request_hash
 from llm_strategy.llm.reliability.breaker import Breaker
 from llm_strategy.llm.reliability.client import ResilientClient
 from llm_strategy.llm.reliability.fallback import Fallback
-from llm_strategy.llm.reliability.retry_policy import Patience
+from llm_strategy.llm.reliability.retry_policy import RetryPolicy
 from llm_strategy.llm.settings import LlmSettings
 from llm_strategy.types import AbstentionReason, Event, EventKind, Snapshot, Status
 
@@ -68,7 +68,7 @@ def resilient(answers, patience=None, fallbacks=(), takes=0.0):
         return answers(request) if callable(answers) else script()
 
     client = ResilientClient(
-        ScriptedClient(answer), patience or Patience(), fallbacks, sleep=time.sleep, clock=lambda: time.now
+        ScriptedClient(answer), patience or RetryPolicy(), fallbacks, sleep=time.sleep, clock=lambda: time.now
     )
     return client, time
 
@@ -87,7 +87,7 @@ def test_a_failure_that_passes_is_asked_again_with_growing_waits():
 
 def test_the_waits_are_drawn_from_a_seed():
     def waits(seed):
-        client, time = resilient([down(), down(), down(), "fine"], Patience(seed=seed))
+        client, time = resilient([down(), down(), down(), "fine"], RetryPolicy(seed=seed))
         client.complete(ASKED)
         return time.waits
 
@@ -95,7 +95,7 @@ def test_the_waits_are_drawn_from_a_seed():
 
 
 def test_the_last_failure_is_told_with_what_was_tried():
-    client, _ = resilient([down(), down(), BackendFailure("Still down.")], Patience(attempts=3))
+    client, _ = resilient([down(), down(), BackendFailure("Still down.")], RetryPolicy(attempts=3))
     with pytest.raises(BackendFailure, match="Still down") as caught:
         client.complete(ASKED)
     assert kinds(caught.value) == [EventKind.RETRY] * 2
@@ -110,7 +110,7 @@ def test_what_would_be_refused_again_is_not_asked_again(refusal):
 
 
 def test_all_attempts_and_waits_stay_within_the_time_of_the_question():
-    client, time = resilient(down, Patience(attempts=100, backoff_s=1, backoff_max_s=3), takes=0.7)
+    client, time = resilient(down, RetryPolicy(attempts=100, backoff_s=1, backoff_max_s=3), takes=0.7)
     with pytest.raises(BackendFailure):
         client.complete(ASKED)
     assert 6 < time.now <= 10
@@ -121,18 +121,18 @@ def test_all_attempts_and_waits_stay_within_the_time_of_the_question():
 
 
 def test_each_attempt_is_told_the_time_that_is_left():
-    client, _ = resilient([down(), "fine"], Patience(backoff_s=2), takes=3)
+    client, _ = resilient([down(), "fine"], RetryPolicy(backoff_s=2), takes=3)
     client.complete(ASKED)
     assert client.inner.requests[0].timeout_s == 10
     assert 5 <= client.inner.requests[1].timeout_s <= 6
-    client, _ = resilient(["fine"], Patience(attempt_timeout_s=4))
+    client, _ = resilient(["fine"], RetryPolicy(attempt_timeout_s=4))
     client.complete(ASKED)
     assert client.inner.requests[0].timeout_s == 4
 
 
 def test_the_breaker_of_a_client_used_alone_counts_calls_and_knows_no_time():
     fates = iter([down() for _ in range(4)] + ["fine"])
-    client, _ = resilient(lambda request: next(fates), Patience(attempts=1, breaker_failures=3, breaker_pause=2))
+    client, _ = resilient(lambda request: next(fates), RetryPolicy(attempts=1, breaker_failures=3, breaker_pause=2))
     told = []
     for _ in range(11):
         try:
@@ -159,41 +159,41 @@ def test_the_breaker_of_a_client_used_alone_counts_calls_and_knows_no_time():
 def test_a_breaker_may_be_switched_off():
     breaker = Breaker(0, 5)
     for _ in range(50):
-        assert breaker.admit() == breaker.told(failed=True, probe=False) == ()
+        assert breaker.admit() == breaker.record(failed=True, probe=False) == ()
 
 
 def test_a_probe_that_is_given_up_does_not_lock_the_breaker():
     breaker = Breaker(1, 1)
-    breaker.told(failed=True, probe=False)
+    breaker.record(failed=True, probe=False)
     for _ in range(2):  # the first probe is never told of
         with pytest.raises(BreakerOpen):
             breaker.admit()
         assert breaker.admit()[0].kind is EventKind.BREAKER_PROBED
-    assert breaker.told(failed=False, probe=True)[0].kind is EventKind.BREAKER_CLOSED
+    assert breaker.record(failed=False, probe=True)[0].kind is EventKind.BREAKER_CLOSED
     assert breaker.admit() == ()
 
 
 def test_success_in_between_keeps_the_breaker_closed():
     breaker = Breaker(2, 5)
     for _ in range(20):
-        assert breaker.told(failed=True, probe=False) == ()
-        breaker.told(failed=False, probe=False)
+        assert breaker.record(failed=True, probe=False) == ()
+        breaker.record(failed=False, probe=False)
     assert breaker.admit() == ()
 
 
 def test_a_copy_of_a_breaker_counts_for_itself():
     breaker = Breaker(1, 3)
-    breaker.told(failed=True, probe=False)
+    breaker.record(failed=True, probe=False)
     other = copy.copy(breaker)
     assert other.admit() == ()
-    assert [event.kind for event in other.told(failed=True, probe=False)] == [EventKind.BREAKER_OPENED]
+    assert [event.kind for event in other.record(failed=True, probe=False)] == [EventKind.BREAKER_OPENED]
     with pytest.raises(BreakerOpen):
         breaker.admit()
 
 
 def test_a_late_failure_from_before_the_opening_opens_nothing_again():
     breaker = Breaker(2, 3)
-    told = [len(breaker.told(failed=True, probe=False)) for _ in range(4)]
+    told = [len(breaker.record(failed=True, probe=False)) for _ in range(4)]
     assert told == [0, 1, 0, 0]
     for _ in range(3):
         with pytest.raises(BreakerOpen):
@@ -202,7 +202,7 @@ def test_a_late_failure_from_before_the_opening_opens_nothing_again():
 
 
 def test_what_happened_is_in_the_decision_and_an_open_breaker_is_a_reason():
-    client, _ = resilient(down, Patience(attempts=2, breaker_failures=1, breaker_pause=1))
+    client, _ = resilient(down, RetryPolicy(attempts=2, breaker_failures=1, breaker_pause=1))
     advisor = ModelAdvisor(client)
     first, second, third = (advisor.decide(SNAPSHOT) for _ in range(3))
     assert first.abstention.reason is AbstentionReason.BACKEND_FAILURE
@@ -220,7 +220,7 @@ def test_another_backend_answers_in_turn_and_its_answers_are_not_recorded_as_the
         return fine
 
     fallbacks = [Fallback("broken", lambda: broken), Fallback("fine", connect)]
-    client, _ = resilient(down, Patience(attempts=1), fallbacks)
+    client, _ = resilient(down, RetryPolicy(attempts=1), fallbacks)
     store = MemoryStore()
     recorded = RecordingClient(client, client.identity, store)
     advisor = ModelAdvisor(recorded)
@@ -249,7 +249,7 @@ def test_a_chain_shares_the_time_of_the_question_evenly():
 
 def test_what_a_backend_did_not_use_is_its_fallbacks_and_connecting_takes_nothing_of_it():
     fine = ScriptedClient(["fine"])
-    client, time = resilient(down, Patience(attempts=1), takes=3, fallbacks=[Fallback("fine", lambda: connect())])
+    client, time = resilient(down, RetryPolicy(attempts=1), takes=3, fallbacks=[Fallback("fine", lambda: connect())])
 
     def connect():
         time.now += 100
@@ -261,7 +261,7 @@ def test_what_a_backend_did_not_use_is_its_fallbacks_and_connecting_takes_nothin
 
 def test_a_fallback_that_fills_no_forms_is_asked_for_the_whole_object():
     whole = ScriptedClient(["{}"], supports_forms=False)
-    client, _ = resilient([down()], Patience(attempts=1), [Fallback("whole", lambda: whole)])
+    client, _ = resilient([down()], RetryPolicy(attempts=1), [Fallback("whole", lambda: whole)])
     client.complete(ModelAdvisor(client).request(SNAPSHOT))
     assert whole.requests[0].form == ()
     assert whole.requests[0].json_mode
@@ -344,7 +344,7 @@ def test_1000_decisions_of_which_30_percent_fail_have_each_its_fate():
     def unsteady(request):
         return down() if generator.random() < 0.3 else GOOD
 
-    client, time = resilient(unsteady, Patience(attempts=3))
+    client, time = resilient(unsteady, RetryPolicy(attempts=3))
     advisor = ModelAdvisor(client, remember=False)
     decisions = [advisor.decide(SNAPSHOT) for _ in range(1000)]
     asked = len(client.inner.requests)

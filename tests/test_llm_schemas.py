@@ -11,7 +11,7 @@ from fault_wires import KEY, SNAPSHOT, aws
 from misbehaving_server import GOOD_ADVICE, MODEL, answer, by_turns, serving, status
 
 from llm_strategy.advice.advisor import ModelAdvisor
-from llm_strategy.advice.options import Reading
+from llm_strategy.advice.options import PromptOptions
 from llm_strategy.advice.written_prompt import ADVICE_FORM, ADVICE_SCHEMA
 from llm_strategy.llm import Message, ModelIdentity, Request
 from llm_strategy.llm.backends.bedrock.client import BedrockClient
@@ -21,7 +21,7 @@ from llm_strategy.llm.record import key as request_hash
 from llm_strategy.llm.structured.form_schema import form_schema
 from llm_strategy.types import Status
 
-JSON = Reading(mode="json")
+JSON = PromptOptions(mode="json")
 PLAIN_JSON = Request((Message("user", "x"),), json_mode=True)
 WITH_SCHEMA = replace(PLAIN_JSON, json_schema='{"type": "object"}')
 FORM = Request((Message("user", "x"),), form=('{"a": ', "1}"))

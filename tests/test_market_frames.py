@@ -9,7 +9,7 @@ import pytest
 import simulator
 from llm_strategy.errors import ConfigurationError, MarketDataError
 from simulator import Experiment, compare, load_prices
-from simulator.prices.config import DataChoice
+from simulator.prices.config import DataConfig
 from simulator.runs import compare as run
 
 NAMES = ["Open", "High", "Low", "Close", "Volume"]
@@ -121,10 +121,10 @@ def test_several_frames_are_mapped_to_their_symbols(table, tmp_path):
 
 def test_a_choice_keeps_a_frame_as_it_was(table):
     frame = table.copy()
-    choice = DataChoice(source=frame)
+    choice = DataConfig(source=frame)
     frame.iloc[:] = 1.0
     assert load_prices(choice.source).sha256 == load_prices(table).sha256
-    assert choice == DataChoice(source=table.copy())
+    assert choice == DataConfig(source=table.copy())
     assert load_prices(pickle.loads(pickle.dumps(choice)).source).sha256 == load_prices(table).sha256  # noqa: S301
 
 
@@ -138,7 +138,7 @@ def test_a_choice_keeps_a_frame_as_it_was(table):
     ],
 )
 def test_frames_in_the_wrong_place_are_told(table, data, words):
-    for build in (lambda: DataChoice(**data(table)), lambda: Experiment.from_mapping({"data": data(table)})):
+    for build in (lambda: DataConfig(**data(table)), lambda: Experiment.from_mapping({"data": data(table)})):
         with pytest.raises(ConfigurationError) as caught:
             build()
         assert words in str(caught.value)

@@ -17,7 +17,7 @@ import yfinance.scrapers.history
 
 from llm_strategy.errors import ConfigurationError, MarketDataError
 from llm_strategy.market.lookbacks import WarmUp
-from simulator.prices.config import DataChoice
+from simulator.prices.config import DataConfig
 from simulator.prices.load import load_prices
 from simulator.prices.sources.yahoo import Request, table_from_frame, without_unfinished_bar
 from simulator.prices.timeframe import parse_timeframe
@@ -144,7 +144,7 @@ def test_a_range_inside_the_cache_makes_no_call(yahoo, tmp_path):
 
 
 def test_each_symbol_of_a_universe_is_its_own_request_and_is_kept(yahoo, tmp_path):
-    choice = DataChoice(sources=["yfinance:spy", "yfinance:qqq"], start="2019-03-01", end="2019-12-31")
+    choice = DataConfig(sources=["yfinance:spy", "yfinance:qqq"], start="2019-03-01", end="2019-12-31")
     universe = load_universe(choice, cache_folder=tmp_path)
     assert universe.symbols == ("QQQ", "SPY")
     assert sorted(path.name for path in tmp_path.glob("*.csv")) == ["QQQ_1d.csv", "SPY_1d.csv"]
@@ -154,7 +154,7 @@ def test_each_symbol_of_a_universe_is_its_own_request_and_is_kept(yahoo, tmp_pat
 
 
 def test_enough_bars_before_the_start_are_asked_for_and_kept(yahoo, tmp_path):
-    choice = DataChoice(source="yfinance:SPY", start="2020-03-02", end="2020-06-30")
+    choice = DataConfig(source="yfinance:SPY", start="2020-03-02", end="2020-06-30")
     universe = load_universe(choice, cache_folder=tmp_path, warm_up=WarmUp(270, ""))
     assert universe.markets[0].table.index.searchsorted(pd.Timestamp("2020-03-02")) == 269
     asked = len(yahoo.queries)
@@ -165,7 +165,7 @@ def test_enough_bars_before_the_start_are_asked_for_and_kept(yahoo, tmp_path):
 def test_bars_before_the_start_that_cannot_be_had_are_gone_without(yahoo, tmp_path):
     load(tmp_path, start="2020-03-02", end="2020-06-30")
     yahoo.fault = (404, {"chart": {"result": None, "error": {"code": "Not Found", "description": "no data"}}})
-    choice = DataChoice(source="yfinance:SPY", start="2020-03-09", end="2020-06-30")
+    choice = DataConfig(source="yfinance:SPY", start="2020-03-09", end="2020-06-30")
     universe = load_universe(choice, cache_folder=tmp_path, warm_up=WarmUp(270, ""))
     assert universe.markets[0].table.index.searchsorted(pd.Timestamp("2020-03-09")) == 5
 

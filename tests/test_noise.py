@@ -23,7 +23,7 @@ from llm_strategy.errors import (
 from llm_strategy.llm import FolderStore, MemoryStore, Message, RecordingClient, Request
 from llm_strategy.llm.backends.local.llama_cpp import LlamaCppClient
 from llm_strategy.llm.backends.local.llama_cpp_load import EngineOptions
-from llm_strategy.llm.backends.openai.capabilities import Dialect
+from llm_strategy.llm.backends.openai.capabilities import Capabilities
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.record import key as request_hash
 from simulator.evaluation.noise import count_flips, differing_pairs, is_above, spread
@@ -141,7 +141,7 @@ def test_each_draw_has_a_seed_of_its_own_that_follows_from_the_first():
 
 def test_a_server_is_sent_the_seed_of_the_draw_and_none_where_there_is_none():
     def sent(**fields):
-        return Dialect().body("m", Request(QUESTION.messages, **fields)).get("seed")
+        return Capabilities().body("m", Request(QUESTION.messages, **fields)).get("seed")
 
     assert (sent(seed=5), sent(), sent(draw=2)) == (5, None, None)
     assert sent(seed=5, draw=2) == Request(QUESTION.messages, seed=5, draw=2).sampling_seed

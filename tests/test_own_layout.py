@@ -11,12 +11,12 @@ import yaml
 import simulator
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.layout import LayoutText
-from llm_strategy.advice.options import Layout, Reading
+from llm_strategy.advice.options import Layout, PromptOptions
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm import SUPPORTED_BACKENDS, MemoryStore, RecordingClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.types import Snapshot
-from simulator.experiment.advisor import AdvisorChoice
+from simulator.experiment.advisor import AdvisorConfig
 
 SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.2, -0.4, 0.1, 1.5)
 OWN = {
@@ -127,9 +127,11 @@ def test_a_copy_of_a_layout_asks_what_the_layout_asks(tmp_path, name):
     copy = tmp_path / "copy.yaml"
     copy.write_text(text_of(name), encoding="utf-8")
     asked = []
-    for layout in (name, AdvisorChoice(layout=str(copy)).reading.layout):
+    for layout in (name, AdvisorConfig(layout=str(copy)).reading.layout):
         client = scorer()
-        ModelAdvisor(client, reading=Reading("choices", "fixed", rationale="always", layout=layout)).decide(SNAPSHOT)
+        ModelAdvisor(client, reading=PromptOptions("choices", "fixed", rationale="always", layout=layout)).decide(
+            SNAPSHOT
+        )
         asked.append(client.requests)
     assert len(asked[0]) == 3
     assert asked[0] == asked[1]
@@ -228,4 +230,4 @@ def test_files_are_compared_with_the_layouts_by_one_command(in_folder, monkeypat
 
 def test_a_layout_can_be_made_in_python():
     layout = LayoutText(**OWN)
-    assert AdvisorChoice(layout=layout).reading.layout is layout
+    assert AdvisorConfig(layout=layout).reading.layout is layout

@@ -10,9 +10,9 @@ from markets import clocked_prices, from_bars, minutes, random_prices, several_s
 
 from llm_strategy import BASELINES, Journal
 from llm_strategy.market.features import LONGEST_LOOKBACK
-from simulator.experiment.advisor import AdvisorChoice
+from simulator.experiment.advisor import AdvisorConfig
 from simulator.experiment.experiment import Experiment
-from simulator.prices.config import DataChoice
+from simulator.prices.config import DataConfig
 from simulator.prices.load import Prices
 from simulator.prices.resampling import decision_bars
 from simulator.prices.universe import Universe
@@ -113,7 +113,7 @@ def test_a_group_and_symbols_that_move_alike_have_a_room_of_their_own():
     universe = Universe((*twins, other), groups={"A": "tech", "C": "tech"})
     advisor = EachListed(A=[LONG], B=[HOLD] * 3 + [LONG], C=[HOLD] * 5 + [LONG])
     limits = replace(ROOMY, max_position_size=0.3, stop_loss_pct=0.15)
-    groups = DataChoice(groups={"tech": ["A", "C"]})
+    groups = DataConfig(groups={"tech": ["A", "C"]})
     by_group = play_all(universe, advisor, replace(limits, max_group_exposure=0.35), data=groups)
     sizes = {row.symbol: row.size * row.fill_price / 100_000 for row in only(by_group, "entry")}
     assert sizes["A"] == pytest.approx(0.3, abs=0.03)
@@ -184,9 +184,9 @@ def test_the_kill_switch_and_the_time_stop_act_between_decisions():
 def test_decisions_every_few_bars_and_where_the_text_has_changed():
     universe = Universe((random_prices(400, seed=2),))
     bars = 400 - LONGEST_LOOKBACK + 1
-    fifth = play_all(universe, BASELINES["momentum"](), advisor=AdvisorChoice(decide_every=5))
+    fifth = play_all(universe, BASELINES["momentum"](), advisor=AdvisorConfig(decide_every=5))
     assert [entry.bar for entry in fifth.entries] == list(range(LONGEST_LOOKBACK - 1, 400, 5))
     always = play_all(universe, BASELINES["regime_rule"]())
-    changed = play_all(universe, BASELINES["regime_rule"](), advisor=AdvisorChoice(decide_when="changed"))
+    changed = play_all(universe, BASELINES["regime_rule"](), advisor=AdvisorConfig(decide_when="changed"))
     assert len(always.entries) == bars
     assert 1 < len(changed.entries) < 0.7 * bars

@@ -81,15 +81,15 @@ def holder(tmp_path):
 
 def test_a_process_that_dies_lets_go(tmp_path, holder):
     threading.Timer(0.1, lambda: holder.send_signal(signal.SIGKILL)).start()
-    with FolderStore(tmp_path).alone_with(KEY, 60):
+    with FolderStore(tmp_path).exclusive(KEY, 60):
         assert holder.wait(10) == -signal.SIGKILL
 
 
 def test_a_process_that_hangs_is_waited_for_no_longer_than_allowed(tmp_path, holder, caplog):
-    with caplog.at_level(logging.WARNING), FolderStore(tmp_path).alone_with(KEY, 0.1):
+    with caplog.at_level(logging.WARNING), FolderStore(tmp_path).exclusive(KEY, 0.1):
         pass
     assert "asked all the same" in caplog.text
-    with FolderStore(tmp_path).alone_with("cd" * 32, 0):  # another question goes on
+    with FolderStore(tmp_path).exclusive("cd" * 32, 0):  # another question goes on
         pass
 
 
@@ -102,7 +102,7 @@ def test_without_a_lock_the_question_is_asked_all_the_same(tmp_path, kind, caplo
         (tmp_path / ".locks").mkdir()
         place = tmp_path / ".locks" / KEY[:3]
         place.mkdir() if kind == "folder" else place.symlink_to(place)
-    with caplog.at_level(logging.INFO), store.alone_with(KEY, 0.1):
+    with caplog.at_level(logging.INFO), store.exclusive(KEY, 0.1):
         store.put(KEY, Generation("x", 1, 1, 1.0))
     assert "same question" in caplog.text or "all the same" in caplog.text
 

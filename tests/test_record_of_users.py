@@ -6,7 +6,7 @@ from small_run import SMALL
 from test_study import study
 
 from llm_strategy import ModelAdvisor
-from llm_strategy.advice.options import Reading
+from llm_strategy.advice.options import PromptOptions
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm import get_llm_client
 from llm_strategy.llm.backends.scripted import ScriptedClient
@@ -41,7 +41,9 @@ def own(tmp_path, monkeypatch):
 @pytest.mark.parametrize("record", [True, False])
 @pytest.mark.parametrize(("repairs", "status"), [("lenient", "repaired"), ("strict", "abstained")])
 def test_repairs_are_those_of_the_advisor_with_and_without_a_record(own, record, repairs, status):
-    advisor = ModelAdvisor(get_llm_client(backend=own), reading=Reading(mode="json"), repairs=repairs, record=record)
+    advisor = ModelAdvisor(
+        get_llm_client(backend=own), reading=PromptOptions(mode="json"), repairs=repairs, record=record
+    )
     for _ in range(2):  # the second run answers from the record
         entries, *_ = run(own_cerebro(), advisor=advisor)
         assert {entry.decision.status for entry in entries} == {status}

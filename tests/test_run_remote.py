@@ -18,7 +18,7 @@ from llm_strategy.llm.backends.openai.client import OpenAIClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.reliability.client import ResilientClient
 from llm_strategy.llm.reliability.fallback import Fallback
-from llm_strategy.llm.reliability.retry_policy import Patience
+from llm_strategy.llm.reliability.retry_policy import RetryPolicy
 
 BARS_BEFORE_THE_FIRST_DECISION = 269
 WAYS_TO_FAIL = (
@@ -54,7 +54,7 @@ class Unsteady:
 
 def model_at(server, folder, fallbacks=(), **patience):
     model = OpenAIClient(MODEL, [server.url], answer_format="json_schema", reported_model=MODEL)
-    client = ResilientClient(model, Patience(backoff_s=0.0, **patience), fallbacks)
+    client = ResilientClient(model, RetryPolicy(backoff_s=0.0, **patience), fallbacks)
     client.defaults = Request((), timeout_s=10)
     return RecordingClient(client, client.identity, FolderStore(folder / "answers"))
 
@@ -217,7 +217,7 @@ def test_what_happens_at_the_second_question_of_a_scored_decision_is_counted_on_
         return json.dumps(dict.fromkeys(request.choices, 1 / len(request.choices)))
 
     model = ScriptedClient(scores, supports_choices=True)
-    client = ResilientClient(model, Patience(backoff_s=0.0))
+    client = ResilientClient(model, RetryPolicy(backoff_s=0.0))
     recorded = RecordingClient(client, client.identity, FolderStore(tmp_path / "answers"))
     wanted = experiment(tmp_path, 12, mode="choices", calibration="none")
     result = simulator.run(wanted, client=recorded)

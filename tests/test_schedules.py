@@ -7,7 +7,7 @@ from small_run import recording, small
 import simulator
 from llm_strategy import Journal, ModelAdvisor
 from llm_strategy.advice.examples import label_of_what_followed
-from llm_strategy.advice.options import Reading
+from llm_strategy.advice.options import PromptOptions
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm import MemoryStore, RecordingClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
@@ -92,7 +92,7 @@ def test_what_is_asked_ahead_is_what_the_run_asks(run):
         if seen.wants(snapshot):
             request = advisor.request(snapshot)
             ahead.append((snapshot.symbol, snapshot.time, request_hash(request, client.identity)))
-            if not advisor.reading.forgets:
+            if not advisor.reading.stateless:
                 advisor.decide(snapshot)
                 continue
         advisor.witness(snapshot)
@@ -107,7 +107,7 @@ def test_a_past_state_has_the_label_of_what_came_just_behind_it(tmp_path, adviso
     universe = load_universe(experiment.data)
     every = upcoming(universe, small(tmp_path)).snapshots
     client, _ = recording()
-    model = ModelAdvisor(client, reading=Reading("slots", "nearest", labels="followed"))
+    model = ModelAdvisor(client, reading=PromptOptions("slots", "nearest", labels="followed"))
     simulate(universe, model, experiment, journal := Journal())
     assert 3 < len(journal.entries) < len(every)
     (bound,) = _libraries(model, universe, experiment)

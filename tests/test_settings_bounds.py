@@ -13,8 +13,8 @@ from llm_strategy.costs.costs import Costs
 from llm_strategy.errors import BacktraderLLMError, ConfigurationError, MarketDataError
 from llm_strategy.market.lookbacks import Lookbacks
 from llm_strategy.risk import Limits
-from simulator.experiment.experiment import EvaluationChoice, Experiment, OutputChoice
-from simulator.prices.config import DataChoice
+from simulator.experiment.experiment import EvaluationConfig, Experiment, OutputConfig
+from simulator.prices.config import DataConfig
 from simulator.prices.load import load_prices
 from simulator.runs.compare import compare
 
@@ -87,7 +87,7 @@ def test_a_value_that_nobody_means_is_one_sentence_or_a_setting(path, tmp_path, 
     assert not [sentence for sentence in told if "\n" in sentence or len(sentence) > 1_000]
 
 
-SECTIONS = {"risk": Limits, "costs": Costs, "evaluation": EvaluationChoice, "lookbacks": Lookbacks}
+SECTIONS = {"risk": Limits, "costs": Costs, "evaluation": EvaluationConfig, "lookbacks": Lookbacks}
 
 
 @pytest.mark.parametrize("section", SECTIONS)
@@ -112,14 +112,14 @@ def test_numbers_that_nobody_means_are_refused_in_python_too(section, name):
 @pytest.mark.parametrize(
     "choice",
     [
-        {"data": DataChoice(symbol="\ud800")},
-        {"data": DataChoice(source="csv:\udcff.csv")},
-        {"data": DataChoice(timeframe="1d", start="a\0b")},
-        {"output": OutputChoice(folder="a\0b")},
-        {"output": OutputChoice(folder="")},
-        {"evaluation": EvaluationChoice(bootstrap_samples=10**9)},
-        {"evaluation": EvaluationChoice(confidence_level=math.nan)},
-        {"evaluation": EvaluationChoice(seed=-1)},
+        {"data": DataConfig(symbol="\ud800")},
+        {"data": DataConfig(source="csv:\udcff.csv")},
+        {"data": DataConfig(timeframe="1d", start="a\0b")},
+        {"output": OutputConfig(folder="a\0b")},
+        {"output": OutputConfig(folder="")},
+        {"evaluation": EvaluationConfig(bootstrap_samples=10**9)},
+        {"evaluation": EvaluationConfig(confidence_level=math.nan)},
+        {"evaluation": EvaluationConfig(seed=-1)},
     ],
     ids=["symbol", "name of a file", "start", "folder", "no folder", "samples", "level", "seed"],
 )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from markets import from_bars, random_prices, with_table
 
 from llm_strategy.advice.advisor import ModelAdvisor
-from llm_strategy.advice.options import Reading
+from llm_strategy.advice.options import PromptOptions
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.record import key as request_hash
 from llm_strategy.market.features import LONGEST_LOOKBACK
@@ -38,7 +38,7 @@ def read_all(prices, runonce=True, preload=True):
     return cerebro.run()[0].seen
 
 
-def requests(snapshots, view, reading=Reading("slots")):  # noqa: B008 - frozen
+def requests(snapshots, view, reading=PromptOptions("slots")):  # noqa: B008 - frozen
     advisor = ModelAdvisor(ScriptedClient([], supports_choices=True), view=view, reading=reading)
     hashes = []
     for snapshot in snapshots:
@@ -52,10 +52,10 @@ def requests(snapshots, view, reading=Reading("slots")):  # noqa: B008 - frozen
 @pytest.mark.parametrize(
     "reading",
     [
-        Reading("slots"),
-        Reading("slots", "nearest"),
-        Reading("choices", "nearest", labels="followed"),
-        Reading("choices", "balanced", 4),
+        PromptOptions("slots"),
+        PromptOptions("slots", "nearest"),
+        PromptOptions("choices", "nearest", labels="followed"),
+        PromptOptions("choices", "balanced", 4),
     ],
     ids=lambda reading: f"{reading.mode}-{reading.examples}",
 )

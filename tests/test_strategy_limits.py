@@ -11,7 +11,7 @@ from llm_strategy import Journal
 from llm_strategy.costs.costs import Costs
 from llm_strategy.market.features import LONGEST_LOOKBACK
 from simulator.experiment.experiment import Experiment
-from simulator.prices.config import DataChoice
+from simulator.prices.config import DataConfig
 from simulator.prices.load import Prices
 from simulator.prices.universe import Universe
 from simulator.runs.arms import simulate
@@ -88,7 +88,7 @@ def twins(*seeds):
 def play_several(markets, limits, groups=None):
     groups = groups or {}
     experiment = Experiment(
-        data=DataChoice(groups={"all": tuple(groups)} if groups else {}), risk=limits, costs=FREE, arms=("llm",)
+        data=DataConfig(groups={"all": tuple(groups)} if groups else {}), risk=limits, costs=FREE, arms=("llm",)
     )
     return simulate(Universe(tuple(markets), groups), EachLong(), experiment, Journal())
 

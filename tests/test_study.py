@@ -10,18 +10,18 @@ from own_cerebro import OTHER, TABLE, answer, own_cerebro, pandas_feed
 from small_run import files, reader
 
 from llm_strategy import AdvisedStrategy, Costs, Limits, Lookbacks, ModelAdvisor, OrderRules, SimulatedBroker, View
-from llm_strategy.advice.options import Reading
+from llm_strategy.advice.options import PromptOptions
 from llm_strategy.advice.rules import BuyAndHold, RegimeRule, SmaCross
 from llm_strategy.errors import ConfigurationError, MarketDataError
 from llm_strategy.llm import get_llm_client
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.types import Status
 from simulator import Study, compare
-from simulator.experiment.experiment import EvaluationChoice
+from simulator.experiment.experiment import EvaluationConfig
 from simulator.prices.feed import make_feed
 from simulator.runs import replaying as replay
 
-QUICK = {"explain": False, "evaluation": EvaluationChoice(bootstrap_samples=200)}
+QUICK = {"explain": False, "evaluation": EvaluationConfig(bootstrap_samples=200)}
 
 
 def percent_broker(commission=0.002, cash=50_000, **slippage):
@@ -157,7 +157,7 @@ def test_lenient_repairs_hold_in_a_study_and_behind_the_users_record(tmp_path, m
     monkeypatch.setenv("LLM_SCRIPT", str(script))
     client = get_llm_client(backend="scripted")
     own = own_cerebro()
-    own.addstrategy(AdvisedStrategy, advisor=ModelAdvisor(client, reading=Reading("json"), repairs="lenient"))
+    own.addstrategy(AdvisedStrategy, advisor=ModelAdvisor(client, reading=PromptOptions("json"), repairs="lenient"))
     assert {entry.decision.status for entry in own.run()[0].journal.entries} == {Status.REPAIRED}
 
 

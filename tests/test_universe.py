@@ -14,7 +14,7 @@ from markets import clocked_prices, minutes, random_prices, several_symbols
 
 from llm_strategy.errors import ConfigurationError, MarketDataError
 from simulator.experiment.experiment import Experiment, starter_text
-from simulator.prices.config import FORMULA_SIGNS, DataChoice
+from simulator.prices.config import FORMULA_SIGNS, DataConfig
 from simulator.prices.load import Prices, load_prices
 from simulator.prices.universe import Universe, load_universe, read_universe_csv
 
@@ -52,8 +52,8 @@ def refused(error, call, *words):
 
 def test_the_order_of_a_mapping_changes_nothing():
     groups = {"made up": ["CRASH", "CALM"], "real": ["SP500"]}
-    one = DataChoice(sources=THREE, groups=groups)
-    other = DataChoice(sources=dict(reversed(THREE.items())), groups={"real": ["SP500"], "made up": ["CALM", "CRASH"]})
+    one = DataConfig(sources=THREE, groups=groups)
+    other = DataConfig(sources=dict(reversed(THREE.items())), groups={"real": ["SP500"], "made up": ["CALM", "CRASH"]})
     assert one == other
     universe = load_universe(one)
     assert universe.symbols == ("CALM", "CRASH", "SP500")
@@ -63,7 +63,7 @@ def test_the_order_of_a_mapping_changes_nothing():
 
 
 def test_everything_that_decides_is_in_the_hash():
-    universe = load_universe(DataChoice(sources=THREE, timeframe="1d"))
+    universe = load_universe(DataConfig(sources=THREE, timeframe="1d"))
     nudged = universe.markets[0].table.copy()
     nudged.iloc[-1, 3] = np.nextafter(nudged.iloc[-1, 3], 1e9)
     first, *others = universe.markets
@@ -82,7 +82,7 @@ def test_everything_that_decides_is_in_the_hash():
 
 
 def test_one_source_is_a_universe_of_one():
-    universe = load_universe(DataChoice(symbol="INDEX", start="2008-01-01", end="2009-12-31"))
+    universe = load_universe(DataConfig(symbol="INDEX", start="2008-01-01", end="2009-12-31"))
     alone = load_prices("sample:sp500", symbol="INDEX", start="2008-01-01", end="2009-12-31")
     assert universe.symbols == ("INDEX",)
     assert universe.market("INDEX").sha256 == alone.sha256
@@ -91,13 +91,13 @@ def test_one_source_is_a_universe_of_one():
 
 def test_listed_sources_name_their_symbols(tmp_path):
     random_prices(50).write_csv(tmp_path / "ZINC.csv")
-    choice = DataChoice(sources=[f"csv:{tmp_path}/ZINC.csv", "synthetic:calm?bars=50"], groups={"metals": ["ZINC"]})
+    choice = DataConfig(sources=[f"csv:{tmp_path}/ZINC.csv", "synthetic:calm?bars=50"], groups={"metals": ["ZINC"]})
     universe = load_universe(choice)
     assert universe.symbols == ("CALM", "ZINC")
     assert dict(universe.groups) == {"ZINC": "metals"}
-    twice = DataChoice(sources=["synthetic:calm?bars=50", "synthetic:calm?bars=60"])
+    twice = DataConfig(sources=["synthetic:calm?bars=50", "synthetic:calm?bars=60"])
     refused(ConfigurationError, lambda: load_universe(twice), "both named 'CALM'", "bars=50", "bars=60")
-    lost = DataChoice(sources=["synthetic:calm?bars=50"], groups={"metals": ["CLAM"]})
+    lost = DataConfig(sources=["synthetic:calm?bars=50"], groups={"metals": ["CLAM"]})
     refused(ConfigurationError, lambda: load_universe(lost), "'metals' holds the unknown symbol 'CLAM'", "'CALM'?")
 
 
@@ -108,7 +108,7 @@ def test_symbols_begin_end_and_rest_when_they_like(tmp_path):
     for prices in several_symbols().markets:
         prices.write_csv(tmp_path / f"{prices.symbol}.csv")
     sources = {symbol: f"csv:{tmp_path}/{symbol}.csv" for symbol in ("S03", "S00", "S02", "S01")}
-    universe = load_universe(DataChoice(sources=sources, start="2001-01-10"), minimum_bars=50)
+    universe = load_universe(DataConfig(sources=sources, start="2001-01-10"), minimum_bars=50)
     firsts = [prices.table.index[0] for prices in universe.markets]
     assert firsts == sorted(firsts)
     assert len(set(firsts)) == 4
@@ -117,39 +117,39 @@ def test_symbols_begin_end_and_rest_when_they_like(tmp_path):
 
 
 def test_a_symbol_without_enough_bars_is_named():
-    late = DataChoice(sources=THREE, start="2001-06-01")
+    late = DataConfig(sources=THREE, start="2001-06-01")
     refused(MarketDataError, lambda: load_universe(late), "CALM: ", "no bars from 2001-06-01", "2001-02-23")
     refused(
         MarketDataError,
-        lambda: load_universe(DataChoice(sources=THREE), minimum_bars=400),
+        lambda: load_universe(DataConfig(sources=THREE), minimum_bars=400),
         "CALM (synthetic:calm?bars=300&seed=3) has 300 bars of 1d, at least 400",
     )
-    weekly = DataChoice(sources=THREE, decide_on="1w")
+    weekly = DataConfig(sources=THREE, decide_on="1w")
     assert (
         len(load_universe(weekly, minimum_bars=59).decisions("CALM").table) == 59
     )  # the last Friday waits for its Sunday
     refused(MarketDataError, lambda: load_universe(weekly, minimum_bars=60), "CALM", "59 decision bars of 1w")
     refused(
         MarketDataError,
-        lambda: load_universe(DataChoice(sources={"A": "csv:/no/such/file.csv"})),
+        lambda: load_universe(DataConfig(sources={"A": "csv:/no/such/file.csv"})),
         "A: csv:/no/such/file.csv",
     )
-    refused(ConfigurationError, lambda: load_universe(DataChoice(sources={"A": "sampel:sp500"})), "A: ", "'sample'?")
+    refused(ConfigurationError, lambda: load_universe(DataConfig(sources={"A": "sampel:sp500"})), "A: ", "'sample'?")
 
 
 def test_a_session_that_keeps_nothing_is_named(tmp_path):
     times = minutes("2024-03-04", "2024-03-08", "09:30-16:00", "America/New_York", "5min")
     clocked_prices(times, "5m").write_csv(tmp_path / "a.csv")
     choice = {"sources": {"A": f"csv:{tmp_path}/a.csv"}, "timeframe": "5m", "session": "09:30-16:00"}
-    wrong = DataChoice(**choice, timezone="Asia/Tokyo")
+    wrong = DataConfig(**choice, timezone="Asia/Tokyo")
     refused(MarketDataError, lambda: load_universe(wrong), "A (csv:", "no bars inside session 09:30-16:00 (Asia/Tokyo)")
-    right = load_universe(DataChoice(**choice, timezone="America/New_York", decide_on="1d"), minimum_bars=5)
+    right = load_universe(DataConfig(**choice, timezone="America/New_York", decide_on="1d"), minimum_bars=5)
     assert len(right.market("A").table) == len(times)
     assert right.decisions("A").timeframe == "1d"
 
 
 def test_an_unknown_symbol_is_answered_by_the_nearest():
-    universe = load_universe(DataChoice(sources=THREE))
+    universe = load_universe(DataConfig(sources=THREE))
     refused(ConfigurationError, lambda: universe.market("CRASHH"), "did you mean 'CRASH'?")
     refused(ConfigurationError, lambda: universe.decisions("XYZ"), "known are CALM, CRASH, SP500")
 
@@ -191,7 +191,7 @@ def universes(draw):
 @settings(max_examples=100, deadline=None)
 @given(universes())
 def test_the_file_reads_back_to_the_last_bit(universe):
-    choice = DataChoice(timeframe="1m")
+    choice = DataConfig(timeframe="1m")
     with TemporaryDirectory() as folder:
         path = Path(folder, "prices.csv")
         universe.write_csv(path)
@@ -202,7 +202,7 @@ def test_the_file_reads_back_to_the_last_bit(universe):
 
 
 def test_replay_from_the_file_gives_an_equal_universe(tmp_path):
-    choice = DataChoice(
+    choice = DataConfig(
         sources={"A,B": "synthetic:cycles?bars=900&seed=1", '"C" d': "synthetic:crash?bars=700&seed=2"},
         groups={"quoted": ['"C" d']},
         timeframe="5m",
@@ -231,7 +231,7 @@ B,2020-01-02T00:00:00,5.0,6.0,4.0,5.5,0.0
 
 def test_the_file_is_plain_and_sorted(tmp_path):
     (tmp_path / "a.csv").write_bytes(TWO.encode())
-    universe = read_universe_csv(tmp_path / "a.csv", DataChoice(), {"A": "sample:a", "B": "sample:b"})
+    universe = read_universe_csv(tmp_path / "a.csv", DataConfig(), {"A": "sample:a", "B": "sample:b"})
     universe.write_csv(tmp_path / "b.csv")
     assert (tmp_path / "b.csv").read_bytes() == TWO.encode()
     assert [prices.source for prices in universe.markets] == ["sample:a", "sample:b"]
@@ -267,11 +267,11 @@ ROWS = TWO.splitlines(keepends=True)
 def test_any_other_file_is_refused(tmp_path, content):
     path = tmp_path / "prices.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    refused(MarketDataError, lambda: read_universe_csv(path, DataChoice()), "prices.csv", "run what writes it again")
+    refused(MarketDataError, lambda: read_universe_csv(path, DataConfig()), "prices.csv", "run what writes it again")
 
 
 def test_a_missing_file_says_so(tmp_path):
-    refused(MarketDataError, lambda: read_universe_csv(tmp_path / "no.csv", DataChoice()), "does not exist")
+    refused(MarketDataError, lambda: read_universe_csv(tmp_path / "no.csv", DataConfig()), "does not exist")
 
 
 # The data section
@@ -333,7 +333,7 @@ def test_the_options_in_the_starter_are_ones_that_work():
     lines = [re.sub("^  # ", "  ", line) for line in section.splitlines()]
     text = "\n".join(line for line in lines if not line.startswith(("  source:", "  symbol:")))
     data = Experiment.from_text("data:\n" + text.replace("timeframe: 1d", "timeframe: 1m")).data
-    assert data == DataChoice(
+    assert data == DataConfig(
         sources={"SPY": "yfinance:SPY", "MINE": "csv:mine.csv"},
         groups={"shares": ["SPY", "MINE"]},
         timeframe="1m",

@@ -13,7 +13,7 @@ from llm_strategy.trading.broker import SimulatedBroker
 from llm_strategy.trading.journal import Journal
 from llm_strategy.trading.ledger import OrderRow
 from simulator.experiment.experiment import Experiment
-from simulator.prices.config import DataChoice
+from simulator.prices.config import DataConfig
 from simulator.prices.feed import make_feed
 from simulator.runs.arms import simulate
 
@@ -142,7 +142,7 @@ def play_case(case, *, universe=None):
     universe = universe or case.universe()
     groups = {group: (name,) for name, group in case.groups.items()} or {"one": ("A",)}
     experiment = Experiment(
-        data=DataChoice(groups=groups), risk=case.limits, costs=case.costs, orders=case.rules, arms=("llm",)
+        data=DataConfig(groups=groups), risk=case.limits, costs=case.costs, orders=case.rules, arms=("llm",)
     )
     watched = _Watched(case.advisor())
     journal = simulate(universe, watched, experiment, Journal())

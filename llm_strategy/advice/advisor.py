@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeAlias
 from llm_strategy.advice.conversation import Conversation, Question
 from llm_strategy.advice.examples import Analogues
 from llm_strategy.advice.lenient import Repairs
-from llm_strategy.advice.options import Example, Reading
+from llm_strategy.advice.options import Example, PromptOptions
 from llm_strategy.advice.outcome import Outcome, instead
 from llm_strategy.advice.scored import ChoiceReader
 from llm_strategy.errors import BreakerOpen, ConfigurationError
@@ -69,7 +69,7 @@ class ModelAdvisor:
         client: LLMClient,
         *,
         view: View = View(),  # noqa: B008 - frozen
-        reading: Reading = Reading(),  # noqa: B008 - frozen
+        reading: PromptOptions = PromptOptions(),  # noqa: B008 - frozen
         remember: bool = True,
         fallback: Advisor | None = None,
         draw: int = 0,
@@ -164,7 +164,7 @@ class ModelAdvisor:
     @property
     def asks_ahead(self) -> bool:
         """Whether ``ask_ahead`` asks anything."""
-        return self.client.concurrency > 1 and self.reading.forgets
+        return self.client.concurrency > 1 and self.reading.stateless
 
     def witness(self, snapshot: Snapshot) -> None:
         """Take a bar without a decision into the past, where none may be missing; ``decide`` does it by itself."""
@@ -215,7 +215,7 @@ class ModelAdvisor:
         if outcome.waits:  # neither a failure of the model nor an answer
             return outcome.between(admitted, ())
         failed = outcome.model_failed
-        so = self._breaker.told(failed=failed, probe=bool(admitted), why=outcome.failure if failed else "")
+        so = self._breaker.record(failed=failed, probe=bool(admitted), why=outcome.failure if failed else "")
         return outcome.between(admitted, so)
 
     def _outcome(self, snapshot: Snapshot, question: Question) -> Outcome:
@@ -293,7 +293,7 @@ class ModelAdvisor:
         return self._readers[key]
 
 
-def begun_anew(advisor: Advisor) -> Advisor:
+def rewind_advisor(advisor: Advisor) -> Advisor:
     """The advisor without its past, behind bars that cannot be true: what follows a state is counted in bars, and those
     between are not known. A rule keeps no past."""
     return advisor._at_the_beginning() if isinstance(advisor, ModelAdvisor) else advisor

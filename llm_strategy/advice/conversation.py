@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeVar
 
 from llm_strategy.advice.contract import ParsedAnswer, parse_answer
 from llm_strategy.advice.lenient import Repairs
-from llm_strategy.advice.options import Example, Reading
+from llm_strategy.advice.options import Example, PromptOptions
 from llm_strategy.advice.outcome import FAILURES, Outcome, abstained, asked_before, judged
 from llm_strategy.advice.scored import ChoiceReader
 from llm_strategy.advice.written_prompt import ask_for_advice, ask_for_decision, ask_for_repair, fixed_examples
@@ -52,11 +52,12 @@ class Question(NamedTuple):
 
 
 class Conversation:
-    """Asks a client as a ``Reading`` says, for this ``draw`` of its answers. With ``remember`` scores that were given
-    before are not asked for again. ``repairs`` says whether values that break the contract may be put right."""
+    """Asks a client for advice, in the manner of ``PromptOptions``, for this ``draw`` of its answers. With ``remember``
+    scores that were given before are not asked for again. ``repairs`` says whether values that break the contract may be
+    put right."""
 
     def __init__(
-        self, client: LLMClient, reading: Reading, *, remember: bool, draw: int = 0, repairs: Repairs = "strict"
+        self, client: LLMClient, reading: PromptOptions, *, remember: bool, draw: int = 0, repairs: Repairs = "strict"
     ) -> None:
         self.client = client
         self._draw = draw
@@ -267,7 +268,11 @@ class Conversation:
             answer = replace(answer, text=beginning(answer.text))
         exchanges[-1] = replace(exchanges[-1], answer=answer.text, events=_redacted(answer.events))
         _tell(snapshot, purpose, answer)
-        if self._remember and self._reading.mode == "choices" and not any(event.makeshift for event in answer.events):
+        if (
+            self._remember
+            and self._reading.mode == "choices"
+            and not any(event.is_substitute for event in answer.events)
+        ):
             self._answers[question] = (asked_before(exchanges[-1]), replace(answer, cached=True))
         return answer
 

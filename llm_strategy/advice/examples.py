@@ -12,7 +12,7 @@ from itertools import chain
 from operator import eq, itemgetter
 from typing import NamedTuple
 
-from llm_strategy.advice.options import Example, LabelSource, Reading
+from llm_strategy.advice.options import Example, LabelSource, PromptOptions
 from llm_strategy.market.regime_rule import HIGH_VOLATILITY, causal_label
 from llm_strategy.market.view import View, render_snapshot, scaled_momentum
 from llm_strategy.types import RegimeLabel, Snapshot
@@ -62,7 +62,7 @@ class Analogues:
         if len(self._waiting) > snapshot.momentum_bars:
             self._keep(self._waiting.popleft(), label_of_what_followed(snapshot))
 
-    def choose(self, snapshot: Snapshot, reading: Reading) -> tuple[Example, ...]:
+    def choose(self, snapshot: Snapshot, reading: PromptOptions) -> tuple[Example, ...]:
         """The examples for a snapshot, the most telling one last; none while there are too few states."""
         if reading.examples == "nearest":
             return self._nearest(snapshot, reading.count)

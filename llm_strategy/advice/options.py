@@ -41,7 +41,7 @@ class Example(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class PromptOptions:
     """How to ask, with which examples, and what to make of the probabilities.
 
     ``mode``: the model writes the whole ``json``, only the values (``slots``), or the labels are scored (``choices``);
@@ -68,11 +68,11 @@ class Reading:
             raise ConfigurationError(f"The number of examples is {self.count}: give at least 1.")
 
     @property
-    def forgets(self) -> bool:
+    def stateless(self) -> bool:
         """Whether a decision depends on the snapshots so far alone, and not on what was answered to them."""
         return self.mode != "choices" or (self.calibration != "batch" and self.rationale != "changes")
 
-    def resolved(self, *, forms: bool, choices: bool, backend: str, embedded: bool) -> Reading:
+    def resolved(self, *, forms: bool, choices: bool, backend: str, embedded: bool) -> PromptOptions:
         """The same without ``auto``, for what a backend can do and whether the model is ``embedded`` in the program;
         ``ConfigurationError`` where it cannot do the mode, or the mode cannot do without a rationale."""
         mode = self._mode(forms=forms, choices=choices, backend=backend)
@@ -98,7 +98,7 @@ class Reading:
             calibration = "batch" if mode == "choices" and stay else "none"
         if layout == "auto":
             layout = "rows" if stay else "sheet"
-        return Reading(mode, examples, self.count, self.labels, calibration, rationale, layout)
+        return PromptOptions(mode, examples, self.count, self.labels, calibration, rationale, layout)
 
     def _refuse_settings_of_choices(self, mode: DecisionMode, backend: str, *, able: bool) -> None:
         """Raise ``ConfigurationError`` for what is set and would change nothing, as labels are not scored."""

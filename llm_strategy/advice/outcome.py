@@ -91,8 +91,8 @@ class Outcome:
     @property
     def lasting(self) -> bool:
         """Whether asking again would be answered the same; a time-out or a failed server may pass."""
-        makeshift = any(event.makeshift for event in self._events)
-        return not makeshift and (self.abstention is None or self.abstention.reason in _LASTING_REASONS)
+        is_substitute = any(event.is_substitute for event in self._events)
+        return not is_substitute and (self.abstention is None or self.abstention.reason in _LASTING_REASONS)
 
     @property
     def _events(self) -> Iterator[Event]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from llm_strategy.advice.calibration import BatchPrior, LabelPrior, corrected
-from llm_strategy.advice.options import Example, Reading
+from llm_strategy.advice.options import Example, PromptOptions
 from llm_strategy.advice.scored_prompt import CONTENT_FREE, load_layout
 from llm_strategy.errors import ContractError
 from llm_strategy.llm.requests import Message, Request
@@ -36,7 +36,7 @@ class ChoiceReader:
     the recorded answers alone.
     """
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: PromptOptions) -> None:
         self._reading = reading
         self._layout = load_layout(reading.layout)
         self._batch = BatchPrior()
@@ -103,7 +103,7 @@ class ChoiceReader:
         return raw
 
 
-def label_scores(reading: Reading, market: str, answer: str) -> dict[str, float]:
+def label_scores(reading: PromptOptions, market: str, answer: str) -> dict[str, float]:
     """The probability of each label, as the model gave it to a market line; raises ``ContractError``."""
     _, choices = load_layout(reading.layout).ask_label(Request(()), market)
     return _by_name(answer, choices, tuple(RegimeLabel))

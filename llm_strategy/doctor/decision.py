@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from llm_strategy.advice.advisor import ModelAdvisor
-from llm_strategy.advice.options import Reading
+from llm_strategy.advice.options import PromptOptions
 from llm_strategy.doctor.speed import note_speed, way_of_asking
 from llm_strategy.errors import BackendFailure
 from llm_strategy.llm.client import LLMClient
@@ -19,7 +19,7 @@ _DECISIONS = 3
 
 def try_decision(client: LLMClient) -> str:
     """Decide, keep the speed for estimates, and say how it went; ``BackendFailure`` where no advice came of it."""
-    reading = Reading()
+    reading = PromptOptions()
     advisor = ModelAdvisor(client, reading=reading)
     markets = [_market(number) for number in range(_PAST + _DECISIONS)]
     for market in markets[:_PAST]:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from llm_strategy.advice.advisor import ModelAdvisor
-from llm_strategy.advice.options import Reading
+from llm_strategy.advice.options import PromptOptions
 from llm_strategy.llm.client import SLOW_SECONDS as SLOW_SECONDS
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.models.fingerprint import cache_folder, keep_note
@@ -33,7 +33,7 @@ def noted_speed(identity: ModelIdentity, asked: str) -> float | None:
     return float(seconds) if isinstance(seconds, int | float) and 0 < seconds < MOST_SECONDS else None
 
 
-def way_of_asking(client: LLMClient, reading: Reading) -> str:
+def way_of_asking(client: LLMClient, reading: PromptOptions) -> str:
     """What besides the model decides how long a question takes, as speeds are noted."""
     able = ModelAdvisor(client, reading=reading).reading
     return f"{able.mode}, {able.examples} {able.count}, {client.concurrency} at once"

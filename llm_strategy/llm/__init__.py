@@ -8,7 +8,7 @@ from llm_strategy.llm.record.store import AnswerStore, FolderStore, MemoryStore
 from llm_strategy.llm.record.user import in_users_record
 from llm_strategy.llm.reliability.client import ResilientClient
 from llm_strategy.llm.reliability.fallback import Fallback
-from llm_strategy.llm.reliability.retry_policy import Patience
+from llm_strategy.llm.reliability.retry_policy import RetryPolicy
 from llm_strategy.llm.requests import Chunk, Form, Generation, Health, Message, ModelIdentity, Request, Slot
 
 __all__ = [
@@ -24,10 +24,10 @@ __all__ = [
     "MemoryStore",
     "Message",
     "ModelIdentity",
-    "Patience",
     "RecordingClient",
     "Request",
     "ResilientClient",
+    "RetryPolicy",
     "Slot",
     "Usage",
     "get_llm_client",

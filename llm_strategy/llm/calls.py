@@ -52,7 +52,7 @@ class Call:
         """Currency; None where no price is configured."""
         return None if self.prices is None else self.prices.cost(self.tokens_in, self.tokens_out)
 
-    def brought(self, tokens_in: int, tokens_out: int) -> None:
+    def succeed(self, tokens_in: int, tokens_out: int) -> None:
         """Note that an answer came."""
         self.answered, self.tokens_in, self.tokens_out = True, tokens_in, tokens_out
 

@@ -136,7 +136,7 @@ class LLMClient:
         who = self.identity
         with on_the_bill(request.bill, Call(who.backend, who.name, prices=self.prices)) as noted:
             answer = call(replace(request, bill=None))
-            noted.brought(answer.tokens_in, answer.tokens_out)
+            noted.succeed(answer.tokens_in, answer.tokens_out)
             return answer
 
     def start_from(self, defaults: Request) -> None:

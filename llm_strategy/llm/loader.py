@@ -16,7 +16,7 @@ from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.metering.audit import AuditedClient, AuditLog
 from llm_strategy.llm.reliability.client import ResilientClient
 from llm_strategy.llm.reliability.fallback import Fallback
-from llm_strategy.llm.reliability.retry_policy import Patience
+from llm_strategy.llm.reliability.retry_policy import RetryPolicy
 from llm_strategy.llm.requests import Request
 from llm_strategy.llm.services import SERVICES
 from llm_strategy.llm.settings import SETTINGS_FILE, LlmSettings, load_settings
@@ -198,8 +198,8 @@ def _connected(backend: str, settings: LlmSettings) -> LLMClient:
     return client
 
 
-def _patience(settings: LlmSettings) -> Patience:
-    return Patience(
+def _patience(settings: LlmSettings) -> RetryPolicy:
+    return RetryPolicy(
         attempts=settings.attempts,
         attempt_timeout_s=settings.attempt_timeout_s,
         backoff_s=settings.backoff_s,

@@ -55,7 +55,7 @@ class NativeCalls:
         self._ending = False
 
     @contextmanager
-    def one(self) -> Iterator[Callable[[], bool]]:
+    def track(self) -> Iterator[Callable[[], bool]]:
         """Make a call, which is given what tells it to stop. ``KeyboardInterrupt`` where none may be made any more, and
         where one was told to stop."""
         thread, stopped = threading.current_thread(), False

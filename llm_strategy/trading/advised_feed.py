@@ -7,7 +7,7 @@ from typing import Any
 
 import backtrader as bt
 
-from llm_strategy.advice.advisor import Advisor, begun_anew, witness_of
+from llm_strategy.advice.advisor import Advisor, rewind_advisor, witness_of
 from llm_strategy.advice.outcome import bad_bar
 from llm_strategy.advice.schedule import Schedule
 from llm_strategy.errors import MarketDataError
@@ -115,7 +115,7 @@ class AdvisedFeed(TradedFeed):
                 return bad_bar(snapshot, why) if self._schedule.due() else None
             if self._interrupted:
                 self._interrupted = False
-                self._advisor = begun_anew(self._advisor)
+                self._advisor = rewind_advisor(self._advisor)
                 self._witness = witness_of(self._advisor)
         if self._schedule.wants(snapshot):
             return self._advisor.decide(snapshot)

@@ -37,7 +37,7 @@ class Sameness:
 
 
 @dataclass(frozen=True, slots=True)
-class CutAway:
+class ClampShare:
     """Entries that a limit of the trade itself left less than ``LEFT_OVER`` of."""
 
     share: float
@@ -78,12 +78,12 @@ def cut_to(decision: dict[str, Any]) -> str | None:
     return limit if limit in _OF_ONE_TRADE or (entered and limit == "") else None
 
 
-def cut_away(found: Counter[str]) -> CutAway | None:
+def cut_away(found: Counter[str]) -> ClampShare | None:
     """What was cut away of the entries counted by ``cut_to``; ``None`` where nothing was."""
     cut = Counter({limit: count for limit, count in found.items() if limit})
     if not cut:
         return None
-    return CutAway(cut.total() / found.total(), min(cut, key=lambda limit: (-cut[limit], limit)))
+    return ClampShare(cut.total() / found.total(), min(cut, key=lambda limit: (-cut[limit], limit)))
 
 
 def _largest(counts: Counter[str]) -> float | None:

@@ -16,8 +16,8 @@ from llm_strategy.advice.options import (
     ExampleKind,
     LabelSource,
     Layout,
+    PromptOptions,
     RationaleWanted,
-    Reading,
 )
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.metering.budget import Budget
@@ -33,7 +33,7 @@ ABSTAIN = "abstain"
 
 
 @dataclass(frozen=True, slots=True)
-class AdvisorChoice:
+class AdvisorConfig:
     """What the model sees, when any advisor is asked, whether and how much the model may be, and how many failures of
     it (share of decisions) a run may have.
 
@@ -84,14 +84,14 @@ class AdvisorChoice:
         )
 
     @property
-    def reading(self) -> Reading:
+    def reading(self) -> PromptOptions:
         """How the question is put and the answer read."""
         chosen = self.examples if isinstance(self.examples, dict) else {self.examples: NEAREST_BY_DEFAULT}
         ((kind, count),) = chosen.items()
         examples = cast(ExampleKind, kind)  # the schema knows no other
         layout = cast(Layout | LayoutText, self.layout)  # the schema knows no other name
         calibration = cast(CalibrationKind | LabelPrior, self.calibration)
-        return Reading(self.mode, examples, count, self.labels, calibration, self.rationale, layout)
+        return PromptOptions(self.mode, examples, count, self.labels, calibration, self.rationale, layout)
 
     @property
     def view(self) -> View:

@@ -25,8 +25,8 @@ from llm_strategy.support.read_regular import read_text
 from llm_strategy.support.schemas import require
 from llm_strategy.support.strict_yaml import parse_yaml
 from llm_strategy.trading.order_rules import OrderRules
-from simulator.experiment.advisor import ABSTAIN, AdvisorChoice, placed
-from simulator.prices.config import DataChoice, check_sources
+from simulator.experiment.advisor import ABSTAIN, AdvisorConfig, placed
+from simulator.prices.config import DataConfig, check_sources
 from simulator.prices.sources.frames import FrameSource
 
 LLM_ARM = "llm"
@@ -42,7 +42,7 @@ LARGEST_NUMBER = 10**15
 
 
 @dataclass(frozen=True, slots=True)
-class EvaluationChoice:
+class EvaluationConfig:
     """How results are measured. ``bars_per_year`` of ``None`` is counted by the calendar.
 
     ``draws`` is how often in all the llm arm's decisions are drawn: those beyond the first measure the noise floor.
@@ -62,7 +62,7 @@ class EvaluationChoice:
 
 
 @dataclass(frozen=True, slots=True)
-class OutputChoice:
+class OutputConfig:
     """Where runs go, and whether the model is asked to explain them."""
 
     folder: str = "reports"
@@ -79,16 +79,16 @@ class Experiment:
     """The whole configuration of a run. Raises ``ConfigurationError`` naming the key that is wrong."""
 
     name: str = "experiment"
-    data: DataChoice = field(default_factory=DataChoice)
-    advisor: AdvisorChoice = field(default_factory=AdvisorChoice)
+    data: DataConfig = field(default_factory=DataConfig)
+    advisor: AdvisorConfig = field(default_factory=AdvisorConfig)
     risk: Limits = field(default_factory=Limits)
     orders: OrderRules = field(default_factory=OrderRules)
     costs: Costs = field(default_factory=Costs)
     arms: tuple[str, ...] = ALL_ARMS
     baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Settings of the rules by name, such as ``{"momentum": {"bars": 60}}``; the usual ones where absent."""
-    evaluation: EvaluationChoice = field(default_factory=EvaluationChoice)
-    output: OutputChoice = field(default_factory=OutputChoice)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    output: OutputConfig = field(default_factory=OutputConfig)
     folder: Path | None = field(default=None, compare=False, repr=False)
     """The folder of the experiment's file, where relative paths of what is read (prices, layout, calibration,
     ``configs/llm.yaml``) are looked for before the working folder. It is no part of what decides a run."""
@@ -132,13 +132,13 @@ class Experiment:
         if "lookbacks" in document.get("advisor", {}):
             document["advisor"]["lookbacks"] = Lookbacks(**document["advisor"]["lookbacks"])
         sections = {
-            "data": DataChoice,
-            "advisor": AdvisorChoice,
+            "data": DataConfig,
+            "advisor": AdvisorConfig,
             "risk": Limits,
             "orders": OrderRules,
             "costs": Costs,
-            "evaluation": EvaluationChoice,
-            "output": OutputChoice,
+            "evaluation": EvaluationConfig,
+            "output": OutputConfig,
         }
         if "data" in document:
             document["data"] = {key: value for key, value in document["data"].items() if value is not None}

@@ -14,7 +14,7 @@ from simulator.experiment.experiment import Experiment, starter_text
 from simulator.experiment.guesses import Kind, guess_kind, guess_symbol, guess_timeframe
 from simulator.prices.load import load_prices, split_source
 from simulator.prices.sources.file_options import read_options
-from simulator.prices.sources.files import Reading, read_csv_prices, read_parquet_prices
+from simulator.prices.sources.files import ReadOptions, read_csv_prices, read_parquet_prices
 from simulator.prices.timeframe import parse_timeframe
 from simulator.prices.validation import show_time
 
@@ -46,7 +46,7 @@ def first_experiment(file: str | Path, folder: Path) -> FirstExperiment:
     is_text = kind_of_file == "csv"
     read = read_csv_prices if is_text else read_parquet_prices
     said = replace(read_options(options, source, text=is_text), zone=None)  # which is for the days that are found
-    times = pd.DatetimeIndex(read(path, source, Reading(parse_timeframe("1m"), said)).table.index)
+    times = pd.DatetimeIndex(read(path, source, ReadOptions(parse_timeframe("1m"), said)).table.index)
     timeframe = guess_timeframe(times)
     symbol = options.get("symbol") or guess_symbol(path)
     needed = Experiment.starter().warm_up.bars + 2

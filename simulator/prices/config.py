@@ -17,7 +17,7 @@ DEFAULT_SOURCE = "sample:sp500"
 
 
 @dataclass(frozen=True, slots=True)
-class DataChoice:
+class DataConfig:
     """Which prices: ``source`` for one symbol (see ``prices.load.load_prices``), or ``sources`` for any number.
 
     A source is text or a pandas DataFrame, which is kept as ``FrameSource``.

@@ -34,7 +34,7 @@ from llm_strategy.support.places import place_of
 from simulator.prices.sessions import TradingCalendar, zone_of
 from simulator.prices.source_text import without_folder
 from simulator.prices.sources.file_options import read_options
-from simulator.prices.sources.files import Reading, read_csv_prices, read_parquet_prices
+from simulator.prices.sources.files import ReadOptions, read_csv_prices, read_parquet_prices
 from simulator.prices.sources.frames import as_source, load_frame
 from simulator.prices.sources.samples import load_sample
 from simulator.prices.sources.synthetic import load_synthetic
@@ -198,9 +198,9 @@ def _parquet(request: _Request) -> RawTable:
     return read_parquet_prices(place_of(request.name, request.folder), request.source, _reading(request, text=False))
 
 
-def _reading(request: _Request, *, text: bool) -> Reading:
+def _reading(request: _Request, *, text: bool) -> ReadOptions:
     options = read_options(request.options, request.source, text=text)
-    return Reading(request.timeframe, options, request.clock, request.volume)
+    return ReadOptions(request.timeframe, options, request.clock, request.volume)
 
 
 def _sample(request: _Request) -> RawTable:
@@ -225,7 +225,7 @@ def _yfinance(request: _Request) -> RawTable:
 
 
 def _frame(request: _Request) -> RawTable:
-    return load_frame(request.source, Reading(request.timeframe, clock=request.clock, volume=request.volume))
+    return load_frame(request.source, ReadOptions(request.timeframe, clock=request.clock, volume=request.volume))
 
 
 _KINDS: dict[str, Callable[[_Request], RawTable]] = {

@@ -18,7 +18,7 @@ from llm_strategy.errors import ConfigurationError, MarketDataError, did_you_mea
 from llm_strategy.market.lookbacks import WarmUp
 from llm_strategy.support.read_regular import read_bytes
 from llm_strategy.support.write_whole import write_whole
-from simulator.prices.config import DataChoice, check_groups, check_symbols
+from simulator.prices.config import DataConfig, check_groups, check_symbols
 from simulator.prices.load import Prices, load_prices
 from simulator.prices.resampling import decision_bars, in_session
 from simulator.prices.session_check import session_notes
@@ -125,7 +125,7 @@ def decisions_name(symbol: str) -> str:
 
 
 def load_universe(
-    choice: DataChoice,
+    choice: DataConfig,
     *,
     minimum_bars: int = 1,
     cache_folder: Path | None = None,
@@ -160,7 +160,7 @@ def check_bars(universe: Universe, minimum_bars: int, warm_up: WarmUp) -> None:
 
 def read_universe_csv(
     path: Path,
-    choice: DataChoice,
+    choice: DataConfig,
     sources: Mapping[str, str] | None = None,
     volumes: Mapping[str, VolumeKind] | None = None,
 ) -> Universe:
@@ -200,7 +200,7 @@ def read_universe_csv(
     return Universe(markets, choice.group_of_symbol(), choice.decide_on, choice.session, choice.timezone)
 
 
-def _load(choice: DataChoice, cache_folder: Path | None, folder: Path | None, earlier_bars: int) -> Iterator[Prices]:
+def _load(choice: DataConfig, cache_folder: Path | None, folder: Path | None, earlier_bars: int) -> Iterator[Prices]:
     named: list[tuple[str | None, str]]
     if choice.sources is None:
         named = [(choice.symbol, as_source(choice.source))]

@@ -108,7 +108,7 @@ def advise_at(
     snapshot = past[place]
     for earlier in past[:place]:
         # What was asked before matters where answers so far correct the next one or decide whether a reason is asked.
-        if seen.wants(earlier) and not advisor.reading.forgets:
+        if seen.wants(earlier) and not advisor.reading.stateless:
             advisor.decide(earlier)
         else:
             advisor.witness(earlier)

@@ -92,7 +92,7 @@ class RunAnswers(LLMClient):
                         if isinstance(failure, ModelError):
                             failure.events = events
                         self._failures[key] = failure
-                    elif not any(event.makeshift for event in events) or key not in self._answers:
+                    elif not any(event.is_substitute for event in events) or key not in self._answers:
                         self._answers[key] = Generation(answer, 0, 0, 0.0, cached=True, events=events)
 
 

@@ -25,9 +25,9 @@ from llm_strategy.trading.order_rules import OrderRules
 from llm_strategy.trading.parameters import check_kinds
 from llm_strategy.trading.strategy import AdvisedStrategy
 from llm_strategy.trading.traded_feed import feed_names, symbols_of, traded_of
-from simulator.experiment.advisor import ABSTAIN, AdvisorChoice
-from simulator.experiment.experiment import LLM_ARM, RANDOM_ARM, EvaluationChoice, Experiment, OutputChoice
-from simulator.prices.config import DataChoice
+from simulator.experiment.advisor import ABSTAIN, AdvisorConfig
+from simulator.experiment.experiment import LLM_ARM, RANDOM_ARM, EvaluationConfig, Experiment, OutputConfig
+from simulator.prices.config import DataConfig
 from simulator.prices.load import Prices
 from simulator.prices.table import COLUMNS, RawTable
 from simulator.prices.timeframe import parse_timeframe
@@ -86,7 +86,7 @@ class Study:
         name: str = "study",
         folder: str | Path = "reports",
         explain: bool = True,
-        evaluation: EvaluationChoice | None = None,
+        evaluation: EvaluationConfig | None = None,
     ) -> None:
         _check_engine(cerebro)
         given = {"advisor": advisor, "limits": limits, "orders": orders, "trade": trade, "groups": groups}
@@ -108,8 +108,8 @@ class Study:
             orders=rules,
             costs=_costs(cerebro.broker, [data for data, _ in _traded(cerebro, chosen)], rules),
             arms=arms,
-            evaluation=evaluation or EvaluationChoice(),
-            output=OutputChoice(str(folder), explain),
+            evaluation=evaluation or EvaluationConfig(),
+            output=OutputConfig(str(folder), explain),
         )
         warm_up = self.experiment.warm_up
         check_bars(self.universe, warm_up.bars + 2, warm_up)
@@ -226,22 +226,22 @@ def _prices(data: bt.AbstractDataBase, symbol: str, name: str) -> Prices:
     return Prices(source, symbol, timeframe, table)
 
 
-def _data(universe: Universe) -> DataChoice:
+def _data(universe: Universe) -> DataConfig:
     groups: dict[str, list[str]] = {}
     for symbol, group in universe.groups.items():
         groups.setdefault(group, []).append(symbol)
     sources = {prices.symbol: prices.source for prices in universe.markets}
-    return DataChoice(sources=sources, timeframe=universe.timeframe, groups=groups)
+    return DataConfig(sources=sources, timeframe=universe.timeframe, groups=groups)
 
 
-def _advice(chosen: Mapping[str, Any]) -> tuple[RecordingClient | None, AdvisorChoice]:
+def _advice(chosen: Mapping[str, Any]) -> tuple[RecordingClient | None, AdvisorConfig]:
     """Who answers, and how the advisor asks."""
     advisor, every = chosen.get("advisor"), int(chosen.get("decide_every", 1))
     changed, lookbacks = chosen.get("decide_when_changed"), chosen.get("lookbacks", DEFAULT_LOOKBACKS)
     if advisor is None:
         if changed is not None:
             raise ConfigurationError("decide_when_changed is the view of an advisor: leave it out without one.")
-        return None, AdvisorChoice(decide_every=every, lookbacks=lookbacks)
+        return None, AdvisorConfig(decide_every=every, lookbacks=lookbacks)
     if not isinstance(advisor, ModelAdvisor):
         raise ConfigurationError(
             f"The advisor is a {type(advisor).__name__}, and a study measures a ModelAdvisor: name rules in baselines "
@@ -254,7 +254,7 @@ def _advice(chosen: Mapping[str, Any]) -> tuple[RecordingClient | None, AdvisorC
         )
     view, reading = advisor.view, advisor.wanted_reading
     examples = reading.examples
-    return recorded(advisor.client, kept=advisor.record), AdvisorChoice(
+    return recorded(advisor.client, kept=advisor.record), AdvisorConfig(
         style=view.style,
         decimals=view.decimals,
         unmasked=view.unmasked,

@@ -11,7 +11,7 @@ from explained_facts import made_facts
 
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.contract import LARGEST_ANSWER, advice_from_document, advice_to_document, parse_answer
-from llm_strategy.advice.options import Reading
+from llm_strategy.advice.options import PromptOptions
 from llm_strategy.errors import ContractError
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.structured.answer_text import unwrap
@@ -108,7 +108,7 @@ def _decided(mode):
         first, _, second = as_text(data).partition("\n-----\n")
         answers = cycle(map(_written_into if mode == "slots" else str, (first, second or first)))
         client = ScriptedClient(lambda _: next(answers), supports_choices=mode == "choices")
-        decision = ModelAdvisor(client, reading=Reading(mode)).decide(SNAPSHOT)
+        decision = ModelAdvisor(client, reading=PromptOptions(mode)).decide(SNAPSHOT)
         if decision.status is Status.ABSTAINED:
             assert decision.abstention.reason in (AbstentionReason.INVALID, AbstentionReason.DENIED, FAILED)
             decision.abstention.detail.encode()

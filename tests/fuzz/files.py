@@ -14,12 +14,12 @@ import numpy as np
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.calibration import LabelPrior, corrected
 from llm_strategy.advice.layout import LayoutText
-from llm_strategy.advice.options import Reading
+from llm_strategy.advice.options import PromptOptions
 from llm_strategy.doctor.speed import note_speed, noted_speed
 from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, MarketDataError
 from llm_strategy.llm import MemoryStore, RecordingClient, get_llm_client
-from llm_strategy.llm.backends.bedrock.capabilities import Manner, MannerNote
-from llm_strategy.llm.backends.openai.capabilities import Dialect
+from llm_strategy.llm.backends.bedrock.capabilities import BedrockCapabilities, CapabilityNote
+from llm_strategy.llm.backends.openai.capabilities import Capabilities
 from llm_strategy.llm.backends.openai.notes import ServerNotes
 from llm_strategy.llm.backends.scripted import ScriptedClient, connect
 from llm_strategy.llm.models.fingerprint import weights_sha256
@@ -30,7 +30,7 @@ from llm_strategy.llm.settings import LlmSettings, load_settings
 from llm_strategy.types import Event, EventKind
 from simulator.experiment.experiment import Experiment, starter_text
 from simulator.experiment.llm_settings import STARTER
-from simulator.prices.config import DataChoice
+from simulator.prices.config import DataConfig
 from simulator.prices.load import load_prices
 from simulator.prices.universe import read_universe_csv
 
@@ -113,7 +113,7 @@ def _layout(data, folder):
     path.write_bytes(data)
     layout = LayoutText.from_file(path)
     client = ScriptedClient(lambda asked: {asked.choices[0]: 1.0}, supports_choices=True)
-    decision = ModelAdvisor(client, reading=Reading("choices", "fixed", layout=layout)).decide(SNAPSHOT)
+    decision = ModelAdvisor(client, reading=PromptOptions("choices", "fixed", layout=layout)).decide(SNAPSHOT)
     sound(decision.advice)
     assert all(message.content.encode() for asked in client.requests for message in asked.messages)
 
@@ -193,7 +193,7 @@ B,2008-10-01T00:00:00,1.0,1.1,0.95,1.05,7.0
 def _universe(data, folder):
     path = folder / "prices.csv"
     path.write_bytes(data)
-    universe = read_universe_csv(path, DataChoice())
+    universe = read_universe_csv(path, DataConfig())
     again = folder / "again.csv"
     universe.write_csv(again)
     assert again.read_bytes() == data
@@ -239,7 +239,7 @@ def _recorded(data, folder):
         for mode in ("json", "choices"):
             asked = ScriptedClient([], supports_choices=True)
             client = RecordingClient(asked, asked.identity, _Always(found), "replay")
-            decision = ModelAdvisor(client, reading=Reading(mode)).decide(SNAPSHOT)
+            decision = ModelAdvisor(client, reading=PromptOptions(mode)).decide(SNAPSHOT)
             if decision.advice:
                 sound(decision.advice)
             json.dumps([asdict(exchange) for exchange in decision.exchanges], default=str).encode()
@@ -258,9 +258,9 @@ class _Always(MemoryStore):
 
 def _notes(data, folder):
     """What was noted of servers, speeds and files is an aid: damaged, it counts as missing."""
-    for note in (ServerNotes(folder, ["http://127.0.0.1:9"], "m"), MannerNote(folder, "m", None)):
+    for note in (ServerNotes(folder, ["http://127.0.0.1:9"], "m"), CapabilityNote(folder, "m", None)):
         note._file.write_bytes(data)
-        assert note.read() is None or isinstance(note.read(), Dialect | Manner)
+        assert note.read() is None or isinstance(note.read(), Capabilities | BedrockCapabilities)
     asked = ScriptedClient([]).identity
     usual, os.environ["BTLLM_CACHE_DIR"] = os.environ.get("BTLLM_CACHE_DIR", ""), str(folder / "cache")
     try:

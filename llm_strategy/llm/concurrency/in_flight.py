@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class UnderWay:
+class InFlight:
     """Questions under way, by key, and for how long there were any. Threads share it."""
 
     def __init__(self) -> None:
@@ -17,7 +17,7 @@ class UnderWay:
         self._seconds = self._since = 0.0
 
     @contextmanager
-    def alone_with(self, key: str) -> Iterator[None]:
+    def exclusive(self, key: str) -> Iterator[None]:
         """Be the only thread that asks this question; wait until any other that does has done."""
         with self._change:
             self._change.wait_for(lambda: key not in self._keys)

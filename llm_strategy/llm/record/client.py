@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, ModelError
 from llm_strategy.llm.calls import Bill, Call
 from llm_strategy.llm.client import LLMClient, OnDelta
-from llm_strategy.llm.concurrency.in_flight import UnderWay
+from llm_strategy.llm.concurrency.in_flight import InFlight
 from llm_strategy.llm.record.key import request_hash
 from llm_strategy.llm.record.store import AnswerStore, FolderStore
 from llm_strategy.llm.reliability.breaker import Breaker
@@ -105,7 +105,7 @@ class RecordingClient(LLMClient):
         self._own: set[str] = set()
         self._passed_over: set[str] = set()
         self._counting = threading.Lock()
-        self._under_way = UnderWay()
+        self._under_way = InFlight()
         if isinstance(inner, LLMClient):
             self.defaults, self.run_id = inner.defaults, inner.run_id
             self.concurrency, self.fallbacks = 1 if mode == "replay" else inner.concurrency, inner.fallbacks
@@ -120,7 +120,7 @@ class RecordingClient(LLMClient):
         return {name: value for name, value in vars(self).items() if name not in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _counting=threading.Lock(), _under_way=UnderWay(), on_record=None)
+        vars(self).update(state, _counting=threading.Lock(), _under_way=InFlight(), on_record=None)
 
     def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
         """Answer from the record, or ask and record."""
@@ -141,7 +141,7 @@ class RecordingClient(LLMClient):
         if not self.fallbacks:
             raise problem
         key = request_hash(request, self.identity)
-        with self._under_way.alone_with(key):
+        with self._under_way.exclusive(key):
             return self._counted(key, request, lambda client, asked, _: client.ask_fallbacks(asked, problem))
 
     def _looked_up(self, request: Request, on_delta: OnDelta | None, call: _Call) -> Generation:
@@ -152,10 +152,10 @@ class RecordingClient(LLMClient):
                 raise AnswerNotRecorded(
                     f"Request {key[:12]} to {self.identity.name} has no recorded answer: run it in mode 'live' first."
                 )
-            with self._under_way.alone_with(key):
+            with self._under_way.exclusive(key):
                 recorded = self._answered.get(key)  # another thread may just have asked it
                 if recorded is None:
-                    with self.store.alone_with(key, _longest_wait(request)):
+                    with self.store.exclusive(key, _longest_wait(request)):
                         recorded = self._of_another_process(key)
                         if recorded is None:
                             return self._ask(key, request, on_delta, call)
@@ -200,7 +200,7 @@ class RecordingClient(LLMClient):
             return not stopped
 
         answer = self._counted(key, request, call, watched if on_delta else None)
-        if stopped or any(event.makeshift for event in answer.events):
+        if stopped or any(event.is_substitute for event in answer.events):
             return answer
         if request.draw and isinstance(self.store, FolderStore):
             self.store.note_draw(request_hash(replace(request, draw=0), self.identity), key)

@@ -48,7 +48,7 @@ class AnswerStore(Protocol):
     def add(self, key: str, generation: Generation) -> Generation:
         """Record an answer where there is none, and return the one that is on record then."""
 
-    def alone_with(self, key: str, most_s: float) -> AbstractContextManager[None]:
+    def exclusive(self, key: str, most_s: float) -> AbstractContextManager[None]:
         """Be the only process that asks this question; wait so many seconds at most for another that does."""
 
 
@@ -63,7 +63,7 @@ class MemoryStore(dict[str, Generation]):
         """Record an answer where there is none, and return the one that is on record then."""
         return self.setdefault(key, generation)
 
-    def alone_with(self, key: str, most_s: float) -> AbstractContextManager[None]:
+    def exclusive(self, key: str, most_s: float) -> AbstractContextManager[None]:
         """No other process sees this memory."""
         return contextlib.nullcontext()
 
@@ -130,7 +130,7 @@ class FolderStore:
         return there
 
     @contextmanager
-    def alone_with(self, key: str, most_s: float) -> Iterator[None]:
+    def exclusive(self, key: str, most_s: float) -> Iterator[None]:
         """Be the only process that asks this question; wait so many seconds at most for another that does.
 
         The lock goes with a process that dies. Where none can be taken the question is asked all the same.

@@ -44,7 +44,7 @@ class Breaker:
             self._refusals_left = self.pause  # what the probe comes to may never be told
             return (Event(EventKind.BREAKER_PROBED, "The backend is tried again."),)
 
-    def told(self, *, failed: bool, probe: bool, why: str = "") -> tuple[Event, ...]:
+    def record(self, *, failed: bool, probe: bool, why: str = "") -> tuple[Event, ...]:
         """Hear what came of a turn that passed, as a ``probe`` or not, and ``why`` it failed; the event where that
         opens or closes it."""
         with self._lock:

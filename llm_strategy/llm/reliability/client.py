@@ -23,7 +23,7 @@ from llm_strategy.errors import (
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.reliability.breaker import Breaker
 from llm_strategy.llm.reliability.fallback import Fallback, fitting
-from llm_strategy.llm.reliability.retry_policy import Patience, share
+from llm_strategy.llm.reliability.retry_policy import RetryPolicy, share
 from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request
 from llm_strategy.types import Event, EventKind
 
@@ -56,7 +56,7 @@ class ResilientClient(LLMClient):
     def __init__(
         self,
         inner: LLMClient,
-        patience: Patience = Patience(),  # noqa: B008 - frozen
+        patience: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
         fallbacks: Sequence[Fallback] = (),
         *,
         sleep: Callable[[float], None] = time.sleep,
@@ -167,9 +167,9 @@ class ResilientClient(LLMClient):
             raise
         except (*PASSING, PromptTooLong) as problem:
             failed = isinstance(problem, PASSING)
-            events.extend(breaker.told(failed=failed, probe=bool(admitted), why=str(problem)))
+            events.extend(breaker.record(failed=failed, probe=bool(admitted), why=str(problem)))
             raise
-        events.extend(breaker.told(failed=False, probe=bool(admitted)))
+        events.extend(breaker.record(failed=False, probe=bool(admitted)))
         return answer
 
     def _persist(

@@ -13,7 +13,7 @@ _LEAST_TIME = 0.001
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How often and how long to try. Times are in seconds; ``breaker_failures`` and ``breaker_pause`` in decisions of
     an advisor, or in calls of a client that is used alone.
 

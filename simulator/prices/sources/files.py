@@ -48,7 +48,7 @@ SPELLINGS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ReadOptions:
     """How a file is read: its bars' length, what a person says of the file (``options``), the zone of times that have
     none (``clock``), and what its volume counts (``None``: what its name says)."""
 
@@ -58,14 +58,14 @@ class Reading:
     volume: VolumeKind | None = None
 
 
-def read_csv_prices(path: Path, source: str, reading: Reading) -> RawTable:
+def read_csv_prices(path: Path, source: str, reading: ReadOptions) -> RawTable:
     """Prices from a text file: by default UTF-8 with a header line, commas between cells and decimal points."""
     read = read_rows(_existing(path, source), source, reading.options)
     columns = [[row[at] for row in read.rows] for at in range(len(read.header))]
     return read_columns(path.stem, read.header, columns, source, reading, lines=read.lines, notes=read.notes)
 
 
-def read_parquet_prices(path: Path, source: str, reading: Reading) -> RawTable:
+def read_parquet_prices(path: Path, source: str, reading: ReadOptions) -> RawTable:
     """Prices from a parquet file whose times stand in its index or in a column."""
     from pyarrow.parquet import ParquetFile
 
@@ -95,7 +95,7 @@ def _check_size(head: Any, packed: int) -> None:
         raise ValueError(f"it holds {cells:,} cells in {packed:,} bytes, which prices never do")
 
 
-def read_frame(frame: pd.DataFrame, symbol: str, source: str, reading: Reading) -> RawTable:
+def read_frame(frame: pd.DataFrame, symbol: str, source: str, reading: ReadOptions) -> RawTable:
     """Prices from a frame with one level of column names, whose times stand in its index or in a column."""
     if isinstance(frame.index, pd.DatetimeIndex):
         frame = frame.reset_index(names="datetime", allow_duplicates=True)
@@ -112,7 +112,7 @@ def read_columns(
     header: Sequence[str],
     columns: Sequence[Sequence[object]],
     source: str,
-    reading: Reading,
+    reading: ReadOptions,
     *,
     lines: Sequence[int] | None = None,
     notes: tuple[str, ...] = (),
@@ -234,7 +234,7 @@ def _build(
     lines: npt.NDArray[np.int64] | None,
     place: Place,
     source: str,
-    reading: Reading,
+    reading: ReadOptions,
     notes: tuple[str, ...],
 ) -> RawTable:
     options = reading.options
@@ -267,7 +267,7 @@ def _build(
     )
 
 
-def _in_zone(times: Sequence[datetime], source: str, reading: Reading, place: Place) -> list[datetime]:
+def _in_zone(times: Sequence[datetime], source: str, reading: ReadOptions, place: Place) -> list[datetime]:
     """Moments as dates of the exchange, where its zone is named; unchanged where it is not."""
     if reading.options.zone is None:
         return list(times)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from llm_strategy.errors import ConfigurationError, MarketDataError
-from simulator.prices.sources.files import Reading, read_frame
+from simulator.prices.sources.files import ReadOptions, read_frame
 from simulator.prices.table import PRICE_COLUMNS, RawTable
 
 SYMBOL = "frame"
@@ -50,7 +50,7 @@ def as_source(given: str | pd.DataFrame) -> str:
     return given
 
 
-def load_frame(source: str, reading: Reading) -> RawTable:
+def load_frame(source: str, reading: ReadOptions) -> RawTable:
     """The prices of a DataFrame by the usual names of columns, its times in a column or the index."""
     if not isinstance(source, FrameSource):
         raise ConfigurationError(

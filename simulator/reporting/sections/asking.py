@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llm_strategy.advice.calibration import LabelPrior
-from llm_strategy.advice.options import Reading
+from llm_strategy.advice.options import PromptOptions
 from llm_strategy.errors import ConfigurationError
 from simulator.folder.record import Record
 
@@ -40,14 +40,14 @@ def asking(record: Record) -> tuple[str, ...]:
     return f"{_MODES[reading.mode]}, {shown}; rationales are by {wrote[reading.rationale]}.", ONE_OF_MANY
 
 
-def _reading(advisor: Mapping[str, Any], model: Mapping[str, Any]) -> Reading | None:
+def _reading(advisor: Mapping[str, Any], model: Mapping[str, Any]) -> PromptOptions | None:
     """The settings of a manifest as they came out for its model."""
     examples = advisor.get("examples", "auto")
     ((kind, count),) = examples.items() if isinstance(examples, dict) else ((examples, 1),)
     prior = advisor.get("calibration", "auto")
     calibration = LabelPrior.from_document(prior, "advisor.calibration") if isinstance(prior, dict) else prior
     try:
-        return Reading(
+        return PromptOptions(
             mode=advisor.get("mode", "auto"),
             examples=kind,
             count=count,

@@ -15,20 +15,20 @@ TRIAL = Request((Message("system", "Be brief."), Message("user", "Answer with on
 """A question whose refusal shows what a model does not take."""
 
 
-class Withheld(BackendRefused):
+class FilteredAnswer(BackendRefused):
     """The model was asked, and what it answered is cut off or kept back: another question it may answer."""
 
 
-class TakesNoTemperature(BackendRefused):
+class UnsupportedTemperature(BackendRefused):
     """The model has its own temperature, and refuses every other."""
 
 
-class TakesNoSystem(BackendRefused):
+class UnsupportedSystem(BackendRefused):
     """The model knows no system messages."""
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class BedrockCapabilities:
     """What a model takes: whether the temperature is left out, and whether what the system says opens the first turn.
 
     Both can change an answer, so that they stand in the identity where they are not as usual.
@@ -47,30 +47,30 @@ class Manner:
             said.append(("system", "in the first turn"))
         return tuple(said)
 
-    def after(self, refusal: BackendRefused) -> Manner:
+    def after(self, refusal: BackendRefused) -> BedrockCapabilities:
         """The manner that avoids this refusal; the same where it is about something else."""
-        if isinstance(refusal, TakesNoTemperature):
+        if isinstance(refusal, UnsupportedTemperature):
             return replace(self, omit_temperature=True)
-        return replace(self, fold_system=True) if isinstance(refusal, TakesNoSystem) else self
+        return replace(self, fold_system=True) if isinstance(refusal, UnsupportedSystem) else self
 
 
-class MannerNote:
+class CapabilityNote:
     """The note on one model at one address, in ``folder`` (None: nothing is kept); a damaged one counts as missing."""
 
     def __init__(self, folder: Path | None, model: str, endpoint_url: str | None) -> None:
         about = hashlib.sha256(json.dumps(["bedrock", model, endpoint_url]).encode()).hexdigest()
         self._file = None if folder is None else folder / f"{about}.json"
 
-    def read(self) -> Manner | None:
+    def read(self) -> BedrockCapabilities | None:
         """What was found out when the model was last met, or None."""
         try:
             noted = json.loads(self._file.read_bytes()) if self._file else {}
             known = {name: noted[name] for name in ("omit_temperature", "fold_system")}
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
-        return Manner(**known) if all(isinstance(value, bool) for value in known.values()) else None
+        return BedrockCapabilities(**known) if all(isinstance(value, bool) for value in known.values()) else None
 
-    def write(self, manner: Manner) -> None:
+    def write(self, manner: BedrockCapabilities) -> None:
         """Keep what was found out."""
         if self._file is not None:
             keep_note(self._file, json.dumps(asdict(manner)) + "\n")

@@ -20,11 +20,11 @@ from llm_strategy.errors import AnswerTimeout, BackendMissing, BackendRefused, M
 from llm_strategy.llm.backends import sections
 from llm_strategy.llm.backends.bedrock.capabilities import (
     TRIAL,
-    Manner,
-    MannerNote,
-    TakesNoSystem,
-    TakesNoTemperature,
-    Withheld,
+    BedrockCapabilities,
+    CapabilityNote,
+    FilteredAnswer,
+    UnsupportedSystem,
+    UnsupportedTemperature,
 )
 from llm_strategy.llm.backends.bedrock.endpoint import (
     check_credentials,
@@ -104,9 +104,9 @@ class BedrockClient(LLMClient):
         self._sdk: Any = None
         self._proxy = ""
         self._connecting = threading.Lock()
-        self._manner = Manner(omit_temperature=bool(omit_temperature))
+        self._manner = BedrockCapabilities(omit_temperature=bool(omit_temperature))
         self._pinned = omit_temperature is not None
-        self._note = None if notes is None else MannerNote(notes, model, endpoint_url)
+        self._note = None if notes is None else CapabilityNote(notes, model, endpoint_url)
         self._is_known = False  # what the model takes
         self._is_told = False  # who answers, to somebody who holds on to it
         self._finding_out = threading.Lock()
@@ -134,7 +134,7 @@ class BedrockClient(LLMClient):
             manner = self._manner
             try:
                 answer = self._complete(request, on_delta, manner)
-            except (TakesNoTemperature, TakesNoSystem) as problem:
+            except (UnsupportedTemperature, UnsupportedSystem) as problem:
                 learned = manner.after(problem)
                 pinned = self._pinned and learned.omit_temperature != manner.omit_temperature
                 if learned == manner or pinned or self._is_told:
@@ -156,7 +156,7 @@ class BedrockClient(LLMClient):
                 return
             try:
                 self.complete(replace(TRIAL, timeout_s=self._timeout_s))
-            except Withheld:
+            except FilteredAnswer:
                 self._settle()
             except BackendRefused:
                 raise
@@ -171,14 +171,14 @@ class BedrockClient(LLMClient):
             if self._note is not None:
                 self._note.write(self._manner)
 
-    def _learn(self, manner: Manner) -> None:
+    def _learn(self, manner: BedrockCapabilities) -> None:
         if manner.omit_temperature and not self._manner.omit_temperature:
             log.warning("%s takes no temperature: LLM_TEMPERATURE is not sent, and its own holds.", self.model)
         if manner.fold_system and not self._manner.fold_system:
             log.warning("%s takes no system messages: what they say opens the first turn.", self.model)
         self._manner = manner
 
-    def _complete(self, request: Request, on_delta: OnDelta | None, manner: Manner) -> Generation:
+    def _complete(self, request: Request, on_delta: OnDelta | None, manner: BedrockCapabilities) -> Generation:
         from llm_strategy.llm.backends.bedrock.replies import Reply, as_model_errors
 
         with as_model_errors(self.model):
@@ -201,7 +201,7 @@ class BedrockClient(LLMClient):
 
         with on_the_bill(request.bill, Call("bedrock", self.model)) as noted:
             reply = deadline.run(ask)
-            noted.brought(reply.tokens_in, reply.tokens_out)
+            noted.succeed(reply.tokens_in, reply.tokens_out)
         text = redact(reply.text, known_alone=True)
         return Generation(
             text=text,
@@ -273,7 +273,7 @@ class BedrockClient(LLMClient):
                     raise ModelError(f"The address of Bedrock is wrong ({problem}): correct endpoint_url.") from None
             return self._sdk
 
-    def _call(self, request: Request, manner: Manner) -> dict[str, Any]:
+    def _call(self, request: Request, manner: BedrockCapabilities) -> dict[str, Any]:
         system = [{"text": message.content} for message in request.messages if message.role == "system"]
         limits: dict[str, Any] = {"maxTokens": request.max_tokens}
         if not manner.omit_temperature:

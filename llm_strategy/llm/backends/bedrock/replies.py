@@ -29,7 +29,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as TransportTimeout
 
 from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendRefused, ModelError, PromptTooLong
-from llm_strategy.llm.backends.bedrock.capabilities import TakesNoSystem, TakesNoTemperature, Withheld
+from llm_strategy.llm.backends.bedrock.capabilities import FilteredAnswer, UnsupportedSystem, UnsupportedTemperature
 from llm_strategy.llm.backends.http import brief, count_of, retry_after
 from llm_strategy.llm.client import OnDelta
 
@@ -106,12 +106,12 @@ class Reply:
         if self._tool_input:
             self.text = "".join(self._tool_input)
         if self.stop_reason == "guardrail_intervened":
-            raise Withheld(
+            raise FilteredAnswer(
                 "A guardrail of the AWS account withheld the answer (guardrail_intervened): change the guardrail or "
                 "the prompt."
             )
         if self.stop_reason == "content_filtered":
-            raise Withheld(
+            raise FilteredAnswer(
                 "Bedrock's filter of contents withheld the answer (content_filtered): change the guardrail or the "
                 "prompt, or choose another LLM_MODEL."
             )
@@ -123,7 +123,7 @@ class Reply:
                 "or choose another LLM_MODEL."
             )
         if not self.text and self.stop_reason == "max_tokens":
-            raise Withheld("Bedrock's model was cut off while thinking: raise LLM_MAX_TOKENS.")
+            raise FilteredAnswer("Bedrock's model was cut off while thinking: raise LLM_MAX_TOKENS.")
         if not self.text:
             raise BackendFailure("Bedrock answered with nothing: change the prompt, or choose another LLM_MODEL.")
         return self
@@ -188,9 +188,9 @@ def _refusal(problem: ClientError, model: str) -> ModelError:
         return PromptTooLong(f"The prompt does not fit {model} ({words}): shorten it, or choose a larger context.")
     refused = f"Bedrock refuses {model} with {code or status} ({words})"
     if code == "ValidationException" and _is_not_taken("temperature", words):
-        return TakesNoTemperature(f"{refused}: set omit_temperature under bedrock: to true.")
+        return UnsupportedTemperature(f"{refused}: set omit_temperature under bedrock: to true.")
     if code == "ValidationException" and _is_not_taken("system", words):
-        return TakesNoSystem(f"{refused}: choose another LLM_MODEL, which knows system messages.")
+        return UnsupportedSystem(f"{refused}: choose another LLM_MODEL, which knows system messages.")
     if code in _PASSING or status >= 500 or status in (408, 429):
         wait = retry_after(about.get("HTTPHeaders", {}), datetime.datetime.now(datetime.UTC))
         cure = _cure_of_a_failure(code, status)

@@ -82,7 +82,7 @@ def pooled(ballots: Sequence[Ballot], vote: Vote) -> Ballot:
     return Ballot((likeliest,), (scores[likeliest],), scores)
 
 
-def unsaid(ballots: Sequence[Ballot], fields: Sequence[str]) -> tuple[str, ...]:
+def missing_confidences(ballots: Sequence[Ballot], fields: Sequence[str]) -> tuple[str, ...]:
     """The fields in which not every ballot holds a confidence, so that there is nothing to average."""
     return tuple(field for place, field in enumerate(fields) if any(one.confidences[place] is None for one in ballots))
 

@@ -17,7 +17,7 @@ from typing import Any
 from llm_strategy.errors import BackendFailure, ConfigurationError
 from llm_strategy.llm.backends import sections
 from llm_strategy.llm.backends.ensemble.ballots import Vote
-from llm_strategy.llm.backends.ensemble.poll import Ask, count, hear, problems
+from llm_strategy.llm.backends.ensemble.poll import Ask, ask_member, count, problems
 from llm_strategy.llm.backends.options import read_section
 from llm_strategy.llm.backends.sections import VOTE_ON
 from llm_strategy.llm.client import LLMClient, OnDelta
@@ -110,7 +110,7 @@ class EnsembleClient(LLMClient):
 
     def _voted(self, request: Request, ask: Ask, on_delta: OnDelta | None = None) -> Generation:
         heard = in_order(
-            lambda member: hear(member, request, self.vote_on, ask), self.members, len(self.members), "llm-member"
+            lambda member: ask_member(member, request, self.vote_on, ask), self.members, len(self.members), "llm-member"
         )
         answers = [one.answer for one in heard if one.answer is not None]
         if not answers:

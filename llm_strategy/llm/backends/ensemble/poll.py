@@ -15,10 +15,10 @@ from llm_strategy.llm.backends.ensemble.ballots import (
     choices_of,
     disagreement,
     majority,
+    missing_confidences,
     pooled,
     read_ballot,
     read_scores,
-    unsaid,
 )
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.reliability.fallback import fitting
@@ -30,7 +30,7 @@ from llm_strategy.types import Event, EventKind
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class MemberReply:
     """What became of one member's question: an answer or a problem, and the ballot where the answer holds one."""
 
     answer: Generation | None
@@ -42,23 +42,23 @@ Ask: TypeAlias = Callable[[LLMClient, Request], Generation]
 """How a member is asked: as a call of its own, or as a part of a decision."""
 
 
-def hear(member: LLMClient, request: Request, vote_on: Sequence[str], ask: Ask) -> Heard:
+def ask_member(member: LLMClient, request: Request, vote_on: Sequence[str], ask: Ask) -> MemberReply:
     """Ask one member."""
     try:
         answer = ask(member, fitting(request, member))
     except ModelError as problem:
-        return Heard(None, str(problem), None)
+        return MemberReply(None, str(problem), None)
     try:
         with as_contract_error():
             if request.choices:
-                return Heard(answer, "", read_scores(answer.text, request.choices))
-            return Heard(answer, "", read_ballot(answer.text, vote_on, choices_of(request)))
+                return MemberReply(answer, "", read_scores(answer.text, request.choices))
+            return MemberReply(answer, "", read_ballot(answer.text, vote_on, choices_of(request)))
     except (ContractError, BackendFailure) as problem:
-        return Heard(answer, str(problem), None)
+        return MemberReply(answer, str(problem), None)
 
 
 def count(
-    request: Request, heard: Sequence[Heard], vote: Vote, vote_on: Sequence[str]
+    request: Request, heard: Sequence[MemberReply], vote: Vote, vote_on: Sequence[str]
 ) -> tuple[Generation, tuple[Event, ...]]:
     """The answer of all together and how far they were apart; at least one member gave a ballot."""
     ballots = [one.ballot for one in heard if one.ballot is not None]
@@ -67,7 +67,7 @@ def count(
         winner = pooled(ballots, vote)
     elif vote == "majority":
         winner = majority(ballots, vote_on)
-    elif missing := unsaid(ballots, vote_on):
+    elif missing := missing_confidences(ballots, vote_on):
         winner = majority(ballots, vote_on)
         told = f"counted as a majority, as {' and '.join(missing)} came without a confidence; {told}"
     else:
@@ -89,12 +89,12 @@ def count(
     return answer, (*absent, Event(EventKind.DISAGREEMENT, told, disagreement(ballots, winner)))
 
 
-def problems(heard: Sequence[Heard]) -> str:
+def problems(heard: Sequence[MemberReply]) -> str:
     """What went wrong, member by member."""
     return "; ".join(one.problem for one in heard if one.problem)
 
 
-def _told(number: int, one: Heard, *, scored: bool) -> str:
+def _told(number: int, one: MemberReply, *, scored: bool) -> str:
     if one.ballot is None:
         return f"member {number} did not vote: {one.problem}"
     share = f" {one.ballot.confidence:.2f}" if scored else ""

@@ -15,7 +15,7 @@ from typing import Any
 
 from llm_strategy.errors import AnswerTimeout, BackendMissing, ConfigurationError, ModelNotLoaded
 from llm_strategy.llm.backends import sections
-from llm_strategy.llm.backends.local.gpt4all_answer import Answering, begun_json
+from llm_strategy.llm.backends.local.gpt4all_answer import FormWriter, begun_json
 from llm_strategy.llm.backends.local.gpt4all_engine import BATCH_TOKENS, TOP_K, TOP_P, Engine
 from llm_strategy.llm.backends.local.gpt4all_load import Device
 from llm_strategy.llm.backends.local.native import MOST_THREADS, processors
@@ -122,7 +122,7 @@ class Gpt4AllClient(LLMClient):
             # Loading takes as long as it takes, and happens once: the time for the answer begins after it.
             begin = time.monotonic()
             deadline = None if request.timeout_s is None else begin + request.timeout_s
-            answering = Answering(engine, self._prompt(request), request, on_delta or (lambda text: True), deadline)
+            answering = FormWriter(engine, self._prompt(request), request, on_delta or (lambda text: True), deadline)
             text, values = answering.fill_form() if request.form else answering.write_freely()
         finally:
             self._lock.release()

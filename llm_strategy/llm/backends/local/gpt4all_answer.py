@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from llm_strategy.llm.backends.local.gpt4all_engine import Engine, Written
+from llm_strategy.llm.backends.local.gpt4all_engine import Engine, EngineOutput
 from llm_strategy.llm.backends.local.slots import SlotValue
 from llm_strategy.llm.client import OnDelta
 from llm_strategy.llm.models.chat_template import Block
@@ -13,7 +13,7 @@ from llm_strategy.llm.structured.cut_json import can_become_json
 
 
 @dataclass
-class Answering:
+class FormWriter:
     """One answer in the making: the prompt so far grows by the program's text and the model's values."""
 
     engine: Engine
@@ -21,7 +21,7 @@ class Answering:
     request: Request
     on_delta: OnDelta
     deadline: float | None
-    written: list[Written] = field(default_factory=list)
+    written: list[EngineOutput] = field(default_factory=list)
     cut_off: bool = False
 
     def write_freely(self) -> tuple[str, dict[str, str]]:

@@ -37,7 +37,7 @@ _RESERVE = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class EngineOutput:
     """How an answer came: tokens of the whole prompt, tokens written, and whether the model was cut off."""
 
     tokens_in: int
@@ -79,7 +79,7 @@ class Engine:
         max_tokens: int,
         temperature: float,
         deadline: float | None,
-    ) -> Written:
+    ) -> EngineOutput:
         """Read the blocks, then write until ``on_piece`` returns False, the model ends, or ``max_tokens`` are written.
 
         ``deadline`` is a time of ``time.monotonic``. Raises ``AnswerTimeout`` and ``PromptTooLong``.
@@ -115,7 +115,7 @@ class Engine:
 
         self._read(last, deadline, respond)
         cut_off = not stopped and (written >= max_tokens or full())
-        return Written(self._end(), written, "length" if cut_off else "stop")
+        return EngineOutput(self._end(), written, "length" if cut_off else "stop")
 
     def _first_token(self) -> int:
         tokens: list[int] = []

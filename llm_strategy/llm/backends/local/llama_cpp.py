@@ -17,7 +17,7 @@ from typing import Any
 from llm_strategy.errors import AnswerTimeout, BackendMissing, ConfigurationError
 from llm_strategy.llm.backends import sections
 from llm_strategy.llm.backends.local.json_grammar import json_object
-from llm_strategy.llm.backends.local.llama_cpp_engine import TOP_K, TOP_P, Engine, Prompt, Written
+from llm_strategy.llm.backends.local.llama_cpp_engine import TOP_K, TOP_P, Engine, EngineOutput, Prompt
 from llm_strategy.llm.backends.local.llama_cpp_load import BATCH_TOKENS, INSTALL, EngineOptions, check_adapter
 from llm_strategy.llm.backends.local.scoring import score
 from llm_strategy.llm.backends.local.slots import SlotValue
@@ -114,7 +114,7 @@ class LlamaCppClient(LLMClient):
             deadline = None if request.timeout_s is None else begin + request.timeout_s
             stages = self._stages(request)
             engine.read(stages, deadline)
-            answering = _Answering(
+            answering = _FormWriter(
                 engine, self._vocabulary, stages[-1], request, on_delta or (lambda _: True), deadline
             )
             text, values = answering.answer()
@@ -162,7 +162,7 @@ class LlamaCppClient(LLMClient):
 
 
 @dataclass
-class _Answering:
+class _FormWriter:
     """One answer in the making, behind a prompt that the engine has read."""
 
     engine: Engine
@@ -228,7 +228,7 @@ class _Answering:
         self.cut_off |= done.finish == "length" and not slot.pattern
         return reading.value
 
-    def _write(self, on_piece: OnDelta, max_tokens: int, **bounds: Any) -> Written:
+    def _write(self, on_piece: OnDelta, max_tokens: int, **bounds: Any) -> EngineOutput:
         done = self.engine.write(
             self.vocabulary.extended(self.prompt, self.request.opening + self.written),
             on_piece,

@@ -29,7 +29,7 @@ _LIFTED = 50.0
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class EngineOutput:
     """How an answer came: its text, tokens of the prompt and of the answer, and whether the model was cut off."""
 
     text: str
@@ -82,7 +82,7 @@ class Engine:
         seed: int | None = None,
         deadline: float | None = None,
         **bounds: Any,
-    ) -> Written:
+    ) -> EngineOutput:
         """Write until ``on_piece`` returns False, the model ends, or ``max_tokens`` are written.
 
         ``bounds`` are llama.cpp's own: ``stop`` texts, a ``grammar`` or a ``json_schema``. ``deadline`` is a time of
@@ -126,7 +126,7 @@ class Engine:
 
     def _ask(
         self, prompt: Prompt, deadline: float | None, *given: Any, n_predict: int, **options: Any
-    ) -> tuple[Written, list[dict[str, Any]]]:
+    ) -> tuple[EngineOutput, list[dict[str, Any]]]:
         """One call of a question, from the state behind the last stage or from where the call before it ended."""
         at_stage = bool(self._stages) and prompt == self._stages[-1]  # the call itself reads its last token once more
         if self._stages and not (self._begun or self._settled or at_stage):
@@ -142,7 +142,7 @@ class Engine:
         deadline: float | None,
         on_piece: Callable[[str], bool] = lambda piece: True,
         **options: Any,
-    ) -> tuple[Written, list[dict[str, Any]]]:
+    ) -> tuple[EngineOutput, list[dict[str, Any]]]:
         chunks: list[dict[str, Any]] = []
         texts: list[str] = []
         failures: list[BaseException] = []
@@ -178,7 +178,7 @@ class Engine:
             raise failures[0]
         return self._written("".join(texts), chunks, stopped, int(options["n_predict"])), chunks
 
-    def _written(self, text: str, chunks: list[dict[str, Any]], stopped: bool, most: int) -> Written:
+    def _written(self, text: str, chunks: list[dict[str, Any]], stopped: bool, most: int) -> EngineOutput:
         told = {key: value for chunk in chunks for key, value in chunk.items()}
         timings: Mapping[str, float] = told.get("timings", {})
         self.seconds += (timings.get("prompt_ms", 0.0) + timings.get("predicted_ms", 0.0)) / 1000
@@ -186,7 +186,7 @@ class Engine:
         out = usage.get("completion_tokens", sum(bool(chunk["choices"][0]["text"]) for chunk in chunks))
         read = usage.get("prompt_tokens", told.get("prompt_progress", {}).get("total", 0))
         finish = next((f for chunk in reversed(chunks) if (f := chunk["choices"][0]["finish_reason"])), None)
-        return Written(text, read, min(out, most), "length" if finish == "length" and not stopped else "stop")
+        return EngineOutput(text, read, min(out, most), "length" if finish == "length" and not stopped else "stop")
 
 
 def _spoken(prompt: Prompt) -> list[Piece] | str:

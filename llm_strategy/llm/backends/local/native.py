@@ -46,7 +46,7 @@ def held_interrupts() -> Iterator[Interrupts]:
     answer cut off unnoticed. Threads get no signals: they end with ``KeyboardInterrupt`` once they are left behind.
     """
     if threading.current_thread() is not threading.main_thread():
-        with native_calls.one() as must_stop:
+        with native_calls.track() as must_stop:
             yield Interrupts(must_stop)
         return
     held, handler = Interrupts(), signal.getsignal(signal.SIGINT)
@@ -70,7 +70,7 @@ def captured_stderr(engine: str) -> Iterator[IO[bytes]]:
     """
     sys.stderr.flush()
     main = threading.current_thread() is threading.main_thread()
-    with contextlib.nullcontext() if main else native_calls.one(), _one_capture, tempfile.TemporaryFile() as noise:
+    with contextlib.nullcontext() if main else native_calls.track(), _one_capture, tempfile.TemporaryFile() as noise:
         kept = os.dup(2)
         os.dup2(noise.fileno(), 2)
         try:

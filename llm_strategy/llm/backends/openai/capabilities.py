@@ -39,7 +39,7 @@ THINKING_TOKENS = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
+class Capabilities:
     """What is known of a server; ``None`` is not known yet. ``reported_model`` is empty where it names none;
     ``omit_temperature`` is for models that take their own alone; ``merge_system`` writes the system message at the top
     of the first question, for templates without a place for it; ``reasoning_effort`` is sent where it is not empty.
@@ -93,7 +93,7 @@ class Dialect:
             body["response_format"] = {"type": "json_object"}
         return body
 
-    def completed_by(self, noted: Dialect) -> Dialect:
+    def completed_by(self, noted: Capabilities) -> Capabilities:
         """What is known, and what is not as it was noted."""
         known = {field.name: getattr(self, field.name) for field in fields(self)}
         return replace(noted, **{name: value for name, value in known.items() if value is not None})

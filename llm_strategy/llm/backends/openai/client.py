@@ -33,7 +33,7 @@ from llm_strategy.errors import (
 )
 from llm_strategy.llm.backends import sections
 from llm_strategy.llm.backends.network import check_certificates, check_header, check_proxies
-from llm_strategy.llm.backends.openai.capabilities import AnswerFormat, Dialect
+from llm_strategy.llm.backends.openai.capabilities import AnswerFormat, Capabilities
 from llm_strategy.llm.backends.openai.notes import ServerNotes
 from llm_strategy.llm.backends.openai.reach import reach_of
 from llm_strategy.llm.backends.options import read_section
@@ -70,9 +70,8 @@ class OpenAIClient(LLMClient):
     that is well. Where one fails, the next is asked within the same time, of which each may use its even share. All
     must speak alike (``ConfigurationError`` otherwise), so that no answer depends on which of them was asked.
     ``answer_format`` and ``reported_model`` are found out by a short question where they are not given, and with them
-    ``omit_temperature`` and ``merge_system`` (``Dialect``); ``reasoning_effort`` (a word of theirs) is for models that
-    think. What was found out is kept
-    in the folder ``notes``: where no server answers, ``identity`` is taken from there, and only a request raises
+    ``omit_temperature`` and ``merge_system`` (``Capabilities``); ``reasoning_effort`` (a word of theirs) is for models
+    that think. What was found out is kept in the folder ``notes``: where no server answers, ``identity`` is taken from there, and only a request raises
     ``ServerNotReached`` (a plain ``BackendFailure`` where there are ``fallbacks``). ``timeout_s`` (seconds) is for
     requests that name none. ``name`` is the section that messages tell to correct.
 
@@ -108,7 +107,7 @@ class OpenAIClient(LLMClient):
         self._name = name
         self.concurrency = concurrency
         self.timeout_s = timeout_s
-        self._dialect = Dialect(answer_format, reported_model, omit_temperature, reasoning_effort, merge_system)
+        self._dialect = Capabilities(answer_format, reported_model, omit_temperature, reasoning_effort, merge_system)
         self._notes = ServerNotes(notes, base_urls, model, reasoning_effort)
         self._remembered = False
         self._servers = Servers(model, base_urls, api_key)

@@ -13,7 +13,7 @@ import openai
 from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendRefused, ModelError
 from llm_strategy.llm.backends.http import longest_body
 from llm_strategy.llm.backends.network import proxy_for
-from llm_strategy.llm.backends.openai.capabilities import Dialect, TokensField
+from llm_strategy.llm.backends.openai.capabilities import Capabilities, TokensField
 from llm_strategy.llm.backends.openai.endpoints import Endpoint, with_version
 from llm_strategy.llm.backends.openai.hints import is_no_completion
 from llm_strategy.llm.backends.openai.replies import OnText, Reply, failed_answer, read_stream, read_whole, refusal
@@ -26,7 +26,7 @@ CHECK_TIMEOUT_S = 2.0
 """Seconds within which a lost endpoint must show that it is back."""
 
 
-class Wire:
+class Connection:
     """Asks the SDK, which does not ask again by itself. The key appears in no message and in no answer."""
 
     def __init__(self, endpoint: Endpoint, model: str, key: str) -> None:
@@ -49,7 +49,9 @@ class Wire:
         if sdk is not None:
             await sdk.close()
 
-    async def ask(self, request: Request, dialect: Dialect, seconds: float, on_text: OnText | None = None) -> Reply:
+    async def ask(
+        self, request: Request, dialect: Capabilities, seconds: float, on_text: OnText | None = None
+    ) -> Reply:
         """The answer to one question; what this address calls the bound of an answer is learned from its refusal."""
         ends = asyncio.get_running_loop().time() + seconds
         try:
@@ -74,13 +76,13 @@ class Wire:
             return True
         return True
 
-    async def _noted(self, request: Request, dialect: Dialect, seconds: float, on_text: OnText | None) -> Reply:
+    async def _noted(self, request: Request, dialect: Capabilities, seconds: float, on_text: OnText | None) -> Reply:
         with on_the_bill(request.bill, Call("openai", self._model, self.endpoint.name)) as call:
             reply = await self._ask_once(request, dialect, seconds, on_text)
-            call.brought(reply.tokens_in, reply.tokens_out)
+            call.succeed(reply.tokens_in, reply.tokens_out)
             return reply
 
-    async def _ask_once(self, request: Request, dialect: Dialect, seconds: float, on_text: OnText | None) -> Reply:
+    async def _ask_once(self, request: Request, dialect: Capabilities, seconds: float, on_text: OnText | None) -> Reply:
         body = dialect.body(self._model, request, self._tokens_field)
         longest = longest_body(request.max_tokens)
 

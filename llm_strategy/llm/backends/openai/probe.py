@@ -7,16 +7,16 @@ from dataclasses import replace
 from typing import TypeAlias, get_args
 
 from llm_strategy.errors import BackendFailure, BackendRefused, ConfigurationError, ModelError
-from llm_strategy.llm.backends.openai.capabilities import THINKING_TOKENS, TRIAL, AnswerFormat, Dialect, is_kept
+from llm_strategy.llm.backends.openai.capabilities import THINKING_TOKENS, TRIAL, AnswerFormat, Capabilities, is_kept
 from llm_strategy.llm.backends.openai.replies import CutOff, NotServed, Reply, takes_no_system, takes_no_temperature
 from llm_strategy.llm.requests import Request
 from llm_strategy.llm.settings import SETTINGS_FILE
 
-Ask: TypeAlias = Callable[[Request, Dialect], Awaitable[Reply]]
+Ask: TypeAlias = Callable[[Request, Capabilities], Awaitable[Reply]]
 """Asks one server."""
 
 
-async def find_out(ask: Ask, pinned: Dialect) -> Dialect:
+async def find_out(ask: Ask, pinned: Capabilities) -> Capabilities:
     """The strictest dialect that a server takes and keeps, what is ``pinned`` taken as given."""
     formats = get_args(AnswerFormat) if pinned.answer_format is None else (pinned.answer_format,)
     spoken = pinned
@@ -41,7 +41,7 @@ async def find_out(ask: Ask, pinned: Dialect) -> Dialect:
     )
 
 
-async def _heard(ask: Ask, dialect: Dialect) -> tuple[Reply, Dialect]:
+async def _heard(ask: Ask, dialect: Capabilities) -> tuple[Reply, Capabilities]:
     """The answer to a trial, and the dialect in which it was got: what a server says that it does not take is left
     out."""
     try:
@@ -57,7 +57,7 @@ async def _heard(ask: Ask, dialect: Dialect) -> tuple[Reply, Dialect]:
     return await _heard(ask, dialect)
 
 
-async def _tried(ask: Ask, dialect: Dialect) -> Reply:
+async def _tried(ask: Ask, dialect: Capabilities) -> Reply:
     """The answer to a trial, which a model that thinks has the room to end."""
     try:
         reply = await ask(TRIAL, dialect)
@@ -69,7 +69,7 @@ async def _tried(ask: Ask, dialect: Dialect) -> Reply:
     return await ask(replace(TRIAL, max_tokens=THINKING_TOKENS), dialect)
 
 
-async def refuse_unlike(ask: Ask, dialect: Dialect, name: str) -> None:
+async def refuse_unlike(ask: Ask, dialect: Capabilities, name: str) -> None:
     """Raise ``NotServed`` where the server of this name cannot be spoken to in the dialect of a run."""
     try:
         reply = await _tried(ask, dialect)
@@ -84,7 +84,7 @@ async def refuse_unlike(ask: Ask, dialect: Dialect, name: str) -> None:
         )
 
 
-def common(found: Sequence[tuple[str, Dialect]]) -> Dialect:
+def common(found: Sequence[tuple[str, Capabilities]]) -> Capabilities:
     """The dialect that all these servers, given by name, have in common.
 
     Raises ``ConfigurationError`` where two differ: which of them answers is chance, and must not change an answer.
@@ -120,7 +120,7 @@ def common(found: Sequence[tuple[str, Dialect]]) -> Dialect:
     return dialect
 
 
-def with_cure_for_a_fallback(problem: ModelError, dialect: Dialect, fallbacks: Sequence[str]) -> ModelError:
+def with_cure_for_a_fallback(problem: ModelError, dialect: Capabilities, fallbacks: Sequence[str]) -> ModelError:
     """The failure of a server that is not known, with what must be known of it for another backend to begin a run."""
     if not fallbacks:
         return problem

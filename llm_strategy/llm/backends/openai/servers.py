@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendRefused, ModelChanged, ModelError
-from llm_strategy.llm.backends.openai.capabilities import Dialect
-from llm_strategy.llm.backends.openai.connection import Wire
+from llm_strategy.llm.backends.openai.capabilities import Capabilities
+from llm_strategy.llm.backends.openai.connection import Connection
 from llm_strategy.llm.backends.openai.endpoints import Endpoint, EndpointPool
 from llm_strategy.llm.backends.openai.probe import common, find_out, refuse_unlike
 from llm_strategy.llm.backends.openai.replies import NotServed, OnText, Reply
@@ -28,10 +28,10 @@ class Servers:
 
     def __init__(self, model: str, urls: Sequence[str], key: str) -> None:
         self.pool = EndpointPool(urls)
-        self._wires = {endpoint.number: Wire(endpoint, model, key) for endpoint in self.pool.endpoints}
+        self._wires = {endpoint.number: Connection(endpoint, model, key) for endpoint in self.pool.endpoints}
         self._looks: set[asyncio.Task[None]] = set()
 
-    async def introduce(self, pinned: Dialect, seconds: Callable[[], float]) -> Dialect:
+    async def introduce(self, pinned: Capabilities, seconds: Callable[[], float]) -> Capabilities:
         """Find out how all endpoints can be spoken to alike, by short questions, each within the ``seconds`` that there
         are then; several endpoints have half of them, so that one that stalls leaves the others time for an answer.
 
@@ -40,8 +40,8 @@ class Servers:
         """
         alone = len(self.pool.endpoints) == 1
 
-        async def meet(endpoint: Endpoint) -> Dialect | ModelError:
-            async def ask(request: Request, dialect: Dialect) -> Reply:
+        async def meet(endpoint: Endpoint) -> Capabilities | ModelError:
+            async def ask(request: Request, dialect: Capabilities) -> Reply:
                 left = seconds() if alone else seconds() / 2
                 return await self._wires[endpoint.number].ask(request, dialect, left)
 
@@ -54,7 +54,7 @@ class Servers:
 
         self._connect()
         met = list(zip(self.pool.endpoints, await asyncio.gather(*map(meet, self.pool.endpoints)), strict=True))
-        found = [(endpoint.name, dialect) for endpoint, dialect in met if isinstance(dialect, Dialect)]
+        found = [(endpoint.name, dialect) for endpoint, dialect in met if isinstance(dialect, Capabilities)]
         problems = [problem for _, problem in met if isinstance(problem, ModelError)]
         if not found:
             raise _worth_another_try(problems)
@@ -66,7 +66,7 @@ class Servers:
         return common(found)
 
     async def ask(
-        self, request: Request, dialect: Dialect, seconds: float, on_text: OnText | None
+        self, request: Request, dialect: Capabilities, seconds: float, on_text: OnText | None
     ) -> tuple[Reply, tuple[Event, ...]]:
         """One endpoint after the other, until one answers or ``seconds`` are over.
 
@@ -131,7 +131,7 @@ class Servers:
         for wire in self._wires.values():
             wire.connect()
 
-    async def _meet(self, endpoint: Endpoint, dialect: Dialect, seconds: float) -> None:
+    async def _meet(self, endpoint: Endpoint, dialect: Capabilities, seconds: float) -> None:
         """Hear whether an endpoint that was lost speaks as the others do; ``NotServed`` where it does not."""
         if not endpoint.met:
             await refuse_unlike(partial(self._wires[endpoint.number].ask, seconds=seconds), dialect, endpoint.name)
@@ -155,13 +155,13 @@ class Servers:
         elif not isinstance(problem, BackendRefused):
             self.pool.failed(endpoint)
 
-    def _look_at(self, lost: Sequence[Endpoint], dialect: Dialect) -> None:
+    def _look_at(self, lost: Sequence[Endpoint], dialect: Capabilities) -> None:
         for endpoint in lost:
             look = asyncio.create_task(self._look_again(endpoint, dialect))
             self._looks.add(look)
             look.add_done_callback(self._looks.discard)
 
-    async def _look_again(self, endpoint: Endpoint, dialect: Dialect) -> None:
+    async def _look_again(self, endpoint: Endpoint, dialect: Capabilities) -> None:
         well = False
         try:
             well = await self._wires[endpoint.number].is_well()

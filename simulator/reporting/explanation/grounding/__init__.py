@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from simulator.reporting.explanation.grounding.claims import Reading
+from simulator.reporting.explanation.grounding.claims import SentenceReader
 from simulator.reporting.explanation.grounding.tokens import Lexicon, UnbackedError
 from simulator.reporting.explanation.grounding.values import FactCheck
 from simulator.reporting.facts.fact import Facts
@@ -44,7 +44,7 @@ class Judge:
             return Judgement(refusal="it is too long to be checked")
         facts = FactCheck(self._topic, self._everything)
         try:
-            Reading(facts).read(self._lexicon.tokens(sentence))
+            SentenceReader(facts).read(self._lexicon.tokens(sentence))
         except UnbackedError as problem:
             return Judgement(refusal=str(problem))
         return Judgement(tuple(facts.told))

@@ -22,7 +22,7 @@ from simulator.reporting.explanation.grounding.tokens import INTERVAL, Kind, Tok
 from simulator.reporting.explanation.grounding.values import FactCheck
 
 
-class Reading:
+class SentenceReader:
     """One sentence, clause after clause; what a clause leaves unsaid it takes from the clause before."""
 
     def __init__(self, facts: FactCheck) -> None:
