@@ -31,11 +31,11 @@ test: model second-model
 
 # Hostile input for every reader, for BTLLM_FUZZ_MINUTES (20); then the whole demo on recorded answers, and the gate.
 fuzz: model second-model
-	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest tests/test_fuzz.py tests/test_expected.py tests/test_gate_properties.py
+	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest tests/fuzz/test_fuzz.py tests/runs/test_expected.py tests/risk/test_gate_properties.py
 
 # What the demo's figures are expected to be, written anew: look at what changed before you keep it.
 expected: model
-	LLM_TIMEOUT_S=900 $(BIN)/python tests/expected_demo.py
+	LLM_TIMEOUT_S=900 $(BIN)/python tests/support/expected_demo.py
 
 check: env
 	$(BIN)/ruff check .

@@ -53,8 +53,8 @@ class Question(NamedTuple):
 
 class Conversation:
     """Asks a client for advice, in the manner of ``PromptOptions``, for this ``draw`` of its answers. With ``remember``
-    scores that were given before are not asked for again. ``repairs`` says whether values that break the contract may be
-    put right."""
+    scores that were given before are not asked for again. ``repairs`` says whether values that break the contract may
+    be put right."""
 
     def __init__(
         self, client: LLMClient, reading: PromptOptions, *, remember: bool, draw: int = 0, repairs: Repairs = "strict"

@@ -71,9 +71,9 @@ class OpenAIClient(LLMClient):
     must speak alike (``ConfigurationError`` otherwise), so that no answer depends on which of them was asked.
     ``answer_format`` and ``reported_model`` are found out by a short question where they are not given, and with them
     ``omit_temperature`` and ``merge_system`` (``Capabilities``); ``reasoning_effort`` (a word of theirs) is for models
-    that think. What was found out is kept in the folder ``notes``: where no server answers, ``identity`` is taken from there, and only a request raises
-    ``ServerNotReached`` (a plain ``BackendFailure`` where there are ``fallbacks``). ``timeout_s`` (seconds) is for
-    requests that name none. ``name`` is the section that messages tell to correct.
+    that think. What was found out is kept in the folder ``notes``: where no server answers, ``identity`` is taken from
+    there, and only a request raises ``ServerNotReached`` (a plain ``BackendFailure`` where there are ``fallbacks``).
+    ``timeout_s`` (seconds) is for requests that name none. ``name`` is the section that messages tell to correct.
 
     Raises ``ConfigurationError`` for an address, a key, a proxy or certificates that no connection can be made with.
     """

@@ -308,7 +308,7 @@ def test_a_report_of_an_arm_seals_the_arm_and_nothing_else(copy):
 @pytest.fixture
 def unsealed(tmp_path):
     """A run of the embedded model by the version before there were seals, without its page."""
-    with tarfile.open(Path(__file__).parent / "golden" / "unsealed_run.tar.xz") as kept:
+    with tarfile.open(Path(__file__).parents[1] / "golden" / "unsealed_run.tar.xz") as kept:
         kept.extractall(tmp_path, filter="data")
     return next(tmp_path.glob("old-*"))
 

@@ -13,12 +13,13 @@ import time
 from pathlib import Path
 
 import pytest
+from fuzzing import NIGHTLY, TABLE
+
 from fuzz import answers, files, folders, models, servers
 from fuzz.mutation import WHOLE, mutated
 from fuzz.target import Tally, try_one
-from fuzzing import NIGHTLY, TABLE
 
-KEPT, FOUND = Path(__file__).parent / "fuzz" / "kept", Path(__file__).parents[1] / ".fuzz"
+KEPT, FOUND = Path(__file__).parent / "kept", Path(__file__).parents[2] / ".fuzz"
 MINUTES = float(os.environ.get("BTLLM_FUZZ_MINUTES", "20"))
 ALL = (*answers.TARGETS, *files.TARGETS, *folders.TARGETS, *models.TARGETS, *servers.TARGETS)
 TARGETS = {target.name: target for target in ALL if target.tries or NIGHTLY}

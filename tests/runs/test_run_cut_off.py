@@ -63,7 +63,7 @@ def test_a_killed_run_resumes(tmp_path):
         textwrap.dedent(
             f"""
             import sys, time
-            sys.path.insert(0, {str(Path(__file__).parent)!r})
+            sys.path.insert(0, {str(Path(__file__).parents[1] / "support")!r})
             import simulator
             from pathlib import Path
             from small_run import small, reader, recording
@@ -120,7 +120,7 @@ def test_a_full_disk_is_one_sentence_and_keeps_the_answers(tmp_path, monkeypatch
     program = textwrap.dedent(
         f"""
         import resource, sys
-        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        sys.path.insert(0, {str(Path(__file__).parents[1] / "support")!r})
         from pathlib import Path
         import simulator
         from llm_strategy.errors import BacktraderLLMError

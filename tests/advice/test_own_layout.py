@@ -204,7 +204,7 @@ def test_a_layout_that_is_not_there_is_one_sentence(in_folder, layout, told):
 
 
 def test_files_are_compared_with_the_layouts_by_one_command(in_folder, monkeypatch, capsys):
-    monkeypatch.syspath_prepend(Path(__file__).parents[1])
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])
     from benchmarks import decisions
 
     client = scorer()

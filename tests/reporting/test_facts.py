@@ -18,7 +18,7 @@ from simulator.reporting.facts.file import read_facts, write_facts
 from simulator.reporting.facts.table import show
 from simulator.reporting.page import render
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 def facts_of(made):

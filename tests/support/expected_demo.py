@@ -19,7 +19,7 @@ from llm_strategy.llm.models.store import cache_folder
 from llm_strategy.llm.requests import Generation, ModelIdentity
 from simulator.folder.provenance import sampler_of
 
-FOLDER = Path(__file__).parent / "expected"
+FOLDER = Path(__file__).parents[1] / "expected"
 ANSWERS, FIGURES = FOLDER / "demo_answers.json.gz", FOLDER / "demo_figures.json"
 PARTS = {"whole": None, "to 2003": "2003-12-31"}
 """The demo, and its first four years of decisions, by the day on which they end."""
