@@ -11,7 +11,7 @@ import pandas as pd
 
 from llm_strategy import Journal
 from llm_strategy.costs.costs import Costs
-from llm_strategy.market.times import iso_time
+from llm_strategy.market.snapshot import iso_time
 from llm_strategy.trading.broker import SimulatedBroker
 from llm_strategy.trading.ledger import OrderRow
 from simulator.prices.feed import make_feed

@@ -8,8 +8,8 @@ from typing import Literal, NamedTuple
 from llm_strategy.advice.calibration import LabelPrior
 from llm_strategy.advice.layout import LayoutText
 from llm_strategy.errors import ConfigurationError
-from llm_strategy.market.line import telling_facts
 from llm_strategy.market.regime_rule import ACTION_FOR_LABEL
+from llm_strategy.market.view import telling_facts
 from llm_strategy.types import ActionType, RegimeLabel
 
 DecisionMode = Literal["auto", "json", "slots", "choices"]

@@ -11,7 +11,7 @@ from importlib.resources import files
 from llm_strategy.advice.layout import LayoutText
 from llm_strategy.advice.options import Example, Layout
 from llm_strategy.llm.requests import Message, Request, Slot
-from llm_strategy.market.line import telling_facts, telling_values, values_of
+from llm_strategy.market.view import telling_facts, telling_values, values_of
 from llm_strategy.support.strict_yaml import parse_yaml
 from llm_strategy.types import ActionType, RegimeLabel
 

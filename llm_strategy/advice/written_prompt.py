@@ -14,7 +14,7 @@ import yaml
 from llm_strategy.advice.options import Example
 from llm_strategy.advice.templates import render
 from llm_strategy.llm.requests import Form, Message, Request, Slot, escape, fill
-from llm_strategy.market.line import telling_facts, values_of
+from llm_strategy.market.view import telling_facts, values_of
 from llm_strategy.support.outside_text import encodable
 from llm_strategy.types import ActionType, RegimeLabel
 

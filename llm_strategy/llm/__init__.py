@@ -6,8 +6,7 @@ from llm_strategy.llm.record.client import RecordingClient, Usage
 from llm_strategy.llm.record.key import request_hash
 from llm_strategy.llm.record.store import AnswerStore, FolderStore, MemoryStore
 from llm_strategy.llm.record.user import in_users_record
-from llm_strategy.llm.reliability.client import ResilientClient
-from llm_strategy.llm.reliability.fallback import Fallback
+from llm_strategy.llm.reliability.client import Fallback, ResilientClient
 from llm_strategy.llm.reliability.retry_policy import RetryPolicy
 from llm_strategy.llm.requests import Chunk, Form, Generation, Health, Message, ModelIdentity, Request, Slot
 

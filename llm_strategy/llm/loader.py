@@ -14,8 +14,7 @@ from llm_strategy.llm.backends.sections import SECTIONS
 from llm_strategy.llm.calls import Prices
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.metering.audit import AuditedClient, AuditLog
-from llm_strategy.llm.reliability.client import ResilientClient
-from llm_strategy.llm.reliability.fallback import Fallback
+from llm_strategy.llm.reliability.client import Fallback, ResilientClient
 from llm_strategy.llm.reliability.retry_policy import RetryPolicy
 from llm_strategy.llm.requests import Request
 from llm_strategy.llm.services import SERVICES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import backtrader as bt
@@ -9,7 +10,6 @@ import backtrader as bt
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.market.features import MarketFeatures, threshold_scale
 from llm_strategy.market.lookbacks import DEFAULT_LOOKBACKS, Lookbacks
-from llm_strategy.market.times import iso_time
 from llm_strategy.support.outside_text import symbol_name
 from llm_strategy.types import Snapshot
 
@@ -73,3 +73,9 @@ def bars_in_year(data: bt.AbstractDataBase) -> float:
     if data._timeframe in seconds:
         return 252 * 6.5 * 3600 / (seconds[data._timeframe] * int(data._compression))
     return days.get(data._timeframe, 252.0) / int(data._compression)
+
+
+@lru_cache(maxsize=65536)
+def iso_time(time: float) -> str:
+    """A time of backtrader's (days) as ISO 8601; kept, because many symbols share their times."""
+    return str(bt.num2date(time).isoformat())

@@ -7,17 +7,15 @@ from typing import Any
 
 import backtrader as bt
 
-from llm_strategy.advice.advisor import Advisor, rewind_advisor, witness_of
+from llm_strategy.advice.advisor import Advisor, Schedule, rewind_advisor, witness_of
 from llm_strategy.advice.outcome import bad_bar
-from llm_strategy.advice.schedule import Schedule
 from llm_strategy.errors import MarketDataError
 from llm_strategy.market.features import AverageRange
 from llm_strategy.market.lookbacks import Lookbacks
-from llm_strategy.market.snapshot import SnapshotReader
+from llm_strategy.market.snapshot import SnapshotReader, bars_in_year
 from llm_strategy.risk import Limits, Market
 from llm_strategy.risk.sizing import worst_price
 from llm_strategy.trading.bar_check import BarCheck
-from llm_strategy.trading.bar_count import BarCount
 from llm_strategy.trading.orders import OrderDesk, Plan, Stage
 from llm_strategy.trading.traded_feed import TradedFeed
 from llm_strategy.types import Decision
@@ -203,3 +201,34 @@ class AdvisedFeed(TradedFeed):
 
 def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+DAYS_IN_YEAR = 365.25
+DAYS_IN_WEEK = 7
+_COUNTED = (bt.TimeFrame.Days, bt.TimeFrame.Minutes, bt.TimeFrame.Seconds)
+"""Bars whose number in a year depends on when the market is open; weeks and months come as the calendar has them."""
+
+
+class BarCount:
+    """Counts the bars of whole weeks, so that nights and weekends weigh as they do over a year.
+
+    What it knows at a close comes from that close and those before it: bars that follow change nothing. Before the
+    first whole week is over, ``per_year`` is that of ``bars_in_year``.
+    """
+
+    def __init__(self, data: bt.AbstractDataBase) -> None:
+        self._clock = data.lines.datetime
+        self._counts = data._timeframe in _COUNTED
+        self._first: tuple[float, int] | None = None
+        self._weeks = 0
+        self.per_year = bars_in_year(data)
+
+    def bar_closed(self) -> None:
+        """Count the bar that has just closed."""
+        now = self._clock[0]
+        if self._first is None:
+            self._first = now, len(self._clock)
+        first, before = self._first
+        if self._counts and now - first >= (self._weeks + 1) * DAYS_IN_WEEK:
+            self._weeks = int((now - first) // DAYS_IN_WEEK)
+            self.per_year = (len(self._clock) - before) * DAYS_IN_YEAR / (self._weeks * DAYS_IN_WEEK)

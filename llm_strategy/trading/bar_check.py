@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from llm_strategy.errors import ConfigurationError, MarketDataError
-from llm_strategy.market.times import iso_time
+from llm_strategy.market.snapshot import iso_time
 
 ROUNDING = 1e-9
 """Relative slack of the range checks: adjusted prices written by other programs exceed the high by a rounding."""

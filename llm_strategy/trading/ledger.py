@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import backtrader as bt
 
-from llm_strategy.market.times import iso_time
+from llm_strategy.market.snapshot import iso_time
 from llm_strategy.trading.bar_check import last_close
 
 

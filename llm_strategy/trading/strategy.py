@@ -8,12 +8,11 @@ from collections.abc import Mapping
 
 import backtrader as bt
 
-from llm_strategy.advice.advisor import ModelAdvisor
-from llm_strategy.advice.schedule import Schedule
+from llm_strategy.advice.advisor import ModelAdvisor, Schedule
 from llm_strategy.costs.costs import VOLATILITY_BARS
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.market.lookbacks import DEFAULT_LOOKBACKS
-from llm_strategy.market.times import iso_time
+from llm_strategy.market.snapshot import iso_time
 from llm_strategy.market.view import View
 from llm_strategy.risk import Intent, Limits, Verdict, judge
 from llm_strategy.support.outside_text import spelled_out

@@ -1,6 +1,6 @@
 """What an arm earned, risked, traded and paid, from its equity curve, trades and orders.
 
-Ratios are per bar inside and annualised with ``bars_per_year`` (``simulator.evaluation.years``); returns are simple
+Ratios are per bar inside and annualised with ``bars_per_year``; returns are simple
 close-to-close returns of the account. What cannot be measured (no trades, a flat account, one bar, a ruined account)
 is ``None``, never NaN.
 """
@@ -230,3 +230,16 @@ def _largest_drawdown(values: Floats) -> tuple[float | None, int | None]:
 
 def _mean(values: Floats) -> float | None:
     return float(values.mean()) if len(values) else None
+
+
+YEAR = pd.Timedelta(days=365.25)
+
+
+def years_between(times: pd.Index) -> float:
+    """Years from the first to the last of these times; 0 where there are less than two."""
+    return float((times[-1] - times[0]) / YEAR) if len(times) > 1 else 0.0
+
+
+def bars_per_year(times: pd.Index) -> float:
+    """Bars a year of these times; 0 where there are less than two."""
+    return (len(times) - 1) / years if (years := years_between(times)) else 0.0

@@ -21,9 +21,8 @@ from llm_strategy.advice.options import (
 )
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.metering.budget import Budget
-from llm_strategy.market.line import Unmasked
 from llm_strategy.market.lookbacks import DEFAULT_LOOKBACKS, Lookbacks
-from llm_strategy.market.view import Style, View
+from llm_strategy.market.view import Style, Unmasked, View
 from llm_strategy.support.places import at_home, place_of
 
 _FILES = {"layout": ".yaml", "calibration": ".json"}

@@ -1,8 +1,12 @@
-"""What is kept of the decisions of an arm, each of which is on disk once it was made: counts, actions and failures."""
+"""What is kept of the decisions of an arm, each of which is on disk once it was made: counts, actions and failures, and
+the scores of labels, which go into a file for later runs.
+"""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
 
 from llm_strategy.advice.advisor import Advisor, ModelAdvisor
 from llm_strategy.advice.calibration import BatchPrior
@@ -10,6 +14,7 @@ from llm_strategy.advice.scored import label_scores
 from llm_strategy.errors import ContractError
 from llm_strategy.trading.journal import Entry
 from llm_strategy.types import Abstention, AbstentionReason, ActionType, Decision
+from simulator.folder.evidence import write_json
 
 
 class Tally:
@@ -49,3 +54,13 @@ class Tally:
 def failure_of(decision: Decision) -> Abstention | None:
     """Why the advisor gave no advice, whether or not a rule decided in its place."""
     return decision.abstention or decision.instead_of
+
+
+CALIBRATION = "calibration.json"
+
+
+def write_calibration(scored: BatchPrior, folder: Path) -> None:
+    """Write the prior over the distinct states whose labels were scored, where there are any. It goes into
+    ``advisor.calibration`` of an experiment with a later window."""
+    if prior := scored.whole():
+        write_json(asdict(prior), folder / CALIBRATION)

@@ -1,11 +1,20 @@
-"""The stages of a run as its progress tells them: asking and trading of the llm arm, the other arms, the report."""
+"""The stages of a run as its progress tells them: the model's line, asking and trading of the llm arm, the other arms,
+the report.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from llm_strategy.llm.record.client import RecordingClient
+from llm_strategy.llm.settings import LlmSettings
 from simulator.experiment.experiment import LLM_ARM
 from simulator.progress.stages import Progress
 from simulator.runs.estimate import Estimate
+
+if TYPE_CHECKING:
+    from llm_strategy.llm.client import LLMClient
 
 
 class RunStages:
@@ -68,3 +77,20 @@ class RunStages:
 
     def _answers(self) -> int:
         return len(self._model.latencies) if self._model else 0
+
+
+def model_line(settings: LlmSettings, client: LLMClient | None = None) -> str:
+    """The first line of a run: a given ``client``, or the configured model."""
+    if client is not None:
+        return f"Model: {client.identity.name} by {client.identity.backend}, a client that the program gave"
+    model: object = settings.model
+    if settings.backend in ("local_llama", "llama_cpp"):
+        path = settings.instruct_model_path
+        model = path.name if path else Path(settings.model).name
+    elif settings.backend == "scripted":
+        model = settings.script
+    elif settings.backend == "replay":
+        model = settings.replay_from
+    elif settings.backend == "ensemble":
+        return f"Model: an ensemble; settings from {settings.source}"
+    return f"Model: {model} by {settings.backend}; settings from {settings.source}"

@@ -27,11 +27,10 @@ from simulator.experiment.experiment import LLM_ARM, RANDOM_ARM, Experiment
 from simulator.folder.evidence import DECISIONS, write_json, write_tables
 from simulator.folder.manifest import RunDescription, arm_manifest, comparison_manifest, now
 from simulator.folder.record import draw_name
-from simulator.folder.tally import Tally, failure_of
+from simulator.folder.tally import Tally, failure_of, write_calibration
 from simulator.folder.usage import Questions
 from simulator.prices.feed import add_feeds
 from simulator.prices.universe import Universe, decisions_name
-from simulator.runs.calibration_file import write_calibration
 from simulator.runs.upcoming import upcoming
 
 OnBar = Callable[[str, int, int], None]

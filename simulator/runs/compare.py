@@ -22,8 +22,7 @@ from simulator.folder.notes import notes_on
 from simulator.folder.provenance import run_identity
 from simulator.folder.workspace import Workspace, as_run_folder_error
 from simulator.prices.universe import Universe, load_universe
-from simulator.progress.model_line import model_line
-from simulator.progress.run import RunStages
+from simulator.progress.run import RunStages, model_line
 from simulator.progress.stages import SILENT, Progress
 from simulator.progress.surfaces import progress_for
 from simulator.runs.answers import connect, recorded

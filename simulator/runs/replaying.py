@@ -21,14 +21,13 @@ from simulator.folder.evidence import DECISIONS, evidence_files
 from simulator.folder.integrity import check_evidence, is_sealed, seal
 from simulator.folder.record import ArmRecord, Record, draw_name, load_record
 from simulator.folder.record_check import as_damage
-from simulator.folder.tally import Tally
+from simulator.folder.tally import CALIBRATION, Tally, write_calibration
 from simulator.folder.workspace import as_run_folder_error
 from simulator.prices.universe import Universe, read_universe_csv
 from simulator.reporting.page_policy import secured
 from simulator.reporting.templating import without_bare_links
 from simulator.runs.answers import JournalClient, replay_advisor
 from simulator.runs.arms import trade
-from simulator.runs.calibration_file import CALIBRATION, write_calibration
 from simulator.runs.report import EXPLANATION, FACTS, REPORT_FILES, write_page
 from simulator.runs.worst_case import HARM, write_harm
 

@@ -18,8 +18,7 @@ from simulator.folder.workspace import as_run_folder_error
 from simulator.reporting.explanation.explain import as_json, explain
 from simulator.reporting.explanation.second_judgement import judge_again
 from simulator.reporting.facts.build import build_facts
-from simulator.reporting.facts.fact import Facts
-from simulator.reporting.facts.file import write_facts
+from simulator.reporting.facts.fact import Facts, write_facts
 from simulator.reporting.page import render
 
 FACTS, EXPLANATION = "facts.json", "explanation.json"

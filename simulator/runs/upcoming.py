@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import backtrader as bt
 
-from llm_strategy.advice.schedule import Schedule
+from llm_strategy.advice.advisor import Schedule
 from llm_strategy.market.lookbacks import DEFAULT_LOOKBACKS
 from llm_strategy.market.snapshot import SnapshotReader
 from llm_strategy.types import Snapshot

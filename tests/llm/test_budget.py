@@ -15,8 +15,7 @@ from llm_strategy.llm.backends.ensemble.client import EnsembleClient
 from llm_strategy.llm.backends.openai.client import OpenAIClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.calls import Prices
-from llm_strategy.llm.reliability.client import ResilientClient
-from llm_strategy.llm.reliability.fallback import Fallback
+from llm_strategy.llm.reliability.client import Fallback, ResilientClient
 from llm_strategy.llm.reliability.retry_policy import RetryPolicy
 
 TOKENS = 15

@@ -31,8 +31,7 @@ from llm_strategy.llm import (
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.record import key as request_hash
 from llm_strategy.llm.reliability.breaker import Breaker
-from llm_strategy.llm.reliability.client import ResilientClient
-from llm_strategy.llm.reliability.fallback import Fallback
+from llm_strategy.llm.reliability.client import Fallback, ResilientClient
 from llm_strategy.llm.reliability.retry_policy import RetryPolicy
 from llm_strategy.llm.settings import LlmSettings
 from llm_strategy.types import AbstentionReason, Event, EventKind, Snapshot, Status

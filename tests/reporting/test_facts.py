@@ -13,8 +13,7 @@ from llm_strategy.errors import RunFolderError
 from simulator.evaluation.regimes import LABELS
 from simulator.folder.record import load_record
 from simulator.reporting.facts.build import build_facts, explanation_facts
-from simulator.reporting.facts.fact import Unit
-from simulator.reporting.facts.file import read_facts, write_facts
+from simulator.reporting.facts.fact import Unit, read_facts, write_facts
 from simulator.reporting.facts.table import show
 from simulator.reporting.page import render
 

@@ -16,8 +16,7 @@ from llm_strategy.llm import FolderStore, RecordingClient, Request
 from llm_strategy.llm.backends.ensemble.client import EnsembleClient
 from llm_strategy.llm.backends.openai.client import OpenAIClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.reliability.client import ResilientClient
-from llm_strategy.llm.reliability.fallback import Fallback
+from llm_strategy.llm.reliability.client import Fallback, ResilientClient
 from llm_strategy.llm.reliability.retry_policy import RetryPolicy
 
 BARS_BEFORE_THE_FIRST_DECISION = 269

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -22,7 +23,6 @@ from llm_strategy.errors import (
 )
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.reliability.breaker import Breaker
-from llm_strategy.llm.reliability.fallback import Fallback, fitting
 from llm_strategy.llm.reliability.retry_policy import RetryPolicy, share
 from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request
 from llm_strategy.types import Event, EventKind
@@ -249,3 +249,30 @@ class _Reader:
     def _hand_over(self, text: str) -> bool:
         self.began = True
         return self._on_delta is None or self._on_delta(text)
+
+
+class Fallback:
+    """A backend that answers in another one's place; it is connected when it is first needed."""
+
+    def __init__(self, name: str, connect: Callable[[], LLMClient]) -> None:
+        self.name = name
+        self._connect = connect
+        self._client: LLMClient | None = None
+        self._connecting = threading.Lock()
+
+    def client(self) -> LLMClient:
+        """The client, connected now if it was not yet."""
+        with self._connecting:
+            if self._client is None:
+                self._client = self._connect()
+            return self._client
+
+    def close(self) -> None:
+        """Close the client where there is one."""
+        if self._client is not None:
+            self._client.close()
+
+
+def fitting(request: Request, client: LLMClient) -> Request:
+    """The request as this client can take it: where it fills no forms, the model writes the whole JSON object."""
+    return replace(request, form=(), json_mode=True) if request.form and not client.supports_forms else request

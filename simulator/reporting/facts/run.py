@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from simulator.evaluation.metrics import bars_per_year
 from simulator.evaluation.sharpe import POWER
-from simulator.evaluation.years import bars_per_year
 from simulator.folder.record import Record, origin
 from simulator.reporting.facts.fact import Unit
 from simulator.reporting.facts.roles import advised_arm, subject_arm

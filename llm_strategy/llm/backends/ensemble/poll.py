@@ -21,7 +21,7 @@ from llm_strategy.llm.backends.ensemble.ballots import (
     read_scores,
 )
 from llm_strategy.llm.client import LLMClient
-from llm_strategy.llm.reliability.fallback import fitting
+from llm_strategy.llm.reliability.client import fitting
 from llm_strategy.llm.requests import Generation, Request
 from llm_strategy.llm.structured.answer_text import as_contract_error
 from llm_strategy.llm.structured.form_schema import form_values

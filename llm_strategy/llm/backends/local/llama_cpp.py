@@ -10,13 +10,13 @@ import json
 import threading
 import time
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from llm_strategy.errors import AnswerTimeout, BackendMissing, ConfigurationError
 from llm_strategy.llm.backends import sections
-from llm_strategy.llm.backends.local.json_grammar import json_object
 from llm_strategy.llm.backends.local.llama_cpp_engine import TOP_K, TOP_P, Engine, EngineOutput, Prompt
 from llm_strategy.llm.backends.local.llama_cpp_load import BATCH_TOKENS, INSTALL, EngineOptions, check_adapter
 from llm_strategy.llm.backends.local.scoring import score
@@ -257,3 +257,26 @@ def connect(settings: LlmSettings) -> LlamaCppClient:
     )
     try_model("llama_cpp", path, asdict(options) | {"lora": str(adapter) if adapter else None})
     return LlamaCppClient(path, options)
+
+
+_MEMBERS, _ITEMS = 8, 4
+_SHORTEST, _LONGEST = 8, 120
+
+
+@cache
+def json_object(max_tokens: int) -> str:
+    """An object of at most eight members; objects in it have no more than four, lists as many items, and neither holds
+    further objects. The fewer tokens there are, the shorter is a text; an answer can still be longer than that."""
+    characters = max(_SHORTEST, min(_LONGEST, max_tokens // 8))
+    return rf"""
+root ::= "{{" gap (member (gap "," gap member){{0,{_MEMBERS - 1}}})? gap "}}"
+member ::= text ":" gap (scalar | object | list)
+object ::= "{{" gap (pair (gap "," gap pair){{0,{_ITEMS - 1}}})? gap "}}"
+pair ::= text ":" gap (scalar | list)
+list ::= "[" gap (scalar (gap "," gap scalar){{0,{_ITEMS - 1}}})? gap "]"
+scalar ::= text | number | "true" | "false" | "null"
+text ::= "\"" character{{0,{characters}}} "\""
+character ::= [^"\\\x00-\x1f\x7f] | "\\" (["\\/bfnrt] | "u" [0-9a-fA-F]{{4}})
+number ::= "-"? ("0" | [1-9] [0-9]{{0,11}}) ("." [0-9]{{1,8}})?
+gap ::= "" | " " | "\n" [ ]{{0,8}}
+"""
