@@ -4,7 +4,7 @@ import dataclasses
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_choice_advice import SNAPSHOT, states
+from past_states import SNAPSHOT, states
 
 from llm_strategy.advice.examples import Analogues, label_of_what_followed
 from llm_strategy.advice.options import Example, PromptOptions

@@ -5,6 +5,7 @@ import json
 from typing import get_args
 
 import pytest
+from past_states import SNAPSHOT, states
 
 import simulator
 from llm_strategy.advice.advisor import ModelAdvisor
@@ -19,10 +20,9 @@ from llm_strategy.llm.backends.local.llama_cpp_load import EngineOptions
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.requests import Slot
 from llm_strategy.market.view import View
-from llm_strategy.types import RegimeLabel, Snapshot, Status
+from llm_strategy.types import RegimeLabel, Status
 from simulator.runs.advise import advise_at
 
-SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.2, -0.4, 0.1, 1.5)
 BULL = {" bull": 0.5, " bear": 0.3, " sideways": 0.1, " turbulent": 0.1}
 LONG = {" enter_long": 0.9, " enter_short": 0.0, " exit": 0.06, " hold": 0.04}
 FIXED = PromptOptions("choices", "fixed", layout="turns")
@@ -35,19 +35,6 @@ def scorer(labels=BULL, actions=LONG, rationale="Above the average."):
         return labels if " bull" in request.choices else actions
 
     return ScriptedClient(answer, supports_choices=True)
-
-
-def states(**changes):
-    """Distinct snapshots, one bar after the other."""
-    for number in range(40):
-        yield dataclasses.replace(
-            SNAPSHOT,
-            time=f"2009-01-01T00:{number:02d}:00",
-            trend=(number % 5 - 2) * 0.06,
-            range_position=(number // 5 % 3) / 3 + 0.1,
-            volatility_rank=(number // 15) / 3 + 0.1,
-            **changes,
-        )
 
 
 def test_a_scored_decision_is_an_advice_with_real_probabilities():

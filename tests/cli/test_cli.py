@@ -6,44 +6,9 @@ import subprocess
 import sys
 
 import pytest
-from small_run import SMALL
+from command_line import only_error, write_experiment
 
-from simulator.cli.main import main
 from simulator.prices.load import load_prices
-
-
-@pytest.fixture
-def btllm(monkeypatch, capsys, tmp_path):
-    """Run a command in an empty folder with a scripted model; gives exit code, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("BTLLM_CACHE_DIR", str(tmp_path / "cache"))
-    for name in ("LLM_BACKEND", "LLM_INSTRUCT_MODEL_PATH", "LLM_SCRIPT", "LOG_LEVEL"):
-        monkeypatch.delenv(name, raising=False)
-
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["btllm", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return ended.value.code, said.out, said.err
-
-    return call
-
-
-def write_experiment(folder, **sections):
-    path = folder / "experiment.yaml"
-    path.write_text(json.dumps(SMALL | {"output": {"folder": "out"}} | sections))
-    return path
-
-
-def only_error(answer, code):
-    status, _, err = answer
-    assert status == code, answer
-    lines = [line for line in err.splitlines() if line.strip()]
-    assert "Traceback" not in err
-    assert len(lines) == 1, err
-    assert lines[0].startswith("Error: ")
-    return lines[0]
 
 
 def test_help_shows_every_command_with_an_example(btllm):

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from test_cli import btllm, only_error, write_experiment
+from command_line import btllm, only_error, write_experiment
 
 from llm_strategy.llm import FolderStore, Generation, Message, RecordingClient, Request
 from llm_strategy.llm.backends.scripted import ScriptedClient

@@ -11,11 +11,10 @@ import pytest
 from fault_wires import BEDROCK, KEY, OPENAI, aws, on
 from kept_connections import OK, bedrock_body, chunked, keeping, once, openai_body, plain, without_end
 from misbehaving_server import GOOD_ADVICE, MODEL, answer, by_turns, completion, head, reply, serving, stream
+from one_question import ask
 
 from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendRefused, ModelError
-from llm_strategy.llm import Request
 from llm_strategy.llm.backends.openai.replies import NotServed
-from llm_strategy.llm.requests import Message
 
 BODY = {"openai": openai_body, "bedrock": bedrock_body}
 
@@ -24,12 +23,6 @@ BODY = {"openai": openai_body, "bedrock": bedrock_body}
 def credentials(monkeypatch):
     """Every cell may run over both wires."""
     aws(monkeypatch)
-
-
-def ask(client, number=0, *, pieces=False, seconds=20.0):
-    """The answer to a question, whole or in pieces."""
-    question = Request((Message("user", f"question {number}"),), timeout_s=seconds)
-    return client.complete(question, (lambda piece: True) if pieces else None).text
 
 
 SECOND = {
@@ -72,7 +65,7 @@ MEMORY = """
 import json, resource, sys
 sys.path.insert(0, sys.argv[1])
 from fault_wires import BEDROCK, OPENAI
-from test_http_edge import ask
+from one_question import ask
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 said = []
 clients = {}

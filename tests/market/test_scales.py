@@ -7,10 +7,10 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 import pytest
+from all_snapshots import read_all
 from markets import from_bars, random_prices, with_table
 from own_cerebro import MODES, own_cerebro, pandas_feed
 from small_run import recording, small
-from test_snapshot import read_all
 
 import simulator
 from llm_strategy import AdvisedStrategy, ModelAdvisor

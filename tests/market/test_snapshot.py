@@ -1,9 +1,9 @@
 """A snapshot holds closed bars only: whatever comes later changes no byte of the request."""
 
-import backtrader as bt
 import numpy as np
 import pandas as pd
 import pytest
+from all_snapshots import read_all
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markets import from_bars, random_prices, with_table
@@ -13,29 +13,10 @@ from llm_strategy.advice.options import PromptOptions
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.record import key as request_hash
 from llm_strategy.market.features import LONGEST_LOOKBACK
-from llm_strategy.market.snapshot import SnapshotReader
 from llm_strategy.market.view import View, render_snapshot
-from simulator.prices.feed import make_feed
 from simulator.prices.load import load_prices
 
 MODES = [(True, True), (True, False), (False, True), (False, False)]
-
-
-def read_all(prices, runonce=True, preload=True):
-    """Every snapshot of a run, as the strategy sees them."""
-
-    class Watcher(bt.Strategy):
-        def __init__(self):
-            self.reader = SnapshotReader(self.data)
-            self.seen = []
-
-        def next(self):
-            self.seen.append(self.reader.read())
-
-    cerebro = bt.Cerebro(stdstats=False, runonce=runonce, preload=preload)
-    cerebro.adddata(make_feed(prices))
-    cerebro.addstrategy(Watcher)
-    return cerebro.run()[0].seen
 
 
 def requests(snapshots, view, reading=PromptOptions("slots")):  # noqa: B008 - frozen

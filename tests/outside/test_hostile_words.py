@@ -12,10 +12,10 @@ import sys
 import unicodedata
 
 import pytest
+from command_line import btllm  # noqa: F401
 from markdown_it import MarkdownIt
 from misbehaving_server import by_turns, completion, reply, serving, status
 from small_run import SMALL
-from test_cli import btllm  # noqa: F401
 
 from llm_strategy.support.logs import LOG_FORMAT, VisibleFormatter
 from llm_strategy.support.outside_text import spelled_out, spelled_out_json

@@ -3,11 +3,11 @@
 import unicodedata
 from dataclasses import replace
 
+from all_snapshots import read_all
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markets import random_prices
 from small_run import files, recording, small
-from test_snapshot import read_all
 
 import simulator
 from llm_strategy.market.view import View, render_snapshot

@@ -8,9 +8,9 @@ from html import unescape
 from html.parser import HTMLParser
 
 import pytest
+from page_parser import Page
 from record_factory import EXPLANATION, write_comparison
 from small_run import reader, recording, small
-from test_page import Page
 
 import simulator
 from simulator.folder.record import load_record

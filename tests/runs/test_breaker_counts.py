@@ -6,8 +6,8 @@ import json
 import random
 
 import pytest
+from failing_server import WAYS_TO_FAIL
 from misbehaving_server import GOOD_ADVICE, MODEL, answer, by_turns, serving
-from test_run_remote import WAYS_TO_FAIL
 
 import simulator
 from llm_strategy.advice.advisor import ModelAdvisor

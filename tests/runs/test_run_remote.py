@@ -4,9 +4,9 @@ import json
 import random
 from collections import Counter
 
-import misbehaving_server as server_that
 import pytest
-from misbehaving_server import GOOD_ADVICE, MODEL, answer, by_turns, reply, serving, status
+from failing_server import WAYS_TO_FAIL
+from misbehaving_server import GOOD_ADVICE, MODEL, answer, by_turns, serving, status
 
 import simulator
 from llm_strategy.advice.advisor import MOST_FAILURES_AHEAD
@@ -20,14 +20,6 @@ from llm_strategy.llm.reliability.client import Fallback, ResilientClient
 from llm_strategy.llm.reliability.retry_policy import RetryPolicy
 
 BARS_BEFORE_THE_FIRST_DECISION = 269
-WAYS_TO_FAIL = (
-    status(503),
-    status(429, ("Retry-After", "0")),
-    server_that.reset,
-    reply(b""),
-    reply(b"<html>Bad gateway</html>", content_type="text/html"),
-    server_that.cut(json.dumps(server_that.completion(GOOD_ADVICE)).encode(), 80),
-)
 
 
 class Unsteady:

@@ -8,6 +8,7 @@ import pytest
 from markets import random_prices
 from own_cerebro import OTHER, TABLE, answer, own_cerebro, pandas_feed
 from small_run import files, reader
+from small_study import study
 
 from llm_strategy import AdvisedStrategy, Costs, Limits, Lookbacks, ModelAdvisor, OrderRules, SimulatedBroker, View
 from llm_strategy.advice.options import PromptOptions
@@ -16,12 +17,9 @@ from llm_strategy.errors import ConfigurationError, MarketDataError
 from llm_strategy.llm import get_llm_client
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.types import Status
-from simulator import Study, compare
-from simulator.experiment.experiment import EvaluationConfig
+from simulator import compare
 from simulator.prices.feed import make_feed
 from simulator.runs import replaying as replay
-
-QUICK = {"explain": False, "evaluation": EvaluationConfig(bootstrap_samples=200)}
 
 
 def percent_broker(commission=0.002, cash=50_000, **slippage):
@@ -30,10 +28,6 @@ def percent_broker(commission=0.002, cash=50_000, **slippage):
     if slippage:
         broker.set_slippage_perc(**slippage)
     return broker
-
-
-def study(tmp_path, cerebro=None, **how):
-    return Study(cerebro or own_cerebro(), **QUICK | {"folder": tmp_path} | how)
 
 
 @pytest.mark.parametrize("script", [answer, reader])

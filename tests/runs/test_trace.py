@@ -3,8 +3,8 @@
 import json
 
 import pytest
+from command_line import btllm, only_error, write_experiment  # noqa: F401  the fixture is used by its name
 from small_run import reader, recording, small
-from test_cli import btllm, only_error, write_experiment  # noqa: F401  the fixture is used by its name
 
 import simulator
 from llm_strategy.errors import ConfigurationError

@@ -2,7 +2,7 @@
 
 import pytest
 from own_cerebro import EXPECTED, OTHER, RULE, own_cerebro, pandas_feed, run
-from test_study import study
+from small_study import study
 
 from llm_strategy import Limits
 from llm_strategy.advice.rules import BuyAndHold

@@ -3,7 +3,7 @@
 import pytest
 from own_cerebro import TABLE, own_cerebro, run
 from small_run import SMALL
-from test_study import study
+from small_study import study
 
 from llm_strategy import ModelAdvisor
 from llm_strategy.advice.options import PromptOptions
