@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from llm_strategy.errors import AnswerTimeout, BackendFailure, BacktraderLLMError, ConfigurationError
+from llm_strategy.llm.backends.http import MOST_READ, longest_body
 from llm_strategy.llm.concurrency.deadline import Deadline
 from llm_strategy.llm.requests import Generation, ModelIdentity, Request
-from llm_strategy.support.secrets import redact
+from llm_strategy.support.secrets import redact, redacted
 
 
 def answer_of(backend: Any, request: Request) -> Generation:
@@ -30,20 +31,30 @@ def answer_of(backend: Any, request: Request) -> Generation:
     name = type(backend).__name__
     prompt, options = _call(backend, request)
     begin = time.perf_counter()
+
+    def answered() -> Generation:
+        said = backend.generate(prompt, **options)
+        return _generation(said, name, 1000 * (time.perf_counter() - begin))
+
     try:
-        said = Deadline[Any](request.timeout_s).run(lambda: backend.generate(prompt, **options))
+        answer = Deadline[Generation](request.timeout_s).run(answered)
     except BacktraderLLMError:
         raise
     except TimeoutError as problem:
-        raise AnswerTimeout(f"{name}.generate gave up ({problem}): raise LLM_TIMEOUT_S.") from None
+        raise AnswerTimeout(f"{name}.generate gave up ({_said(problem)}): raise LLM_TIMEOUT_S.") from None
     except Exception as problem:
-        told = " ".join(f"{type(problem).__name__}: {problem}".split()).rstrip(":.")
+        told = f"{type(problem).__name__}: {_said(problem)}".rstrip(":. ")
         raise BackendFailure(f"{name}.generate raised {told}: correct it in {_file_name(type(backend))}.") from problem
     seconds = time.perf_counter() - begin
     if request.timeout_s is not None and seconds > request.timeout_s:
         raise AnswerTimeout(f"{name}.generate took {seconds:.1f} s: raise LLM_TIMEOUT_S, or ask for fewer tokens.")
-    answer = _generation(said, name, 1000 * seconds)
-    return replace(answer, text=redact(answer.text, known_alone=True))
+    longest = longest_body(request.max_tokens)
+    if len(answer.text) > longest:
+        raise BackendFailure(
+            f"{name}.generate returned {len(answer.text)} characters, and at most {longest} are an answer of the "
+            f"length asked for: end it after max_tokens in {_file_name(type(backend))}."
+        )
+    return replace(answer, text=redact(answer.text, known_alone=True), values=redacted(answer.values))
 
 
 def identity_of(backend: Any, options: Mapping[str, Any] | None = None) -> ModelIdentity:
@@ -107,6 +118,14 @@ def _generation(said: Any, name: str, latency_ms: float) -> Generation:
         return Generation(text, tokens_in, tokens_out, latency_ms)
     what = "nothing" if said is None else f"a {type(said).__name__}"
     raise BackendFailure(f"{name}.generate returned {what}: return the text of the answer, or a Generation.")
+
+
+def _said(problem: Exception) -> str:
+    """An exception's own words on one line, without secrets."""
+    try:
+        return " ".join(redact(str(problem)[:MOST_READ]).split())
+    except Exception:  # a person's class may fail at that too
+        return ""
 
 
 def _file_name(kind: type) -> str:

@@ -8,8 +8,10 @@ run of eight characters of any form meets one of its pieces, in time in proporti
 from __future__ import annotations
 
 import base64
+import codecs
 import html
 import json
+import math
 import re
 import unicodedata
 from collections import defaultdict
@@ -33,12 +35,12 @@ _DEEPEST = 3
 """Escapes within escapes that are undone."""
 
 _ESCAPE = re.compile(
-    r"(?:\\u|\\U0000)([0-9a-f]{4})|\\u\{([0-9a-f]{1,6})\}|(?:\\x|%|0x|=)([0-9a-f]{2})"
+    r"(?:(?-i:\\U)0000|\\u|%u)([0-9a-f]{4})|\\[ux]\{([0-9a-f]{1,6})\}|(?:\\x|%|0x|=)([0-9a-f]{2})"
     r"|\\([0-3][0-7]{2})|(&(?:\#\d{1,7}|\#x[0-9a-f]{1,6}|[a-z]{2,6});?)|\\([\"'\\/])|\\[bfnrt]|<[^<>]{0,50}>",
     re.IGNORECASE,
 )
 """Of JSON, programs, addresses, mail and pages; the tags of a page stand for nothing."""
-_ESCAPE_BEGUN = re.compile(r"(?:\\[\w{]*|%\w?|&[\w#]*)$")
+_ESCAPE_BEGUN = re.compile(r"(?:\\[\w{]*|%\w*|&[\w#]*)$")
 _LONGEST_ESCAPE = 12
 _PIECES = re.compile(rf"(?=(.{{{_PIECE}}})).{{{_STEP}}}", re.DOTALL)
 _PLACE = re.compile(r"[~.]{0,2}/|[A-Za-z]:[\\/]|\w+://")
@@ -67,14 +69,16 @@ class _Forms:
 
     def __init__(self, forms: Iterable[_Form]) -> None:
         self._places: dict[str, list[tuple[_Form, int]]] = defaultdict(list)
-        self._texts = set[str]()
+        self._begun: dict[str, set[str]] = defaultdict(set)
+        self._longest = 0
         for form in forms:
-            self._texts.add(form.text)
+            self._begun[form.text[:_BEGINNING]].add(form.text)
+            self._longest = max(self._longest, len(form.text))
             for at in range(len(form.text) - _PIECE + 1 if len(form.text) >= SHORTEST else 0):
                 places = self._places[form.text[at : at + _PIECE]]
                 if len(places) < _MOST_PLACES:
                     places.append((form, at))
-        self._places.default_factory = None
+        self._places.default_factory = self._begun.default_factory = None
 
     def may_stand_in(self, text: str) -> bool:
         """Whether the text has a piece of one."""
@@ -82,9 +86,9 @@ class _Forms:
 
     def open_from(self, text: str) -> int:
         """From where on the end of a text may be the beginning of one."""
-        longest = max((len(form) for form in self._texts), default=0)
-        for begin in range(max(0, len(text) - longest), len(text) - _BEGINNING + 1):
-            if any(form.startswith(text[begin:]) for form in self._texts):
+        for begin in range(max(0, len(text) - self._longest), len(text) - _BEGINNING + 1):
+            forms = self._begun.get(text[begin : begin + _BEGINNING], ())
+            if any(form.startswith(text[begin:]) for form in forms):
                 return begin
         return len(text)
 
@@ -196,16 +200,16 @@ def _loose_forms(secret: str) -> list[_Form]:
         letter.isdigit() or (letter.isupper() and before.islower())
         for before, letter in zip(" " + letters, letters, strict=False)
     ]
-    encoded = secret.encode(errors="replace")
     least = _least(secret)
+    codes = "".join(map(str, secret.encode(errors="replace")))
     forms = [
-        _Form(encoded.hex(), 2 * least),
-        _Form("".join(map(str, encoded)), 3 * least),
-        *(_Form(_folded(_BETWEEN.sub("", one)), 4 * least // 3) for one in _in_base64(encoded)),
+        _Form(_folded(_BETWEEN.sub("", one)), least * len(one) // len(secret)) for one in [codes, *_encoded(secret)]
     ]
     if any(telling) or len(letters) >= _SURELY_NO_WORDS:
         plain = _folded(letters)
-        forms += [_Form(plain, least, telling), _Form(plain[::-1], least, telling[::-1])]
+        turned = codecs.encode(plain, "rot13")
+        forms += [_Form(one, least, telling) for one in (plain, turned)]
+        forms += [_Form(plain[::-1], least, telling[::-1])]
     return forms
 
 
@@ -214,11 +218,35 @@ def _least(secret: str) -> int:
     return len(secret) if _PLACE.match(secret) else _LONG_PIECE
 
 
-def _in_base64(encoded: bytes) -> list[str]:
-    """What of a secret in base64 does not depend on what stands around it, for each place that it may begin at."""
-    return [base64.b64encode(b"\0" * before + encoded)[(0, 2, 3)[before] : -4].decode() for before in range(3)] + [
-        base64.b64encode(encoded).decode()
-    ]
+def _encoded(secret: str) -> set[str]:
+    """A secret in hexadecimal digits, base64 and base32; in the first two also twice, backwards and in wide letters."""
+    forwards, backwards = secret.encode(errors="replace"), secret[::-1].encode(errors="replace")
+    once = _in_digits(forwards)
+    twice = [text for one in once for text in _in_digits(one.encode())]
+    wide = _in_digits(secret.encode("utf-16-le", errors="replace"))
+    return {
+        *once,
+        *twice,
+        *wide,
+        *_in_digits(backwards),
+        *(one[::-1] for one in once),
+        *_in_base(base64.b32encode, 5, forwards),
+    }
+
+
+def _in_digits(content: bytes) -> list[str]:
+    """Bytes in hexadecimal digits and in base64."""
+    return [content.hex(), *_in_base(base64.b64encode, 6, content)]
+
+
+def _in_base(encode: Callable[[bytes], bytes], bits: int, content: bytes) -> list[str]:
+    """What of some bytes, in letters of so many bits, does not depend on what stands around them, for each place that
+    they may begin at; and the whole of them alone."""
+    found = [encode(content).decode().rstrip("=")]
+    for before in range(math.lcm(bits, 8) // 8):
+        begin, end = -(-8 * before // bits), 8 * (before + len(content)) // bits
+        found.append(encode(bytes(before) + content).decode()[begin:end])
+    return list(dict.fromkeys(found))
 
 
 def _folded(text: str) -> str:

@@ -16,7 +16,7 @@ STRUCK = "[secret]"
 KEY_PLACES = "write it into the environment, .env or configs/llm.yaml, as LLM_API_KEY or api_key"
 _LONGEST_WORD = 12
 _MOST_HELD = 5_000
-"""Letters that wait for what follows them."""
+"""Letters that wait for what follows them, at most."""
 _LOOKED_BACK_AT = 40
 """Letters already handed on in which a secret may have begun."""
 _NAMES = re.compile(r"(KEY|SECRET|TOKEN|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL)S?(?![A-Z])", re.IGNORECASE)
@@ -84,7 +84,8 @@ class Redactor:
     def take(self, piece: str) -> bool:
         """Hand on what cannot be the beginning of a secret; whether more is wanted."""
         text = self._gone + self._held + piece
-        safe = self._search.open_from(text) if len(text) < _MOST_HELD else len(text)
+        looked_at = max(0, len(text) - _MOST_HELD)
+        safe = looked_at + self._search.open_from(text[looked_at:])
         return self._hand_over(text, max(safe, len(self._gone)))
 
     def end(self) -> None:
@@ -119,5 +120,7 @@ def _in_address(address: str) -> list[str]:
 
 
 def _is_secret(value: str) -> bool:
-    """Whether a value is none that stands in ordinary text: not short, and no one word (``sideways``)."""
-    return len(value) >= SHORTEST and not (len(value) < _LONGEST_WORD and value.isalpha() and value.islower())
+    """Whether a value is none that stands in ordinary text: not short, no one word or number (``sideways``,
+    ``12345678``), and no placeholder of one or two letters (``xxxxxxxx``, ``--------``)."""
+    is_word = value.isdecimal() or (value.isalpha() and value.islower())
+    return len(value) >= SHORTEST and len(set(value)) > 2 and not (is_word and len(value) < _LONGEST_WORD)

@@ -1,6 +1,7 @@
 """``btllm forget``: an answer is removed from the record of answers, as it was printed, and asked again."""
 
 import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,7 @@ from command_line import btllm, only_error, write_experiment
 
 from llm_strategy.llm import FolderStore, Generation, Message, RecordingClient, Request
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.record import key as request_hash
+from llm_strategy.llm.record.key import request_hash
 
 __all__ = ["btllm"]  # the fixture
 
@@ -65,7 +66,7 @@ def test_every_further_draw_goes_along_and_a_secret_is_not_shown(btllm, store):
     assert "4711" not in out
     assert [store.get(key) for key in (first, second, third)] == [None] * 3
     assert store.get(bystander) is not None
-    assert [path.name for path in store.path.rglob("*") if path.is_file()] == [f"{bystander}.json"]
+    assert [path.name for path in store.path.glob("??/*")] == [f"{bystander}.json"]
 
 
 def test_a_draw_is_forgotten_alone(btllm, store):
@@ -109,3 +110,27 @@ def test_a_wrong_one_is_one_sentence_and_removes_nothing(btllm, store, words, to
 
 def test_an_empty_record_is_one_sentence(btllm):
     assert "No answer to request abcd" in only_error(btllm("forget", "abcd"), 2)
+
+
+def test_what_stands_for_a_draw_and_is_no_key_removes_nothing(btllm, store, tmp_path):
+    """The name of a further draw is a stranger's where the record is."""
+    (key,) = answered(store, 0)
+    precious = tmp_path / "precious.json"
+    precious.write_text("{}")
+    out_of_here = "/".join([".."] * len(store.path.parts))
+    (store.path / key[:2] / f"{key}.draws").write_bytes(f"{out_of_here}{tmp_path}/precious\n\u00ff".encode("latin-1"))
+    assert (store.path / "..").is_dir()
+    code, out, _ = btllm("forget", key)
+    assert (code, precious.read_text()) == (0, "{}")
+    assert out.startswith(f"Forgot {key[:12]}; the next run")
+    assert store.get(key) is None
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_pipe_for_the_draws_keeps_nobody_waiting(btllm, store):
+    (key,) = answered(store, 0)
+    os.mkfifo(store.path / key[:2] / f"{key}.draws")
+    answered(store, 2)
+    code, out, _ = btllm("forget", key)
+    assert code == 0
+    assert "and 1 further of its draws" in out

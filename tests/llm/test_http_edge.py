@@ -3,6 +3,7 @@ memory and end in one sentence."""
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 import zlib
@@ -62,8 +63,8 @@ def _packed_twice(size):
 
 
 MEMORY = """
-import json, resource, sys
-sys.path.insert(0, sys.argv[1])
+import json, os, resource, sys
+sys.path[:0] = sys.argv[1].split(os.pathsep)
 from fault_wires import BEDROCK, OPENAI
 from one_question import ask
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -80,7 +81,7 @@ print(json.dumps([resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, s
 """
 
 
-def test_a_body_that_unpacks_without_end_takes_little_memory(request):
+def test_a_body_that_unpacks_without_end_takes_little_memory():
     """In a process of its own, as the memory of this one has its past."""
     once_, twice = gzip.compress(bytes(100_000_000)), _packed_twice(300_000_000)
     kinds = [("gzip", once_), ("deflate", zlib.compress(bytes(100_000_000))), ("gzip, gzip", twice), ("br", b"x")]
@@ -92,7 +93,7 @@ def test_a_body_that_unpacks_without_end_takes_little_memory(request):
         given = [(name, server.url, pieces) for name, pieces in ways]
         questions = [one for one in given for _ in range(calls)]
         done = subprocess.run(
-            [sys.executable, "-c", MEMORY, str(request.path.parent), json.dumps(questions)],
+            [sys.executable, "-c", MEMORY, os.pathsep.join(sys.path), json.dumps(questions)],
             capture_output=True,
             text=True,
             check=True,
@@ -119,6 +120,28 @@ def test_a_small_answer_that_is_packed_though_nobody_asked_for_it_is_read(packed
         assert ask(client, pieces=pieces) == GOOD_ADVICE
         client.close()
     assert server.requests[0][1]["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize("pieces", [False, True], ids=["whole", "pieces"])
+@pytest.mark.parametrize("named", ["utf-8", "none", "identity, identity", "aws-chunked", "Identity, GZip", "gzip,"])
+def test_a_slip_in_the_name_of_a_packing_costs_no_answer(named, pieces):
+    body = json.dumps(completion("right")).encode()
+    if "gzip" in named.lower():
+        body = gzip.compress(body)
+    with serving(reply(body, headers=[("Content-Encoding", named)])) as server:
+        client = OPENAI.client([server.url])
+        assert ask(client, pieces=pieces) == "right"
+        client.close()
+
+
+@pytest.mark.parametrize("pieces", [False, True], ids=["whole", "pieces"])
+def test_a_body_that_is_not_packed_as_it_says_is_told(pieces):
+    body = json.dumps(completion("right")).encode()
+    with serving(reply(body, headers=[("Content-Encoding", "gzip")])) as server:
+        client = OPENAI.client([server.url])
+        with pytest.raises(BackendFailure, match="sent a body that is not packed as it says: switch compression off"):
+            ask(client, pieces=pieces)
+        client.close()
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -151,10 +174,11 @@ def test_a_redirect_is_not_followed_and_names_the_setting(status, target, told):
         assert not other.requests
 
 
-def test_a_loop_of_redirects_is_left_at_once():
-    with serving(reply(b"", status=307, headers=[("Location", "/v1/chat/completions")])) as server:
+@pytest.mark.parametrize("target", ["/v1/chat/completions", "/v1/chat/completions/"], ids=["itself", "its slash"])
+def test_a_redirect_to_where_the_setting_leads_already_is_the_servers_to_mend(target):
+    with serving(reply(b"", status=307, headers=[("Location", target)])) as server:
         client = OPENAI.client([server.url])
-        with pytest.raises(NotServed, match="none is followed"):
+        with pytest.raises(NotServed, match=f"to [^ ]+{target}, and none is followed: let the server answer at"):
             ask(client)
         client.close()
     assert len(server.requests) == 1
@@ -202,6 +226,15 @@ def test_a_flood_ends_in_one_sentence(wire, flood):
         client.close()
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
+
+
+def test_a_stream_ends_where_it_says_so_though_its_connection_stays():
+    said = {"model": MODEL, "choices": [{"index": 0, "delta": {"content": "right"}, "finish_reason": "stop"}]}
+    events = SSE + b"data: " + json.dumps(said).encode() + b"\n\ndata: [DONE]\n\n"
+    with keeping(lambda turn, connection: connection.sendall(events)) as server:
+        client = OPENAI.client([server.url])
+        assert ask(client, pieces=True) == "right"
+        client.close()
 
 
 CHOICE = b'{"choices": [{"message": {"content": "well"}}]'

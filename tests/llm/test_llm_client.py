@@ -2,6 +2,7 @@
 
 import json
 import threading
+from functools import reduce
 
 import pytest
 
@@ -10,8 +11,10 @@ from llm_strategy.llm import (
     SUPPORTED_BACKENDS,
     Generation,
     LLMClient,
+    MemoryStore,
     Message,
     ModelIdentity,
+    RecordingClient,
     Request,
     Slot,
     get_llm_client,
@@ -241,3 +244,37 @@ def test_what_no_model_can_be_asked_is_one_sentence_and_asks_nothing(call, told)
     with pytest.raises(ConfigurationError, match=told):
         call(client)
     assert client.requests == []
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({(1, 2): 3}, "raised TypeError"),
+        (reduce(lambda inner, _: {"a": inner}, range(100_000), {}), "raised RecursionError"),
+        ("a" * 2_000_000, "returned 2000000 characters, and at most"),
+    ],
+    ids=["a key that is no text", "nested without end", "without end"],
+)
+def test_what_an_own_generate_returns_is_bounded_and_told(given, told):
+    class Own(LLMClient):
+        def generate(self, prompt):
+            return given
+
+    with pytest.raises(BackendFailure, match=rf"^Own\.generate {told}"):
+        Own().complete(Request((Message("user", "How is it?"),)))
+
+
+def test_no_secret_of_an_own_complete_is_recorded(monkeypatch):
+    monkeypatch.setenv("MY_TOKEN", "tk-Planted4711-aBcDeF")
+
+    class Own(LLMClient):
+        identity = ModelIdentity("own", "own", "own", "1")
+
+        def complete(self, request, on_delta=None):
+            return Generation("It is tk-Planted4711-aBcDeF.", 1, 1, 1.0, values={"a": "tk-Planted4711-aBcDeF"})
+
+    store = MemoryStore()
+    own = Own()
+    answer = RecordingClient(own, own.identity, store).complete(Request((Message("user", "How is it?"),)))
+    assert (answer.text, answer.values) == ("It is [secret].", {"a": "[secret]"})
+    assert next(iter(store.values())) == answer

@@ -2,6 +2,7 @@
 it."""
 
 import base64
+import codecs
 import html
 import json
 import re
@@ -101,8 +102,46 @@ def test_a_key_is_struck_out_where_pieces_cut_through_it(nothing_known, spelling
     assert len(said) < len("It said: [secret], and went.") + 25
 
 
+@pytest.mark.parametrize(
+    "spell",
+    [
+        lambda key: base64.b64encode(base64.b64encode(key)),
+        lambda key: base64.b64encode(b"Bearer " + base64.b64encode(b"me:" + key) + b" sent"),
+        lambda key: base64.b64encode(key.hex().encode()),
+        lambda key: base64.b64encode(key).hex().encode(),
+        lambda key: base64.b64encode(key[::-1]),
+        lambda key: base64.b64encode(key)[::-1],
+        lambda key: key.hex()[::-1].encode(),
+        lambda key: base64.b32encode(b"key=" + key),
+        lambda key: codecs.encode(key.decode(), "rot13").encode(),
+        lambda key: key.decode().encode("utf-16-le").hex(" ").encode(),
+        lambda key: base64.b64encode(key.decode().encode("utf-16")),
+        lambda key: b"".join(b"%%u%04x" % letter for letter in key),
+        lambda key: b"".join(b"\\x{%x}" % letter for letter in key),
+        lambda key: b"".join(b"\\U%08x" % letter for letter in key),
+    ],
+)
+def test_a_key_is_struck_out_in_codes_of_codes(nothing_known, spell):
+    for key in (KEY, "wJalrXUtnFEMI/K7MDENG+bPlantedEXAMPLEKEY", "planted-key-of-0815"):
+        keep_secret(key)
+        said = redact(f"It said: {spell(key.encode()).decode()}, and went.")
+        assert re.fullmatch(r"It said: .{0,24}\[secret\].{0,24}, and went\.", said)
+
+
+@pytest.mark.parametrize("before", [4_990, 5_100, 12_000])
+def test_a_key_behind_a_long_piece_is_struck_out(nothing_known, before):
+    keep_secret(KEY)
+    heard = []
+    redactor = Redactor(lambda piece: heard.append(piece) is None)
+    for piece in ("." * before + KEY[:9], KEY[9:], " and went."):
+        redactor.take(piece)
+    redactor.end()
+    assert "".join(heard) == "." * before + "[secret] and went."
+
+
 def test_ordinary_words_stand_whatever_the_key(nothing_known, monkeypatch):
     keys = ("bull", "exit", "sideways", "turbulent", "ollama", "not-needed", "sk-no-key-required", "market-data-4711x")
+    keys += ("12345678", "00000000", "--------", "xxxxxxxx", "****************")
     for number, key in enumerate(keys):
         monkeypatch.setenv(f"KEY_{number}", key)
         keep_secret(key)
@@ -110,6 +149,7 @@ def test_ordinary_words_stand_whatever_the_key(nothing_known, monkeypatch):
         GOOD_ADVICE,
         "The market data say sideways, then turbulent; it is not needed to exit the bull.",
         "No key required here, and no market database.",
+        "Up 0.7000000000001 of 12345678901; |--------|--------|, xxxxxxxxxx and **********.",
     ):
         assert redact(text) == text
 

@@ -19,6 +19,7 @@ from llm_strategy.llm.record.key import request_hash
 from llm_strategy.llm.record.store import AnswerStore, FolderStore
 from llm_strategy.llm.reliability.breaker import Breaker
 from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request
+from llm_strategy.support.secrets import redact, redacted
 from llm_strategy.types import lasting
 
 log = logging.getLogger(__name__)
@@ -225,6 +226,7 @@ class RecordingClient(LLMClient):
             with self._counting:
                 self.latencies.append(time.perf_counter() - begin)
                 self.usage.seconds = self._under_way.seconds
+        answer = replace(answer, text=redact(answer.text, known_alone=True), values=redacted(answer.values))
         log.debug(
             "%s answered request %s: %d tokens to %d in %.0f ms",
             self.identity.name,

@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import os
+import re
 import stat
 import threading
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from filelock import FileLock, Timeout
 from llm_strategy.errors import RunFolderError
 from llm_strategy.llm.record.key import digest
 from llm_strategy.llm.requests import Generation
+from llm_strategy.support.read_regular import read_bytes
 from llm_strategy.support.write_whole import whole_file
 from llm_strategy.types import Event
 
@@ -27,6 +29,7 @@ log = logging.getLogger(__name__)
 
 _DRAWS = ".draws"
 """Beside an answer, the keys of its further draws, one a line."""
+_KEY = re.compile(r"[0-9a-f]{64}")
 LARGEST_BYTES = 64_000_000
 """Far above the largest answer that a backend takes."""
 _POLL_S = 0.02
@@ -110,6 +113,7 @@ class FolderStore:
         """Note that ``key`` is a further draw of the answer ``first``, with which ``remove`` removes it."""
         with self._told("recorded in"):
             file = self._file(first).with_suffix(_DRAWS)
+            _make_way(file)
             file.parent.mkdir(parents=True, exist_ok=True)
             with file.open("a", encoding="utf-8") as out:
                 out.write(f"{key}\n")
@@ -122,8 +126,7 @@ class FolderStore:
         """Remove an answer and its further draws; returns the keys of these draws."""
         with self._told("removed from"):
             draws = self._file(key).with_suffix(_DRAWS)
-            noted = dict.fromkeys(draws.read_text(encoding="utf-8").split()) if draws.exists() else {}
-            there = [draw for draw in noted if self._file(draw).exists()]
+            there = [draw for draw in _noted(draws) if self._file(draw).exists()]
             for one in (*there, key):
                 self._file(one).unlink(missing_ok=True)
             draws.unlink(missing_ok=True)
@@ -211,10 +214,19 @@ def _read(file: Path, key: str) -> Generation:
     return found
 
 
+def _noted(draws: Path) -> list[str]:
+    """The keys that stand in a file of draws, each once; what is no key, and could be the name of any file, is none."""
+    try:
+        lines = read_bytes(draws, LARGEST_BYTES).decode("ascii", "replace").split()
+    except OSError:  # there is none, or what could be none
+        return []
+    return [line for line in dict.fromkeys(lines) if _KEY.fullmatch(line)]
+
+
 def _make_way(file: Path) -> None:
-    """Put aside what can be no entry: a folder at the place of the file, a file at that of its folder."""
+    """Put aside what can be no entry: a folder or a pipe at the place of the file, a file at that of its folder."""
     for place, is_folder in ((file.parent, True), (file, False)):
-        if place.exists() and place.is_dir() is not is_folder:
+        if place.exists() and not (place.is_dir() if is_folder else place.is_file()):
             place.rename(place.with_name(f"{place.name[:40]}.{os.urandom(4).hex()}.damaged"))
 
 

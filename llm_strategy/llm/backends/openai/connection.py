@@ -15,7 +15,7 @@ from llm_strategy.llm.backends.http import longest_body
 from llm_strategy.llm.backends.network import proxy_for
 from llm_strategy.llm.backends.openai.capabilities import Capabilities, TokensField
 from llm_strategy.llm.backends.openai.endpoints import Endpoint, with_version
-from llm_strategy.llm.backends.openai.hints import is_no_completion
+from llm_strategy.llm.backends.openai.hints import UNPACKED, is_no_completion
 from llm_strategy.llm.backends.openai.replies import OnText, Reply, failed_answer, read_stream, read_whole, refusal
 from llm_strategy.llm.backends.openai.transport import connected
 from llm_strategy.llm.calls import Call, on_the_bill
@@ -116,6 +116,10 @@ class Connection:
         except (openai.APIConnectionError, httpx2.HTTPError) as problem:
             if isinstance(problem.__cause__, ModelError):
                 raise self._told(problem.__cause__) from None
+            if isinstance(problem, httpx2.DecodingError):
+                raise BackendFailure(
+                    f"The {self._name} sent a body that is not packed as it says: {UNPACKED}."
+                ) from None
             cause = type(problem.__cause__ or problem).__name__
             past = f"let NO_PROXY name {urlsplit(self.endpoint.url).hostname}, " if self._proxy else ""
             raise BackendFailure(

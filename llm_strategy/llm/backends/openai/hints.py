@@ -14,6 +14,7 @@ TOOL_CALLED = "choose another LLM_MODEL, or take the tool parser off the server"
 LOADING = "wait until it is there, or raise LLM_TIMEOUT_S to wait longer"
 UNSTEADY = "look into the server's log, or lower openai.concurrency"
 TOO_MUCH = "lower LLM_MAX_TOKENS, or check LLM_BASE_URL"
+UNPACKED = "switch compression off in the server or the proxy before it"
 TOO_LONG = "show fewer examples, or choose a model with a larger context"
 
 _BY_WORD = (

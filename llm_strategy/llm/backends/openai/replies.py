@@ -191,6 +191,8 @@ async def read_stream(
         for data in events.feed(piece):
             if not wants_more(_take_event(reply, data)):
                 return reply
+        if reply.done:  # whether or not the server ends the body too
+            break
     if whole:
         wants_more(reply.take(read_object(bytes(whole)), "message"))
     else:
@@ -270,6 +272,8 @@ def _elsewhere(asked: httpx2.URL, target: str) -> str:
     except (httpx2.InvalidURL, ValueError):
         return f"to what is no address: {cures.WRONG_ADDRESS}"
     to = brief(base.removesuffix("/").removesuffix("/chat/completions"))
+    if f"{to}/chat/completions" == str(asked):
+        return f"to {brief(base)}, and none is followed: let the server answer at the very address that it is asked at"
     own = "" if whole.host == asked.host else ", another host"
     return f"to {to}{own}, and none is followed: set LLM_BASE_URL to that address if you trust it"
 

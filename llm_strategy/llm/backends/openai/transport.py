@@ -14,6 +14,7 @@ import openai
 from llm_strategy.errors import BackendFailure, ConfigurationError
 from llm_strategy.llm.backends.http import brief
 from llm_strategy.llm.backends.network import is_loopback
+from llm_strategy.llm.backends.openai.hints import UNPACKED
 
 LONGEST_REFUSAL = 100_000
 """Bytes of a refusal that are read, after unpacking; a message repeats far less."""
@@ -21,9 +22,10 @@ _LIMITS = httpx2.Limits(max_keepalive_connections=0)
 """What a server sends beyond an answer must never be read as the answer to the next question, and only a connection
 that is used once leaves no room for it."""
 _HEADERS = {"Accept-Encoding": "identity", "Connection": "close"}
-_UNPACKED = ("", "identity")
-_PACKED_ONCE = ("gzip", "deflate")
+_UNPACKED = ("gzip", "deflate")
 """What is unpacked though it was not asked for; in several layers 2 KB become gigabytes within one piece."""
+_PACKED = (*_UNPACKED, "x-gzip", "compress", "x-compress", "br", "zstd")
+"""Other names, such as ``utf-8``, are slips of a server, and pack nothing."""
 
 
 def connected(url: str, key: str) -> openai.AsyncOpenAI:
@@ -70,12 +72,10 @@ class _Beginning(httpx2.AsyncByteStream):
 async def _bound(response: httpx2.Response) -> None:
     """Refuse a body that is packed in a way that cannot be unpacked piece by piece, and let the SDK meet only the
     beginning of what it reads whole: a refusal, and a list of models."""
-    packed = response.headers.get("content-encoding", "").strip().lower()
-    if packed not in _UNPACKED + _PACKED_ONCE:
-        raise BackendFailure(
-            f"packed its answer as {brief(packed)!r}, which nobody asked for: switch compression off in the server or "
-            "the proxy before it"
-        )
+    packed = response.headers.get("content-encoding", "").lower()
+    layers = [name for name in map(str.strip, packed.split(",")) if name in _PACKED]
+    if len(layers) > 1 or not set(layers).issubset(_UNPACKED):
+        raise BackendFailure(f"packed its answer as {brief(', '.join(layers))!r}, which nobody asked for: {UNPACKED}")
     read_whole = not response.is_success or response.request.method == "GET"
     if read_whole and isinstance(response.stream, httpx2.AsyncByteStream):
         response.stream = _Beginning(response.stream, packed)
