@@ -39,7 +39,7 @@ from simulator.folder.run_name import put_back
 
 FORMAT_VERSION = "2.1.0"
 UNSEALED_FORMAT = "2.0.0"
-"""The format before manifests had a seal (``simulator.integrity``); everything else of it is the same."""
+"""The format before manifests had a seal (``simulator.folder.integrity``); everything else of it is the same."""
 
 ORDER_COLUMNS = [
     "order",

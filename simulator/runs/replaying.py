@@ -174,7 +174,10 @@ def _files(record: Record, target: Path) -> list[str]:
     names += [CALIBRATION, "prices.csv", HARM, *REPORT_FILES]
     if not is_sealed(record.folder):
         names.remove("report.html")
-    return [name for name in names if (record.folder / name).exists() or (target / name).exists()]
+    there = [record.folder, target]
+    if not comparison and not (record.folder / "prices.csv").exists():
+        there.remove(target)  # an arm's prices and page are those of its comparison
+    return [name for name in names if any((folder / name).exists() for folder in there)]
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 import simulator
 from llm_strategy.errors import AnswerTimeout, RunFolderError
 from simulator.cli.main import app
+from simulator.folder import integrity
 
 SHORT = {"trend": 20, "momentum": 5, "volatility": 10, "volatility_rank": 30, "drawdown": 20, "range_position": 10,
          "volume_ratio": 10}  # fmt: skip
@@ -128,7 +129,7 @@ def test_the_identity_is_computed_again_where_the_seal_was_too(copy, change):
     if "momentum" not in manifest["arms"]:
         shutil.rmtree(copy / "momentum")
     path.write_text(json.dumps(manifest))
-    simulator.integrity.seal(copy)
+    integrity.seal(copy)
     refused(copy, "manifest.json")
 
 
@@ -169,6 +170,13 @@ def test_a_file_that_no_run_wrote_is_named(copy, name):
     (copy / name).parent.mkdir(exist_ok=True)
     (copy / name).mkdir() if name.endswith("/") else (copy / name).write_text("1\n")
     refused(copy, f"{ascii(name)[1:-1]} in {copy} is none of its files: remove it.")
+
+
+def test_an_arm_is_replayed_where_it_stands_in_its_comparison(copy):
+    for arm in ("llm", "momentum"):
+        assert all(check.same for check in simulator.replay(copy / arm))
+        (copy / arm / "equity.csv").unlink()
+        refused(copy / arm, "equity.csv")
 
 
 def test_what_a_system_leaves_behind_is_no_file_of_the_run(copy):
