@@ -8,7 +8,7 @@ from test_cli import btllm, only_error, write_experiment
 
 from llm_strategy.llm import FolderStore, Generation, Message, RecordingClient, Request
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.record import key as request_hash
+from llm_strategy.llm.record.key import request_hash
 
 __all__ = ["btllm"]  # the fixture
 
@@ -65,7 +65,7 @@ def test_every_further_draw_goes_along_and_a_secret_is_not_shown(btllm, store):
     assert "4711" not in out
     assert [store.get(key) for key in (first, second, third)] == [None] * 3
     assert store.get(bystander) is not None
-    assert [path.name for path in store.path.rglob("*") if path.is_file()] == [f"{bystander}.json"]
+    assert [path.name for path in store.path.glob("??/*")] == [f"{bystander}.json"]
 
 
 def test_a_draw_is_forgotten_alone(btllm, store):
