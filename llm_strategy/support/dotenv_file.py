@@ -28,7 +28,8 @@ def read_dotenv(path: Path, ours: Collection[str]) -> dict[str, str | None]:
     for each in lines:
         if each.error:
             raise ConfigurationError(
-                f"{path}, line {_line(each)} is not NAME=value: a quotation mark is missing there, or too many."
+                f"{path}, line {_line(each)} is not NAME=value: an equals sign or a quotation mark is missing "
+                "there, or one too many."
             )
         if each.key is None:
             continue

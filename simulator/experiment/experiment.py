@@ -123,7 +123,7 @@ class Experiment:
     def from_mapping(cls, given: Mapping[str, Any], where: str = "experiment", *, folder: Path | None = None) -> Self:
         """An experiment from plain data, checked against ``contracts/experiment.schema.json``; relative paths belong to
         the ``folder``, or else to the working folder."""
-        document = {key: value for key, value in _plain(given).items() if value is not None}
+        document = {key: value for key, value in _plain(given, where).items() if value is not None}
         if isinstance(document.get("data"), Mapping):
             check_sources(document["data"].get("source"), document["data"].get("sources"))
         require("experiment", document, where)
@@ -206,7 +206,9 @@ class Experiment:
 
     def as_dict(self) -> dict[str, Any]:
         """The whole configuration as plain data, every default written out."""
-        plain: dict[str, Any] = _plain({key: value for key, value in asdict(self).items() if key != "folder"})
+        plain: dict[str, Any] = _plain(
+            {key: value for key, value in asdict(self).items() if key != "folder"}, "experiment"
+        )
         plain["data"]["source"] = self.data.source or None
         return plain
 
@@ -244,26 +246,28 @@ def starter_text() -> str:
     return (files("simulator.starters") / "experiment.yaml").read_text(encoding="utf-8")
 
 
-def _plain(value: Any) -> Any:
-    """Mappings, lists and dates of YAML as JSON types, DataFrames as sources."""
+def _plain(value: Any, place: str) -> Any:
+    """Mappings, lists and dates of YAML as JSON types, DataFrames as sources; an error begins with the ``place``."""
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
                 raise ConfigurationError(
                     f"The key {key!r} is no text (YAML reads ON, NO and 0700 as something else): put it in quotes."
                 )
-        return {key: _plain(entry) for key, entry in value.items()}
+        return {key: _plain(entry, f"{place}: {key:.60}") for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
+        return [_plain(entry, place) for entry in value]
     if isinstance(value, float) and not math.isfinite(value):
-        raise ConfigurationError(f"{value} is no setting: every number must be finite.")
+        raise ConfigurationError(f"{place}: {value} is no setting: every number must be finite.")
     if isinstance(value, int | float) and abs(value) > LARGEST_NUMBER:
         told = f"{value:.6g}" if isinstance(value, float) else f"A whole number of {value.bit_length()} bits"
-        raise ConfigurationError(f"{told} is no setting: every number lies within {LARGEST_NUMBER:.0e} of zero.")
+        raise ConfigurationError(
+            f"{place}: {told} is no setting: every number lies within {LARGEST_NUMBER:.0e} of zero."
+        )
     if isinstance(value, str) and _NO_TEXT.search(value):
         raise ConfigurationError(
-            f"{value!r:.60} is no setting: no text holds a NUL character, or half of a sign (as a name of a file does "
-            "that is not UTF-8): correct it, or rename the file."
+            f"{place}: {value!r:.60} is no setting: no text holds a NUL character, or half of a sign (as a name of a "
+            "file does that is not UTF-8): correct it, or rename the file."
         )
     if isinstance(value, datetime.date):
         return value.isoformat()

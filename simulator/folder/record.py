@@ -207,6 +207,9 @@ def read_manifest(folder: Path, arm: str | None = None) -> dict[str, Any]:
         raise RunFolderError(
             f"{folder} is not a finished run folder: it has no manifest.json; name a folder that btllm wrote{hint}."
         ) from None
+    except NotADirectoryError:
+        hint = f", such as {folder.parent}" if (folder.parent / "manifest.json").exists() else ""
+        raise RunFolderError(f"{folder} is no folder: name one that btllm wrote{hint}.") from None
     except (OSError, ValueError, RecursionError) as problem:
         raise RunFolderError(f"{path} cannot be read ({problem}); run the experiment again.") from None
     if not isinstance(manifest, dict) or not {"format", "kind", "experiment"} <= manifest.keys():

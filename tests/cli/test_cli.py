@@ -126,10 +126,15 @@ def test_a_csv_of_another_market_works_at_the_first_try(btllm, tmp_path):
         (("compare", "none.yaml"), 2, "btllm init"),
         (("replay", "nowhere"), 6, "not a finished run folder"),
         (("report", "nowhere"), 6, "not a finished run folder"),
+        (("replay", "run/report.html"), 6, "run/report.html is no folder: name one that btllm wrote, such as run."),
+        (("report", "run/manifest.json"), 6, "run/manifest.json is no folder: name one that btllm wrote, such as run."),
         (("models", "pull", "smollm"), 4, "did you mean"),
     ],
 )
-def test_a_mistake_is_one_sentence(btllm, words, code, message):
+def test_a_mistake_is_one_sentence(btllm, tmp_path, words, code, message):
+    (tmp_path / "run").mkdir()
+    for name in ("report.html", "manifest.json"):
+        (tmp_path / "run" / name).write_text("{}")
     assert message in only_error(btllm(*words), code)
 
 

@@ -177,8 +177,9 @@ HEADER = "time,open,high,low,close,volume"
         ("2020-01-01", "x" * 100_000, "is no date or time that can be read"),
         ("2,2,2,2,5", "2," * 10_000, "it has 10,002 cells, and at most 10,000 are read"),
         ("2,2,2,2,5", "2" * 1_000_001, "line 2 has more than 1,000,000 characters"),
+        ("2,2,2,2,5", "2,2,2,2,5\n" + "2" * 999_990, "line 3: field larger than field limit"),
     ],
-    ids=["volume", "price", "denormal price", "nul", "long number", "long text", "cells", "line"],
+    ids=["volume", "price", "denormal price", "nul", "long number", "long text", "cells", "line", "almost a line"],
 )
 def test_rows_beyond_all_bounds_are_one_sentence(price_file, cell, wrong, told):
     with pytest.raises(MarketDataError) as caught:

@@ -17,6 +17,7 @@ COMMANDS = {
     "pull": (["models", "pull"], (4,)),
     "doctor": (["doctor"], (4,)),
     "run": (["run", "--quiet"], (4,)),
+    "forget": (["forget", "abcd1234"], (2, 6)),
 }
 PLACES = {
     "no rights": lambda folder: (folder / "cache").mkdir(mode=0),
@@ -64,7 +65,7 @@ def all_imported(tmp_path_factory):
         patch.setenv("PIP_DISABLE_PIP_VERSION_CHECK", "1")
         with open("experiment.yaml", "w", encoding="utf-8-sig") as file:
             file.write("data: {source: 'synthetic:cycles?bars=420'}\n")
-        for name in ("list", "doctor", "run"):
+        for name in ("list", "doctor", "run", "forget"):
             CliRunner().invoke(app, COMMANDS[name][0])
 
 

@@ -102,7 +102,10 @@ def test_values_without_end_are_not_all_read():
         ("name: 0700", "name is 448"),
         ("name: 12:30", "name is 750"),
         ("? [a]\n: 1", "found unhashable key"),
-        ("costs: {starting_cash: .inf}", "inf is no setting: every number must be finite"),
+        (
+            "costs: {starting_cash: .inf}",
+            "experiment.yaml: costs: starting_cash: inf is no setting: every number must be finite",
+        ),
         ("costs: {starting_cash: 1.0e+999}", "inf is no setting"),
         ("costs: {starting_cash: 1e5}", 'costs.starting_cash is "1e5", it must be of type number'),
         ("costs: {starting_cash: " + "9" * 400 + "}", "A whole number of 1329 bits is no setting"),
@@ -137,6 +140,8 @@ def test_a_slip_in_dotenv_is_told_by_its_line_and_does_not_show_the_key(name, tm
     (tmp_path / ".env").write_text(SLIPS[name])
     with pytest.raises(ConfigurationError, match=r"^\.env") as caught:
         load_settings()
+    if name.startswith(("colon", "blank")):
+        assert "equals sign" in str(caught.value)
     assert "planted" not in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -163,5 +168,7 @@ def test_what_dotenv_may_hold_is_read(text, tmp_path, monkeypatch):
 def test_the_line_of_a_slip_is_counted_from_the_top(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_text("A=1\n\n# words\n\n\nLLM_API_KEY='x\n")
-    with pytest.raises(ConfigurationError, match=r"^\.env, line 6 is not NAME=value: a quotation mark is missing"):
+    with pytest.raises(
+        ConfigurationError, match=r"^\.env, line 6 is not NAME=value: an equals sign or a quotation mark is missing"
+    ):
         load_settings()

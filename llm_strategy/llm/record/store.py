@@ -120,7 +120,8 @@ class FolderStore:
 
     def keys(self, begin: str) -> list[str]:
         """Keys of the recorded answers that begin so, with two letters at least."""
-        return sorted(file.stem for file in (self.path / begin[:2]).glob(f"{begin}*.json"))
+        with self._told("looked for in"):
+            return sorted(file.stem for file in (self.path / begin[:2]).glob(f"{begin}*.json"))
 
     def remove(self, key: str) -> list[str]:
         """Remove an answer and its further draws; returns the keys of these draws."""
@@ -169,7 +170,7 @@ class FolderStore:
 
     @contextmanager
     def _told(self, failed: str) -> Iterator[None]:
-        """Tell a failed write as one sentence."""
+        """Tell a failure of the folder as one sentence."""
         try:
             yield
         except OSError as problem:

@@ -56,7 +56,9 @@ def _key(store: FolderStore, request: str) -> str:
         raise ConfigurationError(f"{request!r:.80} is no request: give 4 letters of its hash or more, {where}.")
     found = store.keys(request)
     if not found:
-        raise ConfigurationError(f"No answer to request {request} is on record: give its hash, {where}.")
+        raise ConfigurationError(
+            f"No answer to request {request} is on record in {store.path}: give its hash, {where}."
+        )
     if len(found) > 1:
         ways = " or ".join(key[: len(request) + 8] for key in found[:2])
         raise ConfigurationError(f"{len(found)} answers are on record to requests {request}...: give more, {ways}.")

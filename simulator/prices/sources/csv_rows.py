@@ -22,7 +22,8 @@ _NUMBER = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?")
 _ENCODINGS = ("gb18030", "shift_jis", "euc_kr", "big5", "cp1251", "cp1252")
 LONGEST_LINE, MOST_CELLS = 1_000_000, 10_000
 """Bytes of a line and cells of a row: more were made to use up memory, or a file has lost its line ends."""
-_LONG_LINE = re.compile(rb"[^\r\n]{%d}" % (LONGEST_LINE + 1))
+_LONG_LINE = re.compile(rb"(?:\A|[\r\n])[^\r\n]{%d}" % (LONGEST_LINE + 1))
+"""Tried where a line begins alone: to try it at every byte takes the square of a line's length."""
 _FARTHEST_HEADER = 30
 """Lines in which a header is looked for below a title."""
 KLINE = "open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume,taker_buy_quote_volume"
@@ -79,7 +80,7 @@ def _refuse_other_kinds(content: bytes, source: str) -> None:
     if start.startswith((b"{", b"[{", b"[[", b"[\n")):
         raise MarketDataError(f"{source} is JSON and no CSV: save its rows as CSV.")
     if long := _LONG_LINE.search(content):
-        line = content.count(b"\n", 0, long.start()) + 1
+        line = content.count(b"\n", 0, long.end()) + 1
         raise MarketDataError(
             f"{source}, line {line} has more than {LONGEST_LINE:,} characters: write one line a bar, without more."
         )
@@ -155,7 +156,7 @@ def _split(text: str, source: str, options: FileOptions) -> tuple[list[list[str]
         for row in reader:
             if len(row) > MOST_CELLS:
                 raise csv.Error(f"it has {len(row):,} cells, and at most {MOST_CELLS:,} are read")
-            if any(row):
+            if any(map(str.strip, row)):
                 rows.append(row)
                 lines.append(reader.line_num)
     except csv.Error as problem:
