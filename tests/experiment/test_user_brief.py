@@ -151,7 +151,7 @@ from llm_strategy.llm import LLMClient
 
 class MyNewBackend(LLMClient):
     def generate(self, prompt, **kwargs):
-        return '{"endpoint": "' + self.endpoint + '", "key": "' + self.api_key + '"}'
+        return '{"endpoint": "' + self.endpoint + '", "letters": ' + str(len(self.api_key)) + "}"
 
     def healthcheck(self):
         return True
@@ -211,7 +211,7 @@ def test_a_backend_of_ones_own_file(own, section):
     own(f'backend: "mine.py:MyNewBackend"\n{section}: {SECTION}\n')
     client = get_llm_client()
     result = client.generate("Analyze", json_mode=True)
-    assert json.loads(result.text) == {"endpoint": "https://api.myprovider.com", "key": "key-of-mine-123"}
+    assert json.loads(result.text) == {"endpoint": "https://api.myprovider.com", "letters": len("key-of-mine-123")}
     assert client.healthcheck().ok
     assert next(client.chat([{"role": "user", "content": "x"}], stream=True)).delta == result.text
 
@@ -239,7 +239,7 @@ def test_a_backend_of_ones_own_in_the_registry(own, monkeypatch):
 def test_a_backend_of_ones_own_stands_in_for_another(own, fallback):
     own(f'backend: "mine.py:Passes"\nfallback: {fallback}\nMyNewBackend: {SECTION}\n')
     answer = get_llm_client().generate("x", json_mode=True)
-    assert json.loads(answer.text)["key"] == "key-of-mine-123"
+    assert json.loads(answer.text)["letters"] == len("key-of-mine-123")
     assert [event.kind for event in answer.events][-1] is EventKind.FALLBACK
 
 
@@ -318,7 +318,7 @@ def test_a_function_of_the_settings_will_do(own):
     own('backend: "mine.py:connect"\n')
     client = get_llm_client()
     client.endpoint, client.api_key = "here", "k"
-    assert client.generate("x") == '{"endpoint": "here", "key": "k"}'
+    assert client.generate("x") == '{"endpoint": "here", "letters": 1}'
 
 
 def test_what_a_backend_returns_or_raises_is_told(own):

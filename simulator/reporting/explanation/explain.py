@@ -150,7 +150,8 @@ def written(answer: Generation) -> list[str]:
     return [piece for piece in whole if piece][:MOST_SENTENCES]
 
 
-def _beginning(piece: str) -> str:
+def shown_beginning(piece: str) -> str:
+    """What is kept of a refused sentence."""
     return piece if len(piece) <= LONGEST_SENTENCE else f"{piece[:LONGEST_SENTENCE]} ..."
 
 
@@ -161,7 +162,7 @@ def _sentences(topic: Topic, judge: Judge, pieces: list[str]) -> Iterator[Senten
     for piece in pieces:
         judgement = judge.judge(piece)
         if not judgement.accepted:
-            judged.append(Refused(_beginning(piece), judgement.refusal))
+            judged.append(Refused(shown_beginning(piece), judgement.refusal))
         elif any(told_before.issuperset(judgement.facts) for told_before in told):
             judged.append(Refused(piece, "it tells only what was told before"))
         else:

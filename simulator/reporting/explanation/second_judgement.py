@@ -11,7 +11,7 @@ from llm_strategy.errors import AnswerNotRecorded, ModelError
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.record.key import request_hash
 from llm_strategy.llm.requests import Generation, ModelIdentity, Request
-from simulator.reporting.explanation.explain import as_json, explain, written
+from simulator.reporting.explanation.explain import as_json, explain, shown_beginning, written
 from simulator.reporting.facts.fact import Facts
 
 _FAILURE = re.compile(r"The model failed here \((\w+)\)")
@@ -49,7 +49,7 @@ class RecordedExplainer(LLMClient):
         if text is None:
             raise self._failure()
         last = written(Generation(text, 0, 0, 0.0))[-1:]
-        cut_off = bool(last) and last[0].rstrip(".") not in self._judged
+        cut_off = bool(last) and shown_beginning(last[0]).rstrip(".") not in self._judged
         return Generation(text, 0, 0, 0.0, finish="length" if cut_off else "stop", cached=True)
 
     def _failure(self) -> ModelError:
