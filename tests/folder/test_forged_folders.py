@@ -128,7 +128,7 @@ def test_the_identity_is_computed_again_where_the_seal_was_too(copy, change):
     if "momentum" not in manifest["arms"]:
         shutil.rmtree(copy / "momentum")
     path.write_text(json.dumps(manifest))
-    simulator.integrity.seal(copy)
+    seal(copy)
     refused(copy, "manifest.json")
 
 

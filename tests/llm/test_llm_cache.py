@@ -10,7 +10,7 @@ import pytest
 from llm_strategy.errors import AnswerNotRecorded, AnswerTimeout, ConfigurationError, RunFolderError
 from llm_strategy.llm import FolderStore, Generation, MemoryStore, Message, RecordingClient, Request, Slot
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.record import key as request_hash
+from llm_strategy.llm.record.key import request_hash
 from llm_strategy.llm.requests import ModelIdentity
 
 IDENTITY = ModelIdentity("local_llama", "small", "gpt4all", "2.8.2", "ab", "cd", (("batch_tokens", 128),), True)

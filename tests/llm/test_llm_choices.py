@@ -10,7 +10,7 @@ from llm_strategy.errors import BackendFailure, ConfigurationError
 from llm_strategy.llm import MemoryStore, Message, RecordingClient, Request
 from llm_strategy.llm.backends.local.scoring import score
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.record import key as request_hash
+from llm_strategy.llm.record.key import request_hash
 
 TOKENS = {text: number for number, text in enumerate(["a", "b", "ab", "ba", "abb", "bb"])}
 ASKED = Request((Message("user", "?"),), opening="It is ")

@@ -29,7 +29,7 @@ from llm_strategy.llm import (
     register_backend,
 )
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.record import key as request_hash
+from llm_strategy.llm.record.key import request_hash
 from llm_strategy.llm.reliability.breaker import Breaker
 from llm_strategy.llm.reliability.client import ResilientClient
 from llm_strategy.llm.reliability.fallback import Fallback

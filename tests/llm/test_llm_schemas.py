@@ -17,7 +17,7 @@ from llm_strategy.llm import Message, ModelIdentity, Request
 from llm_strategy.llm.backends.bedrock.client import BedrockClient
 from llm_strategy.llm.backends.openai.client import OpenAIClient
 from llm_strategy.llm.backends.openai.schema import response_format
-from llm_strategy.llm.record import key as request_hash
+from llm_strategy.llm.record.key import request_hash
 from llm_strategy.llm.structured.form_schema import form_schema
 from llm_strategy.types import Status
 
