@@ -29,9 +29,11 @@ demo: model
 test: model second-model
 	$(BIN)/pytest -n 2 --dist loadfile
 
-# Hostile input for every reader, for BTLLM_FUZZ_MINUTES (20); then the whole demo on recorded answers, and the gate.
+# Hostile input for every reader, for BTLLM_FUZZ_MINUTES (20); then the whole demo on recorded answers, the gate, a
+# hundred kills, and a disk that fails at every moment.
 fuzz: model second-model
-	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest tests/fuzz/test_fuzz.py tests/runs/test_expected.py tests/risk/test_gate_properties.py
+	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest tests/fuzz/test_fuzz.py tests/runs/test_expected.py tests/risk/test_gate_properties.py \
+		tests/runs/test_killed.py tests/runs/test_disk_that_fails.py
 
 # What the demo's figures are expected to be, written anew: look at what changed before you keep it.
 expected: model

@@ -137,7 +137,7 @@ def test_the_command_line_leaves_an_ensemble_behind_with_its_own_exit_code(tmp_p
 def test_a_model_that_does_not_stop_cannot_hold_the_command_line():
     """A native call that asks nobody, as when one step of a large model takes minutes."""
     stuck = """
-import threading, simulator.cli
+import threading, simulator.cli.main as command
 from llm_strategy.support.threads import native_calls
 def app():
     def compute():
@@ -149,8 +149,8 @@ def app():
     inside.wait()
     print('said')
     raise SystemExit(130)
-simulator.cli.app = app
-simulator.cli.main()
+command.app = app
+command.main()
 """
     done = subprocess.run([sys.executable, "-c", stuck], capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr, done.returncode) == ("said\n", "", 130)

@@ -24,7 +24,7 @@ def killed_at(tmp_path, moment, *, decision=False):
     program = f"""
         import os, signal
         from pathlib import Path
-        from llm_strategy.llm import audit
+        from llm_strategy.llm.metering import audit
         from llm_strategy.llm.backends.scripted import ScriptedClient
         moment, log = {moment!r}, audit.AuditLog(Path("audit.jsonl"))
         def die(*_):

@@ -90,6 +90,6 @@ def test_a_long_answer_is_refused_and_only_its_beginning_told():
 def test_half_a_pair_in_an_explanation_is_written():
     explanation = explain(FACTS, ScriptedClient(lambda request: "The \ud800 of llm.\nThe \u202e of llm."))
     text = explanation.as_json()
-    assert "\\ud800" in text
+    assert "\ufffd" in text
     assert "\\u202e" in text
     assert text.encode()

@@ -143,6 +143,6 @@ def test_the_embedded_model(tmp_path, commands, backend, model_path):
         assert sum(told.values()) - len(told) <= kills
         asked_again += sum(told.values()) - len(told)
         killed += kills
-        if killed >= KILLS // 4:
+        if killed >= KILLS // 2:
             break
     print(f"{backend}: {killed} kills, {turn + 1} runs: {asked_again} asked again while under way")

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 from fault_runs import ended, environment, evidence, start_run, write_experiment
 from misbehaving_server import answer, by_turns, serving
 
-from llm_strategy.llm import FolderStore, Generation, RecordingClient
+from llm_strategy.llm import FolderStore, Generation, RecordingClient, get_llm_client
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.requests import ModelIdentity, Request
 
@@ -23,7 +24,7 @@ HOLDER = """
 import sys, time
 from pathlib import Path
 from llm_strategy.llm import FolderStore
-with FolderStore(Path(sys.argv[1])).alone_with(sys.argv[2], 1):
+with FolderStore(Path(sys.argv[1])).exclusive(sys.argv[2], 1):
     print("held", flush=True)
     time.sleep(600)
 """
@@ -91,6 +92,43 @@ def test_a_process_that_hangs_is_waited_for_no_longer_than_allowed(tmp_path, hol
     assert "asked all the same" in caplog.text
     with FolderStore(tmp_path).exclusive("cd" * 32, 0):  # another question goes on
         pass
+
+
+def test_a_wait_is_told_soon_and_once(tmp_path, holder, caplog, monkeypatch):
+    monkeypatch.setattr("llm_strategy.llm.record.store.QUIET_S", 0.05)
+    store = FolderStore(tmp_path)
+    for _ in range(2):
+        with store.exclusive(KEY, 0.1):
+            pass
+    assert caplog.text.count("Another program is asking") == 1
+
+
+def in_a_fork(work):
+    """The exit code of a forked process that does this."""
+    process = multiprocessing.get_context("fork").Process(target=work)
+    process.start()
+    process.join(60)
+    process.kill()
+    return process.exitcode
+
+
+def test_a_process_that_is_forked_while_others_ask_asks_for_itself(tmp_path):
+    inside, done = threading.Event(), threading.Event()
+    script = ScriptedClient(lambda request: inside.set() or str(done.wait(60)))
+    client = RecordingClient(script, IDENTITY, FolderStore(tmp_path))
+    asking = threading.Thread(target=client.complete, args=(Request(()),))
+    asking.start()
+    inside.wait(60)
+    threading.Timer(0.2, done.set).start()
+    assert in_a_fork(lambda: sys.exit(client.complete(Request(())).text != "True")) == 0
+    asking.join(60)
+
+
+def test_a_client_that_was_used_before_a_fork_answers_after_it():
+    with serving(answer()) as server:
+        client = get_llm_client(backend="openai", base_url=server.url, api_key="k", model="tiny-model")
+        assert client.generate("Before.").text
+        assert in_a_fork(lambda: sys.exit(not client.generate("After.").text)) == 0
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "link"])

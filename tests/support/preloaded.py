@@ -62,6 +62,8 @@ def preloaded():
 def _serve():
     import openai  # noqa: F401
 
+    import simulator.runs.compare  # noqa: F401
+
     for text in sys.stdin:
         job = json.loads(text)
         read, write = os.pipe()
@@ -82,7 +84,7 @@ def _become(job, told):
     """Be the command, and end."""
     from failing_disk import FailingDisk
 
-    import simulator.cli.main
+    from simulator.cli.main import main
 
     os.chdir(job["cwd"])
     os.environ.clear()
@@ -96,7 +98,7 @@ def _become(job, told):
     try:
         if disk:
             disk.install()
-        simulator.cli.main()
+        main()
     except SystemExit as end:
         code = end.code or 0
     except BaseException:

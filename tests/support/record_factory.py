@@ -1,4 +1,4 @@
-"""Small but complete run and comparison folders in the format of ``simulator.record``, without backtrader and a model.
+"""Small but complete run and comparison folders in the format of ``folder/record.py``, without backtrader and a model.
 
 The accounts are exact: every fill is an order, every round trip a trade, and the equity curve is what they add up to.
 """

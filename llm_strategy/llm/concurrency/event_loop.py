@@ -10,6 +10,8 @@ from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from llm_strategy.support.fork import renewed_in_child
+
 _Result = TypeVar("_Result")
 
 _CANCEL_S = 5.0
@@ -23,6 +25,14 @@ class BackgroundLoop:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: weakref.finalize[[asyncio.AbstractEventLoop, threading.Thread], BackgroundLoop] | None = None
+        renewed_in_child(self)
+
+    def renew(self) -> None:
+        """In a child process there is no thread of the loop: the next ``start`` begins one."""
+        self._lock = threading.Lock()
+        if self._stop is not None:
+            self._stop.detach()
+        self._loop = self._stop = None
 
     def start(self, work: Coroutine[Any, Any, _Result]) -> Future[_Result]:
         """Begin the work; cancelling the future stops it."""

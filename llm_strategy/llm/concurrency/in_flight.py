@@ -7,14 +7,21 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from llm_strategy.support.fork import renewed_in_child
+
 
 class InFlight:
     """Questions under way, by key, and for how long there were any. Threads share it."""
 
     def __init__(self) -> None:
+        self._seconds = self._since = 0.0
+        self.renew()
+        renewed_in_child(self)
+
+    def renew(self) -> None:
+        """In a child process nothing is under way: the threads that asked are those of its parent."""
         self._keys: set[str] = set()
         self._change = threading.Condition()
-        self._seconds = self._since = 0.0
 
     @contextmanager
     def exclusive(self, key: str) -> Iterator[None]:

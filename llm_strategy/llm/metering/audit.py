@@ -33,6 +33,7 @@ from llm_strategy.llm.metering.open_questions import OpenQuestion, append_line, 
 from llm_strategy.llm.record.key import request_hash
 from llm_strategy.llm.reliability.breaker import Breaker
 from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request
+from llm_strategy.support.fork import renewed_in_child
 from llm_strategy.support.outside_text import spelled_out_json
 from llm_strategy.support.secrets import redacted
 from llm_strategy.types import Event
@@ -54,6 +55,12 @@ class AuditLog:
         self._deciding: set[int] = set()
         self._open: dict[int, tuple[dict[str, Any], OpenQuestion | None]] = {}
         """The last line of a decision by its thread, not yet judged."""
+        renewed_in_child(self)
+
+    def renew(self) -> None:
+        """In a child process nobody writes yet, and what is open is the parent's to write."""
+        self._writing = threading.Lock()
+        self._deciding, self._open = set(), {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path, "prices": self.prices}

@@ -19,6 +19,7 @@ from llm_strategy.llm.record.key import request_hash
 from llm_strategy.llm.record.store import AnswerStore, FolderStore
 from llm_strategy.llm.reliability.breaker import Breaker
 from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request
+from llm_strategy.support.fork import renewed_in_child
 from llm_strategy.support.secrets import redact, redacted
 from llm_strategy.types import lasting
 
@@ -107,6 +108,7 @@ class RecordingClient(LLMClient):
         self._passed_over: set[str] = set()
         self._counting = threading.Lock()
         self._under_way = InFlight()
+        renewed_in_child(self)
         if isinstance(inner, LLMClient):
             self.defaults, self.run_id = inner.defaults, inner.run_id
             self.concurrency, self.fallbacks = 1 if mode == "replay" else inner.concurrency, inner.fallbacks
@@ -122,6 +124,11 @@ class RecordingClient(LLMClient):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, _counting=threading.Lock(), _under_way=InFlight(), on_record=None)
+        renewed_in_child(self)
+
+    def renew(self) -> None:
+        """In a child process no other thread counts."""
+        self._counting = threading.Lock()
 
     def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
         """Answer from the record, or ask and record."""

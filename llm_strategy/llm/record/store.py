@@ -33,6 +33,8 @@ _KEY = re.compile(r"[0-9a-f]{64}")
 LARGEST_BYTES = 64_000_000
 """Far above the largest answer that a backend takes."""
 _POLL_S = 0.02
+QUIET_S = 5.0
+"""Seconds of waiting for another process before it is told."""
 _thread = threading.local()
 _EARLIER = {"answer", "checksum", "key"}
 """An entry of earlier versions: no checksum covers its key."""
@@ -80,6 +82,7 @@ class FolderStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._has_waited = False
 
     def get(self, key: str) -> Generation | None:
         """The recorded answer, or None."""
@@ -142,9 +145,19 @@ class FolderStore:
         if getattr(_thread, "is_alone", False):  # whoever waits holding a lock may be waited for
             yield
             return
-        lock = FileLock(self.path / ".locks" / key[:3], timeout=most_s, poll_interval=_POLL_S)  # 4,096 empty files
+        lock = FileLock(self.path / ".locks" / key[:3], poll_interval=_POLL_S)  # 4,096 empty files
+        quiet_s = min(QUIET_S, most_s)
         try:
-            lock.acquire()
+            try:
+                lock.acquire(quiet_s)
+            except Timeout:
+                log.log(
+                    logging.INFO if self._has_waited else logging.WARNING,
+                    "Another program is asking %s: its answer is waited for, %.0f s at most; end that program if it "
+                    "does nothing any more.", key[:12], most_s,
+                )  # fmt: skip
+                self._has_waited = True  # of two programs with a slow model each waits at every question
+                lock.acquire(most_s - quiet_s)
         except Timeout:
             log.warning("Another process has held %s for %.0f s: the question is asked all the same.", key[:12], most_s)
         except (OSError, NotImplementedError) as problem:
