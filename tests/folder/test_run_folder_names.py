@@ -27,15 +27,6 @@ def folder(finished, tmp_path):
 
 
 def again(folder):
-    """The command once more, as far as names go."""
-    with Workspace(folder) as work:
-        for name in ("manifest.json", "decisions.jsonl"):
-            (work.path / name).write_text('{"status": "complete"}')
-        assert work.finish(failed=False) == folder
-    assert not folder.is_symlink()
-
-
-def run_again(folder):
     """The command once more."""
     result = simulator.run(small(folder.parent.parent), "regime_rule")
     assert result.folder == folder
@@ -52,8 +43,8 @@ def test_a_folder_that_was_moved_away_and_linked_is_written_again_and_again(fold
     folder.rename(elsewhere)
     before = (elsewhere / "manifest.json").read_bytes()
     folder.symlink_to(elsewhere)
-    for command in (run_again, again, again):
-        command(folder)
+    for _ in range(3):
+        again(folder)
         assert names(folder) == [folder.name]
     assert (elsewhere / "manifest.json").read_bytes() == before
 
@@ -97,13 +88,18 @@ def test_what_a_run_that_was_cut_off_never_left_is_taken_away(folder, tmp_path, 
     assert not list(folder.rglob("*.part"))
 
 
+def failed(manifest):
+    """The text of a manifest as that of a failed run."""
+    return json.dumps(json.loads(manifest) | {"status": "failed"})
+
+
 def between_the_renames(folder):
     folder.rename(folder.with_name(f"{folder.name}.replaced"))
 
 
 @pytest.mark.parametrize(
     "command",
-    [simulator.replay, rebuild_report, simulator.Result.load, run_again],
+    [simulator.replay, rebuild_report, simulator.Result.load, again],
     ids=["replay", "report", "load", "run"],
 )
 def test_a_run_that_only_stands_under_the_name_of_a_replaced_one_is_found(folder, command):
@@ -117,7 +113,7 @@ def test_a_failed_run_takes_no_complete_one_that_a_kill_left_aside(folder):
     whole = (folder / "manifest.json").read_bytes()
     between_the_renames(folder)
     with Workspace(folder) as work:
-        (work.path / "manifest.json").write_text('{"status": "failed"}')
+        (work.path / "manifest.json").write_text(failed(whole))
         written = work.finish(failed=True)
     assert written.name.endswith(".failed")
     assert (folder / "manifest.json").read_bytes() == whole
@@ -125,9 +121,10 @@ def test_a_failed_run_takes_no_complete_one_that_a_kill_left_aside(folder):
 
 @pytest.mark.parametrize("content", ["[]", "null", "[" * 100_000, "\xff"], ids=["list", "null", "deep", "no text"])
 def test_an_earlier_manifest_that_is_none_is_no_complete_run(folder, content):
+    whole = (folder / "manifest.json").read_bytes()
     (folder / "manifest.json").write_text(content, encoding="latin-1")
     with Workspace(folder) as work:
-        (work.path / "manifest.json").write_text('{"status": "failed"}')
+        (work.path / "manifest.json").write_text(failed(whole))
         assert work.finish(failed=True) == folder
 
 
@@ -151,7 +148,7 @@ def test_everything_is_on_the_disk_before_the_folder_has_its_name(folder, monkey
 
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(os, "rename", renamed)
-    run_again(folder)
+    again(folder)
     named = done.index(f"to {folder.name}")
     files = {path.name for path in folder.iterdir()}
     assert files | {f"{folder.name}.partial", "reports"} <= set(done[:named])

@@ -217,8 +217,8 @@ def _read(file: Path, key: str) -> Generation:
     found = Generation(**answer | {"events": tuple(map(Event.from_record, answer.get("events", ())))})
     if not (
         isinstance(found.text, str)
-        and all(type(tokens) is int and 0 <= tokens < 2**53 for tokens in (found.tokens_in, found.tokens_out))
-        and all(math.isfinite(ms) for ms in (found.latency_ms, found.engine_ms))
+        and all(type(answer[name]) is int and 0 <= answer[name] < 2**53 for name in ("tokens_in", "tokens_out"))
+        and all(math.isfinite(answer.get(name, 0.0)) for name in ("latency_ms", "engine_ms"))
         and found.finish in ("stop", "length")
         and all(isinstance(value, str) for value in dict(found.values).values())
         and found.cached is False
