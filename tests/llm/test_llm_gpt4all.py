@@ -422,7 +422,7 @@ def test_a_file_that_is_no_model_is_told(tmp_path, threads):
     ):
         (tmp_path / name).write_bytes(content)
         assert "no readable GGUF model" in _refusal(tmp_path / name, threads)
-    assert "no readable GGUF model" in _refusal(tmp_path, threads)
+    assert "it is a folder: name a file in it" in _refusal(tmp_path, threads)
 
 
 def test_a_model_without_a_chat_template_is_told(variant, threads):

@@ -8,9 +8,8 @@ import pytest
 
 import simulator
 from llm_strategy.errors import ConfigurationError, MarketDataError
-from simulator import Experiment, compare, load_prices
+from simulator import Experiment, compare, load_prices, run
 from simulator.prices.config import DataConfig
-from simulator.runs import compare as run
 
 NAMES = ["Open", "High", "Low", "Close", "Volume"]
 

@@ -17,9 +17,8 @@ from llm_strategy.errors import ConfigurationError, MarketDataError
 from llm_strategy.llm import get_llm_client
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.types import Status
-from simulator import compare
+from simulator import compare, replay
 from simulator.prices.feed import make_feed
-from simulator.runs import replaying as replay
 
 
 def percent_broker(commission=0.002, cash=50_000, **slippage):

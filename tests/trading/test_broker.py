@@ -11,8 +11,8 @@ from llm_strategy.costs.costs import Costs, volatility
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.trading.broker import SimulatedBroker, costs_of
 from llm_strategy.trading.commission import check_scheme
+from simulator import run
 from simulator.prices.feed import make_feed
-from simulator.runs import compare as run
 
 
 def test_a_market_order_fills_at_the_next_open_with_commission_slippage_and_half_the_spread():

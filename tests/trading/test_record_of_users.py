@@ -10,8 +10,7 @@ from llm_strategy.advice.options import PromptOptions
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm import get_llm_client
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from simulator import compare
-from simulator.runs import replaying as replay
+from simulator import compare, replay
 
 OWN = """
 from llm_strategy.llm import LLMClient
