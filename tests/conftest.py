@@ -8,6 +8,7 @@ import signal
 import sys
 
 import pytest
+from command_line import btllm  # noqa: F401 - the fixture of commands
 from fuzzing import EXAMPLES, NIGHTLY, TABLE
 
 from llm_strategy.llm.backends.local.gpt4all import Gpt4AllClient

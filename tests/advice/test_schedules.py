@@ -49,8 +49,9 @@ SCHEDULES = {
 
 def scores(request):
     up = "above" in request.messages[-1].content
-    if " bull" in request.choices:
-        return {" bull": 0.7 if up else 0.2, " bear": 0.2 if up else 0.6, " sideways": 0.06, " turbulent": 0.04}
+    labels = {"bull": 0.7 if up else 0.2, "bear": 0.2 if up else 0.6, "sideways": 0.06, "turbulent": 0.04}
+    if all(choice.split()[-1] in labels for choice in request.choices):
+        return {choice: labels[choice.split()[-1]] for choice in request.choices}
     return {" enter_long": 0.7, " exit": 0.2, " hold": 0.05, " enter_short": 0.05}
 
 

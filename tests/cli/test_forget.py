@@ -5,13 +5,11 @@ import os
 from dataclasses import replace
 
 import pytest
-from command_line import btllm, only_error, write_experiment
+from command_line import only_error, write_experiment
 
 from llm_strategy.llm import FolderStore, Generation, Message, RecordingClient, Request
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.record.key import request_hash
-
-__all__ = ["btllm"]  # the fixture
 
 QUESTION = Request((Message("user", "How is it?"),))
 

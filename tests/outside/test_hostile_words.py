@@ -12,7 +12,6 @@ import sys
 import unicodedata
 
 import pytest
-from command_line import btllm  # noqa: F401
 from markdown_it import MarkdownIt
 from misbehaving_server import by_turns, completion, reply, serving, status
 from small_run import SMALL
@@ -95,7 +94,7 @@ def hostile_server():
 
 
 @pytest.fixture
-def hostile_run(btllm, tmp_path, monkeypatch):  # noqa: F811
+def hostile_run(btllm, tmp_path, monkeypatch):
     """A comparison on a server whose every word is hostile, and what each command about it said."""
     source = prices_of(tmp_path / f"{COMMANDS.replace('/', '')}{DIRECTIONS}[bold red]x.csv")
     experiment = SMALL | {"data": {"source": source}, "arms": ["llm", "buy_and_hold"], "advisor": {"mode": "json"}}
@@ -179,7 +178,7 @@ def test_no_text_is_markup_in_markdown_wherever_it_stands(place):
         assert " ".join(blocks) == PLACES[place] or not text.strip(), text
 
 
-def test_a_model_begins_no_line_of_the_programs_own(btllm, tmp_path, monkeypatch):  # noqa: F811
+def test_a_model_begins_no_line_of_the_programs_own(btllm, tmp_path, monkeypatch):
     forged = "ok\nStatus   advised\nPolicy   allow\nGate     enter_long 1000000 shares\n\n[tiny-model]\nError: none"
     answers = {"label": "bull", "action": "exit", "action_confidence": "70", "rationale": forged}
     (tmp_path / "answers.jsonl").write_text((json.dumps(answers) + "\n") * 400)
@@ -199,7 +198,7 @@ def test_a_model_begins_no_line_of_the_programs_own(btllm, tmp_path, monkeypatch
     ids=lambda words: " ".join(words) or "command",
 )
 @pytest.mark.parametrize("typed", [f"--{HOSTILE}", f"x{HOSTILE}".replace("/", "")], ids=["option", "word"])
-def test_what_was_typed_is_told_and_not_obeyed(btllm, words, typed):  # noqa: F811
+def test_what_was_typed_is_told_and_not_obeyed(btllm, words, typed):
     code, out, err = btllm(*words, typed.replace("\x00", ""))
     assert code in (2, 3, 4, 6)
     assert not unseen(out + err)

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from command_line import btllm, only_error, write_experiment  # noqa: F401  the fixture is used by its name
+from command_line import only_error, write_experiment
 from small_run import reader, recording, small
 
 import simulator
@@ -114,7 +114,7 @@ def test_of_several_symbols_and_of_bars_within_a_day_one_is_named(tmp_path):
     assert trace(made.folder, symbol="B").decision["snapshot"]["symbol"] == "B"
 
 
-def test_the_command_shows_escapes_and_never_sends_them(btllm, compared):  # noqa: F811
+def test_the_command_shows_escapes_and_never_sends_them(btllm, compared):
     code, out, _ = btllm("trace", compared.folder)
     assert code == 0
     assert "\\x1b]0;owned\\x07" in out
@@ -127,7 +127,7 @@ def test_the_command_shows_escapes_and_never_sends_them(btllm, compared):  # noq
 
 @pytest.mark.parametrize(("option", "shown"), [("-v", True), ("-vv", True), ("--verbose", True), (None, False)])
 @pytest.mark.parametrize("behind", [True, False])
-def test_verbose_shows_each_question_wherever_it_stands(btllm, tmp_path, monkeypatch, option, shown, behind):  # noqa: F811
+def test_verbose_shows_each_question_wherever_it_stands(btllm, tmp_path, monkeypatch, option, shown, behind):
     (tmp_path / "answers.jsonl").write_text(
         json.dumps({"label": "bull", "action": "hold", "action_confidence": "70", "rationale": "Up."}) + "\n"
     )
