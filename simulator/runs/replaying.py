@@ -172,8 +172,6 @@ def _files(record: Record, target: Path) -> list[str]:
         evidence = evidence_files(draw.number for draw in arm.draws)
         names += [f"{arm.name}/{name}" for name in (*evidence, CALIBRATION, FACTS)] if comparison else evidence
     names += [CALIBRATION, "prices.csv", HARM, *REPORT_FILES]
-    if not is_sealed(record.folder):
-        names.remove("report.html")
     there = [record.folder, target]
     if not comparison and not (record.folder / "prices.csv").exists():
         there.remove(target)  # an arm's prices and page are those of its comparison

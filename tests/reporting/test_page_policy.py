@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 from page_parser import Page
 from record_factory import EXPLANATION, write_comparison
-from small_run import reader, recording, small
+from small_run import reader, recording, small, strip_seals
 
 import simulator
 from simulator.folder.record import load_record
@@ -118,7 +118,8 @@ def plain(page):
 
 def test_a_folder_of_before_the_policy_replays_and_a_forged_page_does_not(tmp_path):
     wanted = small(tmp_path, data={"source": "synthetic:cycles?bars=300&seed=5"}, arms=["llm", "buy_and_hold"])
-    folder = simulator.compare(wanted, client=recording(unseen)[0]).folder
+    folder = strip_seals(simulator.compare(wanted, client=recording(unseen)[0]).folder)
+    simulator.rebuild_report(folder)
     page = folder / "report.html"
     now = page.read_text()
     before = plain(now).replace("\\u200d", "\u200d")

@@ -140,7 +140,7 @@ def test_without_a_lock_the_question_is_asked_all_the_same(tmp_path, kind, caplo
         (tmp_path / ".locks").mkdir()
         place = tmp_path / ".locks" / KEY[:3]
         place.mkdir() if kind == "folder" else place.symlink_to(place)
-    with caplog.at_level(logging.INFO), store.exclusive(KEY, 0.1):
+    with caplog.at_level(logging.INFO, "llm_strategy.llm.record.store"), store.exclusive(KEY, 0.1):
         store.put(KEY, Generation("x", 1, 1, 1.0))
     assert "same question" in caplog.text or "all the same" in caplog.text
 
