@@ -49,7 +49,7 @@ class ChatTemplate:
         self._tokens = {"bos_token": bos, "eos_token": eos}
 
     def render(self, messages: Sequence[Message]) -> tuple[Block, ...]:
-        """The conversation and the opening of the model's turn, one block a message.
+        """The conversation and the opening of the model's turn, a block wherever a message stands.
 
         Where the template refuses or ignores a system message, its text goes before the first user message. Raises
         ``BackendFailure`` where the template refuses the conversation anyway.
