@@ -121,7 +121,9 @@ def test_the_embedded_model(tmp_path, commands, backend, model_path):
         folder = tmp_path / name
         write_experiment(folder, decisions)
         (folder / "configs" / "llm.yaml").write_text(yaml.safe_dump({"backend": backend}))
-        settings = environment("", folder / "cache", LLM_BACKEND=backend, LLM_INSTRUCT_MODEL_PATH=str(model_path))
+        model = {"LLM_BACKEND": backend, "LLM_INSTRUCT_MODEL_PATH": str(model_path)}
+        # How many threads are the fastest depends on the moment, and the last digits of a score on how many there are.
+        settings = environment("", folder / "cache", LLM_THREADS="1", **model)
         return folder, {name: value for name, value in settings.items() if name not in ("LLM_BASE_URL", "LLM_MODEL")}
 
     folder, settings = place("whole")
