@@ -74,6 +74,7 @@ def trade(
     with (folder / DECISIONS).open("w", encoding="utf-8", newline="\n") as sink:
         journal = simulate(universe, advisor, experiment, Journal(sink, keep=decided))
     write_tables(journal, folder)
+    gc.collect()  # broker and strategy hold each other, and with them the bars
 
 
 @contextmanager
@@ -86,7 +87,6 @@ def _without_garbage_collection() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
-            gc.collect()  # broker and strategy hold each other, and with them the bars
 
 
 class _FirstMustFit:

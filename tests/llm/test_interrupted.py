@@ -160,7 +160,7 @@ def test_what_a_worker_began_is_left_behind_with_it():
     calls, asked = NativeCalls(), []
 
     def native(item):
-        with calls.one() as must_stop:
+        with calls.track() as must_stop:
             while not must_stop():
                 asked.append(item)
                 time.sleep(0.001)
@@ -182,7 +182,7 @@ def test_what_a_worker_began_is_left_behind_with_it():
 def test_no_native_call_begins_once_the_program_ends():
     calls = NativeCalls()
     calls.end()
-    with pytest.raises(KeyboardInterrupt), calls.one():
+    with pytest.raises(KeyboardInterrupt), calls.track():
         pass
 
 

@@ -23,7 +23,7 @@ def side_by_side(
 
     Items are taken, and results handed over, in the calling thread: an item is taken when there is room for it and
     after the result that made room was handed over. Raises what ``work`` raises, once everything under way has ended.
-    An interruption begins nothing more, and leaves what is under way behind (``left_behind.leave``).
+    An interruption begins nothing more, and leaves what is under way behind (``support.threads.leave``).
     """
     ended: SimpleQueue[tuple[Worker, _Item, _Result | None, BaseException | None]] = SimpleQueue()
     under_way: set[Worker] = set()

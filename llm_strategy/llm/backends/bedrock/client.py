@@ -1,6 +1,6 @@
 """Backend ``bedrock``: any model of AWS Bedrock that speaks Converse, through boto3.
 
-Region, profile and credentials are found the AWS way (``bedrock_place.py``). The SDK does not ask again by itself. A
+Region, profile and credentials are found the AWS way (``bedrock/endpoint.py``). The SDK does not ask again by itself. A
 model is held to JSON by the prompt alone, or by a tool whose input has the schema of the answer (``json: tool``, for
 models that know tools).
 """
