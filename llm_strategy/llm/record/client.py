@@ -47,7 +47,7 @@ def _longest_wait(request: Request) -> float:
 class Usage:
     """How often the model was asked, failed questions too, how many answers were ``kept``, and what that took.
 
-    ``calls`` are real ones: a question may take several (``llm/calls.py``). Seconds in which several questions are under
+    ``calls`` are real ones: a question may take several (``calls.py``). Seconds in which several questions are under
     way count once. Tokens are those of all calls; ``cost``, in currency, is that of all calls with a price. ``again``
     are those of the asked for which an earlier command was given an answer that could not be used.
     """
