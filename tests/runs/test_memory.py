@@ -34,7 +34,7 @@ def growth(tmp_path_factory):
 
     def taken(arms, bars):
         folder = tmp_path_factory.mktemp("made")
-        write_comparison(folder, arms=ARMS[:arms], bars=bars, samples=20)
+        write_comparison(folder, arms=ARMS[:arms], bars=bars, samples=100)
         return peak(lambda: build_facts(load_record(folder)))
 
     taken(2, 300)  # what is imported and kept for good

@@ -1,0 +1,109 @@
+"""Parts that a person brings: found as ``package.module:name``, as ``FILE.py:name``, or as an installed entry point."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import re
+import sys
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from llm_strategy.errors import BacktraderLLMError, ConfigurationError, did_you_mean, nearest
+from llm_strategy.support.places import at_home
+from llm_strategy.support.read_regular import MOST_TEXT, read_bytes
+
+_REFERENCE = re.compile(r"(?P<place>.+\.py|[A-Za-z_][\w.]*)(?P<colon>:)(?P<name>\w*)\Z", re.DOTALL)
+
+
+def is_reference(text: str) -> bool:
+    """Whether a name says where the part is: ``package.module:name`` or ``FILE.py:name``."""
+    return _REFERENCE.fullmatch(text) is not None
+
+
+def find_plugin(kind: str, text: str, group: str, known: Mapping[str, Any]) -> Any:
+    """The part that a name means: one of the ``known``, one of the entry points of the ``group``, or a reference.
+
+    ``kind`` is what the part is, as it reads in a sentence ("baseline"). Raises ``ConfigurationError`` in one sentence
+    where there is no such name, or the module cannot be imported.
+    """
+    if text in known:
+        return known[text]
+    if is_reference(text):
+        return load_reference(kind, text)
+    installed = {entry.name: entry for entry in entry_points(group=group)}
+    if text not in installed:
+        raise ConfigurationError(f"There is no {kind} {text!r}{did_you_mean(text, [*known, *installed])}")
+    try:
+        return installed[text].load()
+    except Exception as problem:
+        raise _not_imported(f"The {kind} {text!r}", problem) from None
+
+
+def load_reference(kind: str, text: str) -> Any:
+    """The part that ``package.module:name`` or ``FILE.py:name`` means; a path is one from the current folder.
+
+    Raises ``ConfigurationError`` where the module cannot be imported or holds no such name.
+    """
+    found = _REFERENCE.fullmatch(text)
+    if found is None:
+        raise ConfigurationError(f"The {kind} {text!r} is no reference: write package.module:name or FILE.py:name.")
+    place, name = found["place"], found["name"]
+    told = f"The {kind} {text!r}"
+    module = import_file(told, at_home(place)) if place.endswith(".py") else _imported(told, place)
+    own = [key for key, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
+    if not name:
+        raise ConfigurationError(f"{told} names nothing in it: write {place}:{own[0] if own else 'NAME'}.")
+    if name not in vars(module):
+        raise ConfigurationError(f"{told}: {place} has no {name!r}{did_you_mean(name, own)}")
+    return vars(module)[name]
+
+
+def import_file(told: str, path: Path) -> ModuleType:
+    """The module of a file, read once for each content that it has; an error begins with ``told``."""
+    try:
+        content = read_bytes(path, MOST_TEXT)
+    except FileNotFoundError:
+        there = sorted(file.name for file in path.parent.glob("*.py")) if path.parent.is_dir() else []
+        raise ConfigurationError(
+            f"{told} names the file {path}, which is not there{nearest(path.name, there) or ': correct the path.'}"
+        ) from None
+    except OSError as problem:
+        raise ConfigurationError(f"{told}: {path} cannot be read: {problem}.") from None
+    path = path.resolve()
+    mark = hashlib.sha256(str(path).encode() + content).hexdigest()[:12]
+    name = f"{path.stem}_{mark}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ConfigurationError(f"{told}: {path} is no Python file: name one that ends in .py.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # the file may import its neighbours, also later
+    try:
+        spec.loader.exec_module(module)
+    except BaseException as problem:
+        del sys.modules[name]
+        if not isinstance(problem, Exception):
+            raise
+        raise _not_imported(told, problem) from None
+    return module
+
+
+def _imported(told: str, module: str) -> ModuleType:
+    try:
+        return importlib.import_module(module)
+    except Exception as problem:
+        raise _not_imported(told, problem) from None
+
+
+def _not_imported(told: str, problem: Exception) -> BacktraderLLMError:
+    said = " ".join(f"{type(problem).__name__}: {problem}".split()).rstrip(".")
+    cure = "install what it needs, or correct the name" if isinstance(problem, ImportError) else "correct it there"
+    return ConfigurationError(f"{told} cannot be imported ({said}): {cure}.")

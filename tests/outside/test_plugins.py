@@ -1,0 +1,86 @@
+"""A part that a person brings is found by its name, or one sentence says why not."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from llm_strategy.errors import ConfigurationError
+from llm_strategy.support.plugins import find_plugin, is_reference, load_reference
+
+KNOWN = {"momentum": object(), "sma_cross": object()}
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch):
+    """A folder of modules that Python finds."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "my_parts.py").write_text("def donchian(): return 20\n")
+    (tmp_path / "broken_parts.py").write_text("import no_such_package_here\n")
+    (tmp_path / "raising_parts.py").write_text("raise ValueError('half\\nwritten')\n")
+    yield tmp_path
+    for name in ("my_parts", "broken_parts", "raising_parts"):
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("momentum", False),
+        ("my_parts:donchian", True),
+        ("my.own.parts:Donchian", True),
+        ("parts.py:donchian", True),
+        ("a folder/parts.py:donchian", True),
+        ("https://host/path", False),
+        ("csv:prices.csv", False),
+    ],
+)
+def test_references_are_told_from_names(text, expected):
+    assert is_reference(text) is expected
+
+
+def test_a_known_part_goes_before_all_else(shelf):
+    assert find_plugin("baseline", "momentum", "backtrader_llm.none", KNOWN) is KNOWN["momentum"]
+
+
+def test_a_module_and_a_file_give_the_part(shelf):
+    assert find_plugin("baseline", "my_parts:donchian", "backtrader_llm.none", KNOWN)() == 20
+    assert load_reference("baseline", f"{shelf / 'my_parts.py'}:donchian")() == 20
+
+
+def test_an_entry_point_gives_the_part():
+    connect = find_plugin("backend", "scripted", "backtrader_llm.backends", {})
+    assert callable(connect)
+
+
+def test_a_changed_file_is_read_again(shelf):
+    file = shelf / "my_parts.py"
+    assert load_reference("baseline", f"{file}:donchian")() == 20
+    file.write_text("def donchian(): return 55\n")
+    assert load_reference("baseline", f"{file}:donchian")() == 55
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("momentun", "There is no baseline 'momentun', did you mean 'momentum'?"),
+        ("my_part:donchian", "The baseline 'my_part:donchian' cannot be imported (ModuleNotFoundError: No module named "
+         "'my_part'): install what it needs, or correct the name."),
+        ("my_parts:donchain", "The baseline 'my_parts:donchain': my_parts has no 'donchain', did you mean 'donchian'?"),
+        ("my_parts:", "The baseline 'my_parts:' names nothing in it: write my_parts:donchian."),
+        ("broken_parts:x", "The baseline 'broken_parts:x' cannot be imported (ModuleNotFoundError: No module named "
+         "'no_such_package_here'): install what it needs, or correct the name."),
+        ("raising_parts:x", "The baseline 'raising_parts:x' cannot be imported (ValueError: half written): correct it "
+         "there."),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_found_is_one_sentence(shelf, text, sentence):
+    with pytest.raises(ConfigurationError) as told:
+        find_plugin("baseline", text, "backtrader_llm.none", KNOWN)
+    assert str(told.value) == sentence
+
+
+def test_a_file_that_is_not_there_names_its_neighbour(shelf):
+    with pytest.raises(ConfigurationError, match=r"is not there, did you mean 'my_parts.py'\?"):
+        load_reference("baseline", f"{shelf / 'my_part.py'}:donchian")
