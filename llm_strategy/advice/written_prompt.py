@@ -1,22 +1,62 @@
-"""How a bar's question is put to a model: system prompt and examples first and constant, the bar's line last and
-short."""
+"""The prompts of ``prompts/``, and how a bar's question is put to a model that writes its answer: system prompt and
+examples first and constant, the bar's line last and short."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
+import jinja2
 import yaml
 
-from llm_strategy.advice.options import Example
-from llm_strategy.advice.templates import render
+from llm_strategy.advice.examples import Example
+from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.requests import Form, Message, Request, Slot, escape, fill
 from llm_strategy.market.view import telling_facts, values_of
 from llm_strategy.support.outside_text import encodable
 from llm_strategy.types import ActionType, RegimeLabel
+
+_FOLDER = files("llm_strategy.prompts")
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    loader = jinja2.FunctionLoader(lambda name: (_FOLDER / name).read_text(encoding="utf-8"))
+    return jinja2.Environment(
+        loader=loader,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # noqa: S701 - prompts are plain text, not markup
+    )
+
+
+def render(name: str, **variables: object) -> str:
+    """The text of ``prompts/NAME`` with its variables filled in.
+
+    Raises ``ConfigurationError`` naming the variable that is missing.
+    """
+    try:
+        return _environment().get_template(name).render(**variables).strip()
+    except FileNotFoundError:
+        known = ", ".join(sorted(entry.name for entry in _FOLDER.iterdir() if entry.name.endswith(".j2")))
+        raise ConfigurationError(f"There is no prompt {name!r}; the prompts are {known}.") from None
+    except jinja2.UndefinedError as problem:
+        raise ConfigurationError(f"Prompt {name!r} needs a variable that was not given: {problem}.") from None
+
+
+def prompts_sha256() -> dict[str, str]:
+    """sha256 of every prompt file by name, for manifests."""
+    return {
+        entry.name: hashlib.sha256(entry.read_bytes()).hexdigest()
+        for entry in sorted(_FOLDER.iterdir(), key=lambda entry: entry.name)
+        if entry.name.endswith((".j2", ".yaml"))
+    }
+
 
 TWO_DIGITS = "[0-9]{1,2}"
 LONGEST_SHOWN = 4_000

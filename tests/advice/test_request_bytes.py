@@ -67,7 +67,7 @@ def answer(request):
 def asked(options, view):
     """The hash over all requests of 40 states of two markets, asked or foreseen, in their order."""
     client = ScriptedClient(answer, supports_choices=True)
-    advisor = ModelAdvisor(client, reading=options, view=view)
+    advisor = ModelAdvisor(client, options=options, view=view)
     whole = hashlib.sha256()
     for number, snapshot in enumerate(states()):
         for symbol in ("ONE", "TWO")[: 1 + number % 2]:
