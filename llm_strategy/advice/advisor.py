@@ -13,7 +13,7 @@ from llm_strategy.advice.examples import Analogues
 from llm_strategy.advice.modes.mode import Abilities, Mode, Question
 from llm_strategy.advice.modes.registry import MODES, complete_options
 from llm_strategy.advice.options import PromptOptions
-from llm_strategy.advice.outcome import Outcome, instead
+from llm_strategy.advice.outcome import Outcome, decide_by_rule
 from llm_strategy.errors import BreakerOpen, ConfigurationError
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.concurrency.parallel import side_by_side
@@ -196,7 +196,7 @@ class ModelAdvisor:
         decision = outcome.decision(snapshot, question.market)
         if self.fallback is None or outcome.abstention is None:
             return decision
-        return instead(self.fallback.decide(snapshot), decision)
+        return decide_by_rule(self.fallback.decide(snapshot), decision)
 
     def _counted(self, snapshot: Snapshot, question: Question) -> Outcome:
         """What a decision comes to, which the breaker counts wherever the answers come from."""

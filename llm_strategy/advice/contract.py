@@ -1,4 +1,8 @@
-"""From the text of an answer to an ``Advice`` or a ``ContractError`` that names the field. Nothing is guessed."""
+"""From the text of an answer to an ``Advice`` or a ``ContractError`` that names the field.
+
+Nothing is guessed. By choice values are read that were written otherwise than the contract wants them and can mean one
+thing alone.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,10 @@ from llm_strategy.llm.structured.answer_text import LARGEST_ANSWER, THOUGHT_ALON
 from llm_strategy.support.schemas import violation
 from llm_strategy.types import Action, ActionType, Advice, Constraints, Regime, RegimeLabel
 
+Repairs: TypeAlias = Literal["strict", "lenient"]
+"""Whether values that break the contract are errors, or read where they can mean one thing alone."""
+
+
 VERSION = "1.0.0"
 INTENT = "propose_trade"
 
@@ -22,6 +30,13 @@ DEEPEST_NESTING = 8
 """The contract itself needs 3."""
 MEND = "set advisor.repairs to lenient, which reads it"
 """The cure for a value that can mean one thing alone."""
+AS_TEXT = "number as text"
+PERCENT = "percentage"
+NULL = "null"
+
+_OPTIONAL_AT_THE_TOP = ("version", "intent", "symbol", "timeframe")
+"""What the program fills in."""
+_NUMBER = re.compile(r"[+-]?[0-9]{1,20}(?:\.[0-9]{1,20})?")
 
 
 class ParsedAnswer(NamedTuple):
@@ -37,15 +52,15 @@ def parse_answer(text: str, *, symbol: str, timeframe: str, repairs: Repairs = "
 
     What the program knows (version, intent, symbol, timeframe) is filled in where the model left it out; where the
     model wrote it, it must be right. What stands around the one JSON object (``answer_text``) is taken off and counted
-    as a repair, by kind; with ``lenient`` repairs so are values that can mean one thing alone (``lenient``). Raises
-    ``ContractError`` for everything else.
+    as a repair, by kind; with ``lenient`` repairs so are values that can mean one thing alone
+    (``read_leniently``). Raises ``ContractError`` for everything else.
     """
     body, taken_off, thought_alone = unwrap(text, LARGEST_ANSWER)
     if thought_alone:
         raise ContractError("answer", "holds thoughts and no JSON object behind them", THOUGHT_ALONE)
     document = parse_object(body)
     known = {"version": VERSION, "intent": INTENT, "symbol": symbol, "timeframe": timeframe}
-    mended, kinds = made_lenient(document)
+    mended, kinds = read_leniently(document)
     if repairs == "lenient":
         return ParsedAnswer(_advice(mended, known), taken_off + kinds)
     try:
@@ -144,19 +159,7 @@ def _finite(digits: str) -> float:
     return value
 
 
-Repairs: TypeAlias = Literal["strict", "lenient"]
-"""Whether values that break the contract are errors, or read where they can mean one thing alone."""
-
-AS_TEXT = "number as text"
-PERCENT = "percentage"
-NULL = "null"
-
-_OPTIONAL_AT_THE_TOP = ("version", "intent", "symbol", "timeframe")
-"""What the program fills in."""
-_NUMBER = re.compile(r"[+-]?[0-9]{1,20}(?:\.[0-9]{1,20})?")
-
-
-def made_lenient(document: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+def read_leniently(document: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The document with numbers for numbers in quotes, confidences above 1 and up to 100 or with a percent sign read as
     percentages, and no optional value that is null; and the kinds of what was changed."""
     kinds: list[str] = []

@@ -1,4 +1,4 @@
-"""The conversation with a model behind one decision: requests are asked, read, judged, and their answers remembered.
+"""The conversation with a model behind one decision: requests are asked, their answers read, judged and remembered.
 
 What an earlier command was answered and never met the contract is asked again, once a command.
 """
@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeAlias, TypeVar
 
 from llm_strategy.advice.examples import Analogues
 from llm_strategy.advice.modes.mode import Mode, Question
-from llm_strategy.advice.outcome import FAILURES, Outcome, abstained, asked_before, judged
+from llm_strategy.advice.outcome import FAILURES, Outcome, abstain, judge_answer, without_occasion
 from llm_strategy.errors import BreakerOpen, ContractError, ModelError
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.record.key import request_hash
@@ -143,12 +143,12 @@ class Conversation:
         inquiry = Inquiry(self, snapshot, remember=mode.scores)
         try:
             with reading(inquiry.exchanges):
-                return judged(mode.decide(question, self.defaults, inquiry), inquiry.exchanges)
+                return judge_answer(mode.decide(question, self.defaults, inquiry), inquiry.exchanges)
         except ContractError as problem:
-            return abstained(AbstentionReason.INVALID, redact(encodable(str(problem))), inquiry.exchanges)
+            return abstain(AbstentionReason.INVALID, redact(encodable(str(problem))), inquiry.exchanges)
         except tuple(FAILURES) as problem:
             reason = next(reason for kind, reason in FAILURES.items() if isinstance(problem, kind))
-            return abstained(reason, redact(encodable(str(problem))), inquiry.exchanges)
+            return abstain(reason, redact(encodable(str(problem))), inquiry.exchanges)
 
 
 class Inquiry:
@@ -205,7 +205,7 @@ class Inquiry:
         self.exchanges[-1] = replace(self.exchanges[-1], answer=answer.text, events=_redacted(answer.events))
         _log_answer(snapshot, purpose, answer)
         if self._answers is not None and not any(event.is_substitute for event in answer.events):
-            self._answers[untimed] = (asked_before(self.exchanges[-1]), replace(answer, cached=True))
+            self._answers[untimed] = (without_occasion(self.exchanges[-1]), replace(answer, cached=True))
         return answer
 
     def _with_time_left(self, request: Request) -> Request:

@@ -101,32 +101,32 @@ class LayoutText:
     def ask_label(self, request: Request, market: str) -> tuple[Request, tuple[str, ...]]:
         """The request with the answer begun up to the label, and the labels as they stand there."""
         words = tuple(self.words.get(label, label) for label in RegimeLabel)
-        opening, labels = _parted(_filled(self.answer.partition("{label}")[0], market=market), words)
+        opening, labels = _before_space(_fill(self.answer.partition("{label}")[0], market=market), words)
         return replace(request, opening=opening), labels
 
     def ask_action(self, request: Request, market: str, label: str) -> tuple[Request, tuple[str, ...]]:
         """The same up to the action, behind this label."""
         begun, labels = self.ask_label(request, market)
         before_action = self.answer.partition("{label}")[2].partition("{action}")[0]
-        chosen = labels[tuple(RegimeLabel).index(RegimeLabel(label))] + _filled(before_action, market=market)
-        behind, actions = _parted(chosen, tuple(ActionType))
+        chosen = labels[tuple(RegimeLabel).index(RegimeLabel(label))] + _fill(before_action, market=market)
+        behind, actions = _before_space(chosen, tuple(ActionType))
         return replace(begun, chosen=behind), actions
 
     def ask_rationale(self, request: Request, market: str, label: str, action: str) -> Request:
         """The request for a rationale behind this answer; the answer's text is the rationale."""
         before, _, after = self.reason.partition("{rationale}")
         written = self.words.get(label, label)
-        opening = _filled(self.answer, market=market, label=written, action=action) + before
+        opening = _fill(self.answer, market=market, label=written, action=action) + before
         slot = Slot("rationale", RATIONALE_TOKENS, stop=after[:1] or "\n")
         return replace(request, opening=opening, form=(slot,))
 
     def _question(self, market: str) -> str:
-        return _filled(self.question, market=market)
+        return _fill(self.question, market=market)
 
     def _answer(self, example: Example, with_reason: bool) -> str:
         text = self.answer + self.reason if with_reason else self.answer
         label = self.words.get(example.label, example.label)
-        return _filled(text, market=example.market, label=label, action=example.action, rationale=example.rationale)
+        return _fill(text, market=example.market, label=label, action=example.action, rationale=example.rationale)
 
     def _problems(self) -> list[str]:
         """What is wrong with the placeholders and words."""
@@ -139,28 +139,28 @@ class LayoutText:
         }
         texts = {key: getattr(self, key) for key in ("system", "question", "answer", "reason")}
         texts |= {f"words.{label}": word for label, word in self.words.items()}
-        found = []
+        wrong: list[str] = []
         for key, text in texts.items():
             for name in _PLACEHOLDER.findall(text):
                 if name not in allowed[key]:
                     known = did_you_mean(name, allowed[key]) if allowed[key] else "; it may hold none."
-                    found.append(f"{key} has the unknown placeholder {{{name}}}{known}")
+                    wrong.append(f"{key} has the unknown placeholder {{{name}}}{known}")
         if not set(_PLACEHOLDER.findall(self.question)) & set(_MARKET):
-            found.append("question shows no market: put {market}, {values}, {facts} or {telling} into it.")
+            wrong.append("question shows no market: put {market}, {values}, {facts} or {telling} into it.")
         for key, name in (("answer", "label"), ("answer", "action"), ("reason", "rationale")):
             if (times := texts[key].count(f"{{{name}}}")) != 1:
-                found.append(f"{key} has the placeholder {{{name}}} {times} times: put it there once.")
+                wrong.append(f"{key} has the placeholder {{{name}}} {times} times: put it there once.")
         if self.answer.find("{label}") > self.answer.find("{action}"):
-            found.append("answer has {action} before {label}: the action is asked behind the label, swap them.")
+            wrong.append("answer has {action} before {label}: the action is asked behind the label, swap them.")
         words = {label: self.words.get(label, label) for label in RegimeLabel}
         for label, word in words.items():
             for other in words:
                 if other != label and words[other].startswith(word):
-                    found.append(f"words.{label} {word!r} is the beginning of that of {other}: word one differently.")
-        return found
+                    wrong.append(f"words.{label} {word!r} is the beginning of that of {other}: word one differently.")
+        return wrong
 
 
-def _filled(text: str, *, market: str, **values: str) -> str:
+def _fill(text: str, *, market: str, **values: str) -> str:
     shown = {"market": market, "facts": telling_facts(market)}
     shown |= {"values": values_of(market), "telling": telling_values(market)}
     for name, value in (shown | values).items():
@@ -168,7 +168,7 @@ def _filled(text: str, *, market: str, **values: str) -> str:
     return text
 
 
-def _parted(written: str, words: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+def _before_space(written: str, words: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     # Most vocabularies write a space as the beginning of the word behind it.
     begun = written.rstrip(" ")
     return begun, tuple(written[len(begun) :] + word for word in words)

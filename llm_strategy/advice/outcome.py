@@ -106,7 +106,7 @@ class Outcome:
         """The same outcome at a later bar: what happened when the question was asked does not happen again."""
         if all(event.belongs_to_answer for event in self._events):
             return self
-        return replace(self, exchanges=tuple(map(asked_before, self.exchanges)))
+        return replace(self, exchanges=tuple(map(without_occasion, self.exchanges)))
 
     def with_events(self, before: tuple[Event, ...], after: tuple[Event, ...]) -> Outcome:
         """The same with what happened before its first question and after its last one."""
@@ -131,23 +131,23 @@ class Outcome:
         )
 
 
-def asked_before(exchange: Exchange) -> Exchange:
+def without_occasion(exchange: Exchange) -> Exchange:
     """The exchange at a later bar: its answer without what happened when it was asked for."""
     return replace(exchange, events=events_of_answer(exchange.events))
 
 
-def judged(parsed: ParsedAnswer, exchanges: Sequence[Exchange]) -> Outcome:
+def judge_answer(parsed: ParsedAnswer, exchanges: Sequence[Exchange]) -> Outcome:
     """What the policy makes of an answer that keeps the contract."""
     policy = assess(parsed.advice)
     if policy.verdict is PolicyVerdict.DENY:
-        return abstained(AbstentionReason.DENIED, "; ".join(policy.reasons), exchanges, policy)
+        return abstain(AbstentionReason.DENIED, "; ".join(policy.reasons), exchanges, policy)
     status = Status.REPAIRED if parsed.repairs else Status.ADVISED
     if any(event.kind is EventKind.FALLBACK for exchange in exchanges for event in exchange.events):
         status = Status.FALLBACK
     return Outcome(status, parsed.advice, None, policy, tuple(exchanges), parsed.repairs)
 
 
-def abstained(
+def abstain(
     reason: AbstentionReason,
     detail: str,
     exchanges: Sequence[Exchange],
@@ -157,7 +157,7 @@ def abstained(
     return Outcome(Status.ABSTAINED, None, Abstention(reason, detail), policy, tuple(exchanges))
 
 
-def instead(rule: Decision, decision: Decision) -> Decision:
+def decide_by_rule(rule: Decision, decision: Decision) -> Decision:
     """The decision of a rule in the place of a model that gave no advice."""
     return replace(
         decision,
@@ -171,7 +171,7 @@ def instead(rule: Decision, decision: Decision) -> Decision:
 
 def bad_bar(snapshot: Snapshot, why: str) -> Decision:
     """No advice at a close whose features rest on a bar that cannot be true; the advisor was not asked."""
-    return abstained(AbstentionReason.BAD_BAR, why, ()).decision(snapshot, "")
+    return abstain(AbstentionReason.BAD_BAR, why, ()).decision(snapshot, "")
 
 
 COHERENT_ACTIONS = {

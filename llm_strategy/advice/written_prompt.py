@@ -134,7 +134,7 @@ def fixed_examples() -> tuple[Example, ...]:
 @lru_cache(maxsize=64)
 def _prefix(chosen: tuple[Example, ...]) -> tuple[Message, ...]:
     """System prompt and examples; fixed ones are the same for every bar, so that a model can keep them in memory."""
-    examples = [_written_out(example) for example in chosen] or _fixed()
+    examples = [*map(_written_out, chosen)] or _fixed()
     turns = [Message("system", render("advise_system.j2"))]
     for example in examples:
         turns.append(Message("user", render("advise_bar.j2", market=example["market"])))
@@ -144,8 +144,8 @@ def _prefix(chosen: tuple[Example, ...]) -> tuple[Message, ...]:
 
 
 def _written_out(example: Example) -> dict[str, Any]:
-    said = f"{example.rationale.rstrip('.')}{_steps()[example.label]}, {example.action}"
-    names = {"market": example.market, "rationale": said, "label": example.label, "action": example.action}
+    rationale = f"{example.rationale.rstrip('.')}{_steps()[example.label]}, {example.action}"
+    names = {"market": example.market, "rationale": rationale, "label": example.label, "action": example.action}
     return names | {"action_confidence": _EXAMPLE_CONFIDENCE}
 
 
@@ -173,7 +173,7 @@ def ask_for_decision(market: str, defaults: Request, examples: tuple[Example, ..
     What stands for a rationale is written by the program, behind the last slot, where no model reads it.
     """
     turns = [Message("system", render("decide_system.j2"))]
-    for example in [_written_out(one) for one in examples] or _fixed():
+    for example in [*map(_written_out, examples)] or _fixed():
         values = {name: _as_slot(value) for name, value in example.items()}
         turns.append(Message("user", values_of(example["market"], ", ")))
         turns.append(Message("assistant", fill(DECISION_FORM, values)))

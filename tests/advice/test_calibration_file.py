@@ -6,7 +6,7 @@ import pytest
 
 import simulator
 from llm_strategy.advice.advisor import ModelAdvisor
-from llm_strategy.advice.modes.choices import corrected
+from llm_strategy.advice.modes.choices import correct_scores
 from llm_strategy.advice.options import LabelPrior, PromptOptions
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm import MemoryStore, RecordingClient
@@ -70,7 +70,7 @@ def test_a_later_run_is_calibrated_by_the_window_of_an_earlier_one(tmp_path, mon
     assert later.record.arms[0].manifest["experiment"]["advisor"]["calibration"] == prior
     for decision in decisions(later):
         said = dict(zip(prior["labels"], json.loads(decision["answer"]).values(), strict=True))
-        meant = corrected(said, prior["labels"])
+        meant = correct_scores(said, prior["labels"])
         regime = decision["advice"]["regime"]
         assert regime["label"] == max(meant, key=meant.__getitem__)
         assert regime["confidence"] == pytest.approx(max(meant.values()), abs=1e-4)

@@ -10,7 +10,7 @@ import simulator
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.contract import advice_from_document, advice_to_document
 from llm_strategy.advice.layout import LAYOUT_NAMES
-from llm_strategy.advice.modes.choices import FEWEST_STATES, corrected
+from llm_strategy.advice.modes.choices import FEWEST_STATES, correct_scores
 from llm_strategy.advice.options import PromptOptions
 from llm_strategy.errors import AnswerTimeout, ConfigurationError
 from llm_strategy.llm import MemoryStore, RecordingClient
@@ -116,7 +116,7 @@ def test_batch_calibration_uses_the_states_before_alone():
 
 
 def test_a_correction_sums_to_one_and_survives_a_prior_of_zero():
-    found = corrected({"a": 0.5, "b": 0.5}, {"a": 0.0, "b": 0.25})
+    found = correct_scores({"a": 0.5, "b": 0.5}, {"a": 0.0, "b": 0.25})
     assert sum(found.values()) == pytest.approx(1)
     assert found["b"] > found["a"]
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.layout import LayoutText
-from llm_strategy.advice.modes.choices import corrected
+from llm_strategy.advice.modes.choices import correct_scores
 from llm_strategy.advice.options import LabelPrior, PromptOptions
 from llm_strategy.doctor.speed import note_speed, noted_speed
 from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, MarketDataError
@@ -123,7 +123,7 @@ def _calibration(data, folder):
     path.write_bytes(data)
     prior = LabelPrior.from_file(path)
     assert prior.states >= 1
-    right = corrected(PRIOR["labels"], prior.labels)
+    right = correct_scores(PRIOR["labels"], prior.labels)
     assert all(0 <= share <= 1 for share in right.values()), right
 
 

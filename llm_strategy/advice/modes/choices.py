@@ -27,7 +27,7 @@ _NOTHING = 1e-12
 """Far less than the mean of probabilities that are written with six places."""
 
 
-def corrected(probabilities: Mapping[str, float], prior: Mapping[str, float]) -> dict[str, float]:
+def correct_scores(probabilities: Mapping[str, float], prior: Mapping[str, float]) -> dict[str, float]:
     """Each probability divided by the prior's, scaled to sum to 1 (contextual calibration: Zhao et al. 2021).
 
     A prior of 0, or next to it, leaves a probability as it is.
@@ -155,13 +155,13 @@ class Choices(Mode):
 
         raw, calibration = scored(question.market, "label"), self.options.calibration
         if isinstance(calibration, LabelPrior):
-            return corrected(raw, calibration.labels)
+            return correct_scores(raw, calibration.labels)
         if calibration == "content_free":
-            return corrected(raw, scored(CONTENT_FREE, "prior"))
+            return correct_scores(raw, scored(CONTENT_FREE, "prior"))
         if calibration == "batch":
             prior = self._batch.prior()
             self._batch.take(question.market, raw)
-            return corrected(raw, prior) if prior else raw
+            return correct_scores(raw, prior) if prior else raw
         return raw
 
 
