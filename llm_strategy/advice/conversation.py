@@ -125,7 +125,7 @@ class Conversation:
             return None, None
         text = answer.text
         try:
-            with reading([Exchange(request_hash(request, self.client.identity), "")]):
+            with contract_errors([Exchange(request_hash(request, self.client.identity), "")]):
                 text = beginning(text)
                 read(text)
         except ContractError as problem:
@@ -142,7 +142,7 @@ class Conversation:
     def _consult(self, snapshot: Snapshot, question: Question, mode: Mode) -> Outcome:
         inquiry = Inquiry(self, snapshot, remember=mode.scores)
         try:
-            with reading(inquiry.exchanges):
+            with contract_errors(inquiry.exchanges):
                 return judge_answer(mode.decide(question, self.defaults, inquiry), inquiry.exchanges)
         except ContractError as problem:
             return abstain(AbstentionReason.INVALID, redact(encodable(str(problem))), inquiry.exchanges)
@@ -166,7 +166,7 @@ class Inquiry:
         """What is read in the answer, remembered or asked for."""
         answer = self._exchange(self._with_time_left(request), purpose)
         self._seconds[-1] = 0.0 if answer.cached else answer.latency_ms / 1000
-        with reading(self.exchanges):
+        with contract_errors(self.exchanges):
             return read(answer.text)
 
     @property
@@ -215,7 +215,7 @@ class Inquiry:
         return replace(request, timeout_s=max(request.timeout_s - spent, _LEAST_TIME))
 
 
-def reading(exchanges: Sequence[Exchange]) -> AbstractContextManager[None]:
+def contract_errors(exchanges: Sequence[Exchange]) -> AbstractContextManager[None]:
     """Whatever the last answer does to our own code in here breaks the contract, with a line in the log."""
 
     def warn(problem: Exception) -> None:

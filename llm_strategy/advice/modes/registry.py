@@ -23,9 +23,10 @@ def mode_for(name: str, able: Abilities) -> type[Mode]:
     unknown name."""
     if name == "auto":
         return next(mode for mode in reversed(MODES.values()) if mode.possible(able))
-    if name not in MODES:
-        raise ConfigurationError(f"advisor.mode is {name!r}{did_you_mean(name, MODE_NAMES)}")
-    return MODES[name]
+    for mode in MODES.values():
+        if mode.name == name:
+            return mode
+    raise ConfigurationError(f"advisor.mode is {name!r}{did_you_mean(name, MODE_NAMES)}")
 
 
 def complete_options(options: PromptOptions, able: Abilities) -> PromptOptions:
