@@ -15,13 +15,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import get_args
 
 from benchmarks.model import seconds_per_decision, snapshots_of
 from llm_strategy import ModelAdvisor, Snapshot
-from llm_strategy.advice.examples import Analogues
-from llm_strategy.advice.layout import LayoutText
-from llm_strategy.advice.options import ExampleKind, Layout, PromptOptions
+from llm_strategy.advice.examples import Analogues, ExampleKind
+from llm_strategy.advice.layout import LAYOUT_NAMES, LayoutText
+from llm_strategy.advice.modes.mode import Abilities
+from llm_strategy.advice.modes.registry import MODES
+from llm_strategy.advice.options import PromptOptions
 from llm_strategy.errors import ConfigurationError, ModelError
 from llm_strategy.llm import FolderStore, Generation, LLMClient, RecordingClient, Request, get_llm_client
 from llm_strategy.llm.client import OnDelta
@@ -49,7 +50,7 @@ CASES = {
 }
 
 
-def layout_cases(layouts: Mapping[str, Layout | LayoutText]) -> dict[str, PromptOptions]:
+def layout_cases(layouts: Mapping[str, str | LayoutText]) -> dict[str, PromptOptions]:
     """The cases in which these layouts, each under its name, are compared."""
     return {
         f"{layout}, {name}": PromptOptions("choices", examples, count, layout=layouts[layout])
@@ -63,8 +64,7 @@ _EXAMPLES: tuple[tuple[str, ExampleKind, int], ...] = (
     ("nearest 2", "nearest", 2),
     ("nearest 4", "nearest", 4),
 )
-LAYOUTS = layout_cases({layout: layout for layout in sorted({*get_args(Layout)} - {"auto"})})
-_NEAREST = PromptOptions("choices", "nearest", 1)
+LAYOUTS = layout_cases({layout: layout for layout in LAYOUT_NAMES})
 
 
 @dataclass(frozen=True)
@@ -113,13 +113,13 @@ def asked_snapshots(states: int, window: tuple[str, str] = LATER) -> dict[str, l
     return {source: [(snapshot, snapshot in chosen) for snapshot in seen] for source, seen in past.items()}
 
 
-def measure(client: LLMClient, reading: PromptOptions, asked: dict[str, list[tuple[Snapshot, bool]]]) -> Row:
+def measure(client: LLMClient, options: PromptOptions, asked: dict[str, list[tuple[Snapshot, bool]]]) -> Row:
     """Ask and count."""
     watched = Watched(client)
     decisions: list[Decision] = []
     answers: list[Generation] = []
     for snapshots in asked.values():
-        advisor = ModelAdvisor(watched, reading=reading)
+        advisor = ModelAdvisor(watched, options=options)
         for snapshot, wanted in snapshots:
             if not wanted:
                 advisor.witness(snapshot)
@@ -151,7 +151,7 @@ def kappa_without_a_model(asked: dict[str, list[tuple[Snapshot, bool]]]) -> floa
         past = Analogues(View())
         for snapshot, wanted in snapshots:
             if wanted:
-                pairs += [(str(one.label), str(causal_label(snapshot))) for one in past.choose(snapshot, _NEAREST)]
+                pairs += [(str(one.label), str(causal_label(snapshot))) for one in past.choose(snapshot, "nearest", 1)]
             past.take(snapshot)
     return kappa(Counter(pairs)) or 0.0
 
@@ -191,10 +191,10 @@ def main() -> None:
         with inner:
             client = RecordingClient(inner, inner.identity, store)
             for name in given.cases.split(";") if given.cases else cases:
-                reading = cases[name.strip()]
-                if reading.mode == "choices" and not client.supports_choices:
+                options = cases[name.strip()]
+                if not MODES[options.mode].possible(Abilities.of(client)):
                     continue
-                row = measure(client, reading, asked)
+                row = measure(client, options, asked)
                 print(
                     f"| {model} | {backend} | {name.strip()} | {row.decisions} | {row.valid:.1%} | {row.repaired:.1%} "
                     f"| {row.abstained:.1%} | {row.coherent:.1%} | {row.kappa:.2f} | {row.seconds:.2f} "
@@ -203,10 +203,10 @@ def main() -> None:
                 )
             if given.prefix:
                 few = [snapshot for snapshot, wanted in asked[SOURCES[0]] if wanted][:6]
-                reading = CASES["choices, fixed" if client.supports_choices else "slots, fixed"]
-                kept, anew = seconds_per_decision(inner, few, reading)
+                options = CASES["choices, fixed" if client.supports_choices else "slots, fixed"]
+                kept, anew = seconds_per_decision(inner, few, options)
                 print(
-                    f"\n{model} on {backend}, {reading.mode}: {kept:.2f} s with the prefix kept, {anew:.2f} s read anew"
+                    f"\n{model} on {backend}, {options.mode}: {kept:.2f} s with the prefix kept, {anew:.2f} s read anew"
                 )
 
 

@@ -60,10 +60,10 @@ def measure_validity(client: LLMClient, snapshots: list[Snapshot]) -> Validity:
 def seconds_per_decision(
     client: LLMClient,
     snapshots: list[Snapshot],
-    reading: PromptOptions = PromptOptions(),  # noqa: B008 - frozen
+    options: PromptOptions = PromptOptions(),  # noqa: B008 - frozen
 ) -> tuple[float, float]:
     """Seconds for a decision with the prefix kept and with it read anew each time."""
-    advisor = ModelAdvisor(client, reading=reading)
+    advisor = ModelAdvisor(client, options=options)
     requests = [advisor.request(snapshot) for snapshot in snapshots]
     client.complete(requests[0])
     begin = time.perf_counter()

@@ -211,7 +211,7 @@ class Event:
         return cls(EventKind(record["kind"]), record["detail"], record.get("value"))
 
     @property
-    def lasting(self) -> bool:
+    def belongs_to_answer(self) -> bool:
         """Whether it belongs to the answer, and not to the one occasion on which the answer was asked for."""
         return self.kind in OF_ANSWERS
 
@@ -221,9 +221,9 @@ class Event:
         return self.kind in (EventKind.FALLBACK, EventKind.ABSENT)
 
 
-def lasting(events: Iterable[Event]) -> tuple[Event, ...]:
+def events_of_answer(events: Iterable[Event]) -> tuple[Event, ...]:
     """Those that belong to an answer, whenever it is given."""
-    return tuple(event for event in events if event.lasting)
+    return tuple(event for event in events if event.belongs_to_answer)
 
 
 @dataclass(frozen=True, slots=True)

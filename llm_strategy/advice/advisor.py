@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from typing import Any, Protocol, TypeAlias
 
-from llm_strategy.advice.conversation import Conversation, Question
+from llm_strategy.advice.contract import Repairs
+from llm_strategy.advice.conversation import Conversation, MarketMemory, Memory
 from llm_strategy.advice.examples import Analogues
-from llm_strategy.advice.lenient import Repairs
-from llm_strategy.advice.options import Example, PromptOptions
-from llm_strategy.advice.outcome import Outcome, instead
-from llm_strategy.advice.scored import ChoiceReader
+from llm_strategy.advice.modes.mode import Abilities, Mode, Question
+from llm_strategy.advice.modes.registry import MODES, complete_options
+from llm_strategy.advice.options import PromptOptions
+from llm_strategy.advice.outcome import Outcome, decide_by_rule
 from llm_strategy.errors import BreakerOpen, ConfigurationError
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.concurrency.parallel import side_by_side
@@ -51,16 +52,17 @@ class ModelAdvisor:
 
     What it asks is a function of the snapshots so far, which must come in order; each symbol has its own past. Equal
     requests are asked once a run (``remember``); a replay turns that off so that every recorded decision is read.
-    Sampler and time-out are the client's ``defaults``; the time is for the whole decision, the repair attempt included.
-    ``draw`` is which sample of each answer is asked for (``Request.draw``). With ``repairs="lenient"`` values that
-    break the contract and can mean one thing alone (a number in quotes, a percentage, null for nothing) are put right
-    and counted; ``strict`` asks again. What stands around the JSON of an answer is taken off and counted in both.
+    ``options`` say how it asks (``PromptOptions``). Sampler and time-out are the client's ``defaults``; the time is for
+    the whole decision, the repair attempt included. ``draw`` is which sample of each answer is asked for
+    (``Request.draw``). With ``repairs="lenient"`` values that break the contract and can mean one thing alone (a number
+    in quotes, a percentage, null for nothing) are put right and counted; ``strict`` asks again. What stands around the
+    JSON of an answer is taken off and counted in both.
     With ``record`` an ``AdvisedStrategy`` asks a client of ``get_llm_client`` once for all runs: its answers are kept
     in the user's cache folder, as those of ``btllm``. ``record=False`` asks anew in each run.
     ``fallback`` is an advisor (a rule) that decides in place of a model that failed; without one such a decision is an
     abstention. The client's ``breaker`` counts the decisions of all copies of an advisor. While it is open the model is
     left alone, and what it answered before is left unread: what is decided at a bar must not depend on whether its
-    answer is there already. Raises ``ConfigurationError`` where the client cannot do ``reading.mode``, and
+    answer is there already. Raises ``ConfigurationError`` where the client cannot do ``options.mode``, and
     ``ModelError`` only where no question can be asked at all (no model, no recorded answer).
     """
 
@@ -69,7 +71,7 @@ class ModelAdvisor:
         client: LLMClient,
         *,
         view: View = View(),  # noqa: B008 - frozen
-        reading: PromptOptions = PromptOptions(),  # noqa: B008 - frozen
+        options: PromptOptions = PromptOptions(),  # noqa: B008 - frozen
         remember: bool = True,
         fallback: Advisor | None = None,
         draw: int = 0,
@@ -77,31 +79,18 @@ class ModelAdvisor:
         repairs: Repairs = "strict",
     ) -> None:
         self.client = client
+        self.view, self.fallback = view, fallback
         self.record, self.draw = record, draw
         self.repairs: Repairs = repairs
-        self.wanted_reading = reading
-        """As it was given, with ``auto`` in it; ``reading`` is what came of it."""
-        self._recorded: ModelAdvisor | None = None
-        self.view = view
-        self.fallback = fallback
-        self.reading = reading.resolved(
-            forms=client.supports_forms,
-            choices=client.supports_choices,
-            backend=client.identity.backend,
-            embedded=bool(client.identity.weights_sha256),
-        )
-        if repairs == "lenient" and self.reading.mode == "choices":
-            raise ConfigurationError(
-                "advisor.repairs is lenient, and with mode choices there is no answer to repair: leave it out, or "
-                "choose another mode."
-            )
+        self.wanted_options = options
+        """As they were given, with ``auto`` in them; ``options`` are what came of them."""
+        self.options = complete_options(options, Abilities.of(client))
+        self.mode = self._new_mode()
         self._remember = remember
-        self._conversation = self._conversation_with(client)
-        self._outcomes: dict[Question, Outcome] = {}
-        self._ahead: dict[Question, Outcome] = {}
+        self._memory = Memory()
+        self._conversation = self._new_conversation()
         self._breaker = client.breaker()
-        self._past: dict[tuple[str, str], Analogues] = {}
-        self._readers: dict[tuple[str, str], ChoiceReader] = {}
+        self._recorded: ModelAdvisor | None = None
 
     def on_record(self) -> ModelAdvisor:
         """The same advisor behind the user's record of answers (``llm.in_users_record``), where ``record`` says so and
@@ -113,11 +102,15 @@ class ModelAdvisor:
         if client is not self.client:
             self._recorded = recorded = copy(self)
             recorded.client, recorded._recorded = client, recorded
-            recorded._conversation = recorded._conversation_with(client)
+            recorded._memory = Memory()  # what was answered off the record is asked again
+            recorded._conversation = recorded._new_conversation()
         return self._recorded
 
-    def _conversation_with(self, client: LLMClient) -> Conversation:
-        return Conversation(client, self.reading, remember=self._remember, draw=self.draw, repairs=self.repairs)
+    def _new_mode(self) -> Mode:
+        return MODES[self.options.mode](self.options, self.repairs)
+
+    def _new_conversation(self) -> Conversation:
+        return Conversation(self.client, self._memory.answers if self._remember else None, self.draw)
 
     def attach(self, data: Any) -> ModelAdvisor:
         """A copy with an empty past, and with the indicators of a fallback rule; answers are shared."""
@@ -127,12 +120,12 @@ class ModelAdvisor:
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """Ask, check, repair once, and where that fails let the fallback decide, or abstain with the reason."""
-        return self._decide(snapshot, self._taken(snapshot))
+        return self._decide(snapshot, self._take(snapshot))
 
     def decide_all(self, snapshots: Sequence[Snapshot]) -> list[Decision]:
         """The decisions for all of these, in their order, each as ``decide`` would give it; the questions are asked
         ahead (``ask_ahead``). The fallback must not need indicators."""
-        questions = [self._taken(snapshot) for snapshot in snapshots]
+        questions = [self._take(snapshot) for snapshot in snapshots]
         self._ask_ahead(dict(zip(questions, snapshots, strict=True)))
         return [self._decide(snapshot, question) for snapshot, question in zip(snapshots, questions, strict=True)]
 
@@ -156,7 +149,7 @@ class ModelAdvisor:
         questions: dict[Question, Snapshot] = {}
         for snapshot in snapshots:
             if wants(snapshot):
-                questions[scout._taken(snapshot)] = snapshot
+                questions[scout._take(snapshot)] = snapshot
             else:
                 scout.witness(snapshot)
         scout._ask_ahead(questions, on_answer)
@@ -164,37 +157,38 @@ class ModelAdvisor:
     @property
     def asks_ahead(self) -> bool:
         """Whether ``ask_ahead`` asks anything."""
-        return self.client.concurrency > 1 and self.reading.stateless
+        return self.client.concurrency > 1 and self.stateless
+
+    @property
+    def stateless(self) -> bool:
+        """Whether a decision depends on the snapshots so far alone, and not on what was answered to them."""
+        return self.mode.stateless
 
     def witness(self, snapshot: Snapshot) -> None:
         """Take a bar without a decision into the past, where none may be missing; ``decide`` does it by itself."""
-        if self.reading.examples != "fixed":
-            self._past_of(snapshot).take(snapshot)
+        if self.options.examples != "fixed":
+            self._market(snapshot).past.take(snapshot)
 
     def request(self, snapshot: Snapshot) -> Request:
         """The exact (first) request for a snapshot, after those that came before."""
-        question = self._question(snapshot)
-        return self._conversation.request(question, self._reader(question))
+        return self.known_requests(snapshot)[0]
 
     def known_requests(self, snapshot: Snapshot) -> tuple[Request, ...]:
         """The requests for a snapshot that depend on no answer, ``request`` the first of them."""
-        question = self._question(snapshot)
-        return self._conversation.known_requests(question, self._reader(question))
+        return self.mode.requests(self._question(snapshot), self._conversation.defaults)
 
     def possible_requests(self, snapshot: Snapshot) -> Iterator[Request]:
         """The requests of which the answers to ``known_requests`` decide that one is made; none where there is none."""
-        question = self._question(snapshot)
-        return self._conversation.possible_requests(question, self._reader(question))
+        return self.mode.follow_ups(self._question(snapshot), self._conversation.defaults)
 
     def unusable_on_record(self, snapshot: Snapshot) -> tuple[Request, ...]:
         """The requests for a snapshot that earlier commands were answered without ever meeting the contract, so that
         they are asked again."""
-        question = self._question(snapshot)
-        return self._conversation.unusable_on_record(question, self._reader(question))
+        return self._conversation.unusable_on_record(self._question(snapshot), self.mode)
 
     def _at_the_beginning(self) -> ModelAdvisor:
         bound = copy(self)
-        bound._past, bound._readers = {}, {}
+        bound._memory = self._memory.without_past()
         return bound
 
     def _decide(self, snapshot: Snapshot, question: Question) -> Decision:
@@ -202,44 +196,44 @@ class ModelAdvisor:
         decision = outcome.decision(snapshot, question.market)
         if self.fallback is None or outcome.abstention is None:
             return decision
-        return instead(self.fallback.decide(snapshot), decision)
+        return decide_by_rule(self.fallback.decide(snapshot), decision)
 
     def _counted(self, snapshot: Snapshot, question: Question) -> Outcome:
         """What a decision comes to, which the breaker counts wherever the answers come from."""
         try:
             admitted = self._breaker.admit()
         except BreakerOpen as problem:
-            left_alone = self._conversation.without_model(problem)
-            return left_alone.outcome(snapshot, question, self._reader(question))
+            return self._asked(self._conversation.without_model(problem), snapshot, question)
         outcome = self._outcome(snapshot, question)
-        if outcome.waits:  # neither a failure of the model nor an answer
-            return outcome.between(admitted, ())
+        if outcome.is_waiting:  # neither a failure of the model nor an answer
+            return outcome.with_events(admitted, ())
         failed = outcome.model_failed
-        so = self._breaker.record(failed=failed, probe=bool(admitted), why=outcome.failure if failed else "")
-        return outcome.between(admitted, so)
+        events = self._breaker.record(failed=failed, probe=bool(admitted), why=outcome.failure if failed else "")
+        return outcome.with_events(admitted, events)
 
     def _outcome(self, snapshot: Snapshot, question: Question) -> Outcome:
         """Remembered, asked ahead, or asked now."""
-        if question in self._outcomes:
-            return self._outcomes[question]
-        outcome = self._ahead.pop(question, None)
-        if outcome is None:
-            outcome = self._conversation.outcome(snapshot, question, self._reader(question))
-        if self._remember and outcome.lasting and self.reading.mode != "choices":
-            self._outcomes[question] = outcome.later()
+        memory = self._memory
+        if question in memory.outcomes:
+            return memory.outcomes[question]
+        outcome = memory.ahead.pop(question, None) or self._asked(self._conversation, snapshot, question)
+        if self._remember and outcome.is_final and not self.mode.scores:
+            memory.outcomes[question] = outcome.at_later_bar()
         return outcome
+
+    def _asked(self, conversation: Conversation, snapshot: Snapshot, question: Question) -> Outcome:
+        return conversation.outcome(snapshot, question, self._market(snapshot).mode)
 
     def _ask_ahead(self, questions: Mapping[Question, Snapshot], on_answer: OnAnswer | None = None) -> None:
         if not self.asks_ahead:
             return
-        conversation, at_once = self._conversation.before_its_turn(), self.client.concurrency
+        conversation, at_once, memory = self._conversation.before_its_turn(), self.client.concurrency, self._memory
         unknown: dict[Request, Question] = {}
         for question in questions:
-            if question not in self._outcomes and question not in self._ahead:
-                request = conversation.request(question, self._reader(question))
+            if question not in memory.outcomes and question not in memory.ahead:
+                request = self.mode.requests(question, conversation.defaults)[0]
                 if request not in unknown and (
-                    self.client.recorded(request) is None
-                    or conversation.unusable_on_record(question, self._reader(question))
+                    self.client.recorded(request) is None or conversation.unusable_on_record(question, self.mode)
                 ):
                     unknown[request] = question
         waiting = deque(unknown.values())
@@ -250,7 +244,7 @@ class ModelAdvisor:
                 yield waiting.popleft()
 
         def ask(question: Question) -> Outcome:
-            return conversation.outcome(questions[question], question, self._reader(question))
+            return self._asked(conversation, questions[question], question)
 
         def take(question: Question, outcome: Outcome) -> None:
             nonlocal answered, failed
@@ -258,39 +252,28 @@ class ModelAdvisor:
                 failed += 1
             else:
                 answered, failed = answered + 1, 0
-                self._ahead[question] = outcome
+                memory.ahead[question] = outcome
             if on_answer is not None:
                 on_answer(answered, len(unknown), at_once)
 
         side_by_side(ask, next_ones(until_answered=True), min(at_once, MOST_FAILURES_AHEAD), take)
         side_by_side(ask, next_ones(until_answered=False), at_once, take)
 
-    def _taken(self, snapshot: Snapshot) -> Question:
+    def _take(self, snapshot: Snapshot) -> Question:
         """The question at a bar, which then belongs to the past."""
         question = self._question(snapshot)
         self.witness(snapshot)
         return question
 
     def _question(self, snapshot: Snapshot) -> Question:
-        shown = render_snapshot(snapshot, self.view)
-        return Question(shown, self._examples(snapshot), snapshot.symbol, snapshot.timeframe)
+        examples = self._market(snapshot).past.choose(snapshot, self.options.examples, self.options.count)
+        return Question(render_snapshot(snapshot, self.view), examples, snapshot.symbol, snapshot.timeframe)
 
-    def _examples(self, snapshot: Snapshot) -> tuple[Example, ...]:
-        if self.reading.examples == "fixed":
-            return ()
-        return self._past_of(snapshot).choose(snapshot, self.reading)
-
-    def _past_of(self, snapshot: Snapshot) -> Analogues:
-        key = (snapshot.symbol, snapshot.timeframe)
-        if key not in self._past:
-            self._past[key] = Analogues(self.view, self.reading.labels)
-        return self._past[key]
-
-    def _reader(self, question: Question) -> ChoiceReader:
-        key = (question.symbol, question.timeframe)
-        if key not in self._readers:
-            self._readers[key] = ChoiceReader(self.reading)
-        return self._readers[key]
+    def _market(self, snapshot: Snapshot) -> MarketMemory:
+        markets, key = self._memory.markets, (snapshot.symbol, snapshot.timeframe)
+        if key not in markets:
+            markets[key] = MarketMemory(Analogues(self.view, self.options.labels), self._new_mode())
+        return markets[key]
 
 
 def rewind_advisor(advisor: Advisor) -> Advisor:

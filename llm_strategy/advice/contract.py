@@ -1,19 +1,27 @@
-"""From the text of an answer to an ``Advice`` or a ``ContractError`` that names the field. Nothing is guessed."""
+"""From the text of an answer to an ``Advice`` or a ``ContractError`` that names the field.
+
+Nothing is guessed. By choice values are read that were written otherwise than the contract wants them and can mean one
+thing alone.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, Literal, NamedTuple, NoReturn, TypeAlias
 
-from llm_strategy.advice.lenient import Repairs, made_lenient
 from llm_strategy.errors import ContractError
 from llm_strategy.llm.structured.answer_text import LARGEST_ANSWER, THOUGHT_ALONE, nesting, unwrap
 from llm_strategy.support.schemas import violation
 from llm_strategy.types import Action, ActionType, Advice, Constraints, Regime, RegimeLabel
+
+Repairs: TypeAlias = Literal["strict", "lenient"]
+"""Whether values that break the contract are errors, or read where they can mean one thing alone."""
+
 
 VERSION = "1.0.0"
 INTENT = "propose_trade"
@@ -22,6 +30,13 @@ DEEPEST_NESTING = 8
 """The contract itself needs 3."""
 MEND = "set advisor.repairs to lenient, which reads it"
 """The cure for a value that can mean one thing alone."""
+AS_TEXT = "number as text"
+PERCENT = "percentage"
+NULL = "null"
+
+_OPTIONAL_AT_THE_TOP = ("version", "intent", "symbol", "timeframe")
+"""What the program fills in."""
+_NUMBER = re.compile(r"[+-]?[0-9]{1,20}(?:\.[0-9]{1,20})?")
 
 
 class ParsedAnswer(NamedTuple):
@@ -37,15 +52,15 @@ def parse_answer(text: str, *, symbol: str, timeframe: str, repairs: Repairs = "
 
     What the program knows (version, intent, symbol, timeframe) is filled in where the model left it out; where the
     model wrote it, it must be right. What stands around the one JSON object (``answer_text``) is taken off and counted
-    as a repair, by kind; with ``lenient`` repairs so are values that can mean one thing alone (``lenient``). Raises
-    ``ContractError`` for everything else.
+    as a repair, by kind; with ``lenient`` repairs so are values that can mean one thing alone
+    (``read_leniently``). Raises ``ContractError`` for everything else.
     """
     body, taken_off, thought_alone = unwrap(text, LARGEST_ANSWER)
     if thought_alone:
         raise ContractError("answer", "holds thoughts and no JSON object behind them", THOUGHT_ALONE)
     document = parse_object(body)
     known = {"version": VERSION, "intent": INTENT, "symbol": symbol, "timeframe": timeframe}
-    mended, kinds = made_lenient(document)
+    mended, kinds = read_leniently(document)
     if repairs == "lenient":
         return ParsedAnswer(_advice(mended, known), taken_off + kinds)
     try:
@@ -142,3 +157,52 @@ def _finite(digits: str) -> float:
     if not math.isfinite(value):
         raise ContractError("answer", f"holds {digits[:20]}, which is not finite")
     return value
+
+
+def read_leniently(document: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The document with numbers for numbers in quotes, confidences above 1 and up to 100 or with a percent sign read as
+    percentages, and no optional value that is null; and the kinds of what was changed."""
+    kinds: list[str] = []
+    read = _without_nulls(document, _OPTIONAL_AT_THE_TOP, kinds)
+    if isinstance(regime := read.get("regime"), dict):
+        read["regime"] = _with_confidence(_without_nulls(regime, ("confidence",), kinds), kinds)
+    if isinstance(action := read.get("action"), dict):
+        action = _with_confidence(_without_nulls(action, ("constraints",), kinds), kinds)
+        if isinstance(constraints := action.get("constraints"), dict):
+            kept = _without_nulls(constraints, tuple(constraints), kinds)
+            action["constraints"] = {name: _number(value, kinds) for name, value in kept.items()}
+        read["action"] = action
+    return read, tuple(dict.fromkeys(kinds))
+
+
+def _without_nulls(section: dict[str, Any], optional: tuple[str, ...], kinds: list[str]) -> dict[str, Any]:
+    kept = {name: value for name, value in section.items() if value is not None or name not in optional}
+    if len(kept) < len(section):
+        kinds.append(NULL)
+    return kept
+
+
+def _with_confidence(section: dict[str, Any], kinds: list[str]) -> dict[str, Any]:
+    if "confidence" not in section:
+        return section
+    return section | {"confidence": _fraction(section["confidence"], kinds)}
+
+
+def _fraction(value: Any, kinds: list[str]) -> Any:
+    """A confidence as a fraction; ``value`` itself where it is none."""
+    signed = isinstance(value, str) and value.strip().endswith("%")
+    number = _number(value.strip().removesuffix("%") if signed else value, kinds)
+    if not isinstance(number, int | float) or isinstance(number, bool):
+        return value
+    if 1 < number <= 100:
+        kinds.append(PERCENT)
+        return number / 100
+    return value if signed else number
+
+
+def _number(value: Any, kinds: list[str]) -> Any:
+    """The number that a text spells; any other value as it is."""
+    if not isinstance(value, str) or not _NUMBER.fullmatch(value.strip()):
+        return value
+    kinds.append(AS_TEXT)
+    return float(value)

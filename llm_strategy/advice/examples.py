@@ -1,4 +1,4 @@
-"""Past states of one market with a label each, from which the examples of a prompt are chosen. Pure.
+"""Examples of a prompt: past states of one market with a label each, and the choice among them. Pure.
 
 Snapshots of all bars are taken in order, decided on or not, and only what was taken is known: asked before the snapshot
 of bar t is taken, the library is a function of the prices before t. It needs no storing; whoever has the prices can
@@ -10,17 +10,36 @@ from __future__ import annotations
 from collections import deque
 from itertools import chain
 from operator import eq, itemgetter
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from llm_strategy.advice.options import Example, LabelSource, PromptOptions
-from llm_strategy.market.regime_rule import HIGH_VOLATILITY, causal_label
-from llm_strategy.market.view import View, render_snapshot, scaled_momentum
-from llm_strategy.types import RegimeLabel, Snapshot
+from llm_strategy.market.regime_rule import ACTION_FOR_LABEL, HIGH_VOLATILITY, causal_label
+from llm_strategy.market.view import View, render_snapshot, scaled_momentum, telling_facts
+from llm_strategy.types import ActionType, RegimeLabel, Snapshot
+
+ExampleKind = Literal["auto", "fixed", "balanced", "nearest"]
+LabelSource = Literal["rule", "followed"]
 
 CLEAR_MOVE = 0.5
 """A return over those bars counts as a rise or fall from this many times what their volatility makes."""
 
 _WORDS = View(style="words")
+
+
+class Example(NamedTuple):
+    """A market as a model reads it, with the label it is shown for it."""
+
+    market: str
+    label: RegimeLabel
+
+    @property
+    def action(self) -> ActionType:
+        """What the causal rule does about the label."""
+        return ACTION_FOR_LABEL[self.label]
+
+    @property
+    def rationale(self) -> str:
+        """The facts that the rule goes by."""
+        return f"{telling_facts(self.market)}."
 
 
 def label_of_what_followed(later: Snapshot) -> RegimeLabel:
@@ -34,7 +53,7 @@ def label_of_what_followed(later: Snapshot) -> RegimeLabel:
     return RegimeLabel.BULL if move > 0 else RegimeLabel.BEAR
 
 
-class _Found(NamedTuple):
+class _Search(NamedTuple):
     """How many states were searched, and the nearest of them: words in common and the state, the nearest first."""
 
     searched: int = 0
@@ -50,7 +69,7 @@ class Analogues:
         self._waiting: deque[Snapshot] = deque()
         self._states: dict[str, Example] = {}
         self._words: list[tuple[str, tuple[str, ...]]] = []  # of each state, in the order in which they were first seen
-        self._found: dict[tuple[tuple[str, ...], int], _Found] = {}
+        self._searches: dict[tuple[tuple[str, ...], int], _Search] = {}
         self._first: dict[RegimeLabel, list[Example]] = {label: [] for label in RegimeLabel}
 
     def take(self, snapshot: Snapshot) -> None:
@@ -62,11 +81,11 @@ class Analogues:
         if len(self._waiting) > snapshot.momentum_bars:
             self._keep(self._waiting.popleft(), label_of_what_followed(snapshot))
 
-    def choose(self, snapshot: Snapshot, reading: PromptOptions) -> tuple[Example, ...]:
-        """The examples for a snapshot, the most telling one last; none while there are too few states."""
-        if reading.examples == "nearest":
-            return self._nearest(snapshot, reading.count)
-        return self._balanced(reading.count) if reading.examples == "balanced" else ()
+    def choose(self, snapshot: Snapshot, kind: ExampleKind, count: int) -> tuple[Example, ...]:
+        """The ``count`` examples for a snapshot, the most telling one last; none while there are too few states."""
+        if kind == "nearest":
+            return self._nearest(snapshot, count)
+        return self._balanced(count) if kind == "balanced" else ()
 
     def _keep(self, snapshot: Snapshot, label: RegimeLabel) -> None:
         market = render_snapshot(snapshot, self._view)
@@ -83,12 +102,12 @@ class Analogues:
         if len(self._states) < count:
             return ()
         words = _words(snapshot)
-        found = self._found.get((words, count), _Found())
-        if found.searched < len(self._words):
-            later = [(sum(map(eq, words, theirs)), market) for market, theirs in self._words[found.searched :]]
-            nearest = sorted((*found.nearest, *later), key=itemgetter(0), reverse=True)[:count]
-            found = self._found[words, count] = _Found(len(self._words), tuple(nearest))
-        return tuple(self._states[market] for _, market in reversed(found.nearest))
+        search = self._searches.get((words, count), _Search())
+        if search.searched < len(self._words):
+            later = [(sum(map(eq, words, theirs)), market) for market, theirs in self._words[search.searched :]]
+            nearest = sorted((*search.nearest, *later), key=itemgetter(0), reverse=True)[:count]
+            search = self._searches[words, count] = _Search(len(self._words), tuple(nearest))
+        return tuple(self._states[market] for _, market in reversed(search.nearest))
 
     def _balanced(self, count: int) -> tuple[Example, ...]:
         """The first states of each label, as many of each, so that the choice stays once it can be made."""

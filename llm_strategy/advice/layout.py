@@ -1,18 +1,43 @@
-"""The wording of a prompt of scored choices as data: of the package, or of a person's own file, checked. Pure."""
+"""Layouts: how the prompt of scored choices is worded, as checked data of the package or of a person's own file.
+
+A layout shows examples, and begins the answer up to the choice that is scored next. Each ``choose_NAME.yaml`` of
+``prompts/`` is one, under that name.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
+from llm_strategy.advice.examples import Example
 from llm_strategy.errors import ConfigurationError, did_you_mean, nearest
+from llm_strategy.llm.requests import Message, Request, Slot
+from llm_strategy.market.view import telling_facts, telling_values, values_of
 from llm_strategy.support.read_regular import read_text
 from llm_strategy.support.schemas import require
 from llm_strategy.support.strict_yaml import parse_yaml
-from llm_strategy.types import RegimeLabel
+from llm_strategy.types import ActionType, RegimeLabel
+
+_PROMPTS = files("llm_strategy.prompts")
+
+LAYOUT_NAMES = tuple(
+    sorted(
+        entry.name.removeprefix("choose_").removesuffix(".yaml")
+        for entry in _PROMPTS.iterdir()
+        if entry.name.startswith("choose_") and entry.name.endswith(".yaml")
+    )
+)
+"""The layouts of the package."""
+
+CONTENT_FREE = "unknown"
+"""A market that says nothing (Zhao et al. 2021): what a model answers to it, it would answer to anything."""
+
+RATIONALE_TOKENS = 28
 
 _MARKET = ("market", "values", "facts", "telling")
 _ANSWER = ("label", "action")
@@ -64,6 +89,45 @@ class LayoutText:
             raise ConfigurationError(f"{path} cannot be read: {problem}.") from None
         return cls.from_document(parse_yaml(text, str(path)), str(path))
 
+    def messages(self, market: str, examples: Sequence[Example], *, with_reason: bool) -> tuple[Message, ...]:
+        """The conversation up to the question about this market."""
+        shown = [(self._question(example.market), self._answer(example, with_reason)) for example in examples]
+        system, asked = Message("system", self.system), self._question(market)
+        if self.shape == "page":
+            return system, Message("user", "\n\n".join([*(f"{q}\n{a}" for q, a in shown), asked]))
+        turns = [turn for q, a in shown for turn in (Message("user", q), Message("assistant", a))]
+        return (system, *turns, Message("user", asked))
+
+    def ask_label(self, request: Request, market: str) -> tuple[Request, tuple[str, ...]]:
+        """The request with the answer begun up to the label, and the labels as they stand there."""
+        words = tuple(self.words.get(label, label) for label in RegimeLabel)
+        opening, labels = _before_space(_fill(self.answer.partition("{label}")[0], market=market), words)
+        return replace(request, opening=opening), labels
+
+    def ask_action(self, request: Request, market: str, label: str) -> tuple[Request, tuple[str, ...]]:
+        """The same up to the action, behind this label."""
+        begun, labels = self.ask_label(request, market)
+        before_action = self.answer.partition("{label}")[2].partition("{action}")[0]
+        chosen = labels[tuple(RegimeLabel).index(RegimeLabel(label))] + _fill(before_action, market=market)
+        behind, actions = _before_space(chosen, tuple(ActionType))
+        return replace(begun, chosen=behind), actions
+
+    def ask_rationale(self, request: Request, market: str, label: str, action: str) -> Request:
+        """The request for a rationale behind this answer; the answer's text is the rationale."""
+        before, _, after = self.reason.partition("{rationale}")
+        written = self.words.get(label, label)
+        opening = _fill(self.answer, market=market, label=written, action=action) + before
+        slot = Slot("rationale", RATIONALE_TOKENS, stop=after[:1] or "\n")
+        return replace(request, opening=opening, form=(slot,))
+
+    def _question(self, market: str) -> str:
+        return _fill(self.question, market=market)
+
+    def _answer(self, example: Example, with_reason: bool) -> str:
+        text = self.answer + self.reason if with_reason else self.answer
+        label = self.words.get(example.label, example.label)
+        return _fill(text, market=example.market, label=label, action=example.action, rationale=example.rationale)
+
     def _problems(self) -> list[str]:
         """What is wrong with the placeholders and words."""
         allowed = {
@@ -75,22 +139,49 @@ class LayoutText:
         }
         texts = {key: getattr(self, key) for key in ("system", "question", "answer", "reason")}
         texts |= {f"words.{label}": word for label, word in self.words.items()}
-        found = []
+        wrong: list[str] = []
         for key, text in texts.items():
             for name in _PLACEHOLDER.findall(text):
                 if name not in allowed[key]:
                     known = did_you_mean(name, allowed[key]) if allowed[key] else "; it may hold none."
-                    found.append(f"{key} has the unknown placeholder {{{name}}}{known}")
+                    wrong.append(f"{key} has the unknown placeholder {{{name}}}{known}")
         if not set(_PLACEHOLDER.findall(self.question)) & set(_MARKET):
-            found.append("question shows no market: put {market}, {values}, {facts} or {telling} into it.")
+            wrong.append("question shows no market: put {market}, {values}, {facts} or {telling} into it.")
         for key, name in (("answer", "label"), ("answer", "action"), ("reason", "rationale")):
             if (times := texts[key].count(f"{{{name}}}")) != 1:
-                found.append(f"{key} has the placeholder {{{name}}} {times} times: put it there once.")
+                wrong.append(f"{key} has the placeholder {{{name}}} {times} times: put it there once.")
         if self.answer.find("{label}") > self.answer.find("{action}"):
-            found.append("answer has {action} before {label}: the action is asked behind the label, swap them.")
+            wrong.append("answer has {action} before {label}: the action is asked behind the label, swap them.")
         words = {label: self.words.get(label, label) for label in RegimeLabel}
         for label, word in words.items():
             for other in words:
                 if other != label and words[other].startswith(word):
-                    found.append(f"words.{label} {word!r} is the beginning of that of {other}: word one differently.")
-        return found
+                    wrong.append(f"words.{label} {word!r} is the beginning of that of {other}: word one differently.")
+        return wrong
+
+
+def _fill(text: str, *, market: str, **values: str) -> str:
+    shown = {"market": market, "facts": telling_facts(market)}
+    shown |= {"values": values_of(market), "telling": telling_values(market)}
+    for name, value in (shown | values).items():
+        text = text.replace(f"{{{name}}}", value)
+    return text
+
+
+def _before_space(written: str, words: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    # Most vocabularies write a space as the beginning of the word behind it.
+    begun = written.rstrip(" ")
+    return begun, tuple(written[len(begun) :] + word for word in words)
+
+
+def load_layout(layout: str | LayoutText) -> LayoutText:
+    """A layout of ``prompts/`` by its name, or a person's own; raises ``ConfigurationError`` for an unknown name."""
+    return layout if isinstance(layout, LayoutText) else _of_package(layout)
+
+
+@cache
+def _of_package(name: str) -> LayoutText:
+    if name not in LAYOUT_NAMES:
+        raise ConfigurationError(f"There is no layout {name!r}{did_you_mean(name, LAYOUT_NAMES)}")
+    file = f"choose_{name}.yaml"
+    return LayoutText.from_document(parse_yaml((_PROMPTS / file).read_text(encoding="utf-8"), file), file)

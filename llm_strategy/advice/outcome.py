@@ -3,11 +3,12 @@ none."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from llm_strategy.advice.contract import ParsedAnswer
-from llm_strategy.advice.policy import assess
 from llm_strategy.errors import (
     AnswerTimeout,
     BackendFailure,
@@ -19,6 +20,7 @@ from llm_strategy.errors import (
 from llm_strategy.types import (
     Abstention,
     AbstentionReason,
+    ActionType,
     Advice,
     Decision,
     Event,
@@ -26,9 +28,10 @@ from llm_strategy.types import (
     Exchange,
     PolicyOutcome,
     PolicyVerdict,
+    RegimeLabel,
     Snapshot,
     Status,
-    lasting,
+    events_of_answer,
 )
 
 FAILURES: dict[type[ModelError], AbstentionReason] = {
@@ -42,7 +45,7 @@ FAILURES: dict[type[ModelError], AbstentionReason] = {
 and ends the run."""
 
 _FAILED_REASONS = (AbstentionReason.TIMEOUT, AbstentionReason.BACKEND_FAILURE, AbstentionReason.MODEL_CHANGED)
-_LASTING_REASONS = (AbstentionReason.INVALID, AbstentionReason.DENIED, AbstentionReason.CONTEXT_OVERFLOW)
+_FINAL_REASONS = (AbstentionReason.INVALID, AbstentionReason.DENIED, AbstentionReason.CONTEXT_OVERFLOW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +69,14 @@ class Outcome:
         """Whether the model itself left a question without an answer, whatever answered in its place."""
         if self.abstention is not None:
             reason = self.abstention.reason
-            if reason is AbstentionReason.CONTEXT_OVERFLOW or self.waits:
+            if reason is AbstentionReason.CONTEXT_OVERFLOW or self.is_waiting:
                 return False
             if reason in _FAILED_REASONS:
                 return True
         return any(event.kind is EventKind.FALLBACK for event in self._events)
 
     @property
-    def waits(self) -> bool:
+    def is_waiting(self) -> bool:
         """Whether it was waited in vain for a server that loads its model, which is no failure of the model."""
         if not self.failed:
             return False
@@ -85,26 +88,27 @@ class Outcome:
         """Why the model left a question without an answer, whatever answered in its place; empty where it did not."""
         if not self.model_failed:
             return ""
-        told = [event.detail for event in self._events if event.kind is EventKind.FALLBACK]
-        return self.abstention.detail if self.abstention else told[-1]
+        if self.abstention:
+            return self.abstention.detail
+        return [event.detail for event in self._events if event.kind is EventKind.FALLBACK][-1]
 
     @property
-    def lasting(self) -> bool:
+    def is_final(self) -> bool:
         """Whether asking again would be answered the same; a time-out or a failed server may pass."""
         is_substitute = any(event.is_substitute for event in self._events)
-        return not is_substitute and (self.abstention is None or self.abstention.reason in _LASTING_REASONS)
+        return not is_substitute and (self.abstention is None or self.abstention.reason in _FINAL_REASONS)
 
     @property
     def _events(self) -> Iterator[Event]:
         return (event for exchange in self.exchanges for event in exchange.events)
 
-    def later(self) -> Outcome:
+    def at_later_bar(self) -> Outcome:
         """The same outcome at a later bar: what happened when the question was asked does not happen again."""
-        if all(event.lasting for event in self._events):
+        if all(event.belongs_to_answer for event in self._events):
             return self
-        return replace(self, exchanges=tuple(map(asked_before, self.exchanges)))
+        return replace(self, exchanges=tuple(map(without_occasion, self.exchanges)))
 
-    def between(self, before: tuple[Event, ...], after: tuple[Event, ...]) -> Outcome:
+    def with_events(self, before: tuple[Event, ...], after: tuple[Event, ...]) -> Outcome:
         """The same with what happened before its first question and after its last one."""
         if not self.exchanges or not (before or after):
             return self
@@ -127,23 +131,23 @@ class Outcome:
         )
 
 
-def asked_before(exchange: Exchange) -> Exchange:
+def without_occasion(exchange: Exchange) -> Exchange:
     """The exchange at a later bar: its answer without what happened when it was asked for."""
-    return replace(exchange, events=lasting(exchange.events))
+    return replace(exchange, events=events_of_answer(exchange.events))
 
 
-def judged(parsed: ParsedAnswer, exchanges: Sequence[Exchange]) -> Outcome:
+def judge_answer(parsed: ParsedAnswer, exchanges: Sequence[Exchange]) -> Outcome:
     """What the policy makes of an answer that keeps the contract."""
     policy = assess(parsed.advice)
     if policy.verdict is PolicyVerdict.DENY:
-        return abstained(AbstentionReason.DENIED, "; ".join(policy.reasons), exchanges, policy)
+        return abstain(AbstentionReason.DENIED, "; ".join(policy.reasons), exchanges, policy)
     status = Status.REPAIRED if parsed.repairs else Status.ADVISED
     if any(event.kind is EventKind.FALLBACK for exchange in exchanges for event in exchange.events):
         status = Status.FALLBACK
     return Outcome(status, parsed.advice, None, policy, tuple(exchanges), parsed.repairs)
 
 
-def abstained(
+def abstain(
     reason: AbstentionReason,
     detail: str,
     exchanges: Sequence[Exchange],
@@ -153,7 +157,7 @@ def abstained(
     return Outcome(Status.ABSTAINED, None, Abstention(reason, detail), policy, tuple(exchanges))
 
 
-def instead(rule: Decision, decision: Decision) -> Decision:
+def decide_by_rule(rule: Decision, decision: Decision) -> Decision:
     """The decision of a rule in the place of a model that gave no advice."""
     return replace(
         decision,
@@ -167,4 +171,79 @@ def instead(rule: Decision, decision: Decision) -> Decision:
 
 def bad_bar(snapshot: Snapshot, why: str) -> Decision:
     """No advice at a close whose features rest on a bar that cannot be true; the advisor was not asked."""
-    return abstained(AbstentionReason.BAD_BAR, why, ()).decision(snapshot, "")
+    return abstain(AbstentionReason.BAD_BAR, why, ()).decision(snapshot, "")
+
+
+COHERENT_ACTIONS = {
+    RegimeLabel.BULL: {ActionType.ENTER_LONG, ActionType.HOLD},
+    RegimeLabel.BEAR: {ActionType.EXIT, ActionType.ENTER_SHORT, ActionType.HOLD},
+    RegimeLabel.SIDEWAYS: {ActionType.HOLD, ActionType.EXIT},
+    RegimeLabel.TURBULENT: {ActionType.EXIT, ActionType.HOLD},
+}
+"""Which actions follow from which label; anything else is marked for review."""
+
+_NO_PRICE = r"%|percent|bars?|days?|weeks?|months?|years?|sma|ema|ma\b|deviations?|times|x\b|st\b|nd\b|rd\b|th\b"
+_PRICE = rf"[$€£¥]?\s?\d[\d,]*(?:\.\d+)?(?![\s-]*(?:{_NO_PRICE})|/\d|[\d,.]*\d)"
+_INDICATOR = r"(?<!rsi )(?<!rank )(?<!drawdown )(?<!volatility )(?<!momentum )"
+_PRICE_PREDICTION = re.compile(
+    rf"[$€£¥]\s?\d"
+    rf"|{_INDICATOR}\b(?:reach|hit|touch|test)\w*\s+{_PRICE}"
+    rf"|{_INDICATOR}\b(?:climb|ris|fall|drop|rall|declin|slid|mov|go|trad|clos|head)\w*\s+"
+    rf"(?:up\s+|down\s+)?(?:to|at|above|below|towards?)\s+{_PRICE}"
+    rf"|\b(?:price\s+target|target\s+price|target|fair\s+value)\s*(?:is|of|at|:|=)?\s*{_PRICE}"
+    rf"|\bprice\s+(?:is|of|at|will\s+be)\s+{_PRICE}",
+    re.IGNORECASE,
+)
+_REAL_TRADING = re.compile(
+    r"\b(?:real|live|actual)[\s-]+(?:money|orders?|trad(?:e|es|ing)|account)\b"
+    r"|\bplac(?:e|ing)\s+(?:an?\s+|the\s+)?(?:\w+\s+)?orders?\b"
+    r"|\bsubmit(?:ting)?\s+(?:an?\s+|the\s+)?(?:\w+\s+)?orders?\b",
+    re.IGNORECASE,
+)
+_NEGATED = re.compile(r"\b(?:no|not|without|never|isn't|lack of|limited|little)\s+(?:\w+\s+)?\w+", re.IGNORECASE)
+_UPWARD = re.compile(
+    r"\b(?:up|uptrend\w*|upward\w*|rising|rises?|rally\w*|bullish|bull|gains?|climb\w*|advanc\w+)\b", re.IGNORECASE
+)
+_DOWNWARD = re.compile(
+    r"\b(?:down|downtrend\w*|downward\w*|falling|falls?|declin\w+|bearish|bear|loss\w*|sell-?off|drop\w*|slid\w+)\b",
+    re.IGNORECASE,
+)
+
+
+def assess(advice: Advice) -> PolicyOutcome:
+    """The policy's verdict on one advice, with a reason for each thing found."""
+    return _assess(advice.regime.label, advice.action.type, advice.rationale)
+
+
+@lru_cache(maxsize=4096)
+def _assess(label: RegimeLabel, action: ActionType, rationale: str) -> PolicyOutcome:
+    denials = []
+    if match := _REAL_TRADING.search(rationale):
+        denials.append(f"simulation only: the rationale speaks of {match[0].strip()!r}")
+    if match := _PRICE_PREDICTION.search(rationale):
+        denials.append(f"exact price: the rationale says {match[0].strip()!r}")
+    contradictions = _contradictions(label, action, rationale)
+    if denials:
+        return PolicyOutcome(PolicyVerdict.DENY, (*denials, *contradictions), coherent=not contradictions)
+    if contradictions:
+        return PolicyOutcome(PolicyVerdict.REVIEW, contradictions, coherent=False)
+    return PolicyOutcome(PolicyVerdict.ALLOW)
+
+
+def _contradictions(label: RegimeLabel, action: ActionType, rationale: str) -> tuple[str, ...]:
+    contradictions = []
+    if action not in COHERENT_ACTIONS[label]:
+        contradictions.append(f"label and action: {action} in a {label} market")
+    affirmed = _NEGATED.sub(" ", rationale)
+    upward, downward = bool(_UPWARD.search(affirmed)), bool(_DOWNWARD.search(affirmed))
+    if upward and not downward:
+        if label is RegimeLabel.BEAR:
+            contradictions.append("label and rationale: a bear market with an upward rationale")
+        if action is ActionType.ENTER_SHORT:
+            contradictions.append("action and rationale: enter_short with an upward rationale")
+    if downward and not upward:
+        if label is RegimeLabel.BULL:
+            contradictions.append("label and rationale: a bull market with a downward rationale")
+        if action is ActionType.ENTER_LONG:
+            contradictions.append("action and rationale: enter_long with a downward rationale")
+    return tuple(contradictions)

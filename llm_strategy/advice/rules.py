@@ -17,7 +17,7 @@ from typing import Self
 
 import backtrader as bt
 
-from llm_strategy.advice.policy import assess
+from llm_strategy.advice.outcome import assess
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.market.regime_rule import ACTION_FOR_LABEL, causal_label
 from llm_strategy.types import (

@@ -1,22 +1,62 @@
-"""How a bar's question is put to a model: system prompt and examples first and constant, the bar's line last and
-short."""
+"""The prompts of ``prompts/``, and how a bar's question is put to a model that writes its answer: system prompt and
+examples first and constant, the bar's line last and short."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
+import jinja2
 import yaml
 
-from llm_strategy.advice.options import Example
-from llm_strategy.advice.templates import render
+from llm_strategy.advice.examples import Example
+from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.requests import Form, Message, Request, Slot, escape, fill
 from llm_strategy.market.view import telling_facts, values_of
 from llm_strategy.support.outside_text import encodable
 from llm_strategy.types import ActionType, RegimeLabel
+
+_FOLDER = files("llm_strategy.prompts")
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    loader = jinja2.FunctionLoader(lambda name: (_FOLDER / name).read_text(encoding="utf-8"))
+    return jinja2.Environment(
+        loader=loader,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # noqa: S701 - prompts are plain text, not markup
+    )
+
+
+def render(name: str, **variables: object) -> str:
+    """The text of ``prompts/NAME`` with its variables filled in.
+
+    Raises ``ConfigurationError`` naming the variable that is missing.
+    """
+    try:
+        return _environment().get_template(name).render(**variables).strip()
+    except FileNotFoundError:
+        known = ", ".join(sorted(entry.name for entry in _FOLDER.iterdir() if entry.name.endswith(".j2")))
+        raise ConfigurationError(f"There is no prompt {name!r}; the prompts are {known}.") from None
+    except jinja2.UndefinedError as problem:
+        raise ConfigurationError(f"Prompt {name!r} needs a variable that was not given: {problem}.") from None
+
+
+def prompts_sha256() -> dict[str, str]:
+    """sha256 of every prompt file by name, for manifests."""
+    return {
+        entry.name: hashlib.sha256(entry.read_bytes()).hexdigest()
+        for entry in sorted(_FOLDER.iterdir(), key=lambda entry: entry.name)
+        if entry.name.endswith((".j2", ".yaml"))
+    }
+
 
 TWO_DIGITS = "[0-9]{1,2}"
 LONGEST_SHOWN = 4_000
@@ -94,7 +134,7 @@ def fixed_examples() -> tuple[Example, ...]:
 @lru_cache(maxsize=64)
 def _prefix(chosen: tuple[Example, ...]) -> tuple[Message, ...]:
     """System prompt and examples; fixed ones are the same for every bar, so that a model can keep them in memory."""
-    examples = [_written_out(example) for example in chosen] or _fixed()
+    examples = [*map(_written_out, chosen)] or _fixed()
     turns = [Message("system", render("advise_system.j2"))]
     for example in examples:
         turns.append(Message("user", render("advise_bar.j2", market=example["market"])))
@@ -104,8 +144,8 @@ def _prefix(chosen: tuple[Example, ...]) -> tuple[Message, ...]:
 
 
 def _written_out(example: Example) -> dict[str, Any]:
-    said = f"{example.rationale.rstrip('.')}{_steps()[example.label]}, {example.action}"
-    names = {"market": example.market, "rationale": said, "label": example.label, "action": example.action}
+    rationale = f"{example.rationale.rstrip('.')}{_steps()[example.label]}, {example.action}"
+    names = {"market": example.market, "rationale": rationale, "label": example.label, "action": example.action}
     return names | {"action_confidence": _EXAMPLE_CONFIDENCE}
 
 
@@ -133,7 +173,7 @@ def ask_for_decision(market: str, defaults: Request, examples: tuple[Example, ..
     What stands for a rationale is written by the program, behind the last slot, where no model reads it.
     """
     turns = [Message("system", render("decide_system.j2"))]
-    for example in [_written_out(one) for one in examples] or _fixed():
+    for example in [*map(_written_out, examples)] or _fixed():
         values = {name: _as_slot(value) for name, value in example.items()}
         turns.append(Message("user", values_of(example["market"], ", ")))
         turns.append(Message("assistant", fill(DECISION_FORM, values)))

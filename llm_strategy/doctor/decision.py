@@ -19,8 +19,8 @@ _DECISIONS = 3
 
 def try_decision(client: LLMClient) -> str:
     """Decide, keep the speed for estimates, and say how it went; ``BackendFailure`` where no advice came of it."""
-    reading = PromptOptions()
-    advisor = ModelAdvisor(client, reading=reading)
+    options = PromptOptions()
+    advisor = ModelAdvisor(client, options=options)
     markets = [_market(number) for number in range(_PAST + _DECISIONS)]
     for market in markets[:_PAST]:
         advisor.witness(market)
@@ -34,7 +34,7 @@ def try_decision(client: LLMClient) -> str:
             raise BackendFailure(abstention.detail)
     later = sum(seconds[1:]) / len(seconds[1:])
     questions = sum(len(decision.exchanges) for decision in decisions[1:]) / len(seconds[1:])
-    note_speed(client.identity, way_of_asking(client, reading), later / max(1.0, questions))
+    note_speed(client.identity, way_of_asking(client, options), later / max(1.0, questions))
     repaired = sum(bool(decision.repairs) for decision in decisions)
     kinds = ", ".join(dict.fromkeys(kind for decision in decisions for kind in decision.repairs))
     validity = (
@@ -42,7 +42,7 @@ def try_decision(client: LLMClient) -> str:
     )
     advice = decisions[-1].advice
     told = f", the last one {advice.regime.label} and {advice.action.type}" if advice else ""
-    return f"{advisor.reading.mode}: {len(decisions)} decisions, {validity}{told}; {later:.2g} s a decision"
+    return f"{advisor.options.mode}: {len(decisions)} decisions, {validity}{told}; {later:.2g} s a decision"
 
 
 def _market(number: int) -> Snapshot:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from llm_strategy.advice.advisor import ModelAdvisor
+from llm_strategy.advice.modes.mode import Abilities
+from llm_strategy.advice.modes.registry import complete_options
 from llm_strategy.advice.options import PromptOptions
 from llm_strategy.llm.client import SLOW_SECONDS as SLOW_SECONDS
 from llm_strategy.llm.client import LLMClient
@@ -33,9 +34,9 @@ def noted_speed(identity: ModelIdentity, asked: str) -> float | None:
     return float(seconds) if isinstance(seconds, int | float) and 0 < seconds < MOST_SECONDS else None
 
 
-def way_of_asking(client: LLMClient, reading: PromptOptions) -> str:
+def way_of_asking(client: LLMClient, options: PromptOptions) -> str:
     """What besides the model decides how long a question takes, as speeds are noted."""
-    able = ModelAdvisor(client, reading=reading).reading
+    able = complete_options(options, Abilities.of(client))
     return f"{able.mode}, {able.examples} {able.count}, {client.concurrency} at once"
 
 

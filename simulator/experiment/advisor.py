@@ -6,16 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from llm_strategy.advice.calibration import LabelPrior
+from llm_strategy.advice.contract import Repairs
+from llm_strategy.advice.examples import ExampleKind, LabelSource
 from llm_strategy.advice.layout import LayoutText
-from llm_strategy.advice.lenient import Repairs
+from llm_strategy.advice.modes.registry import DecisionMode
 from llm_strategy.advice.options import (
     NEAREST_BY_DEFAULT,
     CalibrationKind,
-    DecisionMode,
-    ExampleKind,
-    LabelSource,
-    Layout,
+    LabelPrior,
     PromptOptions,
     RationaleWanted,
 )
@@ -83,12 +81,12 @@ class AdvisorConfig:
         )
 
     @property
-    def reading(self) -> PromptOptions:
+    def options(self) -> PromptOptions:
         """How the question is put and the answer read."""
         chosen = self.examples if isinstance(self.examples, dict) else {self.examples: NEAREST_BY_DEFAULT}
         ((kind, count),) = chosen.items()
         examples = cast(ExampleKind, kind)  # the schema knows no other
-        layout = cast(Layout | LayoutText, self.layout)  # the schema knows no other name
+        layout = cast(str | LayoutText, self.layout)  # the schema knows no other name
         calibration = cast(CalibrationKind | LabelPrior, self.calibration)
         return PromptOptions(self.mode, examples, count, self.labels, calibration, self.rationale, layout)
 

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from llm_strategy.advice.templates import prompts_sha256
+from llm_strategy.advice.written_prompt import prompts_sha256
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.support.schemas import schemas_sha256
 from simulator.experiment.experiment import Experiment

@@ -9,8 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from llm_strategy.advice.advisor import Advisor, ModelAdvisor
-from llm_strategy.advice.calibration import BatchPrior
-from llm_strategy.advice.scored import label_scores
+from llm_strategy.advice.modes.choices import BatchPrior
 from llm_strategy.errors import ContractError
 from llm_strategy.trading.journal import Entry
 from llm_strategy.types import Abstention, AbstentionReason, ActionType, Decision
@@ -31,8 +30,7 @@ class Tally:
         """Why the advisor gave no advice, whether or not a rule decided in its place."""
         self.scored = BatchPrior()
         """The scores of labels: of several answers to a state the last counts."""
-        reading = advisor.reading if isinstance(advisor, ModelAdvisor) else None
-        self._reading = reading if reading is not None and reading.mode == "choices" else None
+        self._mode = advisor.mode if isinstance(advisor, ModelAdvisor) else None
 
     def take(self, entry: Entry) -> None:
         """Count one more."""
@@ -46,9 +44,9 @@ class Tally:
         self.questions += len(decision.exchanges)
         for exchange in decision.exchanges:
             self.requests.add(exchange.request_hash)
-            if self._reading is not None and exchange.purpose == "label" and exchange.answer is not None:
+            if self._mode is not None and exchange.purpose == "label" and exchange.answer is not None:
                 with suppress(ContractError):  # no decision was made of such an answer either
-                    self.scored.take(decision.prompt, label_scores(self._reading, decision.prompt, exchange.answer))
+                    self.scored.take(decision.prompt, self._mode.label_scores(decision.prompt, exchange.answer))
 
 
 def failure_of(decision: Decision) -> Abstention | None:

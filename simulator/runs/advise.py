@@ -100,7 +100,7 @@ def advise_at(
         )
     choice = experiment.advisor
     advisor = ModelAdvisor(
-        client or connect(experiment), view=choice.view, reading=choice.reading, repairs=choice.repairs
+        client or connect(experiment), view=choice.view, options=choice.options, repairs=choice.repairs
     )
     seen = upcoming(Universe((prices,)), experiment)
     past = seen.snapshots[: len(times) - warm_up.bars + 1]
@@ -108,7 +108,7 @@ def advise_at(
     snapshot = past[place]
     for earlier in past[:place]:
         # What was asked before matters where answers so far correct the next one or decide whether a reason is asked.
-        if seen.wants(earlier) and not advisor.reading.stateless:
+        if seen.wants(earlier) and not advisor.stateless:
             advisor.decide(earlier)
         else:
             advisor.witness(earlier)

@@ -100,7 +100,7 @@ def replay_advisor(
     return ModelAdvisor(
         client,
         view=choice.view,
-        reading=choice.reading,
+        options=choice.options,
         remember=False,
         fallback=experiment.fallback_rule,
         draw=draw,

@@ -216,7 +216,7 @@ class ArmRunner:
         return ModelAdvisor(
             self._asked,
             view=choice.view,
-            reading=choice.reading,
+            options=choice.options,
             fallback=self._experiment.fallback_rule,
             draw=draw,
             repairs=choice.repairs,

@@ -71,19 +71,19 @@ def estimate(experiment: Experiment, universe: Universe, client: RecordingClient
     ``rough_tokens``. Seconds are those of answers on record, else those noted when this model was last asked so.
     """
     choice = experiment.advisor
-    advisor = ModelAdvisor(client, view=choice.view, reading=choice.reading, repairs=choice.repairs)
+    advisor = ModelAdvisor(client, view=choice.view, options=choice.options, repairs=choice.repairs)
     seen = upcoming(universe, experiment)
     known: dict[Request, Generation] = {}
     missing: list[Request] = []
     again = 0
     for number in (0, *experiment.further_draws):
-        drawn = ModelAdvisor(client, view=choice.view, reading=choice.reading, draw=number, repairs=choice.repairs)
+        drawn = ModelAdvisor(client, view=choice.view, options=choice.options, draw=number, repairs=choice.repairs)
         found, unknown, unusable = _looked_up(drawn, seen, client)
         known |= found
         missing += unknown
         again += unusable
     tokens_in, tokens_out = _tokens(missing, known, client)
-    noted = noted_speed(client.identity, way_of_asking(client, choice.reading))
+    noted = noted_speed(client.identity, way_of_asking(client, choice.options))
     at_once = client.concurrency if advisor.asks_ahead else 1
     if known:
         noted = fmean(answer.latency_ms for answer in known.values()) / 1000 / at_once
@@ -106,10 +106,8 @@ def _never_met(count: int) -> str:
 
 
 def _besides(advisor: ModelAdvisor, *, explained: bool) -> Iterable[str]:
-    if advisor.reading.mode != "choices":
-        yield "repairs"
-    elif advisor.reading.rationale != "never":
-        yield "reasons"
+    if advisor.mode.unforeseen:
+        yield advisor.mode.unforeseen
     if explained:
         yield "the questions of the explanation"
 

@@ -49,7 +49,7 @@ class SpeedWatch:
     def note(self) -> None:
         """Keep the speed of what was asked so far."""
         if seconds := self._seconds():
-            note_speed(self._client.identity, way_of_asking(self._client, self._experiment.advisor.reading), seconds)
+            note_speed(self._client.identity, way_of_asking(self._client, self._experiment.advisor.options), seconds)
 
     def _count(self) -> None:
         used = self._client.usage.since(self._before)

@@ -6,13 +6,14 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import backtrader as bt
 import numpy as np
 import pandas as pd
 
 from llm_strategy.advice.advisor import ModelAdvisor, OnAnswer
+from llm_strategy.advice.modes.registry import DecisionMode
 from llm_strategy.advice.rules import BASELINES, Rule
 from llm_strategy.costs.costs import Costs
 from llm_strategy.errors import ConfigurationError
@@ -252,8 +253,8 @@ def _advice(chosen: Mapping[str, Any]) -> tuple[RecordingClient | None, AdvisorC
             "A study draws by evaluation.draws, and decides on changes of what the model is shown alone: leave draw "
             "out, and give decide_when_changed the view of the advisor."
         )
-    view, reading = advisor.view, advisor.wanted_reading
-    examples = reading.examples
+    view, options = advisor.view, advisor.wanted_options
+    examples = options.examples
     return recorded(advisor.client, kept=advisor.record), AdvisorConfig(
         style=view.style,
         decimals=view.decimals,
@@ -261,12 +262,12 @@ def _advice(chosen: Mapping[str, Any]) -> tuple[RecordingClient | None, AdvisorC
         decide_every=every,
         decide_when="always" if changed is None else "changed",
         fallback=_fallback(advisor),
-        mode=reading.mode,
-        examples=examples if examples in ("auto", "fixed") else {examples: reading.count},
-        labels=reading.labels,
-        calibration=reading.calibration,
-        rationale=reading.rationale,
-        layout=reading.layout,
+        mode=cast(DecisionMode, options.mode),
+        examples=examples if examples in ("auto", "fixed") else {examples: options.count},
+        labels=options.labels,
+        calibration=options.calibration,
+        rationale=options.rationale,
+        layout=options.layout,
         lookbacks=lookbacks,
         repairs=advisor.repairs,
     )

@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from past_states import SNAPSHOT, states
 
-from llm_strategy.advice.examples import Analogues, label_of_what_followed
-from llm_strategy.advice.options import Example, PromptOptions
+from llm_strategy.advice.examples import Analogues, Example, label_of_what_followed
 from llm_strategy.market.regime_rule import causal_label
 from llm_strategy.market.view import View, render_snapshot
 from llm_strategy.types import RegimeLabel
@@ -53,7 +52,7 @@ def test_searching_on_finds_what_searching_anew_finds(bars, view, labels):
     library, taken = Analogues(view, labels), []
     for snapshot, others in bars:
         for asked, count in [(snapshot, 2), *others, (snapshot, 2)]:
-            chosen = library.choose(asked, PromptOptions(examples="nearest", count=count))
+            chosen = library.choose(asked, "nearest", count)
             assert chosen == searched_anew(taken, asked, count, view, labels)
         library.take(snapshot)
         taken.append(snapshot)
@@ -63,7 +62,7 @@ def test_the_nearest_states_are_shown_and_never_the_one_in_question():
     library = Analogues(View())
     every = list(states())
     for number, snapshot in enumerate(every):
-        shown = library.choose(snapshot, PromptOptions(examples="nearest", count=3))
+        shown = library.choose(snapshot, "nearest", 3)
         past = {render_snapshot(earlier) for earlier in every[:number]}
         assert {example.market for example in shown} <= past
         assert len(shown) in (0, 3)
@@ -81,9 +80,9 @@ def test_what_followed_is_known_when_it_has_followed():
     rising = dataclasses.replace(SNAPSHOT, momentum=0.2, volatility=0.01, volatility_rank=0.1)
     for number in range(SNAPSHOT.momentum_bars):
         library.take(dataclasses.replace(SNAPSHOT, trend=0.05, time=str(number)))
-        assert not library.choose(SNAPSHOT, PromptOptions(examples="nearest", count=1))
+        assert not library.choose(SNAPSHOT, "nearest", 1)
     library.take(rising)
-    (example,) = library.choose(SNAPSHOT, PromptOptions(examples="nearest", count=1))
+    (example,) = library.choose(SNAPSHOT, "nearest", 1)
     assert example.label is RegimeLabel.BULL
     assert "above" in example.market
 
@@ -92,7 +91,7 @@ def test_balanced_examples_stay_once_they_can_be_chosen():
     library = Analogues(View())
     chosen = []
     for snapshot in states():
-        chosen.append(library.choose(snapshot, PromptOptions(examples="balanced", count=8)))
+        chosen.append(library.choose(snapshot, "balanced", 8))
         library.take(snapshot)
     kept = [examples for examples in chosen if examples]
     assert 0 < len(kept) < len(chosen)

@@ -6,8 +6,8 @@ import pytest
 
 import simulator
 from llm_strategy.advice.advisor import ModelAdvisor
-from llm_strategy.advice.calibration import LabelPrior, corrected
-from llm_strategy.advice.options import PromptOptions
+from llm_strategy.advice.modes.choices import correct_scores
+from llm_strategy.advice.options import LabelPrior, PromptOptions
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm import MemoryStore, RecordingClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
@@ -70,7 +70,7 @@ def test_a_later_run_is_calibrated_by_the_window_of_an_earlier_one(tmp_path, mon
     assert later.record.arms[0].manifest["experiment"]["advisor"]["calibration"] == prior
     for decision in decisions(later):
         said = dict(zip(prior["labels"], json.loads(decision["answer"]).values(), strict=True))
-        meant = corrected(said, prior["labels"])
+        meant = correct_scores(said, prior["labels"])
         regime = decision["advice"]["regime"]
         assert regime["label"] == max(meant, key=meant.__getitem__)
         assert regime["confidence"] == pytest.approx(max(meant.values()), abs=1e-4)
@@ -80,10 +80,11 @@ def test_a_later_run_is_calibrated_by_the_window_of_an_earlier_one(tmp_path, mon
 
 
 def test_a_prior_corrects_from_the_first_decision_on_and_lets_questions_be_asked_ahead():
-    reading = PromptOptions("choices", "fixed", layout="turns", calibration=LabelPrior(**PRIOR))
-    decision = ModelAdvisor(ScriptedClient(scores, supports_choices=True), reading=reading).decide(SNAPSHOT)
+    options = PromptOptions("choices", "fixed", layout="turns", calibration=LabelPrior(**PRIOR))
+    advisor = ModelAdvisor(ScriptedClient(scores, supports_choices=True), options=options)
+    decision = advisor.decide(SNAPSHOT)
     assert decision.advice.regime.label == "bear", "bull has 0.4 of 0.7, bear 0.3 of 0.1"
-    assert reading.stateless
+    assert advisor.stateless
 
 
 def test_a_run_without_scored_labels_leaves_no_calibration(tmp_path, monkeypatch):

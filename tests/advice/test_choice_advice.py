@@ -2,16 +2,16 @@
 
 import dataclasses
 import json
-from typing import get_args
 
 import pytest
 from past_states import SNAPSHOT, states
 
 import simulator
 from llm_strategy.advice.advisor import ModelAdvisor
-from llm_strategy.advice.calibration import FEWEST_STATES, corrected
 from llm_strategy.advice.contract import advice_from_document, advice_to_document
-from llm_strategy.advice.options import Layout, PromptOptions
+from llm_strategy.advice.layout import LAYOUT_NAMES
+from llm_strategy.advice.modes.choices import FEWEST_STATES, correct_scores
+from llm_strategy.advice.options import PromptOptions
 from llm_strategy.errors import AnswerTimeout, ConfigurationError
 from llm_strategy.llm import MemoryStore, RecordingClient
 from llm_strategy.llm.backends.local.gpt4all import Gpt4AllClient
@@ -39,7 +39,7 @@ def scorer(labels=BULL, actions=LONG, rationale="Above the average."):
 
 def test_a_scored_decision_is_an_advice_with_real_probabilities():
     client = scorer()
-    decision = ModelAdvisor(client, reading=FIXED).decide(SNAPSHOT)
+    decision = ModelAdvisor(client, options=FIXED).decide(SNAPSHOT)
     assert decision.status is Status.ADVISED
     assert (decision.advice.regime.label, decision.advice.regime.confidence) == ("bull", 0.5)
     assert (decision.advice.action.type, decision.advice.action.confidence) == ("enter_long", 0.9)
@@ -51,7 +51,7 @@ def test_a_scored_decision_is_an_advice_with_real_probabilities():
 
 def test_equal_questions_are_asked_once():
     client = scorer()
-    advisor = ModelAdvisor(client, reading=FIXED)
+    advisor = ModelAdvisor(client, options=FIXED)
     first, again = advisor.decide(SNAPSHOT), advisor.decide(SNAPSHOT)
     assert len(client.requests) == 2
     assert first == again
@@ -73,7 +73,7 @@ def test_a_rationale_is_asked_for_where_it_is_wanted(wanted, purposes):
         ),
         supports_choices=True,
     )
-    advisor = ModelAdvisor(client, reading=dataclasses.replace(FIXED, rationale=wanted), remember=False)
+    advisor = ModelAdvisor(client, options=dataclasses.replace(FIXED, rationale=wanted), remember=False)
     decisions = [advisor.decide(SNAPSHOT) for _ in range(3)]
     assert [len(decision.exchanges) for decision in decisions] == purposes
     for decision in decisions:
@@ -91,7 +91,7 @@ def test_a_content_free_prior_takes_away_what_the_model_says_to_anything():
         return always if request.messages[-1].content == "Market: unknown" else BULL
 
     client = ScriptedClient(answer, supports_choices=True)
-    decision = ModelAdvisor(client, reading=dataclasses.replace(FIXED, calibration="content_free")).decide(SNAPSHOT)
+    decision = ModelAdvisor(client, options=dataclasses.replace(FIXED, calibration="content_free")).decide(SNAPSHOT)
     assert decision.advice.regime.label is RegimeLabel.BEAR
     assert [exchange.purpose for exchange in decision.exchanges] == ["label", "prior", "action"]
 
@@ -105,7 +105,7 @@ def test_batch_calibration_uses_the_states_before_alone():
 
     def labels(snapshots):
         client = ScriptedClient(answer, supports_choices=True)
-        advisor = ModelAdvisor(client, reading=dataclasses.replace(FIXED, calibration="batch"))
+        advisor = ModelAdvisor(client, options=dataclasses.replace(FIXED, calibration="batch"))
         return [advisor.decide(snapshot).advice.regime for snapshot in snapshots]
 
     every = list(states())
@@ -116,42 +116,42 @@ def test_batch_calibration_uses_the_states_before_alone():
 
 
 def test_a_correction_sums_to_one_and_survives_a_prior_of_zero():
-    found = corrected({"a": 0.5, "b": 0.5}, {"a": 0.0, "b": 0.25})
+    found = correct_scores({"a": 0.5, "b": 0.5}, {"a": 0.0, "b": 0.25})
     assert sum(found.values()) == pytest.approx(1)
     assert found["b"] > found["a"]
 
 
 def test_a_backend_that_cannot_do_the_mode_is_told():
     with pytest.raises(ConfigurationError, match="cannot do: choose json or slots, or auto"):
-        ModelAdvisor(ScriptedClient([]), reading=PromptOptions("choices"))
+        ModelAdvisor(ScriptedClient([]), options=PromptOptions("choices"))
     with pytest.raises(ConfigurationError, match="choose json, or auto"):
-        ModelAdvisor(ScriptedClient([], supports_forms=False), reading=PromptOptions("slots"))
+        ModelAdvisor(ScriptedClient([], supports_forms=False), options=PromptOptions("slots"))
 
 
 def test_a_failed_score_is_an_abstention():
-    decision = ModelAdvisor(scorer(labels=AnswerTimeout("Slow.")), reading=FIXED).decide(SNAPSHOT)
+    decision = ModelAdvisor(scorer(labels=AnswerTimeout("Slow.")), options=FIXED).decide(SNAPSHOT)
     assert decision.status is Status.ABSTAINED
     assert decision.abstention.reason == "timeout"
 
 
 def test_each_symbol_has_its_own_past():
-    advisor = ModelAdvisor(scorer(), reading=PromptOptions("choices", "nearest", 1, layout="turns"))
+    advisor = ModelAdvisor(scorer(), options=PromptOptions("choices", "nearest", 1, layout="turns"))
     other = dataclasses.replace(SNAPSHOT, symbol="OTHER", trend=0.3)
     advisor.decide(other)
     assert "far above" not in str(advisor.request(SNAPSHOT).messages[1:3])
     assert "far above" in str(advisor.request(other).messages[1:3])
     advisor = advisor.attach(None)
     assert advisor.request(other) == ModelAdvisor(
-        scorer(), reading=PromptOptions("choices", "nearest", 1, layout="turns")
+        scorer(), options=PromptOptions("choices", "nearest", 1, layout="turns")
     ).request(other)
 
 
-@pytest.mark.parametrize("layout", sorted({*get_args(Layout)} - {"auto"}))
+@pytest.mark.parametrize("layout", LAYOUT_NAMES)
 def test_every_layout_shows_the_examples_and_begins_the_answer(layout):
     client = ScriptedClient(
         lambda request: {choice: 1 / len(request.choices) for choice in request.choices}, supports_choices=True
     )
-    advisor = ModelAdvisor(client, reading=dataclasses.replace(FIXED, layout=layout))
+    advisor = ModelAdvisor(client, options=dataclasses.replace(FIXED, layout=layout))
     assert advisor.decide(SNAPSHOT).status is Status.ADVISED
     text = "".join(message.content for message in client.requests[0].messages)
     assert layout in ("rows", "sheet") or text.count("Market: ") == 17
@@ -222,7 +222,7 @@ def test_the_embedded_model_reads_with_the_nearest_states(model_path, threads):
     above = "far above long average"
     with LlamaCppClient(model_path, EngineOptions(2048, threads)) as model:
         advisor = ModelAdvisor(model)
-        assert (advisor.reading.mode, advisor.reading.examples) == ("choices", "nearest")
+        assert (advisor.options.mode, advisor.options.examples) == ("choices", "nearest")
         for snapshot in states():
             advisor.witness(snapshot)
         decision = advisor.decide(dataclasses.replace(SNAPSHOT, trend=0.2))
@@ -242,7 +242,7 @@ def test_the_embedded_model_reads_with_the_nearest_states(model_path, threads):
     ids=["words", "numbers", "unmasked"],
 )
 def test_rows_show_values_without_names(view, row, opening):
-    request = ModelAdvisor(scorer(), reading=dataclasses.replace(FIXED, layout="rows"), view=view).request(SNAPSHOT)
+    request = ModelAdvisor(scorer(), options=dataclasses.replace(FIXED, layout="rows"), view=view).request(SNAPSHOT)
     assert (request.messages[-1].content, request.opening) == (row, opening)
     assert request.messages[1].content == "above rising high none high normal"
 
@@ -254,21 +254,21 @@ def test_slots_that_retrieved_examples_led_astray_are_asked_again_with_the_fixed
         return {name: values[name] for name in (part.name for part in request.form if isinstance(part, Slot))}
 
     client = ScriptedClient(answer)
-    advisor = ModelAdvisor(client, reading=PromptOptions("slots", "nearest", 2))
+    advisor = ModelAdvisor(client, options=PromptOptions("slots", "nearest", 2))
     for snapshot in states():
         advisor.witness(snapshot)
     decision = advisor.decide(SNAPSHOT)
     assert (decision.status, decision.advice.regime.label) == (Status.REPAIRED, RegimeLabel.BEAR)
     nearest, fixed = client.requests
     assert len(nearest.messages) == 6
-    assert fixed == ModelAdvisor(client, reading=PromptOptions("slots", "fixed")).request(SNAPSHOT)
+    assert fixed == ModelAdvisor(client, options=PromptOptions("slots", "fixed")).request(SNAPSHOT)
 
 
 def test_an_embedded_model_that_fills_slots_decides_behind_the_nearest_states(model_path, threads):
     with Gpt4AllClient(model_path, context_tokens=2048, threads=threads) as model:
         advisor = ModelAdvisor(model)
-        reading = advisor.reading
-        assert (reading.mode, reading.examples, reading.rationale) == ("slots", "nearest", "never")
+        options = advisor.options
+        assert (options.mode, options.examples, options.rationale) == ("slots", "nearest", "never")
         for snapshot in states():
             advisor.witness(snapshot)
         decision = advisor.decide(dataclasses.replace(SNAPSHOT, trend=0.2))
@@ -279,7 +279,7 @@ def test_an_embedded_model_that_fills_slots_decides_behind_the_nearest_states(mo
 
 
 @pytest.mark.parametrize(
-    ("reading", "cure"),
+    ("options", "cure"),
     [
         (
             PromptOptions("json", rationale="never"),
@@ -288,9 +288,9 @@ def test_an_embedded_model_that_fills_slots_decides_behind_the_nearest_states(mo
         (PromptOptions("slots", rationale="changes"), "choose always, never or auto"),
     ],
 )
-def test_a_rationale_that_a_mode_cannot_do_without_is_named(reading, cure):
+def test_a_rationale_that_a_mode_cannot_do_without_is_named(options, cure):
     with pytest.raises(ConfigurationError, match=cure):
-        ModelAdvisor(ScriptedClient([]), reading=reading)
+        ModelAdvisor(ScriptedClient([]), options=options)
 
 
 def test_the_questions_of_one_decision_share_its_time():
@@ -303,7 +303,7 @@ def test_the_questions_of_one_decision_share_its_time():
 
     client = Slow(answer, supports_choices=True)
     client.defaults = dataclasses.replace(client.defaults, timeout_s=10.0)
-    advisor = ModelAdvisor(client, reading=dataclasses.replace(FIXED, calibration="content_free"))
+    advisor = ModelAdvisor(client, options=dataclasses.replace(FIXED, calibration="content_free"))
     first, other = SNAPSHOT, dataclasses.replace(SNAPSHOT, trend=0.2)
     assert [advisor.decide(one).status for one in (first, other)] == [Status.ADVISED] * 2
     assert [request.timeout_s for request in client.requests] == [10, 7, 4, 10, 7]  # the prior is asked once
@@ -320,7 +320,7 @@ def test_a_layout_may_write_a_label_in_more_words():
         return labels if ": turbulent" in request.choices else LONG
 
     client = ScriptedClient(answer, supports_choices=True)
-    decision = ModelAdvisor(client, reading=dataclasses.replace(FIXED, layout="steps")).decide(SNAPSHOT)
+    decision = ModelAdvisor(client, options=dataclasses.replace(FIXED, layout="steps")).decide(SNAPSHOT)
     assert decision.advice.regime.label is RegimeLabel.BULL
     assert client.requests[0].opening == client.requests[1].opening == "trend far below long average, volatility low"
     assert client.requests[1].chosen == ", still above: bull,"

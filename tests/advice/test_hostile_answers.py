@@ -12,14 +12,15 @@ from misbehaving_server import GOOD_ADVICE
 from small_run import recording
 
 import simulator
-from llm_strategy.advice import conversation
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.contract import parse_answer
+from llm_strategy.advice.modes import json as json_mode
 from llm_strategy.advice.options import PromptOptions
 from llm_strategy.errors import BudgetReached, ContractError, RunFolderError, TooManyFailures
 from llm_strategy.llm import FolderStore, MemoryStore, RecordingClient
 from llm_strategy.llm.backends.ensemble.client import EnsembleClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
+from llm_strategy.llm.record.key import request_hash
 from llm_strategy.llm.structured.answer_text import LARGEST_ANSWER, beginning
 from llm_strategy.llm.structured.cut_json import can_become_json
 from llm_strategy.types import AbstentionReason, Status
@@ -81,8 +82,8 @@ def test_a_folder_that_kept_a_long_answer_whole_replays_as_it_is():
     line = json.loads(line_of(advisor.decide(SNAPSHOT)))
     told_then = "answer: has 90000 characters, at most 20000 are read"
     first = advisor.client.requests[0]
-    again = conversation.ask_for_repair(first, text, told_then)
-    key = conversation.request_hash(again, advisor.client.identity)
+    again = json_mode.ask_for_repair(first, text, told_then)
+    key = request_hash(again, advisor.client.identity)
     line |= {
         "answer": text,
         "repair": {"answer": text, "request": key},
@@ -101,7 +102,7 @@ def poisoned(text, **about):
 
 @pytest.fixture
 def fault(monkeypatch):
-    monkeypatch.setattr(conversation, "parse_answer", poisoned)
+    monkeypatch.setattr(json_mode, "parse_answer", poisoned)
 
 
 def poisoning(request):
@@ -156,7 +157,7 @@ def test_a_backend_that_an_answer_breaks_is_an_abstention_that_replays():
 @pytest.mark.parametrize("name", ["open braces", "half a pair", "a long symbol", "commas", "thoughts alone"])
 def test_a_member_of_an_ensemble_that_answers_so_has_no_vote(name):
     members = [ScriptedClient(lambda request, text=text: text) for text in (GOOD_ADVICE, GOOD_ADVICE, HOSTILE[name])]
-    advisor = ModelAdvisor(EnsembleClient(members), reading=PromptOptions("json"))
+    advisor = ModelAdvisor(EnsembleClient(members), options=PromptOptions("json"))
     decision = advisor.decide(SNAPSHOT)
     assert decision.advice.regime.label == "bear"
     line = line_of(decision)

@@ -39,7 +39,7 @@ BAD_SCORES = {
 def test_bad_scores_are_invalid_and_asked_again_by_the_next_command(name, calibration):
     bad = BAD_SCORES[name]
     text = bad if isinstance(bad, str) else json.dumps(bad)
-    reading = dataclasses.replace(SCORED, calibration=calibration)
+    options = dataclasses.replace(SCORED, calibration=calibration)
     store = MemoryStore()
     for labels, status in ((text, Status.ABSTAINED), (LABELS, Status.ADVISED)):
 
@@ -47,7 +47,7 @@ def test_bad_scores_are_invalid_and_asked_again_by_the_next_command(name, calibr
             return ACTIONS if " exit" in request.choices else labels
 
         model = ScriptedClient(answers, supports_choices=True)
-        advisor = ModelAdvisor(RecordingClient(model, model.identity, store), reading=reading)
+        advisor = ModelAdvisor(RecordingClient(model, model.identity, store), options=options)
         assert bool(advisor.unusable_on_record(SNAPSHOT)) == (status is Status.ADVISED)
         decision = advisor.decide(SNAPSHOT)
         assert decision.status is status
@@ -68,7 +68,7 @@ def test_a_rationale_of_a_scored_decision_is_bounded_text(rationale):
         return LABELS if " bull" in request.choices else ACTIONS
 
     client = ScriptedClient(answers, supports_choices=True)
-    advisor = ModelAdvisor(client, reading=dataclasses.replace(SCORED, rationale="always"))
+    advisor = ModelAdvisor(client, options=dataclasses.replace(SCORED, rationale="always"))
     decision = advisor.decide(SNAPSHOT)
     if rationale.startswith("target"):
         assert decision.advice.rationale == "target"

@@ -3,15 +3,14 @@
 import sys
 from importlib.resources import files
 from pathlib import Path
-from typing import get_args
 
 import pytest
 import yaml
 
 import simulator
 from llm_strategy.advice.advisor import ModelAdvisor
-from llm_strategy.advice.layout import LayoutText
-from llm_strategy.advice.options import Layout, PromptOptions
+from llm_strategy.advice.layout import LAYOUT_NAMES, LayoutText
+from llm_strategy.advice.options import PromptOptions
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm import SUPPORTED_BACKENDS, MemoryStore, RecordingClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
@@ -27,7 +26,7 @@ OWN = {
     "reason": " Because {rationale}.",
     "words": {"bull": "rising", "bear": "falling"},
 }
-PACKAGED = sorted({*get_args(Layout)} - {"auto"})
+PACKAGED = LAYOUT_NAMES
 
 
 def text_of(name):
@@ -127,9 +126,9 @@ def test_a_copy_of_a_layout_asks_what_the_layout_asks(tmp_path, name):
     copy = tmp_path / "copy.yaml"
     copy.write_text(text_of(name), encoding="utf-8")
     asked = []
-    for layout in (name, AdvisorConfig(layout=str(copy)).reading.layout):
+    for layout in (name, AdvisorConfig(layout=str(copy)).options.layout):
         client = scorer()
-        ModelAdvisor(client, reading=PromptOptions("choices", "fixed", rationale="always", layout=layout)).decide(
+        ModelAdvisor(client, options=PromptOptions("choices", "fixed", rationale="always", layout=layout)).decide(
             SNAPSHOT
         )
         asked.append(client.requests)
@@ -230,4 +229,4 @@ def test_files_are_compared_with_the_layouts_by_one_command(in_folder, monkeypat
 
 def test_a_layout_can_be_made_in_python():
     layout = LayoutText(**OWN)
-    assert AdvisorConfig(layout=layout).reading.layout is layout
+    assert AdvisorConfig(layout=layout).options.layout is layout

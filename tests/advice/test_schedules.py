@@ -86,14 +86,14 @@ def test_one_decision_alone_is_the_decision_of_the_run(run):
 def test_what_is_asked_ahead_is_what_the_run_asks(run):
     experiment, client, _, result = run
     choice = experiment.advisor
-    advisor = ModelAdvisor(client, view=choice.view, reading=choice.reading)
+    advisor = ModelAdvisor(client, view=choice.view, options=choice.options)
     seen = upcoming(load_universe(experiment.data, warm_up=experiment.warm_up), experiment)
     ahead = []
     for snapshot in seen.snapshots:
         if seen.wants(snapshot):
             request = advisor.request(snapshot)
             ahead.append((snapshot.symbol, snapshot.time, request_hash(request, client.identity)))
-            if not advisor.reading.stateless:
+            if not advisor.stateless:
                 advisor.decide(snapshot)
                 continue
         advisor.witness(snapshot)
@@ -108,7 +108,7 @@ def test_a_past_state_has_the_label_of_what_came_just_behind_it(tmp_path, adviso
     universe = load_universe(experiment.data)
     every = upcoming(universe, small(tmp_path)).snapshots
     client, _ = recording()
-    model = ModelAdvisor(client, reading=PromptOptions("slots", "nearest", labels="followed"))
+    model = ModelAdvisor(client, options=PromptOptions("slots", "nearest", labels="followed"))
     simulate(universe, model, experiment, journal := Journal())
     assert 3 < len(journal.entries) < len(every)
     (bound,) = _libraries(model, universe, experiment)
@@ -129,7 +129,7 @@ def _libraries(advisor, universe, experiment):
             return kept[-1]
 
     simulate(universe, Watched(), experiment, Journal())
-    return [past for bound in kept for past in bound._past.values()]
+    return [market.past for bound in kept for market in bound._memory.markets.values()]
 
 
 def test_a_rule_has_no_past_to_witness(tmp_path):

@@ -12,7 +12,7 @@ from simulator.experiment.experiment import Experiment
 
 
 @pytest.mark.parametrize(
-    ("reading", "scores", "told"),
+    ("options", "scores", "told"),
     [
         (
             {"layout": "sheet"},
@@ -27,13 +27,13 @@ from simulator.experiment.experiment import Experiment
         ({"labels": "followed", "examples": "fixed", "mode": "choices"}, True, "labels of their own"),
     ],
 )
-def test_a_setting_that_changes_nothing_is_refused_at_the_start(reading, scores, told):
+def test_a_setting_that_changes_nothing_is_refused_at_the_start(options, scores, told):
     with pytest.raises(ConfigurationError, match=told):
-        ModelAdvisor(ScriptedClient([], supports_choices=scores), reading=PromptOptions(**reading))
+        ModelAdvisor(ScriptedClient([], supports_choices=scores), options=PromptOptions(**options))
 
 
 @pytest.mark.parametrize(
-    ("reading", "scores"),
+    ("options", "scores"),
     [
         ({"layout": "auto", "calibration": "none"}, False),
         ({"layout": "sheet", "calibration": "batch"}, True),
@@ -42,8 +42,8 @@ def test_a_setting_that_changes_nothing_is_refused_at_the_start(reading, scores,
         ({"labels": "followed"}, True),
     ],
 )
-def test_what_changes_something_is_taken(reading, scores):
-    ModelAdvisor(ScriptedClient([], supports_choices=scores), reading=PromptOptions(**reading))
+def test_what_changes_something_is_taken(options, scores):
+    ModelAdvisor(ScriptedClient([], supports_choices=scores), options=PromptOptions(**options))
 
 
 def test_a_layout_that_would_be_ignored_ends_a_run_before_anything_is_asked(tmp_path):

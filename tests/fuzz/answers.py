@@ -108,7 +108,7 @@ def _decided(mode):
         first, _, second = as_text(data).partition("\n-----\n")
         answers = cycle(map(_written_into if mode == "slots" else str, (first, second or first)))
         client = ScriptedClient(lambda _: next(answers), supports_choices=mode == "choices")
-        decision = ModelAdvisor(client, reading=PromptOptions(mode)).decide(SNAPSHOT)
+        decision = ModelAdvisor(client, options=PromptOptions(mode)).decide(SNAPSHOT)
         if decision.status is Status.ABSTAINED:
             assert decision.abstention.reason in (AbstentionReason.INVALID, AbstentionReason.DENIED, FAILED)
             decision.abstention.detail.encode()

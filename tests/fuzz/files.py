@@ -12,9 +12,9 @@ from importlib.resources import files
 import numpy as np
 
 from llm_strategy.advice.advisor import ModelAdvisor
-from llm_strategy.advice.calibration import LabelPrior, corrected
 from llm_strategy.advice.layout import LayoutText
-from llm_strategy.advice.options import PromptOptions
+from llm_strategy.advice.modes.choices import correct_scores
+from llm_strategy.advice.options import LabelPrior, PromptOptions
 from llm_strategy.doctor.speed import note_speed, noted_speed
 from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, MarketDataError
 from llm_strategy.llm import MemoryStore, RecordingClient, get_llm_client
@@ -113,7 +113,7 @@ def _layout(data, folder):
     path.write_bytes(data)
     layout = LayoutText.from_file(path)
     client = ScriptedClient(lambda asked: {asked.choices[0]: 1.0}, supports_choices=True)
-    decision = ModelAdvisor(client, reading=PromptOptions("choices", "fixed", layout=layout)).decide(SNAPSHOT)
+    decision = ModelAdvisor(client, options=PromptOptions("choices", "fixed", layout=layout)).decide(SNAPSHOT)
     sound(decision.advice)
     assert all(message.content.encode() for asked in client.requests for message in asked.messages)
 
@@ -123,7 +123,7 @@ def _calibration(data, folder):
     path.write_bytes(data)
     prior = LabelPrior.from_file(path)
     assert prior.states >= 1
-    right = corrected(PRIOR["labels"], prior.labels)
+    right = correct_scores(PRIOR["labels"], prior.labels)
     assert all(0 <= share <= 1 for share in right.values()), right
 
 
@@ -239,7 +239,7 @@ def _recorded(data, folder):
         for mode in ("json", "choices"):
             asked = ScriptedClient([], supports_choices=True)
             client = RecordingClient(asked, asked.identity, _Always(found), "replay")
-            decision = ModelAdvisor(client, reading=PromptOptions(mode)).decide(SNAPSHOT)
+            decision = ModelAdvisor(client, options=PromptOptions(mode)).decide(SNAPSHOT)
             if decision.advice:
                 sound(decision.advice)
             json.dumps([asdict(exchange) for exchange in decision.exchanges], default=str).encode()

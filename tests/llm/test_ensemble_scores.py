@@ -89,7 +89,7 @@ def test_where_one_member_cannot_score_all_write_and_it_is_said(caplog):
     assert decision.status is Status.ADVISED
     assert [one.requests[0].choices for one in (able, writer)] == [(), ()]
     with pytest.raises(ConfigurationError, match="choose json or slots, or auto"):
-        ModelAdvisor(ensemble, reading=PromptOptions(mode="choices"))
+        ModelAdvisor(ensemble, options=PromptOptions(mode="choices"))
     caplog.clear()
     _ = EnsembleClient([ScriptedClient([]), ScriptedClient([])]).identity
     assert caplog.text == ""

@@ -86,7 +86,7 @@ def test_a_decision_keeps_the_contract_at_once(client):
 
 
 def test_answers_in_mode_json_keep_to_the_schema_at_once(client):
-    advisor = ModelAdvisor(client, reading=PromptOptions(mode="json"))
+    advisor = ModelAdvisor(client, options=PromptOptions(mode="json"))
     decisions = [advisor.decide(snapshot(number)) for number in range(0, 16, 2)]
     answers = [json.loads(exchange.answer) for decision in decisions for exchange in decision.exchanges]
     assert [decision.status for decision in decisions] == [Status.ADVISED] * 8

@@ -62,7 +62,7 @@ def openai_at(server, answer_format):
 
 def test_openai_is_sent_the_schema_of_an_advice_as_strict_mode_wants_it():
     with serving(by_turns(strictly)) as server, openai_at(server, "json_schema") as client:
-        decision = ModelAdvisor(client, reading=JSON).decide(SNAPSHOT)
+        decision = ModelAdvisor(client, options=JSON).decide(SNAPSHOT)
     assert decision.status is Status.ADVISED
     wanted = server.questions[0]["response_format"]
     assert wanted["type"] == "json_schema"
@@ -96,7 +96,7 @@ def test_a_schema_that_leaves_something_open_is_sent_as_it_is_and_not_strictly(s
 
 def test_a_server_without_schemas_is_sent_none():
     with serving(by_turns(strictly)) as server, openai_at(server, "json_object") as client:
-        ModelAdvisor(client, reading=JSON).decide(SNAPSHOT)
+        ModelAdvisor(client, options=JSON).decide(SNAPSHOT)
     assert server.questions[0]["response_format"] == {"type": "json_object"}
 
 
@@ -106,7 +106,7 @@ def test_bedrock_is_sent_the_schema_of_an_advice_as_the_input_of_the_tool(monkey
     used = {"toolUse": {"toolUseId": "1", "name": "answer", "input": json.loads(GOOD_ADVICE)}}
     server.reply = converse_answer("", stop="tool_use") | {"output": {"message": {"role": "a", "content": [used]}}}
     with BedrockClient(MODEL, endpoint_url=server.url, json_way="tool", timeout_s=20) as client:
-        decision = ModelAdvisor(client, reading=JSON).decide(SNAPSHOT)
+        decision = ModelAdvisor(client, options=JSON).decide(SNAPSHOT)
         client.generate("x", json_mode=True)
     server.close()
     assert decision.status is Status.ADVISED

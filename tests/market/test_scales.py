@@ -209,7 +209,7 @@ def test_what_followed_lies_as_far_ahead_as_the_momentum_looks_back(tmp_path):
     wanted = {"lookbacks": dataclasses.asdict(SHORT), "mode": "slots", "examples": {"nearest": 1}, "labels": "followed"}
     experiment = small(tmp_path, data=data, advisor=wanted, arms=["llm"])
     seen = snapshots(load_prices(data["source"]), experiment)
-    advisor = ModelAdvisor(recording()[0], reading=experiment.advisor.reading)
+    advisor = ModelAdvisor(recording()[0], options=experiment.advisor.options)
     for number, snapshot in enumerate(seen[:12]):
         assert bool(advisor._examples(snapshot)) == (number > 8)
         advisor.witness(snapshot)

@@ -19,8 +19,8 @@ from simulator.prices.load import load_prices
 MODES = [(True, True), (True, False), (False, True), (False, False)]
 
 
-def requests(snapshots, view, reading=PromptOptions("slots")):  # noqa: B008 - frozen
-    advisor = ModelAdvisor(ScriptedClient([], supports_choices=True), view=view, reading=reading)
+def requests(snapshots, view, options=PromptOptions("slots")):  # noqa: B008 - frozen
+    advisor = ModelAdvisor(ScriptedClient([], supports_choices=True), view=view, options=options)
     hashes = []
     for snapshot in snapshots:
         hashes.append(request_hash(advisor.request(snapshot), advisor.client.identity))
@@ -31,23 +31,23 @@ def requests(snapshots, view, reading=PromptOptions("slots")):  # noqa: B008 - f
 @pytest.mark.parametrize(("runonce", "preload"), MODES)
 @pytest.mark.parametrize("view", [View(), View("numbers", decimals=4, unmasked=("symbol", "date", "price"))])
 @pytest.mark.parametrize(
-    "reading",
+    "options",
     [
         PromptOptions("slots"),
         PromptOptions("slots", "nearest"),
         PromptOptions("choices", "nearest", labels="followed"),
         PromptOptions("choices", "balanced", 4),
     ],
-    ids=lambda reading: f"{reading.mode}-{reading.examples}",
+    ids=lambda options: f"{options.mode}-{options.examples}",
 )
-def test_rewriting_every_later_bar_changes_no_request(runonce, preload, view, reading):
+def test_rewriting_every_later_bar_changes_no_request(runonce, preload, view, options):
     prices = random_prices(360, seed=3)
     cut = 320
     table = prices.table.copy()
     table.iloc[cut:, :4] *= np.linspace(50, 1e-3, len(table) - cut)[:, None]
     table.iloc[cut:, 4] = 0
-    before = requests(read_all(prices, runonce, preload), view, reading)
-    after = requests(read_all(with_table(prices, table), runonce, preload), view, reading)
+    before = requests(read_all(prices, runonce, preload), view, options)
+    after = requests(read_all(with_table(prices, table), runonce, preload), view, options)
     known = cut - LONGEST_LOOKBACK + 1
     assert before[:known] == after[:known]
     assert before[known:] != after[known:]

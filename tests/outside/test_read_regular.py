@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from llm_strategy.advice.calibration import LabelPrior
 from llm_strategy.advice.layout import LayoutText
+from llm_strategy.advice.options import LabelPrior
 from llm_strategy.errors import BacktraderLLMError, ModelNotLoaded
 from llm_strategy.llm import get_llm_client
 from llm_strategy.llm.backends.network import check_certificates

@@ -94,7 +94,7 @@ def journal_of(request):
     def run(server, store=None, *, concurrency=1, remember=True, on_decision=None):
         with model_at(server, MemoryStore() if store is None else store, concurrency) as client:
             choice = wanted.advisor
-            advisor = ModelAdvisor(client, view=choice.view, reading=choice.reading, remember=remember)
+            advisor = ModelAdvisor(client, view=choice.view, options=choice.options, remember=remember)
             if advisor.asks_ahead:
                 seen = upcoming(universe, wanted)
                 advisor.ask_ahead(seen.snapshots, wants=seen.wants)
@@ -144,7 +144,7 @@ def advisor_of(script, *, fallbacks=(), failures=2, pause=3, recorded=True, stor
     client = ResilientClient(model, RetryPolicy(attempts=1, breaker_failures=failures, breaker_pause=pause), fallbacks)
     if recorded:
         client = RecordingClient(client, client.identity, MemoryStore() if store is None else store)
-    return ModelAdvisor(client, view=View("numbers", 2), reading=PromptOptions(mode=mode, calibration="none"), **how)
+    return ModelAdvisor(client, view=View("numbers", 2), options=PromptOptions(mode=mode, calibration="none"), **how)
 
 
 def fates(decisions):

@@ -150,7 +150,7 @@ def test_lenient_repairs_hold_in_a_study_and_behind_the_users_record(tmp_path, m
     monkeypatch.setenv("LLM_SCRIPT", str(script))
     client = get_llm_client(backend="scripted")
     own = own_cerebro()
-    own.addstrategy(AdvisedStrategy, advisor=ModelAdvisor(client, reading=PromptOptions("json"), repairs="lenient"))
+    own.addstrategy(AdvisedStrategy, advisor=ModelAdvisor(client, options=PromptOptions("json"), repairs="lenient"))
     assert {entry.decision.status for entry in own.run()[0].journal.entries} == {Status.REPAIRED}
 
 

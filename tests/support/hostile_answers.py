@@ -80,11 +80,11 @@ HOSTILE = {
 def in_mode(mode, text):
     """An advisor whose model says nothing but this text."""
     if mode == "choices":
-        return ModelAdvisor(ScriptedClient(lambda request: text, supports_choices=True), reading=SCORED)
+        return ModelAdvisor(ScriptedClient(lambda request: text, supports_choices=True), options=SCORED)
     client = ScriptedClient(lambda request: text, supports_forms=mode == "slots")
     if mode == "lenient":
-        return ModelAdvisor(client, reading=PromptOptions("json"), repairs="lenient")
-    return ModelAdvisor(client, reading=PromptOptions(mode))
+        return ModelAdvisor(client, options=PromptOptions("json"), repairs="lenient")
+    return ModelAdvisor(client, options=PromptOptions(mode))
 
 
 def line_of(decision):
@@ -96,7 +96,7 @@ def replayed(advisor, line):
     """The same decision from its line in a journal."""
     sampler = {"temperature": 0.0, "max_tokens": 512, "seed": None}
     client = JournalClient(advisor.client.identity, sampler, [json.loads(line)])
-    decision = ModelAdvisor(client, reading=advisor.wanted_reading, remember=False, repairs=advisor.repairs).decide(
+    decision = ModelAdvisor(client, options=advisor.wanted_options, remember=False, repairs=advisor.repairs).decide(
         SNAPSHOT
     )
     client.finish()

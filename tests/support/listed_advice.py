@@ -5,7 +5,7 @@ import pandas as pd
 from markets import from_bars, random_prices, with_table
 
 from llm_strategy import AdvisedStrategy, Journal, Limits
-from llm_strategy.advice.policy import assess
+from llm_strategy.advice.outcome import assess
 from llm_strategy.costs.costs import Costs
 from llm_strategy.market.features import LONGEST_LOOKBACK
 from llm_strategy.trading.broker import SimulatedBroker

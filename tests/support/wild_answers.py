@@ -8,7 +8,7 @@ from itertools import cycle
 
 from hypothesis import strategies as st
 
-from llm_strategy.advice.policy import assess
+from llm_strategy.advice.outcome import assess
 from llm_strategy.errors import AnswerTimeout, BackendFailure, PromptTooLong
 from llm_strategy.types import (
     Abstention,

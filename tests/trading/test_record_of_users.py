@@ -41,7 +41,7 @@ def own(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("repairs", "status"), [("lenient", "repaired"), ("strict", "abstained")])
 def test_repairs_are_those_of_the_advisor_with_and_without_a_record(own, record, repairs, status):
     advisor = ModelAdvisor(
-        get_llm_client(backend=own), reading=PromptOptions(mode="json"), repairs=repairs, record=record
+        get_llm_client(backend=own), options=PromptOptions(mode="json"), repairs=repairs, record=record
     )
     for _ in range(2):  # the second run answers from the record
         entries, *_ = run(own_cerebro(), advisor=advisor)

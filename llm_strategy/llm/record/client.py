@@ -21,7 +21,7 @@ from llm_strategy.llm.reliability.breaker import Breaker
 from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request
 from llm_strategy.support.fork import renewed_in_child
 from llm_strategy.support.secrets import redact, redacted
-from llm_strategy.types import lasting
+from llm_strategy.types import events_of_answer
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ _Call: TypeAlias = Callable[[LLMClient, Request, OnDelta | None], Generation]
 
 def _lasting(generation: Generation) -> Generation:
     """The answer without what happened on the one occasion on which it was given."""
-    return replace(generation, events=lasting(generation.events))
+    return replace(generation, events=events_of_answer(generation.events))
 
 
 def _longest_wait(request: Request) -> float:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from llm_strategy.advice.templates import render
+from llm_strategy.advice.written_prompt import render
 from llm_strategy.errors import ContractError, ModelError
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.record.key import request_hash

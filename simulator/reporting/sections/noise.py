@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from llm_strategy.advice.modes.mode import Abilities
+from llm_strategy.advice.modes.registry import mode_for
 from simulator.evaluation.metrics import performance
 from simulator.evaluation.noise import Spread, count_flips, is_above, spread
 from simulator.folder.record import ArmRecord, Record
@@ -51,9 +53,9 @@ def add_noise(table: FactTable, record: Record, arm: ArmRecord) -> None:
 
 def _sampled(manifest: dict[str, Any], temperature: float | None) -> bool:
     """Whether label and action come from a sampler: scored choices and greedy answers do not."""
-    mode = manifest["experiment"]["advisor"]["mode"]
-    scored = mode == "choices" or (mode == "auto" and manifest["model"].get("supports_choices", False))
-    return not scored and temperature != 0
+    model = manifest["model"]
+    able = Abilities(model.get("supports_forms", False), model.get("supports_choices", False))
+    return not mode_for(manifest["experiment"]["advisor"]["mode"], able).scores and temperature != 0
 
 
 def add_pair_noise(table: FactTable, first: str, second: str) -> None:

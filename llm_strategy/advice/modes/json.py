@@ -1,0 +1,71 @@
+"""Mode json: the model writes the whole JSON of an advice, and once more where that breaks the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+from llm_strategy.advice.contract import ParsedAnswer, parse_answer
+from llm_strategy.advice.modes.mode import Ask, Mode, Question, Recorded
+from llm_strategy.advice.written_prompt import ask_for_advice, ask_for_repair
+from llm_strategy.errors import ContractError
+from llm_strategy.llm.requests import Request
+
+SECOND_ATTEMPT = "second attempt"
+"""The kind of a repair for which the model was asked again; all others put an answer right as it is."""
+
+
+class Json(Mode):
+    """Asks for an advice as the contract writes it, and has an answer that breaks the contract repaired once."""
+
+    name = "json"
+    manner = "It wrote the whole JSON of an advice"
+
+    def requests(self, question: Question, defaults: Request) -> tuple[Request, ...]:
+        """The one request for the advice."""
+        return (ask_for_advice(question.market, with_form=False, defaults=defaults, examples=question.examples),)
+
+    def repair(self, question: Question, defaults: Request, answer: str, problem: ContractError) -> Request:
+        """The request that follows an answer that broke the contract."""
+        (request,) = self.requests(question, defaults)
+        return ask_for_repair(request, answer, f"{problem.field}: {problem.problem}")
+
+    def decide(self, question: Question, defaults: Request, ask: Ask) -> ParsedAnswer:
+        """The advice in the answer, or in that to its repair. Where both break the contract and an earlier command was
+        given one of them, both are asked again."""
+        asked: list[Request] = []
+        try:
+            return self._attempt(question, defaults, ask, asked)
+        except ContractError:
+            if not ask.disregard(asked):
+                raise
+        return self._attempt(question, defaults, ask, [])
+
+    def _attempt(self, question: Question, defaults: Request, ask: Ask, asked: list[Request]) -> ParsedAnswer:
+        """The advice of one attempt; what it asks is added to ``asked``."""
+        read = partial(self._read, question)
+        asked += self.requests(question, defaults)
+        try:
+            return ask(asked[0], "advice", read)
+        except ContractError as problem:
+            if (answer := ask.answer) is None:
+                raise
+            asked.append(self.repair(question, defaults, answer, problem))
+        parsed = ask(asked[1], "repair", read)
+        return ParsedAnswer(parsed.advice, (SECOND_ATTEMPT, *parsed.repairs))
+
+    def unusable(self, question: Question, defaults: Request, recorded: Recorded) -> Iterable[Request]:
+        """Request and repair, as far as they are on record, where neither answer meets the contract."""
+        read = partial(self._read, question)
+        (request,) = self.requests(question, defaults)
+        answer, problem = recorded(request, read)
+        if answer is None or problem is None:
+            return ()
+        again = self.repair(question, defaults, answer, problem)
+        repair, problem = recorded(again, read)
+        if repair is None:
+            return (request,)
+        return () if problem is None else (request, again)
+
+    def _read(self, question: Question, answer: str) -> ParsedAnswer:
+        return parse_answer(answer, symbol=question.symbol, timeframe=question.timeframe, repairs=self.repairs)

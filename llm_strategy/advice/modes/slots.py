@@ -1,0 +1,33 @@
+"""Mode slots: the program writes the JSON of an advice, and the model only its values."""
+
+from __future__ import annotations
+
+from llm_strategy.advice.modes.json import Json
+from llm_strategy.advice.modes.mode import Defaults, Question
+from llm_strategy.advice.written_prompt import ask_for_advice, ask_for_decision
+from llm_strategy.errors import ContractError
+from llm_strategy.llm.requests import Request
+
+
+class Slots(Json):
+    """Asks for the values of an advice. A value outside the contract is repaired once, as in mode json."""
+
+    name = "slots"
+    manner = "It wrote label and action into the program's JSON"
+    needs = "forms"
+    # Small models copy decisive words of past states into a rationale, and read the label off them.
+    auto = Defaults(examples_embedded="nearest", rationale_nearest="never")
+    rationales = ("always", "never")
+
+    def requests(self, question: Question, defaults: Request) -> tuple[Request, ...]:
+        """The one request for the values, those of a rationale among them where one is wanted."""
+        if self.options.rationale == "never":
+            return (ask_for_decision(question.market, defaults, question.examples),)
+        return (ask_for_advice(question.market, with_form=True, defaults=defaults, examples=question.examples),)
+
+    def repair(self, question: Question, defaults: Request, answer: str, problem: ContractError) -> Request:
+        """The question with the fixed examples, where others led astray: a small model that is shown the slots it
+        filled wrongly fills them so again."""
+        if question.examples:
+            return ask_for_advice(question.market, with_form=True, defaults=defaults)
+        return super().repair(question, defaults, answer, problem)
