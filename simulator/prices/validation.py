@@ -14,9 +14,9 @@ import pandas as pd
 
 from llm_strategy.errors import MarketDataError
 from llm_strategy.trading.bar_check import LEAST_PRICE, MOST_PRICE, MOST_VOLUME
-from simulator.prices.source_text import or_option
+from simulator.prices.sessions import Timeframe
+from simulator.prices.source import or_option
 from simulator.prices.table import COLUMNS, PRICE_COLUMNS, RawTable
-from simulator.prices.timeframe import Timeframe
 
 ROUNDING = 1e-9
 """Relative slack of the range checks: adjusted prices written by other programs exceed the high by a rounding."""

@@ -21,7 +21,7 @@ from llm_strategy.market.lookbacks import DEFAULT_LOOKBACKS
 from llm_strategy.market.snapshot import timeframe_of
 from llm_strategy.risk import Limits
 from llm_strategy.trading.broker import SimulatedBroker, require_simulated
-from llm_strategy.trading.order_rules import OrderRules
+from llm_strategy.trading.orders import OrderRules
 from llm_strategy.trading.parameters import check_kinds
 from llm_strategy.trading.strategy import AdvisedStrategy
 from llm_strategy.trading.traded_feed import feed_names, symbols_of, traded_of
@@ -29,8 +29,8 @@ from simulator.experiment.advisor import ABSTAIN, AdvisorConfig
 from simulator.experiment.experiment import LLM_ARM, RANDOM_ARM, EvaluationConfig, Experiment, OutputConfig
 from simulator.prices.config import DataConfig
 from simulator.prices.load import Prices
+from simulator.prices.sessions import parse_timeframe
 from simulator.prices.table import COLUMNS, RawTable
-from simulator.prices.timeframe import parse_timeframe
 from simulator.prices.universe import Universe, check_bars
 from simulator.prices.validation import validate_prices
 from simulator.progress.stages import Progress

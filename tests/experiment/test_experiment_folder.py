@@ -13,8 +13,8 @@ from llm_strategy.llm import get_llm_client, register_backend
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.loader import SUPPORTED_BACKENDS
 from llm_strategy.llm.settings import load_settings
-from llm_strategy.support import places
-from llm_strategy.support.places import place_of
+from llm_strategy.support import read_regular as places
+from llm_strategy.support.read_regular import place_of
 from simulator.experiment.experiment import Experiment
 from simulator.prices.load import load_prices
 
