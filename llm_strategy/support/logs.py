@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from functools import cache
 from typing import Self, TextIO
 
 from llm_strategy.support.outside_text import hanging, spelled_out
@@ -22,6 +23,12 @@ class VisibleFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
         return hanging(spelled_out(redact(super().format(record))))
+
+
+@cache
+def warn_once(name: str, text: str) -> None:
+    """Warn as the logger of this name, the first time that there is this to say."""
+    logging.getLogger(name).warning(text)
 
 
 def show_log(level: str) -> None:

@@ -9,18 +9,15 @@ text is the end of a sentence that begins with the file's name ("... cannot be r
 from __future__ import annotations
 
 import codecs
-import logging
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from io import BufferedReader
 from pathlib import Path
 
 from llm_strategy.errors import ConfigurationError
-
-log = logging.getLogger(__name__)
+from llm_strategy.support.logs import warn_once
 
 
 def place_of(given: str | Path, folder: Path | None) -> Path:
@@ -40,9 +37,11 @@ def place_of(given: str | Path, folder: Path | None) -> Path:
     if not here:
         return own
     if there:
-        _tell(f"{path} is there twice: that in the experiment's folder {folder} is used, and not the one here.")
+        warn_once(
+            __name__, f"{path} is there twice: that in the experiment's folder {folder} is used, and not the one here."
+        )
         return own
-    _tell(f"{path} is not in the experiment's folder {folder}: the one in the working folder is used.")
+    warn_once(__name__, f"{path} is not in the experiment's folder {folder}: the one in the working folder is used.")
     return path
 
 
@@ -52,11 +51,6 @@ def at_home(given: str | Path) -> Path:
         return Path(given).expanduser()
     except RuntimeError:
         raise ConfigurationError(f"{given} begins with a home that is not there: write the path without ~.") from None
-
-
-@cache
-def _tell(text: str) -> None:
-    log.warning(text)
 
 
 MOST_TEXT = 4_000_000

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -126,7 +127,7 @@ def _values(raw: RawTable, source: str) -> Iterator[_Check]:
             (raw.adjusted_close <= 0, "not above zero"),
             (np.isinf(raw.adjusted_close), "infinite"),
         ):
-            yield bad, lambda row, words=words: f"adjusted close is {words}, {cures}"
+            yield bad, partial(_of_any_row, f"adjusted close is {words}, {cures}")
 
     def impossible(row: int) -> str:
         bar = [float(column[row]) for column in values]
@@ -142,6 +143,10 @@ def _values(raw: RawTable, source: str) -> Iterator[_Check]:
         return f"{words}, {cure}{_NO_VOLUMES if words == 'volume is missing' else ''}"
 
     yield impossible_bars(*values) | np.isnan(values[4]), impossible
+
+
+def _of_any_row(sentence: str, row: int) -> str:
+    return sentence
 
 
 def _check_spacing(raw: RawTable, source: str, timeframe: Timeframe) -> None:
