@@ -6,13 +6,13 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import backtrader as bt
 import numpy as np
 import pandas as pd
 
-from llm_strategy.advice.advisor import ModelAdvisor, OnAnswer
+from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.rules import BASELINES, Rule
 from llm_strategy.costs.costs import Costs
 from llm_strategy.errors import ConfigurationError
@@ -36,8 +36,7 @@ from simulator.prices.validation import validate_prices
 from simulator.progress.stages import Progress
 from simulator.progress.surfaces import progress_for
 from simulator.runs.answers import recorded
-from simulator.runs.arms import OnBar
-from simulator.runs.compare import OnEstimate, OnNote, execute
+from simulator.runs.compare import Callbacks, execute
 from simulator.runs.result import Result
 
 log = logging.getLogger(__name__)
@@ -117,29 +116,11 @@ class Study:
             if held:
                 log.warning("%s of the Cerebro are left out of the study, which measures by itself.", what)
 
-    def run(
-        self,
-        *,
-        on_bar: OnBar | None = None,
-        on_estimate: OnEstimate | None = None,
-        on_answer: OnAnswer | None = None,
-        on_note: OnNote | None = None,
-        progress: Progress | bool | None = None,
-    ) -> Result:
+    def run(self, *, progress: Progress | bool | None = None, **callbacks: Unpack[Callbacks]) -> Result:
         """Run all arms and write the folder; arguments, result and errors as of ``compare``."""
-        experiment = self.experiment
+        arms, client = self.experiment.arms, self._client
         with progress_for(progress) as shown:
-            return execute(
-                experiment,
-                experiment.arms,
-                self._client,
-                on_bar,
-                on_estimate,
-                on_answer,
-                on_note,
-                shown,
-                universe=self.universe,
-            )
+            return execute(self.experiment, arms, client, shown, universe=self.universe, **callbacks)
 
 
 def _check_engine(cerebro: bt.Cerebro) -> None:

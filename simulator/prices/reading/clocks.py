@@ -14,19 +14,8 @@ from simulator.prices.reading.times import Place, is_number, parse_clock, parse_
 from simulator.prices.sessions import zone_of
 from simulator.prices.source import or_option
 
-CLOCK_NAMES = (
-    "time",
-    "hour",
-    "hours",
-    "hh",
-    "clock",
-    "timeofday",
-    "tradetime",
-    "bartime",
-    "时间",
-    "zeit",
-    "время",
-    "heure",
+CLOCK_NAMES = frozenset(
+    {"time", "hour", "hours", "hh", "clock", "timeofday", "tradetime", "bartime", "时间", "zeit", "время", "heure"}
 )
 """Columns that may hold the clock of a date beside them, as ``plain`` writes their names."""
 _MINUTE_NAMES = ("minute", "minutes", "mm")

@@ -29,47 +29,23 @@ SPELLINGS = {
 }
 """Column names that are understood, in lower case with everything but letters and a leading number left out."""
 
-FURTHER: dict[str, tuple[str, ...]] = {
-    "time": (
-        *("unix", "unixtime", "unixtimestamp", "epoch", "gmttime", "utctime", "localtime", "dateutc", "utc", "t"),
-        *("windowstart", "tradedate", "tradingdate", "pricedate", "dateandtime", "opentimestamp", "starttime"),
-        *("日期", "时间", "交易日期", "日時", "日付", "日期时间", "時間", "날짜", "일자", "datum", "zeit", "fecha"),
-        *("data", "дата", "время"),
-    ),
-    "open": (
-        *("openprice", "openingprice", "priceopen", "openpx"),
-        *("开盘", "开盘价", "開盤", "開盤價", "始値", "시가", "eröffnung", "eröffn", "ouverture", "ouv", "apertura"),
-        *("abertura", "открытие", "откр", "ценаоткрытия"),
-    ),
-    "high": (
-        *("highprice", "highestprice", "pricehigh", "max", "maximum"),
-        *(
-            "最高",
-            "最高价",
-            "最高價",
-            "高値",
-            "고가",
-            "hoch",
-            "tageshoch",
-            "plushaut",
-            "haut",
-            "máximo",
-            "massimo",
-            "máx",
-        ),
-        *("máxima", "максимум", "макс", "максцена"),
-    ),
-    "low": (
-        *("lowprice", "lowestprice", "pricelow", "min", "minimum"),
-        *("最低", "最低价", "最低價", "安値", "저가", "tief", "tagestief", "plusbas", "bas", "mínimo", "minimo", "mín"),
-        *("mínima", "минимум", "мин", "минцена"),
-    ),
-    "close": (
-        *("closeprice", "closingprice", "priceclose", "lastprice", "settle", "price"),
-        *("收盘", "收盘价", "收盤", "收盤價", "終値", "종가", "schluss", "schlusskurs", "zuletzt", "clôture", "cierre"),
-        *("dernier", "último", "ultimo", "chiusura", "fechamento", "закрытие", "закр", "ценазакрытия", "цена"),
-    ),
-    "volume": ("成交量", "成交股数", "出来高", "거래량", "объём", "объем", "volumi"),
+FURTHER = {
+    name: tuple(names.split())
+    for name, names in {
+        "time": "unix unixtime unixtimestamp epoch gmttime utctime localtime dateutc utc t windowstart tradedate "
+        "tradingdate pricedate dateandtime opentimestamp starttime 日期 时间 交易日期 日時 日付 日期时间 "
+        "時間 날짜 일자 datum zeit fecha data дата время",
+        "open": "openprice openingprice priceopen openpx 开盘 开盘价 開盤 開盤價 始値 시가 eröffnung eröffn "
+        "ouverture ouv apertura abertura открытие откр ценаоткрытия",
+        "high": "highprice highestprice pricehigh max maximum 最高 最高价 最高價 高値 고가 hoch tageshoch "
+        "plushaut haut máximo massimo máx máxima максимум макс максцена",
+        "low": "lowprice lowestprice pricelow min minimum 最低 最低价 最低價 安値 저가 tief tagestief plusbas "
+        "bas mínimo minimo mín mínima минимум мин минцена",
+        "close": "closeprice closingprice priceclose lastprice settle price 收盘 收盘价 收盤 收盤價 終値 종가 "
+        "schluss schlusskurs zuletzt clôture cierre dernier último ultimo chiusura fechamento закрытие "
+        "закр ценазакрытия цена",
+        "volume": "成交量 成交股数 出来高 거래량 объём объем volumi",
+    }.items()
 }
 """Names that count where no common one stands."""
 
