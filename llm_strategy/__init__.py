@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from llm_strategy.trading.gated.gate import GateCut
     from llm_strategy.trading.gated.strategy import Gated
     from llm_strategy.trading.journal import Journal
-    from llm_strategy.trading.order_rules import OrderRules
+    from llm_strategy.trading.orders import OrderRules
     from llm_strategy.trading.strategy import AdvisedStrategy
     from llm_strategy.types import (
         Action,
@@ -91,7 +91,7 @@ _HOMES = {
     "Lookbacks": "llm_strategy.market.lookbacks",
     "Market": "llm_strategy.risk",
     "ModelAdvisor": "llm_strategy.advice.advisor",
-    "OrderRules": "llm_strategy.trading.order_rules",
+    "OrderRules": "llm_strategy.trading.orders",
     "Regime": "llm_strategy.types",
     "RegimeLabel": "llm_strategy.types",
     "Rule": "llm_strategy.advice.rules",

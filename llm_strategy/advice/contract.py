@@ -7,16 +7,16 @@ thing alone.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple, NoReturn, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from llm_strategy.errors import ContractError
 from llm_strategy.llm.structured.answer_text import LARGEST_ANSWER, THOUGHT_ALONE, nesting, unwrap
 from llm_strategy.support.schemas import violation
+from llm_strategy.support.strict_json import NoNumber, RepeatedKey, parse_json
 from llm_strategy.types import Action, ActionType, Advice, Constraints, Regime, RegimeLabel
 
 Repairs: TypeAlias = Literal["strict", "lenient"]
@@ -91,7 +91,12 @@ def parse_object(text: str) -> dict[str, Any]:
     if nesting(text) > DEEPEST_NESTING:
         raise ContractError("answer", f"is nested deeper than {DEEPEST_NESTING} levels")
     try:
-        document = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
+        document = parse_json(text)
+    except RepeatedKey as problem:
+        raise ContractError(problem.key, "appears twice") from None
+    except NoNumber as problem:
+        why = "not a number of JSON" if problem.is_word else "not finite"
+        raise ContractError("answer", f"holds {problem.digits[:20]}, which is {why}") from None
     except json.JSONDecodeError as problem:
         raise ContractError("answer", f"is not JSON ({problem.msg} at character {problem.pos})") from None
     except ValueError as problem:  # an integer of thousands of digits
@@ -137,26 +142,6 @@ def advice_to_document(advice: Advice) -> dict[str, Any]:
         "action": {"type": action.type, "confidence": action.confidence}
         | ({"constraints": requested} if requested else {}),
     }
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ContractError(twice, "appears twice")
-    return document
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ContractError("answer", f"holds {name}, which is not a number of JSON")
-
-
-def _finite(digits: str) -> float:
-    value = float(digits)
-    if not math.isfinite(value):
-        raise ContractError("answer", f"holds {digits[:20]}, which is not finite")
-    return value
 
 
 def read_leniently(document: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:

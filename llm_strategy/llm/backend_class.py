@@ -17,8 +17,7 @@ from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.own_backend import answer_of, identity_of
 from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request
 from llm_strategy.llm.settings import SETTINGS_FILE, LlmSettings
-from llm_strategy.support.places import at_home
-from llm_strategy.support.read_regular import MOST_TEXT, read_bytes
+from llm_strategy.support.read_regular import MOST_TEXT, at_home, read_bytes
 
 _IN_A_FILE = re.compile(r"(?P<file>.+\.py)(:(?P<name>\w*))?\Z")
 

@@ -24,8 +24,7 @@ from llm_strategy.errors import ConfigurationError, did_you_mean, nearest
 from llm_strategy.llm.services import OPENAI, SERVICES
 from llm_strategy.support.dotenv_file import read_dotenv
 from llm_strategy.support.outside_text import encodable
-from llm_strategy.support.places import at_home, place_of
-from llm_strategy.support.read_regular import read_text
+from llm_strategy.support.read_regular import at_home, place_of, read_text
 from llm_strategy.support.secrets import KEY_PLACES, keep_all_secret, keep_secret, redact
 from llm_strategy.support.strict_yaml import is_word, parse_yaml
 

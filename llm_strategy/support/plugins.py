@@ -14,8 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from llm_strategy.errors import BacktraderLLMError, ConfigurationError, did_you_mean, nearest
-from llm_strategy.support.places import at_home
-from llm_strategy.support.read_regular import MOST_TEXT, read_bytes
+from llm_strategy.support.read_regular import MOST_TEXT, place_of, read_bytes
 
 _REFERENCE = re.compile(r"(?P<place>.+\.py|[A-Za-z_][\w.]*)(?P<colon>:)(?P<name>\w*)\Z", re.DOTALL)
 
@@ -44,8 +43,9 @@ def find_plugin(kind: str, text: str, group: str, known: Mapping[str, Any]) -> A
         raise _not_imported(f"The {kind} {text!r}", problem) from None
 
 
-def load_reference(kind: str, text: str) -> Any:
-    """The part that ``package.module:name`` or ``FILE.py:name`` means; a path is one from the current folder.
+def load_reference(kind: str, text: str, folder: Path | None = None) -> Any:
+    """The part that ``package.module:name`` or ``FILE.py:name`` means; a relative path is one from the current folder,
+    or from ``folder`` where it is there.
 
     Raises ``ConfigurationError`` where the module cannot be imported or holds no such name.
     """
@@ -54,7 +54,7 @@ def load_reference(kind: str, text: str) -> Any:
         raise ConfigurationError(f"The {kind} {text!r} is no reference: write package.module:name or FILE.py:name.")
     place, name = found["place"], found["name"]
     told = f"The {kind} {text!r}"
-    module = import_file(told, at_home(place)) if place.endswith(".py") else _imported(told, place)
+    module = import_file(told, place_of(place, folder)) if place.endswith(".py") else _imported(told, place)
     own = [key for key, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
     if not name:
         raise ConfigurationError(f"{told} names nothing in it: write {place}:{own[0] if own else 'NAME'}.")

@@ -1,4 +1,6 @@
-"""How a file that a person or a stranger names is read: a regular file alone, at once, and no more of it than a bound.
+"""Where a file that a person or a stranger names lies, and how it is read: a regular file, at once, up to a bound.
+
+A relative path of an experiment is looked for in the experiment's own folder, then in the working folder.
 
 A pipe may wait for ever for its writer, and a device may have no end. What is no such file raises ``OSError`` whose
 text is the end of a sentence that begins with the file's name ("... cannot be read: ").
@@ -13,6 +15,43 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
+
+from llm_strategy.errors import ConfigurationError
+from llm_strategy.support.logs import warn_once
+
+
+def place_of(given: str | Path, folder: Path | None) -> Path:
+    """The file that a person means by this path: the one in ``folder`` where there is one, else the one in the working
+    folder, which is told; where neither is there, the path in ``folder``. Absolute paths and ``~`` stand for
+    themselves, and so does every path where there is no folder."""
+    path = at_home(given)
+    if folder is None or path.is_absolute():
+        return path
+    own = folder / path
+    try:
+        if folder.resolve() == Path.cwd() or (own.exists() and path.exists() and own.samefile(path)):
+            return path
+        here, there = path.exists(), own.exists()
+    except OSError:  # no name that a file can have: whoever reads it says so
+        return path
+    if not here:
+        return own
+    if there:
+        warn_once(
+            __name__, f"{path} is there twice: that in the experiment's folder {folder} is used, and not the one here."
+        )
+        return own
+    warn_once(__name__, f"{path} is not in the experiment's folder {folder}: the one in the working folder is used.")
+    return path
+
+
+def at_home(given: str | Path) -> Path:
+    """A path with ``~`` put in place; ``ConfigurationError`` where that is nobody's home."""
+    try:
+        return Path(given).expanduser()
+    except RuntimeError:
+        raise ConfigurationError(f"{given} begins with a home that is not there: write the path without ~.") from None
+
 
 MOST_TEXT = 4_000_000
 """Bytes of a file of settings, a wording or a program: a thousand times what a person writes."""

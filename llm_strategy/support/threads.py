@@ -3,15 +3,21 @@
 A thread that is inside native code when the interpreter ends is torn down in the midst of it, which aborts the whole
 process. So native calls of threads are counted, the engines ask at every step whether anybody still waits, and the end
 of the program waits for the last of them.
+
+A fork copies locks that other threads hold, and no threads: what has such a lock is made anew in the child
+(``renewed_in_child``).
 """
 
 from __future__ import annotations
 
 import atexit
+import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 LEAVE_S = 1.0
 """Seconds for what is left behind to come to its end."""
@@ -92,3 +98,27 @@ class NativeCalls:
 
 native_calls = NativeCalls()
 atexit.register(native_calls.end)
+
+
+class Owner(Protocol):
+    """Has something that no child of its process can use."""
+
+    def renew(self) -> None:
+        """Make it anew: this is a child, and no other thread is in it."""
+
+
+_owners: weakref.WeakSet[Owner] = weakref.WeakSet()
+
+
+def renewed_in_child(owner: Owner) -> None:
+    """Have the owner ``renew`` in every process that is forked from this one."""
+    _owners.add(owner)
+
+
+def _renew_all() -> None:
+    for owner in tuple(_owners):
+        owner.renew()
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_renew_all)

@@ -7,7 +7,7 @@ of at least zero (or none at all: a feed without volumes has NaN in every bar), 
 from __future__ import annotations
 
 import math
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import backtrader as bt
 import numpy as np
@@ -72,10 +72,10 @@ class BarCheck:
         """Look at every bar of a preloaded feed at once, before any is traded; whether all of them are possible."""
         times, values = np.array(self.data.lines.datetime.array[: self.data.buflen()]), _columns(self.data)
         late = np.flatnonzero(np.diff(times) <= 0) + 1
-        bad = np.flatnonzero(_impossible(*values))
+        bad = np.flatnonzero(impossible_bars(*values))
         if len(bad) and not self._abstains and not (len(late) and late[0] <= bad[0]):
             row = int(bad[0])
-            problem = _problem(*(float(column[row]) for column in values), has_volume=True)
+            problem = problem_of_bar(*(float(column[row]) for column in values), has_volume=True)
             raise MarketDataError(self._refusal(times[row], problem))
         if len(late):
             raise self._out_of_order(times[late[0] - 1], times[late[0]])
@@ -94,7 +94,7 @@ class BarCheck:
         if before >= time:
             raise self._out_of_order(before, time)
         bar = lines.open[0], lines.high[0], lines.low[0], lines.close[0], volume
-        if problem := _problem(*map(float, bar), has_volume=self._has_volume):
+        if problem := problem_of_bar(*map(float, bar), has_volume=self._has_volume):
             if not self._abstains:
                 raise MarketDataError(self._refusal(time, problem))
             self._bad_at, self.why = bars, f"the bar of {shown_time(time)} has no true prices ({problem})"
@@ -137,9 +137,8 @@ class BarCheck:
         unit = _DAYS.get(self.data._timeframe)
         if len(times) < FEWEST_FOR_SPACING or unit is None:
             return
-        steps, counts = np.unique(np.rint(np.diff(times) * 86_400), return_counts=True)
-        usual = float(steps[counts.argmax()])
-        if 0.75 <= usual / 86_400 / (unit * self.data._compression) < 2:
+        usual = float(usual_step(np.rint(np.diff(times) * 86_400)))
+        if is_length(usual / 86_400 / (unit * self.data._compression)):
             return
         said = bt.TimeFrame.getname(self.data._timeframe, 1)
         length = f"1 {said.lower()}" if self.data._compression == 1 else f"{self.data._compression} {said.lower()}s"
@@ -159,12 +158,12 @@ def possible(data: bt.AbstractDataBase, ago: int = 0) -> bool:
     """Whether prices and volume of a bar can be true; its time is not looked at."""
     lines = data.lines
     bar = lines.open[ago], lines.high[ago], lines.low[ago], lines.close[ago], lines.volume[ago]
-    return not _problem(*bar, has_volume=False)
+    return not problem_of_bar(*bar, has_volume=False)
 
 
 def all_possible(data: bt.AbstractDataBase) -> bool:
     """The same of every bar of a preloaded feed."""
-    return not _impossible(*_columns(data)).any()
+    return not impossible_bars(*_columns(data)).any()
 
 
 def last_close(data: bt.AbstractDataBase) -> float:
@@ -190,8 +189,9 @@ def _columns(data: bt.AbstractDataBase) -> list[npt.NDArray[np.float64]]:
     return [np.array(getattr(data.lines, name).array[:bars]) for name in _COLUMNS]
 
 
-def _impossible(*values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-    """Which of many bars are not possible; columns as in ``_COLUMNS``."""
+def impossible_bars(*values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Which of many bars are not possible; ``values`` are columns of open, high, low, close and volume. A volume may be
+    missing up to the first one that is there."""
     opens, high, low, close, volume = values
     with np.errstate(invalid="ignore"):
         prices = (low >= LEAST_PRICE) & (high <= MOST_PRICE) & (high >= low)
@@ -203,8 +203,8 @@ def _impossible(*values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     return np.asarray(~(prices & volumes))
 
 
-def _problem(opens: float, high: float, low: float, close: float, volume: float, *, has_volume: bool) -> str:
-    """What is wrong with one bar, in the words of ``csv:``; empty for nothing."""
+def problem_of_bar(opens: float, high: float, low: float, close: float, volume: float, *, has_volume: bool) -> str:
+    """What is wrong with one bar, in words without a cure; empty for nothing."""
     if LEAST_PRICE <= low <= opens <= high <= MOST_PRICE and low <= close <= high and 0 <= volume <= MOST_VOLUME:
         return ""
     prices = {"open": opens, "high": high, "low": low, "close": close}
@@ -232,6 +232,17 @@ def _problem(opens: float, high: float, low: float, close: float, volume: float,
         if value > high * (1 + ROUNDING) or value < low * (1 - ROUNDING):
             return f"{name} {value!r} lies outside low {low!r} to high {high!r}"
     return ""
+
+
+def usual_step(steps: npt.NDArray[Any]) -> Any:
+    """The commonest of the distances between bars: nights, weekends, holidays and short sessions leave it as it is."""
+    values, counts = np.unique(steps, return_counts=True)
+    return values[counts.argmax()]
+
+
+def is_length(ratio: float) -> bool:
+    """Whether the usual distance of bars bears out their length, as its multiple."""
+    return 0.75 <= ratio < 2
 
 
 def _duration(seconds: float) -> str:

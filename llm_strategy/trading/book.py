@@ -10,8 +10,7 @@ from typing import Any
 import backtrader as bt
 
 from llm_strategy.risk import Account, Holding, Limits
-from llm_strategy.risk.kill_switch import KillSwitch
-from llm_strategy.risk.loss_limits import DailyLoss, LosingStreak
+from llm_strategy.risk.loss_limits import DailyLoss, KillSwitch, LosingStreak
 from llm_strategy.trading.bar_check import last_close
 from llm_strategy.trading.journal import EquityRow
 from llm_strategy.trading.ledger import DUST

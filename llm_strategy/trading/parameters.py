@@ -15,7 +15,7 @@ from llm_strategy.market.view import View
 from llm_strategy.risk import Limits
 from llm_strategy.trading.bar_check import check_choice
 from llm_strategy.trading.journal import Journal
-from llm_strategy.trading.order_rules import OrderRules
+from llm_strategy.trading.orders import OrderRules
 
 _KINDS = {
     "limits": (Limits, "Limits(...)"),

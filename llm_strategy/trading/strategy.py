@@ -15,17 +15,15 @@ from llm_strategy.market.lookbacks import DEFAULT_LOOKBACKS
 from llm_strategy.market.snapshot import iso_time
 from llm_strategy.market.view import View
 from llm_strategy.risk import Intent, Limits, Verdict, judge
+from llm_strategy.support.logs import ProgressLine
 from llm_strategy.support.outside_text import spelled_out
-from llm_strategy.support.progress_line import ProgressLine
 from llm_strategy.trading.advised_feed import AdvisedFeed
 from llm_strategy.trading.bar_check import FEWEST_FOR_SPACING, SPACING_BARS, BarCheck
 from llm_strategy.trading.book import Book
-from llm_strategy.trading.broker import SimulatedBroker, require_simulated
-from llm_strategy.trading.commission import check_scheme
+from llm_strategy.trading.broker import SimulatedBroker, check_scheme, require_simulated
 from llm_strategy.trading.journal import Journal
 from llm_strategy.trading.ledger import ExitReason, Ledger
-from llm_strategy.trading.order_rules import OrderRules
-from llm_strategy.trading.orders import OrderDesk, Stage
+from llm_strategy.trading.orders import OrderDesk, OrderRules, Stage
 from llm_strategy.trading.parameters import check_names, check_parameters
 from llm_strategy.trading.remarks import remarks
 from llm_strategy.trading.traded_feed import CORRELATION_BARS, feed_named, feed_names, symbols_of, traded_of

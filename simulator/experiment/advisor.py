@@ -21,7 +21,7 @@ from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.metering.budget import Budget
 from llm_strategy.market.lookbacks import DEFAULT_LOOKBACKS, Lookbacks
 from llm_strategy.market.view import Style, Unmasked, View
-from llm_strategy.support.places import at_home, place_of
+from llm_strategy.support.read_regular import at_home, place_of
 
 _FILES = {"layout": ".yaml", "calibration": ".json"}
 """Choices that may be the path of a file, by its ending."""

@@ -20,11 +20,10 @@ from llm_strategy.llm.metering.budget import Budget
 from llm_strategy.market.features import RANGE_BARS
 from llm_strategy.market.lookbacks import Lookbacks, WarmUp
 from llm_strategy.risk import Limits
-from llm_strategy.support.places import at_home
-from llm_strategy.support.read_regular import read_text
+from llm_strategy.support.read_regular import at_home, read_text
 from llm_strategy.support.schemas import require
 from llm_strategy.support.strict_yaml import parse_yaml
-from llm_strategy.trading.order_rules import OrderRules
+from llm_strategy.trading.orders import OrderRules
 from simulator.experiment.advisor import ABSTAIN, AdvisorConfig, placed
 from simulator.prices.config import DataConfig, check_sources
 from simulator.prices.sources.frames import FrameSource

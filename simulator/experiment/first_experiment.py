@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from llm_strategy.support.places import at_home
+from llm_strategy.support.read_regular import at_home
 from simulator.experiment.experiment import Experiment, starter_text
 from simulator.experiment.guesses import Kind, guess_kind, guess_symbol, guess_timeframe
-from simulator.prices.load import load_prices, split_source
-from simulator.prices.sources.file_options import read_options
-from simulator.prices.sources.files import ReadOptions, read_csv_prices, read_parquet_prices
-from simulator.prices.timeframe import parse_timeframe
+from simulator.prices.load import load_prices
+from simulator.prices.reading.options import ReadOptions, read_options
+from simulator.prices.sessions import parse_timeframe
+from simulator.prices.source import find_source
+from simulator.prices.sources.files import read_csv_prices, read_parquet_prices
 from simulator.prices.validation import show_time
 
 COSTS: dict[Kind, str] = {
@@ -63,9 +64,10 @@ def first_experiment(file: str | Path, folder: Path) -> FirstExperiment:
 def _file_source(given: str) -> tuple[Path, str, dict[str, str]]:
     """Path, kind and options of a file, whose kind its name says where the person does not."""
     if given.startswith(("csv:", "parquet:")):
-        kind, name, options = split_source(given)
+        found, name, options = find_source(given)
+        kind = found.kind
     else:
-        _, name, options = split_source(f"csv:{given}")
+        _, name, options = find_source(f"csv:{given}")
         kind = "parquet" if name.lower().endswith(".parquet") else "csv"
     return at_home(name), kind, options
 

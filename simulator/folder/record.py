@@ -36,6 +36,7 @@ from simulator.folder.record_check import (
     files_of,
 )
 from simulator.folder.run_name import put_back
+from simulator.prices.source import origin as origin
 
 FORMAT_VERSION = "2.1.0"
 UNSEALED_FORMAT = "2.0.0"
@@ -155,15 +156,6 @@ class Record:
             if arm.name == name:
                 return arm
         raise RunFolderError(f"{self.folder} has no arm {name!r}: it holds {', '.join(a.name for a in self.arms)}.")
-
-
-def origin(source: str) -> str:
-    """A price source without the folders of a file's path: what identifies it wherever the file lies."""
-    kind, _, name = source.partition(":")
-    if kind not in ("csv", "parquet"):
-        return source
-    path, mark, options = name.rpartition("?")
-    return f"{kind}:{Path(path).name}?{options}" if mark and "=" in options else f"{kind}:{Path(name).name}"
 
 
 def origins(data: dict[str, Any]) -> dict[str, Any]:

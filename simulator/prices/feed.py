@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from simulator.prices.load import Prices
+from simulator.prices.sessions import parse_timeframe
 from simulator.prices.table import COLUMNS
-from simulator.prices.timeframe import parse_timeframe
 from simulator.prices.universe import Universe, decisions_name
 
 _MICROSECONDS_A_DAY = 86_400_000_000

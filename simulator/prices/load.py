@@ -6,9 +6,11 @@ Sources are written ``kind:name``, with options behind a question mark::
     csv:PATH  parquet:PATH                 a file; columns found by their common names, no volume column means 0
     csv:PATH?adjusted=yes                  all four prices scaled by "Adj Close" over close (otherwise that column only
                                            serves to find splits)
-    csv:PATH?symbol=AAA&close=Schluss      one of several symbols; the file's own names (all: ``file_options``)
+    csv:PATH?symbol=AAA&close=Schluss      one of several symbols; the file's own names (all: ``reading.options``)
     yfinance:SYMBOL                        Yahoo Finance, adjusted, kept in ``cache_folder``
     synthetic:calm  :cycles  :crash        seeded paths with a known regime; synthetic:cycles?bars=2000&seed=3
+    package.module:function:NAME?since=2010   a function of your own, called as function("NAME", since="2010"), that
+    FILE.py:function                          returns a DataFrame; see ``prices.source``
 
 In Python a ``pandas.DataFrame`` is a source as well, and called ``frame:`` and a hash of its content in records.
 Times have no zone. A bar bears the time that its source gives it, which for intraday bars is usually the start.
@@ -19,8 +21,6 @@ A ``clock`` names the zone of a file's intraday times that have none, and they a
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from functools import cached_property
@@ -30,18 +30,11 @@ import pandas as pd
 
 from llm_strategy.errors import ConfigurationError, MarketDataError, did_you_mean
 from llm_strategy.support.outside_text import spelled_out, symbol_name
-from llm_strategy.support.places import place_of
-from simulator.prices.sessions import TradingCalendar, zone_of
-from simulator.prices.source_text import without_folder
-from simulator.prices.sources.file_options import read_options
-from simulator.prices.sources.files import ReadOptions, read_csv_prices, read_parquet_prices
-from simulator.prices.sources.frames import as_source, load_frame
-from simulator.prices.sources.samples import load_sample
-from simulator.prices.sources.synthetic import load_synthetic
-from simulator.prices.sources.yahoo import load_yahoo
+from simulator.prices.sessions import TradingCalendar, parse_timeframe, zone_of
+from simulator.prices.source import Source, SourceRequest, find_source, without_folder
+from simulator.prices.sources.frames import as_source
 from simulator.prices.splits import split_note
 from simulator.prices.table import RawTable, content_hash, from_csv, to_csv, write_table
-from simulator.prices.timeframe import Timeframe, parse_timeframe
 from simulator.prices.validation import hole_note, show_time, validate_prices
 from simulator.prices.volumes import VOLUME_KINDS, VolumeKind
 
@@ -90,23 +83,6 @@ def read_csv(path: Path) -> pd.DataFrame:
     return from_csv(path)
 
 
-@dataclass(frozen=True)
-class _Request:
-    source: str
-    name: str
-    options: Mapping[str, str]
-    timeframe: Timeframe
-    start: date | None
-    end: date | None
-    cache_folder: Path
-    clock: str | None
-    volume: VolumeKind | None
-    folder: Path | None
-    early: bool = False
-    """Whether bars before ``start`` are wanted too, from ``earlier`` on (None: all that there are)."""
-    earlier: date | None = None
-
-
 def load_prices(
     source: str | pd.DataFrame,
     *,
@@ -136,12 +112,12 @@ def load_prices(
     judged.
     """
     source = as_source(source)
-    kind, name, options = split_source(source)
+    found, name, options = find_source(source, folder)
     length = parse_timeframe(timeframe)
     first, last = _moment(start, "start"), _moment(end, "end")
     if first is not None and last is not None and first > last:
         raise ConfigurationError(f"start {start} lies after end {end}: exchange the two.")
-    request = _Request(
+    request = SourceRequest(
         source,
         name,
         options,
@@ -154,13 +130,13 @@ def load_prices(
         folder,
     )
     if clock is not None:
-        _check_clock(request, kind)
+        _check_clock(request, found)
     if volume is not None and volume not in VOLUME_KINDS:
         raise ConfigurationError(f"volume is {volume!r}{did_you_mean(volume, VOLUME_KINDS)}")
     calendar = calendar or TradingCalendar(timeframe)
     if first is not None and warm_up:
         request = replace(request, early=True, earlier=_early_enough(first.date(), warm_up, calendar))
-    read = _KINDS[kind](request)
+    read = found.load(request)
     raw = _between(read, source, start, end)
     if first is not None and warm_up:
         begin = calendar.warm_up_start(pd.DatetimeIndex(read.table.index), pd.Timestamp(first), warm_up)
@@ -170,8 +146,8 @@ def load_prices(
         raw = replace(raw, volume=volume, table=raw.table.assign(**zeros))
     validate_prices(raw, source, length, minimum_bars)
     file = without_folder(source)
-    found = split_note(raw, file, adjusted=options.get("adjusted") == "yes"), hole_note(raw, file, length)
-    notes = (*raw.notes, *(note for note in found if note))
+    said = split_note(raw, file, adjusted=options.get("adjusted") == "yes"), hole_note(raw, file, length)
+    notes = (*raw.notes, *(note for note in said if note))
     name = symbol_name(symbol or raw.symbol)
     if log_notes:
         for note in notes:
@@ -179,63 +155,15 @@ def load_prices(
     return Prices(source, name, str(length), raw.table, raw.true_regimes, raw.volume, raw.naive, notes)
 
 
-def _check_clock(request: _Request, kind: str) -> None:
+def _check_clock(request: SourceRequest, found: Source) -> None:
     zone_of(request.clock or "", "clock")
     if not request.timeframe.intraday:
         raise ConfigurationError(
             f"clock is {request.clock!r} while bars of {request.timeframe} have no clock time: leave it out, or set a "
             "timeframe shorter than a day."
         )
-    if kind not in ("csv", "parquet", "frame"):
+    if not found.takes_clock:
         raise ConfigurationError(f"clock is {request.clock!r}, and {request.source} is in UTC already: leave it out.")
-
-
-def _csv(request: _Request) -> RawTable:
-    return read_csv_prices(place_of(request.name, request.folder), request.source, _reading(request, text=True))
-
-
-def _parquet(request: _Request) -> RawTable:
-    return read_parquet_prices(place_of(request.name, request.folder), request.source, _reading(request, text=False))
-
-
-def _reading(request: _Request, *, text: bool) -> ReadOptions:
-    options = read_options(request.options, request.source, text=text)
-    return ReadOptions(request.timeframe, options, request.clock, request.volume)
-
-
-def _sample(request: _Request) -> RawTable:
-    _no_options(request)
-    return load_sample(request.name, request.timeframe)
-
-
-def _synthetic(request: _Request) -> RawTable:
-    return load_synthetic(request.name, request.options, request.timeframe)
-
-
-def _yfinance(request: _Request) -> RawTable:
-    _no_options(request)
-
-    def load(start: date | None) -> RawTable:
-        return load_yahoo(request.name, request.timeframe, start, request.end, request.cache_folder)
-
-    if request.early:
-        with suppress(MarketDataError):  # what the source keeps, or the disk without a network, may begin later
-            return load(request.earlier)
-    return load(request.start)
-
-
-def _frame(request: _Request) -> RawTable:
-    return load_frame(request.source, ReadOptions(request.timeframe, clock=request.clock, volume=request.volume))
-
-
-_KINDS: dict[str, Callable[[_Request], RawTable]] = {
-    "sample": _sample,
-    "csv": _csv,
-    "parquet": _parquet,
-    "yfinance": _yfinance,
-    "synthetic": _synthetic,
-    "frame": _frame,
-}
 
 
 def _early_enough(start: date, bars: int, calendar: TradingCalendar) -> date | None:
@@ -245,37 +173,6 @@ def _early_enough(start: date, bars: int, calendar: TradingCalendar) -> date | N
         return None
     step = parse_timeframe(calendar.decide_on or calendar.timeframe).duration
     return start - min(timedelta(days=15) + 1.6 * bars * step, start - date(1900, 1, 1))
-
-
-def _no_options(request: _Request) -> None:
-    if request.options:
-        raise ConfigurationError(f"{request.source} takes no options: leave out what follows the question mark.")
-
-
-def split_source(source: str) -> tuple[str, str, dict[str, str]]:
-    """Kind, name and options of a source; ``ConfigurationError`` where it has no known kind or no name."""
-    if len(source.splitlines()) > 1:
-        raise ConfigurationError(f"The source {source!r} has several lines: write the path of a file on one line.")
-    kind, colon, name = source.partition(":")
-    if not colon or kind not in _KINDS:
-        suffix = Path(source).suffix[1:].lower()
-        if suffix in ("csv", "parquet"):
-            raise ConfigurationError(f"The source {source!r} names no kind, did you mean '{suffix}:{source}'?")
-        raise ConfigurationError(f"The kind of the source {source!r} is unknown{did_you_mean(kind, list(_KINDS))}")
-    if not name:
-        raise ConfigurationError(
-            f"The source {source!r} names nothing: write the name behind the colon, as in sample:sp500."
-        )
-    rest, mark, query = name.rpartition("?")
-    if not mark or "=" not in query:
-        return kind, name, {}
-    options: dict[str, str] = {}
-    for pair in query.split("&"):
-        key, _, value = pair.partition("=")
-        if key in options:
-            raise ConfigurationError(f"{source} has the option {key!r} twice: name it once.")
-        options[key] = value
-    return kind, rest, options
 
 
 def moment(text: str, setting: str) -> datetime:

@@ -1,7 +1,8 @@
-"""When a market trades and when it is decided on: sessions, zones, and the periods that decision bars cover.
+"""How long a bar is (``5m``, ``1h``, ``1d``), when a market trades, and which bars one decision bar covers.
 
-Times come and go without zone. Those of bars shorter than a day are UTC (``simulator.market``); here they are turned
-into clock times of ``timezone`` to find their session, so that daylight saving moves the session and not the bars.
+Times come and go without zone. Those of bars shorter than a day are UTC (``simulator.prices.load``); here they are
+turned into clock times of ``timezone`` to find their session, so that daylight saving moves the session and not the
+bars.
 """
 
 from __future__ import annotations
@@ -16,7 +17,47 @@ import numpy.typing as npt
 import pandas as pd
 
 from llm_strategy.errors import ConfigurationError, nearest
-from simulator.prices.timeframe import Timeframe, parse_timeframe
+
+DURATIONS = {
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+    "mo": timedelta(days=30),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Timeframe:
+    """``count`` times ``unit``: s seconds, m minutes, h hours, d days, w weeks, mo months."""
+
+    count: int
+    unit: str
+
+    @property
+    def intraday(self) -> bool:
+        """Whether bars are shorter than a day, so that their clock times matter."""
+        return self.unit in ("s", "m", "h")
+
+    @property
+    def duration(self) -> timedelta:
+        """Length of a bar; a month counts as 30 days."""
+        return self.count * DURATIONS[self.unit]
+
+    def __str__(self) -> str:
+        return f"{self.count}{self.unit}"
+
+
+def parse_timeframe(text: str, setting: str = "timeframe") -> Timeframe:
+    """Read ``5m``, ``1h`` or ``1d``; ``ConfigurationError`` naming ``setting`` for anything else."""
+    match = re.fullmatch(r"([1-9]\d{0,3})(s|mo|m|h|d|w)", text)
+    if match is None:
+        raise ConfigurationError(
+            f"{setting} {text!r} is unknown: write a number and s, m, h, d, w or mo, such as 5m, 1h or 1d."
+        )
+    return Timeframe(int(match[1]), match[2])
+
 
 DAY = timedelta(days=1)
 

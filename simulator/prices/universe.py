@@ -20,9 +20,9 @@ from llm_strategy.support.read_regular import read_bytes
 from llm_strategy.support.write_whole import write_whole
 from simulator.prices.config import DataConfig, check_groups, check_symbols
 from simulator.prices.load import Prices, load_prices
-from simulator.prices.resampling import decision_bars, in_session
-from simulator.prices.session_check import session_notes
+from simulator.prices.resampling import decision_bars, in_session, session_notes
 from simulator.prices.sessions import TradingCalendar
+from simulator.prices.source import takes_clock
 from simulator.prices.sources.frames import as_source
 from simulator.prices.table import HEADER, MOST_PRICES, csv_rows, table_of_cells
 from simulator.prices.validation import show_time
@@ -208,7 +208,7 @@ def _load(choice: DataConfig, cache_folder: Path | None, folder: Path | None, ea
         named = [(symbol, as_source(source)) for symbol, source in choice.sources.items()]
     else:
         named = [(None, source) for source in choice.sources]
-    files = any(_is_file(source) for _, source in named)
+    files = any(takes_clock(source) for _, source in named)
     for symbol, source in named:
         try:
             prices = load_prices(
@@ -218,7 +218,7 @@ def _load(choice: DataConfig, cache_folder: Path | None, folder: Path | None, ea
                 start=choice.start,
                 end=choice.end,
                 cache_folder=cache_folder,
-                clock=choice.clock if _is_file(source) or not files else None,
+                clock=choice.clock if takes_clock(source) or not files else None,
                 volume=choice.volume,
                 folder=folder,
                 warm_up=earlier_bars,
@@ -238,10 +238,6 @@ def _load(choice: DataConfig, cache_folder: Path | None, folder: Path | None, ea
                 f"go from {show_time(first)} to {show_time(last)} in UTC: correct session or timezone."
             )
         yield replace(kept, notes=(*kept.notes, *left_out))
-
-
-def _is_file(source: str) -> bool:
-    return source.startswith(("csv:", "parquet:", "frame:"))
 
 
 def _named(prices: Prices) -> str:

@@ -5,26 +5,29 @@ Nothing is repaired. Where several rows are wrong, the earliest is named.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from llm_strategy.errors import MarketDataError
-from llm_strategy.trading.bar_check import LEAST_PRICE, MOST_PRICE, MOST_VOLUME
-from simulator.prices.source_text import or_option
-from simulator.prices.table import COLUMNS, PRICE_COLUMNS, RawTable
-from simulator.prices.timeframe import Timeframe
-
-ROUNDING = 1e-9
-"""Relative slack of the range checks: adjusted prices written by other programs exceed the high by a rounding."""
-
-FEWEST_FOR_SPACING = 10
-"""Bars from which their usual distance can be told."""
+from llm_strategy.trading.bar_check import (
+    FEWEST_FOR_SPACING,
+    impossible_bars,
+    is_length,
+    problem_of_bar,
+    usual_step,
+)
+from simulator.prices.sessions import Timeframe
+from simulator.prices.source import or_option
+from simulator.prices.table import COLUMNS, RawTable
 
 _DOWNLOAD_CURE = "set end before this day or start after it, or take the prices from a csv: file"
+_NO_VOLUMES = ", or leave volumes out with data.volume: none"
 STRETCH = 12
 """Bars in a row at another distance that are no accident of holidays or of a market that trades now and then."""
 ALIKE = 0.25
@@ -115,58 +118,43 @@ def _autumn(raw: RawTable, row: int) -> str | None:
 
 
 def _values(raw: RawTable, source: str) -> Iterator[_Check]:
-    values = {name: raw.table[name].to_numpy() for name in COLUMNS}
-    times = pd.DatetimeIndex(raw.table.index)
-
-    def check(bad: npt.NDArray[np.bool_], sentence: str) -> _Check:
-        return bad, lambda row: sentence.format(**{name: float(column[row]) for name, column in values.items()})
-
+    values = [raw.table[name].to_numpy() for name in COLUMNS]
     cure = _DOWNLOAD_CURE if source.startswith("yfinance:") else "correct the row or remove it"
     if raw.scaled and raw.adjusted_close is not None:
         cures = "correct the row, remove it, or leave adjusted=yes out"
-        yield check(np.isnan(raw.adjusted_close), f"adjusted close is missing, {cures}")
-        yield check(~(np.nan_to_num(raw.adjusted_close, nan=1.0) > 0), f"adjusted close is not above zero, {cures}")
-        yield check(np.isinf(raw.adjusted_close), f"adjusted close is infinite, {cures}")
-    empty = np.all([np.isnan(values[name]) for name in PRICE_COLUMNS], axis=0)
+        for bad, words in (
+            (np.isnan(raw.adjusted_close), "missing"),
+            (raw.adjusted_close <= 0, "not above zero"),
+            (np.isinf(raw.adjusted_close), "infinite"),
+        ):
+            yield bad, partial(_of_any_row, f"adjusted close is {words}, {cures}")
 
-    def is_empty(row: int) -> str:
-        words = "open, high, low and close are missing"
-        if row == len(times) - 1 > 0 and not source.startswith("yfinance:"):
-            return (
-                f"{words} in the last row, as in a download made before its last day was over, remove the row or set "
-                f"end: {show_time(times[row - 1])}"
-            )
-        return f"{words}, {cure}"
+    def impossible(row: int) -> str:
+        bar = [float(column[row]) for column in values]
+        if all(map(math.isnan, bar[:4])):
+            words = "open, high, low and close are missing"
+            if row == len(raw.table) - 1 > 0 and not source.startswith("yfinance:"):
+                return (
+                    f"{words} in the last row, as in a download made before its last day was over, remove the row or "
+                    f"set end: {show_time(raw.table.index[row - 1])}"
+                )
+            return f"{words}, {cure}"
+        words = problem_of_bar(*bar, has_volume=True)
+        return f"{words}, {cure}{_NO_VOLUMES if words == 'volume is missing' else ''}"
 
-    yield empty, is_empty
-    for name in COLUMNS:
-        other = ", or leave volumes out with data.volume: none" if name == "volume" else ""
-        yield check(np.isnan(values[name]), f"{name} is missing, {cure}{other}")
-        yield check(np.isinf(values[name]), f"{name} is infinite, {cure}")
-    for name in PRICE_COLUMNS:
-        wrong = f"{name} is {{{name}!r}}, a price must be above zero, {cure}"
-        yield check(values[name] <= 0, wrong)
-        beyond = f"{name} is {{{name}!r}}, a price lies between {LEAST_PRICE:g} and {MOST_PRICE:g}, {cure}"
-        yield check((values[name] > 0) & ((values[name] < LEAST_PRICE) | (values[name] > MOST_PRICE)), beyond)
-    yield check(values["volume"] < 0, f"volume is {{volume!r}}, it must not be negative, {cure}")
-    yield check(values["volume"] > MOST_VOLUME, f"volume is {{volume!r}}, it must be at most {MOST_VOLUME:g}, {cure}")
-    high, low = values["high"], values["low"]
-    yield check(high < low, f"high {{high!r}} is below low {{low!r}}, {cure}")
-    for name in ("open", "close"):
-        outside = (values[name] > high * (1 + ROUNDING)) | (values[name] < low * (1 - ROUNDING))
-        yield check(outside, f"{name} {{{name}!r}} lies outside low {{low!r}} to high {{high!r}}, {cure}")
+    yield impossible_bars(*values) | np.isnan(values[4]), impossible
+
+
+def _of_any_row(sentence: str, row: int) -> str:
+    return sentence
 
 
 def _check_spacing(raw: RawTable, source: str, timeframe: Timeframe) -> None:
-    """A wrong timeframe would put every figure per year out by its factor: the bars themselves must bear it out.
-
-    Nights, weekends, holidays and short last bars of a session leave the most common step as it is.
-    """
+    """A wrong timeframe would put every figure per year out by its factor: the bars themselves must bear it out."""
     if len(raw.table) < FEWEST_FOR_SPACING:
         return
-    steps, counts = np.unique(np.diff(raw.table.index.to_numpy()), return_counts=True)
-    usual = pd.Timedelta(steps[counts.argmax()]).to_pytimedelta()
-    if not 0.75 <= usual / timeframe.duration < 2:
+    usual = pd.Timedelta(usual_step(np.diff(raw.table.index.to_numpy()))).to_pytimedelta()
+    if not is_length(usual / timeframe.duration):
         raise MarketDataError(
             f"{source} has bars {usual} apart while timeframe is {timeframe}: set the timeframe that the bars have."
         )

@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from llm_strategy.support.progress_line import in_notebook
+from llm_strategy.support.logs import in_notebook
 from simulator.progress.stages import Progress
 
 NEVER_SILENT_S = 4.5

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from llm_strategy.advice.advisor import OnAnswer
 from llm_strategy.errors import ConfigurationError, TooManyFailures, did_you_mean
@@ -37,10 +37,21 @@ AnyExperiment = Experiment | str | Path | dict[str, Any]
 """An ``Experiment``, the path of a YAML file, or a mapping of the same shape."""
 
 OnNote = Callable[[str], None]
-"""Called before anything runs, once for each thing that one must know of prices and limits."""
-
 OnEstimate = Callable[[Estimate], None]
-"""Called before the model is asked anything, and where no speed was known once more after the first answers."""
+
+
+class Callbacks(TypedDict, total=False):
+    """What a caller of a run is told while it runs; each may be ``None`` or left out."""
+
+    on_bar: OnBar | None
+    """How far the trading of an arm is."""
+    on_estimate: OnEstimate | None
+    """What the model will be asked, before it is asked, and where no speed was known once more after the first
+    answers."""
+    on_answer: OnAnswer | None
+    """How far the model is with the questions that are asked ahead of the simulation."""
+    on_note: OnNote | None
+    """What one must know of prices and limits, a sentence each, before anything runs."""
 
 
 def run(
@@ -48,11 +59,8 @@ def run(
     arm: str = LLM_ARM,
     *,
     client: LLMClient | None = None,
-    on_bar: OnBar | None = None,
-    on_estimate: OnEstimate | None = None,
-    on_answer: OnAnswer | None = None,
-    on_note: OnNote | None = None,
     progress: Progress | bool | None = None,
+    **callbacks: Unpack[Callbacks],
 ) -> Result:
     """Run one arm and write its folder; arguments, result and errors as for ``compare``."""
     if arm == RANDOM_ARM:
@@ -60,33 +68,29 @@ def run(
     if arm not in ALL_ARMS:
         raise ConfigurationError(f"There is no arm {arm!r}{did_you_mean(arm, ALL_ARMS)}")
     with progress_for(progress) as shown:
-        return execute(as_experiment(experiment), (arm,), client, on_bar, on_estimate, on_answer, on_note, shown)
+        return execute(as_experiment(experiment), (arm,), client, shown, **callbacks)
 
 
 def compare(
     experiment: AnyExperiment,
     *,
     client: LLMClient | None = None,
-    on_bar: OnBar | None = None,
-    on_estimate: OnEstimate | None = None,
-    on_answer: OnAnswer | None = None,
-    on_note: OnNote | None = None,
     progress: Progress | bool | None = None,
+    **callbacks: Unpack[Callbacks],
 ) -> Result:
     """Run all arms of an experiment side by side and write the comparison's folder.
 
     ``client`` answers in place of the configured model, and is asked once for all runs where it comes from
-    ``get_llm_client``; ``on_bar`` is told the progress, ``on_estimate`` what the model
-    will be asked, before it is asked, and ``on_answer`` how far it is with the questions that are asked ahead of the
-    simulation; ``on_note`` is told what one must know of prices and limits. ``progress`` shows each stage: by itself in
-    a notebook and on a terminal, always with True, never with False. Raises ``ConfigurationError``,
+    ``get_llm_client``; ``on_bar``, ``on_estimate``, ``on_answer`` and ``on_note`` are told what ``Callbacks`` says.
+    ``progress`` shows each stage: by itself in a notebook and on a terminal, always with True, never with False. Raises
+    ``ConfigurationError``,
     ``MarketDataError``, ``ModelError``, ``BudgetReached`` and ``RunFolderError`` before or while running (answers
     already given are kept, the same call goes on where it was cut off), and ``TooManyFailures`` after writing the
     folder where too many decisions failed.
     """
     wanted = as_experiment(experiment)
     with progress_for(progress) as shown:
-        return execute(wanted, wanted.arms, client, on_bar, on_estimate, on_answer, on_note, shown)
+        return execute(wanted, wanted.arms, client, shown, **callbacks)
 
 
 def as_experiment(given: AnyExperiment) -> Experiment:
@@ -100,13 +104,13 @@ def execute(
     experiment: Experiment,
     arms: tuple[str, ...],
     client: LLMClient | None,
-    on_bar: OnBar | None,
-    on_estimate: OnEstimate | None = None,
-    on_answer: OnAnswer | None = None,
-    on_note: OnNote | None = None,
     progress: Progress = SILENT,
     *,
     universe: Universe | None = None,
+    on_bar: OnBar | None = None,
+    on_estimate: OnEstimate | None = None,
+    on_answer: OnAnswer | None = None,
+    on_note: OnNote | None = None,
 ) -> Result:
     """Run the arms and write one folder: that of a single arm, or a comparison with a folder for each. The prices are
     those of the experiment's sources, or a ``universe`` that is given."""

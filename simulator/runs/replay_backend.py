@@ -20,7 +20,7 @@ from llm_strategy.llm.record.key import request_hash
 from llm_strategy.llm.record.store import FolderStore
 from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request
 from llm_strategy.llm.settings import LlmSettings
-from llm_strategy.support.places import at_home
+from llm_strategy.support.read_regular import at_home
 from simulator.folder.integrity import PAGES, check_evidence
 from simulator.folder.record import ArmRecord, load_record
 from simulator.folder.record_check import as_damage

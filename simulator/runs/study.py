@@ -6,13 +6,13 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 import backtrader as bt
 import numpy as np
 import pandas as pd
 
-from llm_strategy.advice.advisor import ModelAdvisor, OnAnswer
+from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.modes.registry import DecisionMode
 from llm_strategy.advice.rules import BASELINES, Rule
 from llm_strategy.costs.costs import Costs
@@ -22,7 +22,7 @@ from llm_strategy.market.lookbacks import DEFAULT_LOOKBACKS
 from llm_strategy.market.snapshot import timeframe_of
 from llm_strategy.risk import Limits
 from llm_strategy.trading.broker import SimulatedBroker, require_simulated
-from llm_strategy.trading.order_rules import OrderRules
+from llm_strategy.trading.orders import OrderRules
 from llm_strategy.trading.parameters import check_kinds
 from llm_strategy.trading.strategy import AdvisedStrategy
 from llm_strategy.trading.traded_feed import feed_names, symbols_of, traded_of
@@ -30,15 +30,14 @@ from simulator.experiment.advisor import ABSTAIN, AdvisorConfig
 from simulator.experiment.experiment import LLM_ARM, RANDOM_ARM, EvaluationConfig, Experiment, OutputConfig
 from simulator.prices.config import DataConfig
 from simulator.prices.load import Prices
+from simulator.prices.sessions import parse_timeframe
 from simulator.prices.table import COLUMNS, RawTable
-from simulator.prices.timeframe import parse_timeframe
 from simulator.prices.universe import Universe, check_bars
 from simulator.prices.validation import validate_prices
 from simulator.progress.stages import Progress
 from simulator.progress.surfaces import progress_for
 from simulator.runs.answers import recorded
-from simulator.runs.arms import OnBar
-from simulator.runs.compare import OnEstimate, OnNote, execute
+from simulator.runs.compare import Callbacks, execute
 from simulator.runs.result import Result
 
 log = logging.getLogger(__name__)
@@ -118,29 +117,11 @@ class Study:
             if held:
                 log.warning("%s of the Cerebro are left out of the study, which measures by itself.", what)
 
-    def run(
-        self,
-        *,
-        on_bar: OnBar | None = None,
-        on_estimate: OnEstimate | None = None,
-        on_answer: OnAnswer | None = None,
-        on_note: OnNote | None = None,
-        progress: Progress | bool | None = None,
-    ) -> Result:
+    def run(self, *, progress: Progress | bool | None = None, **callbacks: Unpack[Callbacks]) -> Result:
         """Run all arms and write the folder; arguments, result and errors as of ``compare``."""
-        experiment = self.experiment
+        arms, client = self.experiment.arms, self._client
         with progress_for(progress) as shown:
-            return execute(
-                experiment,
-                experiment.arms,
-                self._client,
-                on_bar,
-                on_estimate,
-                on_answer,
-                on_note,
-                shown,
-                universe=self.universe,
-            )
+            return execute(self.experiment, arms, client, shown, universe=self.universe, **callbacks)
 
 
 def _check_engine(cerebro: bt.Cerebro) -> None:

@@ -7,8 +7,7 @@ import pytest
 from bedrock_server import REGION, BedrockServer
 
 from llm_strategy.advice.options import PromptOptions
-from llm_strategy.doctor.checks import diagnose
-from llm_strategy.doctor.cures import cure_of_check
+from llm_strategy.doctor.checks import cure_of_check, diagnose
 from llm_strategy.doctor.speed import noted_speed, way_of_asking
 from llm_strategy.errors import BackendFailure
 from llm_strategy.llm import SUPPORTED_BACKENDS, get_llm_client, register_backend

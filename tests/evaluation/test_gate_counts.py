@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from llm_strategy.risk.kill_switch import KillSwitch
+from llm_strategy.risk.loss_limits import KillSwitch
 from simulator.evaluation.gate import count_gate, kill_switch
 
 

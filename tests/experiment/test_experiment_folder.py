@@ -13,8 +13,8 @@ from llm_strategy.llm import get_llm_client, register_backend
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.loader import SUPPORTED_BACKENDS
 from llm_strategy.llm.settings import load_settings
-from llm_strategy.support import places
-from llm_strategy.support.places import place_of
+from llm_strategy.support.logs import warn_once
+from llm_strategy.support.read_regular import place_of
 from simulator.experiment.experiment import Experiment
 from simulator.prices.load import load_prices
 
@@ -28,7 +28,7 @@ def two_folders(tmp_path, monkeypatch):
     for name in ("LLM_BACKEND", "LLM_MODEL", "LLM_SCRIPT", "LLM_TEMPERATURE", "LLM_SEED", "LLM_THREADS", "LOG_LEVEL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("BTLLM_CACHE_DIR", str(tmp_path / "cache"))
-    places._tell.cache_clear()
+    warn_once.cache_clear()
     for name in ("here", "away"):
         (tmp_path / name / "prices").mkdir(parents=True)
         (tmp_path / name / "configs").mkdir()

@@ -4,8 +4,7 @@ import pytest
 from misbehaving_server import MODEL, answer, serving, status
 from typer.testing import CliRunner
 
-from llm_strategy.doctor.checks import diagnose
-from llm_strategy.doctor.cures import cure_of_check
+from llm_strategy.doctor.checks import cure_of_check, diagnose
 from llm_strategy.errors import BackendRefused, ConfigurationError
 from llm_strategy.llm import SUPPORTED_BACKENDS, get_llm_client, register_backend
 from llm_strategy.llm.backends.openai.reach import reach_of

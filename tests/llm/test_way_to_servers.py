@@ -15,6 +15,7 @@ from llm_strategy.llm import Message, Request, get_llm_client
 from llm_strategy.llm.backends import network
 from llm_strategy.llm.backends.openai.client import OpenAIClient
 from llm_strategy.llm.settings import load_settings
+from llm_strategy.support.logs import warn_once
 from simulator.cli.main import app
 
 KNOWN = {"answer_format": "json_schema", "reported_model": MODEL}
@@ -33,7 +34,7 @@ def plain_environment(tmp_path, monkeypatch):
         monkeypatch.delenv(name.lower(), raising=False)
     monkeypatch.setenv("BTLLM_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    network._tell.cache_clear()
+    warn_once.cache_clear()
 
 
 def client_at(*urls, key=KEY):

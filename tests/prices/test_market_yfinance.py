@@ -19,8 +19,8 @@ from llm_strategy.errors import ConfigurationError, MarketDataError
 from llm_strategy.market.lookbacks import WarmUp
 from simulator.prices.config import DataConfig
 from simulator.prices.load import load_prices
+from simulator.prices.sessions import parse_timeframe
 from simulator.prices.sources.yahoo import Request, table_from_frame, without_unfinished_bar
-from simulator.prices.timeframe import parse_timeframe
 from simulator.prices.universe import load_universe
 
 CLOSES = 100 + np.arange(400.0)

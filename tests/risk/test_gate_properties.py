@@ -18,7 +18,7 @@ from witness import comparable, play_by_hand, play_case, rounded
 
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.risk import Intent, judge
-from llm_strategy.trading.order_rules import OrderRules
+from llm_strategy.trading.orders import OrderRules
 
 ENTRIES = (Intent.ENTER_LONG, Intent.ENTER_SHORT)
 

@@ -11,8 +11,7 @@ import pytest
 from llm_strategy.costs.costs import Costs
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.risk import Account, Holding, Intent, Limits, Market, judge
-from llm_strategy.risk.kill_switch import KillSwitch
-from llm_strategy.risk.loss_limits import DailyLoss, LosingStreak
+from llm_strategy.risk.loss_limits import DailyLoss, KillSwitch, LosingStreak
 from llm_strategy.types import Action, ActionType, Advice, ClampEvent, Constraints, Regime, RegimeLabel
 
 

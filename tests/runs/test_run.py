@@ -310,7 +310,7 @@ def test_a_folder_of_another_version_says_so(finished, tmp_path):
 def test_too_few_bars_are_told_before_anything_runs(tmp_path):
     experiment = small(tmp_path, data={"source": "synthetic:cycles?bars=100"})
     with pytest.raises(MarketDataError, match="at least 272"):
-        execute(experiment, experiment.arms, recording()[0], None)
+        execute(experiment, experiment.arms, recording()[0])
     assert not (tmp_path / "reports").exists()
 
 

@@ -9,7 +9,7 @@ from llm_strategy.advice.outcome import assess
 from llm_strategy.costs.costs import Costs
 from llm_strategy.market.features import LONGEST_LOOKBACK
 from llm_strategy.trading.broker import SimulatedBroker
-from llm_strategy.trading.order_rules import OrderRules
+from llm_strategy.trading.orders import OrderRules
 from llm_strategy.types import (
     Abstention,
     AbstentionReason,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from llm_strategy.costs.costs import CommissionTier, Costs
 from llm_strategy.risk import Limits
-from llm_strategy.trading.order_rules import OrderRules
+from llm_strategy.trading.orders import OrderRules
 
 
 def _chooser(draw):

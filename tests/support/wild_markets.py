@@ -20,7 +20,7 @@ from llm_strategy.costs.costs import Costs
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.market.features import LONGEST_LOOKBACK
 from llm_strategy.risk import Limits
-from llm_strategy.trading.order_rules import OrderRules
+from llm_strategy.trading.orders import OrderRules
 from simulator.prices.load import Prices
 from simulator.prices.universe import Universe
 

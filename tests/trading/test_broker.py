@@ -9,8 +9,7 @@ from markets import from_bars, random_prices, with_table
 
 from llm_strategy.costs.costs import Costs, volatility
 from llm_strategy.errors import ConfigurationError
-from llm_strategy.trading.broker import SimulatedBroker, costs_of
-from llm_strategy.trading.commission import check_scheme
+from llm_strategy.trading.broker import SimulatedBroker, check_scheme, costs_of
 from simulator import run
 from simulator.prices.feed import make_feed
 

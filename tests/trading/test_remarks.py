@@ -159,7 +159,7 @@ def test_nothing_goes_to_the_log_where_it_is_not_wanted_and_nothing_is_told_of_a
 
 
 def test_a_progress_line_is_shown_where_it_is_wanted(capsys, monkeypatch):
-    monkeypatch.setattr("llm_strategy.support.progress_line.QUIET_S", 0.0)
+    monkeypatch.setattr("llm_strategy.support.logs.QUIET_S", 0.0)
     for wanted, seen in ((True, True), (False, False), (None, False)):
         cerebro = own_cerebro()
         cerebro.addstrategy(AdvisedStrategy, advisor=BuyAndHold(), progress=wanted)

@@ -21,7 +21,7 @@ from listed_advice import (
 )
 
 from llm_strategy.errors import ConfigurationError
-from llm_strategy.trading.order_rules import OrderRules
+from llm_strategy.trading.orders import OrderRules
 from llm_strategy.types import (
     Constraints,
 )

@@ -13,15 +13,12 @@ import ssl
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from logging import getLogger
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from llm_strategy.errors import ConfigurationError
+from llm_strategy.support.logs import warn_once
 from llm_strategy.support.read_regular import MOST_TEXT, read_bytes
-
-log = getLogger(__name__)
 
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 _HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
@@ -72,7 +69,7 @@ def check_proxies(urls: Sequence[str], *, socks: bool = True) -> None:
         told = f"{_variable(kind)} is {_shown(given[kind])}, {problem}"
         if not all(map(is_loopback, urls)):
             raise ConfigurationError(f"{told}, or unset it.")
-        _tell(f"{told}, or unset it; the server on this machine is asked without it.")
+        warn_once(__name__, f"{told}, or unset it; the server on this machine is asked without it.")
 
 
 def check_certificates() -> None:
@@ -114,11 +111,6 @@ def check_header(value: str, variable: str) -> None:
     else:
         return
     raise ConfigurationError(f"{variable} {wrong}, which no key does: copy it again, without anything around it.")
-
-
-@cache
-def _tell(text: str) -> None:
-    log.warning(text)
 
 
 def _variable(kind: str) -> str:

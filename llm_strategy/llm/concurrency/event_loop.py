@@ -10,7 +10,7 @@ from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from llm_strategy.support.fork import renewed_in_child
+from llm_strategy.support.threads import renewed_in_child
 
 _Result = TypeVar("_Result")
 

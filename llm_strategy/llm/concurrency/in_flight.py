@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from llm_strategy.support.fork import renewed_in_child
+from llm_strategy.support.threads import renewed_in_child
 
 
 class InFlight:

@@ -33,9 +33,9 @@ from llm_strategy.llm.metering.open_questions import OpenQuestion, append_line, 
 from llm_strategy.llm.record.key import request_hash
 from llm_strategy.llm.reliability.breaker import Breaker
 from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request
-from llm_strategy.support.fork import renewed_in_child
 from llm_strategy.support.outside_text import spelled_out_json
 from llm_strategy.support.secrets import redacted
+from llm_strategy.support.threads import renewed_in_child
 from llm_strategy.types import Event
 
 UNPRICED = "unpriced"

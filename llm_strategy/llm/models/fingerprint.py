@@ -9,8 +9,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from llm_strategy.support.places import at_home
-from llm_strategy.support.read_regular import open_regular, read_text
+from llm_strategy.support.read_regular import at_home, open_regular, read_text
 from llm_strategy.support.write_whole import write_whole
 
 

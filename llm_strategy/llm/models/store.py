@@ -23,8 +23,7 @@ from llm_strategy.llm.models.fingerprint import file_sha256
 from llm_strategy.llm.models.fingerprint import weights_sha256 as weights_sha256
 from llm_strategy.llm.models.hubs import HubModel
 from llm_strategy.llm.settings import LlmSettings
-from llm_strategy.support.places import at_home
-from llm_strategy.support.read_regular import open_regular
+from llm_strategy.support.read_regular import at_home, open_regular
 from llm_strategy.support.write_whole import onto_disk
 
 EMBEDDED = "smollm2-135m"

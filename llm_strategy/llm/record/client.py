@@ -19,8 +19,8 @@ from llm_strategy.llm.record.key import request_hash
 from llm_strategy.llm.record.store import AnswerStore, FolderStore
 from llm_strategy.llm.reliability.breaker import Breaker
 from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request
-from llm_strategy.support.fork import renewed_in_child
 from llm_strategy.support.secrets import redact, redacted
+from llm_strategy.support.threads import renewed_in_child
 from llm_strategy.types import events_of_answer
 
 log = logging.getLogger(__name__)

@@ -16,8 +16,7 @@ from llm_strategy.risk.sizing import in_lots, largest_size, wanted_share, worst_
 from llm_strategy.risk.verdict import at_most
 from llm_strategy.trading.bar_check import BarCheck
 from llm_strategy.trading.book import Book
-from llm_strategy.trading.broker import require_simulated
-from llm_strategy.trading.commission import check_scheme
+from llm_strategy.trading.broker import check_scheme, require_simulated
 from llm_strategy.trading.gated.feed import MARKET_TYPES, GatedFeed, SentOrder
 from llm_strategy.trading.parameters import check_kinds
 from llm_strategy.trading.traded_feed import feed_names, symbols_of

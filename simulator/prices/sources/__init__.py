@@ -1,1 +1,1 @@
-"""Where prices come from: files, samples, Yahoo, synthetic ones, DataFrames."""
+"""Where prices come from, a file for each kind of source: whatever holds a ``Source`` here is one."""

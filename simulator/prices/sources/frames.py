@@ -1,15 +1,24 @@
-"""DataFrames as sources: what a notebook holds is read as a file of the same columns would be."""
+"""DataFrames as sources, read as a file of the same columns would be: what a notebook holds, and what a person's own
+function returns.
+
+Such a function gets the name of the source, where there is one, and its options as keywords, all of them text:
+``mine:SPY?since=2010`` calls ``function("SPY", since="2010")``.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from typing import Self
+import inspect
+from collections.abc import Callable
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
-from llm_strategy.errors import ConfigurationError, MarketDataError
-from simulator.prices.sources.files import ReadOptions, read_frame
+from llm_strategy.errors import BacktraderLLMError, ConfigurationError, MarketDataError, did_you_mean
+from simulator.prices.reading.options import ReadOptions
+from simulator.prices.reading.table_reader import read_frame
+from simulator.prices.source import Source, SourceRequest
 from simulator.prices.table import PRICE_COLUMNS, RawTable
 
 SYMBOL = "frame"
@@ -50,16 +59,68 @@ def as_source(given: str | pd.DataFrame) -> str:
     return given
 
 
-def load_frame(source: str, reading: ReadOptions) -> RawTable:
+def load_frame(request: SourceRequest) -> RawTable:
     """The prices of a DataFrame by the usual names of columns, its times in a column or the index."""
+    source = request.source
     if not isinstance(source, FrameSource):
         raise ConfigurationError(
             f"{source} is a DataFrame that was given in Python: give it again, or name a file such as csv:prices.csv."
         )
-    frame, symbol = source.frame, SYMBOL
+    return _read(source.frame, SYMBOL, request)
+
+
+SOURCE = Source("frame", load_frame, takes_clock=True)
+
+
+def source_of_function(kind: str, function: Any) -> Source:
+    """A person's own function as a source; ``ConfigurationError`` where it cannot be called."""
+    if not callable(function):
+        raise ConfigurationError(
+            f"The price source {kind!r} is a {type(function).__name__}: name a function that returns a DataFrame."
+        )
+
+    def load(request: SourceRequest) -> RawTable:
+        return _read(_called(function, request), request.name or kind.rpartition(":")[2], request)
+
+    return Source(kind, load, takes_clock=True)
+
+
+def _called(function: Callable[..., object], request: SourceRequest) -> pd.DataFrame:
+    source, arguments, options = request.source, (request.name,) if request.name else (), request.options
+    signature = inspect.signature(function)
+    try:
+        signature.bind(*arguments, **options)
+    except TypeError as problem:
+        known = list(signature.parameters)[len(arguments) :]
+        unknown = next((key for key in options if key not in known), None)
+        if unknown is not None and repr(unknown) in str(problem):
+            raise ConfigurationError(
+                f"{source} has the unknown option {unknown!r}{did_you_mean(unknown, known)}"
+            ) from None
+        raise ConfigurationError(
+            f"{source}: its function takes {signature}, and {problem}: write a name behind a colon and options behind "
+            "a question mark as it takes them, or change the function."
+        ) from None
+    try:
+        frame = function(*arguments, **options)
+    except BacktraderLLMError:
+        raise
+    except Exception as problem:
+        words = " ".join(f"{type(problem).__name__}: {problem}".split()).rstrip(".")
+        raise MarketDataError(f"{source}: its function raised {words}: correct it there.") from problem
+    if not isinstance(frame, pd.DataFrame):
+        raise MarketDataError(
+            f"{source}: its function returned {type(frame).__name__} and no pandas DataFrame: return one with open, "
+            "high, low and close, and the times in its index."
+        )
+    return frame
+
+
+def _read(frame: pd.DataFrame, symbol: str, request: SourceRequest) -> RawTable:
     if frame.columns.nlevels > 1:
-        frame, symbol = _one_ticker(frame, source)
-    return read_frame(frame, symbol, source, reading)
+        frame, symbol = _one_ticker(frame, request.source)
+    reading = ReadOptions(request.timeframe, clock=request.clock, volume=request.volume)
+    return read_frame(frame, symbol, request.source, reading)
 
 
 def _one_ticker(frame: pd.DataFrame, source: str) -> tuple[pd.DataFrame, str]:

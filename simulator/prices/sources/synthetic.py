@@ -18,8 +18,9 @@ import pandas as pd
 
 from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.types import RegimeLabel
+from simulator.prices.sessions import Timeframe
+from simulator.prices.source import Source, SourceRequest
 from simulator.prices.table import RawTable, make_table
-from simulator.prices.timeframe import Timeframe
 
 FIRST_BAR = datetime(2000, 1, 3)  # noqa: DTZ001 (bars have no zone)
 FIRST_PRICE = 100.0
@@ -56,13 +57,14 @@ SCENARIOS: Mapping[str, tuple[tuple[RegimeLabel, int], ...]] = {
 """Regimes and mean lengths of their spells in bars."""
 
 
-def load_synthetic(name: str, options: Mapping[str, str], timeframe: Timeframe) -> RawTable:
-    """The path of this name; ``options`` may set ``bars`` (default 1500) and ``seed`` (default 7)."""
+def load_synthetic(request: SourceRequest) -> RawTable:
+    """The path of this name; options may set ``bars`` (default 1500) and ``seed`` (default 7)."""
+    name = request.name
     if name not in SCENARIOS:
         raise ConfigurationError(f"synthetic:{name} is unknown{did_you_mean(name, list(SCENARIOS))}")
     known = {"bars": (2, MOST_BARS), "seed": (0, 2**32 - 1)}
     chosen = {"bars": 1500, "seed": 7}
-    for key, text in options.items():
+    for key, text in request.options.items():
         if key not in known:
             raise ConfigurationError(f"synthetic:{name} has the unknown option {key!r}{did_you_mean(key, list(known))}")
         least, most = known[key]
@@ -71,7 +73,10 @@ def load_synthetic(name: str, options: Mapping[str, str], timeframe: Timeframe) 
                 f"synthetic:{name}: {key} is {text!r:.40}, it must be a whole number from {least} to {most}."
             )
         chosen[key] = int(text)
-    return generate(name, chosen["bars"], chosen["seed"], timeframe)
+    return generate(name, chosen["bars"], chosen["seed"], request.timeframe)
+
+
+SOURCE = Source("synthetic", load_synthetic)
 
 
 def generate(name: str, bars: int, seed: int, timeframe: Timeframe) -> RawTable:

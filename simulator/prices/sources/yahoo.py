@@ -19,7 +19,7 @@ import logging
 import re
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from importlib.metadata import version
@@ -32,7 +32,9 @@ from filelock import FileLock
 
 from llm_strategy.errors import ConfigurationError, MarketDataError
 from llm_strategy.support.read_regular import read_bytes, read_text
-from simulator.prices.sources.times import drop_zones
+from simulator.prices.reading.times import drop_zones
+from simulator.prices.sessions import Timeframe
+from simulator.prices.source import Source, SourceRequest
 from simulator.prices.table import (
     COLUMNS,
     MOST_PRICES,
@@ -44,7 +46,6 @@ from simulator.prices.table import (
     to_csv,
     write_table,
 )
-from simulator.prices.timeframe import Timeframe
 from simulator.prices.validation import validate_prices
 
 INTERVALS = ("1m", "2m", "5m", "15m", "30m", "90m", "1h", "1d")
@@ -104,6 +105,22 @@ class Cached:
         """Whether every bar of the request was asked for."""
         early = self.start is None or (request.start is not None and self.start <= request.start)
         return early and request.end <= self.end
+
+
+def load(request: SourceRequest) -> RawTable:
+    """Bars of a symbol, those of its warm-up too where Yahoo has them."""
+    request.refuse_options()
+
+    def since(start: date | None) -> RawTable:
+        return load_yahoo(request.name, request.timeframe, start, request.end, request.cache_folder)
+
+    if request.early:
+        with suppress(MarketDataError):  # what the source keeps, or the disk without a network, may begin later
+            return since(request.earlier)
+    return since(request.start)
+
+
+SOURCE = Source("yfinance", load)
 
 
 def load_yahoo(symbol: str, timeframe: Timeframe, start: date | None, end: date | None, folder: Path) -> RawTable:

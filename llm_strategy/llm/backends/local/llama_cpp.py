@@ -31,7 +31,7 @@ from llm_strategy.llm.models.vocabulary import Vocabulary
 from llm_strategy.llm.requests import Generation, ModelIdentity, Request, Slot, escape
 from llm_strategy.llm.settings import SETTINGS_FILE, LlmSettings
 from llm_strategy.llm.structured.probabilities import write_probabilities
-from llm_strategy.support.places import at_home
+from llm_strategy.support.read_regular import at_home
 
 STAGES = 3
 """Places at which a prompt is parted. Part of the identity, as how a prompt is cut decides how numbers are rounded."""

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from llm_strategy.errors import MarketDataError
-from simulator.prices.source_text import with_option, without_folder
-from simulator.prices.sources.column_names import is_price_header
-from simulator.prices.sources.file_options import FileOptions
-from simulator.prices.sources.several_symbols import yfinance_header
+from simulator.prices.reading.columns import is_price_header
+from simulator.prices.reading.options import FileOptions
+from simulator.prices.reading.several_symbols import yfinance_header
+from simulator.prices.source import with_option, without_folder
 from simulator.prices.table import HEADER
 
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from llm_strategy.errors import ConfigurationError, did_you_mean
-from simulator.prices.sessions import zone_of
+from simulator.prices.sessions import Timeframe, zone_of
 from simulator.prices.table import COLUMNS
+from simulator.prices.volumes import VolumeKind
 
 _CHOICES: dict[str, dict[str, object]] = {
     "adjusted": {"yes": True, "no": False},
@@ -44,6 +45,17 @@ class FileOptions:
     encoding: str | None = None
     separator: str = ","
     decimal: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """How a file is read: its bars' length, what a person says of the file (``options``), the zone of times that have
+    none (``clock``), and what its volume counts (``None``: what its name says)."""
+
+    timeframe: Timeframe
+    options: FileOptions = field(default_factory=FileOptions)
+    clock: str | None = None
+    volume: VolumeKind | None = None
 
 
 def read_options(options: Mapping[str, str], source: str, *, text: bool) -> FileOptions:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 
 from llm_strategy.errors import ConfigurationError, MarketDataError, did_you_mean
-from simulator.prices.source_text import is_file, with_option
-from simulator.prices.sources.column_names import plain
+from simulator.prices.reading.columns import plain
+from simulator.prices.source import is_file, with_option
 from simulator.prices.table import PRICE_COLUMNS
 
 SYMBOL_NAMES = ("symbol", "symbols", "ticker", "tickers", "tic", "sym", "instrument", "pair", "证券代码", "股票代码")

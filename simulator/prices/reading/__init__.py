@@ -1,0 +1,1 @@
+"""Tables that others wrote, read as prices: rows, columns, times, numbers."""
