@@ -15,7 +15,7 @@ from typing import Any
 from llm_strategy.advice.templates import prompts_sha256
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.support.schemas import schemas_sha256
-from simulator.experiment.experiment import Experiment
+from simulator.experiment.configuration import Experiment
 from simulator.folder.record import origins
 from simulator.prices.universe import Universe
 

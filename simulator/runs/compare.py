@@ -16,7 +16,7 @@ from llm_strategy.llm.loader import prices_of, without_price
 from llm_strategy.llm.metering.audit import AuditedClient, AuditLog
 from llm_strategy.llm.record.client import RecordingClient
 from llm_strategy.llm.settings import load_settings
-from simulator.experiment.experiment import ALL_ARMS, LLM_ARM, RANDOM_ARM, Experiment
+from simulator.experiment.configuration import ALL_ARMS, LLM_ARM, RANDOM_ARM, Experiment
 from simulator.folder.audit_trail import AUDIT
 from simulator.folder.notes import notes_on
 from simulator.folder.provenance import run_identity

@@ -13,7 +13,7 @@ from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.models.token_count import rough_tokens
 from llm_strategy.llm.record.client import RecordingClient
 from llm_strategy.llm.requests import Generation, Request, Slot
-from simulator.experiment.experiment import Experiment
+from simulator.experiment.configuration import Experiment
 from simulator.prices.universe import Universe
 from simulator.runs.upcoming import Upcoming, upcoming
 

@@ -9,7 +9,7 @@ from statistics import fmean
 
 from llm_strategy.doctor.speed import SLOW_SECONDS, note_speed, way_of_asking
 from llm_strategy.llm.record.client import RecordingClient, Usage
-from simulator.experiment.experiment import Experiment
+from simulator.experiment.configuration import Experiment
 from simulator.runs.estimate import Estimate
 
 log = logging.getLogger(__name__)

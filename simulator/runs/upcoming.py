@@ -11,7 +11,7 @@ from llm_strategy.advice.advisor import Schedule
 from llm_strategy.market.lookbacks import DEFAULT_LOOKBACKS
 from llm_strategy.market.snapshot import SnapshotReader
 from llm_strategy.types import Snapshot
-from simulator.experiment.experiment import Experiment
+from simulator.experiment.configuration import Experiment
 from simulator.prices.feed import make_feed
 from simulator.prices.load import Prices
 from simulator.prices.universe import Universe

@@ -108,7 +108,7 @@ SHORT = Lookbacks(
 
 
 def test_features_look_back_as_far_as_they_are_told():
-    from simulator.experiment.experiment import Experiment
+    from simulator.experiment.configuration import Experiment
 
     prices = random_prices(120, seed=2)
     experiment = Experiment.from_mapping(

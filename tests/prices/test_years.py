@@ -16,7 +16,7 @@ from llm_strategy import AdvisedStrategy, Journal
 from llm_strategy.advice.rules import BuyAndHold
 from llm_strategy.market.features import LONGEST_LOOKBACK
 from simulator.evaluation.metrics import bars_per_year, years_between
-from simulator.experiment.experiment import Experiment
+from simulator.experiment.configuration import Experiment
 from simulator.prices.load import Prices, load_prices
 from simulator.prices.universe import Universe
 from simulator.runs.arms import simulate

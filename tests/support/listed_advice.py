@@ -24,7 +24,7 @@ from llm_strategy.types import (
     RegimeLabel,
     Status,
 )
-from simulator.experiment.experiment import Experiment
+from simulator.experiment.configuration import Experiment
 from simulator.prices.feed import make_feed
 from simulator.prices.universe import Universe
 from simulator.runs.arms import simulate

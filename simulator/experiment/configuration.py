@@ -7,7 +7,6 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,6 +25,7 @@ from llm_strategy.support.schemas import require
 from llm_strategy.support.strict_yaml import parse_yaml
 from llm_strategy.trading.order_rules import OrderRules
 from simulator.experiment.advisor import ABSTAIN, AdvisorConfig, placed
+from simulator.experiment.starters import starter_text
 from simulator.prices.config import DataConfig, check_sources
 from simulator.prices.sources.frames import FrameSource
 
@@ -239,11 +239,6 @@ def _contradictions(experiment: Experiment) -> list[str]:
     if orders.fill == "same_close" and costs.max_fill_share is not None:
         found.append("orders.fill is same_close, which knows no volume to fill from: leave costs.max_fill_share out.")
     return found
-
-
-def starter_text() -> str:
-    """The commented starter file."""
-    return (files("simulator.starters") / "experiment.yaml").read_text(encoding="utf-8")
 
 
 def _plain(value: Any, place: str) -> Any:
