@@ -13,12 +13,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
-from typing import Self
+from typing import Annotated, Self
 
 import backtrader as bt
+from pydantic import Field
 
 from llm_strategy.advice.policy import assess
 from llm_strategy.errors import ConfigurationError
+from llm_strategy.market.lookbacks import MOST_BARS
 from llm_strategy.market.regime_rule import ACTION_FOR_LABEL, causal_label
 from llm_strategy.types import (
     Action,
@@ -31,6 +33,9 @@ from llm_strategy.types import (
     Snapshot,
     Status,
 )
+
+_Bars = Annotated[int, Field(ge=1, le=MOST_BARS)]
+_Strength = Annotated[float, Field(ge=0, le=100)]
 
 
 class Rule(ABC):
@@ -87,7 +92,7 @@ class SmaCross(Rule):
 
     rationale = "Follows the crossing of two means."
 
-    def __init__(self, fast: int = 50, slow: int = 200) -> None:
+    def __init__(self, fast: _Bars = 50, slow: _Bars = 200) -> None:
         if not 1 <= fast < slow:
             raise ConfigurationError(f"sma_cross has fast {fast} and slow {slow}: the fast mean needs fewer bars.")
         self._fast_bars, self._slow_bars = fast, slow
@@ -112,7 +117,7 @@ class Momentum(Rule):
 
     rationale = "Follows the sign of the long return."
 
-    def __init__(self, bars: int = 250) -> None:
+    def __init__(self, bars: _Bars = 250) -> None:
         self._bars = bars
 
     @property
@@ -134,7 +139,7 @@ class RsiReversion(Rule):
 
     rationale = "Buys weakness and sells the recovery."
 
-    def __init__(self, bars: int = 2, low: float = 10.0, high: float = 70.0) -> None:
+    def __init__(self, bars: _Bars = 2, low: _Strength = 10.0, high: _Strength = 70.0) -> None:
         if low > high:
             raise ConfigurationError(
                 f"rsi_reversion has low {low:g} and high {high:g}: it buys below low, exchange them."

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -66,7 +66,7 @@ class Costs:
     ``Costs(**asdict(costs)) == costs``. Raises ``ConfigurationError`` naming the key.
     """
 
-    preset: str = "none"
+    preset: str = field(default="none", metadata={"schema": {"enum": list(PRESETS)}})
     """``none``, ``us_equities`` or ``crypto``: see ``llm_strategy.cost_presets``."""
     starting_cash: float = _OF_THE_PRESET
     """Currency."""
@@ -111,11 +111,11 @@ class Costs:
             raise ConfigurationError(f"costs.preset is {self.preset!r}{did_you_mean(self.preset, PRESETS)}")
         if self.commission_bps is _OF_THE_PRESET and self.commission_tiers not in (_OF_THE_PRESET, ()):
             object.__setattr__(self, "commission_bps", 0.0)
-        for field in fields(self):
-            if getattr(self, field.name) is _OF_THE_PRESET:
-                object.__setattr__(self, field.name, PRESETS[self.preset][field.name])
-            elif field.name not in ("preset", "commission_tiers") and getattr(self, field.name) is not None:
-                object.__setattr__(self, field.name, _number(field.name, getattr(self, field.name)))
+        for item in fields(self):
+            if getattr(self, item.name) is _OF_THE_PRESET:
+                object.__setattr__(self, item.name, PRESETS[self.preset][item.name])
+            elif item.name not in ("preset", "commission_tiers") and getattr(self, item.name) is not None:
+                object.__setattr__(self, item.name, _number(item.name, getattr(self, item.name)))
         if not isinstance(self.commission_tiers, Iterable):
             raise ConfigurationError(f"costs.commission_tiers is {shown(self.commission_tiers)}: give a list of tiers.")
         object.__setattr__(self, "commission_tiers", tuple(_tier(entry) for entry in self.commission_tiers))

@@ -6,11 +6,12 @@ import datetime
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import pandas as pd
+from pydantic import Field, WithJsonSchema
 
 from llm_strategy.advice.rules import BASELINES, Rule, rule_settings
 from llm_strategy.costs.costs import Costs
@@ -25,6 +26,7 @@ from llm_strategy.support.schemas import require
 from llm_strategy.support.strict_yaml import parse_yaml
 from llm_strategy.trading.order_rules import OrderRules
 from simulator.experiment.advisor import ABSTAIN, AdvisorConfig, placed
+from simulator.experiment.schema import keywords_schema, whole_numbers
 from simulator.experiment.starters import starter_text
 from simulator.prices.config import DataConfig, check_sources
 from simulator.prices.sources.frames import FrameSource
@@ -36,6 +38,13 @@ _SETTABLE = {name: settings for name in BASELINES if (settings := rule_settings(
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
+_ARMS = {"type": "array", "minItems": 1, "uniqueItems": True, "items": {"enum": list(ALL_ARMS)}}
+_RULES = {
+    "type": "object",
+    "additionalProperties": False,
+    "description": "settings of the rules among the arms",
+    "properties": {name: keywords_schema(BASELINES[name]) for name in _SETTABLE},
+}
 MOST_DRAWS = 100
 LARGEST_NUMBER = 10**15
 """Of any setting, in either direction: beyond it sums of money and counts of bars lose their last digits."""
@@ -48,11 +57,13 @@ class EvaluationConfig:
     ``draws`` is how often in all the llm arm's decisions are drawn: those beyond the first measure the noise floor.
     """
 
-    bars_per_year: int | None = None
-    confidence_level: float = 0.95
-    bootstrap_samples: int = 2000
-    seed: int = 7
-    draws: int = 1
+    bars_per_year: Annotated[int, Field(ge=1)] | None = None
+    confidence_level: Annotated[float, Field(ge=0.5, le=0.999)] = 0.95
+    bootstrap_samples: Annotated[int, Field(ge=100, le=100_000)] = 2000
+    draws: Annotated[
+        int, Field(ge=1, le=MOST_DRAWS, description="how often in all the decisions of the llm arm are drawn")
+    ] = 1
+    seed: Annotated[int, Field(ge=0)] = 7
 
     def __post_init__(self) -> None:
         if not 1 <= self.draws <= MOST_DRAWS or self.draws != int(self.draws):
@@ -65,7 +76,7 @@ class EvaluationConfig:
 class OutputConfig:
     """Where runs go, and whether the model is asked to explain them."""
 
-    folder: str = "reports"
+    folder: Annotated[str, Field(min_length=1)] = "reports"
     explain: bool = True
 
     @property
@@ -78,14 +89,20 @@ class OutputConfig:
 class Experiment:
     """The whole configuration of a run. Raises ``ConfigurationError`` naming the key that is wrong."""
 
-    name: str = "experiment"
+    name: Annotated[
+        str,
+        Field(
+            pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$",
+            description="letters, digits, dots, hyphens and underscores, at most 60 of them",
+        ),
+    ] = "experiment"
     data: DataConfig = field(default_factory=DataConfig)
     advisor: AdvisorConfig = field(default_factory=AdvisorConfig)
     risk: Limits = field(default_factory=Limits)
     orders: OrderRules = field(default_factory=OrderRules)
     costs: Costs = field(default_factory=Costs)
-    arms: tuple[str, ...] = ALL_ARMS
-    baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    arms: Annotated[tuple[str, ...], WithJsonSchema(_ARMS)] = ALL_ARMS
+    baselines: Annotated[Mapping[str, Mapping[str, float]], WithJsonSchema(_RULES)] = field(default_factory=dict)
     """Settings of the rules by name, such as ``{"momentum": {"bars": 60}}``; the usual ones where absent."""
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
@@ -279,7 +296,7 @@ def _given(document: dict[str, Any]) -> dict[str, Any]:
 
 def _whole(kind: type, section: dict[str, Any]) -> dict[str, Any]:
     """The section with whole numbers where only those are meant: 2.0 is one in YAML, too."""
-    counts = {field.name for field in fields(kind) if str(field.type) in ("int", "int | None")}
+    counts = whole_numbers(kind)
     return {key: int(value) if key in counts and isinstance(value, float) else value for key, value in section.items()}
 
 
