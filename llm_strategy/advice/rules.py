@@ -39,9 +39,16 @@ _Strength = Annotated[float, Field(ge=0, le=100)]
 
 
 class Rule(ABC):
-    """An advisor that is a rule. A subclass says what to do (``action``) and why (``rationale``, without numbers)."""
+    """An advisor that is a rule: a subclass says at each close what to do (``action``).
+
+    A person's own is named in an experiment (``baselines: {mine: {rule: "my_rules.py:Mine"}}``); its settings are the
+    keywords of its constructor.
+    """
 
     rationale: str
+    """Why it does that: one sentence without numbers."""
+    bars_needed: int = 1
+    """Bars after which the indicators of ``prepare`` have values."""
 
     def attach(self, data: bt.AbstractDataBase) -> Self:
         """A copy of the rule with the indicators of this feed."""
@@ -52,11 +59,6 @@ class Rule(ABC):
     def prepare(self, data: bt.AbstractDataBase) -> None:  # noqa: B027 - most rules need no indicator of their own
         """Create the indicators that the snapshot does not hold."""
 
-    @property
-    def bars_needed(self) -> int:
-        """Bars after which those indicators have values."""
-        return 1
-
     @abstractmethod
     def action(self, snapshot: Snapshot) -> ActionType:
         """What to do at this close."""
@@ -64,7 +66,8 @@ class Rule(ABC):
     def decide(self, snapshot: Snapshot) -> Decision:
         """The rule's decision, always certain of itself."""
         label = causal_label(snapshot)
-        advice, policy = _advice(snapshot.symbol, snapshot.timeframe, label, self.rationale, self.action(snapshot))
+        action = ActionType(self.action(snapshot))  # a person's own rule may say anything
+        advice, policy = _advice(snapshot.symbol, snapshot.timeframe, label, self.rationale, action)
         return Decision(snapshot, Status.ADVISED, advice, None, policy)
 
 
@@ -96,11 +99,7 @@ class SmaCross(Rule):
         if not 1 <= fast < slow:
             raise ConfigurationError(f"sma_cross has fast {fast} and slow {slow}: the fast mean needs fewer bars.")
         self._fast_bars, self._slow_bars = fast, slow
-
-    @property
-    def bars_needed(self) -> int:
-        """Those of the slow mean."""
-        return self._slow_bars
+        self.bars_needed = slow
 
     def prepare(self, data: bt.AbstractDataBase) -> None:
         """The two means."""
@@ -119,11 +118,7 @@ class Momentum(Rule):
 
     def __init__(self, bars: _Bars = 250) -> None:
         self._bars = bars
-
-    @property
-    def bars_needed(self) -> int:
-        """Those of the return, and the one before."""
-        return self._bars + 1
+        self.bars_needed = bars + 1  # those of the return, and the one before
 
     def prepare(self, data: bt.AbstractDataBase) -> None:
         """The long return."""
@@ -145,11 +140,7 @@ class RsiReversion(Rule):
                 f"rsi_reversion has low {low:g} and high {high:g}: it buys below low, exchange them."
             )
         self._bars, self._low, self._high = bars, low, high
-
-    @property
-    def bars_needed(self) -> int:
-        """Those of the index, and the one before."""
-        return self._bars + 1
+        self.bars_needed = bars + 1  # those of the index, and the one before
 
     def prepare(self, data: bt.AbstractDataBase) -> None:
         """The relative strength index (0 to 100)."""

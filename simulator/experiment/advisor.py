@@ -21,6 +21,7 @@ from llm_strategy.advice.options import (
     PromptOptions,
     RationaleWanted,
 )
+from llm_strategy.advice.own_rule import RULE_NAME
 from llm_strategy.advice.rules import BASELINES
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.metering.budget import Budget
@@ -33,6 +34,7 @@ _FILES = {"layout": ".yaml", "calibration": ".json"}
 ABSTAIN = "abstain"
 """In place of a rule that decides where the model failed: nobody does."""
 
+_FALLBACK = {"anyOf": [{"enum": [ABSTAIN, *BASELINES]}, {"type": "string", "pattern": RULE_NAME}]}
 _EXAMPLES = {
     "anyOf": [
         {"enum": ["auto", "fixed"]},
@@ -101,7 +103,7 @@ class AdvisorConfig:
     """``changed`` decides only where the text that the model would be shown has changed."""
     budget: Budget = field(default_factory=Budget)
     abort_above_failure_rate: bool = False
-    fallback: Annotated[str, WithJsonSchema({"enum": [ABSTAIN, *BASELINES]})] = ABSTAIN
+    fallback: Annotated[str, WithJsonSchema(_FALLBACK)] = ABSTAIN
     mode: DecisionMode = "auto"
     examples: Annotated[str | dict[str, int], WithJsonSchema(_EXAMPLES)] = "auto"
     labels: LabelSource = "rule"

@@ -13,9 +13,10 @@ from typing import Annotated, Any, Self
 import pandas as pd
 from pydantic import Field, WithJsonSchema
 
-from llm_strategy.advice.rules import BASELINES, Rule, rule_settings
+from llm_strategy.advice.own_rule import in_folder, make_rule
+from llm_strategy.advice.rules import BASELINES, Rule
 from llm_strategy.costs.costs import Costs
-from llm_strategy.errors import ConfigurationError, did_you_mean, shown
+from llm_strategy.errors import ConfigurationError, shown
 from llm_strategy.llm.metering.budget import Budget
 from llm_strategy.market.features import RANGE_BARS
 from llm_strategy.market.lookbacks import Lookbacks, WarmUp
@@ -25,26 +26,25 @@ from llm_strategy.support.read_regular import read_text
 from llm_strategy.support.schemas import require
 from llm_strategy.support.strict_yaml import parse_yaml
 from llm_strategy.trading.order_rules import OrderRules
+from simulator.experiment import LLM_ARM, RANDOM_ARM
 from simulator.experiment.advisor import ABSTAIN, AdvisorConfig, placed
-from simulator.experiment.schema import keywords_schema, whole_numbers
+from simulator.experiment.arms import (
+    ALL_ARMS,
+    ARMS_SCHEMA,
+    RULES_SCHEMA,
+    check_arms,
+    names_schema,
+    own_rules,
+    own_rules_in,
+    whole_baselines,
+)
+from simulator.experiment.schema import whole_numbers
 from simulator.experiment.starters import starter_text
 from simulator.prices.config import DataConfig, check_sources
 from simulator.prices.sources.frames import FrameSource
 
-LLM_ARM = "llm"
-RANDOM_ARM = "random"
-ALL_ARMS = (LLM_ARM, *BASELINES, RANDOM_ARM)
-_SETTABLE = {name: settings for name in BASELINES if (settings := rule_settings(name))}
-
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
-_ARMS = {"type": "array", "minItems": 1, "uniqueItems": True, "items": {"enum": list(ALL_ARMS)}}
-_RULES = {
-    "type": "object",
-    "additionalProperties": False,
-    "description": "settings of the rules among the arms",
-    "properties": {name: keywords_schema(BASELINES[name]) for name in _SETTABLE},
-}
 MOST_DRAWS = 100
 LARGEST_NUMBER = 10**15
 """Of any setting, in either direction: beyond it sums of money and counts of bars lose their last digits."""
@@ -101,9 +101,10 @@ class Experiment:
     risk: Limits = field(default_factory=Limits)
     orders: OrderRules = field(default_factory=OrderRules)
     costs: Costs = field(default_factory=Costs)
-    arms: Annotated[tuple[str, ...], WithJsonSchema(_ARMS)] = ALL_ARMS
-    baselines: Annotated[Mapping[str, Mapping[str, float]], WithJsonSchema(_RULES)] = field(default_factory=dict)
-    """Settings of the rules by name, such as ``{"momentum": {"bars": 60}}``; the usual ones where absent."""
+    arms: Annotated[tuple[str, ...], WithJsonSchema(ARMS_SCHEMA)] = ALL_ARMS
+    baselines: Annotated[Mapping[str, Mapping[str, Any]], WithJsonSchema(RULES_SCHEMA)] = field(default_factory=dict)
+    """Settings of the rules by name, such as ``{"momentum": {"bars": 60}}``; the usual ones where absent. A rule of
+    one's own has its reference there: ``{"mine": {"rule": "my_rules.py:Mine", "bars": 60}}``."""
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
     folder: Path | None = field(default=None, compare=False, repr=False)
@@ -116,25 +117,17 @@ class Experiment:
                 f"name is {self.name!r}: write letters, digits, dots, hyphens and underscores, at most 60 of them, and "
                 "begin with a letter or a digit."
             )
-        if not self.arms or len(set(self.arms)) < len(self.arms):
-            raise ConfigurationError(f"arms is {list(self.arms)}: name at least one arm, and each once.")
-        for arm in self.arms:
-            if arm not in ALL_ARMS:
-                raise ConfigurationError(f"There is no arm {arm!r}{did_you_mean(arm, ALL_ARMS)}")
-        if RANDOM_ARM in self.arms and LLM_ARM not in self.arms:
-            raise ConfigurationError(
-                "arms holds random but not llm: random keeps the holding times of llm, add llm or leave random out."
-            )
+        own = own_rules(self.arms, self.advisor.fallback, self.baselines)
+        check_arms(self.arms, own)
+        # the one way to give a frozen instance its normal form
+        object.__setattr__(self, "baselines", whole_baselines(self.baselines, own))
         for name in self.baselines:
-            if name not in _SETTABLE:
-                raise ConfigurationError(f"baselines: {name!r} has no settings{did_you_mean(name, list(_SETTABLE))}")
-        settings = {name: usual | _as(usual, self.baselines.get(name, {})) for name, usual in _SETTABLE.items()}
-        object.__setattr__(self, "baselines", settings)  # the one way to give a frozen instance its normal form
-        for name in settings:
             self.rule(name)  # settings that contradict are refused here
         for problem in _contradictions(self):
             raise ConfigurationError(problem)
-        require("experiment", _given(self.as_dict()), "experiment")  # what is written in Python has the same bounds
+        document = _given(self.as_dict())  # what is written in Python has the same bounds
+        require(names_schema(own), document, "experiment")
+        require("experiment", document, "experiment")
 
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any], where: str = "experiment", *, folder: Path | None = None) -> Self:
@@ -143,7 +136,12 @@ class Experiment:
         document = {key: value for key, value in _plain(given, where).items() if value is not None}
         if isinstance(document.get("data"), Mapping):
             check_sources(document["data"].get("source"), document["data"].get("sources"))
+        require(names_schema(own_rules_in(document)), document, where)
         require("experiment", document, where)
+        if "baselines" in document:
+            document["baselines"] = {
+                name: in_folder(settings, folder) for name, settings in document["baselines"].items()
+            }
         if "budget" in document.get("advisor", {}):
             document["advisor"]["budget"] = Budget(**_whole(Budget, document["advisor"]["budget"]))
         if "lookbacks" in document.get("advisor", {}):
@@ -196,6 +194,11 @@ class Experiment:
         return cls.from_text(starter_text(), "the starter experiment")
 
     @property
+    def known_arms(self) -> tuple[str, ...]:
+        """The names that an arm can have: the model's, those of the rules, and ``random``."""
+        return (*ALL_ARMS, *(name for name in self.baselines if name not in BASELINES))
+
+    @property
     def further_draws(self) -> range:
         """The numbers of the llm arm's draws after the first."""
         return range(2, self.evaluation.draws + 1)
@@ -206,7 +209,7 @@ class Experiment:
         limits need."""
         needs = [self.advisor.lookbacks.longest]
         for name in dict.fromkeys((*self.arms, self.advisor.fallback)):
-            if name in BASELINES:
+            if name not in (LLM_ARM, RANDOM_ARM, ABSTAIN):
                 needs.append(WarmUp(self.rule(name).bars_needed, f"baselines.{name}"))
         if self.risk.uses_average_range:
             needs.append(WarmUp(RANGE_BARS + 1, "the average true range of risk"))
@@ -219,7 +222,8 @@ class Experiment:
 
     def rule(self, name: str) -> Rule:
         """A baseline by its name, made anew with its settings."""
-        return BASELINES[name](**self.baselines.get(name, {}))
+        settings = self.baselines.get(name, {})
+        return BASELINES[name](**settings) if name in BASELINES else make_rule(name, settings)
 
     def as_dict(self) -> dict[str, Any]:
         """The whole configuration as plain data, every default written out."""
@@ -228,14 +232,6 @@ class Experiment:
         )
         plain["data"]["source"] = self.data.source or None
         return plain
-
-
-def _as(usual: Mapping[str, float], given: Mapping[str, float]) -> dict[str, float]:
-    """What is given in the types of the usual settings: 50.0 is a whole number in YAML, too."""
-    for setting in given:
-        if setting not in usual:
-            raise ConfigurationError(f"baselines: there is no setting {setting!r}{did_you_mean(setting, list(usual))}")
-    return {setting: type(usual[setting])(value) for setting, value in given.items()}
 
 
 def _contradictions(experiment: Experiment) -> list[str]:

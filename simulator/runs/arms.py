@@ -23,7 +23,8 @@ from llm_strategy.trading.broker import SimulatedBroker
 from llm_strategy.trading.journal import Entry, Journal
 from llm_strategy.trading.strategy import AdvisedStrategy
 from llm_strategy.types import Abstention, AbstentionReason, ActionType, Decision, Snapshot
-from simulator.experiment.configuration import LLM_ARM, RANDOM_ARM, Experiment
+from simulator.experiment import LLM_ARM, RANDOM_ARM
+from simulator.experiment.configuration import Experiment
 from simulator.folder.evidence import DECISIONS, write_json, write_tables
 from simulator.folder.manifest import RunDescription, arm_manifest, comparison_manifest, now
 from simulator.folder.record import draw_name

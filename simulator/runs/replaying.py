@@ -16,7 +16,8 @@ from llm_strategy.advice.rules import MatchedRandom
 from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, ForeignAnswers, MarketDataError, RunFolderError
 from llm_strategy.support.outside_text import spelled_out, spelled_out_json
 from llm_strategy.types import ActionType
-from simulator.experiment.configuration import LLM_ARM, RANDOM_ARM, Experiment
+from simulator.experiment import LLM_ARM, RANDOM_ARM
+from simulator.experiment.configuration import Experiment
 from simulator.folder.evidence import DECISIONS, evidence_files
 from simulator.folder.integrity import check_evidence, is_sealed, seal
 from simulator.folder.record import ArmRecord, Record, draw_name, load_record

@@ -5,7 +5,7 @@ import yaml
 
 from llm_strategy.errors import ConfigurationError
 from simulator import Experiment
-from simulator.experiment.configuration import ALL_ARMS
+from simulator.experiment.arms import ALL_ARMS
 from simulator.experiment.starters import starter_text
 from simulator.runs.compare import as_experiment
 
