@@ -15,7 +15,7 @@ from llm_strategy.llm import get_llm_client
 from simulator.experiment.configuration import Experiment
 from simulator.prices.universe import load_universe
 from simulator.runs.answers import connect
-from simulator.runs.arms import simulate
+from simulator.runs.simulation import simulate
 
 ROUNDS = 5
 SOURCES = ("sample:sp500", "sample:nasdaq", "synthetic:crash", "synthetic:cycles", "synthetic:calm")

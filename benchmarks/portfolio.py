@@ -20,7 +20,7 @@ from simulator.prices.config import DataConfig
 from simulator.prices.feed import add_feeds
 from simulator.prices.universe import load_universe
 from simulator.runs.answers import connect
-from simulator.runs.arms import simulate
+from simulator.runs.simulation import simulate
 
 SYMBOLS = {f"S{number:02d}": f"synthetic:cycles?bars=2520&seed={number}" for number in range(20)}
 

@@ -18,7 +18,7 @@ from simulator.experiment.configuration import Experiment
 from simulator.prices.load import moment
 from simulator.prices.universe import Universe, load_universe
 from simulator.runs.answers import connect
-from simulator.runs.upcoming import upcoming
+from simulator.runs.simulation import upcoming
 
 
 @dataclass(frozen=True)

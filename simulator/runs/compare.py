@@ -28,10 +28,9 @@ from simulator.progress.stages import SILENT, Progress
 from simulator.progress.surfaces import progress_for
 from simulator.runs.answers import connect, recorded
 from simulator.runs.arms import ArmRunner, OnBar
-from simulator.runs.estimate import Estimate, estimate
+from simulator.runs.estimate import Estimate, SpeedWatch, estimate
 from simulator.runs.report import write_report
 from simulator.runs.result import Result
-from simulator.runs.speed_watch import SpeedWatch
 from simulator.runs.worst_case import write_harm
 
 AnyExperiment = Experiment | str | Path | dict[str, Any]

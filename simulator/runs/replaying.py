@@ -28,8 +28,8 @@ from simulator.prices.universe import Universe, read_universe_csv
 from simulator.reporting.page_policy import secured
 from simulator.reporting.templating import without_bare_links
 from simulator.runs.answers import JournalClient, replay_advisor
-from simulator.runs.arms import trade
 from simulator.runs.report import EXPLANATION, FACTS, REPORT_FILES, write_page
+from simulator.runs.simulation import trade
 from simulator.runs.worst_case import HARM, write_harm
 
 

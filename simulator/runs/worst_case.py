@@ -21,7 +21,7 @@ from llm_strategy.types import Action, ActionType, Advice, Decision, Regime, Sna
 from simulator.experiment.configuration import Experiment
 from simulator.folder.evidence import write_json
 from simulator.prices.universe import Universe
-from simulator.runs.arms import simulate
+from simulator.runs.simulation import simulate
 
 HARM = "harm.json"
 

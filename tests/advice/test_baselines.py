@@ -17,7 +17,7 @@ from llm_strategy.types import ActionType, PolicyVerdict, RegimeLabel, Snapshot
 from simulator.experiment.configuration import Experiment
 from simulator.prices.load import load_prices
 from simulator.prices.universe import Universe
-from simulator.runs.arms import simulate
+from simulator.runs.simulation import simulate
 
 
 def test_every_rule_trades_the_sample_within_the_policy():

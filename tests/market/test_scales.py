@@ -21,7 +21,7 @@ from llm_strategy.market.lookbacks import DEFAULT_LOOKBACKS, Lookbacks
 from llm_strategy.market.regime_rule import causal_label
 from llm_strategy.market.view import render_snapshot
 from simulator.prices.load import load_prices
-from simulator.runs.upcoming import snapshots
+from simulator.runs.simulation import snapshots
 
 
 def plain(snapshot):

@@ -14,7 +14,7 @@ from llm_strategy.market.features import LONGEST_LOOKBACK
 from llm_strategy.types import ActionType
 from simulator.experiment.configuration import Experiment
 from simulator.prices.universe import Universe
-from simulator.runs.arms import simulate
+from simulator.runs.simulation import simulate
 from simulator.runs.worst_case import largest_loss, measure_harm
 
 LOOSE = Limits(

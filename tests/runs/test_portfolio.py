@@ -16,7 +16,7 @@ from simulator.prices.config import DataConfig
 from simulator.prices.load import Prices
 from simulator.prices.resampling import decision_bars
 from simulator.prices.universe import Universe
-from simulator.runs.arms import simulate
+from simulator.runs.simulation import simulate
 
 
 class EachListed:

@@ -15,7 +15,7 @@ from llm_strategy.trading.ledger import OrderRow
 from simulator.experiment.configuration import Experiment
 from simulator.prices.config import DataConfig
 from simulator.prices.feed import make_feed
-from simulator.runs.arms import simulate
+from simulator.runs.simulation import simulate
 
 DUST = 1e-9
 

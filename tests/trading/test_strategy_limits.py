@@ -14,7 +14,7 @@ from simulator.experiment.configuration import Experiment
 from simulator.prices.config import DataConfig
 from simulator.prices.load import Prices
 from simulator.prices.universe import Universe
-from simulator.runs.arms import simulate
+from simulator.runs.simulation import simulate
 
 
 def hourly(prices):
