@@ -85,6 +85,18 @@ class OutputConfig:
         return at_home(self.folder)
 
 
+SECTIONS: dict[str, Any] = {
+    "data": DataConfig,
+    "advisor": AdvisorConfig,
+    "risk": Limits,
+    "orders": OrderRules,
+    "costs": Costs,
+    "evaluation": EvaluationConfig,
+    "output": OutputConfig,
+}
+"""The sections of an experiment that are mappings, by key; ``baselines`` has none of its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Experiment:
     """The whole configuration of a run. Raises ``ConfigurationError`` naming the key that is wrong."""
@@ -146,22 +158,13 @@ class Experiment:
             document["advisor"]["budget"] = Budget(**_whole(Budget, document["advisor"]["budget"]))
         if "lookbacks" in document.get("advisor", {}):
             document["advisor"]["lookbacks"] = Lookbacks(**document["advisor"]["lookbacks"])
-        sections = {
-            "data": DataConfig,
-            "advisor": AdvisorConfig,
-            "risk": Limits,
-            "orders": OrderRules,
-            "costs": Costs,
-            "evaluation": EvaluationConfig,
-            "output": OutputConfig,
-        }
         if "data" in document:
             document["data"] = {key: value for key, value in document["data"].items() if value is not None}
         if "advisor" in document:
             document["advisor"] = placed(document["advisor"], folder)
         return cls(
             **{
-                key: sections[key](**_whole(sections[key], _with_tuples(value))) if key in sections else value
+                key: SECTIONS[key](**_whole(SECTIONS[key], _with_tuples(value))) if key in SECTIONS else value
                 for key, value in _with_tuples(document).items()
             },
             folder=folder,

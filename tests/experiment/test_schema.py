@@ -6,8 +6,9 @@ from importlib.resources import files
 
 import pytest
 
+from simulator import Experiment
 from simulator.experiment.schema import experiment_schema
-from simulator.experiment.starters import starter_text
+from simulator.experiment.starters import starter_text, with_all_settings
 
 SCHEMA = json.loads((files("llm_strategy.contracts") / "experiment.schema.json").read_text(encoding="utf-8"))
 
@@ -56,3 +57,13 @@ def test_the_starter_names_every_choice_and_no_other(path):
     choices = {str(choice) for choice in CHOICES[path] if choice is not None}
     assert choices <= set(re.findall(r"\w+", entry))
     assert {word for word in re.findall(r"\| (\w+)", entry) if word not in ("a", "the")} <= choices
+
+
+def test_a_setting_that_the_file_does_not_show_is_added_with_its_default_and_what_it_is():
+    text = starter_text()
+    assert with_all_settings(text) == text
+    cut = re.sub(r"^  # impact: .*\n|^  min_notional: .*\n", "", text, flags=re.MULTILINE)
+    (risk,) = re.findall(r"  # max_holding_bars: .*\n(.*)\n\n", with_all_settings(cut))
+    assert risk == "  # min_notional: 0.0  # Least value of an entry, in currency."
+    assert "\n  # impact: 0.0  # Y of the square-root law of market impact," in with_all_settings(cut)
+    assert Experiment.from_text(with_all_settings(cut)) == Experiment.from_text(cut)
