@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 
 TOOLS := build/tools
 
-.PHONY: env model second-model demo test fuzz expected check bench bench-models bench-layouts lock audit clean
+.PHONY: env model second-model demo test fuzz expected contracts check bench bench-models bench-layouts lock audit clean
 
 env: $(READY)
 
@@ -38,6 +38,11 @@ fuzz: model second-model
 # What the demo's figures are expected to be, written anew: look at what changed before you keep it.
 expected: model
 	LLM_TIMEOUT_S=900 $(BIN)/python tests/support/expected_demo.py
+
+# The schema of experiments, written from the fields of the settings: after a setting has changed.
+contracts: env
+	$(BIN)/python -m simulator.experiment.schema > contracts/experiment.schema.new
+	mv contracts/experiment.schema.new contracts/experiment.schema.json
 
 check: env
 	$(BIN)/ruff check .

@@ -12,10 +12,10 @@ from benchmarks.same_orders import run_same_orders
 from benchmarks.timing import interleaved
 from llm_strategy import Journal, ModelAdvisor
 from llm_strategy.llm import get_llm_client
-from simulator.experiment.experiment import Experiment
+from simulator.experiment.configuration import Experiment
 from simulator.prices.universe import load_universe
 from simulator.runs.answers import connect
-from simulator.runs.arms import simulate
+from simulator.runs.simulation import simulate
 
 ROUNDS = 5
 SOURCES = ("sample:sp500", "sample:nasdaq", "synthetic:crash", "synthetic:cycles", "synthetic:calm")

@@ -14,7 +14,7 @@ from pathlib import Path
 import simulator
 from llm_strategy.llm import MemoryStore, RecordingClient, Request
 from llm_strategy.llm.backends.openai.client import OpenAIClient
-from simulator.experiment.experiment import Experiment
+from simulator.experiment.configuration import Experiment
 
 LATENCY_S = 0.1
 QUESTIONS = 300

@@ -12,13 +12,15 @@ from benchmarks.timing import interleaved
 from llm_strategy import BASELINES, Journal, ModelAdvisor
 from llm_strategy.advice.advisor import Advisor
 from llm_strategy.advice.rules import MatchedRandom
-from simulator.experiment.experiment import ALL_ARMS, LLM_ARM, RANDOM_ARM, Experiment
+from simulator.experiment import LLM_ARM, RANDOM_ARM
+from simulator.experiment.arms import ALL_ARMS
+from simulator.experiment.configuration import Experiment
 from simulator.folder.tally import Tally
 from simulator.prices.config import DataConfig
 from simulator.prices.feed import add_feeds
 from simulator.prices.universe import load_universe
 from simulator.runs.answers import connect
-from simulator.runs.arms import simulate
+from simulator.runs.simulation import simulate
 
 SYMBOLS = {f"S{number:02d}": f"synthetic:cycles?bars=2520&seed={number}" for number in range(20)}
 

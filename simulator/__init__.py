@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from simulator.experiment.experiment import Experiment
+    from simulator.experiment.configuration import Experiment
     from simulator.prices.load import Prices, load_prices
     from simulator.runs.compare import compare, run
     from simulator.runs.replaying import replay
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Experiment", "Prices", "Result", "Study", "compare", "load_prices", "rebuild_report", "replay", "run"]
 
 _HOMES = {
-    "Experiment": "simulator.experiment.experiment",
+    "Experiment": "simulator.experiment.configuration",
     "Prices": "simulator.prices.load",
     "Result": "simulator.runs.result",
     "Study": "simulator.runs.study",

@@ -13,12 +13,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
-from typing import Self
+from typing import Annotated, Self
 
 import backtrader as bt
+from pydantic import Field
 
 from llm_strategy.advice.outcome import assess
 from llm_strategy.errors import ConfigurationError
+from llm_strategy.market.lookbacks import MOST_BARS
 from llm_strategy.market.regime_rule import ACTION_FOR_LABEL, causal_label
 from llm_strategy.types import (
     Action,
@@ -32,11 +34,21 @@ from llm_strategy.types import (
     Status,
 )
 
+_Bars = Annotated[int, Field(ge=1, le=MOST_BARS)]
+_Strength = Annotated[float, Field(ge=0, le=100)]
+
 
 class Rule(ABC):
-    """An advisor that is a rule. A subclass says what to do (``action``) and why (``rationale``, without numbers)."""
+    """An advisor that is a rule: a subclass says at each close what to do (``action``).
+
+    A person's own is named in an experiment (``baselines: {mine: {rule: "my_rules.py:Mine"}}``); its settings are the
+    keywords of its constructor.
+    """
 
     rationale: str
+    """Why it does that: one sentence without numbers."""
+    bars_needed: int = 1
+    """Bars after which the indicators of ``prepare`` have values."""
 
     def attach(self, data: bt.AbstractDataBase) -> Self:
         """A copy of the rule with the indicators of this feed."""
@@ -47,11 +59,6 @@ class Rule(ABC):
     def prepare(self, data: bt.AbstractDataBase) -> None:  # noqa: B027 - most rules need no indicator of their own
         """Create the indicators that the snapshot does not hold."""
 
-    @property
-    def bars_needed(self) -> int:
-        """Bars after which those indicators have values."""
-        return 1
-
     @abstractmethod
     def action(self, snapshot: Snapshot) -> ActionType:
         """What to do at this close."""
@@ -59,7 +66,8 @@ class Rule(ABC):
     def decide(self, snapshot: Snapshot) -> Decision:
         """The rule's decision, always certain of itself."""
         label = causal_label(snapshot)
-        advice, policy = _advice(snapshot.symbol, snapshot.timeframe, label, self.rationale, self.action(snapshot))
+        action = ActionType(self.action(snapshot))  # a person's own rule may say anything
+        advice, policy = _advice(snapshot.symbol, snapshot.timeframe, label, self.rationale, action)
         return Decision(snapshot, Status.ADVISED, advice, None, policy)
 
 
@@ -87,15 +95,11 @@ class SmaCross(Rule):
 
     rationale = "Follows the crossing of two means."
 
-    def __init__(self, fast: int = 50, slow: int = 200) -> None:
+    def __init__(self, fast: _Bars = 50, slow: _Bars = 200) -> None:
         if not 1 <= fast < slow:
             raise ConfigurationError(f"sma_cross has fast {fast} and slow {slow}: the fast mean needs fewer bars.")
         self._fast_bars, self._slow_bars = fast, slow
-
-    @property
-    def bars_needed(self) -> int:
-        """Those of the slow mean."""
-        return self._slow_bars
+        self.bars_needed = slow
 
     def prepare(self, data: bt.AbstractDataBase) -> None:
         """The two means."""
@@ -112,13 +116,9 @@ class Momentum(Rule):
 
     rationale = "Follows the sign of the long return."
 
-    def __init__(self, bars: int = 250) -> None:
+    def __init__(self, bars: _Bars = 250) -> None:
         self._bars = bars
-
-    @property
-    def bars_needed(self) -> int:
-        """Those of the return, and the one before."""
-        return self._bars + 1
+        self.bars_needed = bars + 1  # those of the return, and the one before
 
     def prepare(self, data: bt.AbstractDataBase) -> None:
         """The long return."""
@@ -134,17 +134,13 @@ class RsiReversion(Rule):
 
     rationale = "Buys weakness and sells the recovery."
 
-    def __init__(self, bars: int = 2, low: float = 10.0, high: float = 70.0) -> None:
+    def __init__(self, bars: _Bars = 2, low: _Strength = 10.0, high: _Strength = 70.0) -> None:
         if low > high:
             raise ConfigurationError(
                 f"rsi_reversion has low {low:g} and high {high:g}: it buys below low, exchange them."
             )
         self._bars, self._low, self._high = bars, low, high
-
-    @property
-    def bars_needed(self) -> int:
-        """Those of the index, and the one before."""
-        return self._bars + 1
+        self.bars_needed = bars + 1  # those of the index, and the one before
 
     def prepare(self, data: bt.AbstractDataBase) -> None:
         """The relative strength index (0 to 100)."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, Protocol
 
-from llm_strategy.costs.presets import PRESETS
 from llm_strategy.errors import ConfigurationError, did_you_mean, shown
 
 VOLATILITY_BARS = 20
@@ -21,23 +21,37 @@ VOLATILITY_BARS = 20
 _BPS = 10_000
 MOST = 1e15
 """Of any figure, in currency or basis points: beyond it sums lose their last digits."""
-_OF_THE_PRESET: Any = object()
-"""Stands where a key was not given, until the preset's value takes its place; ``None`` means no cap."""
+_NOT_GIVEN: Any = object()
+"""Stands where a key was not given, until its value takes the place; ``None`` means no cap."""
 
-_RANGES: Mapping[str, tuple[float, float, str]] = {
-    "commission_per_share": (0, math.inf, "in currency for each share"),
-    "commission_per_trade": (0, math.inf, "in currency for each trade"),
-    "commission_bps": (0, 1_000, "basis points of the traded value (1 is 0.01 percent)"),
-    "commission_minimum": (0, math.inf, "in currency for each trade"),
-    "slippage_bps": (0, 1_000, "basis points of the price (1 is 0.01 percent)"),
-    "slippage_per_share": (0, math.inf, "in currency for each share"),
-    "slippage_volatility": (0, 10, "multiples of the volatility of one bar"),
-    "impact": (0, 10, "multiples of the volatility of one bar for an order as large as the bar's volume"),
-    "spread_bps": (0, 1_000, "basis points of the price (1 is 0.01 percent), from bid to ask"),
-    "borrow_rate": (0, 1, "a fraction a year (0.05 is 5 percent)"),
-    "financing_rate": (0, 1, "a fraction a year (0.05 is 5 percent)"),
-    "leverage": (1, 100, "multiples of equity (1 lends nothing)"),
-}
+PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "none": {},
+        "us_equities": {
+            "commission_bps": 0.0,
+            "commission_per_share": 0.005,
+            "commission_minimum": 1.0,
+            "commission_maximum_bps": 100.0,
+        },
+        "crypto": {"commission_bps": 10.0},
+    }
+)
+"""Named sets of costs, each with its source and the time it was true. What a set does not name, and no key does, is
+the usual value of the field; single keys override it.
+
+- ``none``: 5 bps of commission and 5 bps of slippage, no broker's schedule.
+- ``us_equities``: Interactive Brokers, US stocks, fixed pricing in dollars: 0.005 a share, at least 1.00 an order, at
+  most 1 percent of its value. https://www.interactivebrokers.co.uk/en/pricing/commissions-stocks.php, as it stood
+  between May 2024 and May 2025 (the time of the SEC fee that it quotes). Regulatory fees on sales are left out.
+- ``crypto``: Binance, spot, regular user, without a discount: 0.1 percent of the value, maker and taker alike.
+  https://www.binance.com/en/fee/schedule; the regular rate of the lowest tier, not checked against the live page.
+"""
+
+
+def _cost(usual: Any, lowest: float | None = None, highest: float = math.inf, unit: str = "") -> Any:
+    """A key that the preset may set, with its usual value and, where ``lowest`` is given, its bounds."""
+    bounds = None if lowest is None else (lowest, highest, unit)
+    return field(default=_NOT_GIVEN, metadata={"usual": usual, "bounds": bounds})
 
 
 class TradingCosts(Protocol):
@@ -66,56 +80,59 @@ class Costs:
     ``Costs(**asdict(costs)) == costs``. Raises ``ConfigurationError`` naming the key.
     """
 
-    preset: str = "none"
-    """``none``, ``us_equities`` or ``crypto``: see ``llm_strategy.cost_presets``."""
-    starting_cash: float = _OF_THE_PRESET
+    preset: str = field(default="none", metadata={"schema": {"enum": list(PRESETS)}})
+    """``none``, ``us_equities`` or ``crypto``: see ``PRESETS``."""
+    starting_cash: float = _cost(100_000.0)
     """Currency."""
-    commission_per_share: float = _OF_THE_PRESET
+    commission_per_share: float = _cost(0.0, 0, math.inf, "in currency for each share")
     """Currency a share; added to the other parts of the commission."""
-    commission_per_trade: float = _OF_THE_PRESET
+    commission_per_trade: float = _cost(0.0, 0, math.inf, "in currency for each trade")
     """Currency a trade; added to the other parts."""
-    commission_bps: float = _OF_THE_PRESET
+    commission_bps: float = _cost(5.0, 0, 1_000, "basis points of the traded value (1 is 0.01 percent)")
     """Basis points of the traded value; added to the other parts. 0 where ``commission_tiers`` are given."""
-    commission_minimum: float = _OF_THE_PRESET
+    commission_minimum: float = _cost(0.0, 0, math.inf, "in currency for each trade")
     """The least that a trade pays, currency."""
-    commission_maximum_bps: float | None = _OF_THE_PRESET
+    commission_maximum_bps: float | None = _cost(None)
     """The most that a trade pays, basis points of its value; goes before the minimum. ``None``: no cap."""
-    commission_tiers: tuple[CommissionTier, ...] = _OF_THE_PRESET
+    commission_tiers: tuple[CommissionTier, ...] = _cost(())
     """Rates by the value of the trade in place of ``commission_bps``: the **whole** value pays the rate of the last
     tier that it is above, so that the commission may fall where a tier begins. The first tier is above 0."""
-    slippage_bps: float = _OF_THE_PRESET
+    slippage_bps: float = _cost(5.0, 0, 1_000, "basis points of the price (1 is 0.01 percent)")
     """Adverse move of a market or stop fill, basis points of the price; added to the other parts of the slippage."""
-    slippage_per_share: float = _OF_THE_PRESET
+    slippage_per_share: float = _cost(0.0, 0, math.inf, "in currency for each share")
     """The same in currency a share; added."""
-    slippage_volatility: float = _OF_THE_PRESET
+    slippage_volatility: float = _cost(0.0, 0, 10, "multiples of the volatility of one bar")
     """The same in multiples of the volatility of one bar; added."""
-    impact: float = _OF_THE_PRESET
+    impact: float = _cost(
+        0.0, 0, 10, "multiples of the volatility of one bar for an order as large as the bar's volume"
+    )
     """Y of the square-root law of market impact, a fraction of the price: Y * volatility of a bar * sqrt(size / volume
     of the bar); added. Empirically about 0.5 to 1 with daily bars. Source of the law: Toth et al., "Anomalous price
     impact and the critical nature of liquidity in financial markets", Physical Review X 1, 2011; Almgren et al.,
     "Direct estimation of equity market impact", Risk, July 2005, measured a power of 0.6 instead of 0.5."""
-    spread_bps: float = _OF_THE_PRESET
+    spread_bps: float = _cost(0.0, 0, 1_000, "basis points of the price (1 is 0.01 percent), from bid to ask")
     """Quoted spread from bid to ask, basis points of the price: a market or stop fill pays half of it; added."""
-    borrow_rate: float = _OF_THE_PRESET
+    borrow_rate: float = _cost(0.0, 0, 1, "a fraction a year (0.05 is 5 percent)")
     """Fraction a year of the marked value of short positions, for each calendar day that they are held overnight."""
-    financing_rate: float = _OF_THE_PRESET
+    financing_rate: float = _cost(0.0, 0, 1, "a fraction a year (0.05 is 5 percent)")
     """Fraction a year of borrowed cash, for each calendar day that it is owed overnight."""
-    leverage: float = _OF_THE_PRESET
+    leverage: float = _cost(1.0, 1, 100, "multiples of equity (1 lends nothing)")
     """The broker lends cash up to (leverage - 1) times equity; 1 is no credit."""
-    max_fill_share: float | None = _OF_THE_PRESET
+    max_fill_share: float | None = _cost(None)
     """Share of a bar's volume that the orders of this account fill together at most; the rest waits for the next bar.
     ``None``: any size fills."""
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
             raise ConfigurationError(f"costs.preset is {self.preset!r}{did_you_mean(self.preset, PRESETS)}")
-        if self.commission_bps is _OF_THE_PRESET and self.commission_tiers not in (_OF_THE_PRESET, ()):
+        if self.commission_bps is _NOT_GIVEN and self.commission_tiers not in (_NOT_GIVEN, ()):
             object.__setattr__(self, "commission_bps", 0.0)
-        for field in fields(self):
-            if getattr(self, field.name) is _OF_THE_PRESET:
-                object.__setattr__(self, field.name, PRESETS[self.preset][field.name])
-            elif field.name not in ("preset", "commission_tiers") and getattr(self, field.name) is not None:
-                object.__setattr__(self, field.name, _number(field.name, getattr(self, field.name)))
+        for item in fields(self):
+            if getattr(self, item.name) is _NOT_GIVEN:
+                value = PRESETS[self.preset].get(item.name, item.metadata["usual"])
+                object.__setattr__(self, item.name, value)
+            elif item.name not in ("preset", "commission_tiers") and getattr(self, item.name) is not None:
+                object.__setattr__(self, item.name, _number(item.name, getattr(self, item.name)))
         if not isinstance(self.commission_tiers, Iterable):
             raise ConfigurationError(f"costs.commission_tiers is {shown(self.commission_tiers)}: give a list of tiers.")
         object.__setattr__(self, "commission_tiers", tuple(_tier(entry) for entry in self.commission_tiers))
@@ -125,11 +142,13 @@ class Costs:
     def _check_ranges(self) -> None:
         if self.starting_cash is None or not 0 < self.starting_cash < math.inf:
             raise ConfigurationError(f"costs.starting_cash is {self.starting_cash}: it must be above 0, in currency.")
-        for name, (lowest, highest, unit) in _RANGES.items():
-            value = getattr(self, name)
+        for item in fields(self):
+            if not item.metadata.get("bounds"):
+                continue
+            (lowest, highest, unit), value = item.metadata["bounds"], getattr(self, item.name)
             if value is None or not (lowest <= value <= highest and value < math.inf):
                 bounds = f"{lowest:g} or more" if highest == math.inf else f"{lowest:g} to {highest:g}"
-                raise ConfigurationError(f"costs.{name} is {value}: it must be {bounds}, {unit}.")
+                raise ConfigurationError(f"costs.{item.name} is {value}: it must be {bounds}, {unit}.")
         if self.max_fill_share is not None and not 0 < self.max_fill_share <= 1:
             raise ConfigurationError(
                 f"costs.max_fill_share is {self.max_fill_share}: it must be above 0 and at most 1, a share of the "

@@ -9,8 +9,7 @@ from typing import Any, TypeAlias, cast
 
 from llm_strategy.errors import BackendMissing, ConfigurationError, did_you_mean
 from llm_strategy.llm.backend_class import class_name, connect_class, load_class
-from llm_strategy.llm.backends.options import check_sections
-from llm_strategy.llm.backends.sections import SECTIONS
+from llm_strategy.llm.backends.sections import SECTIONS, check_sections
 from llm_strategy.llm.calls import Prices
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.metering.audit import AuditedClient, AuditLog

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from contextvars import ContextVar
 from pathlib import Path
@@ -20,24 +19,19 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from llm_strategy.errors import ConfigurationError, did_you_mean, nearest
+from llm_strategy.errors import ConfigurationError, nearest
 from llm_strategy.llm.services import OPENAI, SERVICES
+from llm_strategy.llm.settings_file import VARIABLE, read_settings_file
 from llm_strategy.support.dotenv_file import read_dotenv
 from llm_strategy.support.outside_text import encodable
-from llm_strategy.support.read_regular import at_home, place_of, read_text
+from llm_strategy.support.read_regular import place_of
 from llm_strategy.support.secrets import KEY_PLACES, keep_all_secret, keep_secret, redact
-from llm_strategy.support.strict_yaml import is_word, parse_yaml
+from llm_strategy.support.strict_yaml import is_word
 
 SETTINGS_FILE = Path("configs/llm.yaml")
 DOTENV = Path(".env")
-_VARIABLE = re.compile(r"\$\{(\w+)\}")
-_BACKEND_FILE = re.compile(r"[^,]+\.py(:\w*)?")
 _CHECKED_IN_USE = ("sections", "api_key", "base_url")
 """Settings whose variables need to be set only where the backend that they are for is asked."""
-_PATHS = ("instruct_model_path", "model", "script", "replay_from", "lora")
-"""Settings and options that may name a file, which belongs to the folder of the settings."""
-UNQUOTED = "a value with a comma, a colon or a line end in it needs quotation marks around it"
-"""The cure for a key that is half of a value; it is not shown, as it may be half of a secret."""
 _folder: ContextVar[Path | None] = ContextVar("folder", default=None)
 """The folder whose files are read while settings are made."""
 
@@ -188,10 +182,12 @@ class LlmSettings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then the environment, ``.env``, the file, and the defaults."""
         folder = _folder.get()
-        file = InitSettingsSource(settings_cls, read_settings_file(_place(SETTINGS_FILE, folder), folder))
+        written = _read(_place(DOTENV, folder))
+        path, known = _place(SETTINGS_FILE, folder), [name for name in cls.model_fields if name != "sections"]
+        file = InitSettingsSource(settings_cls, read_settings_file(path, known, {**written, **os.environ}, folder))
         dotenv = EnvSettingsSource(settings_cls, env_ignore_empty=True)
-        said = resolve_variables(_read(_place(DOTENV, folder)).items(), override=True)
-        dotenv.env_vars = {name.lower(): value for name, value in said.items() if value}
+        resolved = resolve_variables(written.items(), override=True)
+        dotenv.env_vars = {name.lower(): value for name, value in resolved.items() if value}
         return init_settings, env_settings, dotenv, file
 
 
@@ -230,15 +226,6 @@ def load_settings(folder: Path | None = None, /, **given: Any) -> LlmSettings:
     return settings
 
 
-def _place(path: Path, folder: Path | None) -> Path:
-    """The settings file or ``.env`` that is in force: that of the folder, or else of the working folder."""
-    place = place_of(path, folder)
-    try:
-        return place if place.exists() else path
-    except OSError:  # whoever reads it says so
-        return place
-
-
 def _variables() -> list[str]:
     """The variables that set something."""
     return [f"LLM_{name.upper()}" for name in LlmSettings.model_fields if name not in ("sections", "log_level")]
@@ -264,91 +251,13 @@ def _check_names(dotenv: Path) -> None:
             raise ConfigurationError(f"The environment has the unknown variable {name!r}{meant}")
 
 
-def read_settings_file(path: Path, folder: Path | None = None) -> dict[str, Any]:
-    """The file's settings, mappings gathered under ``sections``; empty where there is no file. A relative path in it
-    belongs to the ``folder``, where that is an experiment's and the file is there. No value is in an error's words."""
+def _place(path: Path, folder: Path | None) -> Path:
+    """The settings file or ``.env`` that is in force: that of the folder, or else of the working folder."""
+    place = place_of(path, folder)
     try:
-        content = parse_yaml(read_text(path), str(path), secret=True)
-    except FileNotFoundError:
-        return {}
-    except OSError as problem:
-        raise ConfigurationError(f"{path} cannot be read: {problem}.") from None
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise ConfigurationError(f"{path} is not a list of settings: write lines such as 'backend: local_llama'.")
-    known = [name for name in LlmSettings.model_fields if name != "sections"]
-    content = _expanded(content, {**_read(_place(DOTENV, folder)), **os.environ})
-    content = _from_folder(content, folder)
-    content = _with_paths_from(content, path.parent)
-    sections = {str(name): value for name, value in content.items() if isinstance(value, dict)}
-    settings = {name: value for name, value in content.items() if not isinstance(value, dict)}
-    for name in settings:
-        if name not in known:
-            if name == OPENAI or name in SERVICES:
-                raise ConfigurationError(f"{path}: {name} is no mapping of options: write its options below it.")
-            if not is_word(name):
-                raise ConfigurationError(f"{path} has an unknown key that is no word: {UNQUOTED}.")
-            raise ConfigurationError(f"{path} has the unknown key {name!r}{did_you_mean(name, known)}")
-    keep_all_secret({**settings, "sections": sections})
-    return {**settings, "sections": sections}
-
-
-def _with_paths_from(content: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The settings with each backend that is ``FILE.py:CLASS`` found from the settings file's own folder."""
-
-    def found(name: Any) -> Any:
-        if isinstance(name, list):
-            return [found(one) for one in name]
-        if isinstance(name, dict):
-            return name | {"backend": found(name["backend"])} if "backend" in name else name
-        return str(folder / at_home(name)) if isinstance(name, str) and _BACKEND_FILE.fullmatch(name) else name
-
-    placed = {found(name): value for name, value in content.items()}
-    if isinstance(placed.get("fallback"), str):
-        placed["fallback"] = [name.strip() for name in placed["fallback"].split(",") if name.strip()]
-    for name in ("backend", "fallback"):
-        if name in placed:
-            placed[name] = found(placed[name])
-    ensemble = placed.get("ensemble")
-    if isinstance(ensemble, dict) and "members" in ensemble:
-        placed["ensemble"] = ensemble | {"members": found(ensemble["members"])}
-    return placed
-
-
-def _expanded(given: Any, variables: Mapping[str, str | None]) -> Any:
-    """Every text, however deep, with the value of a variable where it names one as in ``${API_KEY}``; what is not set
-    stays as it is, since it may never be needed (``check_variables``)."""
-    if isinstance(given, dict):
-        return {name: _expanded(value, variables) for name, value in given.items()}
-    if isinstance(given, list):
-        return [_expanded(value, variables) for value in given]
-    return _VARIABLE.sub(lambda found: variables.get(found[1]) or found[0], given) if isinstance(given, str) else given
-
-
-def _from_folder(given: Any, folder: Path | None) -> Any:
-    """Settings, however deep, with the files that they name by a relative path where they lie in an experiment's own
-    folder; in the working folder they are found anyway."""
-    if folder is None:
-        return given
-    if isinstance(given, list):
-        return [_from_folder(value, folder) for value in given]
-    if not isinstance(given, dict):
-        return given
-    return {
-        name: str(folder / value) if _lies_in(folder, name, value) else _from_folder(value, folder)
-        for name, value in given.items()
-    }
-
-
-def _lies_in(folder: Path, name: str, value: Any) -> bool:
-    """Whether a setting names a file of this folder, or a run to replay."""
-    if name not in _PATHS or not isinstance(value, str) or not value:
-        return False
-    try:
-        return (folder / value).is_file() or (name == "replay_from" and (folder / value).is_dir())
-    except OSError:  # no name that a file can have
-        return False
+        return place if place.exists() else path
+    except OSError:  # whoever reads it says so
+        return place
 
 
 def check_variables(given: Any, place: str) -> None:
@@ -361,7 +270,7 @@ def check_variables(given: Any, place: str) -> None:
             check_variables(value, place)
     elif isinstance(given, SecretStr):
         check_variables(given.get_secret_value(), place)
-    elif isinstance(given, (str, Path)) and (found := _VARIABLE.search(str(given))):
+    elif isinstance(given, (str, Path)) and (found := VARIABLE.search(str(given))):
         raise ConfigurationError(
             f"{place} (in {SETTINGS_FILE}) names the variable {found[1]}, which is not set: export it, or write it "
             f"into {DOTENV}."

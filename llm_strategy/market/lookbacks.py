@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+from pydantic import Field
 
 from llm_strategy.errors import ConfigurationError, shown
 
-MOST_BARS = 10_000
+LEAST_BARS, MOST_BARS = 2, 10_000
+_Bars = Annotated[int, Field(ge=LEAST_BARS, le=MOST_BARS)]
 
 
 class WarmUp(NamedTuple):
@@ -25,20 +28,21 @@ class Lookbacks:
     the market usually moves (``llm_strategy.market.features.threshold_scale``).
     """
 
-    trend: int = 200
-    momentum: int = 20
-    volatility: int = 20
-    volatility_rank: int = 250
-    drawdown: int = 250
-    range_position: int = 20
-    volume_ratio: int = 20
+    trend: _Bars = 200
+    momentum: _Bars = 20
+    volatility: _Bars = 20
+    volatility_rank: _Bars = 250
+    drawdown: _Bars = 250
+    range_position: _Bars = 20
+    volume_ratio: _Bars = 20
 
     def __post_init__(self) -> None:
         for field in fields(self):
             bars = getattr(self, field.name)
-            if not 2 <= bars <= MOST_BARS or bars != int(bars):
+            if not LEAST_BARS <= bars <= MOST_BARS or bars != int(bars):
                 raise ConfigurationError(
-                    f"lookbacks.{field.name} is {shown(bars)}: give a whole number of bars from 2 to {MOST_BARS}."
+                    f"lookbacks.{field.name} is {shown(bars)}: give a whole number of bars from {LEAST_BARS} to "
+                    f"{MOST_BARS}."
                 )
             object.__setattr__(self, field.name, int(bars))  # 20.0 is a whole number in YAML, too
 

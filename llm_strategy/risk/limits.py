@@ -13,7 +13,7 @@ SIZING_RULES: tuple[Sizing, ...] = ("fixed_fraction", "equal_weight", "volatilit
 
 
 def _limit(default: Any, kind: str) -> Any:
-    return field(default=default, metadata={"kind": kind})
+    return field(default=default, metadata={"kind": kind, "schema": {"minimum": 1 if kind == "count" else 0}})
 
 
 def _share(default: float | None) -> Any:

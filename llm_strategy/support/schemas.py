@@ -24,21 +24,21 @@ def validator(name: str) -> Draft202012Validator:
     return Draft202012Validator(schema, format_checker=FormatChecker())
 
 
-def violation(name: str, document: Any) -> tuple[str, str] | None:
-    """The first thing wrong with a document as (field, problem), or ``None``.
+def violation(schema: str | dict[str, Any], document: Any) -> tuple[str, str] | None:
+    """The first thing wrong with a document as (field, problem), or ``None``; a text names a schema of ``contracts/``.
 
     The field is a dotted path; an unknown key is answered by the closest known one.
     """
-    compiled = validator(name)
+    compiled = validator(schema) if isinstance(schema, str) else Draft202012Validator(schema)
     if compiled.is_valid(document):  # several times faster than collecting errors
         return None
     error = best_match(compiled.iter_errors(document))
     return None if error is None else _tell(error)
 
 
-def require(name: str, document: Any, where: str) -> None:
+def require(schema: str | dict[str, Any], document: Any, where: str) -> None:
     """Raise ``ConfigurationError``, which begins with ``where``, for the first thing wrong with a person's document."""
-    if wrong := violation(name, document):
+    if wrong := violation(schema, document):
         field, problem = wrong
         verb = f"is an {problem}" if problem.startswith("unknown") else problem
         raise ConfigurationError(f"{where}: {field} {verb}{'' if verb.endswith(('?', '.')) else '.'}")

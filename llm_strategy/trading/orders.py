@@ -23,9 +23,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import backtrader as bt
+from pydantic import Field
 
 from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.risk import Intent, Limits, Verdict
@@ -43,9 +44,9 @@ class OrderRules:
 
     entry: Entry = "market"
     """``market`` fills at the next open; ``limit`` waits for a better price than the close."""
-    limit_offset_pct: float = 0.005
+    limit_offset_pct: Annotated[float, Field(ge=0)] = 0.005
     """Of ``limit``: distance of the entry from the close, below it to buy and above it to sell (fraction)."""
-    entry_bars: int = 1
+    entry_bars: Annotated[int, Field(ge=1)] = 1
     """Bars that an entry waits for its fill before it is withdrawn."""
     fill: Fill = "next_open"
     """``same_close`` fills a market entry or exit at the very close that decided it, which nobody could have done;

@@ -10,8 +10,9 @@ import sys
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -39,6 +40,9 @@ class ErrorStream:
         """Pass it on."""
         sys.stderr.flush()
 
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+"""The option of every command whose result a program may read."""
 
 out = _Console(soft_wrap=True, highlight=False)
 err = _Console(stderr=True, soft_wrap=True, highlight=False)

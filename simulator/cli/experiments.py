@@ -1,4 +1,4 @@
-"""Commands that run experiments and read what they left: demo, run, compare, replay, report, advise, init.
+"""Commands that run experiments: demo, run, compare, advise, init.
 
 What a command needs is imported when it runs, so that help comes at once and an interruption is met.
 """
@@ -14,18 +14,16 @@ import typer
 
 from llm_strategy.errors import RunFolderError
 from simulator.cli import console
+from simulator.cli.console import AsJson
+from simulator.experiment import LLM_ARM
 
 if TYPE_CHECKING:
     from simulator.progress.stages import Progress
     from simulator.runs.result import Result
 
-LLM_ARM = "llm"
-
 ExperimentFile = Annotated[
     Path, typer.Argument(help="The experiment; write a starter with: btllm init", show_default=False)
 ]
-RunFolder = Annotated[Path, typer.Argument(help="A folder that run or compare wrote.", show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; print nothing but the path of the report.")]
 
 
@@ -62,98 +60,6 @@ def run(
 
         result = run_arm(experiment, arm, progress=progress)
     console.print_result(result, as_json=as_json, quiet=quiet)
-
-
-def replay(
-    run_folder: RunFolder,
-    to: Annotated[Path | None, typer.Option(help="Keep the replay in this new folder.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Run a finished folder again from its own journal, without a model, and compare every byte.
-
-    Example: btllm replay reports/sp500-daily-1a2b3c4d
-    """
-    with _sign_of_life("replaying"):
-        from simulator.runs.replaying import replay as replay_folder
-
-        checks = replay_folder(run_folder, to)
-    _tell_without_seal(run_folder)
-    differing = [check.name for check in checks if not check.same]
-    if as_json:
-        console.print_json({check.name: check.same for check in checks})
-    else:
-        for check in checks:
-            console.say(f"{'same' if check.same else 'DIFFERS':8}{check.name}")
-    if differing:
-        raise RunFolderError(
-            f"{len(differing)} of {len(checks)} files differ from the replay ({', '.join(differing)}): the folder was "
-            "changed, or written by another version (see versions in its manifest)."
-        )
-
-
-def report(
-    run_folder: RunFolder,
-    anyway: Annotated[
-        bool, typer.Option("--anyway", help="Also where evidence was changed since the run; every page then says so.")
-    ] = False,
-) -> None:
-    """Rebuild facts and report from a folder, without a model.
-
-    Example: btllm report reports/sp500-daily-1a2b3c4d
-    """
-    with _sign_of_life("measuring, and making the page"):
-        from simulator.runs.report import rebuild_report
-
-        page = rebuild_report(run_folder, anyway=anyway)
-    _tell_without_seal(run_folder)
-    console.say_report(page)
-
-
-def _tell_without_seal(run_folder: Path) -> None:
-    from simulator.folder.integrity import is_sealed
-
-    if not is_sealed(run_folder):
-        console.note(
-            f"{run_folder} has no seal, as an earlier version wrote it: report.html, added files and parts of the "
-            "manifests are taken as they are."
-        )
-
-
-def tell_changes(run_folder: Path) -> None:
-    """Note on the error stream what was changed in a folder since its run, where it is one."""
-    from simulator.folder.integrity import changed_evidence
-
-    if (run_folder / "manifest.json").exists():
-        try:
-            if changed := changed_evidence(run_folder):
-                console.note(
-                    f"Changed since the run: {', '.join(changed)}. Only what btllm replay passes is the run's."
-                )
-        except RunFolderError as problem:
-            console.note(f"The folder is damaged: {problem}")
-
-
-def view(run_folder: RunFolder) -> None:
-    """Open the report of a run in the browser; where there is none, its link is printed.
-
-    Example: btllm view reports/sp500-daily-1a2b3c4d
-    """
-    import webbrowser
-
-    page = (run_folder if run_folder.suffix == ".html" else run_folder / "report.html").absolute()
-    if not page.is_file():
-        from simulator.folder.record import read_manifest
-
-        read_manifest(page.parent)  # what is no run folder is told as such
-        raise RunFolderError(f"{run_folder} has no report.html: make its page with: btllm report {run_folder}")
-    tell_changes(page.parent)
-    console.say(page.as_uri())
-    try:
-        opened = webbrowser.open(page.as_uri())
-    except webbrowser.Error:
-        opened = False
-    if not opened:
-        console.note("No browser was found here: open the link above in one.")
 
 
 def advise(
@@ -193,8 +99,7 @@ def init(
     """
     from llm_strategy.llm.settings import SETTINGS_FILE
     from llm_strategy.support.write_whole import write_whole
-    from simulator.experiment.experiment import starter_text
-    from simulator.experiment.llm_settings import STARTER
+    from simulator.experiment.starters import starter_text
 
     experiment, guesses = starter_text(), ""
     if csv is not None:
@@ -202,7 +107,10 @@ def init(
 
         first = first_experiment(csv, folder)
         experiment, guesses = first.text, f": {first.guesses}"
-    for path, text, told in ((folder / "experiment.yaml", experiment, guesses), (folder / SETTINGS_FILE, STARTER, "")):
+    for path, text, told in (
+        (folder / "experiment.yaml", experiment, guesses),
+        (folder / SETTINGS_FILE, starter_text("llm.yaml"), ""),
+    ):
         if path.exists():
             console.note(f"{path} exists already and was left alone.")
             continue
@@ -225,21 +133,10 @@ def _progress(quiet: bool) -> Iterator[Progress]:
         yield progress
 
 
-@contextmanager
-def _sign_of_life(name: str) -> Iterator[None]:
-    """A command of one stage: told only where it takes long."""
-    from simulator.progress.surfaces import progress_on_stderr
-
-    with progress_on_stderr() as progress:
-        progress.begin(name)
-        yield
-        progress.drop()
-
-
 def _compare(experiment: Path | None, as_json: bool, quiet: bool) -> Result:
     """Compare the arms of an experiment file; without one, those of the demo."""
     with _progress(quiet) as progress:
-        from simulator.experiment.experiment import Experiment
+        from simulator.experiment.configuration import Experiment
         from simulator.runs.compare import as_experiment
         from simulator.runs.compare import compare as compare_arms
 

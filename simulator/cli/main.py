@@ -18,7 +18,7 @@ try:
     from llm_strategy.errors import BacktraderLLMError, RunFolderError
     from llm_strategy.support.outside_text import spelled_out
     from llm_strategy.support.threads import LEAVE_S, native_calls
-    from simulator.cli import console, experiments, trace
+    from simulator.cli import console, experiments, folders
     from simulator.cli import models as model
 except KeyboardInterrupt:  # imports take a while on a busy machine, and nothing has begun yet
     sys.stderr.write("Error: interrupted before anything was done.\n")
@@ -87,11 +87,11 @@ for command in (
     experiments.demo,
     experiments.run,
     experiments.compare,
-    experiments.replay,
-    experiments.report,
-    experiments.view,
+    folders.replay,
+    folders.report,
+    folders.view,
     experiments.advise,
-    trace.trace,
+    folders.trace,
     experiments.init,
     model.doctor,
     model.forget,

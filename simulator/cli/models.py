@@ -10,13 +10,13 @@ from typing import Annotated
 import typer
 
 from simulator.cli import console
+from simulator.cli.console import AsJson
 
 EMBEDDED = "smollm2-135m"
 ModelName = Annotated[
     str, typer.Argument(help="A name that 'btllm models list' shows, hf:ORG/REPO/FILE.gguf, or gpt4all:NAME.")
 ]
 Backend = Annotated[str | None, typer.Option(help="The backend to check, in place of LLM_BACKEND.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 app = typer.Typer(no_args_is_help=True, help="Models that can be fetched: list, pull, verify.")
 

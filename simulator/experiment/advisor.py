@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast, get_args
+
+from pydantic import Field, WithJsonSchema
 
 from llm_strategy.advice.contract import Repairs
 from llm_strategy.advice.examples import ExampleKind, LabelSource
-from llm_strategy.advice.layout import LayoutText
+from llm_strategy.advice.layout import LAYOUT_NAMES, LayoutText
 from llm_strategy.advice.modes.registry import DecisionMode
 from llm_strategy.advice.options import (
     NEAREST_BY_DEFAULT,
@@ -17,6 +19,8 @@ from llm_strategy.advice.options import (
     PromptOptions,
     RationaleWanted,
 )
+from llm_strategy.advice.own_rule import RULE_NAME
+from llm_strategy.advice.rules import BASELINES
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.metering.budget import Budget
 from llm_strategy.market.lookbacks import DEFAULT_LOOKBACKS, Lookbacks
@@ -27,6 +31,48 @@ _FILES = {"layout": ".yaml", "calibration": ".json"}
 """Choices that may be the path of a file, by its ending."""
 ABSTAIN = "abstain"
 """In place of a rule that decides where the model failed: nobody does."""
+
+_FALLBACK = {"anyOf": [{"enum": [ABSTAIN, *BASELINES]}, {"type": "string", "pattern": RULE_NAME}]}
+_EXAMPLES = {
+    "anyOf": [
+        {"enum": ["auto", "fixed"]},
+        {
+            "type": "object",
+            "additionalProperties": False,
+            "minProperties": 1,
+            "maxProperties": 1,
+            "properties": {
+                "balanced": {"type": "integer", "minimum": 4, "maximum": 64},
+                "nearest": {"type": "integer", "minimum": 1, "maximum": 64},
+            },
+        },
+    ],
+    "description": "auto, fixed, a number of balanced ones from 4, or a number of nearest ones, such as {nearest: 4}",
+}
+
+
+def _name_or_file(description: str, setting: str, otherwise: str, names: tuple[str, ...]) -> dict[str, Any]:
+    """The schema of a setting that is one of some names, a file, or the content of one."""
+    file = {"type": "string", "pattern": "\\" + f"{_FILES[setting]}$"}
+    return {
+        "description": description,
+        "if": {"anyOf": [{"type": "object"}, file]},
+        "else": {"description": otherwise, "enum": list(names)},
+    }
+
+
+_CALIBRATION = _name_or_file(
+    "a kind, the calibration.json of an earlier run, or its content as in calibration.schema.json",
+    "calibration",
+    "the calibration.json of an earlier run",
+    get_args(CalibrationKind),
+)
+_LAYOUT = _name_or_file(
+    "a layout by its name, a file of one's own (ending in .yaml), or its content as in layout.schema.json",
+    "layout",
+    "a file of your own that ends in .yaml",
+    ("auto", *LAYOUT_NAMES),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,27 +89,27 @@ class AdvisorConfig:
     """
 
     style: Style = "words"
-    decimals: int = 0
-    unmasked: tuple[Unmasked, ...] = ()
-    decide_every: int = 1
+    decimals: Annotated[int, Field(ge=0, le=4)] = 0
+    unmasked: Annotated[tuple[Unmasked, ...], Field(json_schema_extra={"uniqueItems": True})] = ()
+    answers: Literal["live", "replay", "refresh"] = "live"
+    repairs: Repairs = "strict"
+    """``lenient`` reads a value that breaks the contract where it can mean one thing alone."""
+    max_failure_rate: Annotated[float, Field(ge=0, le=1)] = 0.05
+    decide_every: Annotated[int, Field(ge=1)] = 1
     """Decision bars from one decision to the next."""
     decide_when: Literal["always", "changed"] = "always"
     """``changed`` decides only where the text that the model would be shown has changed."""
-    answers: Literal["live", "replay", "refresh"] = "live"
-    max_failure_rate: float = 0.05
     budget: Budget = field(default_factory=Budget)
     abort_above_failure_rate: bool = False
-    fallback: str = ABSTAIN
+    fallback: Annotated[str, WithJsonSchema(_FALLBACK)] = ABSTAIN
     mode: DecisionMode = "auto"
-    examples: str | dict[str, int] = "auto"
+    examples: Annotated[str | dict[str, int], WithJsonSchema(_EXAMPLES)] = "auto"
     labels: LabelSource = "rule"
-    calibration: str | dict[str, Any] | LabelPrior = "auto"
+    calibration: Annotated[str | dict[str, Any] | LabelPrior, WithJsonSchema(_CALIBRATION)] = "auto"
     rationale: RationaleWanted = "auto"
-    layout: str | dict[str, Any] | LayoutText = "auto"
-    lookbacks: Lookbacks = DEFAULT_LOOKBACKS
+    layout: Annotated[str | dict[str, Any] | LayoutText, WithJsonSchema(_LAYOUT)] = "auto"
+    lookbacks: Annotated[Lookbacks, Field(description="bars behind each feature")] = DEFAULT_LOOKBACKS
     """Bars behind each feature, for every advisor."""
-    repairs: Repairs = "strict"
-    """``lenient`` reads a value that breaks the contract where it can mean one thing alone."""
 
     def __post_init__(self) -> None:
         if self.decimals and self.style == "words":

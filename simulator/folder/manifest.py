@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from llm_strategy.llm.client import LLMClient
-from simulator.experiment.experiment import LLM_ARM, Experiment
+from simulator.experiment import LLM_ARM
+from simulator.experiment.configuration import Experiment
 from simulator.folder.evidence import evidence_files, file_hashes
 from simulator.folder.notes import notes_on
 from simulator.folder.provenance import model_of, provenance

@@ -15,7 +15,7 @@ from typing import Any
 from llm_strategy.advice.written_prompt import prompts_sha256
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.support.schemas import schemas_sha256
-from simulator.experiment.experiment import Experiment
+from simulator.experiment.configuration import Experiment
 from simulator.folder.record import origins
 from simulator.prices.universe import Universe
 
@@ -39,6 +39,8 @@ def identity_from(manifest: Mapping[str, Any], arms: Sequence[str]) -> str:
     configuration = dict(manifest["experiment"])
     output = configuration.pop("output")
     configuration["data"] = origins(configuration["data"])
+    if "baselines" in configuration:
+        configuration["baselines"] = {name: _of_a_rule(rule) for name, rule in configuration["baselines"].items()}
     # a budget decides when a run stops, not what it finds
     configuration["advisor"] = {key: value for key, value in configuration["advisor"].items() if key != "budget"}
     asked = manifest.get("explainer") or manifest
@@ -54,6 +56,11 @@ def identity_from(manifest: Mapping[str, Any], arms: Sequence[str]) -> str:
         "version": manifest["versions"]["backtrader-llm"],
     } | {key: asked[key] for key in ("fallbacks",) if key in asked}
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+
+
+def _of_a_rule(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a rule without the folders of its file, whose content is hashed."""
+    return {**settings, **({"rule": Path(settings["rule"]).name} if "rule" in settings else {})}
 
 
 def model_of(client: LLMClient | None) -> dict[str, Any]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import pandas as pd
+from pydantic import Field, WithJsonSchema
 
 from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.support.outside_text import LONGEST_SYMBOL
@@ -14,6 +16,23 @@ from simulator.prices.sources.frames import FrameSource, as_source
 from simulator.prices.volumes import VOLUME_KINDS, VolumeKind
 
 DEFAULT_SOURCE = "sample:sp500"
+_SPAN = r"^[1-9][0-9]{0,3}(s|m|h|d|w|mo)$"
+_HOURS = "^[0-2][0-9]:[0-5][0-9]-[0-2][0-9]:[0-5][0-9]$"
+_Text = Annotated[str, Field(min_length=1)]
+_SOURCES = {
+    "description": "symbol to source, or a list of sources that name their symbols themselves",
+    "type": ["object", "array", "null"],
+    "additionalProperties": {"type": "string", "minLength": 1},
+    "minProperties": 1,
+    "items": {"type": "string", "minLength": 1},
+    "minItems": 1,
+    "uniqueItems": True,
+}
+_GROUPS = {
+    "description": "group to the symbols in it",
+    "type": ["object", "null"],
+    "additionalProperties": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +49,26 @@ class DataConfig:
     ``ConfigurationError``.
     """
 
-    source: str | pd.DataFrame = ""
-    symbol: str | None = None
-    timeframe: str = "1d"
+    source: Annotated[str | pd.DataFrame, WithJsonSchema({"type": ["string", "null"], "minLength": 1})] = ""
+    symbol: Annotated[str, Field(min_length=1, max_length=LONGEST_SYMBOL)] | None = None
+    timeframe: Annotated[str, Field(pattern=_SPAN, description="a count and a unit, such as 1d, 1h or 5m")] = "1d"
     start: str | None = None
     end: str | None = None
-    sources: Mapping[str, str | pd.DataFrame] | Sequence[str] | None = None
-    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    decide_on: str | None = None
-    session: str | None = None
-    timezone: str | None = None
-    clock: str | None = None
-    volume: VolumeKind | None = None
+    sources: Annotated[Mapping[str, str | pd.DataFrame] | Sequence[str] | None, WithJsonSchema(_SOURCES)] = None
+    groups: Annotated[Mapping[str, Sequence[str]], WithJsonSchema(_GROUPS)] = field(default_factory=dict)
+    decide_on: Annotated[
+        str | None,
+        Field(pattern=_SPAN, description="a count and a unit longer than timeframe, such as 1h, 1d or 1w"),
+    ] = None
+    session: Annotated[
+        str | None,
+        Field(pattern=_HOURS, description="opening and end, as in 09:30-16:00"),
+    ] = None
+    timezone: _Text | None = None
+    clock: Annotated[str | None, Field(min_length=1, description="the zone of a file's times that have none")] = None
+    volume: Annotated[
+        VolumeKind | None, Field(description="nothing: shares, or ticks where a file has no other volume")
+    ] = None
 
     def __post_init__(self) -> None:
         check_sources(self.source, self.sources)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from llm_strategy.llm.record.client import RecordingClient
 from llm_strategy.llm.settings import LlmSettings
-from simulator.experiment.experiment import LLM_ARM
+from simulator.experiment import LLM_ARM
 from simulator.progress.stages import Progress
 from simulator.runs.estimate import Estimate
 

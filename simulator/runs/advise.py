@@ -14,11 +14,11 @@ from llm_strategy.risk import Account, Market, Verdict, judge
 from llm_strategy.support.outside_text import hanging
 from llm_strategy.trading.journal import decision_line
 from llm_strategy.types import Decision
-from simulator.experiment.experiment import Experiment
+from simulator.experiment.configuration import Experiment
 from simulator.prices.load import moment
 from simulator.prices.universe import Universe, load_universe
 from simulator.runs.answers import connect
-from simulator.runs.upcoming import upcoming
+from simulator.runs.simulation import upcoming
 
 
 @dataclass(frozen=True)

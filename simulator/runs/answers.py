@@ -18,7 +18,7 @@ from llm_strategy.llm.record.store import FolderStore, MemoryStore
 from llm_strategy.llm.requests import Generation, ModelIdentity, Request
 from llm_strategy.llm.settings import load_settings
 from llm_strategy.types import AbstentionReason, Event
-from simulator.experiment.experiment import Experiment
+from simulator.experiment.configuration import Experiment
 
 
 def connect(experiment: Experiment) -> RecordingClient:

@@ -3,90 +3,33 @@ folder."""
 
 from __future__ import annotations
 
-import gc
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-import backtrader as bt
 
 from llm_strategy.advice.advisor import Advisor, ModelAdvisor, OnAnswer, witness_of
 from llm_strategy.advice.rules import MatchedRandom
 from llm_strategy.errors import PromptTooLong, TooManyFailures
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.record.client import RecordingClient, Usage
-from llm_strategy.trading.broker import SimulatedBroker
-from llm_strategy.trading.journal import Entry, Journal
-from llm_strategy.trading.strategy import AdvisedStrategy
+from llm_strategy.trading.journal import Entry
 from llm_strategy.types import Abstention, AbstentionReason, ActionType, Decision, Snapshot
-from simulator.experiment.experiment import LLM_ARM, RANDOM_ARM, Experiment
-from simulator.folder.evidence import DECISIONS, write_json, write_tables
+from simulator.experiment import LLM_ARM, RANDOM_ARM
+from simulator.experiment.configuration import Experiment
+from simulator.folder.evidence import write_json
 from simulator.folder.manifest import RunDescription, arm_manifest, comparison_manifest, now
 from simulator.folder.record import draw_name
 from simulator.folder.tally import Tally, failure_of, write_calibration
 from simulator.folder.usage import Questions
-from simulator.prices.feed import add_feeds
-from simulator.prices.universe import Universe, decisions_name
-from simulator.runs.upcoming import upcoming
+from simulator.prices.universe import Universe
+from simulator.runs.simulation import trade, upcoming
 
 OnBar = Callable[[str, int, int], None]
 """Called after each decision with the arm's name (``llm draw 2`` for a further draw), decisions made, and decisions in
 all."""
-
-
-def simulate(universe: Universe, advisor: Advisor, experiment: Experiment, journal: Journal) -> Journal:
-    """Let one advisor trade these symbols through gate, orders and costs; everything that happened is in the
-    journal."""
-    cerebro = bt.Cerebro(stdstats=False)
-    add_feeds(cerebro, universe)
-    cerebro.broker = SimulatedBroker(experiment.costs, same_close=experiment.orders.fill == "same_close")
-    longer = {symbol: decisions_name(symbol) for symbol in universe.symbols} if universe.decide_on else None
-    choice = experiment.advisor
-    cerebro.addstrategy(
-        AdvisedStrategy,
-        advisor=advisor,
-        limits=experiment.risk,
-        orders=experiment.orders,
-        trade=universe.symbols,
-        decide_on=longer,
-        groups=universe.groups,
-        decide_every=choice.decide_every,
-        decide_when_changed=choice.changed_view,
-        tick_volume=[prices.symbol for prices in universe.markets if prices.volume == "ticks"],
-        warm_up=experiment.warm_up.bars,
-        lookbacks=choice.lookbacks,
-        journal=journal,
-        tell=False,
-    )
-    with _without_garbage_collection():
-        cerebro.run()
-    return journal
-
-
-def trade(
-    universe: Universe, advisor: Advisor, experiment: Experiment, decided: Callable[[Entry], None], folder: Path
-) -> None:
-    """Let one advisor trade and write the evidence into its folder; each decision is ``decided`` and not kept."""
-    with (folder / DECISIONS).open("w", encoding="utf-8", newline="\n") as sink:
-        journal = simulate(universe, advisor, experiment, Journal(sink, keep=decided))
-    write_tables(journal, folder)
-    gc.collect()  # broker and strategy hold each other, and with them the bars
-
-
-@contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """Walking the bars and indicators again and again would take a tenth of a run."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 class _FirstMustFit:

@@ -16,7 +16,8 @@ from llm_strategy.llm.loader import prices_of, without_price
 from llm_strategy.llm.metering.audit import AuditedClient, AuditLog
 from llm_strategy.llm.record.client import RecordingClient
 from llm_strategy.llm.settings import load_settings
-from simulator.experiment.experiment import ALL_ARMS, LLM_ARM, RANDOM_ARM, Experiment
+from simulator.experiment import LLM_ARM, RANDOM_ARM
+from simulator.experiment.configuration import Experiment
 from simulator.folder.audit_trail import AUDIT
 from simulator.folder.notes import notes_on
 from simulator.folder.provenance import run_identity
@@ -27,10 +28,9 @@ from simulator.progress.stages import SILENT, Progress
 from simulator.progress.surfaces import progress_for
 from simulator.runs.answers import connect, recorded
 from simulator.runs.arms import ArmRunner, OnBar
-from simulator.runs.estimate import Estimate, estimate
+from simulator.runs.estimate import Estimate, SpeedWatch, estimate
 from simulator.runs.report import write_report
 from simulator.runs.result import Result
-from simulator.runs.speed_watch import SpeedWatch
 from simulator.runs.worst_case import write_harm
 
 AnyExperiment = Experiment | str | Path | dict[str, Any]
@@ -65,10 +65,11 @@ def run(
     """Run one arm and write its folder; arguments, result and errors as for ``compare``."""
     if arm == RANDOM_ARM:
         raise ConfigurationError("The random arm keeps the holding times of llm: compare the two with btllm compare.")
-    if arm not in ALL_ARMS:
-        raise ConfigurationError(f"There is no arm {arm!r}{did_you_mean(arm, ALL_ARMS)}")
+    wanted = as_experiment(experiment)
+    if arm not in wanted.known_arms:
+        raise ConfigurationError(f"There is no arm {arm!r}{did_you_mean(arm, wanted.known_arms)}")
     with progress_for(progress) as shown:
-        return execute(as_experiment(experiment), (arm,), client, shown, **callbacks)
+        return execute(wanted, (arm,), client, shown, **callbacks)
 
 
 def compare(

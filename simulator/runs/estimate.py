@@ -1,21 +1,23 @@
-"""What a run will ask of its model, before it asks anything."""
+"""What a run will ask of its model, before it asks anything; and how fast the model then answers, told as soon as it is
+known and noted for the next run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from llm_strategy.advice.advisor import ModelAdvisor
-from llm_strategy.doctor.speed import noted_speed, way_of_asking
+from llm_strategy.doctor.speed import SLOW_SECONDS, note_speed, noted_speed, way_of_asking
 from llm_strategy.llm.calls import Prices as TokenPrices
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.models.token_count import rough_tokens
-from llm_strategy.llm.record.client import RecordingClient
+from llm_strategy.llm.record.client import RecordingClient, Usage
 from llm_strategy.llm.requests import Generation, Request, Slot
-from simulator.experiment.experiment import Experiment
+from simulator.experiment.configuration import Experiment
 from simulator.prices.universe import Universe
-from simulator.runs.upcoming import Upcoming, upcoming
+from simulator.runs.simulation import Upcoming, upcoming
 
 COUNTED = 64
 """Questions whose tokens are counted, evenly spread over those to ask; the others are taken to be alike."""
@@ -176,3 +178,73 @@ def _duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+log = logging.getLogger(__name__)
+
+FIRST_ANSWERS = 5
+"""Answers after which a speed is one; the first of them is left out, as it pays for what all questions share."""
+SLOW_ANSWERS = 3
+"""Answers after which slow ones are told; the first alone may have waited for the model to load."""
+
+
+class SpeedWatch:
+    """Hears of each answer of a run that is recorded."""
+
+    def __init__(self, experiment: Experiment, client: RecordingClient) -> None:
+        self._experiment = experiment
+        self._client = client
+        self._before = replace(client.usage)
+        self._first: Usage | None = None
+        self._plan: Estimate | None = None
+        self._tell: Callable[[Estimate], None] | None = None
+        self._warned = False
+
+    def tell(self, plan: Estimate, tell: Callable[[Estimate], None]) -> None:
+        """Tell an estimate without a time once more when it has one."""
+        if plan.seconds is None:
+            self._plan, self._tell = plan, tell
+
+    def after(self, keep: Callable[[str], None]) -> Callable[[str], None]:
+        """A function to call with the key of each recorded answer: it is kept, then counted."""
+
+        def recorded(key: str) -> None:
+            keep(key)
+            self._count()
+
+        return recorded
+
+    def note(self) -> None:
+        """Keep the speed of what was asked so far."""
+        if seconds := self._seconds():
+            note_speed(self._client.identity, way_of_asking(self._client, self._experiment.advisor.options), seconds)
+
+    def _count(self) -> None:
+        used = self._client.usage.since(self._before)
+        self._first = self._first or used
+        seconds = self._seconds()
+        self._warn()
+        if self._plan and self._tell and seconds:
+            self._tell(replace(self._plan, seconds=self._plan.to_ask * seconds))
+            self._plan = None
+
+    def _warn(self) -> None:
+        """Say once that answers are slow."""
+        latencies = self._client.latencies[self._before.asked :]
+        if self._warned or len(latencies) < SLOW_ANSWERS or (mean := fmean(latencies)) <= SLOW_SECONDS:
+            return
+        self._warned = True
+        log.warning(
+            "Answers of %s take %.0f s in the mean: choose a smaller model or advisor.mode choices, lower "
+            "LLM_MAX_TOKENS, set LLM_THREADS, or use a graphics card; 'btllm doctor' measures the speed.",
+            self._client.identity.name,
+            mean,
+        )
+
+    def _seconds(self) -> float | None:
+        """Seconds of a question; None until there were enough."""
+        used = self._client.usage.since(self._before)
+        if self._first is None or used.asked - self._first.asked < FIRST_ANSWERS:
+            return None
+        later = used.since(self._first)
+        return later.seconds / later.asked

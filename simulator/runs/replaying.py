@@ -16,7 +16,8 @@ from llm_strategy.advice.rules import MatchedRandom
 from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, ForeignAnswers, MarketDataError, RunFolderError
 from llm_strategy.support.outside_text import spelled_out, spelled_out_json
 from llm_strategy.types import ActionType
-from simulator.experiment.experiment import LLM_ARM, RANDOM_ARM, Experiment
+from simulator.experiment import LLM_ARM, RANDOM_ARM
+from simulator.experiment.configuration import Experiment
 from simulator.folder.evidence import DECISIONS, evidence_files
 from simulator.folder.integrity import check_evidence, is_sealed, seal
 from simulator.folder.record import ArmRecord, Record, draw_name, load_record
@@ -27,8 +28,8 @@ from simulator.prices.universe import Universe, read_universe_csv
 from simulator.reporting.page_policy import secured
 from simulator.reporting.templating import without_bare_links
 from simulator.runs.answers import JournalClient, replay_advisor
-from simulator.runs.arms import trade
 from simulator.runs.report import EXPLANATION, FACTS, REPORT_FILES, write_page
+from simulator.runs.simulation import trade
 from simulator.runs.worst_case import HARM, write_harm
 
 

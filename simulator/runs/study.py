@@ -26,8 +26,9 @@ from llm_strategy.trading.orders import OrderRules
 from llm_strategy.trading.parameters import check_kinds
 from llm_strategy.trading.strategy import AdvisedStrategy
 from llm_strategy.trading.traded_feed import feed_names, symbols_of, traded_of
+from simulator.experiment import LLM_ARM, RANDOM_ARM
 from simulator.experiment.advisor import ABSTAIN, AdvisorConfig
-from simulator.experiment.experiment import LLM_ARM, RANDOM_ARM, EvaluationConfig, Experiment, OutputConfig
+from simulator.experiment.configuration import EvaluationConfig, Experiment, OutputConfig
 from simulator.prices.config import DataConfig
 from simulator.prices.load import Prices
 from simulator.prices.sessions import parse_timeframe

@@ -16,7 +16,7 @@ import pandas as pd
 from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.support.outside_text import hanging
 from simulator.evaluation.regimes import by_symbol, symbol_of
-from simulator.experiment.experiment import LLM_ARM
+from simulator.experiment import LLM_ARM
 from simulator.folder.record import ArmRecord, Decisions, Record, load_record
 from simulator.folder.record_check import as_damage
 

@@ -18,10 +18,10 @@ from llm_strategy.advice.outcome import assess
 from llm_strategy.market.regime_rule import causal_label
 from llm_strategy.trading.journal import Journal
 from llm_strategy.types import Action, ActionType, Advice, Decision, Regime, Snapshot, Status
-from simulator.experiment.experiment import Experiment
+from simulator.experiment.configuration import Experiment
 from simulator.folder.evidence import write_json
 from simulator.prices.universe import Universe
-from simulator.runs.arms import simulate
+from simulator.runs.simulation import simulate
 
 HARM = "harm.json"
 

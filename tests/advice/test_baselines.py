@@ -14,10 +14,10 @@ from llm_strategy.advice.rules import BASELINES, MatchedRandom, shuffle_runs, st
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.market.regime_rule import ACTION_FOR_LABEL, causal_label
 from llm_strategy.types import ActionType, PolicyVerdict, RegimeLabel, Snapshot
-from simulator.experiment.experiment import Experiment
+from simulator.experiment.configuration import Experiment
 from simulator.prices.load import load_prices
 from simulator.prices.universe import Universe
-from simulator.runs.arms import simulate
+from simulator.runs.simulation import simulate
 
 
 def test_every_rule_trades_the_sample_within_the_policy():

@@ -15,8 +15,7 @@ from llm_strategy.llm.record.key import request_hash
 from llm_strategy.market.view import render_snapshot
 from simulator.prices.universe import load_universe
 from simulator.runs.advise import advise_at
-from simulator.runs.arms import simulate
-from simulator.runs.upcoming import upcoming
+from simulator.runs.simulation import simulate, upcoming
 
 ONE = {"source": "synthetic:cycles?bars=330&seed=5"}
 SEVERAL = {"sources": {"B": "synthetic:crash?bars=320&seed=3", "A": "synthetic:cycles?bars=310&seed=8"}}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from llm_strategy.costs.costs import NO_COSTS, CommissionTier, Costs, volatility
 from llm_strategy.errors import ConfigurationError
 from simulator import Experiment
-from simulator.experiment.experiment import starter_text
+from simulator.experiment.starters import starter_text
 
 TIERS = ({"above": 0, "bps": 20}, {"above": 10_000, "bps": 10})
 

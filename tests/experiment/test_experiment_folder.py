@@ -15,7 +15,7 @@ from llm_strategy.llm.loader import SUPPORTED_BACKENDS
 from llm_strategy.llm.settings import load_settings
 from llm_strategy.support.logs import warn_once
 from llm_strategy.support.read_regular import place_of
-from simulator.experiment.experiment import Experiment
+from simulator.experiment.configuration import Experiment
 from simulator.prices.load import load_prices
 
 PRICES = load_prices("synthetic:cycles?bars=330&seed=5")

@@ -7,8 +7,8 @@ from typer.testing import CliRunner
 
 import simulator
 from simulator.cli.main import app
-from simulator.experiment.experiment import Experiment
-from simulator.experiment.guesses import guess_kind, guess_symbol, guess_timeframe
+from simulator.experiment.configuration import Experiment
+from simulator.experiment.first_experiment import guess_kind, guess_symbol, guess_timeframe
 
 
 def write_prices(path, times, start=100.0, **columns):

@@ -3,7 +3,7 @@
 import pytest
 
 from llm_strategy.errors import BacktraderLLMError, ConfigurationError
-from simulator.experiment.experiment import Experiment
+from simulator.experiment.configuration import Experiment
 from simulator.prices.config import DataConfig
 from simulator.prices.universe import load_universe
 from simulator.runs.compare import compare

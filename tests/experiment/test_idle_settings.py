@@ -8,7 +8,7 @@ from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.options import PromptOptions
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from simulator.experiment.experiment import Experiment
+from simulator.experiment.configuration import Experiment
 
 
 @pytest.mark.parametrize(

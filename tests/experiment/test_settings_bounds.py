@@ -13,7 +13,7 @@ from llm_strategy.costs.costs import Costs
 from llm_strategy.errors import BacktraderLLMError, ConfigurationError, MarketDataError
 from llm_strategy.market.lookbacks import Lookbacks
 from llm_strategy.risk import Limits
-from simulator.experiment.experiment import EvaluationConfig, Experiment, OutputConfig
+from simulator.experiment.configuration import EvaluationConfig, Experiment, OutputConfig
 from simulator.prices.config import DataConfig
 from simulator.prices.load import load_prices
 from simulator.runs.compare import compare

@@ -28,8 +28,8 @@ from llm_strategy.llm.record.store import FolderStore
 from llm_strategy.llm.requests import Generation
 from llm_strategy.llm.settings import LlmSettings, load_settings
 from llm_strategy.types import Event, EventKind
-from simulator.experiment.experiment import Experiment, starter_text
-from simulator.experiment.llm_settings import STARTER
+from simulator.experiment.configuration import Experiment
+from simulator.experiment.starters import starter_text
 from simulator.prices.config import DataConfig
 from simulator.prices.load import load_prices
 from simulator.prices.universe import read_universe_csv
@@ -289,7 +289,7 @@ TARGETS = (
     ),
     Target(
         "llm.yaml",
-        lambda: [SHORT_SETTINGS.encode(), STARTER.encode()],
+        lambda: [SHORT_SETTINGS.encode(), starter_text("llm.yaml").encode()],
         _settings("configs/llm.yaml"),
         SETTING,
         tries=40,

@@ -10,8 +10,9 @@ from llm_strategy.llm import SUPPORTED_BACKENDS, get_llm_client, register_backen
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.backends.sections import SECTIONS
 from llm_strategy.llm.loader import ENTRY_POINT_GROUP
-from llm_strategy.llm.settings import LlmSettings, load_settings, read_settings_file
-from simulator.experiment.llm_settings import STARTER
+from llm_strategy.llm.settings import LlmSettings, load_settings
+from llm_strategy.llm.settings_file import read_settings_file
+from simulator.experiment.starters import starter_text
 
 NAMES = [f"LLM_{name.upper()}" for name in LlmSettings.model_fields] + ["LOG_LEVEL"]
 
@@ -57,9 +58,9 @@ def test_an_empty_variable_is_none(monkeypatch):
 
 def test_the_starter_file_says_the_defaults(empty_folder):
     defaults = load_settings()
-    write(empty_folder, STARTER)
+    write(empty_folder, starter_text("llm.yaml"))
     assert load_settings() == defaults
-    assert len(yaml.safe_load(STARTER)) >= 7
+    assert len(yaml.safe_load(starter_text("llm.yaml"))) >= 7
 
 
 def test_the_users_file_of_the_interface_is_read(empty_folder, monkeypatch):
@@ -233,7 +234,7 @@ def test_a_wrong_value_in_the_file_is_told_with_its_place(empty_folder):
 
 def test_an_empty_file_sets_nothing(empty_folder):
     write(empty_folder, "# only a comment\n")
-    assert read_settings_file(empty_folder / "configs/llm.yaml") == {}
+    assert read_settings_file(empty_folder / "configs/llm.yaml", [], {}) == {}
 
 
 def test_a_misspelt_key_of_dotenv_is_told_and_those_of_others_are_not(empty_folder):

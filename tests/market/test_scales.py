@@ -21,7 +21,7 @@ from llm_strategy.market.lookbacks import DEFAULT_LOOKBACKS, Lookbacks
 from llm_strategy.market.regime_rule import causal_label
 from llm_strategy.market.view import render_snapshot
 from simulator.prices.load import load_prices
-from simulator.runs.upcoming import snapshots
+from simulator.runs.simulation import snapshots
 
 
 def plain(snapshot):
@@ -108,7 +108,7 @@ SHORT = Lookbacks(
 
 
 def test_features_look_back_as_far_as_they_are_told():
-    from simulator.experiment.experiment import Experiment
+    from simulator.experiment.configuration import Experiment
 
     prices = random_prices(120, seed=2)
     experiment = Experiment.from_mapping(

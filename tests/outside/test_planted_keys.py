@@ -19,7 +19,7 @@ from llm_strategy.llm.backends.openai.client import connect
 from llm_strategy.llm.settings import load_settings
 from llm_strategy.support import secrets
 from llm_strategy.support.secrets import Redactor, keep_secret, redact
-from simulator.experiment.experiment import Experiment
+from simulator.experiment.configuration import Experiment
 
 KEY = "sk-Planted4711-aBcDeFgHiJkLmNoPqRsTuVw0815"
 OTHERS = {

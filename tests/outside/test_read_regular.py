@@ -16,7 +16,7 @@ from llm_strategy.llm.backends.network import check_certificates
 from llm_strategy.llm.models.gguf import check_file
 from llm_strategy.llm.settings import load_settings
 from llm_strategy.support.read_regular import read_bytes, read_text
-from simulator.experiment.experiment import Experiment
+from simulator.experiment.configuration import Experiment
 from simulator.experiment.first_experiment import first_experiment
 from simulator.prices.load import load_prices
 

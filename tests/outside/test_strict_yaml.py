@@ -7,7 +7,7 @@ import pytest
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.settings import load_settings
 from llm_strategy.support.strict_yaml import DEEPEST, MOST_NODES, parse_yaml
-from simulator.experiment.experiment import Experiment
+from simulator.experiment.configuration import Experiment
 
 DEEP = f"more than {DEEPEST} deep: write them flatter"
 REFUSED = {

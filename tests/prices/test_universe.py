@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from markets import clocked_prices, minutes, random_prices, several_symbols
 
 from llm_strategy.errors import ConfigurationError, MarketDataError
-from simulator.experiment.experiment import Experiment, starter_text
+from simulator.experiment.configuration import Experiment
+from simulator.experiment.starters import starter_text
 from simulator.prices.config import FORMULA_SIGNS, DataConfig
 from simulator.prices.load import Prices, load_prices
 from simulator.prices.universe import Universe, load_universe, read_universe_csv

@@ -16,10 +16,10 @@ from llm_strategy import AdvisedStrategy, Journal
 from llm_strategy.advice.rules import BuyAndHold
 from llm_strategy.market.features import LONGEST_LOOKBACK
 from simulator.evaluation.metrics import bars_per_year, years_between
-from simulator.experiment.experiment import Experiment
+from simulator.experiment.configuration import Experiment
 from simulator.prices.load import Prices, load_prices
 from simulator.prices.universe import Universe
-from simulator.runs.arms import simulate
+from simulator.runs.simulation import simulate
 
 YEARS = {
     "five a week": pd.bdate_range("2017-01-01", "2018-12-31"),

@@ -20,8 +20,7 @@ from llm_strategy.market.view import View
 from llm_strategy.trading.journal import Journal
 from llm_strategy.types import AbstentionReason, EventKind, Snapshot, Status
 from simulator.prices.universe import load_universe
-from simulator.runs.arms import simulate
-from simulator.runs.upcoming import upcoming
+from simulator.runs.simulation import simulate, upcoming
 
 FIRST_DECISION = 269
 LABELS = ("bull", "bear", "sideways", "turbulent")

@@ -12,9 +12,9 @@ from markets import random_prices
 from llm_strategy import BASELINES, Journal, Limits
 from llm_strategy.market.features import LONGEST_LOOKBACK
 from llm_strategy.types import ActionType
-from simulator.experiment.experiment import Experiment
+from simulator.experiment.configuration import Experiment
 from simulator.prices.universe import Universe
-from simulator.runs.arms import simulate
+from simulator.runs.simulation import simulate
 from simulator.runs.worst_case import largest_loss, measure_harm
 
 LOOSE = Limits(

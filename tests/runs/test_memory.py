@@ -13,7 +13,7 @@ from simulator.folder.tally import Tally
 from simulator.prices.universe import load_universe
 from simulator.reporting.facts.build import build_facts
 from simulator.runs.answers import replay_advisor
-from simulator.runs.arms import trade
+from simulator.runs.simulation import trade
 
 ARMS = ("llm", "buy_and_hold", "sma_cross", "regime_rule", "random")
 

@@ -11,12 +11,12 @@ from markets import clocked_prices, from_bars, minutes, random_prices, several_s
 from llm_strategy import BASELINES, Journal
 from llm_strategy.market.features import LONGEST_LOOKBACK
 from simulator.experiment.advisor import AdvisorConfig
-from simulator.experiment.experiment import Experiment
+from simulator.experiment.configuration import Experiment
 from simulator.prices.config import DataConfig
 from simulator.prices.load import Prices
 from simulator.prices.resampling import decision_bars
 from simulator.prices.universe import Universe
-from simulator.runs.arms import simulate
+from simulator.runs.simulation import simulate
 
 
 class EachListed:

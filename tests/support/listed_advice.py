@@ -24,10 +24,10 @@ from llm_strategy.types import (
     RegimeLabel,
     Status,
 )
-from simulator.experiment.experiment import Experiment
+from simulator.experiment.configuration import Experiment
 from simulator.prices.feed import make_feed
 from simulator.prices.universe import Universe
-from simulator.runs.arms import simulate
+from simulator.runs.simulation import simulate
 
 LONG, SHORT, EXIT, HOLD = ActionType.ENTER_LONG, ActionType.ENTER_SHORT, ActionType.EXIT, ActionType.HOLD
 

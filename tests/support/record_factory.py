@@ -20,7 +20,7 @@ from small_run import seal
 from llm_strategy.costs.costs import Costs
 from llm_strategy.risk import Limits
 from llm_strategy.trading.orders import OrderRules
-from simulator.experiment.experiment import EvaluationConfig, Experiment
+from simulator.experiment.configuration import EvaluationConfig, Experiment
 from simulator.folder.record import EQUITY_COLUMNS, FORMAT_VERSION, ORDER_COLUMNS, TRADE_COLUMNS
 from simulator.prices.config import DataConfig
 

@@ -3,7 +3,7 @@
 from own_cerebro import own_cerebro
 
 from simulator import Study
-from simulator.experiment.experiment import EvaluationConfig
+from simulator.experiment.configuration import EvaluationConfig
 
 QUICK = {"explain": False, "evaluation": EvaluationConfig(bootstrap_samples=200)}
 

@@ -12,10 +12,10 @@ from llm_strategy import AdvisedStrategy
 from llm_strategy.trading.broker import SimulatedBroker
 from llm_strategy.trading.journal import Journal
 from llm_strategy.trading.ledger import OrderRow
-from simulator.experiment.experiment import Experiment
+from simulator.experiment.configuration import Experiment
 from simulator.prices.config import DataConfig
 from simulator.prices.feed import make_feed
-from simulator.runs.arms import simulate
+from simulator.runs.simulation import simulate
 
 DUST = 1e-9
 

@@ -10,11 +10,11 @@ from markets import random_prices
 from llm_strategy import Journal
 from llm_strategy.costs.costs import Costs
 from llm_strategy.market.features import LONGEST_LOOKBACK
-from simulator.experiment.experiment import Experiment
+from simulator.experiment.configuration import Experiment
 from simulator.prices.config import DataConfig
 from simulator.prices.load import Prices
 from simulator.prices.universe import Universe
-from simulator.runs.arms import simulate
+from simulator.runs.simulation import simulate
 
 
 def hourly(prices):

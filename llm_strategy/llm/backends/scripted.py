@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from llm_strategy.errors import BackendFailure, ConfigurationError
 from llm_strategy.llm.backends import sections
-from llm_strategy.llm.backends.options import read_section
+from llm_strategy.llm.backends.sections import read_section
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request, Slot, fill
 from llm_strategy.llm.settings import LlmSettings

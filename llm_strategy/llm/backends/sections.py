@@ -1,19 +1,86 @@
-"""The options of every backend of ours: what may stand under its name in ``configs/llm.yaml`` beside settings.
+"""What stands under a backend's own name in ``configs/llm.yaml``: its options, and settings that hold for it alone;
+checked and told in one sentence.
 
-A new option is a field here. Nothing heavy is imported, so that all sections can be checked before any backend is
-connected.
+A new option of one of our backends is a field of its ``Section`` here. Nothing heavy is imported, so that all sections
+can be checked before any backend is connected.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from collections.abc import Collection, Mapping
+from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.llm.backends.ensemble.ballots import Vote
 from llm_strategy.llm.backends.local.gpt4all_load import Device
 from llm_strategy.llm.backends.openai.capabilities import AnswerFormat
-from llm_strategy.llm.backends.options import Section
+from llm_strategy.llm.settings import SETTINGS_FILE, LlmSettings
+from llm_strategy.llm.settings_file import UNQUOTED
+from llm_strategy.support.secrets import redact
+from llm_strategy.support.strict_yaml import is_word
+
+_OWN_SETTINGS = tuple(name for name in LlmSettings.model_fields if name not in ("backend", "sections", "log_level"))
+
+
+class Section(BaseModel):
+    """The options of one backend; a subclass lists them. A field's ``description`` is the cure for a wrong value."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+_Section = TypeVar("_Section", bound=Section)
+
+
+def read_section(settings: LlmSettings, backend: str, kind: type[_Section]) -> _Section:
+    """The options under ``backend:``; raises ``ConfigurationError`` where one is unknown or wrong."""
+    given = settings.sections.get(backend, {})
+    check_names(given, backend, kind)
+    try:
+        return kind(**{name: value for name, value in given.items() if name not in _OWN_SETTINGS})
+    except ValidationError as problem:
+        raise ConfigurationError(redact(f"{SETTINGS_FILE}: {_told(problem, backend, kind)}")) from None
+
+
+def check_sections(settings: LlmSettings, kinds: Mapping[str, type[Section]], answering: Collection[str]) -> None:
+    """Check what stands under the names of these backends, whether or not they are asked; where they may be
+    ``answering`` the values too. Raises ``ConfigurationError``."""
+    for backend, kind in kinds.items():
+        if backend in answering:
+            read_section(settings, backend, kind)
+        else:
+            check_names(settings.sections.get(backend, {}), backend, kind)
+
+
+def check_names(given: Mapping[str, Any], backend: str, kind: type[Section]) -> None:
+    """Raise ``ConfigurationError`` for a name that is neither an option of the backend nor a setting."""
+    options = [field.alias or name for name, field in kind.model_fields.items()]
+    for name in given:
+        if name not in options and name not in _OWN_SETTINGS:
+            if not is_word(name):
+                raise ConfigurationError(f"{SETTINGS_FILE} has an option of {backend} that is no word: {UNQUOTED}.")
+            meant = did_you_mean(name, [*options, *_OWN_SETTINGS])
+            raise ConfigurationError(f"{SETTINGS_FILE} has the unknown option {backend}.{name}{meant}")
+
+
+def _choices(annotation: object) -> list[str]:
+    """The texts of a ``Literal``, also of one that may be None."""
+    found = get_args(annotation)
+    return [text for one in found for text in ([one] if isinstance(one, str) else _choices(one))]
+
+
+def _told(problem: ValidationError, backend: str, kind: type[Section]) -> str:
+    first = problem.errors()[0]
+    name = str(first["loc"][0])
+    if first["type"] == "missing":
+        return f"{backend}.{name} is missing: write it under {backend}."
+    field = next(field for known, field in kind.model_fields.items() if name in (known, field.alias))
+    wrong = f"{backend}.{name} is {first['input']!r}"
+    if first["type"] == "literal_error":
+        return wrong + did_you_mean(first["input"], _choices(field.annotation))
+    return f"{wrong}: {first['msg']}{f'; {field.description}' if field.description else ''}."
+
 
 JsonWay: TypeAlias = Literal["prompt", "tool"]
 """How a model of Bedrock is asked for JSON: in words, or by a tool that it hands its answer to."""

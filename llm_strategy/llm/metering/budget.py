@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
 
 from llm_strategy.errors import BudgetReached, ConfigurationError
 from llm_strategy.llm.record.client import Usage
@@ -22,10 +25,10 @@ class Budget:
     those under way come to their end and count.
     """
 
-    max_calls: int | None = None
-    max_tokens: int | None = None
-    max_seconds: float | None = None
-    max_cost: float | None = None
+    max_calls: Annotated[int, Field(ge=1)] | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_seconds: Annotated[float, Field(gt=0)] | None = None
+    max_cost: Annotated[float, Field(gt=0)] | None = None
 
     def check_prices(self, without_price: Sequence[str]) -> None:
         """Raise ``ConfigurationError`` where money is bounded and backends that may answer, named here, have no

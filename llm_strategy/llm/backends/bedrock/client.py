@@ -35,8 +35,7 @@ from llm_strategy.llm.backends.bedrock.endpoint import (
     region_of,
 )
 from llm_strategy.llm.backends.network import check_certificate_file, check_proxies, is_loopback, proxy_for
-from llm_strategy.llm.backends.options import read_section
-from llm_strategy.llm.backends.sections import JsonWay
+from llm_strategy.llm.backends.sections import JsonWay, read_section
 from llm_strategy.llm.calls import Bill, Call, on_the_bill
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.concurrency.deadline import Deadline

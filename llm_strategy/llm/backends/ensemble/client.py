@@ -18,8 +18,7 @@ from llm_strategy.errors import BackendFailure, ConfigurationError
 from llm_strategy.llm.backends import sections
 from llm_strategy.llm.backends.ensemble.ballots import Vote
 from llm_strategy.llm.backends.ensemble.poll import Ask, ask_member, count, problems
-from llm_strategy.llm.backends.options import read_section
-from llm_strategy.llm.backends.sections import VOTE_ON
+from llm_strategy.llm.backends.sections import VOTE_ON, read_section
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.concurrency.parallel import in_order
 from llm_strategy.llm.loader import connect_backend

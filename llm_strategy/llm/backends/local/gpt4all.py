@@ -20,7 +20,7 @@ from llm_strategy.llm.backends.local.gpt4all_engine import BATCH_TOKENS, TOP_K, 
 from llm_strategy.llm.backends.local.gpt4all_load import Device
 from llm_strategy.llm.backends.local.native import MOST_THREADS, processors
 from llm_strategy.llm.backends.local.trial import try_model
-from llm_strategy.llm.backends.options import read_section
+from llm_strategy.llm.backends.sections import read_section
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.models.chat_template import Block, ChatTemplate
 from llm_strategy.llm.models.gguf import read_metadata

@@ -22,7 +22,7 @@ from llm_strategy.llm.backends.local.llama_cpp_load import BATCH_TOKENS, INSTALL
 from llm_strategy.llm.backends.local.scoring import score
 from llm_strategy.llm.backends.local.slots import SlotValue
 from llm_strategy.llm.backends.local.trial import try_model
-from llm_strategy.llm.backends.options import read_section
+from llm_strategy.llm.backends.sections import read_section
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.models.chat_template import ChatTemplate
 from llm_strategy.llm.models.gguf import read_metadata

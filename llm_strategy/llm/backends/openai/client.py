@@ -36,7 +36,7 @@ from llm_strategy.llm.backends.network import check_certificates, check_header, 
 from llm_strategy.llm.backends.openai.capabilities import AnswerFormat, Capabilities
 from llm_strategy.llm.backends.openai.notes import ServerNotes
 from llm_strategy.llm.backends.openai.reach import reach_of
-from llm_strategy.llm.backends.options import read_section
+from llm_strategy.llm.backends.sections import read_section
 from llm_strategy.llm.calls import Bill
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.concurrency.event_loop import BackgroundLoop

@@ -6,16 +6,17 @@ import datetime
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from importlib.resources import files
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import pandas as pd
+from pydantic import Field, WithJsonSchema
 
-from llm_strategy.advice.rules import BASELINES, Rule, rule_settings
+from llm_strategy.advice.own_rule import in_folder, make_rule
+from llm_strategy.advice.rules import BASELINES, Rule
 from llm_strategy.costs.costs import Costs
-from llm_strategy.errors import ConfigurationError, did_you_mean, shown
+from llm_strategy.errors import ConfigurationError, shown
 from llm_strategy.llm.metering.budget import Budget
 from llm_strategy.market.features import RANGE_BARS
 from llm_strategy.market.lookbacks import Lookbacks, WarmUp
@@ -24,14 +25,22 @@ from llm_strategy.support.read_regular import at_home, read_text
 from llm_strategy.support.schemas import require
 from llm_strategy.support.strict_yaml import parse_yaml
 from llm_strategy.trading.orders import OrderRules
+from simulator.experiment import LLM_ARM, RANDOM_ARM
 from simulator.experiment.advisor import ABSTAIN, AdvisorConfig, placed
+from simulator.experiment.arms import (
+    ALL_ARMS,
+    ARMS_SCHEMA,
+    RULES_SCHEMA,
+    check_arms,
+    names_schema,
+    own_rules,
+    own_rules_in,
+    whole_baselines,
+)
+from simulator.experiment.schema import whole_numbers
+from simulator.experiment.starters import starter_text
 from simulator.prices.config import DataConfig, check_sources
 from simulator.prices.sources.frames import FrameSource
-
-LLM_ARM = "llm"
-RANDOM_ARM = "random"
-ALL_ARMS = (LLM_ARM, *BASELINES, RANDOM_ARM)
-_SETTABLE = {name: settings for name in BASELINES if (settings := rule_settings(name))}
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
@@ -47,11 +56,13 @@ class EvaluationConfig:
     ``draws`` is how often in all the llm arm's decisions are drawn: those beyond the first measure the noise floor.
     """
 
-    bars_per_year: int | None = None
-    confidence_level: float = 0.95
-    bootstrap_samples: int = 2000
-    seed: int = 7
-    draws: int = 1
+    bars_per_year: Annotated[int, Field(ge=1)] | None = None
+    confidence_level: Annotated[float, Field(ge=0.5, le=0.999)] = 0.95
+    bootstrap_samples: Annotated[int, Field(ge=100, le=100_000)] = 2000
+    draws: Annotated[
+        int, Field(ge=1, le=MOST_DRAWS, description="how often in all the decisions of the llm arm are drawn")
+    ] = 1
+    seed: Annotated[int, Field(ge=0)] = 7
 
     def __post_init__(self) -> None:
         if not 1 <= self.draws <= MOST_DRAWS or self.draws != int(self.draws):
@@ -64,7 +75,7 @@ class EvaluationConfig:
 class OutputConfig:
     """Where runs go, and whether the model is asked to explain them."""
 
-    folder: str = "reports"
+    folder: Annotated[str, Field(min_length=1)] = "reports"
     explain: bool = True
 
     @property
@@ -73,19 +84,38 @@ class OutputConfig:
         return at_home(self.folder)
 
 
+SECTIONS: dict[str, Any] = {
+    "data": DataConfig,
+    "advisor": AdvisorConfig,
+    "risk": Limits,
+    "orders": OrderRules,
+    "costs": Costs,
+    "evaluation": EvaluationConfig,
+    "output": OutputConfig,
+}
+"""The sections of an experiment that are mappings, by key; ``baselines`` has none of its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Experiment:
     """The whole configuration of a run. Raises ``ConfigurationError`` naming the key that is wrong."""
 
-    name: str = "experiment"
+    name: Annotated[
+        str,
+        Field(
+            pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$",
+            description="letters, digits, dots, hyphens and underscores, at most 60 of them",
+        ),
+    ] = "experiment"
     data: DataConfig = field(default_factory=DataConfig)
     advisor: AdvisorConfig = field(default_factory=AdvisorConfig)
     risk: Limits = field(default_factory=Limits)
     orders: OrderRules = field(default_factory=OrderRules)
     costs: Costs = field(default_factory=Costs)
-    arms: tuple[str, ...] = ALL_ARMS
-    baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """Settings of the rules by name, such as ``{"momentum": {"bars": 60}}``; the usual ones where absent."""
+    arms: Annotated[tuple[str, ...], WithJsonSchema(ARMS_SCHEMA)] = ALL_ARMS
+    baselines: Annotated[Mapping[str, Mapping[str, Any]], WithJsonSchema(RULES_SCHEMA)] = field(default_factory=dict)
+    """Settings of the rules by name, such as ``{"momentum": {"bars": 60}}``; the usual ones where absent. A rule of
+    one's own has its reference there: ``{"mine": {"rule": "my_rules.py:Mine", "bars": 60}}``."""
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
     folder: Path | None = field(default=None, compare=False, repr=False)
@@ -98,25 +128,17 @@ class Experiment:
                 f"name is {self.name!r}: write letters, digits, dots, hyphens and underscores, at most 60 of them, and "
                 "begin with a letter or a digit."
             )
-        if not self.arms or len(set(self.arms)) < len(self.arms):
-            raise ConfigurationError(f"arms is {list(self.arms)}: name at least one arm, and each once.")
-        for arm in self.arms:
-            if arm not in ALL_ARMS:
-                raise ConfigurationError(f"There is no arm {arm!r}{did_you_mean(arm, ALL_ARMS)}")
-        if RANDOM_ARM in self.arms and LLM_ARM not in self.arms:
-            raise ConfigurationError(
-                "arms holds random but not llm: random keeps the holding times of llm, add llm or leave random out."
-            )
+        own = own_rules(self.arms, self.advisor.fallback, self.baselines)
+        check_arms(self.arms, own)
+        # the one way to give a frozen instance its normal form
+        object.__setattr__(self, "baselines", whole_baselines(self.baselines, own))
         for name in self.baselines:
-            if name not in _SETTABLE:
-                raise ConfigurationError(f"baselines: {name!r} has no settings{did_you_mean(name, list(_SETTABLE))}")
-        settings = {name: usual | _as(usual, self.baselines.get(name, {})) for name, usual in _SETTABLE.items()}
-        object.__setattr__(self, "baselines", settings)  # the one way to give a frozen instance its normal form
-        for name in settings:
             self.rule(name)  # settings that contradict are refused here
         for problem in _contradictions(self):
             raise ConfigurationError(problem)
-        require("experiment", _given(self.as_dict()), "experiment")  # what is written in Python has the same bounds
+        document = _given(self.as_dict())  # what is written in Python has the same bounds
+        require(names_schema(own), document, "experiment")
+        require("experiment", document, "experiment")
 
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any], where: str = "experiment", *, folder: Path | None = None) -> Self:
@@ -125,27 +147,23 @@ class Experiment:
         document = {key: value for key, value in _plain(given, where).items() if value is not None}
         if isinstance(document.get("data"), Mapping):
             check_sources(document["data"].get("source"), document["data"].get("sources"))
+        require(names_schema(own_rules_in(document)), document, where)
         require("experiment", document, where)
+        if "baselines" in document:
+            document["baselines"] = {
+                name: in_folder(settings, folder) for name, settings in document["baselines"].items()
+            }
         if "budget" in document.get("advisor", {}):
             document["advisor"]["budget"] = Budget(**_whole(Budget, document["advisor"]["budget"]))
         if "lookbacks" in document.get("advisor", {}):
             document["advisor"]["lookbacks"] = Lookbacks(**document["advisor"]["lookbacks"])
-        sections = {
-            "data": DataConfig,
-            "advisor": AdvisorConfig,
-            "risk": Limits,
-            "orders": OrderRules,
-            "costs": Costs,
-            "evaluation": EvaluationConfig,
-            "output": OutputConfig,
-        }
         if "data" in document:
             document["data"] = {key: value for key, value in document["data"].items() if value is not None}
         if "advisor" in document:
             document["advisor"] = placed(document["advisor"], folder)
         return cls(
             **{
-                key: sections[key](**_whole(sections[key], _with_tuples(value))) if key in sections else value
+                key: SECTIONS[key](**_whole(SECTIONS[key], _with_tuples(value))) if key in SECTIONS else value
                 for key, value in _with_tuples(document).items()
             },
             folder=folder,
@@ -178,6 +196,11 @@ class Experiment:
         return cls.from_text(starter_text(), "the starter experiment")
 
     @property
+    def known_arms(self) -> tuple[str, ...]:
+        """The names that an arm can have: the model's, those of the rules, and ``random``."""
+        return (*ALL_ARMS, *(name for name in self.baselines if name not in BASELINES))
+
+    @property
     def further_draws(self) -> range:
         """The numbers of the llm arm's draws after the first."""
         return range(2, self.evaluation.draws + 1)
@@ -188,7 +211,7 @@ class Experiment:
         limits need."""
         needs = [self.advisor.lookbacks.longest]
         for name in dict.fromkeys((*self.arms, self.advisor.fallback)):
-            if name in BASELINES:
+            if name not in (LLM_ARM, RANDOM_ARM, ABSTAIN):
                 needs.append(WarmUp(self.rule(name).bars_needed, f"baselines.{name}"))
         if self.risk.uses_average_range:
             needs.append(WarmUp(RANGE_BARS + 1, "the average true range of risk"))
@@ -201,7 +224,8 @@ class Experiment:
 
     def rule(self, name: str) -> Rule:
         """A baseline by its name, made anew with its settings."""
-        return BASELINES[name](**self.baselines.get(name, {}))
+        settings = self.baselines.get(name, {})
+        return BASELINES[name](**settings) if name in BASELINES else make_rule(name, settings)
 
     def as_dict(self) -> dict[str, Any]:
         """The whole configuration as plain data, every default written out."""
@@ -210,14 +234,6 @@ class Experiment:
         )
         plain["data"]["source"] = self.data.source or None
         return plain
-
-
-def _as(usual: Mapping[str, float], given: Mapping[str, float]) -> dict[str, float]:
-    """What is given in the types of the usual settings: 50.0 is a whole number in YAML, too."""
-    for setting in given:
-        if setting not in usual:
-            raise ConfigurationError(f"baselines: there is no setting {setting!r}{did_you_mean(setting, list(usual))}")
-    return {setting: type(usual[setting])(value) for setting, value in given.items()}
 
 
 def _contradictions(experiment: Experiment) -> list[str]:
@@ -238,11 +254,6 @@ def _contradictions(experiment: Experiment) -> list[str]:
     if orders.fill == "same_close" and costs.max_fill_share is not None:
         found.append("orders.fill is same_close, which knows no volume to fill from: leave costs.max_fill_share out.")
     return found
-
-
-def starter_text() -> str:
-    """The commented starter file."""
-    return (files("simulator.starters") / "experiment.yaml").read_text(encoding="utf-8")
 
 
 def _plain(value: Any, place: str) -> Any:
@@ -283,7 +294,7 @@ def _given(document: dict[str, Any]) -> dict[str, Any]:
 
 def _whole(kind: type, section: dict[str, Any]) -> dict[str, Any]:
     """The section with whole numbers where only those are meant: 2.0 is one in YAML, too."""
-    counts = {field.name for field in fields(kind) if str(field.type) in ("int", "int | None")}
+    counts = whole_numbers(kind)
     return {key: int(value) if key in counts and isinstance(value, float) else value for key, value in section.items()}
 
 

@@ -1,0 +1,135 @@
+"""Baselines of a person's own: a subclass of ``Rule``, named by a reference (``package.module:name``, ``FILE.py:name``)
+or brought by an installed package.
+
+The settings of one are a mapping: ``rule`` is its reference, ``sha256`` the hash of the file that it stands in (not of
+what that file imports), and all others are the keywords of its constructor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, TypeVar
+
+from llm_strategy.advice.rules import Rule
+from llm_strategy.errors import BacktraderLLMError, ConfigurationError, did_you_mean
+from llm_strategy.support.plugins import load_reference
+from llm_strategy.support.read_regular import MOST_TEXT, at_home, place_of, read_bytes
+from llm_strategy.types import ActionType, Decision, Snapshot
+
+GROUP = "backtrader_llm.baselines"
+"""Entry points of installed packages that are rules, by name."""
+RULE_NAME = r"^[a-z][a-z0-9_]{0,39}$"
+"""Of a rule, which names a folder and the figures of a report."""
+_Result = TypeVar("_Result")
+
+
+@cache
+def installed_rules() -> dict[str, str]:
+    """The references of rules in installed packages, by name."""
+    return {entry.name: entry.value for entry in entry_points(group=GROUP)}
+
+
+def in_folder(settings: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
+    """The settings of a rule whose file is looked for in this folder before the working folder."""
+    place, colon, name = str(settings.get("rule", "")).rpartition(":")
+    in_a_file = colon and place.endswith(".py")
+    return {**settings, **({"rule": f"{place_of(place, folder)}:{name}"} if in_a_file else {})}
+
+
+def whole_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of the rule ``name`` with its reference, hash and every default written out.
+
+    Raises ``ConfigurationError`` where the rule cannot be found, is no ``Rule``, has changed or refuses a setting.
+    """
+    if not re.fullmatch(RULE_NAME, name):
+        raise ConfigurationError(
+            f"baselines: {name!r} cannot be the name of a rule: write small letters, digits and underscores, at most "
+            "40 of them, and begin with a letter."
+        )
+    reference = settings.get("rule") or installed_rules()[name]
+    subject = f"The baseline {name!r} ({reference})"
+    path, sha256 = _source(reference)
+    for folder in path.parents:
+        if (folder / "manifest.json").is_file() and (folder / "prices.csv").is_file():
+            raise ConfigurationError(f"{subject} lies in a run folder, which holds data alone: move the file.")
+    if sha256 and settings.get("sha256", sha256) != sha256:
+        raise ConfigurationError(
+            f"{subject} has changed: its file has the sha256 {sha256[:12]}, and that asked for is "
+            f"{settings['sha256']:.12}: restore the file, or leave sha256 out."
+        )
+    kind = load_reference("baseline", reference)
+    if not (isinstance(kind, type) and issubclass(kind, Rule)):
+        raise ConfigurationError(f"{subject} is no class of llm_strategy.Rule: derive it from Rule, with an action.")
+    if not isinstance(getattr(kind, "rationale", None), str):
+        raise ConfigurationError(f"{subject} has no rationale: say in a sentence what it does, without numbers.")
+    keywords = {key: value for key, value in settings.items() if key not in ("rule", "sha256")}
+    known = inspect.signature(kind).parameters
+    for key in keywords:
+        if key not in known:
+            raise ConfigurationError(f"{subject} has no setting {key!r}{did_you_mean(key, list(known))}")
+    for key, setting in known.items():
+        if key not in keywords and setting.default is inspect.Parameter.empty:
+            raise ConfigurationError(f"{subject} needs its setting {key!r}: write it under baselines.{name}.")
+        keywords.setdefault(key, setting.default)
+        if isinstance(setting.default, (int, float)) and isinstance(keywords[key], float):  # 20.0 is whole in YAML, too
+            keywords[key] = type(setting.default)(keywords[key])
+    return {"rule": reference, "sha256": sha256, **keywords}
+
+
+def make_rule(name: str, settings: Mapping[str, Any]) -> Rule:
+    """The rule ``name``, made anew; what it raises is one sentence. Raises as ``whole_settings`` does."""
+    whole = whole_settings(name, settings)
+    keywords = {key: value for key, value in whole.items() if key not in ("rule", "sha256")}
+    return _OneSentence(f"The baseline {name!r} ({whole['rule']})", load_reference("baseline", whole["rule"]), keywords)
+
+
+class _OneSentence(Rule):
+    """A rule whose exceptions say which rule raised what, and where: ``ConfigurationError``."""
+
+    def __init__(self, subject: str, kind: type[Rule], keywords: Mapping[str, Any]) -> None:
+        self._subject = subject
+        self._rule = self._try("when it is made", lambda: kind(**keywords))
+        self.rationale = self._rule.rationale
+        self.bars_needed = self._try("when it says bars_needed", lambda: int(self._rule.bars_needed))
+
+    def prepare(self, data: Any) -> None:
+        """The indicators of the rule."""
+        self._rule = self._try("when its indicators are made", lambda: self._rule.attach(data))
+
+    def action(self, snapshot: Snapshot) -> ActionType:
+        """That of the rule."""
+        return self._rule.action(snapshot)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """The decision of the rule."""
+        return self._try(f"at {snapshot.symbol}, {snapshot.time}", lambda: self._rule.decide(snapshot))
+
+    def _try(self, where: str, call: Callable[[], _Result]) -> _Result:
+        try:
+            return call()
+        except BacktraderLLMError:
+            raise
+        except Exception as problem:
+            words = " ".join(f"{type(problem).__name__}: {problem}".split()).rstrip(".")
+            raise ConfigurationError(f"{self._subject} fails {where} ({words}): correct it there.") from None
+
+
+def _source(reference: str) -> tuple[Path, str]:
+    """The file that a reference names, and its hash; no hash where it cannot be read, which loading it tells."""
+    place = reference.rpartition(":")[0]
+    path = Path()
+    try:
+        if place.endswith(".py"):
+            path = at_home(place).absolute()
+        elif (spec := importlib.util.find_spec(place)) is not None and spec.origin:
+            path = Path(spec.origin)
+        return path, hashlib.sha256(read_bytes(path, MOST_TEXT)).hexdigest()
+    except (OSError, ImportError, ValueError):
+        return path, ""

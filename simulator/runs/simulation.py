@@ -1,0 +1,127 @@
+"""Prices through backtrader: what a run will see and decide on, before it runs, as advice knows the market alone; and
+the trading of one advisor."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import backtrader as bt
+
+from llm_strategy.advice.advisor import Advisor, Schedule
+from llm_strategy.market.lookbacks import DEFAULT_LOOKBACKS
+from llm_strategy.market.snapshot import SnapshotReader
+from llm_strategy.trading.broker import SimulatedBroker
+from llm_strategy.trading.journal import Entry, Journal
+from llm_strategy.trading.strategy import AdvisedStrategy
+from llm_strategy.types import Snapshot
+from simulator.experiment.configuration import Experiment
+from simulator.folder.evidence import DECISIONS, write_tables
+from simulator.prices.feed import add_feeds, make_feed
+from simulator.prices.load import Prices
+from simulator.prices.universe import Universe, decisions_name
+
+
+@dataclass(frozen=True)
+class Upcoming:
+    """``snapshots`` of every close from the first decision on, symbol by symbol, in order, and those among them at
+    which an advisor is asked."""
+
+    snapshots: tuple[Snapshot, ...]
+    decisions: frozenset[Snapshot]
+
+    def wants(self, snapshot: Snapshot) -> bool:
+        """Whether an advisor is asked about it."""
+        return snapshot in self.decisions
+
+
+def upcoming(universe: Universe, experiment: Experiment) -> Upcoming:
+    """The closes of a run, as its schedule takes them."""
+    choice = experiment.advisor
+    seen: list[Snapshot] = []
+    wanted: list[Snapshot] = []
+    for symbol in universe.symbols:
+        schedule = Schedule(choice.decide_every, choice.changed_view)
+        of_symbol = snapshots(universe.decisions(symbol), experiment)
+        seen += of_symbol
+        wanted += filter(schedule.wants, of_symbol)
+    return Upcoming(tuple(seen), frozenset(wanted))
+
+
+def snapshots(prices: Prices, experiment: Experiment | None = None) -> list[Snapshot]:
+    """What an advisor may see at each close, in order, from the first decision of an experiment on, or without one from
+    the first close with all features on."""
+    lookbacks = experiment.advisor.lookbacks if experiment else DEFAULT_LOOKBACKS
+    warm_up = (experiment.warm_up if experiment else lookbacks.longest).bars
+    if len(prices.table) < warm_up:
+        return []
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(make_feed(prices))
+    cerebro.addstrategy(_Collector, symbol=prices.symbol, lookbacks=lookbacks)
+    (collector,) = cerebro.run()
+    return list(collector.seen[warm_up - lookbacks.longest.bars :])
+
+
+class _Collector(bt.Strategy):
+    params = (("symbol", None), ("lookbacks", DEFAULT_LOOKBACKS))
+
+    def __init__(self) -> None:
+        self._reader = SnapshotReader(self.data, self.p.symbol, self.p.lookbacks)
+        self.seen: list[Snapshot] = []
+
+    def next(self) -> None:
+        self.seen.append(self._reader.read())
+
+
+def simulate(universe: Universe, advisor: Advisor, experiment: Experiment, journal: Journal) -> Journal:
+    """Let one advisor trade these symbols through gate, orders and costs; everything that happened is in the
+    journal."""
+    cerebro = bt.Cerebro(stdstats=False)
+    add_feeds(cerebro, universe)
+    cerebro.broker = SimulatedBroker(experiment.costs, same_close=experiment.orders.fill == "same_close")
+    longer = {symbol: decisions_name(symbol) for symbol in universe.symbols} if universe.decide_on else None
+    choice = experiment.advisor
+    cerebro.addstrategy(
+        AdvisedStrategy,
+        advisor=advisor,
+        limits=experiment.risk,
+        orders=experiment.orders,
+        trade=universe.symbols,
+        decide_on=longer,
+        groups=universe.groups,
+        decide_every=choice.decide_every,
+        decide_when_changed=choice.changed_view,
+        tick_volume=[prices.symbol for prices in universe.markets if prices.volume == "ticks"],
+        warm_up=experiment.warm_up.bars,
+        lookbacks=choice.lookbacks,
+        journal=journal,
+        tell=False,
+    )
+    with _without_garbage_collection():
+        cerebro.run()
+    return journal
+
+
+def trade(
+    universe: Universe, advisor: Advisor, experiment: Experiment, decided: Callable[[Entry], None], folder: Path
+) -> None:
+    """Let one advisor trade and write the evidence into its folder; each decision is ``decided`` and not kept."""
+    with (folder / DECISIONS).open("w", encoding="utf-8", newline="\n") as sink:
+        journal = simulate(universe, advisor, experiment, Journal(sink, keep=decided))
+    write_tables(journal, folder)
+    gc.collect()  # broker and strategy hold each other, and with them the bars
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Walking the bars and indicators again and again would take a tenth of a run."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
