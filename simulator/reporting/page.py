@@ -18,8 +18,7 @@ from simulator.evaluation.regimes import LABELS
 from simulator.folder.record import ArmRecord, Record, origin, origins
 from simulator.reporting.facts.build import explanation_facts
 from simulator.reporting.facts.fact import Facts
-from simulator.reporting.facts.roles import REFERENCE_ARM, advised_arm, same_close, subject_arm
-from simulator.reporting.facts.run import NOTE
+from simulator.reporting.facts.run import NOTE, REFERENCE_ARM, advised_arm, same_close, subject_arm
 from simulator.reporting.facts.symbol import slugs_of
 from simulator.reporting.facts.table import NOT_AVAILABLE
 from simulator.reporting.facts.vocabulary import ARM_TERMS

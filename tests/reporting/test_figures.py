@@ -16,9 +16,8 @@ from matplotlib import style
 from record_factory import write_comparison, write_run
 
 from simulator.folder.record import load_record
-from simulator.reporting.figures.axis_labels import PlainNumbers, name_dates
 from simulator.reporting.figures.draw import draw
-from simulator.reporting.figures.svg import ARM, INK, drawing
+from simulator.reporting.figures.svg import ARM, INK, PlainNumbers, drawing, name_dates
 
 
 def words(svg):

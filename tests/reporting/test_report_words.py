@@ -14,7 +14,7 @@ from simulator import Result, rebuild_report
 from simulator.cli.console import print_result
 from simulator.folder.record import load_record
 from simulator.reporting.explanation.explain import question
-from simulator.reporting.explanation.grounding import Judge
+from simulator.reporting.explanation.judge import Judge
 from simulator.reporting.explanation.topics import topics
 from simulator.reporting.facts.build import build_facts
 from simulator.reporting.facts.symbol import slugs_of

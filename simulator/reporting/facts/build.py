@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from simulator.folder.record import Record
-from simulator.reporting.facts.arm import add_arm, add_ranks
+from simulator.reporting.facts.arm import add_arm, add_pair, add_ranks, overall
 from simulator.reporting.facts.fact import Fact, Unit
-from simulator.reporting.facts.pair import add_pair, overall
-from simulator.reporting.facts.roles import advised_arm
-from simulator.reporting.facts.run import add_run
+from simulator.reporting.facts.run import add_run, advised_arm
 from simulator.reporting.facts.symbol import add_symbols
 from simulator.reporting.facts.table import FactTable
 from simulator.reporting.facts.vocabulary import MODEL_TERMS

@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from simulator.evaluation.symbols import symbol_table
 from simulator.folder.record import Record
 from simulator.reporting.facts.fact import Unit
-from simulator.reporting.facts.roles import subject_arm
-from simulator.reporting.facts.run import day, named
+from simulator.reporting.facts.run import day, named, subject_arm
 from simulator.reporting.facts.table import FactTable
 from simulator.reporting.facts.vocabulary import SYMBOL_TERMS
 

@@ -18,9 +18,8 @@ from simulator.evaluation.measures import measure
 from simulator.evaluation.regimes import LABELS, SymbolDecisions
 from simulator.evaluation.symbols import most_traded
 from simulator.folder.record import ArmRecord, Record
-from simulator.reporting.facts.roles import subject_arm
-from simulator.reporting.figures.axis_labels import PlainNumbers, name_dates
-from simulator.reporting.figures.svg import ARM, GROUND, INK, REGIME, Drawing, Plot, drawing
+from simulator.reporting.facts.run import subject_arm
+from simulator.reporting.figures.svg import ARM, GROUND, INK, REGIME, Drawing, PlainNumbers, Plot, drawing, name_dates
 
 LOG_SPAN = 3.0
 """Ratio of highest to lowest value from which an axis is logarithmic."""

@@ -11,8 +11,7 @@ from simulator.evaluation.measures import measure
 from simulator.evaluation.sameness import CUT_AWAY, SAME_LABEL, SAME_TEXT, SAME_TREND, cut_away
 from simulator.folder.record import Record
 from simulator.reporting.facts.fact import Facts, Unit
-from simulator.reporting.facts.roles import subject_arm
-from simulator.reporting.facts.run import day, named
+from simulator.reporting.facts.run import day, named, subject_arm
 from simulator.reporting.facts.table import FactTable
 
 _CURES = {

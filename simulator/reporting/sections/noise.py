@@ -9,8 +9,7 @@ from simulator.evaluation.metrics import performance
 from simulator.evaluation.noise import Spread, count_flips, is_above, spread
 from simulator.folder.record import ArmRecord, Record
 from simulator.reporting.facts.fact import Facts, Unit
-from simulator.reporting.facts.roles import RANDOM_ARM, advised_arm, benchmark_arms
-from simulator.reporting.facts.run import bars_a_year
+from simulator.reporting.facts.run import RANDOM_ARM, advised_arm, bars_a_year, benchmark_arms
 from simulator.reporting.facts.table import FactTable
 from simulator.reporting.facts.vocabulary import NOISE_TERMS
 

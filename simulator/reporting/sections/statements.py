@@ -11,7 +11,7 @@ from simulator.evaluation.advice import Life
 from simulator.evaluation.sharpe import FEWEST_BARS
 from simulator.folder.record import ArmRecord, Record
 from simulator.reporting.facts.fact import Facts
-from simulator.reporting.facts.roles import advised_arm, benchmark_arms, subject_arm
+from simulator.reporting.facts.run import advised_arm, benchmark_arms, subject_arm
 from simulator.reporting.facts.table import NOT_AVAILABLE
 from simulator.reporting.sections.costs import fill_sentence
 from simulator.reporting.sections.noise import noise_headline

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from llm_strategy.errors import RunFolderError
 from simulator.reporting.facts.fact import Facts
-from simulator.reporting.facts.roles import MARKET_ARM
+from simulator.reporting.facts.run import MARKET_ARM
 from simulator.reporting.facts.table import FactTable
 from simulator.reporting.facts.vocabulary import HARM_TERMS
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from simulator.reporting.explanation.grounding import words
-from simulator.reporting.explanation.grounding.tokens import INTERVAL, Kind, Token, UnbackedError, spelled
+from simulator.reporting.explanation import words
+from simulator.reporting.explanation.tokens import INTERVAL, Kind, Token, UnbackedError, spelled
 from simulator.reporting.facts.fact import Fact, Facts
 from simulator.reporting.facts.table import NOT_AVAILABLE
 
