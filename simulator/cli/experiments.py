@@ -14,12 +14,11 @@ import typer
 
 from llm_strategy.errors import RunFolderError
 from simulator.cli import console
+from simulator.experiment import LLM_ARM
 
 if TYPE_CHECKING:
     from simulator.progress.stages import Progress
     from simulator.runs.result import Result
-
-LLM_ARM = "llm"
 
 ExperimentFile = Annotated[
     Path, typer.Argument(help="The experiment; write a starter with: btllm init", show_default=False)

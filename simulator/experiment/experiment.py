@@ -25,12 +25,12 @@ from llm_strategy.support.read_regular import read_text
 from llm_strategy.support.schemas import require
 from llm_strategy.support.strict_yaml import parse_yaml
 from llm_strategy.trading.order_rules import OrderRules
+from simulator.experiment import LLM_ARM as LLM_ARM
+from simulator.experiment import RANDOM_ARM as RANDOM_ARM
 from simulator.experiment.advisor import ABSTAIN, AdvisorConfig, placed
 from simulator.prices.config import DataConfig, check_sources
 from simulator.prices.sources.frames import FrameSource
 
-LLM_ARM = "llm"
-RANDOM_ARM = "random"
 ALL_ARMS = (LLM_ARM, *BASELINES, RANDOM_ARM)
 _SETTABLE = {name: settings for name in BASELINES if (settings := rule_settings(name))}
 
@@ -63,10 +63,15 @@ class EvaluationConfig:
 
 @dataclass(frozen=True, slots=True)
 class OutputConfig:
-    """Where runs go, and whether the model is asked to explain them."""
+    """Where runs go, whether the model is asked to explain them, and which sections of one's own their report has.
+
+    Each of the ``sections`` is the name of an entry point of ``backtrader_llm.report_sections``,
+    ``package.module:Section`` or ``FILE.py:Section``.
+    """
 
     folder: str = "reports"
     explain: bool = True
+    sections: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:

@@ -18,8 +18,7 @@ from llm_strategy.llm.structured.answer_text import CAUSED_BY_DATA, LARGEST_ANSW
 from llm_strategy.support.outside_text import encodable, spelled_out_json
 from simulator.reporting.explanation.judge import LONGEST_SENTENCE, Judge
 from simulator.reporting.explanation.topics import MOST_FACTS, PlainSentence, Topic, topics
-from simulator.reporting.facts.fact import Fact, Facts
-from simulator.reporting.facts.table import NOT_AVAILABLE
+from simulator.reporting.facts.fact import NOT_AVAILABLE, Fact, Facts
 
 MAX_TOKENS = 160
 """Length of the model's answer on one topic."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from simulator.reporting.explanation import words
 from simulator.reporting.explanation.tokens import INTERVAL, Kind, Token, UnbackedError, spelled
-from simulator.reporting.facts.fact import Fact, Facts
-from simulator.reporting.facts.table import NOT_AVAILABLE
+from simulator.reporting.facts.fact import NOT_AVAILABLE, Fact, Facts
 
 
 class FactCheck:

@@ -1,4 +1,6 @@
-"""The topics of an explanation: what each paragraph may tell, and the plain sentences that stand ready for it."""
+"""The topics of an explanation: what each paragraph may tell, and the plain sentences, made from facts, that the
+program says where the model says nothing that facts back.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
+from simulator.experiment import LLM_ARM
 from simulator.reporting.facts.fact import Fact, Facts
+from simulator.reporting.facts.terms import ARM_TERMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,17 +21,6 @@ class PlainSentence:
     facts: tuple[str, ...]
     adverse: bool = False
 
-
-COMPARED = {
-    "sharpe": ("had an annual Sharpe ratio of {}", 1),
-    "total_return": ("had a total return of {}", 1),
-    "max_drawdown": ("had a largest drawdown of {}", -1),
-    "volatility": ("had an annual volatility of {}", -1),
-    "costs": ("paid costs of {}", -1),
-    "trades": ("had a number of trades of {}", 0),
-    "exposure": ("had a mean exposure of {}", 0),
-}
-"""Figures in which arms are compared: how a sentence tells one, and whether more is good (1), bad (-1) or neither."""
 
 ONE_PATH = PlainSentence(
     "All arms traded one path of prices in one period, which the model may have met in its training: a result here "
@@ -42,7 +35,7 @@ def compared(facts: Facts, metric: str, arm: str, others: Iterable[str]) -> Iter
     own = facts.get(f"{arm}.{metric}")
     if own is None:
         return
-    value, (words, merit) = _number(own), COMPARED[metric]
+    value, merit, phrase = _number(own), ARM_TERMS[metric].better, ARM_TERMS[metric].phrase
     measured = [fact for other in others if _number(fact := facts.get(f"{other}.{metric}")) is not None and fact]
     if value is None or not measured:
         yield figure(own, adverse=value is None)
@@ -52,14 +45,14 @@ def compared(facts: Facts, metric: str, arm: str, others: Iterable[str]) -> Iter
         same = own.text == other.text
         relation = "the same as" if same else "lower than" if difference < 0 else "higher than"
         adverse = (not same and merit * difference < 0) or (merit > 0 and value < 0)
-        text = f"{arm} {words.format(own.text)}, {relation} the {other.text} of {other.subject}."
+        text = f"{arm} {phrase.format(own.text)}, {relation} the {other.text} of {other.subject}."
         yield PlainSentence(text, (own.id, other.id), adverse)
 
 
 def ahead(facts: Facts, metric: str, arm: str, others: Iterable[str]) -> Iterator[PlainSentence]:
     """The other arms that did better in this figure."""
     own = facts.get(f"{arm}.{metric}")
-    value, merit = _number(own), COMPARED[metric][1]
+    value, merit = _number(own), ARM_TERMS[metric].better
     found = [facts[f"{other}.{metric}"] for other in others if f"{other}.{metric}" in facts]
     better = [fact for fact in found if value is not None and ((_number(fact) or value) - value) * merit > 0]
     if own is not None and better:
@@ -174,7 +167,7 @@ def topics(facts: Facts) -> list[Topic]:
     if not arms:
         return []
     known = facts.get("run.subject")
-    arm = str(known.value) if known is not None and known.value in arms else "llm" if "llm" in arms else arms[0]
+    arm = str(known.value) if known and known.value in arms else LLM_ARM if LLM_ARM in arms else arms[0]
     others = [other for other in arms if other != arm]
     made = [_against(facts, arm, other) for other in others]
     made += [_risk(facts, arm, others), _costs(facts, arm, others), _failures(facts, arm), _doubts(facts, arm, others)]

@@ -1,32 +1,25 @@
-"""Facts of one arm: what it earned, risked and paid, how its advice came about, and what the gate did to it."""
+"""Facts of one arm (what it earned, risked and paid, how its advice came about, what the gate did to it) and of two
+side by side, with the verdict that they allow.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import fields
 
-from llm_strategy.types import ActionType, PolicyVerdict, Status
 from simulator.evaluation.advice import Life
 from simulator.evaluation.gate import kill_switch
 from simulator.evaluation.measures import measure
 from simulator.evaluation.metrics import dealing, performance, returns, trading
 from simulator.evaluation.regimes import RegimeTable, agreement, decisions_per_year, regime_table
 from simulator.evaluation.sharpe import UNMEASURED, Effect, SharpeDifference, compare_sharpe
+from simulator.experiment import REFERENCE_ARM
 from simulator.folder.record import ArmRecord, Record
-from simulator.reporting.facts.fact import Unit
-from simulator.reporting.facts.run import REFERENCE_ARM, bars_a_year, benchmark_arms, day, same_close
-from simulator.reporting.facts.table import FactTable, Value
-from simulator.reporting.facts.vocabulary import ARM_TERMS, DIFFERENCES, PAIR_TERMS, RANKED, REGIME_TERMS
+from simulator.reporting.facts.fact import FactTable, Value
+from simulator.reporting.facts.run import bars_a_year, benchmark_arms, day, same_close
+from simulator.reporting.facts.terms import ARM_TERMS, COUNTED_TERMS, DIFFERENCES, PAIR_TERMS, REGIME_TERMS, Unit
 from simulator.reporting.sections import noise
 from simulator.reporting.sections.noise import add_pair_noise, against_floor
 
-ALWAYS_COUNTED: dict[str, Iterable[str]] = {
-    "statuses": [status for status in Status if status is not Status.FALLBACK],  # there only where one is configured
-    "verdicts": PolicyVerdict,
-    "actions": ActionType,
-    "exits": ("stop", "target", "advice", "time", "kill_switch"),
-}
-"""Kinds that are shown also where they never came."""
 NEVER = "never"
 
 
@@ -51,7 +44,7 @@ def add_arm(table: FactTable, record: Record, arm: ArmRecord) -> None:
         "events": counts.events, "votes": counts.votes,
     }  # fmt: skip
     for metric, found in kinds.items():
-        table.counts(arm.name, metric, dict.fromkeys(ALWAYS_COUNTED.get(metric, ()), 0) | found)
+        table.counts(arm.name, metric, dict.fromkeys(COUNTED_TERMS[metric].always, 0) | found)
     _add_regimes(table, arm.name, regimes)
     if counts.disagreement is not None:
         words = f"mean share of members that disagreed in {arm.name}"
@@ -82,11 +75,17 @@ def add_arm(table: FactTable, record: Record, arm: ArmRecord) -> None:
 
 def add_ranks(table: FactTable, arms: list[str]) -> None:
     """Add the place of each arm among all."""
-    for metric, sign in RANKED.items():
+    for metric, term in ARM_TERMS.items():
+        if not term.ranked:
+            continue
         values = {arm: value for arm in arms if (value := table.number(f"{arm}.{metric}")) is not None}
         for arm in arms:
-            ahead = None if arm not in values else sum(sign * other < sign * values[arm] for other in values.values())
-            label = f"rank of {arm} by {ARM_TERMS[metric].words} among the arms, best first"
+            ahead = (
+                None
+                if arm not in values
+                else sum(term.better * other > term.better * values[arm] for other in values.values())
+            )
+            label = f"rank of {arm} by {term.words} among the arms, best first"
             table.add(arm, f"{metric}_rank", None if ahead is None else ahead + 1, Unit.COUNT, label)
 
 
