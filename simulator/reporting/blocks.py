@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import Enum
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import pandas as pd
 
-from simulator.reporting.drawing import Drawing
+if TYPE_CHECKING:
+    from simulator.reporting.drawing import Drawing
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,19 +145,12 @@ class Details:
     open: bool = False
 
 
-class Medium(Enum):
-    """The two renderings of a report."""
-
-    HTML = "html"
-    MARKDOWN = "markdown"
-
-
 @dataclass(frozen=True, slots=True)
 class Only:
-    """Blocks of one rendering: the Markdown report is the shorter one."""
+    """Blocks of one rendering, the page or else the Markdown report, which is the shorter one."""
 
-    medium: Medium
     blocks: Sequence[Block]
+    on_page: bool
 
 
 Block: TypeAlias = Heading | Paragraph | Items | Banner | Table | Grid | Figure | Code | Details | Only
@@ -165,21 +158,21 @@ Block: TypeAlias = Heading | Paragraph | Items | Banner | Table | Grid | Figure 
 
 def on_page(*blocks: Block) -> Only:
     """Blocks that stand on the page alone."""
-    return Only(Medium.HTML, blocks)
-
-
-def blocks_for(medium: Medium, blocks: Iterable[Block]) -> Iterator[Block]:
-    """The blocks of one rendering."""
-    for block in blocks:
-        if not isinstance(block, Only):
-            yield block
-        elif block.medium is medium:
-            yield from blocks_for(medium, block.blocks)
+    return Only(blocks, on_page=True)
 
 
 def in_markdown(*blocks: Block) -> Only:
     """Blocks that stand in the Markdown report alone."""
-    return Only(Medium.MARKDOWN, blocks)
+    return Only(blocks, on_page=False)
+
+
+def blocks_for(blocks: Iterable[Block], *, page: bool) -> Iterator[Block]:
+    """The blocks of one rendering."""
+    for block in blocks:
+        if not isinstance(block, Only):
+            yield block
+        elif block.on_page is page:
+            yield from blocks_for(block.blocks, page=page)
 
 
 _PIECES = re.compile(r"\{(?P<fact>[^{}]+)\}|`(?P<code>[^`]+)`|\*(?P<emphasis>[^*]+)\*")

@@ -133,10 +133,10 @@ class OwnSection:
                 raise ConfigurationError(problem.text)
             yield from self._checked(list(self._section.blocks(record, facts)), record, facts)
         except Exception as failure:
-            told = f"The section {self._reference!r} is not shown: {_one_line(failure)}"
-            log.warning("%s", told)
+            sentence = f"The section {self._reference!r} is not shown: {_one_line(failure)}"
+            log.warning("%s", sentence)
             yield Heading(Quoted(self._title), f"section-{self._name}")
-            yield Paragraph(Quoted(told, "alarm"))
+            yield Paragraph(Quoted(sentence, "alarm"))
 
     @property
     def _title(self) -> str:
@@ -157,14 +157,14 @@ class OwnSection:
         ]
         try:
             MarkdownWriter(facts).section(blocks)
-            said = str(HtmlWriter(facts).section(blocks))
+            text = str(HtmlWriter(facts).section(blocks))
         except KeyError as unknown:
             name = str(unknown.args[0])
             raise ConfigurationError(f"There is no fact {name!r}{did_you_mean(name, list(facts))}") from None
-        said = re.sub(r"<svg.*?</svg>|<(data|span) data-fact.*?</\1>|<[^>]*>", " ", said, flags=re.DOTALL)
+        text = re.sub(r"<svg.*?</svg>|<(data|span) data-fact.*?</\1>|<[^>]*>", " ", text, flags=re.DOTALL)
         for name in sorted([*(arm.name for arm in record.arms), *record.prices], key=len, reverse=True):
-            said = said.replace(name, " ")
-        if number := re.search(r"\S*\d\S*", said):
+            text = text.replace(name, " ")
+        if number := re.search(r"\S*\d\S*", text):
             raise ConfigurationError(
                 f"It writes {number[0]!r} itself: add the figure as a fact and name that in braces."
             )
@@ -187,7 +187,7 @@ def load_section(reference: str) -> Any:
 def _own_sections(record: Record) -> list[OwnSection]:
     """The sections that the experiment of a folder names, by names of which no two are alike."""
     output = record.manifest["experiment"].get("output", {})
-    made: dict[str, OwnSection] = {}
+    own: dict[str, OwnSection] = {}
     for reference in filter(lambda named: isinstance(named, str), output.get("sections") or ()):
         section, problem = None, ""
         try:
@@ -196,10 +196,10 @@ def _own_sections(record: Record) -> list[OwnSection]:
         except Exception as failure:
             problem = _one_line(failure)
         name = re.sub(r"\W+", "_", type(section).__name__ if section else reference.rpartition(":")[2]) or "section"
-        while name in made:
+        while name in own:
             name += "_"
-        made[name] = OwnSection(name, reference, section, problem)
-    return list(made.values())
+        own[name] = OwnSection(name, reference, section, problem)
+    return list(own.values())
 
 
 def _check_place(reference: str) -> None:
@@ -211,7 +211,7 @@ def _check_place(reference: str) -> None:
 
 
 def _one_line(problem: Exception) -> str:
-    told = " ".join(str(problem).split())
+    text = " ".join(str(problem).split())
     if not isinstance(problem, BacktraderLLMError):
-        told = f"{type(problem).__name__}: {told}" if told else type(problem).__name__
-    return told if told.endswith((".", "?")) else f"{told}."
+        text = f"{type(problem).__name__}: {text}" if text else type(problem).__name__
+    return text if text.endswith((".", "?")) else f"{text}."

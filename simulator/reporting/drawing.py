@@ -193,8 +193,8 @@ def _below(context: tuple[str, int], last: tuple[str, int] | None) -> str:
     if context == last:
         return ""
     words, year = context
-    told = words if last is not None and last[1] == year else f"{words} {year}".strip()
-    return f"\n{told}"
+    label = words if last is not None and last[1] == year else f"{words} {year}".strip()
+    return f"\n{label}"
 
 
 def name_dates(axis: Axis) -> None:

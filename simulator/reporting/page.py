@@ -31,14 +31,14 @@ def render(record: Record, facts: Facts, explanation: Mapping[str, Any] | None, 
     The same arguments give the same bytes. Every figure outside quoted evidence and provenance is the text of a fact.
     """
     shown = {**facts, **(explanation_facts(explanation) if explanation else {})}
-    told = [list(section.blocks(record, shown)) for section in page_sections(record, explanation)]
+    sections = [list(section.blocks(record, shown)) for section in page_sections(record, explanation)]
     if changed:
         words = f"Not to be trusted: evidence changed since the run: {', '.join(changed)}"
         rest = "These files are not what the run wrote, and what stands below rests on them."
         on_markdown = in_markdown(Banner(Quoted(f"{words}."), rest))
-        told.insert(0, [on_page(Banner(Quoted(words, "alarm"), rest)), on_markdown])
+        sections.insert(0, [on_page(Banner(Quoted(words, "alarm"), rest)), on_markdown])
     html, markdown = HtmlWriter(shown), MarkdownWriter(shown)
     return Report(
-        secured(spelled_out(page(record.manifest["name"], filter(None, map(html.section, told))))),
-        without_bare_links(spelled_out("\n\n".join(filter(None, map(markdown.section, told))) + "\n")),
+        secured(spelled_out(page(record.manifest["name"], filter(None, map(html.section, sections))))),
+        without_bare_links(spelled_out("\n\n".join(filter(None, map(markdown.section, sections))) + "\n")),
     )

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from simulator.evaluation.regimes import LABELS
 from simulator.reporting import blocks as b
-from simulator.reporting.blocks import Block, Cell, Column, Medium, Table, Text, blocks_for, pieces
+from simulator.reporting.blocks import Block, Cell, Column, Table, Text, blocks_for, pieces
 from simulator.reporting.facts.fact import Fact, Facts
 from simulator.reporting.facts.terms import Unit
 
@@ -71,12 +71,12 @@ class HtmlWriter:
 
     def section(self, blocks: Iterable[Block]) -> Markup:
         """One section, named by its first heading; the title of the page heads a header instead."""
-        told = list(blocks_for(Medium.HTML, blocks))
-        first = next((block for block in told if isinstance(block, b.Heading)), None)
+        shown = list(blocks_for(blocks, page=True))
+        first = next((block for block in shown if isinstance(block, b.Heading)), None)
         if first is None:
-            return self._all(told)
+            return self._all(shown)
         self._section = first.id
-        above, rest = told[: told.index(first)], told[told.index(first) :]
+        above, rest = shown[: shown.index(first)], shown[shown.index(first) :]
         if first.level == 1:
             opened, closed = Markup("<header>"), Markup("</header>")
         else:
@@ -85,7 +85,7 @@ class HtmlWriter:
         return Markup("\n").join([*map(self._block, above), opened, self._all(rest), closed])
 
     def _all(self, blocks: Iterable[Block]) -> Markup:
-        return Markup("\n").join(map(self._block, blocks_for(Medium.HTML, blocks)))
+        return Markup("\n").join(map(self._block, blocks_for(blocks, page=True)))
 
     def _block(self, block: Block) -> Markup:
         match block:
@@ -136,11 +136,11 @@ class HtmlWriter:
 
     def _items(self, block: b.Items) -> Markup:
         items = Markup("\n").join(Markup("<li>{}</li>").format(self.text(item)) for item in block.items)
-        told = Markup("<ul{}>\n{}\n</ul>").format(_class(block.look), items)
+        listing = Markup("<ul{}>\n{}\n</ul>").format(_class(block.look), items)
         if not block.title:
-            return told
+            return listing
         return Markup('<section class="notes" aria-label="{}">\n<p><strong>{}</strong></p>\n{}\n</section>').format(
-            block.label, block.title, told
+            block.label, block.title, listing
         )
 
     def _table(self, block: Table) -> Markup:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from simulator.reporting import blocks as b
-from simulator.reporting.blocks import Block, Cell, Medium, Table, Text, blocks_for, pieces
+from simulator.reporting.blocks import Block, Cell, Table, Text, blocks_for, pieces
 from simulator.reporting.facts.fact import Facts
 
 _LOOKS = {"code": "`{}`", "emphasis": "*{}*"}
@@ -20,7 +20,7 @@ class MarkdownWriter:
 
     def section(self, blocks: Iterable[Block]) -> str:
         """The blocks of one section, an empty line between two."""
-        return "\n\n".join(map(self._block, blocks_for(Medium.MARKDOWN, blocks)))
+        return "\n\n".join(map(self._block, blocks_for(blocks, page=False)))
 
     def _block(self, block: Block) -> str:
         match block:
@@ -55,9 +55,9 @@ class MarkdownWriter:
             bool(at) and (column.look == "number" or (figures and not column.look)) for at, column in enumerate(columns)
         ]
         rows = [[column.heading for column in columns], *block.rows]
-        told = [f"| {' | '.join(map(self._cell, row))} |" for row in rows]
+        lines = [f"| {' | '.join(map(self._cell, row))} |" for row in rows]
         marks = "|".join("--:" if is_right else ":--" for is_right in right)
-        return "\n".join([told[0], f"|{marks}|", *told[1:]])
+        return "\n".join([lines[0], f"|{marks}|", *lines[1:]])
 
     def _cell(self, cell: Text | Cell) -> str:
         return (

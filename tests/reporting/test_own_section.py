@@ -185,3 +185,11 @@ def test_a_section_that_is_not_there_ends_a_run_before_anything_is_asked(tmp_pat
     with pytest.raises(ConfigurationError, match=r"The report section 'nowhere.py:Section' names the file"):
         simulator.run(wanted, client=client)
     assert model.requests == []
+
+
+def test_a_run_with_a_section_of_ones_own_replays(tmp_path):
+    client, _ = recording()
+    wanted = small(tmp_path, output={"folder": str(tmp_path / "out"), "sections": [f"{EXAMPLE}:BestMonth"]})
+    result = simulator.run(wanted, client=client)
+    assert "section.BestMonth.llm" in result.facts
+    assert [check.name for check in simulator.replay(result.folder) if not check.same] == []

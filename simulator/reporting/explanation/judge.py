@@ -63,7 +63,7 @@ class Judge:
             SentenceReader(facts).read(self._lexicon.tokens(sentence))
         except UnbackedError as problem:
             return Judgement(refusal=str(problem))
-        return Judgement(tuple(facts.told))
+        return Judgement(tuple(facts.backing))
 
 
 class SentenceReader:
@@ -81,7 +81,7 @@ class SentenceReader:
         """Check every claim; raises ``UnbackedError``."""
         for clause in clauses(tokens):
             self._clause(clause)
-        if not self._facts.told:
+        if not self._facts.backing:
             raise UnbackedError("it tells no fact")
         if self._owed:
             raise UnbackedError(f"nothing checkable is said of its {' and '.join(sorted(self._owed))}")

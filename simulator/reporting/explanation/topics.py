@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from simulator.experiment import LLM_ARM
-from simulator.reporting.facts.fact import Fact, Facts
+from simulator.reporting.facts.fact import Fact, Facts, listed_names
 from simulator.reporting.facts.terms import ARM_TERMS
 
 
@@ -53,10 +53,12 @@ def ahead(facts: Facts, metric: str, arm: str, others: Iterable[str]) -> Iterato
     """The other arms that did better in this figure."""
     own = facts.get(f"{arm}.{metric}")
     value, merit = _number(own), ARM_TERMS[metric].better
-    found = [facts[f"{other}.{metric}"] for other in others if f"{other}.{metric}" in facts]
-    better = [fact for fact in found if value is not None and ((_number(fact) or value) - value) * merit > 0]
+    figures_of_others = [facts[f"{other}.{metric}"] for other in others if f"{other}.{metric}" in facts]
+    better = [
+        fact for fact in figures_of_others if value is not None and ((_number(fact) or value) - value) * merit > 0
+    ]
     if own is not None and better:
-        listed = _listed([f"{fact.subject} ({fact.text})" for fact in better])
+        listed = listed_names([f"{fact.subject} ({fact.text})" for fact in better])
         text = f"Better than {arm} by {own.label.removesuffix(f' of {arm}')} ({own.text}): {listed}."
         yield PlainSentence(text, (own.id, *(fact.id for fact in better)), adverse=True)
 
@@ -64,12 +66,12 @@ def ahead(facts: Facts, metric: str, arm: str, others: Iterable[str]) -> Iterato
 def interval(facts: Facts, arm: str, other: str) -> Iterator[PlainSentence]:
     """The difference of the Sharpe ratios, its interval, and whether that contains zero."""
     pair = f"{arm}-{other}"
-    found = [facts.get(f"{pair}.{metric}") for metric in ("sharpe_difference", "low", "high")]
-    told = [fact for fact in found if fact is not None]
-    if len(told) < 3:
+    known = [facts.get(f"{pair}.{metric}") for metric in ("sharpe_difference", "low", "high")]
+    measured = [fact for fact in known if fact is not None]
+    if len(measured) < 3:
         return
-    ids = tuple(fact.id for fact in told)
-    low, high = _number(told[1]), _number(told[2])
+    ids = tuple(fact.id for fact in measured)
+    low, high = _number(measured[1]), _number(measured[2])
     if low is None or high is None:
         yield PlainSentence(
             f"The difference of the Sharpe ratios of {arm} and {other} could not be measured.", ids, True
@@ -77,8 +79,8 @@ def interval(facts: Facts, arm: str, other: str) -> Iterator[PlainSentence]:
         return
     zero = "contains zero" if low <= 0 <= high else "does not contain zero"
     yield PlainSentence(
-        f"The Sharpe difference of {arm} minus {other} is {told[0].text}; its interval ranges from {told[1].text} to "
-        f"{told[2].text} and {zero}.",
+        f"The Sharpe difference of {arm} minus {other} is {measured[0].text}; its interval ranges from "
+        f"{measured[1].text} to {measured[2].text} and {zero}.",
         ids,
         adverse=low <= 0,
     )
@@ -119,10 +121,10 @@ def undecided(facts: Facts, arm: str, others: Iterable[str]) -> Iterator[PlainSe
             unseen.append(f"{detectable.text} against {other}")
             unseen_ids.append(detectable.id)
     if within:
-        text = f"Luck alone can explain the difference in Sharpe ratio between {arm} and {_listed(within)}: "
+        text = f"Luck alone can explain the difference in Sharpe ratio between {arm} and {listed_names(within)}: "
         yield PlainSentence(f"{text}zero lies within the interval.", tuple(ids), adverse=True)
     if unseen:
-        text = f"The smallest difference in Sharpe ratio that this run could have seen is {_listed(unseen)}."
+        text = f"The smallest difference in Sharpe ratio that this run could have seen is {listed_names(unseen)}."
         yield PlainSentence(text, tuple(unseen_ids), adverse=True)
 
 
@@ -134,15 +136,11 @@ def below_noise(facts: Facts, arm: str, others: Iterable[str]) -> Iterator[Plain
     if floor is not None and below:
         text = f"Asking the model again moved the annual Sharpe ratio of {arm} by up to {floor.text}, no less than its "
         ids = (floor.id, *(fact.id for fact in below.values()))
-        yield PlainSentence(f"{text}difference from {_listed(list(below))}.", ids, adverse=True)
+        yield PlainSentence(f"{text}difference from {listed_names(list(below))}.", ids, adverse=True)
 
 
 def _number(fact: Fact | None) -> float | None:
     return None if fact is None or isinstance(fact.value, str) else float(fact.value)
-
-
-def _listed(items: list[str]) -> str:
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
 MOST_FACTS = 12
@@ -169,9 +167,9 @@ def topics(facts: Facts) -> list[Topic]:
     known = facts.get("run.subject")
     arm = str(known.value) if known and known.value in arms else LLM_ARM if LLM_ARM in arms else arms[0]
     others = [other for other in arms if other != arm]
-    made = [_against(facts, arm, other) for other in others]
-    made += [_risk(facts, arm, others), _costs(facts, arm, others), _failures(facts, arm), _doubts(facts, arm, others)]
-    return [topic for topic in made if topic.sentences]
+    ready = [_against(facts, arm, other) for other in others]
+    ready += [_risk(facts, arm, others), _costs(facts, arm, others), _failures(facts, arm), _doubts(facts, arm, others)]
+    return [topic for topic in ready if topic.sentences]
 
 
 def _against(facts: Facts, arm: str, other: str) -> Topic:
@@ -216,5 +214,5 @@ def _doubts(facts: Facts, arm: str, others: list[str]) -> Topic:
 def _topic(name: str, facts: Facts, sentences: Iterable[PlainSentence], more: Iterable[str] = ()) -> Topic:
     ready = sorted(sentences, key=lambda sentence: not sentence.adverse)
     ids = dict.fromkeys([*(fact for sentence in ready for fact in sentence.facts), *more])
-    told = {name: facts[name] for name in ids if name in facts}
-    return Topic(name, told, tuple(ready))
+    known = {name: facts[name] for name in ids if name in facts}
+    return Topic(name, known, tuple(ready))

@@ -108,6 +108,11 @@ class FactTable:
         return None if isinstance(value, str) else value
 
 
+def listed_names(names: list[str]) -> str:
+    """Names as a sentence lists them: "a, b and c"."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
 def kinds_of(subject: str, metric: str, facts: Facts) -> list[tuple[str, str]]:
     """The kinds of what is counted by kind, as read by people, and the ids of their counts."""
     prefix = f"{subject}.{metric}."

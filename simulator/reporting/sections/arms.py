@@ -46,25 +46,17 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
     yield table_of_arms(record, listed("arms"))
     if doubts := doubt_sentences(record, facts):
         yield Paragraph(doubts, "strong")
-    yield on_page(
-        Paragraph([*costs, *changes]),
-        Paragraph(
-            "Volatility and Sharpe are annual, without a risk-free rate. Drawdown is the largest loss from an earlier "
-            "peak. Exposure is the mean value of all positions over equity, turnover the traded value a year over mean "
-            "equity. Costs are commission, slippage, borrow and financing in the currency of the prices, and a year as "
-            "a share of equity. Hits are the share of closed trades that won after commission.",
-            "note",
-        ),
+    risk = (
+        "Volatility and Sharpe are annual, without a risk-free rate. Drawdown is the largest loss from an earlier peak."
     )
-    yield in_markdown(
-        Paragraph(costs),
-        *([Paragraph(changes)] if changes else ()),
-        Paragraph(
-            "Volatility and Sharpe are annual, without a risk-free rate. Drawdown is the largest loss from an earlier "
-            "peak. Costs are commission, slippage, borrow and financing in the currency of the prices, and a year as a "
-            "share of equity."
-        ),
+    size = "Exposure is the mean value of all positions over equity, turnover the traded value a year over mean equity."
+    paid = (
+        "Costs are commission, slippage, borrow and financing in the currency of the prices, and a year as a share of "
+        "equity."
     )
+    hits = "Hits are the share of closed trades that won after commission."
+    yield on_page(Paragraph([*costs, *changes]), Paragraph([risk, size, paid, hits], "note"))
+    yield in_markdown(Paragraph(costs), Paragraph(changes), Paragraph([risk, paid]))
     more = [(term.words, *(f"{{{arm}.{metric}}}" for arm in arms)) for metric, term in listed("more").items()]
     title = "More figures of each arm"
     yield on_page(Details(title, [Table(["Figure", *arms], more, label=title)]))
@@ -87,8 +79,8 @@ def _price_changes(record: Record) -> list[str]:
             "average; each one is listed under Symbols."
         ]
     changes = [f"{{{prefix}.name}} by {{{prefix}.price_change}}" for prefix in prefixes]
-    told = ", that of ".join(changes).replace("} by", "} changed by", 1)
-    return [f"From the first decision to the last close the price of {told}."]
+    moves = ", that of ".join(changes).replace("} by", "} changed by", 1)
+    return [f"From the first decision to the last close the price of {moves}."]
 
 
 def add_doubts(table: FactTable, record: Record) -> None:
@@ -130,9 +122,9 @@ def _add_late_start(table: FactTable, record: Record) -> None:
 
 def doubt_sentences(record: Record, facts: Facts) -> list[str]:
     """The sentences, ids of facts in braces; empty where there is nothing to say."""
-    arm, said = subject_arm(record).name, []
+    arm, sentences = subject_arm(record).name, []
     if "run.late_symbols" in facts:
-        said.append(
+        sentences.append(
             "Decisions on {run.late_symbols} begin at {run.late_first} and not at data.start ({run.start}): a first "
             "decision needs {run.warm_up} bars before it, and {run.before_start} stand there. Begin the file earlier, "
             "or set shorter advisor.lookbacks and baselines."
@@ -142,21 +134,21 @@ def doubt_sentences(record: Record, facts: Facts) -> list[str]:
         experiment = record.manifest["experiment"]
         numbers = experiment["advisor"]["style"] == "numbers"
         cure = "more advisor.decimals" if numbers else "advisor.style numbers, other advisor.lookbacks or longer bars"
-        said.append(
+        sentences.append(
             f"The model could hardly tell states apart: {{{arm}.same_{what}}} of the decisions showed it the same "
             f"{what}. It needs {cure}."
         )
     if f"{arm}.same_label" in facts:
-        said.append(
+        sentences.append(
             f"There was little to tell apart: the causal rule says {{{arm}.same_label_name}} at {{{arm}.same_label}} "
             "of the decisions."
         )
     if "run.cut_away" in facts:
-        said.append(
+        sentences.append(
             "The gate cut {run.cut_away} of the entries that the arms asked for to nothing, or to less than a "
             f"hundredth of their size, mostly by {{run.cut_away_by}}: {_CURES[str(facts['run.cut_away_by'].value)]}."
         )
-    return said
+    return sentences
 
 
 _COMMISSION = {
@@ -210,15 +202,15 @@ def cost_sentences(facts: Facts) -> list[str]:
     ]
     parts += _in_force(facts, _CARRY)
     preset = " (preset {costs.preset})" if "costs.preset" in facts else ""
-    said = ["Each arm began with {costs.starting_cash} in cash."]
-    said.append(
+    sentences = ["Each arm began with {costs.starting_cash} in cash."]
+    sentences.append(
         f"Costs in force{preset}: {'; '.join(parts)}."
         if parts
         else "No costs are charged, neither commission nor slippage: real figures would be worse."
     )
     if "costs.leverage" in facts:
-        said.append("The broker lends: positions may be worth up to {costs.leverage} times equity.")
-    return said
+        sentences.append("The broker lends: positions may be worth up to {costs.leverage} times equity.")
+    return sentences
 
 
 def fill_sentence(facts: Facts) -> str:

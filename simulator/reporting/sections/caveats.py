@@ -21,9 +21,9 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
 
 def _caveats(record: Record, facts: Facts) -> list[str]:
     subject, advised = subject_arm(record).name, advised_arm(record)
-    said = []
+    sentences = []
     if advised is not None:
-        said += [
+        sentences += [
             "A model may know the period: it may have been trained on text that was written after these bars. The "
             "figures cannot tell memory from skill.",
             _mask(advised),
@@ -31,13 +31,13 @@ def _caveats(record: Record, facts: Facts) -> list[str]:
             "{model.distinct} distinct ones, and equal questions get equal answers.",
         ]
     markets = "{run.symbols} symbols" if len(record.prices) > 1 else "one market"
-    said.append(f"This is one path: {{run.years}} years of {markets}. Another stretch gives other figures.")
+    sentences.append(f"This is one path: {{run.years}} years of {markets}. Another stretch gives other figures.")
     if facts["run.comparisons"].value:
-        said.append(
+        sentences.append(
             "Where no arm is better than another, luck alone makes {run.false_alarms} of the comparisons stand out on "
             "average ({run.comparisons} of them, at {run.confidence_level})."
         )
-    said += [
+    sentences += [
         f"Trades of {subject} still open at the end: {{{subject}.open_at_end}}. An open trade is valued at the last "
         "close and left out of the profits and rates of trades.",
         f"A stop wakes on the bar after its entry. Entry bars of {subject} that went through their own stop, which the "
@@ -47,7 +47,7 @@ def _caveats(record: Record, facts: Facts) -> list[str]:
         "Cash earns no interest, and Sharpe ratios take no risk-free rate off. Dividends count only where the prices "
         "hold them. There are no taxes.",
     ]
-    return said
+    return sentences
 
 
 def _mask(arm: ArmRecord) -> str:

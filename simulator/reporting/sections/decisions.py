@@ -114,10 +114,10 @@ def _last_changes(rows: list[dict[str, Any]], several: bool) -> Table:
     for row in rows:
         advice, abstained, verdict = row["advice"], row["abstention"], row["verdict"]
         if advice:
-            told = [*_advice(advice), Quoted(advice["rationale"])]
+            texts = [*_advice(advice), Quoted(advice["rationale"])]
         else:
-            told = [Quoted(row["status"]), Quoted(abstained["reason"]), "", Quoted(abstained["detail"])]
+            texts = [Quoted(row["status"]), Quoted(abstained["reason"]), "", Quoted(abstained["detail"])]
         gate = (Quoted(verdict["intent"]), " ", Quoted(verdict["reason"]))
         when = [Quoted(day(row["time"])), *([Quoted(row["snapshot"]["symbol"])] if several else ())]
-        cells.append([*when, *told, Quoted(row["policy"]["verdict"]), gate])
+        cells.append([*when, *texts, Quoted(row["policy"]["verdict"]), gate])
     return Table(columns, cells, look="quoted")

@@ -35,8 +35,8 @@ def facts(table: FactTable, record: Record) -> None:
     """Add the figures of the folder, none where it holds none; ``RunFolderError`` for a file that cannot be read."""
     path = record.folder / HARM
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        values = {name: float(found[name]) for name in HARM_TERMS}
+        content = json.loads(path.read_text(encoding="utf-8"))
+        values = {name: float(content[name]) for name in HARM_TERMS}
         if not all(math.isfinite(value) for value in values.values()):
             raise ValueError("a figure is not finite")
     except FileNotFoundError:
@@ -82,25 +82,25 @@ def _kinds(arm: str, metric: str, facts: Facts) -> str:
 
 
 def _limits(arm: str, cut: str, refused: str) -> str:
-    told = [f"{done} by {limits}" for done, limits in (("cut", cut), ("refused", refused)) if limits]
-    return f"{arm}: {'; '.join(told)}"
+    parts = [f"{done} by {limits}" for done, limits in (("cut", cut), ("refused", refused)) if limits]
+    return f"{arm}: {'; '.join(parts)}"
 
 
 def harm_sentences(facts: Facts) -> list[str]:
     """The section in plain words, ids of facts in braces; empty where nothing was measured."""
     if "harm.bound" not in facts:
         return []
-    said = [
+    sentences = [
         "Suppose the adviser knew the next bar and chose the worst action at every close. Through the same limits and "
         "costs the account would have returned {harm.worst_return} and lost {harm.worst_drawdown} from its highest "
         "value."
     ]
     if f"{MARKET_ARM}.total_return" in facts:
-        said.append(
+        sentences.append(
             f"Under the same limits {MARKET_ARM} returned {{{MARKET_ARM}.total_return}} and lost "
             f"{{{MARKET_ARM}.max_drawdown}} from its highest value."
         )
-    said.append(
+    sentences.append(
         "These limits bound no loss over the whole period: the kill switch re-arms and as much may be lost again, or "
         "an exit may take any number of bars."
         if _number(facts, "bound") > UNBOUNDED
@@ -108,8 +108,8 @@ def harm_sentences(facts: Facts) -> list[str]:
         "everything, the largest adverse move that it cannot foresee included."
     )
     if _number(facts, "worst_drawdown") > _number(facts, "bound"):
-        said.append("The worst adviser lost more than that: the limits did not hold, trust no figure of this run.")
-    return said
+        sentences.append("The worst adviser lost more than that: the limits did not hold, trust no figure of this run.")
+    return sentences
 
 
 def _number(facts: Facts, name: str) -> float:

@@ -61,15 +61,15 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
     took = ", a question {model.mean_seconds} in the mean, nineteen of twenty within {model.p95_seconds}"
     if not record.manifest["usage"].get("mean_seconds"):
         took = ""
-    told = (
+    counted = (
         "{model.decisions} decisions with {model.questions} questions, {model.distinct} of them distinct: "
         f"{{model.asked}} were asked in this run ({{model.seconds}}{took}, "
         "{model.tokens_in} tokens read, {model.tokens_out} written), {model.from_record} were answered from the record."
     )
     through = (", through ", Quoted(model["backend"])) if model.get("backend") else ()
     yield Heading("Model and cache", "model")
-    yield on_page(Paragraph((Quoted(model["name"]), *through, ". ", told)))
-    yield in_markdown(Paragraph((Quoted(model["name"]), ": ", told)))
+    yield on_page(Paragraph((Quoted(model["name"]), *through, ". ", counted)))
+    yield in_markdown(Paragraph((Quoted(model["name"]), ": ", counted)))
     if sentences := asking(record):
         yield Paragraph([*sentences])
 
@@ -83,8 +83,8 @@ def asking(record: Record) -> tuple[str, ...]:
     shown = _EXAMPLES[reading.examples]
     if reading.examples != "fixed":
         shown += f", {_LABELS[reading.labels]}"
-    wrote = {"never": "the program", "always": "the model", "changes": "the model where label or action changed"}
-    return f"{_MODES[reading.mode]}, {shown}; rationales are by {wrote[reading.rationale]}.", ONE_OF_MANY
+    writers = {"never": "the program", "always": "the model", "changes": "the model where label or action changed"}
+    return f"{_MODES[reading.mode]}, {shown}; rationales are by {writers[reading.rationale]}.", ONE_OF_MANY
 
 
 def _reading(advisor: Mapping[str, Any], model: Mapping[str, Any]) -> PromptOptions | None:

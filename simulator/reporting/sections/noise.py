@@ -10,7 +10,7 @@ from simulator.evaluation.noise import Spread, count_flips, is_above, spread
 from simulator.experiment import RANDOM_ARM
 from simulator.folder.record import Record
 from simulator.reporting.blocks import Block, Column, Heading, Paragraph, Table, in_markdown, on_page
-from simulator.reporting.facts.fact import Facts, FactTable
+from simulator.reporting.facts.fact import Facts, FactTable, listed_names
 from simulator.reporting.facts.run import advised_arm, bars_a_year, benchmark_arms
 from simulator.reporting.facts.terms import Term, Unit
 
@@ -69,9 +69,9 @@ def facts(table: FactTable, record: Record) -> None:
     year = bars_a_year(record)
     drawn = [performance(equity, year) for equity in (arm.equity, *(draw.equity for draw in arm.draws))]
     for name, of in MEASURED.items():
-        found: Spread | None = spread([getattr(one, of) for one in drawn])
+        distances: Spread | None = spread([getattr(one, of) for one in drawn])
         for part in _PARTS:
-            add(f"{name}_{part}", None if found is None else getattr(found, part))
+            add(f"{name}_{part}", None if distances is None else getattr(distances, part))
         _add_judgement(table, arm.name, name, of, f"whether the {WORDS[name]} of {arm.name}")
 
 
@@ -202,29 +202,27 @@ def _what(facts: Facts) -> str:
         return "In a draw the account never moved, or there are too few bars: some noise floors could not be measured."
     if not flipped and not any(facts[f"noise.{name}_floor"].value for name in MEASURED):
         return "No label, no action and no account differed: the noise floor is zero."
-    said = (
+    text = (
         "Noise floor: asking again alone moved the annual Sharpe ratio by up to {noise.sharpe_floor} and the total "
         "return by up to {noise.return_floor}. No smaller effect is to be believed, and more draws can only raise the "
         "floor."
     )
     if facts["noise.sampled"].value == "no":
-        said += " The setting strict of the model runtime takes this away where the backend can promise it."
-    return said
+        text += " The setting strict of the model runtime takes this away where the backend can promise it."
+    return text
 
 
 def _judged(arm: str, effects: Sequence[tuple[str, str, str, str]], facts: Facts) -> str:
-    found: dict[str, list[str]] = {}
+    by_judgement: dict[str, list[str]] = {}
     for words, _, _, judged in effects:
-        found.setdefault(str(facts[f"{judged}.sharpe_noise"].value), []).append(words)
-    told = [f"from {_listed(of)} is {_TOLD.get(judgement, judgement)}" for judgement, of in found.items()]
-    return f"The Sharpe difference of {arm} {'; that '.join(told)}."
+        by_judgement.setdefault(str(facts[f"{judged}.sharpe_noise"].value), []).append(words)
+    parts = [
+        f"from {listed_names(of)} is {_IN_WORDS.get(judgement, judgement)}" for judgement, of in by_judgement.items()
+    ]
+    return f"The Sharpe difference of {arm} {'; that '.join(parts)}."
 
 
-def _listed(names: list[str]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-
-
-_TOLD = {BELOW: f"{BELOW} and not to be believed", NONE: "nothing at all"}
+_IN_WORDS = {BELOW: f"{BELOW} and not to be believed", NONE: "nothing at all"}
 
 
 def _effects(record: Record, arm: str, facts: Facts) -> list[tuple[str, str, str, str]]:

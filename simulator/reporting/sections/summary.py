@@ -57,13 +57,13 @@ def headline(record: Record, facts: Facts) -> list[str]:
     """The first paragraph: failures, arms that stopped trading and a dead advisor first, then the verdict, then what it
     rests on."""
     advised = advised_arm(record)
-    said = _failures(record, facts) + _killed(record, facts) + _untraded(record, facts)
+    sentences = _failures(record, facts) + _killed(record, facts) + _untraded(record, facts)
     if advised is None:
-        return said + _rules_only(record, facts)
-    said += _other_models(advised.name, facts) + _life(advised.name, facts)
-    said.append(_VERDICTS[str(facts["run.verdict"].value)])
-    said += [_difference(record, advised.name, other, facts) for other in benchmark_arms(record)]
-    return said + noise_headline(record, facts)
+        return sentences + _rules_only(record, facts)
+    sentences += _other_models(advised.name, facts) + _life(advised.name, facts)
+    sentences.append(_VERDICTS[str(facts["run.verdict"].value)])
+    sentences += [_difference(record, advised.name, other, facts) for other in benchmark_arms(record)]
+    return sentences + noise_headline(record, facts)
 
 
 def _failures(record: Record, facts: Facts) -> list[str]:
@@ -96,19 +96,19 @@ def _untraded(record: Record, facts: Facts) -> list[str]:
 
 def _other_models(name: str, facts: Facts) -> list[str]:
     """That the server went over to another build, or to another model, while it answered."""
-    said = []
+    sentences = []
     if f"{name}.other_builds" in facts and facts[f"{name}.other_builds"].value:
-        said.append(
+        sentences.append(
             f"The model was not the same throughout: its server named {{{name}.builds}} builds of it. From the close "
             f"of {{{name}.other_build_first}} on, {{{name}.other_builds}} of the decisions rest on another build than "
             "the first."
         )
     if f"{name}.events.model_changed" in facts:
-        said.append(
+        sentences.append(
             "The server answered as another model than the one it named at first; questions whose answers were not "
             f"taken for that: {{{name}.events.model_changed}}."
         )
-    return said
+    return sentences
 
 
 def _life(name: str, facts: Facts) -> list[str]:
@@ -159,7 +159,7 @@ def _rules_only(record: Record, facts: Facts) -> list[str]:
     if len(record.arms) == 1:
         return [f"No model was asked: this is the rule {record.arms[0].name} alone."]
     best = [arm.name for arm in record.arms if facts[f"{arm.name}.sharpe_rank"].value == 1]
-    said = ["No model was asked: the {run.arms} arms are rules."]
+    sentences = ["No model was asked: the {run.arms} arms are rules."]
     if best:
-        said.append(f"The best annual Sharpe ratio is that of {best[0]}, {{{best[0]}.sharpe}}.")
-    return said
+        sentences.append(f"The best annual Sharpe ratio is that of {best[0]}, {{{best[0]}.sharpe}}.")
+    return sentences

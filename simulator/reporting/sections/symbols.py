@@ -95,14 +95,14 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
 
 def slugs_of(symbols: Iterable[str]) -> dict[str, str]:
     """For each symbol a name of letters, digits, hyphens and underscores that no other symbol has."""
-    found: dict[str, str] = {}
+    slugs: dict[str, str] = {}
     for symbol in sorted(symbols):
         plain = re.sub(r"[^\w-]+", "_", symbol).strip("_") or "symbol"
         slug, number = plain, 2
-        while slug in found.values():
+        while slug in slugs.values():
             slug, number = f"{plain}_{number}", number + 1
-        found[symbol] = slug
-    return found
+        slugs[symbol] = slug
+    return slugs
 
 
 def _held(*, held: bool, ended: bool) -> str:
