@@ -250,12 +250,12 @@ def _number(name: str, value: Any) -> float:
 
 
 def _tier(entry: Any) -> CommissionTier:
-    given = {"above": entry.above, "bps": entry.bps} if isinstance(entry, CommissionTier) else entry
-    if not isinstance(given, Mapping) or set(given) != {"above", "bps"}:
+    keys = {"above": entry.above, "bps": entry.bps} if isinstance(entry, CommissionTier) else entry
+    if not isinstance(keys, Mapping) or set(keys) != {"above", "bps"}:
         raise ConfigurationError(
-            f"costs.commission_tiers holds {given!r}: write each tier as above (currency) and bps (basis points)."
+            f"costs.commission_tiers holds {keys!r}: write each tier as above (currency) and bps (basis points)."
         )
-    tier = CommissionTier(*(_number("commission_tiers", given[key]) for key in ("above", "bps")))
+    tier = CommissionTier(*(_number("commission_tiers", keys[key]) for key in ("above", "bps")))
     if not (0 <= tier.above < math.inf and 0 <= tier.bps <= 1_000):
         raise ConfigurationError(
             f"costs.commission_tiers is {tier.bps:g} bps above {tier.above:g}: a rate must be 0 to 1000 basis points, "

@@ -114,21 +114,21 @@ class LlmSettings(BaseSettings):
 
     @field_validator("fallback", "base_url", mode="before")
     @classmethod
-    def _separated_by_commas(cls, given: Any) -> Any:
-        return tuple(filter(None, (name.strip() for name in given.split(",")))) if isinstance(given, str) else given
+    def _separated_by_commas(cls, value: Any) -> Any:
+        return tuple(filter(None, (name.strip() for name in value.split(",")))) if isinstance(value, str) else value
 
     @field_validator("api_key")
     @classmethod
-    def _kept_secret(cls, given: SecretStr | None) -> SecretStr | None:
-        if given is not None:
-            keep_secret(given.get_secret_value())
-        return given
+    def _kept_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            keep_secret(value.get_secret_value())
+        return value
 
     @field_validator("sections")
     @classmethod
-    def _secrets_kept(cls, given: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        keep_all_secret(given)
-        return given
+    def _secrets_kept(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        keep_all_secret(value)
+        return value
 
     def for_backend(self, backend: str) -> LlmSettings:
         """The settings with those in place that stand under the backend's own name; ``ConfigurationError`` where one of
@@ -156,7 +156,7 @@ class LlmSettings(BaseSettings):
         names = [*_variables(), "LOG_LEVEL"]
         dotenv = _place(DOTENV, self._folder)
         file = _place(SETTINGS_FILE, self._folder)
-        said = [
+        sources = [
             *([str(file)] if os.path.exists(file) else []),
             *([str(dotenv)] if any(value and name.upper() in names for name, value in _read(dotenv).items()) else []),
             *(
@@ -165,7 +165,7 @@ class LlmSettings(BaseSettings):
                 else []
             ),
         ]
-        return " and ".join(filter(None, [", ".join(said[:-1]), *said[-1:]])) or "defaults"
+        return " and ".join(filter(None, [", ".join(sources[:-1]), *sources[-1:]])) or "defaults"
 
     def variable(self, name: str) -> str:
         """A variable of the environment, or else of ``.env``; empty where it is not set."""
@@ -260,18 +260,18 @@ def _place(path: Path, folder: Path | None) -> Path:
         return place
 
 
-def check_variables(given: Any, place: str) -> None:
+def check_variables(settings: Any, place: str) -> None:
     """Raise ``ConfigurationError`` where a text, however deep, names a variable that is not set."""
-    if isinstance(given, Mapping):
-        for name, value in given.items():
+    if isinstance(settings, Mapping):
+        for name, value in settings.items():
             check_variables(value, f"{place}.{name}" if place else str(name))
-    elif isinstance(given, (list, tuple)):
-        for value in given:
+    elif isinstance(settings, (list, tuple)):
+        for value in settings:
             check_variables(value, place)
-    elif isinstance(given, SecretStr):
-        check_variables(given.get_secret_value(), place)
-    elif isinstance(given, (str, Path)) and (found := VARIABLE.search(str(given))):
+    elif isinstance(settings, SecretStr):
+        check_variables(settings.get_secret_value(), place)
+    elif isinstance(settings, (str, Path)) and (variable := VARIABLE.search(str(settings))):
         raise ConfigurationError(
-            f"{place} (in {SETTINGS_FILE}) names the variable {found[1]}, which is not set: export it, or write it "
+            f"{place} (in {SETTINGS_FILE}) names the variable {variable[1]}, which is not set: export it, or write it "
             f"into {DOTENV}."
         )

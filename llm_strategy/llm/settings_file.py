@@ -57,49 +57,53 @@ def read_settings_file(
 
 
 def _with_paths_from(content: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The settings with each backend that is ``FILE.py:CLASS`` found from the settings file's own folder."""
+    """The settings with each backend that is ``FILE.py:CLASS`` located from the settings file's own folder."""
 
-    def found(name: Any) -> Any:
+    def located(name: Any) -> Any:
         if isinstance(name, list):
-            return [found(one) for one in name]
+            return [located(entry) for entry in name]
         if isinstance(name, dict):
-            return name | {"backend": found(name["backend"])} if "backend" in name else name
+            return name | {"backend": located(name["backend"])} if "backend" in name else name
         return str(folder / at_home(name)) if isinstance(name, str) and _BACKEND_FILE.fullmatch(name) else name
 
-    placed = {found(name): value for name, value in content.items()}
+    placed = {located(name): value for name, value in content.items()}
     if isinstance(placed.get("fallback"), str):
         placed["fallback"] = [name.strip() for name in placed["fallback"].split(",") if name.strip()]
     for name in ("backend", "fallback"):
         if name in placed:
-            placed[name] = found(placed[name])
+            placed[name] = located(placed[name])
     ensemble = placed.get("ensemble")
     if isinstance(ensemble, dict) and "members" in ensemble:
-        placed["ensemble"] = ensemble | {"members": found(ensemble["members"])}
+        placed["ensemble"] = ensemble | {"members": located(ensemble["members"])}
     return placed
 
 
-def _expanded(given: Any, variables: Mapping[str, str | None]) -> Any:
+def _expanded(settings: Any, variables: Mapping[str, str | None]) -> Any:
     """Every text, however deep, with the value of a variable where it names one as in ``${API_KEY}``; what is not set
     stays as it is, since it may never be needed (``check_variables``)."""
-    if isinstance(given, dict):
-        return {name: _expanded(value, variables) for name, value in given.items()}
-    if isinstance(given, list):
-        return [_expanded(value, variables) for value in given]
-    return VARIABLE.sub(lambda found: variables.get(found[1]) or found[0], given) if isinstance(given, str) else given
+    if isinstance(settings, dict):
+        return {name: _expanded(value, variables) for name, value in settings.items()}
+    if isinstance(settings, list):
+        return [_expanded(value, variables) for value in settings]
+    return (
+        VARIABLE.sub(lambda match: variables.get(match[1]) or match[0], settings)
+        if isinstance(settings, str)
+        else settings
+    )
 
 
-def _from_folder(given: Any, folder: Path | None) -> Any:
+def _from_folder(settings: Any, folder: Path | None) -> Any:
     """Settings, however deep, with the files that they name by a relative path where they lie in an experiment's own
     folder; in the working folder they are found anyway."""
     if folder is None:
-        return given
-    if isinstance(given, list):
-        return [_from_folder(value, folder) for value in given]
-    if not isinstance(given, dict):
-        return given
+        return settings
+    if isinstance(settings, list):
+        return [_from_folder(value, folder) for value in settings]
+    if not isinstance(settings, dict):
+        return settings
     return {
         name: str(folder / value) if _lies_in(folder, name, value) else _from_folder(value, folder)
-        for name, value in given.items()
+        for name, value in settings.items()
     }
 
 

@@ -107,7 +107,7 @@ def init(
 
         first = first_experiment(csv, folder)
         experiment, guesses = first.text, f": {first.guesses}"
-    for path, text, told in (
+    for path, text, addition in (
         (folder / "experiment.yaml", experiment, guesses),
         (folder / SETTINGS_FILE, starter_text("llm.yaml"), ""),
     ):
@@ -119,7 +119,7 @@ def init(
             write_whole(path, text)
         except OSError as problem:
             raise RunFolderError(f"{path} cannot be written ({problem.strerror}): choose another folder.") from None
-        console.say(f"Wrote {path}{told}")
+        console.say(f"Wrote {path}{addition}")
 
 
 @contextmanager

@@ -102,11 +102,11 @@ def trace(
     from simulator.runs.trace import trace as trace_decision
 
     _note_changes(run_folder)
-    found = trace_decision(run_folder, at or None, arm=arm or None, symbol=symbol or None, draw=draw)
+    decision = trace_decision(run_folder, at or None, arm=arm or None, symbol=symbol or None, draw=draw)
     if as_json:
-        console.print_json(found.as_dict())
+        console.print_json(decision.as_dict())
     else:
-        console.say(found.as_text())
+        console.say(decision.as_text())
 
 
 def _note_missing_seal(run_folder: Path) -> None:

@@ -29,12 +29,12 @@ def list_models(as_json: AsJson = False) -> None:
     """
     from llm_strategy.llm.models import store as models
 
-    found = models.available()
+    entries = models.available()
     if as_json:
-        console.print_json([{"name": entry.name, "path": entry.path} for entry in found])
+        console.print_json([{"name": entry.name, "path": entry.path} for entry in entries])
         return
     rows = (
-        [entry.name, f"{entry.size / 1e6:.0f} MB", entry.license, str(entry.path or "not pulled")] for entry in found
+        [entry.name, f"{entry.size / 1e6:.0f} MB", entry.license, str(entry.path or "not pulled")] for entry in entries
     )
     console.print_table(["name", "size", "license", "where"], rows)
 

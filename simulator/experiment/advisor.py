@@ -121,9 +121,11 @@ class AdvisorConfig:
         if isinstance(self.examples, dict):  # 4.0 is a whole number in YAML, too
             whole = {kind: int(count) for kind, count in self.examples.items() if count == int(count)}
             object.__setattr__(self, "examples", self.examples | whole)
-        object.__setattr__(self, "layout", _taken(self.layout, _FILES["layout"], LayoutText, "advisor.layout"))
+        object.__setattr__(self, "layout", _read_setting(self.layout, _FILES["layout"], LayoutText, "advisor.layout"))
         object.__setattr__(
-            self, "calibration", _taken(self.calibration, _FILES["calibration"], LabelPrior, "advisor.calibration")
+            self,
+            "calibration",
+            _read_setting(self.calibration, _FILES["calibration"], LabelPrior, "advisor.calibration"),
         )
 
     @property
@@ -157,8 +159,8 @@ def placed(section: dict[str, Any], folder: Path | None) -> dict[str, Any]:
     return section | files
 
 
-def _taken(given: Any, suffix: str, kind: type[LayoutText] | type[LabelPrior], where: str) -> Any:
-    """What is given, where it is a file or its content read as this kind."""
-    if isinstance(given, str) and given.endswith(suffix):
-        return kind.from_file(at_home(given))
-    return kind.from_document(given, where) if isinstance(given, dict) else given
+def _read_setting(value: Any, suffix: str, kind: type[LayoutText] | type[LabelPrior], where: str) -> Any:
+    """The value of a setting, where it is a file or its content read as this kind."""
+    if isinstance(value, str) and value.endswith(suffix):
+        return kind.from_file(at_home(value))
+    return kind.from_document(value, where) if isinstance(value, dict) else value

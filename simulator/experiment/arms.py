@@ -67,12 +67,12 @@ def names_schema(own: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _as(usual: Mapping[str, float], given: Mapping[str, float]) -> dict[str, float]:
-    """What is given in the types of the usual settings: 50.0 is a whole number in YAML, too."""
-    for setting in given:
+def _in_types_of(usual: Mapping[str, float], settings: Mapping[str, float]) -> dict[str, float]:
+    """The settings in the types of the usual ones: 50.0 is a whole number in YAML, too."""
+    for setting in settings:
         if setting not in usual:
             raise ConfigurationError(f"baselines: there is no setting {setting!r}{did_you_mean(setting, list(usual))}")
-    return {setting: type(usual[setting])(value) for setting, value in given.items()}
+    return {setting: type(usual[setting])(value) for setting, value in settings.items()}
 
 
 def check_arms(arms: Sequence[str], own: Sequence[str]) -> None:
@@ -93,5 +93,5 @@ def whole_baselines(baselines: Mapping[str, Mapping[str, Any]], own: Sequence[st
     for name in baselines:
         if name not in (*_SETTABLE, *own):
             raise ConfigurationError(f"baselines: {name!r} has no settings{did_you_mean(name, [*_SETTABLE, *own])}")
-    ours = {name: usual | _as(usual, baselines.get(name, {})) for name, usual in _SETTABLE.items()}
+    ours = {name: usual | _in_types_of(usual, baselines.get(name, {})) for name, usual in _SETTABLE.items()}
     return ours | {name: whole_settings(name, baselines.get(name, {})) for name in own}

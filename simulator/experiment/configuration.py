@@ -66,8 +66,9 @@ class EvaluationConfig:
 
     def __post_init__(self) -> None:
         if not 1 <= self.draws <= MOST_DRAWS or self.draws != int(self.draws):
-            told = f"evaluation.draws is {shown(self.draws)}: give a whole number from 1"
-            raise ConfigurationError(f"{told} to {MOST_DRAWS}.")
+            raise ConfigurationError(
+                f"evaluation.draws is {shown(self.draws)}: give a whole number from 1 to {MOST_DRAWS}."
+            )
         object.__setattr__(self, "draws", int(self.draws))  # 2.0 is a whole number in YAML, too
 
 
@@ -143,15 +144,15 @@ class Experiment:
             self.rule(name)  # settings that contradict are refused here
         for problem in _contradictions(self):
             raise ConfigurationError(problem)
-        document = _given(self.as_dict())  # what is written in Python has the same bounds
+        document = _without_nulls(self.as_dict())  # what is written in Python has the same bounds
         require(names_schema(own), document, "experiment")
         require("experiment", document, "experiment")
 
     @classmethod
-    def from_mapping(cls, given: Mapping[str, Any], where: str = "experiment", *, folder: Path | None = None) -> Self:
+    def from_mapping(cls, mapping: Mapping[str, Any], where: str = "experiment", *, folder: Path | None = None) -> Self:
         """An experiment from plain data, checked against ``contracts/experiment.schema.json``; relative paths belong to
         the ``folder``, or else to the working folder."""
-        document = {key: value for key, value in _plain(given, where).items() if value is not None}
+        document = {key: value for key, value in _plain(mapping, where).items() if value is not None}
         if isinstance(document.get("data"), Mapping):
             check_sources(document["data"].get("source"), document["data"].get("sources"))
         require(names_schema(own_rules_in(document)), document, where)
@@ -246,21 +247,23 @@ class Experiment:
 def _contradictions(experiment: Experiment) -> list[str]:
     """What sections say against each other."""
     data, risk, orders, costs = experiment.data, experiment.risk, experiment.orders, experiment.costs
-    found = []
+    problems = []
     if risk.max_group_exposure is not None and not data.groups:
-        found.append(
+        problems.append(
             "risk.max_group_exposure is set and there are no groups: name them in data.groups, or leave it out."
         )
     if not risk.allow_short and risk.max_gross_exposure > costs.leverage:
-        found.append(
+        problems.append(
             f"risk.max_gross_exposure is {risk.max_gross_exposure} and costs.leverage is {costs.leverage}: the broker "
             "lends less than that, raise the one or lower the other."
         )
     if problem := orders.problem_with(risk):
-        found.append(problem)
+        problems.append(problem)
     if orders.fill == "same_close" and costs.max_fill_share is not None:
-        found.append("orders.fill is same_close, which knows no volume to fill from: leave costs.max_fill_share out.")
-    return found
+        problems.append(
+            "orders.fill is same_close, which knows no volume to fill from: leave costs.max_fill_share out."
+        )
+    return problems
 
 
 def _plain(value: Any, place: str) -> Any:
@@ -277,9 +280,9 @@ def _plain(value: Any, place: str) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigurationError(f"{place}: {value} is no setting: every number must be finite.")
     if isinstance(value, int | float) and abs(value) > LARGEST_NUMBER:
-        told = f"{value:.6g}" if isinstance(value, float) else f"A whole number of {value.bit_length()} bits"
+        number = f"{value:.6g}" if isinstance(value, float) else f"A whole number of {value.bit_length()} bits"
         raise ConfigurationError(
-            f"{place}: {told} is no setting: every number lies within {LARGEST_NUMBER:.0e} of zero."
+            f"{place}: {number} is no setting: every number lies within {LARGEST_NUMBER:.0e} of zero."
         )
     if isinstance(value, str) and _NO_TEXT.search(value):
         raise ConfigurationError(
@@ -291,7 +294,7 @@ def _plain(value: Any, place: str) -> Any:
     return FrameSource(value) if isinstance(value, pd.DataFrame) else value
 
 
-def _given(document: dict[str, Any]) -> dict[str, Any]:
+def _without_nulls(document: dict[str, Any]) -> dict[str, Any]:
     """A whole configuration without what is not set, as a person would write it."""
     return {
         key: {name: entry for name, entry in value.items() if entry is not None} if isinstance(value, dict) else value

@@ -122,8 +122,8 @@ def first_experiment(file: str | Path, folder: Path) -> FirstExperiment:
     source = f"{kind_of_file}:{written}" + (f"?{query}" if query else "")
     is_text = kind_of_file == "csv"
     read = read_csv_prices if is_text else read_parquet_prices
-    said = replace(read_options(options, source, text=is_text), zone=None)  # which is for the days that are found
-    times = pd.DatetimeIndex(read(path, source, ReadOptions(parse_timeframe("1m"), said)).table.index)
+    read_as = replace(read_options(options, source, text=is_text), zone=None)  # which is for the days that are found
+    times = pd.DatetimeIndex(read(path, source, ReadOptions(parse_timeframe("1m"), read_as)).table.index)
     timeframe = guess_timeframe(times)
     symbol = options.get("symbol") or guess_symbol(path)
     needed = Experiment.starter().warm_up.bars + 2
@@ -137,13 +137,13 @@ def first_experiment(file: str | Path, folder: Path) -> FirstExperiment:
     return FirstExperiment(_text(source, symbol, timeframe, kind, guesses), guesses)
 
 
-def _file_source(given: str) -> tuple[Path, str, dict[str, str]]:
+def _file_source(source: str) -> tuple[Path, str, dict[str, str]]:
     """Path, kind and options of a file, whose kind its name says where the person does not."""
-    if given.startswith(("csv:", "parquet:")):
-        found, name, options = find_source(given)
-        kind = found.kind
+    if source.startswith(("csv:", "parquet:")):
+        reading, name, options = find_source(source)
+        kind = reading.kind
     else:
-        _, name, options = find_source(f"csv:{given}")
+        _, name, options = find_source(f"csv:{source}")
         kind = "parquet" if name.lower().endswith(".parquet") else "csv"
     return at_home(name), kind, options
 
@@ -152,8 +152,8 @@ def _text(source: str, symbol: str, timeframe: str, kind: Kind, guesses: str) ->
     name = re.sub(r"[^a-z0-9]+", "-", f"{symbol}-{timeframe}".lower()).strip("-")
     text = starter_text()
     head, _, rest = text.partition("\n")
-    told = f"# Guessed from the file, correct what is wrong: {guesses}"
-    text = f"{head}\n{told}\n{rest}"
+    note = f"# Guessed from the file, correct what is wrong: {guesses}"
+    text = f"{head}\n{note}\n{rest}"
     text = text.replace("# What stands here is the demo. Fractions", "# Fractions")
     text = _set(text, "name", name if name[:1].isalpha() else f"run-{name}", indent="")
     text = _set(text, "source", _quoted(source))
@@ -172,13 +172,13 @@ def _text(source: str, symbol: str, timeframe: str, kind: Kind, guesses: str) ->
 def _set(text: str, key: str, value: str, indent: str = "  ") -> str:
     """The text with a key's line, commented out or not, set to a value; the comment behind it stays where it was."""
     line = re.compile(rf"(?m)^{indent}(?:# )?{key}: \S+(?P<gap> *)")
-    found = line.search(text)
-    if found is None:
+    old = line.search(text)
+    if old is None:
         raise ValueError(f"the starter has no line for {key}")
-    told = f"{indent}{key}: {value}"
-    if found["gap"]:
-        told = f"{told} ".ljust(len(found[0]))
-    return text[: found.start()] + told + text[found.end() :]
+    changed = f"{indent}{key}: {value}"
+    if old["gap"]:
+        changed = f"{changed} ".ljust(len(old[0]))
+    return text[: old.start()] + changed + text[old.end() :]
 
 
 def _quoted(value: str) -> str:

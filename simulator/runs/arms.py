@@ -188,9 +188,9 @@ class ArmRunner:
 
 def commonest(failed: Sequence[Abstention]) -> Abstention:
     """The last failure of the commonest reason. An open breaker is none of its own: it is so for the others."""
-    reasons = Counter(one.reason for one in failed if one.reason is not AbstentionReason.BREAKER_OPEN)
+    reasons = Counter(failure.reason for failure in failed if failure.reason is not AbstentionReason.BREAKER_OPEN)
     wanted = reasons.most_common(1)[0][0] if reasons else AbstentionReason.BREAKER_OPEN
-    return next(one for one in reversed(failed) if one.reason is wanted)
+    return next(failure for failure in reversed(failed) if failure.reason is wanted)
 
 
 def too_many_failures(made: Tally, allowed: float, decisions: int | None = None, draw: int = 0) -> str | None:
@@ -201,8 +201,8 @@ def too_many_failures(made: Tally, allowed: float, decisions: int | None = None,
         return None
     named = commonest(failed)
     how = "the last one as" if named is failed[-1] else "the commonest reason, an open breaker aside, is"
-    told = (
+    sentence = (
         f"{len(failed)} of {made.decisions} decisions failed, more than advisor.max_failure_rate ({allowed:g}) "
         f"allows; {how} {named.reason}: {named.detail.rstrip('.')}."
     )
-    return f"Draw {draw}: {told}" if draw else told
+    return f"Draw {draw}: {sentence}" if draw else sentence

@@ -112,6 +112,10 @@ def _check_decisions(record: Record, checks: Sequence[FileCheck]) -> None:
 
 def _experiment(record: Record) -> Experiment:
     path = record.folder / "manifest.json"
+    rules = record.manifest["experiment"].get("baselines")
+    for rule in rules.values() if isinstance(rules, dict) else ():
+        if isinstance(rule, dict) and "rule" in rule and not rule.get("sha256"):  # which code it was must be certain
+            raise RunFolderError(f"{path} names a rule without the hash of its file: restore it, or run it again.")
     try:
         return Experiment.from_mapping(record.manifest["experiment"], str(path))
     except ConfigurationError as problem:

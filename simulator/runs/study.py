@@ -90,8 +90,8 @@ class Study:
         evaluation: EvaluationConfig | None = None,
     ) -> None:
         _check_engine(cerebro)
-        given = {"advisor": advisor, "limits": limits, "orders": orders, "trade": trade, "groups": groups}
-        chosen = _merged(_added(cerebro), {key: value for key, value in given.items() if value is not None})
+        keywords = {"advisor": advisor, "limits": limits, "orders": orders, "trade": trade, "groups": groups}
+        chosen = _merged(_added(cerebro), {key: value for key, value in keywords.items() if value is not None})
         check_kinds(chosen)
         self.universe = _universe(cerebro, chosen)
         self._client, choice = _advice(chosen)
@@ -135,8 +135,8 @@ def _check_engine(cerebro: bt.Cerebro) -> None:
         "an order history: a study sends its own orders": cerebro._ohistory or cerebro._fhistory is not None,
         "cheat-on-open: orders fill at the open after the close that decided": cerebro.p.cheat_on_open,
     }
-    for what, found in refused.items():
-        if found:
+    for what, present in refused.items():
+        if present:
             raise ConfigurationError(f"The Cerebro of the study has {what}, and leave it out here.")
     if not cerebro.datas:
         raise ConfigurationError("The Cerebro of the study has no feed: add one with cerebro.adddata(feed).")
@@ -163,10 +163,10 @@ def _added(cerebro: bt.Cerebro) -> dict[str, Any]:
     return {key: value for key, value in parameters.items() if key in _HONOURED and value is not None}
 
 
-def _merged(added: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    for key in given.keys() & added.keys() - {"advisor"}:
+def _merged(added: Mapping[str, Any], keywords: Mapping[str, Any]) -> dict[str, Any]:
+    for key in keywords.keys() & added.keys() - {"advisor"}:
         raise ConfigurationError(f"{key} stands in the study and in its AdvisedStrategy: keep one of them.")
-    return {**added, **given}
+    return {**added, **keywords}
 
 
 def _traded(cerebro: bt.Cerebro, chosen: Mapping[str, Any]) -> list[tuple[bt.AbstractDataBase, str]]:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from small_run import seal
 
 from llm_strategy.advice.own_rule import installed_rules
 from llm_strategy.errors import ConfigurationError, RunFolderError
@@ -180,6 +181,15 @@ def test_a_wrong_rule_of_ones_own_is_one_sentence(folder, baselines, words):
         Experiment.from_mapping({"arms": ["buy_and_hold"], "baselines": baselines})
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_manifest_that_does_not_say_which_code_it_means_is_refused(folder):
+    forged = compare(experiment()).folder.rename("forged")
+    manifest = json.loads((forged / "manifest.json").read_text())
+    del manifest["experiment"]["baselines"]["mine"]["sha256"]
+    (forged / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(RunFolderError, match="names a rule without the hash of its file"):
+        replay(seal(forged))
 
 
 def test_the_code_of_a_run_folder_is_never_run(folder):

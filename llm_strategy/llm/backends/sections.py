@@ -35,12 +35,12 @@ _Section = TypeVar("_Section", bound=Section)
 
 def read_section(settings: LlmSettings, backend: str, kind: type[_Section]) -> _Section:
     """The options under ``backend:``; raises ``ConfigurationError`` where one is unknown or wrong."""
-    given = settings.sections.get(backend, {})
-    check_names(given, backend, kind)
+    section = settings.sections.get(backend, {})
+    check_names(section, backend, kind)
     try:
-        return kind(**{name: value for name, value in given.items() if name not in _OWN_SETTINGS})
+        return kind(**{name: value for name, value in section.items() if name not in _OWN_SETTINGS})
     except ValidationError as problem:
-        raise ConfigurationError(redact(f"{SETTINGS_FILE}: {_told(problem, backend, kind)}")) from None
+        raise ConfigurationError(redact(f"{SETTINGS_FILE}: {_sentence(problem, backend, kind)}")) from None
 
 
 def check_sections(settings: LlmSettings, kinds: Mapping[str, type[Section]], answering: Collection[str]) -> None:
@@ -53,10 +53,10 @@ def check_sections(settings: LlmSettings, kinds: Mapping[str, type[Section]], an
             check_names(settings.sections.get(backend, {}), backend, kind)
 
 
-def check_names(given: Mapping[str, Any], backend: str, kind: type[Section]) -> None:
+def check_names(section: Mapping[str, Any], backend: str, kind: type[Section]) -> None:
     """Raise ``ConfigurationError`` for a name that is neither an option of the backend nor a setting."""
     options = [field.alias or name for name, field in kind.model_fields.items()]
-    for name in given:
+    for name in section:
         if name not in options and name not in _OWN_SETTINGS:
             if not is_word(name):
                 raise ConfigurationError(f"{SETTINGS_FILE} has an option of {backend} that is no word: {UNQUOTED}.")
@@ -66,11 +66,11 @@ def check_names(given: Mapping[str, Any], backend: str, kind: type[Section]) -> 
 
 def _choices(annotation: object) -> list[str]:
     """The texts of a ``Literal``, also of one that may be None."""
-    found = get_args(annotation)
-    return [text for one in found for text in ([one] if isinstance(one, str) else _choices(one))]
+    parts = get_args(annotation)
+    return [text for part in parts for text in ([part] if isinstance(part, str) else _choices(part))]
 
 
-def _told(problem: ValidationError, backend: str, kind: type[Section]) -> str:
+def _sentence(problem: ValidationError, backend: str, kind: type[Section]) -> str:
     first = problem.errors()[0]
     name = str(first["loc"][0])
     if first["type"] == "missing":

@@ -36,10 +36,9 @@ def with_all_settings(text: str) -> str:
 
 def _docstrings(kind: type) -> dict[str, str]:
     """What the source of a dataclass says under its fields."""
-    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+    source = ast.parse(textwrap.dedent(inspect.getsource(kind)))
+    definition = next(node for node in ast.walk(source) if isinstance(node, ast.ClassDef))
     found: dict[str, str] = {}
-    if not isinstance(definition, ast.ClassDef):
-        return found
     for field, below in zip(definition.body, definition.body[1:], strict=False):
         if isinstance(field, ast.AnnAssign) and isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
             found[ast.unparse(field.target)] = " ".join(str(below.value.value).split())
