@@ -12,8 +12,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-import pandas as pd
-
 if TYPE_CHECKING:
     from simulator.reporting.drawing import Drawing
 
@@ -200,9 +198,3 @@ def money(value: float | None) -> str:
 def shares(value: float) -> str:
     """A size of a quoted row, or a limit: as many decimals as it has."""
     return f"{value:,.10g}"
-
-
-def day(value: object) -> str:
-    """A time of a quoted row, without its hour at midnight."""
-    text = value.isoformat() if isinstance(value, pd.Timestamp) else str(value or "")
-    return text.removesuffix("T00:00:00")

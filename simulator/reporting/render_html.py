@@ -58,7 +58,7 @@ _STYLE_ATTRIBUTE = re.compile(r'\sstyle="([^"]*)"')
 
 def page(title: str, sections: Iterable[Markup]) -> str:
     """The whole page."""
-    style = (files("simulator.reporting.templates") / "style.css").read_text(encoding="utf-8")
+    style = (files("simulator.reporting") / "style.css").read_text(encoding="utf-8")
     return _FRAME.format(title=title, style=Markup(style), body=Markup("\n\n").join(sections))  # noqa: S704 - our own
 
 

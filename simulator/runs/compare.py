@@ -26,7 +26,7 @@ from simulator.prices.universe import Universe, load_universe
 from simulator.progress.run import RunStages, model_line
 from simulator.progress.stages import SILENT, Progress
 from simulator.progress.surfaces import progress_for
-from simulator.reporting.contents import load_section
+from simulator.reporting.own_sections import load_section
 from simulator.runs.answers import connect, recorded
 from simulator.runs.arms import ArmRunner, OnBar
 from simulator.runs.estimate import Estimate, SpeedWatch, estimate

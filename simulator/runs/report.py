@@ -15,10 +15,9 @@ from simulator.folder.integrity import PAGES, changed_evidence, check_evidence, 
 from simulator.folder.record import Record, load_record
 from simulator.folder.record_check import as_damage
 from simulator.folder.workspace import as_run_folder_error
-from simulator.reporting.contents import build_facts
 from simulator.reporting.explanation.explain import as_json, explain, judge_again
 from simulator.reporting.facts.fact import Facts, write_facts
-from simulator.reporting.page import render
+from simulator.reporting.page import build_facts, render
 
 FACTS, EXPLANATION = "facts.json", "explanation.json"
 REPORT_FILES = (FACTS, EXPLANATION, "report.html", "report.md")

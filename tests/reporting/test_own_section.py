@@ -13,8 +13,7 @@ from small_run import recording, small
 import simulator
 from llm_strategy.errors import ConfigurationError
 from simulator.folder.record import load_record
-from simulator.reporting.contents import build_facts
-from simulator.reporting.page import render
+from simulator.reporting.page import build_facts, render
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "own_section.py"
 HEAD = "from simulator.reporting.blocks import *\nfrom simulator.reporting.facts.terms import Unit\n"

@@ -14,8 +14,7 @@ from small_run import reader, recording, small, strip_seals
 
 import simulator
 from simulator.folder.record import load_record
-from simulator.reporting.contents import build_facts
-from simulator.reporting.page import render
+from simulator.reporting.page import build_facts, render
 from simulator.reporting.render_html import secured
 from simulator.runs.replaying import replay
 

@@ -13,12 +13,11 @@ from llm_strategy.errors import RunFolderError
 from simulator import Result, rebuild_report
 from simulator.cli.console import print_result
 from simulator.folder.record import load_record
-from simulator.reporting.contents import build_facts
 from simulator.reporting.explanation.explain import question
 from simulator.reporting.explanation.judge import Judge
 from simulator.reporting.explanation.topics import topics
 from simulator.reporting.facts.fact import FactTable
-from simulator.reporting.page import render
+from simulator.reporting.page import build_facts, render
 from simulator.reporting.sections.arms import add_costs, cost_sentences, fill_sentence
 from simulator.reporting.sections.summary import _untested
 from simulator.reporting.sections.symbols import slugs_of

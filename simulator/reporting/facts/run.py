@@ -102,6 +102,6 @@ def named(names: list[str], most: int = MOST_NAMES) -> str:
     return f"{', '.join(names[:most])} and {len(names) - most:,} more"
 
 
-def day(time: pd.Timestamp | None) -> str:
-    """A time without its hour at midnight; empty for none."""
-    return "" if time is None else time.isoformat().removesuffix("T00:00:00")
+def day(time: object) -> str:
+    """A time, or its text, without its hour at midnight; empty for none."""
+    return (time.isoformat() if isinstance(time, pd.Timestamp) else str(time or "")).removesuffix("T00:00:00")

@@ -19,14 +19,13 @@ from simulator.reporting.blocks import (
     Quoted,
     Table,
     Text,
-    day,
     in_markdown,
     money,
     on_page,
     shares,
 )
 from simulator.reporting.facts.fact import Facts, kinds_of
-from simulator.reporting.facts.run import advised_arm, subject_arm
+from simulator.reporting.facts.run import advised_arm, day, subject_arm
 from simulator.reporting.facts.terms import COUNTED_TERMS
 
 LISTED = 200

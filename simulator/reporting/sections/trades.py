@@ -16,14 +16,13 @@ from simulator.reporting.blocks import (
     Paragraph,
     Quoted,
     Table,
-    day,
     in_markdown,
     money,
     on_page,
     shares,
 )
 from simulator.reporting.facts.fact import Facts
-from simulator.reporting.facts.run import subject_arm
+from simulator.reporting.facts.run import day, subject_arm
 from simulator.reporting.sections.decisions import LISTED
 
 _TRADES: dict[str, tuple[str, Callable[[Any], str] | None]] = {

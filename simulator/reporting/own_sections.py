@@ -1,8 +1,8 @@
-"""What a report consists of: its sections in order, those of the person's own among them, and all their facts.
+"""A person's own sections of the report: found, held to the rule that every number is a fact, and never a lost report.
 
-A section is a module of ``sections/`` with ``blocks(record, facts)`` and, where it measures something of its own,
-``facts(table, record)``. What a person brings is found by ``output.sections`` of the experiment: the name of an entry
-point of ``backtrader_llm.report_sections``, ``package.module:Section`` or ``FILE.py:Section``.
+``output.sections`` of the experiment names them: by an entry point of ``backtrader_llm.report_sections``, as
+``package.module:Section`` or as ``FILE.py:Section``. A section has ``blocks(record, facts)`` and, where it measures
+something, ``facts(table, record)``, whose table is an ``OwnFacts``.
 """
 
 from __future__ import annotations
@@ -10,75 +10,24 @@ from __future__ import annotations
 import logging
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from importlib import import_module
-from pkgutil import iter_modules
-from typing import Any, Protocol
+from typing import Any
 
 from llm_strategy.errors import BacktraderLLMError, ConfigurationError, did_you_mean
 from llm_strategy.support.plugins import find_plugin
 from llm_strategy.support.read_regular import at_home
 from simulator.folder.record import Record
-from simulator.reporting import sections
 from simulator.reporting.blocks import Block, Heading, Paragraph, Quoted
-from simulator.reporting.facts.arms import add_arm, add_pair, add_ranks, overall
-from simulator.reporting.facts.fact import Fact, Facts, FactTable
-from simulator.reporting.facts.run import add_run, advised_arm
+from simulator.reporting.facts.fact import Facts, FactTable
 from simulator.reporting.facts.terms import Unit
 from simulator.reporting.render_html import HtmlWriter
 from simulator.reporting.render_markdown import MarkdownWriter
-from simulator.reporting.sections.explanation import ExplanationSection
 
 log = logging.getLogger(__name__)
 
-BEFORE = ("summary", "arms", "pairs", "noise", "charts", "symbols", "gate", "regimes", "decisions", "trades")
-"""The sections of a page, in order; behind them stand further modules of ``sections/`` and a person's own sections."""
-AFTER = ("model", "explanation", "caveats", "provenance")
-"""The sections that end a page."""
 GROUP = "backtrader_llm.report_sections"
 """The entry points of sections that other packages bring."""
-
-
-class Section(Protocol):
-    """A part of the report; ``facts(table, record)`` is left out by one that measures nothing of its own."""
-
-    def blocks(self, record: Record, facts: Facts) -> Iterable[Block]:
-        """What it tells, in order; nothing where there is nothing to tell."""
-        ...
-
-
-def page_sections(record: Record, explanation: Mapping[str, Any] | None = None) -> list[Section]:
-    """All sections of a record's report in order."""
-    names = [module.name for module in iter_modules(sections.__path__)]
-    further = [name for name in names if name not in (*BEFORE, *AFTER)]
-    modules: dict[str, Any] = {
-        name: import_module(f"{sections.__name__}.{name}") for name in (*BEFORE, *further, *AFTER)
-    }
-    ending: list[Any] = [ExplanationSection(explanation) if name == "explanation" else modules[name] for name in AFTER]
-    return [*(modules[name] for name in (*BEFORE, *further)), *_own_sections(record), *ending]
-
-
-def build_facts(record: Record) -> dict[str, Fact]:
-    """All facts of a run or comparison by id: of the run, of each arm, of the sections, then of pairs of arms."""
-    table, advised = FactTable(), advised_arm(record)
-    add_run(table, record)
-    for arm in record.arms:
-        add_arm(table, record, arm)
-    add_ranks(table, [arm.name for arm in record.arms])
-    own: list[OwnSection] = []
-    for section in page_sections(record):
-        if isinstance(section, OwnSection):
-            own.append(section)
-        elif (add := getattr(section, "facts", None)) is not None:
-            add(table, record)
-    for other in record.arms:
-        if advised is not None and other is not advised:
-            add_pair(table, record, advised, other)
-    table.add("run", "verdict", overall(table, record, advised), Unit.TEXT, "verdict on the advice")
-    for section in own:
-        section.facts(table, record)
-    return table.facts
 
 
 class OwnFacts:
@@ -184,7 +133,7 @@ def load_section(reference: str) -> Any:
     return section
 
 
-def _own_sections(record: Record) -> list[OwnSection]:
+def own_sections(record: Record) -> list[OwnSection]:
     """The sections that the experiment of a folder names, by names of which no two are alike."""
     output = record.manifest["experiment"].get("output", {})
     own: dict[str, OwnSection] = {}
