@@ -34,8 +34,8 @@ from simulator.prices.sessions import TradingCalendar, parse_timeframe, zone_of
 from simulator.prices.source import Source, SourceRequest, find_source, without_folder
 from simulator.prices.sources.frames import as_source
 from simulator.prices.splits import split_note
-from simulator.prices.table import RawTable, content_hash, from_csv, to_csv, write_table
-from simulator.prices.validation import hole_note, show_time, validate_prices
+from simulator.prices.table import RawTable, content_hash, from_csv, show_time, to_csv, write_table
+from simulator.prices.validation import hole_note, validate_prices
 from simulator.prices.volumes import VOLUME_KINDS, VolumeKind
 
 CACHE_FOLDER = Path("data", "cache")
