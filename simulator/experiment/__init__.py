@@ -1,6 +1,10 @@
-"""What is to be run: the configuration and its starters; and the two arms that are no rules, by their names."""
+"""What is to be run: the configuration and its starters."""
 
 LLM_ARM = "llm"
-"""The arm that the model advises."""
+"""The arm that a model advises."""
 RANDOM_ARM = "random"
-"""The arm that does at random times what ``llm`` did."""
+"""Chance with the holding times of the advised arm: nothing that advice is meant to beat by itself."""
+MARKET_ARM = "buy_and_hold"
+"""What the gate alone does to a holder."""
+REFERENCE_ARM = "regime_rule"
+"""The causal rule whose labels an advisor's are compared with."""

@@ -73,10 +73,17 @@ class EvaluationConfig:
 
 @dataclass(frozen=True, slots=True)
 class OutputConfig:
-    """Where runs go, and whether the model is asked to explain them."""
+    """Where runs go, whether the model is asked to explain them, and which sections of one's own their report has.
+
+    Each of the ``sections`` is the name of an entry point of ``backtrader_llm.report_sections``,
+    ``package.module:Section`` or ``FILE.py:Section``.
+    """
 
     folder: Annotated[str, Field(min_length=1)] = "reports"
     explain: bool = True
+    sections: Annotated[
+        tuple[Annotated[str, Field(min_length=1)], ...], Field(json_schema_extra={"uniqueItems": True})
+    ] = ()
 
     @property
     def path(self) -> Path:

@@ -26,6 +26,7 @@ from simulator.prices.universe import Universe, load_universe
 from simulator.progress.run import RunStages, model_line
 from simulator.progress.stages import SILENT, Progress
 from simulator.progress.surfaces import progress_for
+from simulator.reporting.contents import load_section
 from simulator.runs.answers import connect, recorded
 from simulator.runs.arms import ArmRunner, OnBar
 from simulator.runs.estimate import Estimate, SpeedWatch, estimate
@@ -115,6 +116,8 @@ def execute(
 ) -> Result:
     """Run the arms and write one folder: that of a single arm, or a comparison with a folder for each. The prices are
     those of the experiment's sources, or a ``universe`` that is given."""
+    for section in experiment.output.sections:
+        load_section(section)  # before anything is asked
     given = None if client is None else recorded(client, experiment.advisor.answers)
     asks = LLM_ARM in arms
     settings = load_settings(experiment.folder)

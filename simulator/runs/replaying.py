@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import filecmp
+import html
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -25,8 +27,8 @@ from simulator.folder.record_check import as_damage
 from simulator.folder.tally import CALIBRATION, Tally, write_calibration
 from simulator.folder.workspace import as_run_folder_error
 from simulator.prices.universe import Universe, read_universe_csv
-from simulator.reporting.page_policy import secured
-from simulator.reporting.templating import without_bare_links
+from simulator.reporting.render_html import secured
+from simulator.reporting.render_markdown import without_bare_links
 from simulator.runs.answers import JournalClient, replay_advisor
 from simulator.runs.report import EXPLANATION, FACTS, REPORT_FILES, write_page
 from simulator.runs.simulation import trade
@@ -186,7 +188,17 @@ def _same(one: Path, other: Path) -> bool:
     if filecmp.cmp(one, other, shallow=False):
         return True
     now = _WRITTEN_NOW.get(one.suffix)
-    return now is not None and now(one.read_text(encoding="utf-8", errors="replace")).encode() == other.read_bytes()
+    if now is None:
+        return False
+    earlier, again = one.read_text(encoding="utf-8", errors="replace"), other.read_text(encoding="utf-8")
+    fold = str if one.suffix == ".json" else _folded
+    return any(fold(text) == fold(again) for text in (earlier, now(earlier)))
+
+
+def _folded(text: str) -> str:
+    """A text without the white space and the spellings in which pages of earlier versions differ from those of now."""
+    words = " ".join(text.replace('<th scope="col">Confidence<', '<th scope="col" class="number">Confidence<').split())
+    return html.unescape(re.sub(r" ?(<[^<>]+>) ?", r"\1", words))
 
 
 _WRITTEN_NOW: dict[str, Callable[[str], str]] = {

@@ -15,9 +15,8 @@ from simulator.folder.integrity import PAGES, changed_evidence, check_evidence, 
 from simulator.folder.record import Record, load_record
 from simulator.folder.record_check import as_damage
 from simulator.folder.workspace import as_run_folder_error
-from simulator.reporting.explanation.explain import as_json, explain
-from simulator.reporting.explanation.second_judgement import judge_again
-from simulator.reporting.facts.build import build_facts
+from simulator.reporting.contents import build_facts
+from simulator.reporting.explanation.explain import as_json, explain, judge_again
 from simulator.reporting.facts.fact import Facts, write_facts
 from simulator.reporting.page import render
 

@@ -18,11 +18,10 @@ from simulator.folder.integrity import changed_evidence
 from simulator.folder.record import Record, load_record
 from simulator.folder.run_name import put_back
 from simulator.reporting.facts.fact import Facts, read_facts
-from simulator.reporting.facts.roles import same_close
-from simulator.reporting.facts.symbol import slugs_of
-from simulator.reporting.facts.vocabulary import SYMBOL_TERMS
-from simulator.reporting.sections.doubts import doubt_sentences
-from simulator.reporting.sections.statements import UNREAL_FILLS
+from simulator.reporting.facts.run import same_close
+from simulator.reporting.sections.arms import doubt_sentences
+from simulator.reporting.sections.summary import UNREAL_FILLS
+from simulator.reporting.sections.symbols import SYMBOL_TERMS, slugs_of
 
 COLUMNS = {
     "total_return": "total return",

@@ -26,7 +26,7 @@ from llm_strategy.trading.orders import OrderRules
 from llm_strategy.trading.parameters import check_kinds
 from llm_strategy.trading.strategy import AdvisedStrategy
 from llm_strategy.trading.traded_feed import feed_names, symbols_of, traded_of
-from simulator.experiment import LLM_ARM, RANDOM_ARM
+from simulator.experiment import LLM_ARM, MARKET_ARM, RANDOM_ARM, REFERENCE_ARM
 from simulator.experiment.advisor import ABSTAIN, AdvisorConfig
 from simulator.experiment.configuration import EvaluationConfig, Experiment, OutputConfig
 from simulator.prices.config import DataConfig
@@ -48,7 +48,7 @@ _HONOURED = (
     *("decide_every", "decide_when_changed", "lookbacks"),
 )
 """Parameters of an ``AdvisedStrategy`` in the Cerebro that a study takes over."""
-_BASELINES = ("buy_and_hold", "regime_rule", RANDOM_ARM)
+_BASELINES = (MARKET_ARM, REFERENCE_ARM, RANDOM_ARM)
 _OF_NO_WEIGHT = ("tell", "progress")
 
 

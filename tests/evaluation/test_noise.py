@@ -28,8 +28,8 @@ from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.record.key import request_hash
 from simulator.evaluation.noise import count_flips, differing_pairs, is_above, spread
 from simulator.folder.record import load_record
+from simulator.reporting.contents import build_facts
 from simulator.reporting.explanation.topics import topics
-from simulator.reporting.facts.build import build_facts
 
 ARMS = ["llm", "buy_and_hold", "regime_rule", "random"]
 QUESTION = Request((Message("user", "The market is rising."),), temperature=0.8)

@@ -18,7 +18,7 @@ from llm_strategy.llm.structured.answer_text import unwrap
 from llm_strategy.llm.structured.cut_json import can_become_json, close_json
 from llm_strategy.types import AbstentionReason, Snapshot, Status
 from simulator.reporting.explanation.explain import explain
-from simulator.reporting.explanation.grounding import Judge
+from simulator.reporting.explanation.judge import Judge
 
 from .target import Target
 

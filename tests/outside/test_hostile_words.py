@@ -22,7 +22,7 @@ from simulator.cli import console
 from simulator.prices.load import load_prices
 from simulator.progress import surfaces
 from simulator.progress.stages import Progress
-from simulator.reporting.templating import escape_markdown, without_bare_links
+from simulator.reporting.render_markdown import escape_markdown, without_bare_links
 from simulator.runs.result import Result
 
 CONTROLS = "".join(map(chr, [*range(1, 9), *range(0xB, 0x20), *range(0x7F, 0xA0)]))

@@ -14,7 +14,7 @@ from llm_strategy.llm.record.key import request_hash
 from llm_strategy.llm.record.store import MemoryStore
 from llm_strategy.llm.settings import LlmSettings
 from simulator.reporting.explanation.explain import explain, question
-from simulator.reporting.explanation.grounding import Judge
+from simulator.reporting.explanation.judge import Judge
 from simulator.reporting.explanation.topics import topics
 
 FACTS = made_facts()

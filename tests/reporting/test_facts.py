@@ -12,10 +12,11 @@ from record_factory import ARMS, write_comparison, write_run
 from llm_strategy.errors import RunFolderError
 from simulator.evaluation.regimes import LABELS
 from simulator.folder.record import load_record
-from simulator.reporting.facts.build import build_facts, explanation_facts
-from simulator.reporting.facts.fact import Unit, read_facts, write_facts
-from simulator.reporting.facts.table import show
+from simulator.reporting.contents import build_facts
+from simulator.reporting.facts.fact import read_facts, show, write_facts
+from simulator.reporting.facts.terms import Unit
 from simulator.reporting.page import render
+from simulator.reporting.sections.explanation import explanation_facts
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

@@ -16,9 +16,8 @@ from matplotlib import style
 from record_factory import write_comparison, write_run
 
 from simulator.folder.record import load_record
-from simulator.reporting.figures.axis_labels import PlainNumbers, name_dates
-from simulator.reporting.figures.draw import draw
-from simulator.reporting.figures.svg import ARM, INK, drawing
+from simulator.reporting.drawing import ARM, INK, PlainNumbers, drawing, name_dates
+from simulator.reporting.sections.charts import draw
 
 
 def words(svg):
@@ -149,7 +148,7 @@ DRAWN = """
 import hashlib, sys
 from pathlib import Path
 from simulator.folder.record import load_record
-from simulator.reporting.figures.draw import draw
+from simulator.reporting.sections.charts import draw
 print(hashlib.sha256(repr(draw(load_record(Path(sys.argv[1])))).encode()).hexdigest())
 """
 

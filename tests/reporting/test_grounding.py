@@ -8,7 +8,7 @@ from explained_facts import ARMS, made_facts
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from simulator.reporting.explanation.grounding import Judge
+from simulator.reporting.explanation.judge import Judge
 from simulator.reporting.explanation.topics import topics
 
 FACTS = made_facts()

@@ -8,7 +8,7 @@ from explained_facts import made_facts
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.requests import Generation
 from simulator.reporting.explanation.explain import LONGEST_ANSWER, explain, written
-from simulator.reporting.explanation.grounding import LONGEST_SENTENCE, Judge
+from simulator.reporting.explanation.judge import LONGEST_SENTENCE, Judge
 
 FACTS = made_facts()
 JUDGE = Judge(FACTS, FACTS)

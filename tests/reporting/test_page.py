@@ -11,8 +11,10 @@ from page_parser import Page
 from record_factory import ARMS, EXPLANATION, write_comparison, write_run
 
 from simulator.folder.record import load_record
-from simulator.reporting.facts.build import build_facts, explanation_facts
-from simulator.reporting.page import LISTED, render
+from simulator.reporting.contents import build_facts
+from simulator.reporting.page import render
+from simulator.reporting.sections.decisions import LISTED
+from simulator.reporting.sections.explanation import explanation_facts
 
 HARM = {"worst_return": -0.3, "worst_drawdown": 0.31, "bound": 0.4}
 

@@ -14,9 +14,9 @@ from small_run import reader, recording, small, strip_seals
 
 import simulator
 from simulator.folder.record import load_record
-from simulator.reporting.facts.build import build_facts
+from simulator.reporting.contents import build_facts
 from simulator.reporting.page import render
-from simulator.reporting.page_policy import secured
+from simulator.reporting.render_html import secured
 from simulator.runs.replaying import replay
 
 LOADING = (

@@ -13,15 +13,15 @@ from llm_strategy.errors import RunFolderError
 from simulator import Result, rebuild_report
 from simulator.cli.console import print_result
 from simulator.folder.record import load_record
+from simulator.reporting.contents import build_facts
 from simulator.reporting.explanation.explain import question
-from simulator.reporting.explanation.grounding import Judge
+from simulator.reporting.explanation.judge import Judge
 from simulator.reporting.explanation.topics import topics
-from simulator.reporting.facts.build import build_facts
-from simulator.reporting.facts.symbol import slugs_of
-from simulator.reporting.facts.table import FactTable
+from simulator.reporting.facts.fact import FactTable
 from simulator.reporting.page import render
-from simulator.reporting.sections.costs import add_costs, cost_sentences, fill_sentence
-from simulator.reporting.sections.statements import _untested
+from simulator.reporting.sections.arms import add_costs, cost_sentences, fill_sentence
+from simulator.reporting.sections.summary import _untested
+from simulator.reporting.sections.symbols import slugs_of
 
 HARM = {"worst_return": -0.31, "worst_drawdown": 0.33, "bound": 0.41}
 

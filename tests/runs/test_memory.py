@@ -11,7 +11,7 @@ from simulator.folder.provenance import sampler_of
 from simulator.folder.record import Decisions, load_record
 from simulator.folder.tally import Tally
 from simulator.prices.universe import load_universe
-from simulator.reporting.facts.build import build_facts
+from simulator.reporting.contents import build_facts
 from simulator.runs.answers import replay_advisor
 from simulator.runs.simulation import trade
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 
-from simulator.reporting.facts.fact import Unit
-from simulator.reporting.facts.table import FactTable
-from simulator.reporting.facts.vocabulary import ARM_TERMS, MODEL_TERMS, PAIR_TERMS
+from simulator.reporting.facts.fact import FactTable
+from simulator.reporting.facts.terms import ARM_TERMS, PAIR_TERMS, Unit
+from simulator.reporting.sections.model import MODEL_TERMS
 
 ARMS = ("llm", "buy_and_hold", "sma_cross", "momentum")
 RANGES = {

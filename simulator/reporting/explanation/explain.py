@@ -5,22 +5,20 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from llm_strategy.advice.written_prompt import render
-from llm_strategy.errors import ContractError, ModelError
-from llm_strategy.llm.client import LLMClient
+from llm_strategy.errors import AnswerNotRecorded, ContractError, ModelError
+from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.record.key import request_hash
-from llm_strategy.llm.requests import Generation, Message, Request
+from llm_strategy.llm.requests import Generation, Message, ModelIdentity, Request
 from llm_strategy.llm.structured.answer_text import CAUSED_BY_DATA, LARGEST_ANSWER, as_contract_error
 from llm_strategy.support.outside_text import encodable, spelled_out_json
-from simulator.reporting.explanation.grounding import LONGEST_SENTENCE, Judge
-from simulator.reporting.explanation.plain import PlainSentence
-from simulator.reporting.explanation.topics import MOST_FACTS, Topic, topics
-from simulator.reporting.facts.fact import Fact, Facts
-from simulator.reporting.facts.table import NOT_AVAILABLE
+from simulator.reporting.explanation.judge import LONGEST_SENTENCE, Judge
+from simulator.reporting.explanation.topics import MOST_FACTS, PlainSentence, Topic, topics
+from simulator.reporting.facts.fact import NOT_AVAILABLE, Fact, Facts
 
 MAX_TOKENS = 160
 """Length of the model's answer on one topic."""
@@ -115,21 +113,21 @@ def explain(facts: Facts, client: LLMClient | None) -> Explanation:
         judge = Judge(topic.facts, facts)
         try:
             with as_contract_error():
-                told = tuple(_sentences(topic, judge, pieces))
+                sentences = tuple(_sentences(topic, judge, pieces))
         except ContractError as problem:
             silence = f"The model's answer {problem.problem} here, so {THE_PROGRAM_TELLS}"
-            told = tuple(_sentences(topic, judge, []))
+            sentences = tuple(_sentences(topic, judge, []))
         opening = (Sentence(silence, "program", ()),) if silence else ()
-        paragraphs.append(Paragraph(topic.name, (*opening, *told)))
+        paragraphs.append(Paragraph(topic.name, (*opening, *sentences)))
     return Explanation(tuple(paragraphs), requests)
 
 
 def question(topic: Topic, timeout_s: float | None = None) -> Request:
     """The request for one topic: a constant system message, then the topic's facts as sentences to copy."""
-    told = _askable(topic)[:MOST_FACTS]
+    askable = _askable(topic)[:MOST_FACTS]
     messages = (
         Message("system", render("explain_system.j2")),
-        Message("user", render("explain_topic.j2", facts=told)),
+        Message("user", render("explain_topic.j2", facts=askable)),
     )
     return Request(messages, max_tokens=MAX_TOKENS, temperature=0.0, timeout_s=timeout_s)
 
@@ -158,18 +156,18 @@ def shown_beginning(piece: str) -> str:
 def _sentences(topic: Topic, judge: Judge, pieces: list[str]) -> Iterator[Sentence]:
     """The model's sentences that stand, the program's in the place of the others, then what must not be missed."""
     judged: list[Sentence | Refused] = []
-    told: list[set[str]] = []
+    accepted: list[set[str]] = []
     for piece in pieces:
         judgement = judge.judge(piece)
         if not judgement.accepted:
             judged.append(Refused(shown_beginning(piece), judgement.refusal))
-        elif any(told_before.issuperset(judgement.facts) for told_before in told):
+        elif any(earlier.issuperset(judgement.facts) for earlier in accepted):
             judged.append(Refused(piece, "it tells only what was told before"))
         else:
-            told.append(set(judgement.facts))
+            accepted.append(set(judgement.facts))
             judged.append(Sentence(piece if piece.endswith(".") else f"{piece}.", "model", judgement.facts))
     ready = deque(
-        plain for plain in topic.sentences if not any(plain.facts and t.issuperset(plain.facts) for t in told)
+        plain for plain in topic.sentences if not any(plain.facts and t.issuperset(plain.facts) for t in accepted)
     )
     for sentence in judged:
         if isinstance(sentence, Sentence):
@@ -178,3 +176,50 @@ def _sentences(topic: Topic, judge: Judge, pieces: list[str]) -> Iterator[Senten
             plain = ready.popleft() if ready else LEFT_OUT
             yield Sentence(plain.text, "program", plain.facts, sentence)
     yield from (Sentence(plain.text, "program", plain.facts) for plain in ready if plain.adverse or not pieces)
+
+
+_FAILURE = re.compile(r"The model failed here \((\w+)\)")
+
+
+def judge_again(explanation: Mapping[str, Any], facts: Facts, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``explanation.json`` holds if the answers in ``told``, an explanation on record, are explained by again."""
+    known = manifest["model"] or manifest.get("explainer", {}).get("model")
+    asks = manifest["experiment"]["output"]["explain"]
+    if known is None and explanation["requests"] and "seal" not in manifest:
+        return dict(explanation)  # manifests without a seal do not name who explains rules
+    client = RecordedExplainer(ModelIdentity.from_dict(known), explanation) if known and asks else None
+    again: dict[str, Any] = json.loads(as_json(explain(facts, client).as_dict()))
+    return again
+
+
+class RecordedExplainer(LLMClient):
+    """The model behind an explanation, answering from its record; what has no answer there failed then and fails again.
+
+    The record does not say which answers were cut off at their longest: those whose last words were not judged.
+    """
+
+    def __init__(self, identity: ModelIdentity, explanation: Mapping[str, Any]) -> None:
+        self.identity = identity
+        self._answers: dict[str, str] = explanation["requests"]
+        sentences = [sentence for paragraph in explanation["paragraphs"] for sentence in paragraph["sentences"]]
+        self._judged = {(sentence["refused"] or sentence)["text"].rstrip(".") for sentence in sentences}
+        self._failures: Iterator[re.Match[str]] = filter(
+            None, (_FAILURE.match(sentence["text"]) for sentence in sentences if sentence["source"] == "program")
+        )
+
+    def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
+        """The answer on record."""
+        text = self._answers.get(request_hash(request, self.identity))
+        if text is None:
+            raise self._failure()
+        last = written(Generation(text, 0, 0, 0.0))[-1:]
+        cut_off = bool(last) and shown_beginning(last[0]).rstrip(".") not in self._judged
+        return Generation(text, 0, 0, 0.0, finish="length" if cut_off else "stop", cached=True)
+
+    def _failure(self) -> ModelError:
+        """The next failure on record, by the name of its class."""
+        named = next(self._failures, None)
+        if named is None:
+            return AnswerNotRecorded("There is no answer on record.")
+        kind: type[ModelError] = type(named[1], (ModelError,), {})
+        return kind()

@@ -1,34 +1,30 @@
-"""A fact: one measured figure with a name, a unit and the only spelling in which a page may show it.
-
-Facts are kept in a file, sorted by id.
+"""A fact: one measured figure with a name, a unit and the only spelling in which a page may show it; the table in which
+facts are collected, and the file that keeps them, sorted by id.
 """
 
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from llm_strategy.errors import RunFolderError
 from llm_strategy.support.outside_text import spelled_out_json
 from llm_strategy.support.write_whole import write_whole
 from simulator.folder.record_check import DAMAGE, check_regular
+from simulator.reporting.facts.terms import COUNTED_TERMS, Term, Unit
 
+NOT_AVAILABLE = "n/a"
+KINDS = 12
+"""Kinds that a count by kind names; the rest are counted together as "other"."""
 
-class Unit(StrEnum):
-    """What a fact's value counts."""
+ENDLESS_PERCENT = 1e9
+"""From here on a percentage, such as the growth a year of a good week, is told by its power of ten."""
 
-    FRACTION = "fraction"
-    """1.0 for 100 percent; shown as percent."""
-    RATIO = "ratio"
-    """A pure number, such as a Sharpe ratio; shown with two decimals."""
-    COUNT = "count"
-    BARS = "bars"
-    CURRENCY = "currency"
-    SECONDS = "seconds"
-    TEXT = "text"
+Value = float | int | str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +46,81 @@ class Fact:
 
 Facts = Mapping[str, Fact]
 """Facts by id, in the order of the report."""
+
+
+def show(value: Value, unit: Unit) -> str:
+    """The only spelling of a value: percent with one decimal, ratios and money with two, thousands separated.
+
+    What would be rounded to zero keeps one digit, so that nothing small is shown as nothing.
+    """
+    if value is None or isinstance(value, str):
+        return value or NOT_AVAILABLE
+    match unit:
+        case Unit.FRACTION:
+            percent = 100 * value
+            return f"{percent:.1e}%" if abs(percent) >= ENDLESS_PERCENT else f"{_decimal(percent, 1)}%"
+        case Unit.RATIO | Unit.CURRENCY:
+            return _decimal(value, 2)
+        case Unit.SECONDS:
+            return f"{_decimal(value, 1 if value >= 10 else 2)} s"
+        case _:
+            return f"{value:,}"
+
+
+def _decimal(value: float, places: int) -> str:
+    if abs(value) < 1e-9:
+        value = 0.0
+    if value and round(value, places) == 0:
+        places = -math.floor(math.log10(abs(value)))
+    return f"{round(value, places) + 0.0:,.{places}f}"
+
+
+class FactTable:
+    """Facts in the making, in the order in which they are added."""
+
+    def __init__(self) -> None:
+        self.facts: dict[str, Fact] = {}
+
+    def add(self, subject: str, metric: str, value: Value, unit: Unit, label: str, text: str | None = None) -> None:
+        if isinstance(value, float):
+            value = float(f"{value:.12g}")  # the last digits differ between processors
+        shown = show(value, unit) if text is None else text
+        if value is None or value == "":
+            value, unit = NOT_AVAILABLE, Unit.TEXT
+        identity = f"{subject}.{metric}"
+        self.facts[identity] = Fact(identity, subject, metric, value, unit, label, shown)
+
+    def term(self, subject: str, metric: str, term: Term, value: Value) -> None:
+        words = term.words if subject == "model" else f"{term.words} of {subject}"
+        self.add(subject, metric, value, term.unit, words)
+
+    def counts(self, subject: str, metric: str, counts: dict[str, int]) -> None:
+        named: dict[str, int] = {}
+        for rank, (kind, count) in enumerate(counts.items()):
+            slug = re.sub(r"[^\w.]+", "_", kind.lower()).strip("_")[:40] if rank < KINDS else "other"
+            named[slug] = named.get(slug, 0) + count
+        for slug, count in named.items():
+            label = f"{COUNTED_TERMS[metric].words} {slug.replace('.', ' ')} of {subject}"
+            self.add(subject, f"{metric}.{slug}", count, Unit.COUNT, label)
+
+    def number(self, identity: str) -> float | None:
+        value = self.facts[identity].value
+        return None if isinstance(value, str) else value
+
+
+def listed_names(names: list[str]) -> str:
+    """Names as a sentence lists them: "a, b and c"."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def kinds_of(subject: str, metric: str, facts: Facts) -> list[tuple[str, str]]:
+    """The kinds of what is counted by kind, as read by people, and the ids of their counts."""
+    prefix = f"{subject}.{metric}."
+    return [
+        (name.removeprefix(prefix).replace(".", ", ").replace("_", " "), name)
+        for name in facts
+        if name.startswith(prefix)
+    ]
 
 
 def write_facts(facts: Facts, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Facts of a run as a whole."""
+"""Which arm plays which part in a report, and the facts of a run as a whole."""
 
 from __future__ import annotations
 
@@ -6,15 +6,39 @@ import pandas as pd
 
 from simulator.evaluation.metrics import bars_per_year
 from simulator.evaluation.sharpe import POWER
-from simulator.folder.record import Record, origin
-from simulator.reporting.facts.fact import Unit
-from simulator.reporting.facts.roles import advised_arm, subject_arm
-from simulator.reporting.facts.table import FactTable, Value
+from simulator.experiment import LLM_ARM, MARKET_ARM, REFERENCE_ARM
+from simulator.folder.record import ArmRecord, Record, origin
+from simulator.reporting.facts.fact import FactTable, Value
+from simulator.reporting.facts.terms import Unit
 
+BENCHMARKS = (MARKET_ARM, REFERENCE_ARM)
+"""The arms that advice must beat to have added anything: the market, and the rule that needs no model."""
 NOTE = "note."
 """Begins the metric of each note."""
 MOST_NAMES = 5
 """Names that a joined list spells out; the rest is counted."""
+
+
+def benchmark_arms(record: Record) -> list[str]:
+    """The arms that the verdict rests on: the benchmarks among them, or else all but the advised one."""
+    names = [arm.name for arm in record.arms if arm is not advised_arm(record)]
+    return [name for name in BENCHMARKS if name in names] or names
+
+
+def advised_arm(record: Record) -> ArmRecord | None:
+    """The arm that a model advised: ``llm``, or else the first one with a model; ``None`` where only rules ran."""
+    modelled = [arm for arm in record.arms if arm.manifest["model"] is not None]
+    return next((arm for arm in modelled if arm.name == LLM_ARM), modelled[0] if modelled else None)
+
+
+def subject_arm(record: Record) -> ArmRecord:
+    """The arm that a page is about: the advised one, or else the first."""
+    return advised_arm(record) or record.arms[0]
+
+
+def same_close(record: Record) -> bool:
+    """Whether market orders filled at the very close that decided them, which nobody could have done."""
+    return bool(record.manifest["experiment"]["orders"]["fill"] == "same_close")
 
 
 def add_run(table: FactTable, record: Record) -> None:

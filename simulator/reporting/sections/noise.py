@@ -2,30 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from llm_strategy.advice.modes.mode import Abilities
 from llm_strategy.advice.modes.registry import mode_for
 from simulator.evaluation.metrics import performance
 from simulator.evaluation.noise import Spread, count_flips, is_above, spread
-from simulator.folder.record import ArmRecord, Record
-from simulator.reporting.facts.fact import Facts, Unit
-from simulator.reporting.facts.roles import RANDOM_ARM, advised_arm, benchmark_arms
-from simulator.reporting.facts.run import bars_a_year
-from simulator.reporting.facts.table import FactTable
-from simulator.reporting.facts.vocabulary import NOISE_TERMS
+from simulator.experiment import RANDOM_ARM
+from simulator.folder.record import Record
+from simulator.reporting.blocks import Block, Column, Heading, Paragraph, Table, in_markdown, on_page
+from simulator.reporting.facts.fact import Facts, FactTable, listed_names
+from simulator.reporting.facts.run import advised_arm, bars_a_year, benchmark_arms
+from simulator.reporting.facts.terms import Term, Unit
+
+NOISE_TERMS = {
+    "draws": Term(Unit.COUNT, "draws of the model's decisions"),
+    "temperature": Term(Unit.TEXT, "temperature of the model"),
+    "sampled": Term(Unit.TEXT, "whether the answers are sampled"),
+    "states": Term(Unit.COUNT, "distinct requests compared over the draws"),
+    "decisions": Term(Unit.COUNT, "decisions compared over the draws"),
+    "label_flips": Term(Unit.FRACTION, "share of pairs of draws with different labels, over distinct requests"),
+    "label_flips_by_bars": Term(Unit.FRACTION, "share of pairs of draws with different labels, over decisions"),
+    "action_flips": Term(Unit.FRACTION, "share of pairs of draws with different actions, over distinct requests"),
+    "action_flips_by_bars": Term(Unit.FRACTION, "share of pairs of draws with different actions, over decisions"),
+    "sharpe_lowest": Term(Unit.RATIO, "lowest annual Sharpe ratio of the draws"),
+    "sharpe_highest": Term(Unit.RATIO, "highest annual Sharpe ratio of the draws"),
+    "sharpe_deviation": Term(Unit.RATIO, "standard deviation of the annual Sharpe ratios of the draws"),
+    "sharpe_floor": Term(Unit.RATIO, "largest distance between the annual Sharpe ratios of two draws"),
+    "return_lowest": Term(Unit.FRACTION, "lowest total return of the draws"),
+    "return_highest": Term(Unit.FRACTION, "highest total return of the draws"),
+    "return_deviation": Term(Unit.FRACTION, "standard deviation of the total returns of the draws"),
+    "return_floor": Term(Unit.FRACTION, "largest distance between the total returns of two draws"),
+}
+"""Figures of the further draws of the advised arm; the floors are what asking again alone has changed."""
 
 MEASURED = {"sharpe": "sharpe", "return": "total_return"}
 """The figures whose spread over the draws is measured, by their short names."""
 DIFFERING = {"sharpe": "sharpe_difference", "return": "return_difference"}
 """The same of two arms."""
 WORDS = {"sharpe": "annual Sharpe ratio", "return": "total return"}
+_PARTS = ("lowest", "highest", "deviation", "floor")
 ABOVE, BELOW, NONE, UNKNOWN = "above the noise floor", "below the noise floor", "no difference", "not measured"
 
 
-def add_noise(table: FactTable, record: Record, arm: ArmRecord) -> None:
-    """Add how often the draws of an arm disagree and how far its results move; of one draw, only that it was one."""
+def facts(table: FactTable, record: Record) -> None:
+    """Add how often the draws of the advised arm disagree and how far its results move; of one draw, only that it was
+    one."""
+    arm = advised_arm(record)
+    if arm is None:
+        return
 
     def add(metric: str, value: float | int | str | None) -> None:
         table.add("noise", metric, value, NOISE_TERMS[metric].unit, NOISE_TERMS[metric].words)
@@ -45,9 +71,9 @@ def add_noise(table: FactTable, record: Record, arm: ArmRecord) -> None:
     year = bars_a_year(record)
     drawn = [performance(equity, year) for equity in (arm.equity, *(draw.equity for draw in arm.draws))]
     for name, of in MEASURED.items():
-        found: Spread | None = spread([getattr(one, of) for one in drawn])
-        for part in ("lowest", "highest", "deviation", "floor"):
-            add(f"{name}_{part}", None if found is None else getattr(found, part))
+        distances: Spread | None = spread([getattr(one, of) for one in drawn])
+        for part in _PARTS:
+            add(f"{name}_{part}", None if distances is None else getattr(distances, part))
         _add_judgement(table, arm.name, name, of, f"whether the {WORDS[name]} of {arm.name}")
 
 
@@ -80,20 +106,60 @@ def against_floor(effect: float | None, floor: float | None) -> str:
     return BELOW if is_above(floor, 0.0) else NONE
 
 
-def noise_view(record: Record, facts: Facts) -> dict[str, Any] | None:
-    """What the page says: sentences, and where draws were made the two tables; ``None`` where only rules ran."""
+def blocks(record: Record, facts: Facts) -> Iterator[Block]:
+    """Sentences, and where draws were made their tables; nothing where only rules ran."""
     advised = advised_arm(record)
     if advised is None:
-        return None
+        return
+    yield Heading("Noise floor", "noise")
     if "noise.states" not in facts:
-        return {"sentences": [_UNMEASURED], "flips": (), "spreads": (), "effects": ()}
-    effects = _effects(record, advised.name, facts)
-    return {
-        "sentences": [_how(facts), _what(facts), _judged(advised.name, effects, facts)],
-        "flips": ("label", "action"),
-        "spreads": {"sharpe": "Annual Sharpe ratio", "return": "Total return"},
-        "effects": effects,
-    }
+        yield Paragraph(_UNMEASURED)
+        return
+    rows = _effects(record, advised.name, facts)
+    yield Paragraph([_how(facts), _what(facts), _judged(advised.name, rows, facts)])
+    effects = Table(
+        [
+            Column(f"{advised.name} against"),
+            *(Column("Sharpe difference"), Column("Judgement", "text")),
+            *(Column("Return difference"), Column("Judgement", "text")),
+        ],
+        [
+            (words, f"{{{sharpe}}}", f"{{{judged}.sharpe_noise}}", f"{{{returned}}}", f"{{{judged}.return_noise}}")
+            for words, sharpe, returned, judged in rows
+        ],
+        label="Effects against the noise floor",
+    )
+    spreads = Table(
+        ["Over the draws", "Lowest", "Highest", "Deviation", "Noise floor"],
+        [
+            (words[0].upper() + words[1:], *(f"{{noise.{name}_{part}}}" for part in _PARTS))
+            for name, words in WORDS.items()
+        ],
+        label="Results over the draws",
+    )
+    flips = Table(
+        ["Asked again", "Over distinct requests", "Over decisions"],
+        [
+            (f"Another {name}", f"{{noise.{name}_flips}}", f"{{noise.{name}_flips_by_bars}}")
+            for name in ("label", "action")
+        ],
+    )
+    yield in_markdown(flips, spreads, effects)
+    yield on_page(
+        effects,
+        spreads,
+        Paragraph(
+            "Asked again, the model gave another label in {noise.label_flips} and another action in "
+            "{noise.action_flips} of the pairs of draws, over {noise.states} distinct requests; over {noise.decisions} "
+            "decisions it was {noise.label_flips_by_bars} and {noise.action_flips_by_bars}."
+        ),
+        Paragraph(
+            "The floor is the largest distance between two draws. An effect above it has the same sign in every draw; "
+            "whether it is more than luck is what the interval says. A decision without an answer of the model counts "
+            "as an outcome of its own, not as a hold.",
+            "note",
+        ),
+    )
 
 
 def noise_headline(record: Record, facts: Facts) -> list[str]:
@@ -138,29 +204,27 @@ def _what(facts: Facts) -> str:
         return "In a draw the account never moved, or there are too few bars: some noise floors could not be measured."
     if not flipped and not any(facts[f"noise.{name}_floor"].value for name in MEASURED):
         return "No label, no action and no account differed: the noise floor is zero."
-    said = (
+    text = (
         "Noise floor: asking again alone moved the annual Sharpe ratio by up to {noise.sharpe_floor} and the total "
         "return by up to {noise.return_floor}. No smaller effect is to be believed, and more draws can only raise the "
         "floor."
     )
     if facts["noise.sampled"].value == "no":
-        said += " The setting strict of the model runtime takes this away where the backend can promise it."
-    return said
+        text += " The setting strict of the model runtime takes this away where the backend can promise it."
+    return text
 
 
 def _judged(arm: str, effects: Sequence[tuple[str, str, str, str]], facts: Facts) -> str:
-    found: dict[str, list[str]] = {}
+    by_judgement: dict[str, list[str]] = {}
     for words, _, _, judged in effects:
-        found.setdefault(str(facts[f"{judged}.sharpe_noise"].value), []).append(words)
-    told = [f"from {_listed(of)} is {_TOLD.get(judgement, judgement)}" for judgement, of in found.items()]
-    return f"The Sharpe difference of {arm} {'; that '.join(told)}."
+        by_judgement.setdefault(str(facts[f"{judged}.sharpe_noise"].value), []).append(words)
+    parts = [
+        f"from {listed_names(of)} is {_IN_WORDS.get(judgement, judgement)}" for judgement, of in by_judgement.items()
+    ]
+    return f"The Sharpe difference of {arm} {'; that '.join(parts)}."
 
 
-def _listed(names: list[str]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-
-
-_TOLD = {BELOW: f"{BELOW} and not to be believed", NONE: "nothing at all"}
+_IN_WORDS = {BELOW: f"{BELOW} and not to be believed", NONE: "nothing at all"}
 
 
 def _effects(record: Record, arm: str, facts: Facts) -> list[tuple[str, str, str, str]]:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from simulator.reporting.explanation.grounding import words
-from simulator.reporting.explanation.grounding.tokens import INTERVAL, Kind, Token, UnbackedError, spelled
-from simulator.reporting.facts.fact import Fact, Facts
-from simulator.reporting.facts.table import NOT_AVAILABLE
+from simulator.reporting.explanation import words
+from simulator.reporting.explanation.tokens import INTERVAL, Kind, Token, UnbackedError, spelled
+from simulator.reporting.facts.fact import NOT_AVAILABLE, Fact, Facts
 
 
 class FactCheck:
-    """Checks claims; ``told`` are the ids of the facts that bore them out, in order.
+    """Checks claims; ``backing`` are the ids of the facts that bore them out, in order.
 
     ``topic`` are the facts that a sentence may tell, ``everything`` those that a superlative ranges over. Every check
     raises ``UnbackedError`` where the facts say otherwise or nothing.
     """
 
     def __init__(self, topic: Facts, everything: Facts) -> None:
-        self.told: dict[str, None] = {}
+        self.backing: dict[str, None] = {}
         self._topic = {(fact.subject, fact.metric): fact for fact in topic.values()}
         self._everything = everything
 
@@ -86,7 +85,7 @@ class FactCheck:
         fact = self._topic.get((subject, metric))
         if fact is None:
             raise UnbackedError(f"no fact of this topic tells the {metric} of {subject}")
-        self.told[fact.id] = None
+        self.backing[fact.id] = None
         return fact
 
 

@@ -1,8 +1,8 @@
-"""The figures of a page: equity and drawdown of all arms, and prices with one arm's regimes and trades."""
+"""Drawings over time: equity and drawdown of all arms, and prices with one arm's regimes and trades."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 
@@ -18,15 +18,22 @@ from simulator.evaluation.measures import measure
 from simulator.evaluation.regimes import LABELS, SymbolDecisions
 from simulator.evaluation.symbols import most_traded
 from simulator.folder.record import ArmRecord, Record
-from simulator.reporting.facts.roles import subject_arm
-from simulator.reporting.figures.axis_labels import PlainNumbers, name_dates
-from simulator.reporting.figures.svg import ARM, GROUND, INK, REGIME, Drawing, Plot, drawing
+from simulator.reporting.blocks import Block, Figure, Heading, on_page
+from simulator.reporting.drawing import ARM, GROUND, INK, REGIME, Drawing, PlainNumbers, Plot, drawing, name_dates
+from simulator.reporting.facts.fact import Facts
+from simulator.reporting.facts.run import subject_arm
 
 LOG_SPAN = 3.0
 """Ratio of highest to lowest value from which an axis is logarithmic."""
 PANELS = 4
 """Symbols of which each gets a panel; of more only one is drawn."""
 DASHES = ("-", (0, (5, 1.2)))
+
+
+def blocks(record: Record, facts: Facts) -> Iterator[Block]:
+    """The drawings, on the page alone."""
+    if drawings := draw(record):
+        yield on_page(Heading("Over time", "charts"), *map(Figure, drawings))
 
 
 def draw(record: Record) -> tuple[Drawing, ...]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from simulator.reporting.facts.terms import ARM_TERMS, PAIR_TERMS
+
 
 class Scale(StrEnum):
     """On what two values are compared."""
@@ -19,33 +21,10 @@ class Scale(StrEnum):
     """Whether it is good to have, by ``MERIT``."""
 
 
-MERIT = {
-    "sharpe": 1, "sortino": 1, "calmar": 1, "total_return": 1, "cagr": 1, "hit_rate": 1, "profit_factor": 1,
-    "max_drawdown": -1, "drawdown_bars": -1, "volatility": -1, "costs": -1, "cost_rate": -1, "commission": -1,
-    "slippage": -1,
-}  # fmt: skip
+MERIT = {metric: term.better for metric, term in ARM_TERMS.items() if term.better}
 """Metrics of which more is better (+1) or worse (-1); of the others nothing is better or worse."""
 
-METRICS = {
-    "sharpe": ("annual sharpe ratio", "annualised sharpe ratio", "annualized sharpe ratio", "sharpe ratio", "sharpe"),
-    "total_return": ("total return", "return", "returned"),
-    "cagr": ("compound annual growth", "annual growth", "annual return"),
-    "volatility": ("annual volatility", "volatility"),
-    "max_drawdown": ("largest drawdown", "maximum drawdown", "deepest drawdown", "worst drawdown", "drawdown"),
-    "exposure": ("mean exposure", "average exposure", "exposure"),
-    "time_in_market": ("share of bars with a position", "time in the market"),
-    "trades": ("number of trades", "trade", "round trip"),
-    "costs": ("total cost", "trading cost", "costs paid", "cost"),
-    "hit_rate": ("share of winning trades", "hit rate"),
-    "sharpe_difference": (
-        "sharpe difference", "difference in sharpe ratio", "difference in annual sharpe ratio",
-        "difference of the sharpe ratios", "difference of the annual sharpe ratios", "difference of sharpe ratios",
-    ),
-    "low": ("lower end of the interval", "lower end"),
-    "high": ("upper end of the interval", "upper end"),
-    "p_value": ("p-value", "p value"),
-    "detectable": ("smallest detectable difference", "detectable difference"),
-}  # fmt: skip
+METRICS = {metric: term.names for metric, term in (ARM_TERMS | PAIR_TERMS).items() if term.names}
 """Usual names of the metrics, beside those in the labels of the facts."""
 
 INTERVAL = ("confidence interval", "interval")

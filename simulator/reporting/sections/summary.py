@@ -1,20 +1,18 @@
-"""The program's own sentences. A figure stands in them as ``{fact id}``, so that no number is ever typed."""
+"""The first lines: what was run, what failed, the verdict and what it rests on, and notes on the prices."""
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from simulator.evaluation.activity import arm_remarks
 from simulator.evaluation.advice import Life
 from simulator.evaluation.sharpe import FEWEST_BARS
-from simulator.folder.record import ArmRecord, Record
-from simulator.reporting.facts.fact import Facts
-from simulator.reporting.facts.roles import advised_arm, benchmark_arms, subject_arm
-from simulator.reporting.facts.table import NOT_AVAILABLE
-from simulator.reporting.sections.costs import fill_sentence
+from simulator.folder.record import Record
+from simulator.reporting.blocks import Banner, Block, Heading, Items, Paragraph, Quoted
+from simulator.reporting.facts.fact import NOT_AVAILABLE, Facts
+from simulator.reporting.facts.run import NOTE, advised_arm, benchmark_arms, same_close, subject_arm
 from simulator.reporting.sections.noise import noise_headline
+from simulator.reporting.sections.pairs import interval
 
 _VERDICTS = {
     "adds": "The advice added to the annual Sharpe ratio against every benchmark.",
@@ -28,7 +26,6 @@ _VERDICTS = {
     "not compared": "One arm ran alone: what its advice added shows only beside the baselines of a comparison.",
 }
 
-
 UNREAL_FILLS = (
     "These results could not have been had.",
     "Every market order filled at the very close that decided it, at a price that is known only when nobody can trade "
@@ -38,54 +35,35 @@ UNREAL_FILLS = (
 """What stands above everything else where orders filled at the same close: in bold, and the rest."""
 
 
+def blocks(record: Record, facts: Facts) -> Iterator[Block]:
+    """Warning, title, what was run, the first paragraph, and notes."""
+    if same_close(record):
+        yield Banner(*UNREAL_FILLS)
+    comparison = record.manifest["kind"] == "comparison"
+    what = "Comparison of {run.arms} arms" if comparison else f"Run of the arm {subject_arm(record).name}"
+    longer = ", decided on {run.decide_on}" if facts["run.decide_on"].value != facts["run.timeframe"].value else ""
+    yield Heading(Quoted(record.manifest["name"]), level=1)
+    yield Paragraph(
+        f"{what} on {{run.symbol}} ({{run.timeframe}}{longer}), {{run.decision_bars}} bars from {{run.first_decision}} "
+        "to {run.last_bar}, {run.years} years. Simulation only.",
+        "quiet",
+    )
+    yield Paragraph(headline(record, facts), "verdict")
+    if notes := [f"{{{name}}}" for name in facts if name.startswith(f"run.{NOTE}")]:
+        yield Items(notes, "Before you read on:", "Notes on prices and limits")
+
+
 def headline(record: Record, facts: Facts) -> list[str]:
     """The first paragraph: failures, arms that stopped trading and a dead advisor first, then the verdict, then what it
     rests on."""
     advised = advised_arm(record)
-    said = _failures(record, facts) + _killed(record, facts) + _untraded(record, facts)
+    sentences = _failures(record, facts) + _killed(record, facts) + _untraded(record, facts)
     if advised is None:
-        return said + _rules_only(record, facts)
-    said += _other_models(advised.name, facts) + _life(advised.name, facts)
-    said.append(_VERDICTS[str(facts["run.verdict"].value)])
-    said += [_difference(record, advised.name, other, facts) for other in benchmark_arms(record)]
-    return said + noise_headline(record, facts)
-
-
-def caveats(record: Record, facts: Facts) -> list[str]:
-    """What the figures cannot say, for what this record holds."""
-    subject, advised = subject_arm(record).name, advised_arm(record)
-    said = []
-    if advised is not None:
-        said += [
-            "A model may know the period: it may have been trained on text that was written after these bars. The "
-            "figures cannot tell memory from skill.",
-            _mask(advised),
-            "A recorded answer is not a new one: the {model.questions} questions of {model.decisions} decisions were "
-            "{model.distinct} distinct ones, and equal questions get equal answers.",
-        ]
-    markets = "{run.symbols} symbols" if len(record.prices) > 1 else "one market"
-    said.append(f"This is one path: {{run.years}} years of {markets}. Another stretch gives other figures.")
-    if facts["run.comparisons"].value:
-        said.append(
-            "Where no arm is better than another, luck alone makes {run.false_alarms} of the comparisons stand out on "
-            "average ({run.comparisons} of them, at {run.confidence_level})."
-        )
-    said += [
-        f"Trades of {subject} still open at the end: {{{subject}.open_at_end}}. An open trade is valued at the last "
-        "close and left out of the profits and rates of trades.",
-        f"A stop wakes on the bar after its entry. Entry bars of {subject} that went through their own stop, which the "
-        f"simulated broker could not fill: {{{subject}.entry_bar_breaches}}. Where stop and target were touched in one "
-        "bar, the stop is taken; a gap through a stop fills at the open.",
-        fill_sentence(facts),
-        "Cash earns no interest, and Sharpe ratios take no risk-free rate off. Dividends count only where the prices "
-        "hold them. There are no taxes.",
-    ]
-    return said
-
-
-def interval(pair: str, facts: Facts) -> str:
-    """The interval of a Sharpe difference, or that there is none."""
-    return f"{{{pair}.low}}" if facts[f"{pair}.low"].value == NOT_AVAILABLE else f"{{{pair}.low}} to {{{pair}.high}}"
+        return sentences + _rules_only(record, facts)
+    sentences += _other_models(advised.name, facts) + _life(advised.name, facts)
+    sentences.append(_VERDICTS[str(facts["run.verdict"].value)])
+    sentences += [_difference(record, advised.name, other, facts) for other in benchmark_arms(record)]
+    return sentences + noise_headline(record, facts)
 
 
 def _failures(record: Record, facts: Facts) -> list[str]:
@@ -118,19 +96,19 @@ def _untraded(record: Record, facts: Facts) -> list[str]:
 
 def _other_models(name: str, facts: Facts) -> list[str]:
     """That the server went over to another build, or to another model, while it answered."""
-    said = []
+    sentences = []
     if f"{name}.other_builds" in facts and facts[f"{name}.other_builds"].value:
-        said.append(
+        sentences.append(
             f"The model was not the same throughout: its server named {{{name}.builds}} builds of it. From the close "
             f"of {{{name}.other_build_first}} on, {{{name}.other_builds}} of the decisions rest on another build than "
             "the first."
         )
     if f"{name}.events.model_changed" in facts:
-        said.append(
+        sentences.append(
             "The server answered as another model than the one it named at first; questions whose answers were not "
             f"taken for that: {{{name}.events.model_changed}}."
         )
-    return said
+    return sentences
 
 
 def _life(name: str, facts: Facts) -> list[str]:
@@ -181,29 +159,7 @@ def _rules_only(record: Record, facts: Facts) -> list[str]:
     if len(record.arms) == 1:
         return [f"No model was asked: this is the rule {record.arms[0].name} alone."]
     best = [arm.name for arm in record.arms if facts[f"{arm.name}.sharpe_rank"].value == 1]
-    said = ["No model was asked: the {run.arms} arms are rules."]
+    sentences = ["No model was asked: the {run.arms} arms are rules."]
     if best:
-        said.append(f"The best annual Sharpe ratio is that of {best[0]}, {{{best[0]}.sharpe}}.")
-    return said
-
-
-def _mask(arm: ArmRecord) -> str:
-    """Judged by the prompts themselves, not by what was configured."""
-    found, prompts = Counter[str](), 0
-    for decision in arm.decisions:
-        if prompt := decision["prompt"]:
-            prompts += 1
-            found["the symbol"] += _holds(prompt, decision["snapshot"]["symbol"])
-            found["the date"] += _holds(prompt, decision["time"][:10])
-            found["the price level"] += _holds(prompt, f"{decision['snapshot']['close']:g}")
-    seen = [
-        what for what, times in found.items() if 2 * times > prompts
-    ]  # a rounded figure may equal the price by chance
-    if seen:
-        return f"The model was shown {', '.join(seen)}: it may have recognised the period."
-    return "The model was shown no symbol, date or price level; it may still recognise a famous episode by its shape."
-
-
-def _holds(text: str, word: str) -> bool:
-    """Whether a word stands in a text, and not as a part of a longer word, number or percentage."""
-    return word in text and re.search(rf"(?<![\w.]){re.escape(word)}(?![a-z\d%]|\.\d)", text) is not None
+        sentences.append(f"The best annual Sharpe ratio is that of {best[0]}, {{{best[0]}.sharpe}}.")
+    return sentences

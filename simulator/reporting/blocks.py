@@ -1,0 +1,208 @@
+"""What a section of a report is made of: blocks that say what is told, and nothing of how HTML or Markdown write it.
+
+A text is a string, in which ``{id}`` is the fact of that id and so the only way to a number; ``*word*`` is emphasised
+and `` `word` `` is code. Text from outside is ``Quoted``. A tuple is one text in pieces, side by side; a list is
+several sentences, with a space between.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from simulator.reporting.drawing import Drawing
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """Text from outside, shown as it is; ``look`` is ``code``, ``emphasis``, ``small``, ``q``, ``read`` (what the model
+    was shown), ``alarm`` or ``swatch`` (a label beside its colour)."""
+
+    text: object
+    look: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Who wrote a sentence, the ``model`` or the ``program``, as a mark behind it; alone where there is no text."""
+
+    by: str
+    text: str = ""
+
+
+Text: TypeAlias = "str | Quoted | Source | Sequence[Text]"
+"""See the top of this file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A text that goes over several columns of a table."""
+
+    text: Text
+    columns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading; the first one of a section names it, and ``id`` is its name in links. ``look`` is a class of it."""
+
+    text: Text
+    id: str = ""
+    level: int = 2
+    look: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """A paragraph; ``look`` is ``note`` (small), ``quiet``, ``strong``, or ``verdict`` (its first sentence strong)."""
+
+    text: Text
+    look: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list, under a sentence where ``title`` holds one; ``label`` names it then to those who do not see it."""
+
+    items: Sequence[Text]
+    title: str = ""
+    label: str = ""
+    look: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """What stands in alarming colours above everything else: its first words, and the rest."""
+
+    title: Text
+    text: Text
+
+
+class Column(NamedTuple):
+    """The head of a column; ``look`` is ``text`` among figures and ``number`` or ``long`` among texts. ``name`` stands
+    beside each figure where the window is narrow, instead of the heading."""
+
+    heading: Text
+    look: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table, a row a tuple of texts whose first one heads it.
+
+    ``look`` is ``figures`` (in a narrow window each row is stacked under its head), ``matrix`` (figures that keep their
+    columns; a row with a head begins a group), ``quoted`` or ``rows`` (texts), ``limits`` or ``counts`` (small ones
+    that do not scroll). ``label`` names it where it has no heading just above; the row headed ``marked`` stands out.
+    """
+
+    columns: Sequence[Column | str]
+    rows: Sequence[Sequence[Text | Cell]]
+    look: str = "figures"
+    label: str = ""
+    caption: str = ""
+    marked: str | None = None
+    tall: bool = False
+
+    @property
+    def heads(self) -> list[Column]:
+        """The heads of all columns, those that are a text alone too."""
+        return [column if isinstance(column, Column) else Column(column) for column in self.columns]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Small tables beside each other, as many as the window is wide."""
+
+    tables: Sequence[Table]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A drawing under its title; Markdown has none."""
+
+    drawing: Drawing
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Text in which line ends count, such as JSON."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """Blocks under a summary, folded away unless ``open``."""
+
+    summary: str
+    blocks: Sequence[Block]
+    open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Only:
+    """Blocks of one rendering, the page or else the Markdown report, which is the shorter one."""
+
+    blocks: Sequence[Block]
+    on_page: bool
+
+
+Block: TypeAlias = Heading | Paragraph | Items | Banner | Table | Grid | Figure | Code | Details | Only
+
+
+def on_page(*blocks: Block) -> Only:
+    """Blocks that stand on the page alone."""
+    return Only(blocks, on_page=True)
+
+
+def in_markdown(*blocks: Block) -> Only:
+    """Blocks that stand in the Markdown report alone."""
+    return Only(blocks, on_page=False)
+
+
+def blocks_for(blocks: Iterable[Block], *, page: bool) -> Iterator[Block]:
+    """The blocks of one rendering."""
+    for block in blocks:
+        if not isinstance(block, Only):
+            yield block
+        elif block.on_page is page:
+            yield from blocks_for(block.blocks, page=page)
+
+
+_PIECES = re.compile(r"\{(?P<fact>[^{}]+)\}|`(?P<code>[^`]+)`|\*(?P<emphasis>[^*]+)\*")
+
+
+def pieces(text: str) -> Iterator[tuple[str, str]]:
+    """A string in pieces: ``("", words)``, ``("fact", id)``, ``("code", words)`` and ``("emphasis", words)``."""
+    at = 0
+    for found in _PIECES.finditer(text):
+        if found.start() > at:
+            yield "", text[at : found.start()]
+        yield str(found.lastgroup), str(found[str(found.lastgroup)])
+        at = found.end()
+    if at < len(text):
+        yield "", text[at:]
+
+
+def money(value: float | None) -> str:
+    """A price or an amount of a quoted row."""
+    if value is None:
+        return ""
+    return f"{value:,.2f}" if abs(value) >= 1 or value == 0 else f"{value:.4g}"
+
+
+def shares(value: float) -> str:
+    """A size of a quoted row, or a limit: as many decimals as it has."""
+    return f"{value:,.10g}"
+
+
+def day(value: object) -> str:
+    """A time of a quoted row, without its hour at midnight."""
+    text = value.isoformat() if isinstance(value, pd.Timestamp) else str(value or "")
+    return text.removesuffix("T00:00:00")

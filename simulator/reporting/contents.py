@@ -1,0 +1,217 @@
+"""What a report consists of: its sections in order, those of the person's own among them, and all their facts.
+
+A section is a module of ``sections/`` with ``blocks(record, facts)`` and, where it measures something of its own,
+``facts(table, record)``. What a person brings is found by ``output.sections`` of the experiment: the name of an entry
+point of ``backtrader_llm.report_sections``, ``package.module:Section`` or ``FILE.py:Section``.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any, Protocol
+
+from llm_strategy.errors import BacktraderLLMError, ConfigurationError, did_you_mean
+from llm_strategy.support.plugins import find_plugin
+from llm_strategy.support.read_regular import at_home
+from simulator.folder.record import Record
+from simulator.reporting import sections
+from simulator.reporting.blocks import Block, Heading, Paragraph, Quoted
+from simulator.reporting.facts.arms import add_arm, add_pair, add_ranks, overall
+from simulator.reporting.facts.fact import Fact, Facts, FactTable
+from simulator.reporting.facts.run import add_run, advised_arm
+from simulator.reporting.facts.terms import Unit
+from simulator.reporting.render_html import HtmlWriter
+from simulator.reporting.render_markdown import MarkdownWriter
+from simulator.reporting.sections.explanation import ExplanationSection
+
+log = logging.getLogger(__name__)
+
+BEFORE = ("summary", "arms", "pairs", "noise", "charts", "symbols", "gate", "regimes", "decisions", "trades")
+"""The sections of a page, in order; behind them stand further modules of ``sections/`` and a person's own sections."""
+AFTER = ("model", "explanation", "caveats", "provenance")
+"""The sections that end a page."""
+GROUP = "backtrader_llm.report_sections"
+"""The entry points of sections that other packages bring."""
+
+
+class Section(Protocol):
+    """A part of the report; ``facts(table, record)`` is left out by one that measures nothing of its own."""
+
+    def blocks(self, record: Record, facts: Facts) -> Iterable[Block]:
+        """What it tells, in order; nothing where there is nothing to tell."""
+        ...
+
+
+def page_sections(record: Record, explanation: Mapping[str, Any] | None = None) -> list[Section]:
+    """All sections of a record's report in order."""
+    names = [module.name for module in iter_modules(sections.__path__)]
+    further = [name for name in names if name not in (*BEFORE, *AFTER)]
+    modules: dict[str, Any] = {
+        name: import_module(f"{sections.__name__}.{name}") for name in (*BEFORE, *further, *AFTER)
+    }
+    ending: list[Any] = [ExplanationSection(explanation) if name == "explanation" else modules[name] for name in AFTER]
+    return [*(modules[name] for name in (*BEFORE, *further)), *_own_sections(record), *ending]
+
+
+def build_facts(record: Record) -> dict[str, Fact]:
+    """All facts of a run or comparison by id: of the run, of each arm, of the sections, then of pairs of arms."""
+    table, advised = FactTable(), advised_arm(record)
+    add_run(table, record)
+    for arm in record.arms:
+        add_arm(table, record, arm)
+    add_ranks(table, [arm.name for arm in record.arms])
+    own: list[OwnSection] = []
+    for section in page_sections(record):
+        if isinstance(section, OwnSection):
+            own.append(section)
+        elif (add := getattr(section, "facts", None)) is not None:
+            add(table, record)
+    for other in record.arms:
+        if advised is not None and other is not advised:
+            add_pair(table, record, advised, other)
+    table.add("run", "verdict", overall(table, record, advised), Unit.TEXT, "verdict on the advice")
+    for section in own:
+        section.facts(table, record)
+    return table.facts
+
+
+class OwnFacts:
+    """The facts of a person's own section in the making: ``add("mean", ...)`` is ``section.NAME.mean``."""
+
+    def __init__(self, name: str, facts: Facts) -> None:
+        self.table = FactTable()
+        self.known = facts
+        """The facts that there are already, by id."""
+        self._subject = f"section.{name}"
+
+    def add(self, metric: str, value: Any, unit: Unit, label: str) -> str:
+        """Add a figure and get its id; a number that is not finite is shown as not available.
+
+        Raises ``TypeError`` and ``ValueError`` for a value that is neither number nor text, and for a metric that is no
+        plain name.
+        """
+        value = value.item() if hasattr(value, "item") else value
+        if not isinstance(value, int | float | str | None):
+            raise TypeError(f"the value of {metric} is neither a number nor a text but {type(value).__name__}")
+        if not re.fullmatch(r"[\w.-]+", metric):
+            raise ValueError(f"{metric!r} is no name of a figure: write letters, digits, dots, hyphens and underscores")
+        usable = None if isinstance(value, float) and not math.isfinite(value) else value
+        self.table.add(self._subject, metric, usable, Unit(unit), label)
+        return f"{self._subject}.{metric}"
+
+
+class OwnSection:
+    """A person's own section, which cannot take a report away: what goes wrong is one sentence in its place."""
+
+    def __init__(self, name: str, reference: str, section: Any, problem: str = "") -> None:
+        self._name, self._reference, self._section, self._problem = name, reference, section, problem
+
+    def facts(self, table: FactTable, record: Record) -> None:
+        """Add its figures, or what went wrong and none of them."""
+        own, problem = OwnFacts(self._name, table.facts), self._problem
+        try:
+            if add := getattr(self._section, "facts", None):
+                add(own, record)
+        except Exception as failure:
+            problem = _one_line(failure)
+        if problem:
+            table.add(f"section.{self._name}", "problem", problem, Unit.TEXT, "what went wrong in the section")
+        else:
+            table.facts.update(own.table.facts)
+
+    def blocks(self, record: Record, facts: Facts) -> Iterator[Block]:
+        """Its blocks under a heading that no other section has, or the sentence that it failed, which is logged too."""
+        problem = facts.get(f"section.{self._name}.problem")
+        try:
+            if problem is not None:
+                raise ConfigurationError(problem.text)
+            yield from self._checked(list(self._section.blocks(record, facts)), record, facts)
+        except Exception as failure:
+            sentence = f"The section {self._reference!r} is not shown: {_one_line(failure)}"
+            log.warning("%s", sentence)
+            yield Heading(Quoted(self._title), f"section-{self._name}")
+            yield Paragraph(Quoted(sentence, "alarm"))
+
+    @property
+    def _title(self) -> str:
+        return re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", self._name).strip().capitalize()
+
+    def _checked(self, blocks: list[Block], record: Record, facts: Facts) -> list[Block]:
+        """The blocks where both renderings take them and every number is a fact."""
+        if not blocks:
+            return []
+        if not isinstance(blocks[0], Heading):
+            blocks.insert(0, Heading(self._title))
+        headings = [block for block in blocks if isinstance(block, Heading)]
+        blocks = [
+            replace(block, id=f"section-{self._name}" if block is headings[0] else "", level=max(2, block.level))
+            if isinstance(block, Heading)
+            else block
+            for block in blocks
+        ]
+        try:
+            MarkdownWriter(facts).section(blocks)
+            text = str(HtmlWriter(facts).section(blocks))
+        except KeyError as unknown:
+            name = str(unknown.args[0])
+            raise ConfigurationError(f"There is no fact {name!r}{did_you_mean(name, list(facts))}") from None
+        text = re.sub(r"<svg.*?</svg>|<(data|span) data-fact.*?</\1>|<[^>]*>", " ", text, flags=re.DOTALL)
+        for name in sorted([*(arm.name for arm in record.arms), *record.prices], key=len, reverse=True):
+            text = text.replace(name, " ")
+        if number := re.search(r"\S*\d\S*", text):
+            raise ConfigurationError(
+                f"It writes {number[0]!r} itself: add the figure as a fact and name that in braces."
+            )
+        return blocks
+
+
+def load_section(reference: str) -> Any:
+    """A person's own section, made anew where it is a class. Raises ``ConfigurationError`` in one sentence."""
+    section = find_plugin("report section", reference, GROUP, {})
+    if isinstance(section, type):
+        try:
+            section = section()
+        except Exception as problem:
+            raise ConfigurationError(f"The report section {reference!r} cannot be made: {_one_line(problem)}") from None
+    if not callable(getattr(section, "blocks", None)):
+        raise ConfigurationError(f"The report section {reference!r} has no blocks(record, facts): write one.")
+    return section
+
+
+def _own_sections(record: Record) -> list[OwnSection]:
+    """The sections that the experiment of a folder names, by names of which no two are alike."""
+    output = record.manifest["experiment"].get("output", {})
+    own: dict[str, OwnSection] = {}
+    for reference in filter(lambda named: isinstance(named, str), output.get("sections") or ()):
+        section, problem = None, ""
+        try:
+            _check_place(reference)
+            section = load_section(reference)
+        except Exception as failure:
+            problem = _one_line(failure)
+        name = re.sub(r"\W+", "_", type(section).__name__ if section else reference.rpartition(":")[2]) or "section"
+        while name in own:
+            name += "_"
+        own[name] = OwnSection(name, reference, section, problem)
+    return list(own.values())
+
+
+def _check_place(reference: str) -> None:
+    """A run folder may be a stranger's: what lies in one is data, and is never run."""
+    place = reference.rpartition(":")[0]
+    around = at_home(place).resolve().parents if place.endswith(".py") else ()
+    if any((folder / "manifest.json").exists() for folder in around):
+        raise ConfigurationError("It lies in a run folder, of which nothing is run: keep it elsewhere.")
+
+
+def _one_line(problem: Exception) -> str:
+    text = " ".join(str(problem).split())
+    if not isinstance(problem, BacktraderLLMError):
+        text = f"{type(problem).__name__}: {text}" if text else type(problem).__name__
+    return text if text.endswith((".", "?")) else f"{text}."

@@ -1,0 +1,72 @@
+"""What the figures cannot say: what a model may remember, what luck makes, what the simulated broker leaves out."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from simulator.folder.record import ArmRecord, Record
+from simulator.reporting.blocks import Block, Heading, Items
+from simulator.reporting.facts.fact import Facts
+from simulator.reporting.facts.run import advised_arm, subject_arm
+from simulator.reporting.sections.arms import fill_sentence
+
+
+def blocks(record: Record, facts: Facts) -> Iterator[Block]:
+    """What the figures cannot say, for what this record holds."""
+    yield Heading("What these figures cannot say", "caveats")
+    yield Items(_caveats(record, facts))
+
+
+def _caveats(record: Record, facts: Facts) -> list[str]:
+    subject, advised = subject_arm(record).name, advised_arm(record)
+    sentences = []
+    if advised is not None:
+        sentences += [
+            "A model may know the period: it may have been trained on text that was written after these bars. The "
+            "figures cannot tell memory from skill.",
+            _mask(advised),
+            "A recorded answer is not a new one: the {model.questions} questions of {model.decisions} decisions were "
+            "{model.distinct} distinct ones, and equal questions get equal answers.",
+        ]
+    markets = "{run.symbols} symbols" if len(record.prices) > 1 else "one market"
+    sentences.append(f"This is one path: {{run.years}} years of {markets}. Another stretch gives other figures.")
+    if facts["run.comparisons"].value:
+        sentences.append(
+            "Where no arm is better than another, luck alone makes {run.false_alarms} of the comparisons stand out on "
+            "average ({run.comparisons} of them, at {run.confidence_level})."
+        )
+    sentences += [
+        f"Trades of {subject} still open at the end: {{{subject}.open_at_end}}. An open trade is valued at the last "
+        "close and left out of the profits and rates of trades.",
+        f"A stop wakes on the bar after its entry. Entry bars of {subject} that went through their own stop, which the "
+        f"simulated broker could not fill: {{{subject}.entry_bar_breaches}}. Where stop and target were touched in one "
+        "bar, the stop is taken; a gap through a stop fills at the open.",
+        fill_sentence(facts),
+        "Cash earns no interest, and Sharpe ratios take no risk-free rate off. Dividends count only where the prices "
+        "hold them. There are no taxes.",
+    ]
+    return sentences
+
+
+def _mask(arm: ArmRecord) -> str:
+    """Judged by the prompts themselves, not by what was configured."""
+    found, prompts = Counter[str](), 0
+    for decision in arm.decisions:
+        if prompt := decision["prompt"]:
+            prompts += 1
+            found["the symbol"] += _holds(prompt, decision["snapshot"]["symbol"])
+            found["the date"] += _holds(prompt, decision["time"][:10])
+            found["the price level"] += _holds(prompt, f"{decision['snapshot']['close']:g}")
+    seen = [
+        what for what, times in found.items() if 2 * times > prompts
+    ]  # a rounded figure may equal the price by chance
+    if seen:
+        return f"The model was shown {', '.join(seen)}: it may have recognised the period."
+    return "The model was shown no symbol, date or price level; it may still recognise a famous episode by its shape."
+
+
+def _holds(text: str, word: str) -> bool:
+    """Whether a word stands in a text, and not as a part of a longer word, number or percentage."""
+    return word in text and re.search(rf"(?<![\w.]){re.escape(word)}(?![a-z\d%]|\.\d)", text) is not None

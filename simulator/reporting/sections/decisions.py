@@ -1,0 +1,123 @@
+"""The decisions of the arm that the page is about: counted by kind, and quoted where the advice changed."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+from simulator.evaluation.advice import ChangeFinder
+from simulator.evaluation.measures import measure
+from simulator.folder.record import Record
+from simulator.reporting.blocks import (
+    Block,
+    Cell,
+    Column,
+    Grid,
+    Heading,
+    Paragraph,
+    Quoted,
+    Table,
+    Text,
+    day,
+    in_markdown,
+    money,
+    on_page,
+    shares,
+)
+from simulator.reporting.facts.fact import Facts, kinds_of
+from simulator.reporting.facts.run import advised_arm, subject_arm
+from simulator.reporting.facts.terms import COUNTED_TERMS
+
+LISTED = 200
+"""Rows of decisions, of trades and of orders on a page; the rest stays in the run folder."""
+LISTED_IN_MARKDOWN = 20
+
+
+def blocks(record: Record, facts: Facts) -> Iterator[Block]:
+    """How decisions came about, and the last changes of advice."""
+    subject, several = subject_arm(record), len(record.prices) > 1
+    arm, advised = subject.name, advised_arm(record) is not None
+    changes = deque(filter(ChangeFinder().take, subject.decisions), maxlen=LISTED)
+    counts = {
+        term.heading: [(kind, f"{{{name}}}") for kind, name in kinds_of(arm, metric, facts)]
+        for metric, term in COUNTED_TERMS.items()
+        if term.heading
+    }
+    counts = {title: kinds for title, kinds in counts.items() if kinds}
+    yield Heading(f"Decisions of {arm}", "decisions")
+    coherent = f"abel, action and rationale agree in {{{arm}.coherent_share}} of the advice."
+    prompts = f"{{{arm}.decisions}} decisions on {{{arm}.distinct_prompts}} distinct prompts"
+    constant = (
+        f"The most frequent answer, {{{arm}.constant_label}} and {{{arm}.constant_action}}, came on "
+        f"{{{arm}.constant_share}} of it."
+    )
+    by_rule = f"{{{arm}.decisions}} decisions, made by a rule."
+    differed = f"{{{arm}.decision_changes}} times status, label or action differed from the decision before"
+    last = "The last of them are listed; all decisions are in `decisions.jsonl`."
+    yield on_page(
+        Paragraph([f"{prompts}.", f"L{coherent}", constant] if advised else by_rule),
+        Grid([Table(["", ""], kinds, look="counts", caption=title) for title, kinds in counts.items()]),
+        Heading("Where the advice changed", "changes", level=3),
+        Paragraph(
+            [
+                f"{differed}{' on the same symbol' if several else ''}.",
+                *([last] if measure(subject).changes > LISTED else ()),
+            ]
+        ),
+        _changes(changes, several),
+    )
+    rows = [("" if at else title, *kind) for title, kinds in counts.items() for at, kind in enumerate(kinds)]
+    yield in_markdown(
+        Paragraph(f"{prompts}; l{coherent}" if advised else by_rule),
+        Table(["Counted", Column("Kind", "text"), "Count"], rows),
+        Paragraph(f"{differed}; the last of them:"),
+        _last_changes(list(changes)[-LISTED_IN_MARKDOWN:], several),
+    )
+
+
+def _changes(rows: deque[dict[str, Any]], several: bool) -> Table:
+    """What was read, said, allowed and done."""
+    symbol = ["Symbol"] if several else []
+    texts: list[Column | str] = [Column("Read and said", "long"), "Policy", "Gate"]
+    columns: list[Column | str] = ["Close of", *symbol, "Label", "Action", Column("Confidence", "number"), *texts]
+    return Table(columns, [_change(row, several) for row in rows], look="quoted", tall=True)
+
+
+def _change(row: dict[str, Any], several: bool) -> list[Text | Cell]:
+    read = [Quoted(row["prompt"], "read")] if row["prompt"] else []
+    cells: list[Text | Cell] = [Quoted(day(row["time"])), *([Quoted(row["snapshot"]["symbol"])] if several else ())]
+    if advice := row["advice"]:
+        repairs = "; ".join(row["repairs"])
+        repaired = (" ", Quoted(f"repaired: {repairs}", "emphasis")) if repairs else ()
+        cells += [*_advice(advice), (*read, Quoted(advice["rationale"]), *repaired)]
+    else:
+        abstained = row["abstention"]
+        cells += [Cell(Quoted(f"{row['status']}: {abstained['reason']}"), 3), (*read, Quoted(abstained["detail"]))]
+    policy, verdict = row["policy"], row["verdict"]
+    remarks = [Quoted("; ".join(policy["reasons"]), "small")] if policy["reasons"] else []
+    cuts = [f"{cut['limit']}: {money(cut['before'])} to {money(cut['after'])}" for cut in row["clamps"]]
+    reasons = [Quoted(why, "small") for why in (verdict["reason"], *cuts) if why]
+    size = f" {shares(verdict['size'])}" if verdict["size"] else ""
+    return [*cells, (Quoted(policy["verdict"]), *remarks), (Quoted(f"{verdict['intent']}{size}"), *reasons)]
+
+
+def _advice(advice: dict[str, Any]) -> list[Text]:
+    action = advice["action"]
+    return [Quoted(advice["regime"]["label"]), Quoted(action["type"]), Quoted(action["confidence"])]
+
+
+def _last_changes(rows: list[dict[str, Any]], several: bool) -> Table:
+    columns: list[Column | str] = ["Close of", *(["Symbol"] if several else ()), "Label", "Action"]
+    columns += [Column("Confidence", "number"), "Rationale", "Policy", "Gate"]
+    cells: list[list[Text]] = []
+    for row in rows:
+        advice, abstained, verdict = row["advice"], row["abstention"], row["verdict"]
+        if advice:
+            texts = [*_advice(advice), Quoted(advice["rationale"])]
+        else:
+            texts = [Quoted(row["status"]), Quoted(abstained["reason"]), "", Quoted(abstained["detail"])]
+        gate = (Quoted(verdict["intent"]), " ", Quoted(verdict["reason"]))
+        when = [Quoted(day(row["time"])), *([Quoted(row["snapshot"]["symbol"])] if several else ())]
+        cells.append([*when, *texts, Quoted(row["policy"]["verdict"]), gate])
+    return Table(columns, cells, look="quoted")

@@ -1,0 +1,109 @@
+"""The model behind the advice: how often it was asked and what came from the record, and how it was asked, which
+besides its weights decided what it answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from llm_strategy.advice.modes.mode import Abilities
+from llm_strategy.advice.modes.registry import MODES, complete_options
+from llm_strategy.advice.options import LabelPrior, PromptOptions
+from llm_strategy.errors import ConfigurationError
+from simulator.folder.record import Record
+from simulator.reporting.blocks import Block, Heading, Paragraph, Quoted, in_markdown, on_page
+from simulator.reporting.facts.fact import Facts, FactTable
+from simulator.reporting.facts.run import advised_arm
+from simulator.reporting.facts.terms import Term, Unit
+
+MODEL_TERMS = {
+    "decisions": Term(Unit.COUNT, "decisions of the model"),
+    "questions": Term(Unit.COUNT, "questions in the decisions of the model"),
+    "distinct": Term(Unit.COUNT, "distinct questions"),
+    "asked": Term(Unit.COUNT, "questions that the model was asked in this run"),
+    "from_record": Term(Unit.COUNT, "questions answered from the record"),
+    "seconds": Term(Unit.SECONDS, "time spent in the model"),
+    "mean_seconds": Term(Unit.SECONDS, "mean time of a question that the model was asked"),
+    "p95_seconds": Term(Unit.SECONDS, "time in which nineteen of twenty questions were answered"),
+    "tokens_in": Term(Unit.COUNT, "tokens read by the model"),
+    "tokens_out": Term(Unit.COUNT, "tokens written by the model"),
+}
+"""Figures of the model runtime, from ``usage`` in the manifest."""
+
+_EXAMPLES = {
+    "fixed": "behind the fixed examples of the package",
+    "balanced": "behind past states with every label alike",
+    "nearest": "behind the past states nearest to each",
+}
+_LABELS = {"rule": "labelled by the causal rule", "followed": "labelled by what had followed them"}
+ONE_OF_MANY = (
+    "The same weights in another engine, mode or wording are another advisor: where few of its decisions differ, "
+    "trades and figures can differ much, and nothing here says by how much until an experiment runs both."
+)
+
+
+def facts(table: FactTable, record: Record) -> None:
+    """Add what the model runtime counted."""
+    for name, term in MODEL_TERMS.items():
+        table.term("model", name, term, record.manifest["usage"].get(name, 0))
+
+
+def blocks(record: Record, facts: Facts) -> Iterator[Block]:
+    """Questions, time and tokens, and how it was asked; nothing where only rules ran."""
+    if advised_arm(record) is None:
+        return
+    model = record.manifest["model"]
+    took = ", a question {model.mean_seconds} in the mean, nineteen of twenty within {model.p95_seconds}"
+    if not record.manifest["usage"].get("mean_seconds"):
+        took = ""
+    counted = (
+        "{model.decisions} decisions with {model.questions} questions, {model.distinct} of them distinct: "
+        f"{{model.asked}} were asked in this run ({{model.seconds}}{took}, "
+        "{model.tokens_in} tokens read, {model.tokens_out} written), {model.from_record} were answered from the record."
+    )
+    through = (", through ", Quoted(model["backend"])) if model.get("backend") else ()
+    yield Heading("Model and cache", "model")
+    yield on_page(Paragraph((Quoted(model["name"]), *through, ". ", counted)))
+    yield in_markdown(Paragraph((Quoted(model["name"]), ": ", counted)))
+    if sentences := asking(record):
+        yield Paragraph([*sentences])
+
+
+def asking(record: Record) -> tuple[str, ...]:
+    """Sentences about mode, examples and rationale, and what they leave open; none where that is not on record."""
+    model = record.manifest["model"]
+    options = None if model is None else _options(record.manifest["experiment"]["advisor"], model)
+    if options is None:
+        return ()
+    shown = _EXAMPLES[options.examples]
+    if options.examples != "fixed":
+        shown += f", {_LABELS[options.labels]}"
+    writers = {"never": "the program", "always": "the model", "changes": "the model where label or action changed"}
+    return f"{MODES[options.mode].manner}, {shown}; rationales are by {writers[options.rationale]}.", ONE_OF_MANY
+
+
+def _options(advisor: Mapping[str, Any], model: Mapping[str, Any]) -> PromptOptions | None:
+    """The settings of a manifest as they came out for its model."""
+    examples = advisor.get("examples", "auto")
+    ((kind, count),) = examples.items() if isinstance(examples, dict) else ((examples, 1),)
+    prior = advisor.get("calibration", "auto")
+    calibration = LabelPrior.from_document(prior, "advisor.calibration") if isinstance(prior, dict) else prior
+    able = Abilities(
+        forms=model.get("supports_forms", False),
+        choices=model.get("supports_choices", False),
+        backend=model.get("backend", ""),
+        embedded=bool(model.get("weights_sha256")),
+    )
+    try:
+        options = PromptOptions(
+            mode=advisor.get("mode", "auto"),
+            examples=kind,
+            count=count,
+            labels=advisor.get("labels", "rule"),
+            calibration=calibration,
+            rationale=advisor.get("rationale", "auto"),
+        )
+        return complete_options(options, able)
+    except ConfigurationError:  # written when such settings were let through
+        return None

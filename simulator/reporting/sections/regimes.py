@@ -1,0 +1,92 @@
+"""What each label was followed by, and how far the advised arm and the causal rule label alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from simulator.evaluation.regimes import LABELS
+from simulator.experiment import REFERENCE_ARM
+from simulator.folder.record import Record
+from simulator.reporting.blocks import (
+    Block,
+    Column,
+    Details,
+    Heading,
+    Paragraph,
+    Quoted,
+    Table,
+    Text,
+    in_markdown,
+    on_page,
+)
+from simulator.reporting.facts.fact import Facts
+from simulator.reporting.facts.run import advised_arm, subject_arm
+from simulator.reporting.facts.terms import REGIME_TERMS
+
+
+def blocks(record: Record, facts: Facts) -> Iterator[Block]:
+    """Shares, returns and volatilities by label, and the labels of two arms against each other."""
+    arm, shown = subject_arm(record).name, _arms(record)
+    yield Heading("Regimes", "regimes")
+    yield on_page(_table(shown, grouped=True))
+    yield in_markdown(_table(shown, grouped=False))
+    each = " on each symbol" if len(record.prices) > 1 else ""
+    yield Paragraph(
+        [
+            f"{name} changed its label {{{name}.flips_per_year}} times a year{each}; {{{name}.unlabelled}} of its "
+            "decisions carry no label."
+            for name in shown
+        ]
+    )
+    pair = f"{arm}-{REFERENCE_ARM}"
+    alike = (
+        f"{arm} and the causal rule gave the same label on {{{pair}.label_agreement}} of {{{pair}.label_bars}} bars%s "
+        f"a Cohen's kappa of {{{pair}.label_kappa}}."
+    )
+    scored = (
+        "A label is scored on what its symbol did until the close of the next decision, which the advisor had not seen"
+    )
+    compared = f"{pair}.label_kappa" in facts
+    yield on_page(
+        Paragraph(
+            f"{scored}. Returns are means of one such step times the steps in a year, before costs; from a handful of "
+            "steps none is shown.",
+            "note",
+        ),
+        *([Paragraph(alike % "; beyond chance that is"), _confusion(arm, pair)] if compared else ()),
+    )
+    yield in_markdown(
+        *([Paragraph(alike % ",")] if compared else ()),
+        Paragraph(f"{scored}; from a handful of decisions no figure is shown."),
+    )
+
+
+def _arms(record: Record) -> list[str]:
+    """The model's arm beside the causal rule; rules alone label alike, so one of them is enough."""
+    names = [arm.name for arm in record.arms]
+    shown = [name for name in dict.fromkeys((subject_arm(record).name, REFERENCE_ARM)) if name in names]
+    return shown if advised_arm(record) else shown[-1:]
+
+
+def _table(arms: list[str], *, grouped: bool) -> Table:
+    rows: list[tuple[Text, ...]] = [
+        (
+            arm if not (grouped and number) else "",
+            Quoted(label, "swatch"),
+            *(f"{{{arm}.regime.{label}.{metric}}}" for metric in REGIME_TERMS),
+        )
+        for arm in arms
+        for number, label in enumerate(LABELS)
+    ]
+    columns: list[Column | str] = [
+        "Seen by",
+        Column("Label", "text"),
+        *(term.heading for term in REGIME_TERMS.values()),
+    ]
+    return Table(columns, rows, look="matrix")
+
+
+def _confusion(arm: str, pair: str) -> Details:
+    rows = [(one, *(f"{{{pair}.labels.{one}.{other}}}" for other in LABELS)) for one in LABELS]
+    table = Table([arm, *(f"rule: {label}" for label in LABELS)], rows, look="matrix", label="Labels of both")
+    return Details(f"Labels of {arm} against labels of the rule, in bars", [table])
