@@ -140,8 +140,8 @@ def first_experiment(file: str | Path, folder: Path) -> FirstExperiment:
 def _file_source(given: str) -> tuple[Path, str, dict[str, str]]:
     """Path, kind and options of a file, whose kind its name says where the person does not."""
     if given.startswith(("csv:", "parquet:")):
-        found, name, options = find_source(given)
-        kind = found.kind
+        source, name, options = find_source(given)
+        kind = source.kind
     else:
         _, name, options = find_source(f"csv:{given}")
         kind = "parquet" if name.lower().endswith(".parquet") else "csv"
