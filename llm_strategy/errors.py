@@ -183,6 +183,11 @@ def nearest(word: object, known: Iterable[str], likeness: float = 0.6) -> str:
     return f", did you mean {close[0]!r}?" if close else ""
 
 
+def exception_line(problem: BaseException) -> str:
+    """What another's code raised, on one line and without a full stop: ``KeyError: 'close'``."""
+    return " ".join(f"{type(problem).__name__}: {problem}".split()).rstrip(".")
+
+
 def did_you_mean(word: object, known: Iterable[str]) -> str:
     """The end of a sentence about an unknown word: the nearest known one, or all of them."""
     names = [str(name) for name in known]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.structured.probabilities import problem_with
 from llm_strategy.support.read_regular import read_text
 from llm_strategy.support.schemas import require
+from llm_strategy.support.strict_json import parse_json
 from llm_strategy.types import RegimeLabel
 
 CalibrationKind = Literal["auto", "none", "content_free", "batch"]
@@ -49,7 +49,7 @@ class LabelPrior:
     def from_file(cls, path: Path) -> LabelPrior:
         """A prior from the ``calibration.json`` of a run; raises ``ConfigurationError``."""
         try:
-            document = json.loads(read_text(path), object_pairs_hook=_unique)
+            document = parse_json(read_text(path), words=True, beyond=True)
         except FileNotFoundError:
             raise ConfigurationError(
                 f"There is no file {path}: name the calibration.json in the folder of a run with scored choices."
@@ -57,13 +57,6 @@ class LabelPrior:
         except (OSError, ValueError, RecursionError) as problem:
             raise ConfigurationError(f"{path} cannot be read: {problem}.") from None
         return cls.from_document(document, str(path))
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) < len(pairs):
-        raise ValueError(f"one of {', '.join(document)} stands twice")
-    return document
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from llm_strategy.advice.rules import Rule
-from llm_strategy.errors import BacktraderLLMError, ConfigurationError, did_you_mean
+from llm_strategy.errors import BacktraderLLMError, ConfigurationError, did_you_mean, exception_line
 from llm_strategy.support.plugins import load_reference
 from llm_strategy.support.read_regular import MOST_TEXT, at_home, place_of, read_bytes
 from llm_strategy.types import ActionType, Decision, Snapshot
@@ -117,8 +117,8 @@ class _OneSentence(Rule):
         except BacktraderLLMError:
             raise
         except Exception as problem:
-            words = " ".join(f"{type(problem).__name__}: {problem}".split()).rstrip(".")
-            raise ConfigurationError(f"{self._subject} fails {where} ({words}): correct it there.") from None
+            words = f"{self._subject} fails {where} ({exception_line(problem)})"
+            raise ConfigurationError(f"{words}: correct it there.") from None
 
 
 def _source(reference: str) -> tuple[Path, str]:

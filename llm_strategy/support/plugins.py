@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from llm_strategy.errors import BacktraderLLMError, ConfigurationError, did_you_mean, nearest
+from llm_strategy.errors import BacktraderLLMError, ConfigurationError, did_you_mean, exception_line, nearest
 from llm_strategy.support.read_regular import MOST_TEXT, place_of, read_bytes
 
 _REFERENCE = re.compile(r"(?P<place>.+\.py|[A-Za-z_][\w.]*)(?P<colon>:)(?P<name>\w*)\Z", re.DOTALL)
@@ -104,6 +104,5 @@ def _imported(told: str, module: str) -> ModuleType:
 
 
 def _not_imported(told: str, problem: Exception) -> BacktraderLLMError:
-    said = " ".join(f"{type(problem).__name__}: {problem}".split()).rstrip(".")
     cure = "install what it needs, or correct the name" if isinstance(problem, ImportError) else "correct it there"
-    return ConfigurationError(f"{told} cannot be imported ({said}): {cure}.")
+    return ConfigurationError(f"{told} cannot be imported ({exception_line(problem)}): {cure}.")

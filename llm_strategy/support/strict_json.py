@@ -23,15 +23,19 @@ class NoNumber(ValueError):
         self.digits, self.is_word = digits, is_word
 
 
-def parse_json(text: str, *, once: bool = True, finite: bool = True) -> Any:
-    """The value of a JSON text. Raises ``json.JSONDecodeError`` where it is none, ``NoNumber`` for ``NaN`` and
-    infinities (``1e999`` among them where numbers must be ``finite``), ``RepeatedKey`` where keys must stand ``once``,
-    another ``ValueError`` for an integer of thousands of digits, and ``RecursionError`` for endless nesting."""
+def parse_json(text: str, *, repeated: bool = False, words: bool = False, beyond: bool = False) -> Any:
+    """The value of a JSON text.
+
+    Raises ``json.JSONDecodeError`` where it is none, ``RepeatedKey`` unless keys may be ``repeated``, ``NoNumber`` for
+    ``NaN`` and infinities unless such ``words`` may stand for numbers, and for digits that no float holds (``1e999``)
+    unless numbers may go ``beyond``; another ``ValueError`` for an integer of thousands of digits, and
+    ``RecursionError`` for endless nesting.
+    """
     return json.loads(
         text,
-        object_pairs_hook=_every_key_once if once else None,
-        parse_constant=_refuse_word,
-        parse_float=_finite if finite else None,
+        object_pairs_hook=None if repeated else _every_key_once,
+        parse_constant=None if words else _refuse_word,
+        parse_float=None if beyond else _finite,
     )
 
 

@@ -21,7 +21,7 @@ from simulator.prices.reading.options import ReadOptions, read_options
 from simulator.prices.sessions import parse_timeframe
 from simulator.prices.source import find_source
 from simulator.prices.sources.files import read_csv_prices, read_parquet_prices
-from simulator.prices.validation import show_time
+from simulator.prices.table import show_time
 
 Kind = Literal["equities", "crypto", "fx"]
 

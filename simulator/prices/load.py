@@ -34,8 +34,8 @@ from simulator.prices.sessions import TradingCalendar, parse_timeframe, zone_of
 from simulator.prices.source import Source, SourceRequest, find_source, without_folder
 from simulator.prices.sources.frames import as_source
 from simulator.prices.splits import split_note
-from simulator.prices.table import RawTable, content_hash, from_csv, to_csv, write_table
-from simulator.prices.validation import hole_note, show_time, validate_prices
+from simulator.prices.table import RawTable, content_hash, from_csv, show_time, to_csv, write_table
+from simulator.prices.validation import hole_note, validate_prices
 from simulator.prices.volumes import VOLUME_KINDS, VolumeKind
 
 CACHE_FOLDER = Path("data", "cache")
@@ -112,7 +112,7 @@ def load_prices(
     judged.
     """
     source = as_source(source)
-    found, name, options = find_source(source, folder)
+    kind, name, options = find_source(source, folder)
     length = parse_timeframe(timeframe)
     first, last = _moment(start, "start"), _moment(end, "end")
     if first is not None and last is not None and first > last:
@@ -130,13 +130,13 @@ def load_prices(
         folder,
     )
     if clock is not None:
-        _check_clock(request, found)
+        _check_clock(request, kind)
     if volume is not None and volume not in VOLUME_KINDS:
         raise ConfigurationError(f"volume is {volume!r}{did_you_mean(volume, VOLUME_KINDS)}")
     calendar = calendar or TradingCalendar(timeframe)
     if first is not None and warm_up:
         request = replace(request, early=True, earlier=_early_enough(first.date(), warm_up, calendar))
-    read = found.load(request)
+    read = kind.load(request)
     raw = _between(read, source, start, end)
     if first is not None and warm_up:
         begin = calendar.warm_up_start(pd.DatetimeIndex(read.table.index), pd.Timestamp(first), warm_up)
@@ -146,8 +146,8 @@ def load_prices(
         raw = replace(raw, volume=volume, table=raw.table.assign(**zeros))
     validate_prices(raw, source, length, minimum_bars)
     file = without_folder(source)
-    said = split_note(raw, file, adjusted=options.get("adjusted") == "yes"), hole_note(raw, file, length)
-    notes = (*raw.notes, *(note for note in said if note))
+    doubts = split_note(raw, file, adjusted=options.get("adjusted") == "yes"), hole_note(raw, file, length)
+    notes = (*raw.notes, *filter(None, doubts))
     name = symbol_name(symbol or raw.symbol)
     if log_notes:
         for note in notes:
@@ -155,14 +155,14 @@ def load_prices(
     return Prices(source, name, str(length), raw.table, raw.true_regimes, raw.volume, raw.naive, notes)
 
 
-def _check_clock(request: SourceRequest, found: Source) -> None:
+def _check_clock(request: SourceRequest, kind: Source) -> None:
     zone_of(request.clock or "", "clock")
     if not request.timeframe.intraday:
         raise ConfigurationError(
             f"clock is {request.clock!r} while bars of {request.timeframe} have no clock time: leave it out, or set a "
             "timeframe shorter than a day."
         )
-    if not found.takes_clock:
+    if not kind.takes_clock:
         raise ConfigurationError(f"clock is {request.clock!r}, and {request.source} is in UTC already: leave it out.")
 
 
@@ -179,15 +179,15 @@ def moment(text: str, setting: str) -> datetime:
     """An ISO date or time without a zone; the ``end`` of a date is that of its day. ``ConfigurationError`` for other
     texts."""
     try:
-        found = None if "W" in text else datetime.fromisoformat(text)  # pandas knows no weeks
+        time_named = None if "W" in text else datetime.fromisoformat(text)  # pandas knows no weeks
     except ValueError:
-        found = None
-    if found is None or found.tzinfo is not None:
+        time_named = None
+    if time_named is None or time_named.tzinfo is not None:
         raise ConfigurationError(
             f"{setting} is {text!r}: write an ISO date or time without a zone, such as 2008-10-10."
         )
     whole_day = setting == "end" and len(text) <= len("2008-10-10")
-    return datetime.combine(found, time.max) if whole_day else found
+    return datetime.combine(time_named, time.max) if whole_day else time_named
 
 
 def _moment(text: str | None, setting: str) -> datetime | None:

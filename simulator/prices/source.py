@@ -73,8 +73,8 @@ def known_sources() -> dict[str, Source]:
     """The sources of this package by kind, the one that needs no file and no network first."""
     names = (f"{sources.__name__}.{module.name}" for module in pkgutil.iter_modules(sources.__path__))
     parts = (part for name in names for part in vars(importlib.import_module(name)).values())
-    found = (part for part in parts if isinstance(part, Source))
-    return {part.kind: part for part in sorted(found, key=lambda part: part.kind != "sample")}
+    kinds = (part for part in parts if isinstance(part, Source))
+    return {part.kind: part for part in sorted(kinds, key=lambda part: part.kind != "sample")}
 
 
 def takes_clock(source: str) -> bool:

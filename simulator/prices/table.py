@@ -48,8 +48,8 @@ class RawTable:
     notes: tuple[str, ...] = ()
 
     def day(self, row: int) -> str:
-        """The time of a row: its date, with the clock where it is not midnight."""
-        return str(self.table.index[row].isoformat()).removesuffix("T00:00:00")
+        """The time of a row, as ``show_time`` writes it."""
+        return show_time(self.table.index[row])
 
     def between(self, first: datetime | None, last: datetime | None) -> RawTable:
         """The rows whose time lies in [first, last], in their order."""
@@ -66,6 +66,11 @@ class RawTable:
             adjusted_close=None if self.adjusted_close is None else self.adjusted_close[keep],
             splits=None if self.splits is None else self.splits[keep],
         )
+
+
+def show_time(time: pd.Timestamp) -> str:
+    """ISO date, with the clock where it is not midnight."""
+    return time.isoformat().removesuffix("T00:00:00")
 
 
 def make_table(times: Sequence[datetime] | pd.DatetimeIndex, columns: Mapping[str, object]) -> pd.DataFrame:

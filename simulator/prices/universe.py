@@ -24,8 +24,7 @@ from simulator.prices.resampling import decision_bars, in_session, session_notes
 from simulator.prices.sessions import TradingCalendar
 from simulator.prices.source import takes_clock
 from simulator.prices.sources.frames import as_source
-from simulator.prices.table import HEADER, MOST_PRICES, csv_rows, table_of_cells
-from simulator.prices.validation import show_time
+from simulator.prices.table import HEADER, MOST_PRICES, csv_rows, show_time, table_of_cells
 from simulator.prices.volumes import VolumeKind
 
 UNIVERSE_HEADER = f"symbol,{HEADER}"

@@ -24,7 +24,7 @@ from llm_strategy.trading.bar_check import (
 )
 from simulator.prices.sessions import Timeframe
 from simulator.prices.source import or_option
-from simulator.prices.table import COLUMNS, RawTable
+from simulator.prices.table import COLUMNS, RawTable, show_time
 
 _DOWNLOAD_CURE = "set end before this day or start after it, or take the prices from a csv: file"
 _NO_VOLUMES = ", or leave volumes out with data.volume: none"
@@ -58,11 +58,6 @@ def validate_prices(raw: RawTable, source: str, timeframe: Timeframe, minimum_ba
             f"{source} has {bars} bars, at least {minimum_bars} are needed for the longest indicator and the decisions "
             "after it: take a longer range or another source."
         )
-
-
-def show_time(time: pd.Timestamp) -> str:
-    """ISO date, with the clock where it is not midnight."""
-    return time.isoformat() if time != time.normalize() else str(time.date())
 
 
 def _place(raw: RawTable, source: str, row: int) -> str:

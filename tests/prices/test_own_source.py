@@ -10,7 +10,7 @@ from price_files import refusal
 from llm_strategy.errors import ConfigurationError, MarketDataError
 from llm_strategy.support import plugins
 from simulator import compare, load_prices
-from simulator.prices import source
+from simulator.prices import source, sources
 from simulator.runs.replaying import replay
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "own_source.py"
@@ -148,3 +148,23 @@ def test_kinds_of_this_package_go_first(tmp_path, monkeypatch):
 )
 def test_what_goes_wrong_is_one_sentence(own, text, error, words):
     assert words in refusal(text, error)
+
+
+def test_a_kind_of_this_package_is_one_file(tmp_path, monkeypatch):
+    (tmp_path / "flat.py").write_text(
+        "from simulator.prices.source import Source\n"
+        "from simulator.prices.table import RawTable, make_table\n"
+        "def load(request):\n"
+        "    day, price = ['2020-01-01'], [float(request.name)]\n"
+        "    columns = dict.fromkeys(('open', 'high', 'low', 'close', 'volume'), price)\n"
+        "    return RawTable('FLAT', make_table(day, columns))\n"
+        "SOURCE = Source('flat', load)\n"
+    )
+    monkeypatch.setattr(sources, "__path__", [*sources.__path__, str(tmp_path)])
+    source.known_sources.cache_clear()
+    try:
+        assert load_prices("flat:7").table["close"].tolist() == [7]
+        assert "did you mean 'flat'?" in refusal("flit:7", ConfigurationError)
+    finally:
+        source.known_sources.cache_clear()
+        sys.modules.pop("simulator.prices.sources.flat", None)

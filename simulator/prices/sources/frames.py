@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from llm_strategy.errors import BacktraderLLMError, ConfigurationError, MarketDataError, did_you_mean
+from llm_strategy.errors import BacktraderLLMError, ConfigurationError, MarketDataError, did_you_mean, exception_line
 from simulator.prices.reading.options import ReadOptions
 from simulator.prices.reading.table_reader import read_frame
 from simulator.prices.source import Source, SourceRequest
@@ -106,8 +106,8 @@ def _called(function: Callable[..., object], request: SourceRequest) -> pd.DataF
     except BacktraderLLMError:
         raise
     except Exception as problem:
-        words = " ".join(f"{type(problem).__name__}: {problem}".split()).rstrip(".")
-        raise MarketDataError(f"{source}: its function raised {words}: correct it there.") from problem
+        words = f"{source}: its function raised {exception_line(problem)}"
+        raise MarketDataError(f"{words}: correct it there.") from problem
     if not isinstance(frame, pd.DataFrame):
         raise MarketDataError(
             f"{source}: its function returned {type(frame).__name__} and no pandas DataFrame: return one with open, "
