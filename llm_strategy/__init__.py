@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from llm_strategy.advice.rules import BASELINES, Rule
     from llm_strategy.costs.costs import Costs
     from llm_strategy.llm import get_llm_client
-    from llm_strategy.market.lookbacks import Lookbacks
+    from llm_strategy.market.features import Lookbacks
     from llm_strategy.market.view import View, render_snapshot
     from llm_strategy.risk import Account, Holding, Intent, Limits, Market, Verdict, judge
     from llm_strategy.trading.broker import SimulatedBroker
@@ -88,7 +88,7 @@ _HOMES = {
     "Intent": "llm_strategy.risk",
     "Journal": "llm_strategy.trading.journal",
     "Limits": "llm_strategy.risk",
-    "Lookbacks": "llm_strategy.market.lookbacks",
+    "Lookbacks": "llm_strategy.market.features",
     "Market": "llm_strategy.risk",
     "ModelAdvisor": "llm_strategy.advice.advisor",
     "OrderRules": "llm_strategy.trading.order_rules",

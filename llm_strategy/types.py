@@ -130,6 +130,8 @@ class Snapshot:
     drawdown_scale: float = 1.0
     """The same of the drawdown."""
     momentum_bars: int = 20
+    extra: tuple[tuple[str, float], ...] = ()
+    """Name and value of every feature that is measured beside these."""
 
     @property
     def known(self) -> bool:
@@ -137,7 +139,11 @@ class Snapshot:
         features = (
             self.trend + self.momentum + self.volatility + self.volatility_rank + self.drawdown + self.range_position
         )
-        return features == features and self.volume_ratio == self.volume_ratio
+        return (
+            features == features
+            and self.volume_ratio == self.volume_ratio
+            and (not self.extra or all(value == value for _, value in self.extra))
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ class Conversation:
         """The exact (first) request."""
         defaults = self._defaults
         if self._reading.mode == "choices":
-            return reader.question(question.market, question.examples or fixed_examples(), defaults)
+            return reader.question(question.market, question.examples or fixed_examples(question.market), defaults)
         if self._reading.mode == "slots" and self._reading.rationale == "never":
             return ask_for_decision(question.market, defaults, question.examples)
         form = self._reading.mode == "slots"
@@ -101,12 +101,14 @@ class Conversation:
         """The requests that depend on no answer."""
         if self._reading.mode != "choices":
             return (self.request(question, reader),)
-        return reader.known_questions(question.market, question.examples or fixed_examples(), self._defaults)
+        return reader.known_questions(
+            question.market, question.examples or fixed_examples(question.market), self._defaults
+        )
 
     def possible_requests(self, question: Question, reader: ChoiceReader) -> Iterator[Request]:
         """The requests of which the answers to those decide that one is made."""
         if self._reading.mode == "choices":
-            shown = question.examples or fixed_examples()
+            shown = question.examples or fixed_examples(question.market)
             yield from reader.possible_actions(question.market, shown, self._defaults)
 
     def unusable_on_record(self, question: Question, reader: ChoiceReader) -> tuple[Request, ...]:
@@ -245,7 +247,7 @@ class Conversation:
             self._answers.pop(replace(request, timeout_s=None), None)
             return answered()
 
-        shown = question.examples or fixed_examples()
+        shown = question.examples or fixed_examples(question.market)
         return reader.advice(snapshot, question.market, shown, self._defaults, ask)
 
     def _exchange(

@@ -8,19 +8,18 @@ build it again.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from itertools import chain
 from operator import eq, itemgetter
 from typing import NamedTuple
 
 from llm_strategy.advice.options import Example, LabelSource, PromptOptions
-from llm_strategy.market.regime_rule import HIGH_VOLATILITY, causal_label
-from llm_strategy.market.view import View, render_snapshot, scaled_momentum
+from llm_strategy.market.features import scaled_momentum
+from llm_strategy.market.view import HIGH_VOLATILITY, View, causal_label, render_snapshot
 from llm_strategy.types import RegimeLabel, Snapshot
 
 CLEAR_MOVE = 0.5
 """A return over those bars counts as a rise or fall from this many times what their volatility makes."""
-
-_WORDS = View(style="words")
 
 
 def label_of_what_followed(later: Snapshot) -> RegimeLabel:
@@ -45,7 +44,8 @@ class Analogues:
     """The distinct past states of one market, as a model reads them, each with the label of its last occurrence."""
 
     def __init__(self, view: View, labels: LabelSource = "rule") -> None:
-        self._view = View(view.style, view.decimals)
+        self._view = replace(view, unmasked=())
+        self._in_words = view.in_words
         self._labels = labels
         self._waiting: deque[Snapshot] = deque()
         self._states: dict[str, Example] = {}
@@ -72,7 +72,7 @@ class Analogues:
         market = render_snapshot(snapshot, self._view)
         example = Example(market, label)
         if market not in self._states:
-            self._words.append((market, _words(snapshot)))
+            self._words.append((market, self._words_of(snapshot)))
             self._first[label].append(example)
         self._states[market] = example
 
@@ -82,7 +82,7 @@ class Analogues:
         the same words goes on where the last one ended."""
         if len(self._states) < count:
             return ()
-        words = _words(snapshot)
+        words = self._words_of(snapshot)
         found = self._found.get((words, count), _Found())
         if found.searched < len(self._words):
             later = [(sum(map(eq, words, theirs)), market) for market, theirs in self._words[found.searched :]]
@@ -97,6 +97,5 @@ class Analogues:
             return ()
         return tuple(chain.from_iterable(zip(*(examples[:each] for examples in self._first.values()), strict=True)))
 
-
-def _words(snapshot: Snapshot) -> tuple[str, ...]:
-    return tuple(render_snapshot(snapshot, _WORDS).split("; "))
+    def _words_of(self, snapshot: Snapshot) -> tuple[str, ...]:
+        return tuple(render_snapshot(snapshot, self._in_words).split("; "))

@@ -23,8 +23,9 @@ _PLACEHOLDER = re.compile(r"\{([A-Za-z_]+)\}")
 class LayoutText:
     """How question, examples and answer are worded.
 
-    Filled in are ``{market}`` (its line), ``{values}`` (the row of its values), ``{facts}`` and ``{telling}`` (names
-    and values, or values alone, of what the causal rule goes by) in question and answer, ``{label}`` and ``{action}``
+    Filled in are ``{features}`` (their names) in the system message, ``{market}`` (its line), ``{values}`` (the row of
+    its values), ``{facts}`` and ``{telling}`` (names and values, or values alone, of what the causal rule goes by) in
+    question and answer, ``{label}`` and ``{action}``
     in the answer and ``{rationale}`` in the reason. ``shape``: examples as ``turns`` of the conversation, or all on one
     ``page`` in the message that asks. ``reason`` follows the answer where a rationale is wanted; ``words`` are how a
     label is written where it is more than its name.
@@ -67,7 +68,7 @@ class LayoutText:
     def _problems(self) -> list[str]:
         """What is wrong with the placeholders and words."""
         allowed = {
-            "system": (),
+            "system": ("features",),
             "question": _MARKET,
             "answer": (*_MARKET, *_ANSWER),
             "reason": ("rationale",),

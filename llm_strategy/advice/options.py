@@ -8,8 +8,7 @@ from typing import Literal, NamedTuple
 from llm_strategy.advice.calibration import LabelPrior
 from llm_strategy.advice.layout import LayoutText
 from llm_strategy.errors import ConfigurationError
-from llm_strategy.market.regime_rule import ACTION_FOR_LABEL
-from llm_strategy.market.view import telling_facts
+from llm_strategy.market.view import ACTION_FOR_LABEL, market_view
 from llm_strategy.types import ActionType, RegimeLabel
 
 DecisionMode = Literal["auto", "json", "slots", "choices"]
@@ -37,7 +36,7 @@ class Example(NamedTuple):
     @property
     def rationale(self) -> str:
         """The facts that the rule goes by."""
-        return f"{telling_facts(self.market)}."
+        return f"{market_view(self.market).rule_facts}."
 
 
 @dataclass(frozen=True, slots=True)

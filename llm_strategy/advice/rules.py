@@ -19,7 +19,7 @@ import backtrader as bt
 
 from llm_strategy.advice.policy import assess
 from llm_strategy.errors import ConfigurationError
-from llm_strategy.market.regime_rule import ACTION_FOR_LABEL, causal_label
+from llm_strategy.market.view import ACTION_FOR_LABEL, causal_label
 from llm_strategy.types import (
     Action,
     ActionType,

@@ -11,7 +11,7 @@ from importlib.resources import files
 from llm_strategy.advice.layout import LayoutText
 from llm_strategy.advice.options import Example, Layout
 from llm_strategy.llm.requests import Message, Request, Slot
-from llm_strategy.market.view import telling_facts, telling_values, values_of
+from llm_strategy.market.view import market_view
 from llm_strategy.support.strict_yaml import parse_yaml
 from llm_strategy.types import ActionType, RegimeLabel
 
@@ -29,7 +29,9 @@ class ChoiceLayout(LayoutText):
     def messages(self, market: str, examples: Sequence[Example], *, with_reason: bool) -> tuple[Message, ...]:
         """The conversation up to the question about this market."""
         shown = [(self._question(example.market), self._answer(example, with_reason)) for example in examples]
-        system, asked = Message("system", self.system), self._question(market)
+        names = market_view(examples[0].market if examples else market).names
+        system = Message("system", self.system.replace("{features}", " ".join(names)))
+        asked = self._question(market)
         if self.shape == "page":
             return system, Message("user", "\n\n".join([*(f"{q}\n{a}" for q, a in shown), asked]))
         turns = [turn for q, a in shown for turn in (Message("user", q), Message("assistant", a))]
@@ -67,8 +69,8 @@ class ChoiceLayout(LayoutText):
 
 
 def _filled(text: str, *, market: str, **values: str) -> str:
-    said = {"market": market, "facts": telling_facts(market)}
-    said |= {"values": values_of(market), "telling": telling_values(market)}
+    view = market_view(market)
+    said = {"market": market, "facts": view.rule_facts, "values": view.row(), "telling": view.rule_values}
     for name, value in (said | values).items():
         text = text.replace(f"{{{name}}}", value)
     return text

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from llm_strategy.market.regime_rule import ACTION_FOR_LABEL, causal_label
+from llm_strategy.market.view import ACTION_FOR_LABEL, causal_label
 from llm_strategy.types import OF_ANSWERS, EventKind, Snapshot
 from simulator.evaluation.regimes import symbol_of
 

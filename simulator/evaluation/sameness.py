@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llm_strategy.market.regime_rule import causal_label
+from llm_strategy.market.view import causal_label
 from llm_strategy.types import Snapshot
 
 FEWEST_DECISIONS = 100

@@ -21,8 +21,8 @@ from llm_strategy.advice.options import (
 )
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.metering.budget import Budget
-from llm_strategy.market.lookbacks import DEFAULT_LOOKBACKS, Lookbacks
-from llm_strategy.market.view import Style, Unmasked, View
+from llm_strategy.market.features import DEFAULT_LOOKBACKS, Lookbacks
+from llm_strategy.market.view import SHOWN, Style, Unmasked, View
 from llm_strategy.support.places import at_home, place_of
 
 _FILES = {"layout": ".yaml", "calibration": ".json"}
@@ -64,6 +64,8 @@ class AdvisorConfig:
     layout: str | dict[str, Any] | LayoutText = "auto"
     lookbacks: Lookbacks = DEFAULT_LOOKBACKS
     """Bars behind each feature, for every advisor."""
+    features: tuple[str, ...] = SHOWN
+    """Names of the features that are shown, in their order; one's own as a ``View`` takes them."""
     repairs: Repairs = "strict"
     """``lenient`` reads a value that breaks the contract where it can mean one thing alone."""
 
@@ -73,6 +75,7 @@ class AdvisorConfig:
                 f"advisor.decimals is {self.decimals}, and style words shows no figures: set advisor.style to numbers, "
                 "or leave decimals out."
             )
+        _ = self.view  # features that are not there, or cannot be shown, are refused here
         # The one way to give a frozen instance its normal form.
         if isinstance(self.examples, dict):  # 4.0 is a whole number in YAML, too
             whole = {kind: int(count) for kind, count in self.examples.items() if count == int(count)}
@@ -95,7 +98,7 @@ class AdvisorConfig:
     @property
     def view(self) -> View:
         """How a snapshot is rendered."""
-        return View(self.style, self.decimals, self.unmasked)
+        return View(self.style, self.decimals, self.unmasked, self.features)
 
     @property
     def changed_view(self) -> View | None:
@@ -110,7 +113,14 @@ def placed(section: dict[str, Any], folder: Path | None) -> dict[str, Any]:
         for name, suffix in _FILES.items()
         if isinstance(section.get(name), str) and section[name].endswith(suffix)
     }
+    if "features" in section:
+        section = section | {"features": [_placed_feature(name, folder) for name in section["features"]]}
     return section | files
+
+
+def _placed_feature(name: str, folder: Path | None) -> str:
+    place, _, part = name.rpartition(":")
+    return f"{place_of(place, folder)}:{part}" if place.endswith(".py") else name
 
 
 def _taken(given: Any, suffix: str, kind: type[LayoutText] | type[LabelPrior], where: str) -> Any:

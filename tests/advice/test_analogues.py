@@ -8,8 +8,7 @@ from past_states import SNAPSHOT, states
 
 from llm_strategy.advice.examples import Analogues, label_of_what_followed
 from llm_strategy.advice.options import Example, PromptOptions
-from llm_strategy.market.regime_rule import causal_label
-from llm_strategy.market.view import View, render_snapshot
+from llm_strategy.market.view import View, causal_label, render_snapshot
 from llm_strategy.types import RegimeLabel
 
 WORDS = View("words")

@@ -16,7 +16,7 @@ import yfinance.base
 import yfinance.scrapers.history
 
 from llm_strategy.errors import ConfigurationError, MarketDataError
-from llm_strategy.market.lookbacks import WarmUp
+from llm_strategy.market.features import WarmUp
 from simulator.prices.config import DataConfig
 from simulator.prices.load import load_prices
 from simulator.prices.sources.yahoo import Request, table_from_frame, without_unfinished_bar
