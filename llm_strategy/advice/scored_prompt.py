@@ -29,7 +29,7 @@ class ChoiceLayout(LayoutText):
     def messages(self, market: str, examples: Sequence[Example], *, with_reason: bool) -> tuple[Message, ...]:
         """The conversation up to the question about this market."""
         shown = [(self._question(example.market), self._answer(example, with_reason)) for example in examples]
-        names = market_view(examples[0].market if examples else market).names
+        names = market_view(examples[0].market if market == CONTENT_FREE and examples else market).names
         system = Message("system", self.system.replace("{features}", " ".join(names)))
         asked = self._question(market)
         if self.shape == "page":

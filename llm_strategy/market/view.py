@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from operator import attrgetter
 from typing import Any, Literal, get_args
 
 from llm_strategy.errors import ConfigurationError, MarketDataError
@@ -107,21 +108,22 @@ class View:
     @property
     def measured(self) -> tuple[Feature, ...]:
         """Those shown that are no part of every snapshot, so that they have to be measured for this view."""
-        return tuple(feature for feature in self.shown if feature.name not in IN_SNAPSHOT)
+        return tuple(sorted((each for each in self.shown if each.name not in IN_SNAPSHOT), key=attrgetter("name")))
 
 
 def measured_for(*views: View | None) -> tuple[Feature, ...]:
     """What has to be measured beside the features of every snapshot so that these views can be rendered."""
     found = {feature.name: feature for view in views if isinstance(view, View) for feature in view.measured}
-    return tuple(found.values())
+    return tuple(found[name] for name in sorted(found))
 
 
 def find_feature(name: str) -> Feature:
     """The feature that a name means; raises ``ConfigurationError`` where there is none."""
     found = find_plugin("feature", name, FEATURE_GROUP, FEATURES)
     if not isinstance(found, Feature):
-        kind = found.__name__ if isinstance(found, type) else type(found).__name__
-        raise ConfigurationError(f"The feature {name!r} is a {kind}: write it as a Feature(name, lookback, function).")
+        raise ConfigurationError(
+            f"The feature {name!r} is {found!r:.60}: write it as Feature(name, lookback, function)."
+        )
     if found.label in _TAKEN and name not in FEATURES:
         raise ConfigurationError(f"The feature {name!r} is called {found.label!r}, which is taken: rename it.")
     return found

@@ -204,7 +204,7 @@ def _parts(answers: Counter[tuple[str, str]], part: int) -> Counter[str]:
 
 
 def _rule_answer(decision: dict[str, Any]) -> tuple[str, str]:
-    label = causal_label(Snapshot(**decision["snapshot"]))
+    label = causal_label(Snapshot.from_record(decision["snapshot"]))
     return label, ACTION_FOR_LABEL[label]
 
 

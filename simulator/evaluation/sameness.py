@@ -56,7 +56,7 @@ class SamenessCounter:
         """Count one more."""
         if decision["prompt"]:
             self._texts[decision["prompt"]] += 1
-        self._labels[causal_label(Snapshot(**decision["snapshot"]))] += 1
+        self._labels[causal_label(Snapshot.from_record(decision["snapshot"]))] += 1
 
     def sameness(self) -> Sameness | None:
         """Of all that came; ``None`` for too few of them."""
