@@ -212,7 +212,7 @@ def test_prompts_name_what_is_shown_and_fixed_examples_show_no_more():
         PromptOptions("json", "fixed"),
     ]
     slots, choices, written = (
-        ModelAdvisor(ScriptedClient([], supports_choices=True), view=view, reading=each).request(snapshot).messages
+        ModelAdvisor(ScriptedClient([], supports_choices=True), view=view, options=each).request(snapshot).messages
         for each in options
     )
     assert "(range volatility gap)" in slots[0].content
