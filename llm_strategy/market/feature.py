@@ -67,7 +67,8 @@ class Feature:
     scaled: Callable[[Snapshot], float] | None = None
     """What the buckets are for, where that is not the value itself."""
     of: str = ""
-    """The feature, one before it, whose last ``lookback`` values it is given in place of bars."""
+    """The feature before it whose last ``lookback`` values it is given in place of bars; this and ``all_bars`` are for
+    those of every market alone."""
     all_bars: Callable[[Any, int], Iterable[float]] | None = None
     """The same for all bars at once, from the first with enough before it on: takes whole columns and the lookback."""
     value: Callable[[Snapshot], float] = field(init=False, repr=False, compare=False)
