@@ -137,9 +137,11 @@ class Snapshot:
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Snapshot:
         """The snapshot that a journal holds as JSON, in which NaN is null."""
-        values = {name: math.nan if value is None else value for name, value in record.items()}
-        extra = [(name, math.nan if value is None else value) for name, value in record.get("extra", {}).items()]
-        return cls(**(values | {"extra": tuple(sorted(extra))}))
+        values: dict[str, Any] = {
+            name: math.nan if value is None else value for name, value in record.items() if name != "extra"
+        }
+        extra = {name: math.nan if value is None else value for name, value in record.get("extra", {}).items()}
+        return cls(**values, extra=tuple(sorted(extra.items())))
 
     @property
     def known(self) -> bool:

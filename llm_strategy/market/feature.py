@@ -12,48 +12,35 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
 
-from llm_strategy.errors import ConfigurationError, MarketDataError
+from llm_strategy.errors import ConfigurationError, MarketDataError, did_you_mean
 from llm_strategy.types import Snapshot
 
 MOST_BARS = 10_000
+COLUMNS = ("open", "high", "low", "close", "volume")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_ -]{0,39}")
 _TEXT = re.compile(r'[^;:"{}\\]{0,40}')
 """Of words and units: what stands in a line of ``name: value;`` pairs and is no placeholder of a prompt."""
 
 
 class Bars:
-    """The closed bars that a feature looks back on: ``open``, ``high``, ``low``, ``close`` and ``volume``, each with as
-    many values as its lookback says, the oldest first and the bar that has just closed last (index -1)."""
+    """The closed bars that a feature looks back on: ``open``, ``high``, ``low``, ``close`` and ``volume`` (zero where
+    the feed has none), each with as many values as its lookback says, the oldest first and the bar that has just closed
+    last (index -1)."""
 
     __slots__ = ("_column",)
+    open: Any
+    high: Any
+    low: Any
+    close: Any
+    volume: Any
 
     def __init__(self, column: Callable[[str], Any]) -> None:
         self._column = column
 
-    @property
-    def open(self) -> Any:
-        """Prices at the open."""
-        return self._column("open")
-
-    @property
-    def high(self) -> Any:
-        """Highest prices."""
-        return self._column("high")
-
-    @property
-    def low(self) -> Any:
-        """Lowest prices."""
-        return self._column("low")
-
-    @property
-    def close(self) -> Any:
-        """Prices at the close."""
-        return self._column("close")
-
-    @property
-    def volume(self) -> Any:
-        """Volumes; zero where the feed has none."""
-        return self._column("volume")
+    def __getattr__(self, name: str) -> Any:
+        if name not in COLUMNS:
+            raise AttributeError(f"Bars have no {name!r}{did_you_mean(name, COLUMNS)}")
+        return self._column(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +60,6 @@ class Feature:
     buckets: tuple[tuple[float, str], ...] = ()
     unit: str = ""
     decimals: int | None = None
-    description: str = ""
     label: str = ""
     """How it is called where a model reads it; its name where absent."""
     noun: str = ""
@@ -81,7 +67,8 @@ class Feature:
     scaled: Callable[[Snapshot], float] | None = None
     """What the buckets are for, where that is not the value itself."""
     of: str = ""
-    """The feature, one before it, whose last ``lookback`` values it is given in place of bars."""
+    """The feature before it whose last ``lookback`` values it is given in place of bars; this and ``all_bars`` are for
+    those of every market alone."""
     all_bars: Callable[[Any, int], Iterable[float]] | None = None
     """The same for all bars at once, from the first with enough before it on: takes whole columns and the lookback."""
     value: Callable[[Snapshot], float] = field(init=False, repr=False, compare=False)

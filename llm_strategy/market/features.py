@@ -87,86 +87,40 @@ LONGEST_LOOKBACK = DEFAULT_LOOKBACKS.longest.bars
 """Bars after which every feature has a value where nothing else is set; the slowest is the rank of the volatility."""
 
 
+_TREND = ((-0.10, "far below"), (-0.02, "below"), (0.02, "near"), (0.10, "above"), (math.inf, "far above"))
+_MOMENTUM = ((-0.5, "falling"), (0.5, "flat"), (math.inf, "rising"))
+_VOLATILITY = ((1 / 3, "low"), (2 / 3, "normal"), (math.inf, "high"))
+_DRAWDOWN = ((-0.20, "severe"), (-0.10, "deep"), (-0.03, "small"), (math.inf, "none"))
+_RANGE = ((1 / 3, "low"), (2 / 3, "middle"), (math.inf, "high"))
+_VOLUME = ((1.25, "normal"), (math.inf, "heavy"))
+
+
 @lru_cache(maxsize=64)
 def market_features(bars: Lookbacks = DEFAULT_LOOKBACKS) -> tuple[Feature, ...]:
-    """What is measured of every market, each behind what it looks back on. Those without buckets are not shown: the
-    rules, the sizes and the thresholds go by them."""
-    past = bars.volatility_rank
+    """What is measured of every market, each behind what it looks back on; what the values are is told with the fields
+    of ``Snapshot``, and the last is the upper median of the volatilities that the rank looks at. Those without buckets
+    are not shown: rules, sizes and thresholds go by them."""
+    past, noun = bars.volatility_rank, " long average"
     return (
-        Feature(
-            "trend",
-            bars.trend,
-            _trend,
-            ((-0.10, "far below"), (-0.02, "below"), (0.02, "near"), (0.10, "above"), (math.inf, "far above")),
-            "% from long average",
-            noun=" long average",
-            scaled=scaled_trend,
-            description="Close over its long mean, minus 1 (fraction).",
-        ),
-        Feature(
-            "momentum",
-            bars.momentum + 1,
-            _momentum,
-            ((-0.5, "falling"), (0.5, "flat"), (math.inf, "rising")),
-            "%",
-            scaled=scaled_momentum,
-            description="Return over the last bars (fraction).",
-        ),
-        Feature(
-            "volatility",
-            bars.volatility + 1,
-            _volatility,
-            all_bars=_volatilities,
-            description="Standard deviation of the last one-bar returns (fraction per bar).",
-        ),
+        Feature("trend", bars.trend, _trend, _TREND, f"% from{noun}", noun=noun, scaled=scaled_trend),
+        Feature("momentum", bars.momentum + 1, _momentum, _MOMENTUM, "%", scaled=scaled_momentum),
+        Feature("volatility", bars.volatility + 1, _volatility, all_bars=_volatilities),
         Feature(
             "volatility_rank",
             past,
             _rank,
-            ((1 / 3, "low"), (2 / 3, "normal"), (math.inf, "high")),
+            _VOLATILITY,
             "% of its range",
             label="volatility",
             of="volatility",
             all_bars=_ranks,
-            description="Share of the last bars whose volatility was lower (0 to 1).",
         ),
+        Feature("drawdown", bars.drawdown, _drawdown, _DRAWDOWN, "%", scaled=scaled_drawdown, all_bars=_drawdowns),
         Feature(
-            "drawdown",
-            bars.drawdown,
-            _drawdown,
-            ((-0.20, "severe"), (-0.10, "deep"), (-0.03, "small"), (math.inf, "none")),
-            "%",
-            scaled=scaled_drawdown,
-            all_bars=_drawdowns,
-            description="Close over the highest close of the last bars, minus 1 (fraction, never positive).",
+            "range_position", bars.range_position, _place, _RANGE, "% of its range", label="range", all_bars=_places
         ),
-        Feature(
-            "range_position",
-            bars.range_position,
-            _range_position,
-            ((1 / 3, "low"), (2 / 3, "middle"), (math.inf, "high")),
-            "% of its range",
-            label="range",
-            all_bars=_range_positions,
-            description="Where the close lies between the lowest low (0) and the highest high (1) of the last bars.",
-        ),
-        Feature(
-            "volume_ratio",
-            bars.volume_ratio,
-            _volume_ratio,
-            ((1.25, "normal"), (math.inf, "heavy")),
-            "% of its mean",
-            label="volume",
-            description="Volume over its mean; 1 where the feed has no volume.",
-        ),
-        Feature(
-            "usual_volatility",
-            past,
-            _upper_median,
-            of="volatility",
-            all_bars=_upper_medians,
-            description="Median of the volatilities that the rank looks at, the upper of the two in the middle.",
-        ),
+        Feature("volume_ratio", bars.volume_ratio, _volume_ratio, _VOLUME, "% of its mean", label="volume"),
+        Feature("usual_volatility", past, _upper_median, of="volatility", all_bars=_upper_medians),
     )
 
 
@@ -252,11 +206,11 @@ def _drawdowns(bars: Bars, lookback: int) -> Iterable[float]:
     return map(_fall, bars.close[lookback - 1 :], _windows(bars.close, lookback).max(axis=1).tolist())
 
 
-def _range_position(bars: Bars) -> float:
+def _place(bars: Bars) -> float:
     return _position(bars.close[-1], min(bars.low), max(bars.high))
 
 
-def _range_positions(bars: Bars, lookback: int) -> Iterable[float]:
+def _places(bars: Bars, lookback: int) -> Iterable[float]:
     lows = _windows(bars.low, lookback).min(axis=1).tolist()
     highs = _windows(bars.high, lookback).max(axis=1).tolist()
     return map(_position, bars.close[lookback - 1 :], lows, highs)

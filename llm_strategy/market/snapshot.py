@@ -12,12 +12,11 @@ import backtrader as bt
 import numpy as np
 
 from llm_strategy.errors import ConfigurationError
-from llm_strategy.market.feature import Bars, Feature, all_bars
+from llm_strategy.market.feature import COLUMNS, Bars, Feature, all_bars
 from llm_strategy.market.features import DEFAULT_LOOKBACKS, RANGE_BARS, Lookbacks, market_features, threshold_scale
 from llm_strategy.support.outside_text import symbol_name
 from llm_strategy.types import Snapshot
 
-_COLUMNS = ("open", "high", "low", "close", "volume")
 _UNITS = {
     bt.TimeFrame.Seconds: "s",
     bt.TimeFrame.Minutes: "m",
@@ -121,7 +120,7 @@ class MarketFeatures(bt.Indicator):
         """All bars."""
         if end < self.p.lookbacks.longest.bars:
             return
-        columns = (getattr(self.data.lines, name).array[:end].tobytes() for name in _COLUMNS)
+        columns = (getattr(self.data.lines, name).array[:end].tobytes() for name in COLUMNS)
         for line, values in zip(self.lines, _all_lines(self.p.lookbacks, *columns), strict=True):
             line.array[:end] = values
 
@@ -129,7 +128,7 @@ class MarketFeatures(bt.Indicator):
 @lru_cache(maxsize=64)
 def _all_lines(lookbacks: Lookbacks, *columns: bytes) -> tuple[array[float], ...]:
     """Every line over all bars of float64 columns; kept, because the arms of a run share their prices."""
-    bars = {name: array("d", column) for name, column in zip(_COLUMNS, columns, strict=True)}
+    bars = {name: array("d", column) for name, column in zip(COLUMNS, columns, strict=True)}
     bad = np.flatnonzero(~_are_prices(*(np.array(bars[name]) for name in ("close", "high", "low")))).tolist()
     for bar in bad:
         bars["close"][bar] = math.nan
@@ -166,20 +165,20 @@ class MeasuredFeature(bt.Indicator):
     def next(self) -> None:
         """One bar."""
         bars, data = self.p.feature.lookback, self.data.lines
-        window = {name: np.array(getattr(data, name).get(size=bars)) for name in _COLUMNS}
+        window = {name: np.array(getattr(data, name).get(size=bars)) for name in COLUMNS}
         self.lines.value[0] = _measure(self.p.feature, window, data.datetime[0])
 
     def once(self, start: int, end: int) -> None:
         """All bars."""
         bars, data = self.p.feature.lookback, self.data.lines
-        columns = {name: np.array(getattr(data, name).array[:end]) for name in _COLUMNS}
+        columns = {name: np.array(getattr(data, name).array[:end]) for name in COLUMNS}
         for bar in range(start, end):
             window = {name: column[bar + 1 - bars : bar + 1] for name, column in columns.items()}
             self.lines.value.array[bar] = _measure(self.p.feature, window, data.datetime.array[bar])
 
 
 def _measure(feature: Feature, window: dict[str, Any], time: float) -> float:
-    if not _are_prices(*(window[name] for name in _COLUMNS[:-1])).all():
+    if not _are_prices(*(window[name] for name in COLUMNS[:-1])).all():
         return math.nan
     for column in window.values():
         column.setflags(write=False)

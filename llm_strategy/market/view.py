@@ -83,8 +83,8 @@ class View:
 
     def __post_init__(self) -> None:
         shown = [find_feature(name) for name in self.features]
-        labels = [feature.label for feature in shown]
-        if twice := next((label for label in labels if labels.count(label) > 1), None):
+        called = [name for feature in shown for name in dict.fromkeys((feature.name, feature.label))]
+        if twice := next((name for name in called if called.count(name) > 1), None):
             raise ConfigurationError(f"Two features are called {twice!r}: name each once, or rename your own.")
         if not shown:
             raise ConfigurationError(f"No feature is shown: name some of {', '.join(SHOWN)}, or your own.")
@@ -93,6 +93,7 @@ class View:
                 f"The feature {mute!r} has no buckets, and style words shows no numbers: give it buckets, or set the "
                 "style to numbers."
             )
+        object.__setattr__(self, "features", tuple(self.features))
         object.__setattr__(self, "shown", tuple(shown))
 
     def __reduce__(self) -> tuple[type[View], tuple[Any, ...]]:
@@ -124,8 +125,9 @@ def find_feature(name: str) -> Feature:
         raise ConfigurationError(
             f"The feature {name!r} is {found!r:.60}: write it as Feature(name, lookback, function)."
         )
-    if found.label in _TAKEN and name not in FEATURES:
-        raise ConfigurationError(f"The feature {name!r} is called {found.label!r}, which is taken: rename it.")
+    taken = next((called for called in (found.name, found.label) if called in _TAKEN), None)
+    if taken and is_own(name):
+        raise ConfigurationError(f"The feature {name!r} is called {taken!r}, which is taken: rename it.")
     return found
 
 

@@ -154,6 +154,10 @@ WRONG = {
     "not importable": ("import not_there", "cannot be imported (ModuleNotFoundError: No module named 'not_there')"),
     "not in it": ("OTHER = 3", "has no 'MINE'"),
     "a taken name": ('MINE = Feature("trend", 2, len, unit="%")', "is called 'trend', which is taken"),
+    "a taken name under another label": (
+        'MINE = Feature("drawdown", 2, len, unit="%", label="fall")',
+        "is called 'drawdown', which is taken",
+    ),
     "no lookback": ('MINE = Feature("a", 0, len)', "has the lookback 0: give a whole number of bars from 1"),
     "no function": ('MINE = Feature("a", 1, 5)', "def measure(bars)"),
     "two arguments": ('MINE = Feature("a", 1, lambda bars, more: 1.0)', "with the bars alone"),
