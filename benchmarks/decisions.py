@@ -28,8 +28,7 @@ from llm_strategy.llm import FolderStore, Generation, LLMClient, RecordingClient
 from llm_strategy.llm.client import OnDelta
 from llm_strategy.llm.models.store import cache_folder
 from llm_strategy.llm.settings import load_settings
-from llm_strategy.market.regime_rule import causal_label
-from llm_strategy.market.view import View, render_snapshot
+from llm_strategy.market.view import View, causal_label, render_snapshot
 from llm_strategy.types import Decision, Status
 from simulator.evaluation.regimes import kappa
 

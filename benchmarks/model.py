@@ -12,9 +12,8 @@ import backtrader as bt
 from llm_strategy import ModelAdvisor, Snapshot
 from llm_strategy.advice.options import PromptOptions
 from llm_strategy.llm import LLMClient, Message
-from llm_strategy.market.regime_rule import causal_label
 from llm_strategy.market.snapshot import SnapshotReader
-from llm_strategy.market.view import render_snapshot
+from llm_strategy.market.view import causal_label, render_snapshot
 from llm_strategy.types import Status
 from simulator.prices.feed import make_feed
 from simulator.prices.load import load_prices

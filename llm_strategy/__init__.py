@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from llm_strategy.advice.rules import BASELINES, Rule
     from llm_strategy.costs.costs import Costs
     from llm_strategy.llm import get_llm_client
-    from llm_strategy.market.lookbacks import Lookbacks
+    from llm_strategy.market.feature import Bars, Feature
+    from llm_strategy.market.features import Lookbacks
     from llm_strategy.market.view import View, render_snapshot
     from llm_strategy.risk import Account, Holding, Intent, Limits, Market, Verdict, judge
     from llm_strategy.trading.broker import SimulatedBroker
@@ -45,9 +46,11 @@ __all__ = [
     "Advice",
     "AdvisedStrategy",
     "Advisor",
+    "Bars",
     "Constraints",
     "Costs",
     "Decision",
+    "Feature",
     "GateCut",
     "Gated",
     "Holding",
@@ -79,16 +82,18 @@ _HOMES = {
     "Advice": "llm_strategy.types",
     "AdvisedStrategy": "llm_strategy.trading.strategy",
     "Advisor": "llm_strategy.advice.advisor",
+    "Bars": "llm_strategy.market.feature",
     "Constraints": "llm_strategy.types",
     "Costs": "llm_strategy.costs.costs",
     "Decision": "llm_strategy.types",
+    "Feature": "llm_strategy.market.feature",
     "GateCut": "llm_strategy.trading.gated.gate",
     "Gated": "llm_strategy.trading.gated.strategy",
     "Holding": "llm_strategy.risk",
     "Intent": "llm_strategy.risk",
     "Journal": "llm_strategy.trading.journal",
     "Limits": "llm_strategy.risk",
-    "Lookbacks": "llm_strategy.market.lookbacks",
+    "Lookbacks": "llm_strategy.market.features",
     "Market": "llm_strategy.risk",
     "ModelAdvisor": "llm_strategy.advice.advisor",
     "OrderRules": "llm_strategy.trading.orders",

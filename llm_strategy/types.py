@@ -6,6 +6,7 @@ sizes are in shares (or coins), distances in time are in bars, durations in seco
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -130,6 +131,17 @@ class Snapshot:
     drawdown_scale: float = 1.0
     """The same of the drawdown."""
     momentum_bars: int = 20
+    extra: tuple[tuple[str, float], ...] = ()
+    """Name and value of every feature that is measured beside these, by name."""
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Snapshot:
+        """The snapshot that a journal holds as JSON, in which NaN is null."""
+        values: dict[str, Any] = {
+            name: math.nan if value is None else value for name, value in record.items() if name != "extra"
+        }
+        extra = {name: math.nan if value is None else value for name, value in record.get("extra", {}).items()}
+        return cls(**values, extra=tuple(sorted(extra.items())))
 
     @property
     def known(self) -> bool:
@@ -137,7 +149,11 @@ class Snapshot:
         features = (
             self.trend + self.momentum + self.volatility + self.volatility_rank + self.drawdown + self.range_position
         )
-        return features == features and self.volume_ratio == self.volume_ratio
+        return (
+            features == features
+            and self.volume_ratio == self.volume_ratio
+            and (not self.extra or all(value == value for _, value in self.extra))
+        )
 
 
 @dataclass(frozen=True, slots=True)

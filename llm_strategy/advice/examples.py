@@ -8,12 +8,13 @@ build it again.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from itertools import chain
 from operator import eq, itemgetter
 from typing import Literal, NamedTuple
 
-from llm_strategy.market.regime_rule import ACTION_FOR_LABEL, HIGH_VOLATILITY, causal_label
-from llm_strategy.market.view import View, render_snapshot, scaled_momentum, telling_facts
+from llm_strategy.market.features import scaled_momentum
+from llm_strategy.market.view import ACTION_FOR_LABEL, HIGH_VOLATILITY, View, causal_label, market_view, render_snapshot
 from llm_strategy.types import ActionType, RegimeLabel, Snapshot
 
 ExampleKind = Literal["auto", "fixed", "balanced", "nearest"]
@@ -21,8 +22,6 @@ LabelSource = Literal["rule", "followed"]
 
 CLEAR_MOVE = 0.5
 """A return over those bars counts as a rise or fall from this many times what their volatility makes."""
-
-_WORDS = View(style="words")
 
 
 class Example(NamedTuple):
@@ -39,7 +38,7 @@ class Example(NamedTuple):
     @property
     def rationale(self) -> str:
         """The facts that the rule goes by."""
-        return f"{telling_facts(self.market)}."
+        return f"{market_view(self.market).rule_facts}."
 
 
 def label_of_what_followed(later: Snapshot) -> RegimeLabel:
@@ -64,7 +63,8 @@ class Analogues:
     """The distinct past states of one market, as a model reads them, each with the label of its last occurrence."""
 
     def __init__(self, view: View, labels: LabelSource = "rule") -> None:
-        self._view = View(view.style, view.decimals)
+        self._view = replace(view, unmasked=())
+        self._in_words = view.in_words
         self._labels = labels
         self._waiting: deque[Snapshot] = deque()
         self._states: dict[str, Example] = {}
@@ -91,7 +91,7 @@ class Analogues:
         market = render_snapshot(snapshot, self._view)
         example = Example(market, label)
         if market not in self._states:
-            self._words.append((market, _words(snapshot)))
+            self._words.append((market, self._words_of(snapshot)))
             self._first[label].append(example)
         self._states[market] = example
 
@@ -101,7 +101,7 @@ class Analogues:
         the same words goes on where the last one ended."""
         if len(self._states) < count:
             return ()
-        words = _words(snapshot)
+        words = self._words_of(snapshot)
         search = self._searches.get((words, count), _Search())
         if search.searched < len(self._words):
             later = [(sum(map(eq, words, theirs)), market) for market, theirs in self._words[search.searched :]]
@@ -116,6 +116,5 @@ class Analogues:
             return ()
         return tuple(chain.from_iterable(zip(*(examples[:each] for examples in self._first.values()), strict=True)))
 
-
-def _words(snapshot: Snapshot) -> tuple[str, ...]:
-    return tuple(render_snapshot(snapshot, _WORDS).split("; "))
+    def _words_of(self, snapshot: Snapshot) -> tuple[str, ...]:
+        return tuple(render_snapshot(snapshot, self._in_words).split("; "))

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from llm_strategy.advice.examples import Example
 from llm_strategy.errors import ConfigurationError, did_you_mean, nearest
 from llm_strategy.llm.requests import Message, Request, Slot
-from llm_strategy.market.view import telling_facts, telling_values, values_of
+from llm_strategy.market.view import market_view
 from llm_strategy.support.read_regular import read_text
 from llm_strategy.support.schemas import require
 from llm_strategy.support.strict_yaml import parse_yaml
@@ -48,8 +48,9 @@ _PLACEHOLDER = re.compile(r"\{([A-Za-z_]+)\}")
 class LayoutText:
     """How question, examples and answer are worded.
 
-    Filled in are ``{market}`` (its line), ``{values}`` (the row of its values), ``{facts}`` and ``{telling}`` (names
-    and values, or values alone, of what the causal rule goes by) in question and answer, ``{label}`` and ``{action}``
+    Filled in are ``{features}`` (their names) in the system message, ``{market}`` (its line), ``{values}`` (the row of
+    its values), ``{facts}`` and ``{telling}`` (names and values, or values alone, of what the causal rule goes by) in
+    question and answer, ``{label}`` and ``{action}``
     in the answer and ``{rationale}`` in the reason. ``shape``: examples as ``turns`` of the conversation, or all on one
     ``page`` in the message that asks. ``reason`` follows the answer where a rationale is wanted; ``words`` are how a
     label is written where it is more than its name.
@@ -92,7 +93,9 @@ class LayoutText:
     def messages(self, market: str, examples: Sequence[Example], *, with_reason: bool) -> tuple[Message, ...]:
         """The conversation up to the question about this market."""
         shown = [(self._question(example.market), self._answer(example, with_reason)) for example in examples]
-        system, asked = Message("system", self.system), self._question(market)
+        names = market_view(examples[0].market if market == CONTENT_FREE and examples else market).names
+        system = Message("system", self.system.replace("{features}", " ".join(names)))
+        asked = self._question(market)
         if self.shape == "page":
             return system, Message("user", "\n\n".join([*(f"{q}\n{a}" for q, a in shown), asked]))
         turns = [turn for q, a in shown for turn in (Message("user", q), Message("assistant", a))]
@@ -131,7 +134,7 @@ class LayoutText:
     def _problems(self) -> list[str]:
         """What is wrong with the placeholders and words."""
         allowed = {
-            "system": (),
+            "system": ("features",),
             "question": _MARKET,
             "answer": (*_MARKET, *_ANSWER),
             "reason": ("rationale",),
@@ -161,8 +164,8 @@ class LayoutText:
 
 
 def _fill(text: str, *, market: str, **values: str) -> str:
-    shown = {"market": market, "facts": telling_facts(market)}
-    shown |= {"values": values_of(market), "telling": telling_values(market)}
+    view = market_view(market)
+    shown = {"market": market, "facts": view.rule_facts, "values": view.row(), "telling": view.rule_values}
     for name, value in (shown | values).items():
         text = text.replace(f"{{{name}}}", value)
     return text

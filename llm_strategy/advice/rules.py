@@ -20,8 +20,8 @@ from pydantic import Field
 
 from llm_strategy.advice.outcome import assess
 from llm_strategy.errors import ConfigurationError
-from llm_strategy.market.lookbacks import MOST_BARS
-from llm_strategy.market.regime_rule import ACTION_FOR_LABEL, causal_label
+from llm_strategy.market.feature import MOST_BARS
+from llm_strategy.market.view import ACTION_FOR_LABEL, causal_label
 from llm_strategy.types import (
     Action,
     ActionType,

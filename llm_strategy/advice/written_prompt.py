@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -16,7 +17,7 @@ import yaml
 from llm_strategy.advice.examples import Example
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.requests import Form, Message, Request, Slot, escape, fill
-from llm_strategy.market.view import telling_facts, values_of
+from llm_strategy.market.view import SHOWN, market_view
 from llm_strategy.support.outside_text import encodable
 from llm_strategy.types import ActionType, RegimeLabel
 
@@ -125,18 +126,30 @@ def _fixed() -> tuple[dict[str, Any], ...]:
     return tuple(_prompt_data("advise_examples.yaml"))
 
 
-@cache
-def fixed_examples() -> tuple[Example, ...]:
-    """The examples of ``prompts/``, which are shown where none are chosen."""
-    return tuple(Example(example["market"], RegimeLabel(example["label"])) for example in _fixed())
+@lru_cache(maxsize=64)
+def _fixed_examples(names: tuple[str, ...]) -> tuple[Example, ...]:
+    markets = ((market_view(example["market"]).only(names).line, example["label"]) for example in _fixed())
+    return tuple(Example(market, RegimeLabel(label)) for market, label in markets if market)
+
+
+def fixed_examples(market: str) -> tuple[Example, ...]:
+    """The examples of ``prompts/``, which are shown where none are chosen: of the features in this market's line those
+    that they know, and none where they know none."""
+    return _fixed_examples(market_view(market).names)
+
+
+def _examples(chosen: tuple[Example, ...], names: tuple[str, ...]) -> Sequence[dict[str, Any]]:
+    """The chosen examples, or the fixed ones, with all that is written for them."""
+    if not chosen and names == SHOWN:
+        return _fixed()
+    return [_written_out(example) for example in chosen or _fixed_examples(names)]
 
 
 @lru_cache(maxsize=64)
-def _prefix(chosen: tuple[Example, ...]) -> tuple[Message, ...]:
+def _prefix(chosen: tuple[Example, ...], names: tuple[str, ...]) -> tuple[Message, ...]:
     """System prompt and examples; fixed ones are the same for every bar, so that a model can keep them in memory."""
-    examples = [*map(_written_out, chosen)] or _fixed()
     turns = [Message("system", render("advise_system.j2"))]
-    for example in examples:
+    for example in _examples(chosen, names):
         turns.append(Message("user", render("advise_bar.j2", market=example["market"])))
         values = {name: _as_slot(value) for name, value in example.items()}
         turns.append(Message("assistant", fill(ADVICE_FORM, values)))
@@ -163,7 +176,7 @@ def ask_for_advice(market: str, *, with_form: bool, defaults: Request, examples:
     question = Message("user", render("advise_bar.j2", market=market))
     form = ADVICE_FORM if with_form else ()
     schema = "" if with_form else ADVICE_SCHEMA
-    messages = (*_prefix(examples), question)
+    messages = (*_prefix(examples, market_view(market).names), question)
     return replace(defaults, messages=messages, form=form, json_mode=not with_form, json_schema=schema)
 
 
@@ -172,13 +185,14 @@ def ask_for_decision(market: str, defaults: Request, examples: tuple[Example, ..
 
     What stands for a rationale is written by the program, behind the last slot, where no model reads it.
     """
-    turns = [Message("system", render("decide_system.j2"))]
-    for example in [*map(_written_out, examples)] or _fixed():
+    view = market_view(market)
+    turns = [Message("system", render("decide_system.j2", features=" ".join(view.names)))]
+    for example in _examples(examples, view.names):
         values = {name: _as_slot(value) for name, value in example.items()}
-        turns.append(Message("user", values_of(example["market"], ", ")))
+        turns.append(Message("user", market_view(example["market"]).row(", ")))
         turns.append(Message("assistant", fill(DECISION_FORM, values)))
-    turns.append(Message("user", values_of(market, ", ")))
-    facts = escape(telling_facts(market))
+    turns.append(Message("user", view.row(", ")))
+    facts = escape(view.rule_facts)
     form = (*DECISION_FORM[:-1], f'}}, "rationale": "The program notes: {facts}."}}')
     return replace(defaults, messages=tuple(turns), form=form, json_mode=False, json_schema="")
 

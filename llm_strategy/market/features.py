@@ -1,33 +1,127 @@
-"""The market's features as one backtrader indicator with a line for each.
+"""The features of every market: what each measures, over how many bars, and how a model reads it.
 
-One indicator and not a dozen, because each costs time at every bar. Bar by bar and all bars at once use the same
-correctly rounded sums, so that the four modes of the engine agree to the last bit.
+Bar by bar and all bars at once use the same correctly rounded sums, so that the four modes of the engine agree to the
+last bit.
 """
 
 from __future__ import annotations
 
 import math
-from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
-import backtrader as bt
-import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+from pydantic import Field
 
-from llm_strategy.market.lookbacks import DEFAULT_LOOKBACKS, Lookbacks
+from llm_strategy.errors import ConfigurationError, shown
+from llm_strategy.market.feature import MOST_BARS, Bars, Feature
+from llm_strategy.types import Snapshot
 
 RANGE_BARS = 14
-
-LONGEST_LOOKBACK = DEFAULT_LOOKBACKS.longest.bars
-"""Bars after which every feature has a value where nothing else is set; the slowest is the rank of the volatility."""
+"""Bars behind the mean of the true ranges, by which stops are set."""
 
 PLAIN_VOLATILITY = (0.005, 0.02)
 """A market whose bars usually move (standard deviation, fraction) within these is judged by the plain thresholds: from
 half to double the one percent of a day of shares."""
 _LEAST_SCALE = 0.001
+
+
+LEAST_BARS = 2
+_BarCount = Annotated[int, Field(ge=LEAST_BARS, le=MOST_BARS)]
+
+
+class WarmUp(NamedTuple):
+    """Bars up to the first decision, its own included, and what they are for, as it reads in a sentence."""
+
+    bars: int
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lookbacks:
+    """Bars behind each feature of a ``Snapshot``, by its name; ``ConfigurationError`` for a number out of range.
+
+    ``volatility_rank`` is the stretch whose volatilities the present one is ranked in, and whose median says how much
+    the market usually moves (``threshold_scale``).
+    """
+
+    trend: _BarCount = 200
+    momentum: _BarCount = 20
+    volatility: _BarCount = 20
+    volatility_rank: _BarCount = 250
+    drawdown: _BarCount = 250
+    range_position: _BarCount = 20
+    volume_ratio: _BarCount = 20
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            bars = getattr(self, field.name)
+            if not LEAST_BARS <= bars <= MOST_BARS or bars != int(bars):
+                raise ConfigurationError(
+                    f"lookbacks.{field.name} is {shown(bars)}: give a whole number of bars from {LEAST_BARS} to "
+                    f"{MOST_BARS}."
+                )
+            object.__setattr__(self, field.name, int(bars))  # 20.0 is a whole number in YAML, too
+
+    @property
+    def longest(self) -> WarmUp:
+        """What every feature needs before it has a value."""
+        needs = (
+            WarmUp(
+                self.volatility + self.volatility_rank,
+                f"lookbacks.volatility of {self.volatility} and volatility_rank of {self.volatility_rank}",
+            ),
+            WarmUp(self.momentum + 1, f"lookbacks.momentum of {self.momentum}"),
+            *(
+                WarmUp(getattr(self, name), f"lookbacks.{name} of {getattr(self, name)}")
+                for name in ("trend", "drawdown", "range_position", "volume_ratio")
+            ),
+        )
+        return max(needs, key=lambda need: need.bars)
+
+
+DEFAULT_LOOKBACKS = Lookbacks()
+LONGEST_LOOKBACK = DEFAULT_LOOKBACKS.longest.bars
+"""Bars after which every feature has a value where nothing else is set; the slowest is the rank of the volatility."""
+
+
+_TREND = ((-0.10, "far below"), (-0.02, "below"), (0.02, "near"), (0.10, "above"), (math.inf, "far above"))
+_MOMENTUM = ((-0.5, "falling"), (0.5, "flat"), (math.inf, "rising"))
+_VOLATILITY = ((1 / 3, "low"), (2 / 3, "normal"), (math.inf, "high"))
+_DRAWDOWN = ((-0.20, "severe"), (-0.10, "deep"), (-0.03, "small"), (math.inf, "none"))
+_RANGE = ((1 / 3, "low"), (2 / 3, "middle"), (math.inf, "high"))
+_VOLUME = ((1.25, "normal"), (math.inf, "heavy"))
+
+
+@lru_cache(maxsize=64)
+def market_features(bars: Lookbacks = DEFAULT_LOOKBACKS) -> tuple[Feature, ...]:
+    """What is measured of every market, each behind what it looks back on; what the values are is told with the fields
+    of ``Snapshot``, and the last is the upper median of the volatilities that the rank looks at. Those without buckets
+    are not shown: rules, sizes and thresholds go by them."""
+    past, noun = bars.volatility_rank, " long average"
+    return (
+        Feature("trend", bars.trend, _trend, _TREND, f"% from{noun}", noun=noun, scaled=scaled_trend),
+        Feature("momentum", bars.momentum + 1, _momentum, _MOMENTUM, "%", scaled=scaled_momentum),
+        Feature("volatility", bars.volatility + 1, _volatility, all_bars=_volatilities),
+        Feature(
+            "volatility_rank",
+            past,
+            _rank,
+            _VOLATILITY,
+            "% of its range",
+            label="volatility",
+            of="volatility",
+            all_bars=_ranks,
+        ),
+        Feature("drawdown", bars.drawdown, _drawdown, _DRAWDOWN, "%", scaled=scaled_drawdown, all_bars=_drawdowns),
+        Feature(
+            "range_position", bars.range_position, _place, _RANGE, "% of its range", label="range", all_bars=_places
+        ),
+        Feature("volume_ratio", bars.volume_ratio, _volume_ratio, _VOLUME, "% of its mean", label="volume"),
+        Feature("usual_volatility", past, _upper_median, of="volatility", all_bars=_upper_medians),
+    )
 
 
 def threshold_scale(usual_volatility: float) -> float:
@@ -41,144 +135,99 @@ def threshold_scale(usual_volatility: float) -> float:
     return max(_LEAST_SCALE, min(usual_volatility / low, 1.0), usual_volatility / high)
 
 
-class MarketFeatures(bt.Indicator):
-    """Trend, momentum, volatility, rank of volatility, drawdown, position in the range and volume ratio of a feed.
-
-    What each line holds is told with the fields of ``llm_strategy.types.Snapshot``. ``usual_volatility`` is the median
-    of the volatilities that the rank looks at (the upper one of the two in the middle). ``lookbacks``: a ``Lookbacks``.
-    """
-
-    lines: Any = (
-        *("trend", "momentum", "volatility", "volatility_rank", "drawdown", "range_position", "volume_ratio"),
-        "usual_volatility",
-    )
-    params = (("lookbacks", DEFAULT_LOOKBACKS),)
-
-    def __init__(self) -> None:
-        longest: int = self.p.lookbacks.longest.bars
-        self.addminperiod(longest)
-        self._bad_bar = -longest
-        self._prices = self.data.lines.low, self.data.lines.high, self.data.lines.close
-
-    def prenext(self) -> None:
-        """The rank looks back on earlier volatilities."""
-        bars = self.p.lookbacks.volatility
-        if self._bars_since_bad() > bars and len(self) > bars:
-            self.lines.volatility[0] = _volatility(self.data.close.get(size=bars + 1))
-
-    def next(self) -> None:
-        """One bar."""
-        data, lines, bars = self.data, self.lines, self.p.lookbacks
-        if self._bars_since_bad() < bars.longest.bars:
-            for line in lines:
-                line[0] = math.nan
-            self.prenext()
-            return
-        close = data.close[0]
-        lines.volatility[0] = volatility = _volatility(data.close.get(size=bars.volatility + 1))
-        earlier = lines.volatility.get(size=bars.volatility_rank)
-        lines.trend[0] = close / _mean(data.close.get(size=bars.trend)) - 1
-        lines.momentum[0] = close / data.close[-bars.momentum] - 1
-        lines.volatility_rank[0] = sum(value < volatility for value in earlier) / bars.volatility_rank
-        lines.drawdown[0] = close / max(data.close.get(size=bars.drawdown)) - 1
-        lines.range_position[0] = _position(
-            close, min(data.low.get(size=bars.range_position)), max(data.high.get(size=bars.range_position))
-        )
-        lines.volume_ratio[0] = _ratio(data.volume[0], _mean(data.volume.get(size=bars.volume_ratio)))
-        lines.usual_volatility[0] = sorted(earlier)[bars.volatility_rank // 2]
-
-    def _bars_since_bad(self) -> int:
-        """Bars since the last one whose close, high or low is no price: for so long a window may hold it."""
-        low, high, close = self._prices
-        bars = len(self)
-        if not (0 < low[0] < math.inf and 0 < high[0] < math.inf and 0 < close[0] < math.inf):
-            self._bad_bar = bars
-        return bars - self._bad_bar
-
-    def preonce(self, start: int, end: int) -> None:
-        """Left to ``once``."""
-
-    def oncestart(self, start: int, end: int) -> None:
-        """Left to ``once``."""
-
-    def once(self, start: int, end: int) -> None:
-        """All bars."""
-        if end < self.p.lookbacks.longest.bars:
-            return
-        data = self.data
-        columns = (data.close.array, data.high.array, data.low.array, data.volume.array)
-        values = _all_bars(*(column[:end].tobytes() for column in columns), self.p.lookbacks)
-        for line, column in zip(self.lines, values, strict=True):
-            line.array[:end] = column
+def scaled_trend(snapshot: Snapshot) -> float:
+    """The trend in a market that moves like a day of shares; elsewhere thresholds are as much wider or narrower as
+    ``threshold_scale`` says."""
+    return snapshot.trend / snapshot.trend_scale
 
 
-@lru_cache(maxsize=64)
-def _all_bars(close: bytes, high: bytes, low: bytes, volume: bytes, lookbacks: Lookbacks) -> tuple[array[float], ...]:
-    """Every line over all bars of float64 columns; kept, because the arms of a run share their prices."""
-    closes, volumes = array("d", close), array("d", volume)
-    end = len(closes)
-    bad = _no_prices(close, high, low)
-    for bar in bad:
-        closes[bar] = math.nan
-    first = lookbacks.longest.bars - 1
-    bars, shown = range(first, end), lookbacks.volatility_rank
-
-    def rolling(values: array[float], length: int) -> Any:
-        """The last ``length`` values at each bar that has all features."""
-        return sliding_window_view(np.asarray(values), length)[first + 1 - length :]
-
-    changes = _changes(closes)
-    volatilities = array("d", [math.nan] * lookbacks.volatility)
-    volatilities.extend(
-        _deviation(changes[bar - lookbacks.volatility : bar]) for bar in range(lookbacks.volatility, end)
-    )
-    past = rolling(volatilities, shown)
-    peaks = rolling(closes, lookbacks.drawdown).max(axis=1)
-    lows = rolling(array("d", low), lookbacks.range_position).min(axis=1).tolist()
-    highs = rolling(array("d", high), lookbacks.range_position).max(axis=1).tolist()
-    ready = (
-        (closes[bar] / _mean(closes[bar - lookbacks.trend + 1 : bar + 1]) - 1 for bar in bars),
-        (closes[bar] / closes[bar - lookbacks.momentum] - 1 for bar in bars),
-        (past < past[:, -1:]).sum(axis=1) / shown,
-        (closes[bar] / peak - 1 for bar, peak in zip(bars, peaks, strict=True)),
-        (_position(closes[bar], low, high) for bar, low, high in zip(bars, lows, highs, strict=True)),
-        (_ratio(volumes[bar], _mean(volumes[bar - lookbacks.volume_ratio + 1 : bar + 1])) for bar in bars),
-        np.partition(past, shown // 2, axis=1)[:, shown // 2],
-    )
-    before = [math.nan] * first
-    trend, momentum, rank, drawdown, position, ratio, usual = lines = tuple(
-        array("d", before) + array("d", values) for values in ready
-    )
-    for bar in bad:  # no window that holds it gives a feature
-        known_from = min(bar + lookbacks.longest.bars, end)
-        for values in lines:
-            values[bar:known_from] = array("d", [math.nan] * (known_from - bar))
-    return trend, momentum, volatilities, rank, drawdown, position, ratio, usual
+def scaled_drawdown(snapshot: Snapshot) -> float:
+    """The same of the drawdown."""
+    return snapshot.drawdown / snapshot.drawdown_scale
 
 
-def _no_prices(*columns: bytes) -> list[int]:
-    """The bars at which a column holds something that is no price."""
-    prices = np.array([np.frombuffer(column) for column in columns])
-    return [int(bar) for bar in np.flatnonzero(~((prices > 0) & (prices < math.inf)).all(axis=0))]
+def scaled_momentum(snapshot: Snapshot) -> float:
+    """The return of the last bars in units of what so many bars of the present volatility make; 0 in a market that does
+    not move."""
+    usual = snapshot.volatility * snapshot.momentum_bars**0.5
+    return snapshot.momentum / usual if usual > 0 else 0.0
 
 
-class AverageRange(bt.Indicator):
-    """Mean of the last 14 true ranges in currency: high to low, with the close before them (Wilder 1978, but a plain
-    mean, so that every bar is a function of the same few bars before it)."""
+def _trend(bars: Bars) -> float:
+    close: Sequence[float] = bars.close
+    return close[-1] / _mean(close) - 1
 
-    lines: Any = ("average_range",)
 
-    def __init__(self) -> None:
-        self.addminperiod(RANGE_BARS + 1)
-        self.lines.average_range = bt.ind.SMA(bt.ind.TrueRange(self.data), period=RANGE_BARS)
+def _momentum(bars: Bars) -> float:
+    close: Sequence[float] = bars.close
+    return close[-1] / close[0] - 1
+
+
+def _volatility(bars: Bars) -> float:
+    return _deviation(_changes(bars.close))
+
+
+def _volatilities(bars: Bars, lookback: int) -> Iterable[float]:
+    changes, window = _changes(bars.close), lookback - 1
+    return (_deviation(changes[end - window : end]) for end in range(window, len(changes) + 1))
+
+
+def _rank(values: Sequence[float]) -> float:
+    now = values[-1]
+    return sum(value < now for value in values) / len(values)
+
+
+def _ranks(values: Sequence[float], lookback: int) -> Iterable[float]:
+    past = _windows(values, lookback)
+    ranks: Iterable[float] = (past < past[:, -1:]).sum(axis=1) / lookback
+    return ranks
+
+
+def _upper_median(values: Sequence[float]) -> float:
+    return sorted(values)[len(values) // 2]
+
+
+def _upper_medians(values: Sequence[float], lookback: int) -> Iterable[float]:
+    import numpy as np
+
+    return np.partition(_windows(values, lookback), lookback // 2, axis=1)[:, lookback // 2]
+
+
+def _drawdown(bars: Bars) -> float:
+    close: Sequence[float] = bars.close
+    return _fall(close[-1], max(close))
+
+
+def _fall(close: float, peak: float) -> float:
+    return close / peak - 1
+
+
+def _drawdowns(bars: Bars, lookback: int) -> Iterable[float]:
+    return map(_fall, bars.close[lookback - 1 :], _windows(bars.close, lookback).max(axis=1).tolist())
+
+
+def _place(bars: Bars) -> float:
+    return _position(bars.close[-1], min(bars.low), max(bars.high))
+
+
+def _places(bars: Bars, lookback: int) -> Iterable[float]:
+    lows = _windows(bars.low, lookback).min(axis=1).tolist()
+    highs = _windows(bars.high, lookback).max(axis=1).tolist()
+    return map(_position, bars.close[lookback - 1 :], lows, highs)
+
+
+def _position(close: float, low: float, high: float) -> float:
+    return (close - low) / (high - low) if high > low else 0.5
+
+
+def _volume_ratio(bars: Bars) -> float:
+    volume: Sequence[float] = bars.volume
+    usual = _mean(volume)
+    return volume[-1] / usual if usual > 0 else 1.0
 
 
 def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
-
-
-def _volatility(closes: Sequence[float]) -> float:
-    return _deviation(_changes(closes))
 
 
 def _changes(closes: Sequence[float]) -> list[float]:
@@ -190,9 +239,16 @@ def _deviation(changes: list[float]) -> float:
     return math.sqrt(_mean([(change - mean) ** 2 for change in changes]))
 
 
-def _position(close: float, low: float, high: float) -> float:
-    return (float(close) - low) / (float(high) - low) if high > low else 0.5
+def _windows(values: Sequence[float], length: int) -> Any:
+    """The last ``length`` values at each bar that has so many."""
+    import numpy as np  # the command line starts without it
+    from numpy.lib.stride_tricks import sliding_window_view
+
+    return sliding_window_view(np.asarray(values), length)
 
 
-def _ratio(volume: float, usual: float) -> float:
-    return float(volume) / usual if usual > 0 else 1.0
+FURTHER_FEATURES: tuple[Feature, ...] = ()
+"""Features that are measured only where they are shown: a new one is added here."""
+
+FEATURES = {feature.label: feature for feature in (*market_features(), *FURTHER_FEATURES) if feature.buckets}
+"""What a view can show, by the name that stands in its line."""

@@ -1,15 +1,19 @@
-"""What an advisor may see at a close, read from a backtrader indicator at [0], so that it works with any feed."""
+"""What an advisor may see at a close, read from backtrader indicators at [0], so that it works with any feed."""
 
 from __future__ import annotations
 
+import math
+from array import array
 from functools import lru_cache
+from numbers import Real
 from typing import Any
 
 import backtrader as bt
+import numpy as np
 
 from llm_strategy.errors import ConfigurationError
-from llm_strategy.market.features import MarketFeatures, threshold_scale
-from llm_strategy.market.lookbacks import DEFAULT_LOOKBACKS, Lookbacks
+from llm_strategy.market.feature import COLUMNS, Bars, Feature, all_bars
+from llm_strategy.market.features import DEFAULT_LOOKBACKS, RANGE_BARS, Lookbacks, market_features, threshold_scale
 from llm_strategy.support.outside_text import symbol_name
 from llm_strategy.types import Snapshot
 
@@ -25,17 +29,25 @@ _UNITS = {
 class SnapshotReader:
     """The features of one feed, created in a strategy's ``__init__`` and read at each close.
 
-    Creating it makes backtrader wait until ``lookbacks.longest`` before the first ``next``.
+    Creating it makes backtrader wait until ``lookbacks.longest``, and for what the features ``measured`` beside those
+    of every snapshot look back on, before the first ``next``.
     """
 
     def __init__(
-        self, data: bt.AbstractDataBase, symbol: str | None = None, lookbacks: Lookbacks = DEFAULT_LOOKBACKS
+        self,
+        data: bt.AbstractDataBase,
+        symbol: str | None = None,
+        lookbacks: Lookbacks = DEFAULT_LOOKBACKS,
+        measured: tuple[Feature, ...] = (),
     ) -> None:
         self._data = data
         self.symbol = symbol_name(symbol or data._name or "")
         self._timeframe = timeframe_of(data)
-        features = MarketFeatures(data, lookbacks=lookbacks)  # type: ignore[call-arg]  # backtrader's metaclass
+        market: Any = MarketFeatures
+        features = market(data, lookbacks=lookbacks)
         *self._lines, self._usual = [getattr(features.lines, name) for name in MarketFeatures.lines.getlinealiases()]
+        further: Any = MeasuredFeature
+        self._extra = [(feature.name, further(data, feature=feature).lines.value) for feature in measured]
         # A walk strays from its mean, and falls from its peak, with the root of the bars that are looked at.
         self._trend_scale = (lookbacks.trend / DEFAULT_LOOKBACKS.trend) ** 0.5
         self._drawdown_scale = (lookbacks.drawdown / DEFAULT_LOOKBACKS.drawdown) ** 0.5
@@ -47,13 +59,153 @@ class SnapshotReader:
         scale = threshold_scale(self._usual[0])
         features: list[Any] = [line[0] for line in self._lines]
         features += [scale * self._trend_scale, scale * self._drawdown_scale, self._momentum_bars]
-        return Snapshot(
-            self.symbol,
-            self._timeframe,
-            iso_time(lines.datetime[0]),
-            lines.close[0],
-            *features,
+        if self._extra:
+            features.append(tuple((name, line[0]) for name, line in self._extra))
+        return Snapshot(self.symbol, self._timeframe, iso_time(lines.datetime[0]), lines.close[0], *features)
+
+
+class MarketFeatures(bt.Indicator):
+    """The features of every market with a line for each (``market_features``): one indicator and not a dozen, because
+    each costs time at every bar. ``lookbacks``: a ``Lookbacks``."""
+
+    lines: Any = tuple(feature.name for feature in market_features())
+    params = (("lookbacks", DEFAULT_LOOKBACKS),)
+
+    def __init__(self) -> None:
+        longest: int = self.p.lookbacks.longest.bars
+        self.addminperiod(longest)
+        self._bad_bar = -longest
+        self._prices = self.data.lines.low, self.data.lines.high, self.data.lines.close
+
+    def prenext(self) -> None:
+        """What other features look back on is measured as soon as it can be."""
+        bars = min(self._bars_since_bad(), len(self))
+        earlier = _looked_back_on(self.p.lookbacks)
+        for feature in market_features(self.p.lookbacks):
+            if feature.name in earlier and bars >= feature.lookback:
+                getattr(self.lines, feature.name)[0] = feature.one_bar(self._before(feature))
+
+    def next(self) -> None:
+        """One bar."""
+        if self._bars_since_bad() < self.p.lookbacks.longest.bars:
+            for line in self.lines:
+                line[0] = math.nan
+            self.prenext()
+            return
+        for line, feature in zip(self.lines, market_features(self.p.lookbacks), strict=True):
+            line[0] = feature.one_bar(self._before(feature))
+
+    def _before(self, feature: Feature) -> Any:
+        """What a feature looks back on at this bar."""
+        if feature.of:
+            return getattr(self.lines, feature.of).get(size=feature.lookback)
+        data = self.data.lines
+        return Bars(lambda column: getattr(data, column).get(size=feature.lookback))
+
+    def _bars_since_bad(self) -> int:
+        """Bars since the last one whose close, high or low is no price: for so long a window may hold it."""
+        low, high, close = self._prices
+        bars = len(self)
+        if not (0 < low[0] < math.inf and 0 < high[0] < math.inf and 0 < close[0] < math.inf):
+            self._bad_bar = bars
+        return bars - self._bad_bar
+
+    def preonce(self, start: int, end: int) -> None:
+        """Left to ``once``."""
+
+    def oncestart(self, start: int, end: int) -> None:
+        """Left to ``once``."""
+
+    def once(self, start: int, end: int) -> None:
+        """All bars."""
+        if end < self.p.lookbacks.longest.bars:
+            return
+        columns = (getattr(self.data.lines, name).array[:end].tobytes() for name in COLUMNS)
+        for line, values in zip(self.lines, _all_lines(self.p.lookbacks, *columns), strict=True):
+            line.array[:end] = values
+
+
+@lru_cache(maxsize=64)
+def _all_lines(lookbacks: Lookbacks, *columns: bytes) -> tuple[array[float], ...]:
+    """Every line over all bars of float64 columns; kept, because the arms of a run share their prices."""
+    bars = {name: array("d", column) for name, column in zip(COLUMNS, columns, strict=True)}
+    bad = np.flatnonzero(~_are_prices(*(np.array(bars[name]) for name in ("close", "high", "low")))).tolist()
+    for bar in bad:
+        bars["close"][bar] = math.nan
+    values: dict[str, array[float]] = {}
+    for feature in market_features(lookbacks):
+        values[feature.name] = all_bars(feature, bars, values)
+    longest, end = lookbacks.longest.bars, len(bars["close"])
+    for name in values.keys() - _looked_back_on(lookbacks):
+        for begin, known_from in ((0, longest - 1), *((bar, min(bar + longest, end)) for bar in bad)):
+            values[name][begin:known_from] = array("d", [math.nan] * (known_from - begin))
+    return tuple(values.values())
+
+
+def _looked_back_on(lookbacks: Lookbacks) -> frozenset[str]:
+    return frozenset(feature.of for feature in market_features(lookbacks))
+
+
+def _are_prices(*columns: Any) -> Any:
+    """At which bars all of these are prices."""
+    prices = np.array(columns)
+    return ((prices > 0) & (prices < math.inf)).all(axis=0)
+
+
+class MeasuredFeature(bt.Indicator):
+    """A feature that is no part of every snapshot: one line, NaN while a bar that is none is in its window. Raises
+    ``ConfigurationError`` where the function of the ``feature`` fails, or gives no number for true bars."""
+
+    lines: Any = ("value",)
+    params = (("feature", None),)
+
+    def __init__(self) -> None:
+        self.addminperiod(self.p.feature.lookback)
+
+    def next(self) -> None:
+        """One bar."""
+        bars, data = self.p.feature.lookback, self.data.lines
+        window = {name: np.array(getattr(data, name).get(size=bars)) for name in COLUMNS}
+        self.lines.value[0] = _measure(self.p.feature, window, data.datetime[0])
+
+    def once(self, start: int, end: int) -> None:
+        """All bars."""
+        bars, data = self.p.feature.lookback, self.data.lines
+        columns = {name: np.array(getattr(data, name).array[:end]) for name in COLUMNS}
+        for bar in range(start, end):
+            window = {name: column[bar + 1 - bars : bar + 1] for name, column in columns.items()}
+            self.lines.value.array[bar] = _measure(self.p.feature, window, data.datetime.array[bar])
+
+
+def _measure(feature: Feature, window: dict[str, Any], time: float) -> float:
+    if not _are_prices(*(window[name] for name in COLUMNS[:-1])).all():
+        return math.nan
+    for column in window.values():
+        column.setflags(write=False)
+    try:
+        value = feature.one_bar(Bars(window.__getitem__))
+    except Exception as problem:
+        told = " ".join(f"{type(problem).__name__}: {problem}".split()).rstrip(".")
+        raise ConfigurationError(
+            f"The feature {feature.name!r} failed at the bar of {iso_time(time)} ({told}): correct its function."
+        ) from problem
+    if not isinstance(value, Real) or not math.isfinite(value):
+        raise ConfigurationError(
+            f"The feature {feature.name!r} gave {value!r:.60} at the bar of {iso_time(time)}, which is no finite "
+            "number: correct its function."
         )
+    return float(value)
+
+
+class AverageRange(bt.Indicator):
+    """Mean of the last 14 true ranges in currency: high to low, with the close before them (Wilder 1978, but a plain
+    mean, so that every bar is a function of the same few bars before it)."""
+
+    lines: Any = ("average_range",)
+
+    def __init__(self) -> None:
+        self.addminperiod(RANGE_BARS + 1)
+        self.lines.average_range = bt.ind.SMA(bt.ind.TrueRange(self.data), period=RANGE_BARS)
 
 
 def timeframe_of(data: bt.AbstractDataBase) -> str:

@@ -1,73 +1,63 @@
-"""A snapshot as short text: the bar's part of a prompt. Pure; equal market states give equal bytes."""
+"""What a snapshot says: as the short text that a model reads, and as the label of the causal rule that a model should
+beat. Pure; equal market states give equal bytes."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from operator import attrgetter
+from typing import Any, Literal, get_args
 
-from llm_strategy.errors import MarketDataError
+from llm_strategy.errors import ConfigurationError, MarketDataError
+from llm_strategy.market.feature import IN_SNAPSHOT, Feature
+from llm_strategy.market.features import FEATURES, scaled_trend
 from llm_strategy.support.outside_text import quoted, symbol_name
-from llm_strategy.types import Snapshot
+from llm_strategy.support.plugins import find_plugin
+from llm_strategy.types import ActionType, RegimeLabel, Snapshot
 
+Style = Literal["words", "numbers"]
 Unmasked = Literal["symbol", "date", "price"]
 """What a line may show beside its features; each lets a model remember the period instead of reading it."""
 
-TELLING = ("trend", "volatility")
+SHOWN = ("trend", "momentum", "volatility", "drawdown", "range", "volume")
+"""The features that are shown where none are named."""
+OF_RULE = ("trend", "volatility")
 """The features that the causal rule goes by."""
 
-_UNITS = (" long average", " from", " of its range", " of its mean")
+FEATURE_GROUP = "backtrader_llm.features"
+"""Entry points of a person's own features."""
+_TAKEN = {*FEATURES, *IN_SNAPSHOT, *get_args(Unmasked)}
+_UNITS = sorted(
+    {text for each in FEATURES.values() for text in (each.unit.removeprefix("%"), each.noun) if text},
+    key=len,
+    reverse=True,
+)
+
+NEAR_AVERAGE = 0.02
+"""Distance from the long mean (fraction) within which a market goes nowhere, where it moves like a day of shares; as
+much more or less elsewhere as ``Snapshot.trend_scale`` says."""
+HIGH_VOLATILITY = 2 / 3
+"""Rank from which volatility counts as high: the top third of the last bars."""
+
+ACTION_FOR_LABEL = {
+    RegimeLabel.BULL: ActionType.ENTER_LONG,
+    RegimeLabel.BEAR: ActionType.EXIT,
+    RegimeLabel.SIDEWAYS: ActionType.HOLD,
+    RegimeLabel.TURBULENT: ActionType.EXIT,
+}
 
 
-def values_of(market: str, between: str = " ") -> str:
-    """The row of a line's values; symbol, date and price, where they are shown, keep their names."""
-    facts = (fact.partition(": ") for fact in market.split("; "))
-    return between.join(
-        f"{name} {value}" if name in get_args(Unmasked) else _brief(value or name) for name, _, value in facts
-    )
+def causal_label(snapshot: Snapshot) -> RegimeLabel:
+    """Restless and not clearly above the average is turbulent, close to it sideways, above bull, below bear.
 
-
-def telling_values(market: str) -> str:
-    """The values of what the causal rule goes by."""
-    facts = dict(fact.partition(": ")[::2] for fact in market.split("; "))
-    return " ".join(_brief(facts[name]) for name in TELLING if name in facts)
-
-
-def telling_facts(market: str) -> str:
-    """The same with their names."""
-    facts = (fact.replace(":", "") for fact in market.split("; ") if fact.partition(":")[0] in TELLING)
-    return ", ".join(facts)
-
-
-def _brief(value: str) -> str:
-    for unit in _UNITS:
-        value = value.removesuffix(unit)
-    return value
-
-
-Style = Literal["words", "numbers"]
-
-
-class Buckets(NamedTuple):
-    """Names for ranges of a value; ``bounds`` part them, a value on a bound belongs above it.
-
-    Those of trend and drawdown are for a market that moves like a day of shares; in others they are as much wider or
-    narrower as the snapshot's scales say (``llm_strategy.market.features.threshold_scale``)."""
-
-    bounds: tuple[float, ...]
-    names: tuple[str, ...]
-
-    def name(self, value: float) -> str:
-        """The name of the range that holds this value, which is not NaN."""
-        return self.names[bisect_right(self.bounds, value)]
-
-
-_TREND = Buckets((-0.10, -0.02, 0.02, 0.10), ("far below", "below", "near", "above", "far above"))
-_MOMENTUM = Buckets((-0.5, 0.5), ("falling", "flat", "rising"))
-_VOLATILITY = Buckets((1 / 3, 2 / 3), ("low", "normal", "high"))
-_DRAWDOWN = Buckets((-0.20, -0.10, -0.03), ("severe", "deep", "small", "none"))
-_RANGE = Buckets((1 / 3, 2 / 3), ("low", "middle", "high"))
-_VOLUME = Buckets((1.25,), ("normal", "heavy"))
+    Side of the long mean times tercile of realised volatility, from closed bars alone.
+    """
+    trend = scaled_trend(snapshot)
+    if snapshot.volatility_rank >= HIGH_VOLATILITY and trend < NEAR_AVERAGE:
+        return RegimeLabel.TURBULENT
+    if abs(trend) < NEAR_AVERAGE:
+        return RegimeLabel.SIDEWAYS
+    return RegimeLabel.BULL if trend > 0 else RegimeLabel.BEAR
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +69,71 @@ class View:
     bar.
     ``unmasked`` lifts the mask: a model that knows the symbol or the date may remember the period instead of reading
     it.
+    ``features`` are shown in this order: those of ``SHOWN`` by name, and ``Feature`` objects of one's own as
+    ``package.module:name``, ``FILE.py:name`` or the name of an entry point of the group ``backtrader_llm.features``.
+    Raises ``ConfigurationError`` for one that is not found or cannot be shown.
     """
 
     style: Style = "words"
     decimals: int = 0
     unmasked: tuple[Unmasked, ...] = ()
+    features: tuple[str, ...] = SHOWN
+    shown: tuple[Feature, ...] = field(init=False, repr=False, compare=False)
+    """What the names of the features mean."""
+
+    def __post_init__(self) -> None:
+        shown = [find_feature(name) for name in self.features]
+        called = [name for feature in shown for name in dict.fromkeys((feature.name, feature.label))]
+        if twice := next((name for name in called if called.count(name) > 1), None):
+            raise ConfigurationError(f"Two features are called {twice!r}: name each once, or rename your own.")
+        if not shown:
+            raise ConfigurationError(f"No feature is shown: name some of {', '.join(SHOWN)}, or your own.")
+        if self.style == "words" and (mute := next((each.label for each in shown if not each.buckets), None)):
+            raise ConfigurationError(
+                f"The feature {mute!r} has no buckets, and style words shows no numbers: give it buckets, or set the "
+                "style to numbers."
+            )
+        object.__setattr__(self, "features", tuple(self.features))
+        object.__setattr__(self, "shown", tuple(shown))
+
+    def __reduce__(self) -> tuple[type[View], tuple[Any, ...]]:
+        """Another process finds the features by their names."""
+        return View, (self.style, self.decimals, self.unmasked, self.features)
+
+    @property
+    def in_words(self) -> View:
+        """The same market in words, without what the mask hides and what has no words."""
+        worded = tuple(name for name, feature in zip(self.features, self.shown, strict=True) if feature.buckets)
+        return View("words", features=worded or SHOWN)
+
+    @property
+    def measured(self) -> tuple[Feature, ...]:
+        """Those shown that are no part of every snapshot, so that they have to be measured for this view."""
+        return tuple(sorted((each for each in self.shown if each.name not in IN_SNAPSHOT), key=attrgetter("name")))
+
+
+def measured_for(*views: View | None) -> tuple[Feature, ...]:
+    """What has to be measured beside the features of every snapshot so that these views can be rendered."""
+    found = {feature.name: feature for view in views if isinstance(view, View) for feature in view.measured}
+    return tuple(found[name] for name in sorted(found))
+
+
+def find_feature(name: str) -> Feature:
+    """The feature that a name means; raises ``ConfigurationError`` where there is none."""
+    found = find_plugin("feature", name, FEATURE_GROUP, FEATURES)
+    if not isinstance(found, Feature):
+        raise ConfigurationError(
+            f"The feature {name!r} is {found!r:.60}: write it as Feature(name, lookback, function)."
+        )
+    taken = next((called for called in (found.name, found.label) if called in _TAKEN), None)
+    if taken and is_own(name):
+        raise ConfigurationError(f"The feature {name!r} is called {taken!r}, which is taken: rename it.")
+    return found
+
+
+def is_own(name: str) -> bool:
+    """Whether the name of a feature means a person's own code."""
+    return name not in FEATURES
 
 
 def render_snapshot(snapshot: Snapshot, view: View = View()) -> str:
@@ -97,44 +147,68 @@ def render_snapshot(snapshot: Snapshot, view: View = View()) -> str:
             f"The snapshot of {snapshot.symbol} at {snapshot.time} has features that are not a number (NaN): a bar "
             "before it has no true price, correct that bar."
         )
-    shown = (_identity(snapshot, view) if view.unmasked else {}) | (
-        _words(snapshot) if view.style == "words" else _numbers(snapshot, view.decimals)
-    )
-    return "; ".join(f"{name}: {value}" for name, value in shown.items())
+    facts = _identity(snapshot, view) if view.unmasked else []
+    if view.style == "words":
+        facts += [f"{feature.label}: {feature.in_words(snapshot)}" for feature in view.shown]
+    else:
+        facts += [f"{feature.label}: {feature.in_numbers(snapshot, view.decimals)}" for feature in view.shown]
+    return "; ".join(facts)
 
 
-def _identity(snapshot: Snapshot, view: View) -> dict[str, str]:
+def _identity(snapshot: Snapshot, view: View) -> list[str]:
     facts = {"symbol": quoted(symbol_name(snapshot.symbol)), "date": snapshot.time, "price": f"{snapshot.close:g}"}
-    return {name: facts[name] for name in ("symbol", "date", "price") if name in view.unmasked}
+    return [f"{name}: {fact}" for name, fact in facts.items() if name in view.unmasked]
 
 
-def _words(snapshot: Snapshot) -> dict[str, str]:
-    return {
-        "trend": f"{_TREND.name(snapshot.trend / snapshot.trend_scale)} long average",
-        "momentum": _MOMENTUM.name(scaled_momentum(snapshot)),
-        "volatility": _VOLATILITY.name(snapshot.volatility_rank),
-        "drawdown": _DRAWDOWN.name(snapshot.drawdown / snapshot.drawdown_scale),
-        "range": _RANGE.name(snapshot.range_position),
-        "volume": _VOLUME.name(snapshot.volume_ratio),
-    }
+class MarketView:
+    """A market as a model reads it, and what prompts make of its ``line``: a row of values, and what the causal rule
+    goes by (all that is shown, where that is none of it)."""
+
+    def __init__(self, line: str) -> None:
+        self.line = line
+        self._facts = [(name, value) for name, _, value in (fact.partition(": ") for fact in line.split("; "))]
+        self._values = [
+            f"{name} {value}" if name in get_args(Unmasked) else _brief(value or name) for name, value in self._facts
+        ]
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The names of the features in the line; those of ``SHOWN`` where it says nothing."""
+        return tuple(name for name, value in self._facts if value and name not in get_args(Unmasked)) or SHOWN
+
+    def row(self, between: str = " ") -> str:
+        """The values without names and units; symbol, date and price, where they are shown, keep their names."""
+        return between.join(self._values)
+
+    @cached_property
+    def rule_values(self) -> str:
+        """The values of what the causal rule goes by."""
+        return " ".join(_brief(value) for _, value in self._of_rule)
+
+    @cached_property
+    def rule_facts(self) -> str:
+        """The same with their names."""
+        return ", ".join(f"{name} {value}" for name, value in self._of_rule)
+
+    def only(self, names: tuple[str, ...]) -> MarketView:
+        """The same market with these features alone, as far as it shows them, in their order."""
+        facts = dict(self._facts)
+        return market_view("; ".join(f"{name}: {facts[name]}" for name in names if name in facts))
+
+    @cached_property
+    def _of_rule(self) -> list[tuple[str, str]]:
+        names = self.names
+        telling = [name for name in names if name in OF_RULE] or names
+        return [(name, value) for name, value in self._facts if name in telling]
 
 
-def _numbers(snapshot: Snapshot, decimals: int) -> dict[str, str]:
-    def percent(fraction: float) -> str:
-        return f"{round(100 * fraction, decimals) + 0.0:.{decimals}f}%"  # + 0.0 turns -0 into 0
-
-    return {
-        "trend": f"{percent(snapshot.trend)} from long average",
-        "momentum": percent(snapshot.momentum),
-        "volatility": f"{percent(snapshot.volatility_rank)} of its range",
-        "drawdown": percent(snapshot.drawdown),
-        "range": f"{percent(snapshot.range_position)} of its range",
-        "volume": f"{percent(snapshot.volume_ratio)} of its mean",
-    }
+@lru_cache(maxsize=2048)
+def market_view(line: str) -> MarketView:
+    """The market of a line; kept, because examples come again and again."""
+    return MarketView(line)
 
 
-def scaled_momentum(snapshot: Snapshot) -> float:
-    """The return of the last bars in units of what so many bars of the present volatility make; 0 in a market that does
-    not move."""
-    usual = snapshot.volatility * snapshot.momentum_bars**0.5
-    return snapshot.momentum / usual if usual > 0 else 0.0
+def _brief(value: str) -> str:
+    for unit in _UNITS:
+        value = value.removesuffix(unit)
+    return value

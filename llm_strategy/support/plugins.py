@@ -63,6 +63,16 @@ def load_reference(kind: str, text: str, folder: Path | None = None) -> Any:
     return vars(module)[name]
 
 
+def source_sha256(text: str, group: str) -> str:
+    """sha256 of the file in which a part stands that ``find_plugin`` finds; empty where it stands in none, as in a
+    notebook."""
+    if not is_reference(text):
+        text = next(entry.value for entry in entry_points(group=group) if entry.name == text)
+    place = text.rpartition(":")[0]
+    file = place_of(place, None) if place.endswith(".py") else getattr(importlib.import_module(place), "__file__", None)
+    return hashlib.sha256(read_bytes(Path(file), MOST_TEXT)).hexdigest() if file else ""
+
+
 def import_file(told: str, path: Path) -> ModuleType:
     """The module of a file, read once for each content that it has; an error begins with ``told``."""
     try:

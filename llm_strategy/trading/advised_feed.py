@@ -10,9 +10,9 @@ import backtrader as bt
 from llm_strategy.advice.advisor import Advisor, Schedule, rewind_advisor, witness_of
 from llm_strategy.advice.outcome import bad_bar
 from llm_strategy.errors import MarketDataError
-from llm_strategy.market.features import AverageRange
-from llm_strategy.market.lookbacks import Lookbacks
-from llm_strategy.market.snapshot import SnapshotReader, bars_in_year
+from llm_strategy.market.feature import Feature
+from llm_strategy.market.features import Lookbacks
+from llm_strategy.market.snapshot import AverageRange, SnapshotReader, bars_in_year
 from llm_strategy.risk import Limits, Market
 from llm_strategy.risk.sizing import worst_price
 from llm_strategy.trading.bar_check import BarCheck
@@ -41,6 +41,7 @@ class AdvisedFeed(TradedFeed):
         bars_per_year: float | None,
         tick_volume: bool,
         lookbacks: Lookbacks,
+        measured: tuple[Feature, ...],
         start: float,
     ) -> None:
         super().__init__(data, decisions, symbol=symbol, group=group, tick_volume=tick_volume)
@@ -52,7 +53,7 @@ class AdvisedFeed(TradedFeed):
         self._decisions_counted = 0
         self._is_ready = False
         self._start = start
-        self._reader = SnapshotReader(decisions, symbol, lookbacks)
+        self._reader = SnapshotReader(decisions, symbol, lookbacks, measured)
         self._advisor = advisor.attach(decisions)
         self._witness = witness_of(self._advisor)
         self._schedule = schedule

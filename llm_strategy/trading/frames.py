@@ -23,7 +23,7 @@ class Frames(NamedTuple):
       ``label``, ``action``, ``confidence`` (0 to 1), ``rationale``, ``reason`` and ``detail`` of an abstention,
       ``policy``, ``intent``, ``size``, ``stop_pct``, ``target_pct`` and ``stop_price`` of the gate's verdict,
       ``verdict`` (its reason), ``clamps`` (names of the limits that cut, joined by a comma), ``prompt``, ``close`` and
-      the seven features of ``Snapshot``
+      the features of ``Snapshot``, those measured beside the seven last
     - ``orders``, one row an order: the columns of ``ledger.OrderRow``, of which ``created`` and ``done`` are times
     - ``trades``, one row a round trip: those of ``ledger.TradeRow``, of which ``entered`` and ``exited`` are times
     - ``equity``, one row a close by ``time``: ``equity``, ``cash``, ``net``, ``gross``, ``carry``
@@ -35,7 +35,7 @@ class Frames(NamedTuple):
     equity: pd.DataFrame
 
 
-_FEATURES = tuple(name for name in Snapshot.__slots__ if name not in ("symbol", "timeframe", "time", "close"))
+_FEATURES = tuple(name for name in Snapshot.__slots__ if name not in ("symbol", "timeframe", "time", "close", "extra"))
 _DECISIONS = {
     "time": "time", "symbol": "str", "bar": "int64", "status": "str", "label": "str", "action": "str",
     "confidence": "float64", "rationale": "str", "reason": "str", "detail": "str", "policy": "str", "intent": "str",
@@ -55,8 +55,9 @@ def frames_of(
     """The tables of a journal."""
     columns = ("time", "equity", "cash", "net", "gross", "carry")
     money = dict.fromkeys(columns, "float64") | {"time": "time"}
+    measured = {name: "float64" for entry in entries for name, _ in entry.decision.snapshot.extra}
     return Frames(
-        _table(map(_decision, entries), _DECISIONS).set_index("time"),
+        _table(map(_decision, entries), _DECISIONS | measured).set_index("time"),
         _table(map(_row, orders), _columns(OrderRow)),
         _table(map(_row, trades), _columns(TradeRow)),
         _table((dict(zip(columns, row, strict=True)) for row in equity), money).set_index("time"),
@@ -88,6 +89,7 @@ def _decision(entry: Entry) -> dict[str, Any]:
         "prompt": decision.prompt,
         "close": snapshot.close,
         **{name: getattr(snapshot, name) for name in _FEATURES},
+        **dict(snapshot.extra),
     }
 
 

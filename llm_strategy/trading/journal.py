@@ -144,8 +144,13 @@ _json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 @lru_cache(maxsize=65536)
 def _snapshot_part(snapshot: Snapshot) -> str:
     """Kept, because the arms of a run see the same bars."""
-    values = {name: getattr(snapshot, name) for name in Snapshot.__slots__}
-    return _json({name: None if value != value else value for name, value in values.items()})  # JSON has no NaN
+    values = {name: getattr(snapshot, name) for name in Snapshot.__slots__ if name != "extra"}
+    known: dict[str, Any] = _without_nan(values)
+    return _json(known | {"extra": _without_nan(dict(snapshot.extra))} if snapshot.extra else known)
+
+
+def _without_nan(values: dict[str, float]) -> dict[str, float | None]:
+    return {name: None if value != value else value for name, value in values.items()}  # JSON has no NaN
 
 
 @lru_cache(maxsize=4096)

@@ -10,7 +10,7 @@ from typing import Any
 
 from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.llm.client import LLMClient
-from llm_strategy.market.lookbacks import Lookbacks
+from llm_strategy.market.features import Lookbacks
 from llm_strategy.market.view import View
 from llm_strategy.risk import Limits
 from llm_strategy.trading.bar_check import check_choice

@@ -11,9 +11,9 @@ import backtrader as bt
 from llm_strategy.advice.advisor import ModelAdvisor, Schedule
 from llm_strategy.costs.costs import VOLATILITY_BARS
 from llm_strategy.errors import ConfigurationError
-from llm_strategy.market.lookbacks import DEFAULT_LOOKBACKS
+from llm_strategy.market.features import DEFAULT_LOOKBACKS
 from llm_strategy.market.snapshot import iso_time
-from llm_strategy.market.view import View
+from llm_strategy.market.view import View, measured_for
 from llm_strategy.risk import Intent, Limits, Verdict, judge
 from llm_strategy.support.logs import ProgressLine
 from llm_strategy.support.outside_text import spelled_out
@@ -302,6 +302,7 @@ class AdvisedStrategy(bt.Strategy):
             bars_per_year=self.p.bars_per_year,
             tick_volume=symbol in (self.p.tick_volume or ()),
             lookbacks=self.p.lookbacks or DEFAULT_LOOKBACKS,
+            measured=measured_for(getattr(self._advisor, "view", None), view),
             start=-math.inf if self.p.start is None else bt.date2num(self.p.start),
         )
         feed.indicators = self._lineiterators[self.IndType][before:]

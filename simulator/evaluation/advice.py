@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from llm_strategy.market.regime_rule import ACTION_FOR_LABEL, causal_label
+from llm_strategy.market.view import ACTION_FOR_LABEL, causal_label
 from llm_strategy.types import OF_ANSWERS, EventKind, Snapshot
 from simulator.evaluation.regimes import symbol_of
 
@@ -204,7 +204,7 @@ def _parts(answers: Counter[tuple[str, str]], part: int) -> Counter[str]:
 
 
 def _rule_answer(decision: dict[str, Any]) -> tuple[str, str]:
-    label = causal_label(Snapshot(**decision["snapshot"]))
+    label = causal_label(Snapshot.from_record(decision["snapshot"]))
     return label, ACTION_FOR_LABEL[label]
 
 

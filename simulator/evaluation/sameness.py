@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llm_strategy.market.regime_rule import causal_label
+from llm_strategy.market.view import causal_label
 from llm_strategy.types import Snapshot
 
 FEWEST_DECISIONS = 100
@@ -56,7 +56,7 @@ class SamenessCounter:
         """Count one more."""
         if decision["prompt"]:
             self._texts[decision["prompt"]] += 1
-        self._labels[causal_label(Snapshot(**decision["snapshot"]))] += 1
+        self._labels[causal_label(Snapshot.from_record(decision["snapshot"]))] += 1
 
     def sameness(self) -> Sameness | None:
         """Of all that came; ``None`` for too few of them."""

@@ -23,8 +23,8 @@ from llm_strategy.advice.own_rule import RULE_NAME
 from llm_strategy.advice.rules import BASELINES
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.metering.budget import Budget
-from llm_strategy.market.lookbacks import DEFAULT_LOOKBACKS, Lookbacks
-from llm_strategy.market.view import Style, Unmasked, View
+from llm_strategy.market.features import DEFAULT_LOOKBACKS, Lookbacks
+from llm_strategy.market.view import SHOWN, Style, Unmasked, View
 from llm_strategy.support.read_regular import at_home, place_of
 
 _FILES = {"layout": ".yaml", "calibration": ".json"}
@@ -110,6 +110,14 @@ class AdvisorConfig:
     layout: Annotated[str | dict[str, Any] | LayoutText, WithJsonSchema(_LAYOUT)] = "auto"
     lookbacks: Annotated[Lookbacks, Field(description="bars behind each feature")] = DEFAULT_LOOKBACKS
     """Bars behind each feature, for every advisor."""
+    features: Annotated[
+        tuple[Annotated[str, Field(min_length=1)], ...],
+        Field(
+            description="names of the features that are shown, in their order",
+            json_schema_extra={"minItems": 1, "uniqueItems": True},
+        ),
+    ] = SHOWN
+    """Names of the features that are shown, in their order; one's own as a ``View`` takes them."""
 
     def __post_init__(self) -> None:
         if self.decimals and self.style == "words":
@@ -117,6 +125,7 @@ class AdvisorConfig:
                 f"advisor.decimals is {self.decimals}, and style words shows no figures: set advisor.style to numbers, "
                 "or leave decimals out."
             )
+        _ = self.view  # features that are not there, or cannot be shown, are refused here
         # The one way to give a frozen instance its normal form.
         if isinstance(self.examples, dict):  # 4.0 is a whole number in YAML, too
             whole = {kind: int(count) for kind, count in self.examples.items() if count == int(count)}
@@ -141,7 +150,7 @@ class AdvisorConfig:
     @property
     def view(self) -> View:
         """How a snapshot is rendered."""
-        return View(self.style, self.decimals, self.unmasked)
+        return View(self.style, self.decimals, self.unmasked, self.features)
 
     @property
     def changed_view(self) -> View | None:
@@ -156,7 +165,14 @@ def placed(section: dict[str, Any], folder: Path | None) -> dict[str, Any]:
         for name, suffix in _FILES.items()
         if isinstance(section.get(name), str) and section[name].endswith(suffix)
     }
+    if "features" in section:
+        section = section | {"features": [_placed_feature(name, folder) for name in section["features"]]}
     return section | files
+
+
+def _placed_feature(name: str, folder: Path | None) -> str:
+    place, _, part = name.rpartition(":")
+    return f"{place_of(place, folder)}:{part}" if place.endswith(".py") else name
 
 
 def _read_setting(value: Any, suffix: str, kind: type[LayoutText] | type[LabelPrior], where: str) -> Any:

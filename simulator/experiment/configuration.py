@@ -18,8 +18,7 @@ from llm_strategy.advice.rules import BASELINES, Rule
 from llm_strategy.costs.costs import Costs
 from llm_strategy.errors import ConfigurationError, shown
 from llm_strategy.llm.metering.budget import Budget
-from llm_strategy.market.features import RANGE_BARS
-from llm_strategy.market.lookbacks import Lookbacks, WarmUp
+from llm_strategy.market.features import RANGE_BARS, Lookbacks, WarmUp
 from llm_strategy.risk import Limits
 from llm_strategy.support.read_regular import at_home, read_text
 from llm_strategy.support.schemas import require
@@ -218,6 +217,9 @@ class Experiment:
         """Decision bars up to the first decision, the same for every arm: the most that features, arms, fallback and
         limits need."""
         needs = [self.advisor.lookbacks.longest]
+        needs += [
+            WarmUp(feature.lookback, f"{feature.name} of advisor.features") for feature in self.advisor.view.measured
+        ]
         for name in dict.fromkeys((*self.arms, self.advisor.fallback)):
             if name not in (LLM_ARM, RANDOM_ARM, ABSTAIN):
                 needs.append(WarmUp(self.rule(name).bars_needed, f"baselines.{name}"))

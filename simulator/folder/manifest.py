@@ -14,7 +14,7 @@ from simulator.experiment import LLM_ARM
 from simulator.experiment.configuration import Experiment
 from simulator.folder.evidence import evidence_files, file_hashes
 from simulator.folder.notes import notes_on
-from simulator.folder.provenance import model_of, provenance
+from simulator.folder.provenance import model_of, own_parts, provenance
 from simulator.folder.record import FORMAT_VERSION
 from simulator.folder.usage import Questions
 from simulator.prices.load import Prices
@@ -101,6 +101,7 @@ def _tail(run: RunDescription, started: str, usage: Questions, model: LLMClient 
         "notes": list(run.notes),
         **model_of(model),
         **run.explainer,
+        **own_parts(run.experiment),
         "usage": asdict(usage) | {"seconds": round(usage.seconds, 3)},
         **run.provenance,
         "started": started,

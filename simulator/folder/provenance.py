@@ -14,6 +14,8 @@ from typing import Any
 
 from llm_strategy.advice.written_prompt import prompts_sha256
 from llm_strategy.llm.client import LLMClient
+from llm_strategy.market.view import FEATURE_GROUP, is_own
+from llm_strategy.support.plugins import source_sha256
 from llm_strategy.support.schemas import schemas_sha256
 from simulator.experiment.configuration import Experiment
 from simulator.folder.record import origins
@@ -31,7 +33,7 @@ def run_identity(experiment: Experiment, arms: tuple[str, ...], universe: Univer
         "schemas": schemas_sha256(),
         "versions": {"backtrader-llm": version("backtrader-llm")},
     }
-    return identity_from(decides | model_of(model), arms)
+    return identity_from(decides | own_parts(experiment) | model_of(model), arms)
 
 
 def identity_from(manifest: Mapping[str, Any], arms: Sequence[str]) -> str:
@@ -54,13 +56,20 @@ def identity_from(manifest: Mapping[str, Any], arms: Sequence[str]) -> str:
         "prompts": manifest["prompts"],
         "schemas": manifest["schemas"],
         "version": manifest["versions"]["backtrader-llm"],
-    } | {key: asked[key] for key in ("fallbacks",) if key in asked}
+    } | {key: place[key] for place, key in ((asked, "fallbacks"), (manifest, "own_parts")) if key in place}
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
 
 def _of_a_rule(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a rule without the folders of its file, whose content is hashed."""
     return {**settings, **({"rule": Path(settings["rule"]).name} if "rule" in settings else {})}
+
+
+def own_parts(experiment: Experiment) -> dict[str, dict[str, str]]:
+    """sha256 of the files of a person's own features, by the name in the experiment, for a manifest; nothing where
+    there are none."""
+    own = {name: source_sha256(name, FEATURE_GROUP) for name in experiment.advisor.features if is_own(name)}
+    return {"own_parts": own} if own else {}
 
 
 def model_of(client: LLMClient | None) -> dict[str, Any]:

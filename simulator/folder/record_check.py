@@ -158,6 +158,8 @@ def _holds(cells: pd.Series[Any], *, time: bool) -> bool:
 
 
 def _is_feature(key: str, held: object) -> bool:
+    if key == "extra":
+        return isinstance(held, dict) and all(_is(value, (int, float)) for value in held.values())
     return isinstance(held, str) if key in ("symbol", "time", "timeframe") else _is(held, (int, float))
 
 

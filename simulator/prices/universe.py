@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from llm_strategy.errors import ConfigurationError, MarketDataError, did_you_mean
-from llm_strategy.market.lookbacks import WarmUp
+from llm_strategy.market.features import WarmUp
 from llm_strategy.support.read_regular import read_bytes
 from llm_strategy.support.write_whole import write_whole
 from simulator.prices.config import DataConfig, check_groups, check_symbols

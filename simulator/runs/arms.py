@@ -37,6 +37,7 @@ class _FirstMustFit:
 
     def __init__(self, advisor: Advisor) -> None:
         self._advisor = advisor
+        self.view = getattr(advisor, "view", None)
         self._first = True
 
     def attach(self, data: Any) -> _FirstMustFit:

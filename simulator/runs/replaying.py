@@ -22,6 +22,7 @@ from simulator.experiment import LLM_ARM, RANDOM_ARM
 from simulator.experiment.configuration import Experiment
 from simulator.folder.evidence import DECISIONS, evidence_files
 from simulator.folder.integrity import check_evidence, is_sealed, seal
+from simulator.folder.provenance import own_parts
 from simulator.folder.record import ArmRecord, Record, draw_name, load_record
 from simulator.folder.record_check import as_damage
 from simulator.folder.tally import CALIBRATION, Tally, write_calibration
@@ -117,11 +118,19 @@ def _experiment(record: Record) -> Experiment:
         if isinstance(rule, dict) and "rule" in rule and not rule.get("sha256"):  # which code it was must be certain
             raise RunFolderError(f"{path} names a rule without the hash of its file: restore it, or run it again.")
     try:
-        return Experiment.from_mapping(record.manifest["experiment"], str(path))
+        experiment = Experiment.from_mapping(record.manifest["experiment"], str(path))
     except ConfigurationError as problem:
         raise RunFolderError(
             f"{path} holds an experiment that cannot be run ({problem}): restore it, or run the experiment again."
         ) from None
+    then, now = record.manifest.get("own_parts", {}), own_parts(experiment).get("own_parts", {})
+    for name in now:
+        if now[name] != then.get(name):
+            raise RunFolderError(
+                f"The file of {name} has changed since the run in {record.folder}: bring it back as it was, or run the "
+                "experiment again."
+            )
+    return experiment
 
 
 def _simulated(universe: Universe, advisor: Advisor, experiment: Experiment, folder: Path) -> Tally:

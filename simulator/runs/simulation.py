@@ -12,7 +12,7 @@ from pathlib import Path
 import backtrader as bt
 
 from llm_strategy.advice.advisor import Advisor, Schedule
-from llm_strategy.market.lookbacks import DEFAULT_LOOKBACKS
+from llm_strategy.market.features import DEFAULT_LOOKBACKS
 from llm_strategy.market.snapshot import SnapshotReader
 from llm_strategy.trading.broker import SimulatedBroker
 from llm_strategy.trading.journal import Entry, Journal
@@ -55,21 +55,23 @@ def snapshots(prices: Prices, experiment: Experiment | None = None) -> list[Snap
     """What an advisor may see at each close, in order, from the first decision of an experiment on, or without one from
     the first close with all features on."""
     lookbacks = experiment.advisor.lookbacks if experiment else DEFAULT_LOOKBACKS
+    measured = experiment.advisor.view.measured if experiment else ()
     warm_up = (experiment.warm_up if experiment else lookbacks.longest).bars
     if len(prices.table) < warm_up:
         return []
     cerebro = bt.Cerebro(stdstats=False)
     cerebro.adddata(make_feed(prices))
-    cerebro.addstrategy(_Collector, symbol=prices.symbol, lookbacks=lookbacks)
+    cerebro.addstrategy(_Collector, reader={"symbol": prices.symbol, "lookbacks": lookbacks, "measured": measured})
     (collector,) = cerebro.run()
-    return list(collector.seen[warm_up - lookbacks.longest.bars :])
+    first = max(lookbacks.longest.bars, *(feature.lookback for feature in measured), 0)
+    return list(collector.seen[warm_up - first :])
 
 
 class _Collector(bt.Strategy):
-    params = (("symbol", None), ("lookbacks", DEFAULT_LOOKBACKS))
+    params = (("reader", None),)
 
     def __init__(self) -> None:
-        self._reader = SnapshotReader(self.data, self.p.symbol, self.p.lookbacks)
+        self._reader = SnapshotReader(self.data, **self.p.reader)
         self.seen: list[Snapshot] = []
 
     def next(self) -> None:

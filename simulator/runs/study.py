@@ -18,7 +18,7 @@ from llm_strategy.advice.rules import BASELINES, Rule
 from llm_strategy.costs.costs import Costs
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.record.client import RecordingClient
-from llm_strategy.market.lookbacks import DEFAULT_LOOKBACKS
+from llm_strategy.market.features import DEFAULT_LOOKBACKS
 from llm_strategy.market.snapshot import timeframe_of
 from llm_strategy.risk import Limits
 from llm_strategy.trading.broker import SimulatedBroker, require_simulated
@@ -241,6 +241,7 @@ def _advice(chosen: Mapping[str, Any]) -> tuple[RecordingClient | None, AdvisorC
         style=view.style,
         decimals=view.decimals,
         unmasked=view.unmasked,
+        features=view.features,
         decide_every=every,
         decide_when="always" if changed is None else "changed",
         fallback=_fallback(advisor),

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from llm_strategy.advice.outcome import assess
-from llm_strategy.market.regime_rule import causal_label
+from llm_strategy.market.view import causal_label
 from llm_strategy.trading.journal import Journal
 from llm_strategy.types import Action, ActionType, Advice, Decision, Regime, Snapshot, Status
 from simulator.experiment.configuration import Experiment

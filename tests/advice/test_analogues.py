@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from past_states import SNAPSHOT, states
 
 from llm_strategy.advice.examples import Analogues, Example, label_of_what_followed
-from llm_strategy.market.regime_rule import causal_label
-from llm_strategy.market.view import View, render_snapshot
+from llm_strategy.market.view import View, causal_label, render_snapshot
 from llm_strategy.types import RegimeLabel
 
 WORDS = View("words")

@@ -12,7 +12,7 @@ from markets import random_prices
 from llm_strategy import Journal
 from llm_strategy.advice.rules import BASELINES, MatchedRandom, shuffle_runs, stances
 from llm_strategy.errors import ConfigurationError
-from llm_strategy.market.regime_rule import ACTION_FOR_LABEL, causal_label
+from llm_strategy.market.view import ACTION_FOR_LABEL, causal_label
 from llm_strategy.types import ActionType, PolicyVerdict, RegimeLabel, Snapshot
 from simulator.experiment.configuration import Experiment
 from simulator.prices.load import load_prices

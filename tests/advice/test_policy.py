@@ -3,7 +3,7 @@
 import pytest
 
 from llm_strategy.advice.outcome import COHERENT_ACTIONS, assess
-from llm_strategy.market.regime_rule import ACTION_FOR_LABEL
+from llm_strategy.market.view import ACTION_FOR_LABEL
 from llm_strategy.types import Action, ActionType, Advice, PolicyVerdict, Regime, RegimeLabel
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from llm_strategy.costs.costs import Costs
 from llm_strategy.errors import BacktraderLLMError, ConfigurationError, MarketDataError
-from llm_strategy.market.lookbacks import Lookbacks
+from llm_strategy.market.features import Lookbacks
 from llm_strategy.risk import Limits
 from simulator.experiment.configuration import EvaluationConfig, Experiment, OutputConfig
 from simulator.prices.config import DataConfig

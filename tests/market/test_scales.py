@@ -16,10 +16,8 @@ import simulator
 from llm_strategy import AdvisedStrategy, ModelAdvisor
 from llm_strategy.advice.rules import BASELINES
 from llm_strategy.errors import ConfigurationError, MarketDataError
-from llm_strategy.market.features import PLAIN_VOLATILITY, threshold_scale
-from llm_strategy.market.lookbacks import DEFAULT_LOOKBACKS, Lookbacks
-from llm_strategy.market.regime_rule import causal_label
-from llm_strategy.market.view import render_snapshot
+from llm_strategy.market.features import DEFAULT_LOOKBACKS, PLAIN_VOLATILITY, Lookbacks, threshold_scale
+from llm_strategy.market.view import causal_label, render_snapshot
 from simulator.prices.load import load_prices
 from simulator.runs.simulation import snapshots
 

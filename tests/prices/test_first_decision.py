@@ -11,7 +11,7 @@ from small_run import files, recording, small
 import simulator
 from llm_strategy import AdvisedStrategy
 from llm_strategy.errors import MarketDataError
-from llm_strategy.market.lookbacks import WarmUp
+from llm_strategy.market.features import WarmUp
 from simulator.prices.config import DataConfig
 from simulator.prices.universe import load_universe
 

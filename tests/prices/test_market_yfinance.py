@@ -16,7 +16,7 @@ import yfinance.base
 import yfinance.scrapers.history
 
 from llm_strategy.errors import ConfigurationError, MarketDataError
-from llm_strategy.market.lookbacks import WarmUp
+from llm_strategy.market.features import WarmUp
 from simulator.prices.config import DataConfig
 from simulator.prices.load import load_prices
 from simulator.prices.sessions import parse_timeframe

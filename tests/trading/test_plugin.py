@@ -23,8 +23,7 @@ from own_cerebro import (
 from llm_strategy import AdvisedStrategy, Costs, Journal, Limits, SimulatedBroker
 from llm_strategy.advice.rules import BuyAndHold, SmaCross
 from llm_strategy.errors import ConfigurationError, MarketDataError, SimulationOnlyError
-from llm_strategy.market.features import LONGEST_LOOKBACK
-from llm_strategy.market.lookbacks import Lookbacks
+from llm_strategy.market.features import LONGEST_LOOKBACK, Lookbacks
 
 
 def test_what_is_compared_is_worth_comparing():

@@ -140,7 +140,7 @@ class Choices(Mode):
 
     def _about(self, question: Question, line: str, defaults: Request) -> Request:
         """The request with the conversation up to the question about this line of a market."""
-        examples = question.examples or fixed_examples()
+        examples = question.examples or fixed_examples(question.market)
         messages = self._layout.messages(line, examples, with_reason=self.options.rationale != "never")
         return replace(defaults, messages=messages, form=(), json_mode=False, json_schema="")
 
