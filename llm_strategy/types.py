@@ -210,6 +210,10 @@ class Event:
         """The event that a record or journal holds as JSON."""
         return cls(EventKind(record["kind"]), record["detail"], record.get("value"))
 
+    def as_dict(self) -> dict[str, Any]:
+        """What ``from_record`` reads; a value that is not there is absent."""
+        return {"kind": self.kind, "detail": self.detail} | ({} if self.value is None else {"value": self.value})
+
     @property
     def lasting(self) -> bool:
         """Whether it belongs to the answer, and not to the one occasion on which the answer was asked for."""

@@ -15,7 +15,7 @@ from simulator.folder.evidence import evidence_files, file_hashes
 from simulator.folder.notes import notes_on
 from simulator.folder.provenance import model_of, provenance
 from simulator.folder.record import FORMAT_VERSION
-from simulator.folder.usage import Questions
+from simulator.folder.tally import Questions
 from simulator.prices.load import Prices
 from simulator.prices.universe import Universe
 

@@ -27,6 +27,7 @@ from typing import Any, overload
 import pandas as pd
 
 from llm_strategy.errors import RunFolderError
+from llm_strategy.trading.decision_lines import Entry, entry_of
 from simulator.folder.record_check import (
     as_damage,
     check_decision,
@@ -102,6 +103,11 @@ class Decisions(Sequence[dict[str, Any]]):
                 check_decision(decision, self.path, number)
                 yield decision
 
+    def entries(self) -> Iterator[Entry]:
+        """The same lines as entries of a journal, read as they are asked for."""
+        with as_damage(self.path.parent):
+            yield from map(entry_of, self)
+
     def __len__(self) -> int:
         with _reading(self.path.parent), self.path.open("rb") as lines:
             return sum(1 for _ in lines)
@@ -124,6 +130,11 @@ class DrawRecord:
     decisions: Decisions
     equity: pd.DataFrame
 
+    @property
+    def entries(self) -> Iterator[Entry]:
+        """The decisions with the gate's verdicts, from the first one on."""
+        return self.decisions.entries()
+
 
 @dataclass(frozen=True, eq=False)
 class ArmRecord:
@@ -137,6 +148,11 @@ class ArmRecord:
     trades: pd.DataFrame
     equity: pd.DataFrame
     draws: tuple[DrawRecord, ...] = ()
+
+    @property
+    def entries(self) -> Iterator[Entry]:
+        """The decisions with the gate's verdicts, from the first one on."""
+        return self.decisions.entries()
 
 
 @dataclass(frozen=True)

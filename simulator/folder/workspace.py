@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 from collections.abc import Iterator, Set
@@ -13,7 +14,6 @@ from filelock import Timeout
 
 from llm_strategy.errors import RunFolderError
 from llm_strategy.support.write_whole import LEFT_BEHIND, names_onto_disk, onto_disk, write_whole
-from simulator.folder.audit_trail import keep_earlier_audits
 from simulator.folder.integrity import seal
 from simulator.folder.record import read_manifest
 from simulator.folder.run_name import REPLACED, lock_of, put_back_alone
@@ -132,3 +132,45 @@ def as_run_folder_error(folder: Path | str, place: str = "choose another output.
             f"{folder} cannot be written ({problem.strerror or problem}): free space or {place}; "
             "answers already given are kept."
         ) from None
+
+
+AUDIT = "audit.jsonl"
+
+
+def keep_earlier_audits(old: Path, new: Path) -> None:
+    """Copy the logs of a run folder into the one that takes its place."""
+    for earlier in sorted(old.glob("audit-*.jsonl")):
+        if _is_log(earlier):
+            _keep(earlier, new / earlier.name)
+    last = old / AUDIT
+    if _is_log(last) and (began := _first_call(last)) is not None:
+        _keep(last, new / f"audit-{began}.jsonl")
+
+
+def _is_log(path: Path) -> bool:
+    """Whether it is a file of the folder: a pipe would be read without end, and a link leads elsewhere."""
+    return path.is_file() and not path.is_symlink()
+
+
+def _keep(source: Path, target: Path) -> None:
+    number = 2
+    wanted = target
+    while target.exists() and target.read_bytes() != source.read_bytes():
+        target = wanted.with_stem(f"{wanted.stem}-{number}")
+        number += 1
+    shutil.copyfile(source, target)
+
+
+def _first_call(log: Path) -> str | None:
+    """When the log began, for a file name; None where the model was asked nothing. A damaged line counts as a call."""
+    began, asked = "", False
+    with log.open(encoding="utf-8", errors="replace") as lines:
+        for text in lines:
+            try:
+                line = json.loads(text)
+                began = began or str(line["time"])
+                asked = asked or not line["cached"]
+            except (ValueError, LookupError, TypeError, RecursionError):
+                asked = True
+    digits = "".join(mark for mark in began.partition("+")[0] if mark.isdigit() or mark in "T.")
+    return (digits or "unknown") if asked else None

@@ -12,6 +12,7 @@ import pandas as pd
 from markupsafe import escape
 
 from llm_strategy.support.outside_text import spelled_out
+from llm_strategy.trading.decision_lines import entry_of
 from simulator.evaluation.advice import ChangeFinder
 from simulator.evaluation.measures import measure
 from simulator.evaluation.regimes import LABELS
@@ -107,7 +108,8 @@ def render(record: Record, facts: Facts, explanation: Mapping[str, Any] | None, 
 def _view(record: Record, facts: Facts, explanation: Mapping[str, Any] | None) -> dict[str, Any]:
     subject, advised = subject_arm(record), advised_arm(record)
     names = [arm.name for arm in record.arms]
-    changes = deque(filter(ChangeFinder().take, subject.decisions), maxlen=LISTED)
+    finder = ChangeFinder()
+    changes = deque((row for row in subject.decisions if finder.take(entry_of(row))), maxlen=LISTED)
     pairs = {name: f"{advised.name}-{name}" for name in names if name != advised.name} if advised else {}
     return {
         "manifest": record.manifest,

@@ -20,15 +20,15 @@ from llm_strategy.errors import PromptTooLong, TooManyFailures
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.record.client import RecordingClient, Usage
 from llm_strategy.trading.broker import SimulatedBroker
-from llm_strategy.trading.journal import Entry, Journal
+from llm_strategy.trading.decision_lines import Entry
+from llm_strategy.trading.journal import Journal
 from llm_strategy.trading.strategy import AdvisedStrategy
 from llm_strategy.types import Abstention, AbstentionReason, ActionType, Decision, Snapshot
 from simulator.experiment.experiment import LLM_ARM, RANDOM_ARM, Experiment
 from simulator.folder.evidence import DECISIONS, write_json, write_tables
 from simulator.folder.manifest import RunDescription, arm_manifest, comparison_manifest, now
 from simulator.folder.record import draw_name
-from simulator.folder.tally import Tally, failure_of, write_calibration
-from simulator.folder.usage import Questions
+from simulator.folder.tally import Questions, Tally, failure_of, write_calibration
 from simulator.prices.feed import add_feeds
 from simulator.prices.universe import Universe, decisions_name
 from simulator.runs.upcoming import upcoming

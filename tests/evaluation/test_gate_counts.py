@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from llm_strategy.risk.kill_switch import KillSwitch
-from simulator.evaluation.gate import count_gate, kill_switch
+from simulator.evaluation.measures import count_gate, kill_switch
 
 
 def judged(intent, *limits):

@@ -9,7 +9,7 @@ from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.options import PromptOptions
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.risk import Account, Limits, Market, judge
-from llm_strategy.trading.journal import decision_line
+from llm_strategy.trading.decision_lines import Entry, write_decision
 from llm_strategy.types import Snapshot
 from simulator.runs.answers import JournalClient
 
@@ -89,7 +89,7 @@ def in_mode(mode, text):
 
 def line_of(decision):
     verdict = judge(decision.advice, Market(decision.snapshot.close), Account(1e5, 1e5), Limits())
-    return decision_line(1, decision, verdict)
+    return write_decision(Entry(1, decision, verdict))
 
 
 def replayed(advisor, line):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from simulator.evaluation.metrics import MERIT
 from simulator.reporting.facts.fact import Fact, Facts
 
 
@@ -18,15 +19,15 @@ class PlainSentence:
 
 
 COMPARED = {
-    "sharpe": ("had an annual Sharpe ratio of {}", 1),
-    "total_return": ("had a total return of {}", 1),
-    "max_drawdown": ("had a largest drawdown of {}", -1),
-    "volatility": ("had an annual volatility of {}", -1),
-    "costs": ("paid costs of {}", -1),
-    "trades": ("had a number of trades of {}", 0),
-    "exposure": ("had a mean exposure of {}", 0),
+    "sharpe": "had an annual Sharpe ratio of {}",
+    "total_return": "had a total return of {}",
+    "max_drawdown": "had a largest drawdown of {}",
+    "volatility": "had an annual volatility of {}",
+    "costs": "paid costs of {}",
+    "trades": "had a number of trades of {}",
+    "exposure": "had a mean exposure of {}",
 }
-"""Figures in which arms are compared: how a sentence tells one, and whether more is good (1), bad (-1) or neither."""
+"""Figures in which arms are compared, and how a sentence tells one."""
 
 ONE_PATH = PlainSentence(
     "All arms traded one path of prices in one period, which the model may have met in its training: a result here "
@@ -41,7 +42,7 @@ def compared(facts: Facts, metric: str, arm: str, others: Iterable[str]) -> Iter
     own = facts.get(f"{arm}.{metric}")
     if own is None:
         return
-    value, (words, merit) = _number(own), COMPARED[metric]
+    value, words, merit = _number(own), COMPARED[metric], MERIT.get(metric, 0)
     measured = [fact for other in others if _number(fact := facts.get(f"{other}.{metric}")) is not None and fact]
     if value is None or not measured:
         yield figure(own, adverse=value is None)
@@ -58,7 +59,7 @@ def compared(facts: Facts, metric: str, arm: str, others: Iterable[str]) -> Iter
 def ahead(facts: Facts, metric: str, arm: str, others: Iterable[str]) -> Iterator[PlainSentence]:
     """The other arms that did better in this figure."""
     own = facts.get(f"{arm}.{metric}")
-    value, merit = _number(own), COMPARED[metric][1]
+    value, merit = _number(own), MERIT.get(metric, 0)
     found = [facts[f"{other}.{metric}"] for other in others if f"{other}.{metric}" in facts]
     better = [fact for fact in found if value is not None and ((_number(fact) or value) - value) * merit > 0]
     if own is not None and better:

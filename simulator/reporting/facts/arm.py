@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from dataclasses import fields
 
 from llm_strategy.types import ActionType, PolicyVerdict, Status
-from simulator.evaluation.gate import kill_switch
-from simulator.evaluation.measures import measure
+from simulator.evaluation.measures import kill_switch, measure
 from simulator.evaluation.metrics import dealing, performance, trading
 from simulator.evaluation.regimes import RegimeTable, decisions_per_year, regime_table
 from simulator.folder.record import ArmRecord, Record

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from simulator.evaluation.symbols import symbol_table
+from simulator.evaluation.measures import symbol_table
 from simulator.folder.record import Record
 from simulator.reporting.facts.fact import Unit
 from simulator.reporting.facts.roles import subject_arm

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from simulator.evaluation.metrics import MERIT
 from simulator.reporting.facts.fact import Unit
 
 
@@ -162,7 +163,7 @@ NOISE_TERMS = {
 }
 """Figures of the further draws of the advised arm; the floors are what asking again alone has changed."""
 
-RANKED = {"total_return": -1, "sharpe": -1, "max_drawdown": 1}
+RANKED = {metric: -MERIT[metric] for metric in ("total_return", "sharpe", "max_drawdown")}
 """Figures that rank the arms, with the sign that sorts the best first."""
 
 DIFFERENCES = {

@@ -14,9 +14,8 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from matplotlib.ticker import LogLocator, NullLocator, PercentFormatter
 
-from simulator.evaluation.measures import measure
+from simulator.evaluation.measures import measure, most_traded
 from simulator.evaluation.regimes import LABELS, SymbolDecisions
-from simulator.evaluation.symbols import most_traded
 from simulator.folder.record import ArmRecord, Record
 from simulator.reporting.facts.roles import subject_arm
 from simulator.reporting.figures.axis_labels import PlainNumbers, name_dates

@@ -6,8 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Callable
 
-from simulator.evaluation.activity import arm_remarks
 from simulator.evaluation.advice import Life
+from simulator.evaluation.measures import arm_remarks
 from simulator.evaluation.sharpe import FEWEST_BARS
 from simulator.folder.record import ArmRecord, Record
 from simulator.reporting.facts.fact import Facts

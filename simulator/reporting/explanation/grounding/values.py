@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from simulator.evaluation.metrics import MERIT
 from simulator.reporting.explanation.grounding import words
 from simulator.reporting.explanation.grounding.tokens import INTERVAL, Kind, Token, UnbackedError, spelled
 from simulator.reporting.facts.fact import Fact, Facts
@@ -105,9 +106,9 @@ def _surpasses(one: Fact, two: Fact, scale: words.Scale, sign: int) -> bool:
     if one.text == two.text:
         return False
     if scale is words.Scale.MERIT:
-        if one.metric not in words.MERIT:
+        if one.metric not in MERIT:
             raise UnbackedError(f"more {one.metric} is neither better nor worse")
-        sign *= words.MERIT[one.metric]
+        sign *= MERIT[one.metric]
     elif scale is words.Scale.SIZE and min(first, second) < 0:
         raise UnbackedError(f"the size of a negative {one.metric} cannot be checked")
     return (first - second) * sign > 0

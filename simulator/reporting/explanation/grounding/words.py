@@ -16,15 +16,8 @@ class Scale(StrEnum):
     SIZE = "size"
     """How large it is; has a meaning only where no value is negative."""
     MERIT = "merit"
-    """Whether it is good to have, by ``MERIT``."""
+    """Whether it is good to have, by ``evaluation.metrics.MERIT``."""
 
-
-MERIT = {
-    "sharpe": 1, "sortino": 1, "calmar": 1, "total_return": 1, "cagr": 1, "hit_rate": 1, "profit_factor": 1,
-    "max_drawdown": -1, "drawdown_bars": -1, "volatility": -1, "costs": -1, "cost_rate": -1, "commission": -1,
-    "slippage": -1,
-}  # fmt: skip
-"""Metrics of which more is better (+1) or worse (-1); of the others nothing is better or worse."""
 
 METRICS = {
     "sharpe": ("annual sharpe ratio", "annualised sharpe ratio", "annualized sharpe ratio", "sharpe ratio", "sharpe"),
