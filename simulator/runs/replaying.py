@@ -26,7 +26,7 @@ from simulator.folder.workspace import as_run_folder_error
 from simulator.prices.universe import Universe, read_universe_csv
 from simulator.reporting.page_policy import secured
 from simulator.reporting.templating import without_bare_links
-from simulator.runs.answers import JournalClient, replay_advisor
+from simulator.runs.answers import RunAnswers, replay_advisor
 from simulator.runs.arms import trade
 from simulator.runs.report import EXPLANATION, FACTS, REPORT_FILES, write_page
 from simulator.runs.worst_case import HARM, write_harm
@@ -85,7 +85,7 @@ def _replay_record(record: Record, target: Path) -> None:
         if arm.name == LLM_ARM:
             advised = made.advised
         for draw in arm.draws:
-            again = replay_advisor(arm.manifest, draw.decisions, experiment, draw.number)
+            again = replay_advisor(arm.manifest, draw.entries, experiment, draw.number)
             _simulated(universe, again, experiment, folder / draw_name(draw.number))
         _write_manifest(arm.manifest, folder)
     if comparison:
@@ -130,7 +130,7 @@ def _simulated(universe: Universe, advisor: Advisor, experiment: Experiment, fol
 
 def _advisor(arm: ArmRecord, experiment: Experiment, advised: dict[str, list[ActionType]]) -> Advisor:
     if arm.manifest["model"] is not None:
-        return replay_advisor(arm.manifest, arm.decisions, experiment)
+        return replay_advisor(arm.manifest, arm.entries, experiment)
     if arm.name == RANDOM_ARM:
         if not advised:
             raise RunFolderError("The random arm keeps the holding times of llm: replay the folder that holds both.")
@@ -140,7 +140,7 @@ def _advisor(arm: ArmRecord, experiment: Experiment, advised: dict[str, list[Act
 
 def _finish(advisor: Any) -> None:
     client = getattr(advisor, "client", None)
-    if isinstance(client, JournalClient):
+    if isinstance(client, RunAnswers):
         client.finish()
 
 

@@ -1,28 +1,20 @@
 """Counting decisions, and telling an advisor that reads from one that does not."""
 
 import pytest
+from journal_entries import advised, entry
 
 from simulator.evaluation.advice import Life, advice_changes, count_advice
-
-SNAPSHOT = {
-    "symbol": "SYN", "timeframe": "1d", "time": "2020-01-01T00:00:00", "close": 100.0, "momentum": 0.0,
-    "volatility": 0.01, "drawdown": 0.0, "range_position": 0.5, "volume_ratio": 1.0,
-}  # fmt: skip
 
 
 def seen(trend=0.0, rank=0.5, symbol="SYN"):
     """A snapshot of a market that the causal rule calls sideways, or by its trend and rank of volatility."""
-    return SNAPSHOT | {"trend": trend, "volatility_rank": rank, "symbol": symbol}
+    return {"trend": trend, "volatility_rank": rank, "symbol": symbol}
 
 
 def decision(number=0, label="bull", action="hold", **known):
     """In a market that goes up and down, so that the causal rule changes label and action."""
-    return {
-        "prompt": f"prompt {number}", "request": "aa", "status": "advised", "abstention": None, "repairs": [],
-        "snapshot": seen(0.1 if number % 2 else -0.1),
-        "advice": {"regime": {"label": label}, "action": {"type": action}},
-        "policy": {"verdict": "allow", "reasons": [], "coherent": True},
-    } | known  # fmt: skip
+    row = {"prompt": f"prompt {number}", "request": "aa", "snapshot": seen(0.1 if number % 2 else -0.1)}
+    return entry(**row | {"advice": advised(label, action)} | known)
 
 
 def abstained(number, reason="timeout"):
@@ -120,7 +112,8 @@ def test_the_constant_answer_is_named():
 
 def test_only_changes_of_advice_are_listed():
     same = [decision(1), decision(2), abstained(3), abstained(4, "invalid"), decision(5), decision(6, action="exit")]
-    assert [row["prompt"] for row in advice_changes(same)] == ["prompt 1", "prompt 3", "prompt 5", "prompt 6"]
+    prompts = [changed.decision.prompt for changed in advice_changes(same)]
+    assert prompts == ["prompt 1", "prompt 3", "prompt 5", "prompt 6"]
 
 
 def test_a_change_is_one_on_the_same_symbol():

@@ -2,13 +2,14 @@
 
 import pandas as pd
 import pytest
+from journal_entries import entry
 
 from llm_strategy.risk.kill_switch import KillSwitch
 from simulator.evaluation.measures import count_gate, kill_switch
 
 
 def judged(intent, *limits):
-    return {"verdict": {"intent": intent}, "clamps": [{"limit": limit} for limit in limits]}
+    return entry(verdict={"intent": intent}, clamps=[{"limit": limit, "before": 1.0, "after": 0.5} for limit in limits])
 
 
 def test_cuts_and_refusals_are_told_apart():

@@ -65,7 +65,7 @@ def test_trading_again_from_a_journal_keeps_no_decision(tmp_path):
         manifest = {"model": client.identity.as_dict(), "sampler": sampler_of(client)}
 
         def replay():
-            advisor = replay_advisor(manifest, Decisions(first / "decisions.jsonl"), experiment)
+            advisor = replay_advisor(manifest, Decisions(first / "decisions.jsonl").entries(), experiment)
             made = Tally(advisor)
             trade(universe, advisor, experiment, made.take, again)
             assert made.decisions == len(made.requests) == bars - 269
