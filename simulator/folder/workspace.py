@@ -15,8 +15,7 @@ from filelock import Timeout
 from llm_strategy.errors import RunFolderError
 from llm_strategy.support.write_whole import LEFT_BEHIND, names_onto_disk, onto_disk, write_whole
 from simulator.folder.integrity import seal
-from simulator.folder.record import read_manifest
-from simulator.folder.run_name import REPLACED, lock_of, put_back_alone
+from simulator.folder.manifest import REPLACED, lock_of, put_back_alone, read_manifest
 
 ANSWERED = "answered.txt"
 """Hashes of the requests that the model has answered for this folder, while it is written."""

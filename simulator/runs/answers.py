@@ -169,11 +169,14 @@ def _failure(abstention: Abstention | None) -> Failure:
 
 
 def replay_advisor(
-    manifest: Mapping[str, Any], entries: Iterable[Entry], experiment: Experiment, draw: int = 0
+    identity: ModelIdentity,
+    sampler: Mapping[str, Any],
+    entries: Iterable[Entry],
+    experiment: Experiment,
+    draw: int = 0,
 ) -> ModelAdvisor:
     """The advisor of a finished llm arm, or of a further draw of it, answering from the journal of those entries."""
-    identity = ModelIdentity.from_dict(manifest["model"])
-    client = RunAnswers(identity, manifest["sampler"], recorded_answers(entries), strict_order=True)
+    client = RunAnswers(identity, sampler, recorded_answers(entries), strict_order=True)
     choice = experiment.advisor
     return ModelAdvisor(
         client,

@@ -25,9 +25,8 @@ from llm_strategy.trading.journal import Journal
 from llm_strategy.trading.strategy import AdvisedStrategy
 from llm_strategy.types import Abstention, AbstentionReason, ActionType, Decision, Snapshot
 from simulator.experiment.experiment import LLM_ARM, RANDOM_ARM, Experiment
-from simulator.folder.evidence import DECISIONS, write_json, write_tables
-from simulator.folder.manifest import RunDescription, arm_manifest, comparison_manifest, now
-from simulator.folder.record import draw_name
+from simulator.folder.description import RunDescription, now
+from simulator.folder.evidence import DECISIONS, draw_name, write_json, write_tables
 from simulator.folder.tally import Questions, Tally, failure_of, write_calibration
 from simulator.prices.feed import add_feeds
 from simulator.prices.universe import Universe, decisions_name
@@ -165,16 +164,15 @@ class ArmRunner:
         self._usage[arm] = (
             Questions.of(tallies, model.usage.since(before), model.latencies[before.asked :]) if model else Questions()
         )
-        manifest = arm_manifest(
-            self._description, arm, folder, started=started, problem=problem, usage=self._usage[arm], model=model
+        manifest = self._description.of_arm(
+            arm, folder, started=started, problem=problem, usage=self._usage[arm], model=model
         )
-        write_json(manifest, folder / "manifest.json")
+        write_json(manifest.as_dict(), folder / "manifest.json")
 
     def finish_comparison(self, arms: tuple[str, ...], folder: Path) -> None:
         """Write the manifest of the folder that holds the arms."""
         usages = [asdict(self._usage[arm]) for arm in arms]
-        manifest = comparison_manifest(
-            self._description,
+        manifest = self._description.of_comparison(
             arms,
             folder,
             started=self._started,
@@ -182,7 +180,7 @@ class ArmRunner:
             usage=Questions(**{name: sum(usage[name] for usage in usages) for name in usages[0]}),
             model=self._model if LLM_ARM in arms else None,
         )
-        write_json(manifest, folder / "manifest.json")
+        write_json(manifest.as_dict(), folder / "manifest.json")
 
     def _trade(self, arm: str, advisor: Advisor, folder: Path, draw: int = 0) -> tuple[Tally, str | None]:
         """What the advisor brought about, its evidence written, and a sentence where it failed too often."""

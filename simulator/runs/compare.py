@@ -17,7 +17,7 @@ from llm_strategy.llm.metering.audit import AuditedClient, AuditLog
 from llm_strategy.llm.record.client import RecordingClient
 from llm_strategy.llm.settings import load_settings
 from simulator.experiment.experiment import ALL_ARMS, LLM_ARM, RANDOM_ARM, Experiment
-from simulator.folder.notes import notes_on
+from simulator.folder.description import notes_on
 from simulator.folder.provenance import run_identity
 from simulator.folder.workspace import AUDIT, Workspace, as_run_folder_error
 from simulator.prices.universe import Universe, load_universe

@@ -16,7 +16,7 @@ from llm_strategy.llm.loader import SUPPORTED_BACKENDS, connect_backend
 from llm_strategy.llm.models.store import cache_folder
 from llm_strategy.llm.record.client import RecordingClient
 from llm_strategy.llm.record.store import FolderStore
-from llm_strategy.llm.requests import Generation, ModelIdentity
+from llm_strategy.llm.requests import Generation
 from llm_strategy.llm.settings import LlmSettings
 from llm_strategy.support.places import at_home
 from simulator.folder.integrity import PAGES, check_evidence
@@ -34,14 +34,14 @@ def answers_of(folder: Path) -> RunAnswers:
     Raises ``RunFolderError`` where the folder cannot be read or was changed since the run, or no model was asked in it.
     """
     check_evidence(folder, "restore it, or name another run.", may_lack=PAGES)
-    arm = next((arm for arm in load_record(folder).arms if arm.manifest["model"] is not None), None)
+    arm = next((arm for arm in load_record(folder).arms if arm.about.model is not None), None)
     if arm is None:
         raise RunFolderError(f"No model was asked in {folder}: name the folder of a run with the llm arm.")
     decided = map(recorded_answers, (arm.entries, *(draw.entries for draw in arm.draws)))
-    identity = ModelIdentity.from_dict(arm.manifest["model"])
     with as_damage(folder):
         answers = chain(*decided, _explained(folder / EXPLANATION))
-        return RunAnswers(identity, arm.manifest["sampler"], answers, strict_order=False, place=str(folder))
+        sampler = arm.about.sampler or {}
+        return RunAnswers(arm.about.model_identity, sampler, answers, strict_order=False, place=str(folder))
 
 
 def connect(settings: LlmSettings) -> LLMClient:

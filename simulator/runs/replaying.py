@@ -6,20 +6,21 @@ import filecmp
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llm_strategy.advice.advisor import Advisor
+from llm_strategy.advice.advisor import Advisor, ModelAdvisor
 from llm_strategy.advice.rules import MatchedRandom
 from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, ForeignAnswers, MarketDataError, RunFolderError
 from llm_strategy.support.outside_text import spelled_out, spelled_out_json
+from llm_strategy.trading.decision_lines import Entry
 from llm_strategy.types import ActionType
 from simulator.experiment.experiment import LLM_ARM, RANDOM_ARM, Experiment
-from simulator.folder.evidence import DECISIONS, evidence_files
+from simulator.folder.evidence import DECISIONS, draw_name, evidence_files
 from simulator.folder.integrity import check_evidence, is_sealed, seal
-from simulator.folder.record import ArmRecord, Record, draw_name, load_record
+from simulator.folder.record import ArmRecord, Record, load_record
 from simulator.folder.record_check import as_damage
 from simulator.folder.tally import CALIBRATION, Tally, write_calibration
 from simulator.folder.workspace import as_run_folder_error
@@ -76,7 +77,7 @@ def replay(folder: str | Path, to: str | Path | None = None) -> list[FileCheck]:
 def _replay_record(record: Record, target: Path) -> None:
     experiment = _experiment(record)
     universe = _universe(record, experiment)
-    comparison = record.manifest["kind"] == "comparison"
+    comparison = record.about.is_comparison
     advised: dict[str, list[ActionType]] = {}
     for arm in sorted(record.arms, key=lambda arm: arm.name != LLM_ARM):
         folder = target / arm.name if comparison else target
@@ -85,7 +86,7 @@ def _replay_record(record: Record, target: Path) -> None:
         if arm.name == LLM_ARM:
             advised = made.advised
         for draw in arm.draws:
-            again = replay_advisor(arm.manifest, draw.entries, experiment, draw.number)
+            again = _asked_again(arm, draw.entries, experiment, draw.number)
             _simulated(universe, again, experiment, folder / draw_name(draw.number))
         _write_manifest(arm.manifest, folder)
     if comparison:
@@ -110,7 +111,7 @@ def _check_decisions(record: Record, checks: Sequence[FileCheck]) -> None:
 def _experiment(record: Record) -> Experiment:
     path = record.folder / "manifest.json"
     try:
-        return Experiment.from_mapping(record.manifest["experiment"], str(path))
+        return Experiment.from_mapping(record.about.experiment, str(path))
     except ConfigurationError as problem:
         raise RunFolderError(
             f"{path} holds an experiment that cannot be run ({problem}): restore it, or run the experiment again."
@@ -129,13 +130,17 @@ def _simulated(universe: Universe, advisor: Advisor, experiment: Experiment, fol
 
 
 def _advisor(arm: ArmRecord, experiment: Experiment, advised: dict[str, list[ActionType]]) -> Advisor:
-    if arm.manifest["model"] is not None:
-        return replay_advisor(arm.manifest, arm.entries, experiment)
+    if arm.about.model is not None:
+        return _asked_again(arm, arm.entries, experiment)
     if arm.name == RANDOM_ARM:
         if not advised:
             raise RunFolderError("The random arm keeps the holding times of llm: replay the folder that holds both.")
         return MatchedRandom(advised, experiment.evaluation.seed)
     return experiment.rule(arm.name)
+
+
+def _asked_again(arm: ArmRecord, entries: Iterable[Entry], experiment: Experiment, draw: int = 0) -> ModelAdvisor:
+    return replay_advisor(arm.about.model_identity, arm.about.sampler or {}, entries, experiment, draw)
 
 
 def _finish(advisor: Any) -> None:
@@ -145,15 +150,15 @@ def _finish(advisor: Any) -> None:
 
 
 def _universe(record: Record, experiment: Experiment) -> Universe:
-    said = record.manifest["prices"]
+    used = record.about.prices
     folder = record.folder if (record.folder / "prices.csv").exists() else record.folder.parent
     try:
-        sources = {symbol: market["source"] for symbol, market in said["symbols"].items()}
-        volumes = {symbol: market.get("volume", "shares") for symbol, market in said["symbols"].items()}
+        sources = {symbol: market["source"] for symbol, market in used["symbols"].items()}
+        volumes = {symbol: market.get("volume", "shares") for symbol, market in used["symbols"].items()}
         universe = read_universe_csv(folder / "prices.csv", experiment.data, sources, volumes)
     except MarketDataError as problem:
         raise RunFolderError(f"The prices of {record.folder} cannot be read: {problem}") from None
-    if universe.sha256 != said["sha256"]:
+    if universe.sha256 != used["sha256"]:
         raise RunFolderError(
             f"{folder / 'prices.csv'} was changed after the run: restore it, or run the experiment again."
         )
@@ -166,7 +171,7 @@ def _write_manifest(manifest: dict[str, Any], folder: Path) -> None:
 
 def _files(record: Record, target: Path) -> list[str]:
     """Every file of the run or of its replay but the manifests and audit logs, which hold wall-clock times."""
-    comparison = record.manifest["kind"] == "comparison"
+    comparison = record.about.is_comparison
     names: list[str] = []
     for arm in record.arms:
         evidence = evidence_files(draw.number for draw in arm.draws)

@@ -16,8 +16,8 @@ from llm_strategy.support.outside_text import spelled_out
 from llm_strategy.trading.decision_lines import Entry
 from simulator.evaluation.measures import arm_remarks
 from simulator.folder.integrity import changed_evidence
+from simulator.folder.manifest import put_back
 from simulator.folder.record import Record, load_record
-from simulator.folder.run_name import put_back
 from simulator.reporting.facts.fact import Facts, read_facts
 from simulator.reporting.facts.roles import same_close
 from simulator.reporting.facts.symbol import slugs_of
@@ -135,7 +135,7 @@ class Result:
     @property
     def notes(self) -> tuple[str, ...]:
         """What one must know of the prices and limits before reading the figures, a sentence each."""
-        return tuple(self.record.manifest.get("notes", ()))
+        return self.record.about.notes or ()
 
     @property
     def doubts(self) -> list[str]:

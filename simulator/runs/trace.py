@@ -210,7 +210,7 @@ def _at(told: list[str], at: str | None, symbol: str) -> int:
 def _questions(record: Record, arm: ArmRecord, entry: Entry, draw: int) -> list[Line]:
     asked = entry.decision.exchanges
     calls = _audited(record, {exchange.request_hash for exchange in asked}, 0 if draw == 1 else draw)
-    model = (arm.manifest.get("model") or {}).get("name", "model")
+    model = (arm.about.model or {}).get("name", "model")
     return [
         {
             "purpose": exchange.purpose,
