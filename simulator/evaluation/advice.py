@@ -154,14 +154,6 @@ class AdviceCounter:
         )
 
 
-def count_advice(entries: Iterable[Entry]) -> AdviceCounts:
-    """Count the entries of a journal."""
-    counter = AdviceCounter()
-    for entry in entries:
-        counter.take(entry)
-    return counter.counts()
-
-
 class ChangeFinder:
     """Finds the decisions whose status, label or action differs from the one before on the same symbol, each symbol's
     first decision included, as they come."""
@@ -177,11 +169,6 @@ class ChangeFinder:
         differs = now != self._before.get(symbol)
         self._before[symbol] = now
         return differs
-
-
-def advice_changes(entries: Iterable[Entry]) -> list[Entry]:
-    """The decisions that differ from the one before, as ``ChangeFinder`` says."""
-    return list(filter(ChangeFinder().take, entries))
 
 
 def _life(ours: Counter[tuple[str, str]], rules: Counter[tuple[str, str]], prompts: int) -> Life:

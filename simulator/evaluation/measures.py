@@ -212,14 +212,6 @@ class GateCounter:
         return GateCounts(self._cut, self._refusals.total(), ranked(self._cuts), ranked(self._refusals))
 
 
-def count_gate(entries: Iterable[Entry]) -> GateCounts:
-    """Count the verdicts of a journal."""
-    counter = GateCounter()
-    for entry in entries:
-        counter.take(entry)
-    return counter.counts()
-
-
 def kill_switch(equity: pd.DataFrame, max_drawdown: float, rearm_after_bars: int | None) -> KillSwitchUse:
     """Read the first firing from an equity table: its first close at ``max_drawdown`` (fraction) below the peak."""
     values = equity["equity"].to_numpy(dtype=np.float64)

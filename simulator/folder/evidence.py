@@ -19,21 +19,9 @@ EVIDENCE = (DECISIONS, "orders.csv", "trades.csv", "equity.csv")
 
 
 ORDER_COLUMNS = [
-    "order",
-    "symbol",
-    "created",
-    "kind",
-    "side",
-    "type",
-    "size",
-    "price",
-    "status",
-    "done",
-    "fill_price",
-    "filled",
-    "commission",
-    "reason",
-]
+    "order", "symbol", "created", "kind", "side", "type", "size", "price", "status", "done", "fill_price", "filled",
+    "commission", "reason",
+]  # fmt: skip
 """One row an order: number in the run, symbol, bar times (ISO), kind (entry, stop, target, exit), side (buy, sell),
 type (market, stop, limit), size in shares, trigger price, final status, fill price and size, commission in currency,
 and why it was sent."""

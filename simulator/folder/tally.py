@@ -1,5 +1,5 @@
-"""What is kept of the decisions of an arm, each of which is on disk once it was made: counts, actions and failures, and
-the scores of labels, which go into a file for later runs.
+"""What is kept of the decisions of an arm, each of which is on disk once it was made: counts, actions and failures, the
+scores of labels, which go into a file for later runs, and what the advice took of its model.
 """
 
 from __future__ import annotations

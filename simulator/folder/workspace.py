@@ -1,4 +1,10 @@
-"""The folder of a run while it is written: a temporary name, one writer, renamed when whole, resumed when cut off."""
+"""The folder of a run while it is written: a temporary name, one writer, renamed when whole, resumed when cut off.
+
+``audit.jsonl`` holds the questions of the command that wrote the folder, and of those that were cut off before it. An
+earlier one in which the model was really asked is kept beside it as ``audit-TIME.jsonl``, TIME being that of its first
+line; one whose answers all came from the record holds no calls, and goes with the folder that it told of. They hold
+wall-clock times, so they are no evidence, and a replay neither reads nor compares them.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +92,7 @@ class Workspace:
         """Give the folder its final name, in place of an earlier run of the same identity; returns it.
 
         Everything in it is on the disk before. The calls that the earlier one made of a model stay on record
-        (``audit_trail.py``). A failed run does not take the place of a complete one and goes to ``NAME.failed``.
+        (``audit-TIME.jsonl``). A failed run does not take the place of a complete one and goes to ``NAME.failed``.
         """
         with as_run_folder_error(self.folder):
             (self.path / ANSWERED).unlink(missing_ok=True)

@@ -23,3 +23,10 @@ def advised(label="bull", action="hold"):
 def entry(snapshot=(), verdict=(), **row):
     """An entry from these parts of its line."""
     return entry_of(ROW | {"snapshot": SNAPSHOT | dict(snapshot), "verdict": VERDICT | dict(verdict)} | row)
+
+
+def counted(counter, entries):
+    """What a counter comes to that has taken these entries."""
+    for taken in entries:
+        counter.take(taken)
+    return counter.counts()
