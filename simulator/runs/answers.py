@@ -107,7 +107,7 @@ class RunAnswers(LLMClient):
                 "in its manifest.json), or choose another LLM_BACKEND."
             )
         if not isinstance(outcome, Generation):
-            raise copy(outcome)
+            raise outcome if isinstance(outcome, ContractError) else copy(outcome)
         if on_delta is not None:
             on_delta(outcome.text)
         return outcome
