@@ -137,6 +137,8 @@ class Snapshot:
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Snapshot:
         """The snapshot that a journal holds as JSON, in which NaN is null."""
+        if None not in record.values() and "extra" not in record:
+            return cls(**record)
         values: dict[str, Any] = {
             name: math.nan if value is None else value for name, value in record.items() if name != "extra"
         }
@@ -225,6 +227,10 @@ class Event:
     def from_record(cls, record: Mapping[str, Any]) -> Event:
         """The event that a record or journal holds as JSON."""
         return cls(EventKind(record["kind"]), record["detail"], record.get("value"))
+
+    def as_dict(self) -> dict[str, Any]:
+        """What ``from_record`` reads; a value that is not there is absent."""
+        return {"kind": self.kind, "detail": self.detail} | ({} if self.value is None else {"value": self.value})
 
     @property
     def belongs_to_answer(self) -> bool:

@@ -12,7 +12,8 @@ from llm_strategy.trading.ledger import OrderRow, TradeRow
 from llm_strategy.types import Snapshot
 
 if TYPE_CHECKING:
-    from llm_strategy.trading.journal import Entry, EquityRow
+    from llm_strategy.trading.decision_lines import Entry
+    from llm_strategy.trading.journal import EquityRow
 
 
 class Frames(NamedTuple):

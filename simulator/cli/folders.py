@@ -73,7 +73,7 @@ def view(run_folder: RunFolder) -> None:
 
     page = (run_folder if run_folder.suffix == ".html" else run_folder / "report.html").absolute()
     if not page.is_file():
-        from simulator.folder.record import read_manifest
+        from simulator.folder.manifest import read_manifest
 
         read_manifest(page.parent)  # what is no run folder is told as such
         raise RunFolderError(f"{run_folder} has no report.html: make its page with: btllm report {run_folder}")

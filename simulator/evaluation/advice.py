@@ -13,8 +13,8 @@ from enum import StrEnum
 from typing import Any
 
 from llm_strategy.market.view import ACTION_FOR_LABEL, causal_label
-from llm_strategy.types import OF_ANSWERS, EventKind, Snapshot
-from simulator.evaluation.regimes import symbol_of
+from llm_strategy.trading.decision_lines import Entry
+from llm_strategy.types import OF_ANSWERS, Advice, Decision, Event, EventKind
 
 DEAD_SHARE = 0.99
 """Share of the advised decisions with the same answer from which an advisor counts as constant."""
@@ -74,7 +74,7 @@ class AdviceCounts:
 
 
 class AdviceCounter:
-    """Counts the lines of ``decisions.jsonl`` as they come."""
+    """Counts the entries of a journal as they come."""
 
     def __init__(self) -> None:
         self._decisions = self._coherent = self._others = 0
@@ -88,35 +88,37 @@ class AdviceCounter:
         self._first_builds: frozenset[str] = frozenset()
         self._first_other = ""
 
-    def take(self, decision: dict[str, Any]) -> None:
+    def take(self, entry: Entry) -> None:
         """Count one more."""
-        kinds = self._kinds
+        decision, kinds = entry.decision, self._kinds
         self._decisions += 1
-        self._asked |= bool(decision["request"])
-        kinds["statuses"][decision["status"]] += 1
-        kinds["verdicts"][decision["policy"]["verdict"]] += 1
-        kinds["repairs"].update(_kinds(decision["repairs"]))
-        kinds["policy_reasons"].update(_kinds(decision["policy"]["reasons"]))
-        if decision["abstention"]:
-            kinds["abstentions"][decision["abstention"]["reason"]] += 1
-        if decision["advice"] is not None:
-            answer = _answer(decision)
+        self._asked |= bool(decision.exchanges)
+        kinds["statuses"][decision.status] += 1
+        kinds["verdicts"][decision.policy.verdict] += 1
+        if decision.repairs:
+            kinds["repairs"].update(_kinds(decision.repairs))
+        if decision.policy.reasons:
+            kinds["policy_reasons"].update(_kinds(decision.policy.reasons))
+        if decision.abstention is not None:
+            kinds["abstentions"][decision.abstention.reason] += 1
+        if decision.advice is not None:
+            answer = _answer(decision.advice)
             self._answers[answer] += 1
             self._rule_answers[_rule_answer(decision)] += 1
             kinds["actions"][answer[1]] += 1
-            self._coherent += bool(decision["policy"]["coherent"])
-            if decision["prompt"]:
-                self._prompts.add(decision["prompt"])
-        if events := _events(decision):
-            self._take_events(events, decision["snapshot"]["time"])
+            self._coherent += decision.policy.coherent
+            if decision.prompt:
+                self._prompts.add(decision.prompt)
+        if events := [event for exchange in decision.exchanges for event in exchange.events]:
+            self._take_events(events, decision.snapshot.time)
 
-    def _take_events(self, events: list[dict[str, Any]], time: str) -> None:
-        self._kinds["events"].update(event["kind"] for event in events if event["kind"] not in OF_ANSWERS)
-        shares = [event["value"] for event in events if event["kind"] == EventKind.DISAGREEMENT]
+    def _take_events(self, events: list[Event], time: str) -> None:
+        self._kinds["events"].update(event.kind for event in events if event.kind not in OF_ANSWERS)
+        shares = [event.value or 0.0 for event in events if event.kind is EventKind.DISAGREEMENT]
         if shares:  # the question that divided the members of an ensemble most
             self._dissent.append(max(shares))
             self._kinds["votes"]["split" if max(shares) else "unanimous"] += 1
-        named = frozenset(event["detail"] for event in events if event["kind"] == EventKind.FINGERPRINT)
+        named = frozenset(event.detail for event in events if event.kind is EventKind.FINGERPRINT)
         self._builds |= named
         self._first_builds = self._first_builds or named
         if named - self._first_builds:
@@ -127,37 +129,29 @@ class AdviceCounter:
         """The counts of all that came."""
         advised = self._answers.total()
         constant = min(self._answers, key=lambda pair: (-self._answers[pair], pair), default=("", ""))
-        ranked = {name: _ranked(found) for name, found in self._kinds.items()}
+        kinds = {name: ranked(counted) for name, counted in self._kinds.items()}
         return AdviceCounts(
             decisions=self._decisions,
-            statuses=ranked.get("statuses", {}),
-            abstentions=ranked.get("abstentions", {}),
-            repairs=ranked.get("repairs", {}),
-            verdicts=ranked.get("verdicts", {}),
-            policy_reasons=ranked.get("policy_reasons", {}),
+            statuses=kinds.get("statuses", {}),
+            abstentions=kinds.get("abstentions", {}),
+            repairs=kinds.get("repairs", {}),
+            verdicts=kinds.get("verdicts", {}),
+            policy_reasons=kinds.get("policy_reasons", {}),
             coherent_share=self._coherent / advised if advised else None,
-            actions=ranked.get("actions", {}),
+            actions=kinds.get("actions", {}),
             distinct_prompts=len(self._prompts),
             asked_of_model=self._asked,
             life=_life(self._answers, self._rule_answers, len(self._prompts)) if self._asked else Life.UNKNOWN,
             constant_share=self._answers[constant] / advised if advised else None,
             constant_label=constant[0],
             constant_action=constant[1],
-            events=ranked.get("events", {}),
-            votes=ranked.get("votes", {}),
+            events=kinds.get("events", {}),
+            votes=kinds.get("votes", {}),
             disagreement=sum(self._dissent) / len(self._dissent) if self._dissent else None,
             builds=len(self._builds),
             other_builds=self._others,
             other_build_first=self._first_other,
         )
-
-
-def count_advice(decisions: Iterable[dict[str, Any]]) -> AdviceCounts:
-    """Count the lines of ``decisions.jsonl``."""
-    counter = AdviceCounter()
-    for decision in decisions:
-        counter.take(decision)
-    return counter.counts()
 
 
 class ChangeFinder:
@@ -167,17 +161,14 @@ class ChangeFinder:
     def __init__(self) -> None:
         self._before: dict[str, object] = {}
 
-    def take(self, decision: dict[str, Any]) -> bool:
+    def take(self, entry: Entry) -> bool:
         """Whether this one differs."""
-        symbol, now = symbol_of(decision), (decision["status"], _answer(decision) if decision["advice"] else None)
+        decision = entry.decision
+        symbol = decision.snapshot.symbol
+        now = decision.status, _answer(decision.advice) if decision.advice else None
         differs = now != self._before.get(symbol)
         self._before[symbol] = now
         return differs
-
-
-def advice_changes(decisions: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The decisions that differ from the one before, as ``ChangeFinder`` says."""
-    return list(filter(ChangeFinder().take, decisions))
 
 
 def _life(ours: Counter[tuple[str, str]], rules: Counter[tuple[str, str]], prompts: int) -> Life:
@@ -203,25 +194,19 @@ def _parts(answers: Counter[tuple[str, str]], part: int) -> Counter[str]:
     return found
 
 
-def _rule_answer(decision: dict[str, Any]) -> tuple[str, str]:
-    label = causal_label(Snapshot.from_record(decision["snapshot"]))
+def _rule_answer(decision: Decision) -> tuple[str, str]:
+    label = causal_label(decision.snapshot)
     return label, ACTION_FOR_LABEL[label]
 
 
-def _events(decision: dict[str, Any]) -> list[dict[str, Any]]:
-    """What happened at all questions of a decision; the key is there only where something did."""
-    questions = [decision, decision.get("repair") or {}, *decision.get("further", ())]
-    return [event for question in questions for event in question.get("events", ())]
-
-
-def _answer(decision: dict[str, Any]) -> tuple[str, str]:
-    advice = decision["advice"]
-    return advice["regime"]["label"], advice["action"]["type"]
+def _answer(advice: Advice) -> tuple[str, str]:
+    return advice.regime.label.value, advice.action.type.value
 
 
 def _kinds(sentences: Iterable[str]) -> set[str]:
     return {sentence.partition(":")[0].strip() for sentence in sentences}
 
 
-def _ranked(counts: Counter[str]) -> dict[str, int]:
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+def ranked(counts: Counter[str]) -> dict[str, int]:
+    """The counts as plain data, most frequent first, ties by name."""
+    return {str(name): count for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))}

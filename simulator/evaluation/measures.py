@@ -1,17 +1,23 @@
-"""What the decisions of an arm come to, from going once through its journal: of a million lines none is kept."""
+"""What the decisions of an arm come to, from going once through its journal: of a million lines none is kept. What the
+gate did to its advice, what each symbol did and what the arm made of it, and why it traded nothing where it did so."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
 from weakref import WeakKeyDictionary
 
-from llm_strategy.trading.remarks import Activity
-from simulator.evaluation.advice import AdviceCounter, AdviceCounts, ChangeFinder
-from simulator.evaluation.gate import GateCounter, GateCounts
-from simulator.evaluation.regimes import BySymbol, SymbolDecisions, symbol_of
+import numpy as np
+import pandas as pd
+
+from llm_strategy.risk import Intent
+from llm_strategy.trading.decision_lines import Entry
+from llm_strategy.trading.remarks import Activity, Number, plainly, remarks
+from simulator.evaluation.advice import AdviceCounter, AdviceCounts, ChangeFinder, ranked
+from simulator.evaluation.metrics import NOTHING
+from simulator.evaluation.regimes import BySymbol, SymbolDecisions
 from simulator.evaluation.sameness import Sameness, SamenessCounter, cut_to
 from simulator.folder.record import ArmRecord
 
@@ -35,31 +41,184 @@ class ArmMeasures:
 def measure(arm: ArmRecord) -> ArmMeasures:
     """What the decisions of an arm come to, read from its journal the first time."""
     if arm not in _MEASURED:
-        _MEASURED[arm] = _measured(arm.decisions)
+        _MEASURED[arm] = _measured(arm.entries)
     return _MEASURED[arm]
 
 
 _MEASURED: WeakKeyDictionary[ArmRecord, ArmMeasures] = WeakKeyDictionary()
 
 
-def _measured(decisions: Iterable[dict[str, Any]]) -> ArmMeasures:
+def _measured(entries: Iterable[Entry]) -> ArmMeasures:
     advice, gate, same, changed = AdviceCounter(), GateCounter(), SamenessCounter(), ChangeFinder()
     symbols: dict[str, SymbolDecisions] = {}
     changes, cuts, activity = 0, Counter[str](), Activity()
-    for decision in decisions:
-        advice.take(decision)
-        gate.take(decision)
-        same.take(decision)
-        symbols.setdefault(symbol_of(decision), SymbolDecisions()).take(decision)
-        changes += changed.take(decision)
-        if (limit := cut_to(decision)) is not None:
+    for entry in entries:
+        decision, verdict = entry.decision, entry.verdict
+        advice.take(entry)
+        gate.take(entry)
+        same.take(entry)
+        symbols.setdefault(decision.snapshot.symbol, SymbolDecisions()).take(entry)
+        changes += changed.take(entry)
+        if (limit := cut_to(verdict)) is not None:
             cuts[limit] += 1
-        advised, abstained = decision["advice"], decision["abstention"]
+        advised, abstained = decision.advice, decision.abstention
         activity.decided(
-            None if advised is None else advised["action"]["type"],
-            None if abstained is None else (abstained["reason"], abstained["detail"]),
+            None if advised is None else advised.action.type,
+            None if abstained is None else (abstained.reason, abstained.detail),
         )
-        activity.judged(decision["verdict"]["intent"], [cut["limit"] for cut in decision["clamps"]])
+        activity.judged(verdict.intent, [cut.limit for cut in verdict.clamps])
     return ArmMeasures(
         advice.counts(), gate.counts(), dict(sorted(symbols.items())), changes, same.sameness(), cuts, activity
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolStatistics:
+    """One symbol in one arm."""
+
+    symbol: str
+    bars: int
+    first_decision: pd.Timestamp | None
+    last_bar: pd.Timestamp
+    ended: bool
+    """Whether its data end before the last bar of the run."""
+    price_change: float | None
+    """From the close of the first decision to the last close (fraction)."""
+    decisions: int
+    trades: int
+    net_profit: float
+    """Currency, after commission; a position still open is marked at the last close."""
+    profit_share: float | None
+    """Of the net profit of all symbols; ``None`` where there is none to share."""
+    held: bool
+    """Whether a position is open at its last bar."""
+
+
+def symbol_table(arm: ArmRecord, prices: Mapping[str, pd.DataFrame]) -> tuple[SymbolStatistics, ...]:
+    """Measure every symbol of the prices in one arm, sorted by name."""
+    made = measure(arm).decisions
+    end = max(table.index[-1] for table in prices.values())
+    total = float(arm.trades["net"].sum())
+    found = []
+    for symbol, table in sorted(prices.items()):
+        decisions, trades = made.get(symbol), arm.trades[arm.trades["symbol"] == symbol]
+        net, last_close = float(trades["net"].sum()), table["close"].iloc[-1]
+        found.append(
+            SymbolStatistics(
+                symbol=symbol,
+                bars=len(table),
+                first_decision=pd.Timestamp(decisions.times[0]) if decisions else None,
+                last_bar=table.index[-1],
+                ended=bool(table.index[-1] < end),
+                price_change=float(last_close / decisions.closes[0] - 1) if decisions else None,
+                decisions=len(decisions or ()),
+                trades=len(trades),
+                net_profit=net,
+                profit_share=net / total if total > 0 else None,
+                held=bool((trades["exit_reason"] == "open").any()),
+            )
+        )
+    return tuple(found)
+
+
+def most_traded(arm: ArmRecord, prices: Mapping[str, pd.DataFrame], number: int) -> list[str]:
+    """The symbols with the most trades of an arm, ties by name; sorted by name."""
+    counts = Counter(arm.trades["symbol"])
+    ranked = sorted(prices, key=lambda symbol: (-counts[symbol], symbol))
+    return sorted(ranked[:number])
+
+
+def activity_of(arm: ArmRecord) -> Activity:
+    """Decisions, verdicts, entry orders and the largest exposure of an arm."""
+    seen = deepcopy(measure(arm).activity)
+    for kind, status, filled in zip(arm.orders["kind"], arm.orders["status"], arm.orders["filled"], strict=True):
+        seen.sent(kind, status, filled)
+    seen.valued(zip(arm.equity["gross"], arm.equity["equity"], strict=True))
+    return seen
+
+
+def arm_remarks(
+    arms: Iterable[ArmRecord], number: Callable[[str], Number] = lambda arm: plainly, *, details: bool = True
+) -> list[str]:
+    """A sentence for the arms that traded nothing or next to nothing for the same reason; ``number`` writes the counts
+    of an arm."""
+    alike: dict[tuple[str, ...], list[ArmRecord]] = {}
+    for arm in arms:
+        alike.setdefault(tuple(remarks(activity_of(arm), details=details)), []).append(arm)
+    return [
+        said
+        for same in alike.values()
+        for said in remarks(
+            activity_of(same[0]), number(same[0].name), by=_listed([arm.name for arm in same]), details=details
+        )
+    ]
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+_OPENED = (Intent.ENTER_LONG, Intent.ENTER_SHORT, Intent.TIGHTEN)
+
+
+@dataclass(frozen=True, slots=True)
+class GateCounts:
+    """What limits did, over all decisions of an arm."""
+
+    cut: int
+    """Decisions that went through smaller, or with a closer stop or target."""
+    refused: int
+    """Decisions that did not go through."""
+    clamps: dict[str, int]
+    """Cuts of entries and stops that went through smaller or closer, by limit, most frequent first."""
+    refusals: dict[str, int]
+    """Advice that did not go through, by the limit that refused it, most frequent first."""
+
+
+@dataclass(frozen=True, slots=True)
+class KillSwitchUse:
+    """What the drawdown kill switch did to an account."""
+
+    fired: pd.Timestamp | None
+    """Close at which it fired first."""
+    bars_out: int
+    """Bars since then that closed without a position."""
+    for_good: bool
+    """Whether it fired and never lets entries through again."""
+
+
+class GateCounter:
+    """Counts the verdicts of a journal as they come.
+
+    A refusal is named by the last limit that it ran into; an exit that the gate ordered is neither cut nor refusal.
+    """
+
+    def __init__(self) -> None:
+        self._cut = 0
+        self._cuts: Counter[str] = Counter()
+        self._refusals: Counter[str] = Counter()
+
+    def take(self, entry: Entry) -> None:
+        """Count one more."""
+        intent, clamps = entry.verdict.intent, entry.verdict.clamps
+        if intent in _OPENED:
+            self._cut += bool(clamps)
+            self._cuts.update(clamp.limit for clamp in clamps)
+        elif intent is Intent.NONE and clamps:
+            self._refusals[clamps[-1].limit] += 1
+
+    def counts(self) -> GateCounts:
+        """The counts of all that came."""
+        return GateCounts(self._cut, self._refusals.total(), ranked(self._cuts), ranked(self._refusals))
+
+
+def kill_switch(equity: pd.DataFrame, max_drawdown: float, rearm_after_bars: int | None) -> KillSwitchUse:
+    """Read the first firing from an equity table: its first close at ``max_drawdown`` (fraction) below the peak."""
+    values = equity["equity"].to_numpy(dtype=np.float64)
+    peaks = np.maximum.accumulate(values) if len(values) else values
+    fallen = np.flatnonzero((peaks > 0) & (1 - values / np.where(peaks > 0, peaks, 1.0) >= max_drawdown))
+    if not len(fallen):
+        return KillSwitchUse(None, 0, for_good=False)
+    first = int(fallen[0])
+    gross = equity["gross"].to_numpy(dtype=np.float64)[first + 1 :]
+    return KillSwitchUse(equity.index[first], int((gross <= NOTHING).sum()), for_good=rearm_after_bars is None)

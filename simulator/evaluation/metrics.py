@@ -1,8 +1,8 @@
 """What an arm earned, risked, traded and paid, from its equity curve, trades and orders.
 
-Ratios are per bar inside and annualised with ``bars_per_year``; returns are simple
-close-to-close returns of the account. What cannot be measured (no trades, a flat account, one bar, a ruined account)
-is ``None``, never NaN.
+Fills are held against the price they were due at. Ratios are per bar inside and annualised with ``bars_per_year``;
+returns are simple close-to-close returns of the account. What cannot be measured (no trades, a flat account, one bar, a
+ruined account) is ``None``, never NaN.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-
-from simulator.evaluation.slippage import slippage_paid
 
 Floats = NDArray[np.float64]
 
@@ -113,11 +111,20 @@ def returns(equity: pd.Series) -> Floats:
     return growth
 
 
+def mean(values: Floats) -> float | None:
+    """Arithmetic mean; ``None`` of no values."""
+    return float(values.mean()) if len(values) else None
+
+
+def volatility(bar_returns: Floats, per_year: float = 1) -> float | None:
+    """Standard deviation of returns (one degree of freedom taken), ``per_year`` of which are a year."""
+    return float(bar_returns.std(ddof=1)) * math.sqrt(per_year) if len(bar_returns) > 1 else None
+
+
 def sharpe_ratio(bar_returns: Floats) -> float | None:
-    """Mean over standard deviation (one degree of freedom taken), per bar."""
-    if len(bar_returns) < 2 or (spread := float(bar_returns.std(ddof=1))) < NOTHING:
-        return None
-    return float(bar_returns.mean()) / spread
+    """Mean over standard deviation, per bar."""
+    spread = volatility(bar_returns)
+    return None if spread is None or spread < NOTHING else float(bar_returns.mean()) / spread
 
 
 def performance(equity: pd.DataFrame, bars_per_year: float) -> Performance:
@@ -133,7 +140,7 @@ def performance(equity: pd.DataFrame, bars_per_year: float) -> Performance:
     return Performance(
         total_return=float(values[-1] / values[0] - 1) if len(values) > 1 else None,
         cagr=growth,
-        volatility=float(bar_returns.std(ddof=1)) * year if len(bar_returns) > 1 else None,
+        volatility=volatility(bar_returns, bars_per_year),
         sharpe=None if ratio is None else ratio * year,
         sortino=_sortino(bar_returns, year),
         max_drawdown=depth,
@@ -157,11 +164,11 @@ def trading(trades: pd.DataFrame) -> Trading:
         trades=len(trades),
         open_at_end=len(trades) - len(closed),
         hit_rate=len(wins) / len(net) if len(net) else None,
-        average_win=_mean(wins),
-        average_loss=_mean(losses),
+        average_win=mean(wins),
+        average_loss=mean(losses),
         profit_factor=float(wins.sum() / -losses.sum()) if len(losses) else None,
         worst_trade=float(net.min()) if len(net) else None,
-        bars_held=_mean(closed["bars_held"].to_numpy(dtype=np.float64)),
+        bars_held=mean(closed["bars_held"].to_numpy(dtype=np.float64)),
         exits={str(reason): int(count) for reason, count in closed["exit_reason"].value_counts().items()},
         stop_exits=len(stopped),
         stop_planned_loss=float(planned[known].sum()) if known.any() else None,
@@ -228,10 +235,6 @@ def _largest_drawdown(values: Floats) -> tuple[float | None, int | None]:
     return float(depths[bottom]), end - peak
 
 
-def _mean(values: Floats) -> float | None:
-    return float(values.mean()) if len(values) else None
-
-
 YEAR = pd.Timedelta(days=365.25)
 
 
@@ -243,3 +246,37 @@ def years_between(times: pd.Index) -> float:
 def bars_per_year(times: pd.Index) -> float:
     """Bars a year of these times; 0 where there are less than two."""
     return (len(times) - 1) / years if (years := years_between(times)) else 0.0
+
+
+def slippage_paid(
+    filled: pd.DataFrame, prices: Mapping[str, pd.DataFrame], *, same_close: bool = False
+) -> float | None:
+    """Cost in currency of fills worse than the price they were due at; ``None`` where a bar is not among the prices.
+
+    ``filled`` are rows of ``ORDER_COLUMNS`` with a fill. With ``same_close`` market orders are due at the close at
+    which they were sent, else at the open of the bar of the fill.
+    """
+    paid = 0.0
+    for symbol, orders in filled.groupby("symbol"):
+        table = prices.get(str(symbol))
+        if table is None:
+            return None
+        opens = table["open"].reindex(pd.DatetimeIndex(orders["done"])).to_numpy(dtype=np.float64)
+        if same_close:
+            at_market = table["close"].reindex(pd.DatetimeIndex(orders["created"])).to_numpy(dtype=np.float64)
+        else:
+            at_market = opens
+        if np.isnan(opens).any() or np.isnan(at_market).any():
+            return None
+        fills = orders["fill_price"].to_numpy(dtype=np.float64)
+        triggers = orders["price"].to_numpy(dtype=np.float64)
+        side = np.where(orders["side"] == "buy", 1.0, -1.0)
+        worse_of_open_and_trigger = side * np.maximum(side * opens, side * triggers)
+        better_of_open_and_limit = side * np.minimum(side * opens, side * triggers)
+        types = orders["type"].to_numpy(dtype=str)
+        due = np.select(
+            [types == "market", types == "stop", types == "limit"],
+            [at_market, worse_of_open_and_trigger, better_of_open_and_limit],
+        )
+        paid += float((side * (fills - due) * np.abs(orders["filled"].to_numpy(dtype=np.float64))).sum())
+    return paid

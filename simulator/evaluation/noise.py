@@ -14,16 +14,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from statistics import fmean, stdev
 from sys import intern
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
+from llm_strategy.trading.decision_lines import Entry
+from llm_strategy.types import Decision
 from simulator.evaluation.metrics import NOTHING
-from simulator.evaluation.regimes import label_of, symbol_of
 
 NO_ANSWER = "no answer"
 """The outcome of a decision that the model failed at, whoever decided in its place: neither a label nor a hold."""
 
-Draw: TypeAlias = Iterable[dict[str, Any]]
-"""The lines of one draw's ``decisions.jsonl``."""
+Draw: TypeAlias = Iterable[Entry]
+"""The journal of one draw."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +70,17 @@ def count_flips(draws: Sequence[Draw]) -> Flips:
     ``1 - sum n_o (n_o - 1) / (K (K - 1))`` of all pairs of draws. A distinct request of the first draw is measured
     where it stands first.
     """
-    others = [{_place(decision): _drawn(decision) for decision in draw} for draw in draws[1:]]
+    others = [{_place(entry): _drawn(entry.decision) for entry in draw} for draw in draws[1:]]
     first: set[str] = set()
     labels, actions = _Shares(), _Shares()
     decisions = 0
-    for decision in draws[0]:
-        place = _place(decision)
+    for entry in draws[0]:
+        place = _place(entry)
         if all(place in other for other in others):
-            drawn = [_drawn(decision), *(other[place] for other in others)]
-            new = decision["request"] not in first
-            first.add(decision["request"])
+            drawn = [_drawn(entry.decision), *(other[place] for other in others)]
+            request = entry.decision.exchanges[0].request_hash if entry.decision.exchanges else ""
+            new = request not in first
+            first.add(request)
             decisions += 1
             labels.take([label for label, _ in drawn], new=new)
             actions.take([action for _, action in drawn], new=new)
@@ -119,27 +121,22 @@ def is_above(effect: float, floor: float) -> bool:
     return abs(effect) > floor and not math.isclose(abs(effect), floor, rel_tol=1e-9, abs_tol=NOTHING)
 
 
-def label_drawn(decision: dict[str, Any]) -> str:
-    """The model's label in a line of ``decisions.jsonl``."""
-    return NO_ANSWER if decision.get("instead_of") else label_of(decision) or NO_ANSWER
+def _place(entry: Entry) -> tuple[str, int]:
+    return intern(entry.decision.snapshot.symbol), entry.bar
 
 
-def action_drawn(decision: dict[str, Any]) -> str:
-    """The model's action in a line of ``decisions.jsonl``."""
-    failed = decision["advice"] is None or decision.get("instead_of")
-    return NO_ANSWER if failed else str(decision["advice"]["action"]["type"])
+def _drawn(decision: Decision) -> tuple[str, str]:
+    """The model's label and action."""
+    if decision.advice is None or decision.instead_of is not None:
+        return _NOT_DRAWN
+    return _pair(decision.advice.regime.label, decision.advice.action.type)
 
 
-def _place(decision: dict[str, Any]) -> tuple[str, int]:
-    return intern(symbol_of(decision)), decision["bar"]
-
-
-def _drawn(decision: dict[str, Any]) -> tuple[str, str]:
-    return _one(label_drawn(decision), action_drawn(decision))
+_NOT_DRAWN = NO_ANSWER, NO_ANSWER
 
 
 @lru_cache(maxsize=256)
-def _one(label: str, action: str) -> tuple[str, str]:
+def _pair(label: str, action: str) -> tuple[str, str]:
     """Equal pairs are one object: a draw may have a million of them."""
     return label, action
 

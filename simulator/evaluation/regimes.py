@@ -6,19 +6,20 @@ same symbol. The decision itself saw nothing of that.
 
 from __future__ import annotations
 
-import math
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from sys import intern
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 
+from llm_strategy.trading.decision_lines import Entry
 from llm_strategy.types import RegimeLabel
+from simulator.evaluation.metrics import volatility
 
 LABELS = tuple(label.value for label in RegimeLabel)
 FEWEST_MOVES = 30
@@ -63,17 +64,6 @@ class Agreement:
     """Bars by (label of the first, label of the second), every pair of labels present."""
 
 
-def label_of(decision: dict[str, Any]) -> str | None:
-    """The regime label of a line of ``decisions.jsonl``, or ``None`` for an abstention."""
-    advice = decision["advice"]
-    return None if advice is None else str(advice["regime"]["label"])
-
-
-def symbol_of(decision: dict[str, Any]) -> str:
-    """The symbol that a line of ``decisions.jsonl`` is about."""
-    return str(decision["snapshot"]["symbol"])
-
-
 @dataclass(slots=True)
 class SymbolDecisions:
     """What the decisions on one symbol were about, in columns, because a run may have a million of them."""
@@ -86,18 +76,18 @@ class SymbolDecisions:
     def __len__(self) -> int:
         return len(self.times)
 
-    def take(self, decision: dict[str, Any]) -> None:
+    def take(self, entry: Entry) -> None:
         """Take one more."""
-        label = label_of(decision)
-        self.times.append(intern(decision["time"]))  # the arms of a run see the same bars
-        self.bars.append(decision["bar"])
-        self.closes.append(decision["snapshot"]["close"])
-        self.labels.append(None if label is None else intern(label))
+        snapshot, advice = entry.decision.snapshot, entry.decision.advice
+        self.times.append(intern(snapshot.time))  # the arms of a run see the same bars
+        self.bars.append(entry.bar)
+        self.closes.append(snapshot.close)
+        self.labels.append(None if advice is None else advice.regime.label.value)
 
 
 BySymbol: TypeAlias = Mapping[str, SymbolDecisions]
-Made: TypeAlias = BySymbol | Iterable[dict[str, Any]]
-"""Decisions by symbol, or the lines of a ``decisions.jsonl``."""
+Made: TypeAlias = BySymbol | Iterable[Entry]
+"""Decisions by symbol, or the entries of a journal."""
 
 
 def by_symbol(decisions: Made) -> BySymbol:
@@ -105,8 +95,8 @@ def by_symbol(decisions: Made) -> BySymbol:
     if isinstance(decisions, Mapping):
         return dict(sorted(decisions.items()))
     found: dict[str, SymbolDecisions] = defaultdict(SymbolDecisions)
-    for decision in decisions:
-        found[symbol_of(decision)].take(decision)
+    for entry in decisions:
+        found[entry.decision.snapshot.symbol].take(entry)
     return dict(sorted(found.items()))
 
 
@@ -179,4 +169,4 @@ def _of_a_year(moves: Sequence[float], per_year: float) -> tuple[float | None, f
     if len(moves) < FEWEST_MOVES:
         return None, None
     values = np.array(moves)
-    return float(values.mean()) * per_year, float(values.std(ddof=1)) * math.sqrt(per_year)
+    return float(values.mean()) * per_year, volatility(values, per_year)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from llm_strategy.market.view import causal_label
-from llm_strategy.types import Snapshot
+from llm_strategy.risk import Intent, Verdict
+from llm_strategy.trading.decision_lines import Entry
+from llm_strategy.types import ClampEvent
 
 FEWEST_DECISIONS = 100
 """Decisions below which their sameness says nothing: a market may go one way for some months."""
@@ -46,17 +47,17 @@ class ClampShare:
 
 
 class SamenessCounter:
-    """Tells how alike the lines of ``decisions.jsonl`` are, as they come."""
+    """Tells how alike the decisions of a journal are, as they come."""
 
     def __init__(self) -> None:
         self._texts: Counter[str] = Counter()
         self._labels: Counter[str] = Counter()
 
-    def take(self, decision: dict[str, Any]) -> None:
+    def take(self, entry: Entry) -> None:
         """Count one more."""
-        if decision["prompt"]:
-            self._texts[decision["prompt"]] += 1
-        self._labels[causal_label(Snapshot.from_record(decision["snapshot"]))] += 1
+        if entry.decision.prompt:
+            self._texts[entry.decision.prompt] += 1
+        self._labels[causal_label(entry.decision.snapshot)] += 1
 
     def sameness(self) -> Sameness | None:
         """Of all that came; ``None`` for too few of them."""
@@ -70,11 +71,11 @@ class SamenessCounter:
         return Sameness(_largest(self._texts), _largest(trends), count / decisions, str(label))
 
 
-def cut_to(decision: dict[str, Any]) -> str | None:
+def cut_to(verdict: Verdict) -> str | None:
     """The limit of the trade itself that cut an entry away, empty where it was let through; ``None`` where no entry was
     sized."""
-    limit = _decisive(decision["clamps"])
-    entered = decision["verdict"]["intent"] in ("enter_long", "enter_short")
+    limit = _decisive(verdict.clamps)
+    entered = verdict.intent in (Intent.ENTER_LONG, Intent.ENTER_SHORT)
     return limit if limit in _OF_ONE_TRADE or (entered and limit == "") else None
 
 
@@ -94,11 +95,11 @@ def _trend(text: str) -> str:
     return next((fact for fact in text.split("; ") if fact.startswith("trend")), text)
 
 
-def _decisive(clamps: Sequence[dict[str, Any]]) -> str:
+def _decisive(clamps: Sequence[ClampEvent]) -> str:
     """The limit that took an entry below ``LEFT_OVER`` of its size; empty where none did."""
     left = 1.0
     for clamp in clamps:
-        left *= clamp["after"] / clamp["before"] if clamp["before"] else 0.0
+        left *= clamp.after / clamp.before if clamp.before else 0.0
         if left < LEFT_OVER:
-            return str(clamp["limit"])
+            return clamp.limit
     return ""

@@ -1,4 +1,5 @@
-"""Evidence files of one arm: written the same way by a run and by a replay, so that the bytes can be compared."""
+"""Evidence files of one arm and their columns: written the same way by a run and by a replay, so that the bytes can be
+compared."""
 
 from __future__ import annotations
 
@@ -8,15 +9,44 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from llm_strategy.support.outside_text import spelled_out_json
 from llm_strategy.support.write_whole import whole_file, write_whole
-from llm_strategy.trading.journal import Journal
-from simulator.folder.record import EQUITY_COLUMNS, ORDER_COLUMNS, TRADE_COLUMNS, draw_name
 
 DECISIONS = "decisions.jsonl"
 EVIDENCE = (DECISIONS, "orders.csv", "trades.csv", "equity.csv")
+
+
+ORDER_COLUMNS = [
+    "order", "symbol", "created", "kind", "side", "type", "size", "price", "status", "done", "fill_price", "filled",
+    "commission", "reason",
+]  # fmt: skip
+"""One row an order: number in the run, symbol, bar times (ISO), kind (entry, stop, target, exit), side (buy, sell),
+type (market, stop, limit), size in shares, trigger price, final status, fill price and size, commission in currency,
+and why it was sent."""
+
+TRADE_COLUMNS = [
+    "trade", "symbol", "side", "size", "entered", "entry_price", "exited", "exit_price", "exit_reason", "bars_held",
+    "gross", "commission", "net", "planned_loss", "entry_bar_breach",
+]  # fmt: skip
+"""One row a round trip: symbol, side (long, short), size in shares, times, prices, exit_reason (stop, target, advice,
+time, kill_switch, open for a position still open at the end, marked at the last close), bars held, gross and net profit
+and commission in currency, the loss planned at the stop, and whether the entry bar itself went through the stop (which
+a simulated broker cannot fill)."""
+
+EQUITY_COLUMNS = ["time", "equity", "cash", "net", "gross", "carry"]
+"""One row a bar of any symbol from the first decision on, all in currency and at the close: account value, cash, value
+of all positions netted and added up, and what borrowing has cost so far. Equity is cash plus net."""
+
+
+PRICE_COLUMNS = ["symbol", "time", "open", "high", "low", "close", "volume"]
+"""One row a bar of a symbol."""
+
+
+def draw_name(number: int) -> str:
+    """The folder of a further draw in that of its arm."""
+    return f"draw-{number}"
 
 
 def evidence_files(further_draws: Iterable[int] = ()) -> tuple[str, ...]:
@@ -24,7 +54,20 @@ def evidence_files(further_draws: Iterable[int] = ()) -> tuple[str, ...]:
     return (*EVIDENCE, *(f"{draw_name(number)}/{name}" for number in further_draws for name in EVIDENCE))
 
 
-def write_tables(journal: Journal, folder: Path) -> None:
+class Books(Protocol):
+    """What a journal holds at the end of a run: dataclasses of orders and trades, and rows of equity."""
+
+    @property
+    def orders(self) -> Sequence[Any]: ...
+
+    @property
+    def trades(self) -> Sequence[Any]: ...
+
+    @property
+    def equity(self) -> Sequence[Sequence[object]]: ...
+
+
+def write_tables(journal: Books, folder: Path) -> None:
     """Write orders, trades and equity of a finished arm; its decisions were written as they were made."""
     _write_csv(folder / "orders.csv", ORDER_COLUMNS, (asdict(row).values() for row in journal.orders))
     _write_csv(folder / "trades.csv", TRADE_COLUMNS, (asdict(row).values() for row in journal.trades))

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 from llm_strategy.errors import RunFolderError
 from llm_strategy.llm.record.key import digest
 from simulator.folder.evidence import write_json
+from simulator.folder.manifest import UNSEALED_FORMAT, read_manifest
 from simulator.folder.provenance import identity_from
-from simulator.folder.record import UNSEALED_FORMAT, read_manifest
 from simulator.folder.record_check import as_damage, check_manifest, files_of
 
 MANIFEST, PRICES, EXPLANATION = "manifest.json", "prices.csv", "explanation.json"

@@ -1,137 +1,176 @@
-"""Manifests: everything about a run that is not evidence. Wall-clock times and paths stand here and nowhere else."""
+"""``manifest.json``: everything about a run that is not evidence, how it is read, and how a folder gets back the name
+that it had before a kill.
+
+Wall-clock times and paths stand in a manifest and nowhere else.
+"""
 
 from __future__ import annotations
 
-import datetime
-from dataclasses import asdict
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-import pandas as pd
+from filelock import FileLock, Timeout
 
-from llm_strategy.llm.client import LLMClient
-from simulator.experiment import LLM_ARM
-from simulator.experiment.configuration import Experiment
-from simulator.folder.evidence import evidence_files, file_hashes
-from simulator.folder.notes import notes_on
-from simulator.folder.provenance import model_of, own_parts, provenance
-from simulator.folder.record import FORMAT_VERSION
-from simulator.folder.usage import Questions
-from simulator.prices.load import Prices
-from simulator.prices.universe import Universe
+from llm_strategy.errors import RunFolderError
+from llm_strategy.llm.requests import ModelIdentity
+from simulator.folder.record_check import check_regular
+from simulator.folder.tally import Questions
+
+FORMAT_VERSION = "2.1.0"
+UNSEALED_FORMAT = "2.0.0"
+"""The format before manifests had a seal (``simulator.folder.integrity``); everything else of it is the same."""
 
 
-def now() -> str:
-    """The wall clock, ISO 8601 in UTC, to the second."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+_MAY_BE_NULL = ("problem", "model", "sampler", "git")
+"""Written where there is none, too; other parts are left out."""
 
 
-def arm_manifest(
-    run: RunDescription,
-    arm: str,
-    folder: Path,
-    *,
-    started: str,
-    problem: str | None,
-    usage: Questions,
-    model: LLMClient | None,
-) -> dict[str, Any]:
-    """The manifest of one arm, whose evidence stands in ``folder``."""
-    return {
-        **_head(run, "run", problem),
-        "arm": arm,
-        **_tail(run, started, usage, model),
-        "files": file_hashes(
-            folder,
-            evidence_files(run.experiment.further_draws if arm == LLM_ARM else ()),
-            if_there=("calibration.json", "prices.csv"),
-        ),
-    }
+@dataclass(frozen=True)
+class Manifest:
+    """What a run or a comparison says of itself, in the order of ``manifest.json``.
+
+    ``kind`` is run or comparison, ``status`` complete or failed, with the ``problem`` in one sentence. A run has an
+    ``arm``, a comparison ``arms``. ``experiment`` is its configuration, ``model`` and ``sampler`` are who answered,
+    ``explainer`` who explained where rules alone traded.
+    ``own_parts`` are hashes of the files of a person's own features. ``files`` are hashes of the evidence, ``seal`` those of every
+    file (``folder.integrity``). Times are ISO 8601 in UTC.
+    """
+
+    format: str
+    kind: str
+    name: str
+    identity: str
+    status: str
+    problem: str | None
+    arm: str | None
+    arms: tuple[str, ...] | None
+    experiment: Mapping[str, Any]
+    prices: Mapping[str, Any]
+    notes: tuple[str, ...] | None
+    model: Mapping[str, Any] | None
+    sampler: Mapping[str, Any] | None
+    fallbacks: tuple[str, ...] | None
+    explainer: Mapping[str, Any] | None
+    own_parts: Mapping[str, str] | None
+    usage: Questions
+    versions: Mapping[str, Any]
+    prompts: str | None
+    schemas: str | None
+    git: Mapping[str, Any] | None
+    machine: Mapping[str, Any] | None
+    started: str | None
+    finished: str | None
+    files: Mapping[str, str] | None
+    seal: Mapping[str, Any] | None = None
+
+    @classmethod
+    def from_mapping(cls, document: Mapping[str, Any]) -> Self:
+        """A manifest as ``as_dict`` gave it; parts that this version does not know are left aside."""
+        parts: dict[str, Any] = {field.name: document.get(field.name) for field in fields(cls)}
+        for name in ("arms", "notes", "fallbacks"):
+            parts[name] = None if parts[name] is None else tuple(parts[name])
+        counts = {name: count for name, count in document["usage"].items() if name in Questions.__slots__}
+        return cls(**parts | {"usage": Questions(**counts)})
+
+    def as_dict(self) -> dict[str, Any]:
+        """The document that ``from_mapping`` reads."""
+        parts = {field.name: getattr(self, field.name) for field in fields(self)} | {"usage": asdict(self.usage)}
+        return {
+            name: list(part) if isinstance(part, tuple) else part
+            for name, part in parts.items()
+            if part is not None or name in _MAY_BE_NULL
+        }
+
+    @property
+    def is_comparison(self) -> bool:
+        """Whether it is that of a folder with a run folder for each arm."""
+        return self.kind == "comparison"
+
+    @property
+    def draws(self) -> int:
+        """How often the decisions of the arm were drawn, 1 where no model made them."""
+        draws: int = 1 if self.model is None else self.experiment["evaluation"].get("draws", 1)
+        return draws
+
+    @property
+    def model_identity(self) -> ModelIdentity:
+        """Who answered, of a manifest with a ``model``."""
+        return ModelIdentity.from_dict(self.model or {})
 
 
-def comparison_manifest(
-    run: RunDescription,
-    arms: tuple[str, ...],
-    folder: Path,
-    *,
-    started: str,
-    problem: str | None,
-    usage: Questions,
-    model: LLMClient | None,
-) -> dict[str, Any]:
-    """The manifest of a ``folder`` that holds these arms."""
-    return {
-        **_head(run, "comparison", problem),
-        "arms": list(arms),
-        **_tail(run, started, usage, model),
-        "files": file_hashes(folder, (), if_there=("harm.json", "prices.csv")),
-    }
+def read_manifest(folder: Path, arm: str | None = None) -> dict[str, Any]:
+    """The manifest of a run or comparison, or of this ``arm`` of one; raises as ``load_record``."""
+    path = folder / "manifest.json"
+    for place in (path,) if arm is None else (folder, path):
+        check_regular(place)
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if put_back(folder):
+            return read_manifest(folder)
+        within = sorted(folder.glob("*/manifest.json"), key=lambda each: each.stat().st_mtime)
+        hint = f", such as {within[-1].parent}" if within else ""
+        raise RunFolderError(
+            f"{folder} is not a finished run folder: it has no manifest.json; name a folder that btllm wrote{hint}."
+        ) from None
+    except NotADirectoryError:
+        hint = f", such as {folder.parent}" if (folder.parent / "manifest.json").exists() else ""
+        raise RunFolderError(f"{folder} is no folder: name one that btllm wrote{hint}.") from None
+    except (OSError, ValueError, RecursionError) as problem:
+        raise RunFolderError(f"{path} cannot be read ({problem}); run the experiment again.") from None
+    if not isinstance(manifest, dict) or not {"format", "kind", "experiment"} <= manifest.keys():
+        raise RunFolderError(f"{path} is not the manifest of a run: restore it, or run the experiment again.")
+    named = manifest.get("arms") if manifest["kind"] == "comparison" else [manifest.get("arm")]
+    if not isinstance(named, list) or not named or not all(map(_is_name, named)):
+        raise RunFolderError(f"{path} names no arms but {named!r}: restore it, or run the experiment again.")
+    if arm is not None and manifest.get("arm") != arm:
+        raise RunFolderError(
+            f"{path} is that of the arm {manifest.get('arm')!r}: restore it, or run the experiment again."
+        )
+    version = manifest["format"]
+    if version not in (FORMAT_VERSION, UNSEALED_FORMAT):
+        raise RunFolderError(
+            f"{path} is of run format {version}, this is {FORMAT_VERSION}: install the version of "
+            "backtrader-llm named in its manifest, or run the experiment again."
+        )
+    return manifest
 
 
-class RunDescription:
-    """What all manifests of one run share: its experiment, universe and identity, and which model explains it where
-    rules alone trade."""
-
-    def __init__(
-        self, experiment: Experiment, universe: Universe, identity: str, explainer: LLMClient | None = None
-    ) -> None:
-        self.experiment = experiment
-        self.universe = universe
-        self.identity = identity
-        self.explainer = {} if explainer is None else {"explainer": model_of(explainer)}
-        self.notes = notes_on(experiment, universe)
-        self.provenance = provenance()
+def _is_name(arm: object) -> bool:
+    """Whether an arm's name is one: it is also that of its folder, and must not lead out of the run's."""
+    return isinstance(arm, str) and re.fullmatch(r"\w[\w-]*", arm) is not None
 
 
-def _head(run: RunDescription, kind: str, problem: str | None) -> dict[str, Any]:
-    return {
-        "format": FORMAT_VERSION,
-        "kind": kind,
-        "name": run.experiment.name,
-        "identity": run.identity,
-        "status": "failed" if problem else "complete",
-        "problem": problem,
-    }
+REPLACED = ".replaced"
+"""The end of the name that an earlier run has until the one in its place is whole."""
 
 
-def _tail(run: RunDescription, started: str, usage: Questions, model: LLMClient | None) -> dict[str, Any]:
-    return {
-        "experiment": run.experiment.as_dict(),
-        "prices": _prices(run.universe, run.experiment),
-        "notes": list(run.notes),
-        **model_of(model),
-        **run.explainer,
-        **own_parts(run.experiment),
-        "usage": asdict(usage) | {"seconds": round(usage.seconds, 3)},
-        **run.provenance,
-        "started": started,
-        "finished": now(),
-    }
+def lock_of(folder: Path) -> FileLock:
+    """The lock of who writes a run folder; it does not wait."""
+    return FileLock(folder.with_name(f".{folder.name}.lock"), timeout=0)
 
 
-def _prices(universe: Universe, experiment: Experiment) -> dict[str, Any]:
-    warm_up = experiment.warm_up.bars
-    return {
-        "timeframe": universe.timeframe,
-        "decide_on": universe.decide_on or universe.timeframe,
-        "sha256": universe.sha256,
-        "warm_up": warm_up,
-        "symbols": {
-            prices.symbol: {
-                "source": prices.source,
-                "group": universe.groups.get(prices.symbol, ""),
-                "first": prices.table.index[0].isoformat(),
-                "last": prices.table.index[-1].isoformat(),
-                "bars": len(prices.table),
-                "volume": prices.volume,
-                "first_decision": universe.decisions(prices.symbol).table.index[warm_up - 1].isoformat(),
-                **_before_start(universe.decisions(prices.symbol), experiment.data.start),
-            }
-            for prices in universe.markets
-        },
-    }
+def put_back(folder: Path) -> bool:
+    """Give a run its name again that was killed while it took the place of an earlier one; whether there was one."""
+    folder = Path(os.path.abspath(folder))
+    if not folder.name or not os.path.lexists(folder.with_name(folder.name + REPLACED)):
+        return False
+    try:
+        with lock_of(folder):
+            return put_back_alone(folder)
+    except (OSError, Timeout):  # a folder that only may be read, or one that is being written
+        return False
 
 
-def _before_start(decisions: Prices, start: str | None) -> dict[str, int]:
-    """How many decision bars stand before the first one that may be decided on, where one was asked for."""
-    return {} if start is None else {"before_start": int(decisions.table.index.searchsorted(pd.Timestamp(start)))}
+def put_back_alone(folder: Path) -> bool:
+    """As ``put_back``, by who holds the lock."""
+    replaced = folder.with_name(folder.name + REPLACED)
+    if os.path.lexists(folder) or not os.path.lexists(replaced):
+        return False
+    replaced.rename(folder)
+    return True

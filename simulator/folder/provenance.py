@@ -45,6 +45,8 @@ def identity_from(manifest: Mapping[str, Any], arms: Sequence[str]) -> str:
         configuration["baselines"] = {name: _of_a_rule(rule) for name, rule in configuration["baselines"].items()}
     # a budget decides when a run stops, not what it finds
     configuration["advisor"] = {key: value for key, value in configuration["advisor"].items() if key != "budget"}
+    if "features" in configuration["advisor"]:
+        configuration["advisor"]["features"] = [*map(_without_folders, configuration["advisor"]["features"])]
     asked = manifest.get("explainer") or manifest
     decides = {
         "experiment": configuration,
@@ -62,13 +64,20 @@ def identity_from(manifest: Mapping[str, Any], arms: Sequence[str]) -> str:
 
 def _of_a_rule(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a rule without the folders of its file, whose content is hashed."""
-    return {**settings, **({"rule": Path(settings["rule"]).name} if "rule" in settings else {})}
+    return {**settings, **({"rule": _without_folders(settings["rule"])} if "rule" in settings else {})}
+
+
+def _without_folders(reference: str) -> str:
+    """``FILE.py:name`` for one with a path; ``package.module:name`` and plain names as they are."""
+    place, _, name = reference.rpartition(":")
+    return f"{Path(place).name}:{name}" if place.endswith(".py") else reference
 
 
 def own_parts(experiment: Experiment) -> dict[str, dict[str, str]]:
     """sha256 of the files of a person's own features, by the name in the experiment, for a manifest; nothing where
     there are none."""
-    own = {name: source_sha256(name, FEATURE_GROUP) for name in experiment.advisor.features if is_own(name)}
+    features = filter(is_own, experiment.advisor.features)
+    own = {_without_folders(name): source_sha256(name, FEATURE_GROUP) for name in features}
     return {"own_parts": own} if own else {}
 
 

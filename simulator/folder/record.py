@@ -18,15 +18,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
 
 import pandas as pd
 
 from llm_strategy.errors import RunFolderError
+from llm_strategy.trading.decision_lines import Entry, entry_of
+from simulator.folder.evidence import DECISIONS, EQUITY_COLUMNS, ORDER_COLUMNS, PRICE_COLUMNS, TRADE_COLUMNS, draw_name
+from simulator.folder.manifest import Manifest, read_manifest
 from simulator.folder.record_check import (
     as_damage,
     check_decision,
@@ -35,58 +38,11 @@ from simulator.folder.record_check import (
     check_table,
     files_of,
 )
-from simulator.folder.run_name import put_back
 from simulator.prices.source import origin as origin
-
-FORMAT_VERSION = "2.1.0"
-UNSEALED_FORMAT = "2.0.0"
-"""The format before manifests had a seal (``simulator.folder.integrity``); everything else of it is the same."""
-
-ORDER_COLUMNS = [
-    "order",
-    "symbol",
-    "created",
-    "kind",
-    "side",
-    "type",
-    "size",
-    "price",
-    "status",
-    "done",
-    "fill_price",
-    "filled",
-    "commission",
-    "reason",
-]
-"""One row an order: number in the run, symbol, bar times (ISO), kind (entry, stop, target, exit), side (buy, sell),
-type (market, stop, limit), size in shares, trigger price, final status, fill price and size, commission in currency,
-and why it was sent."""
-
-TRADE_COLUMNS = [
-    "trade", "symbol", "side", "size", "entered", "entry_price", "exited", "exit_price", "exit_reason", "bars_held",
-    "gross", "commission", "net", "planned_loss", "entry_bar_breach",
-]  # fmt: skip
-"""One row a round trip: symbol, side (long, short), size in shares, times, prices, exit_reason (stop, target, advice,
-time, kill_switch, open for a position still open at the end, marked at the last close), bars held, gross and net profit
-and commission in currency, the loss planned at the stop, and whether the entry bar itself went through the stop (which
-a simulated broker cannot fill)."""
-
-EQUITY_COLUMNS = ["time", "equity", "cash", "net", "gross", "carry"]
-"""One row a bar of any symbol from the first decision on, all in currency and at the close: account value, cash, value
-of all positions netted and added up, and what borrowing has cost so far. Equity is cash plus net."""
-
-
-PRICE_COLUMNS = ["symbol", "time", "open", "high", "low", "close", "volume"]
-"""One row a bar of a symbol."""
 
 _ORDER_TEXTS = ["symbol", "kind", "side", "type", "status", "reason"]
 _TRADE_TEXTS = ["symbol", "side", "exit_reason", "entry_bar_breach"]
 _MAY_LACK = ["price", "done", "fill_price"]
-
-
-def draw_name(number: int) -> str:
-    """The folder of a further draw in that of its arm."""
-    return f"draw-{number}"
 
 
 class Decisions(Sequence[dict[str, Any]]):
@@ -102,6 +58,11 @@ class Decisions(Sequence[dict[str, Any]]):
                 decision = json.loads(line)
                 check_decision(decision, self.path, number)
                 yield decision
+
+    def entries(self) -> Iterator[Entry]:
+        """The same lines as entries of a journal, read as they are asked for."""
+        with as_damage(self.path.parent):
+            yield from map(entry_of, self)
 
     def __len__(self) -> int:
         with _reading(self.path.parent), self.path.open("rb") as lines:
@@ -125,11 +86,16 @@ class DrawRecord:
     decisions: Decisions
     equity: pd.DataFrame
 
+    @property
+    def entries(self) -> Iterator[Entry]:
+        """The decisions with the gate's verdicts, from the first one on."""
+        return self.decisions.entries()
+
 
 @dataclass(frozen=True, eq=False)
 class ArmRecord:
-    """One arm as it was written: manifest, decisions (one dict a line), and the three tables with times as
-    timestamps; ``draws`` are the further ones, the arm itself being the first."""
+    """One arm as it was written: manifest (``about`` is the same, typed), decisions (one dict a line), and the three
+    tables with times as timestamps; ``draws`` are the further ones, the arm itself being the first."""
 
     name: str
     manifest: dict[str, Any]
@@ -139,16 +105,33 @@ class ArmRecord:
     equity: pd.DataFrame
     draws: tuple[DrawRecord, ...] = ()
 
+    @cached_property
+    def about(self) -> Manifest:
+        """What the manifest says."""
+        with as_damage(self.decisions.path.parent):
+            return Manifest.from_mapping(self.manifest)
+
+    @property
+    def entries(self) -> Iterator[Entry]:
+        """The decisions with the gate's verdicts, from the first one on."""
+        return self.decisions.entries()
+
 
 @dataclass(frozen=True)
 class Record:
-    """A run or comparison read from its folder. ``prices`` holds a table for each symbol: columns open, high, low,
-    close, volume over a time index."""
+    """A run or comparison read from its folder; ``about`` is its manifest, typed. ``prices`` holds a table for each
+    symbol: columns open, high, low, close, volume over a time index."""
 
     folder: Path
     manifest: dict[str, Any]
     prices: dict[str, pd.DataFrame]
     arms: tuple[ArmRecord, ...]
+
+    @cached_property
+    def about(self) -> Manifest:
+        """What the manifest says."""
+        with as_damage(self.folder):
+            return Manifest.from_mapping(self.manifest)
 
     def arm(self, name: str) -> ArmRecord:
         """The arm of this name."""
@@ -184,54 +167,11 @@ def load_record(folder: Path) -> Record:
     return Record(folder, manifest, _read_prices(prices), arms)
 
 
-def read_manifest(folder: Path, arm: str | None = None) -> dict[str, Any]:
-    """The manifest of a run or comparison, or of this ``arm`` of one; raises as ``load_record``."""
-    path = folder / "manifest.json"
-    for place in (path,) if arm is None else (folder, path):
-        check_regular(place)
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        if put_back(folder):
-            return read_manifest(folder)
-        within = sorted(folder.glob("*/manifest.json"), key=lambda each: each.stat().st_mtime)
-        hint = f", such as {within[-1].parent}" if within else ""
-        raise RunFolderError(
-            f"{folder} is not a finished run folder: it has no manifest.json; name a folder that btllm wrote{hint}."
-        ) from None
-    except NotADirectoryError:
-        hint = f", such as {folder.parent}" if (folder.parent / "manifest.json").exists() else ""
-        raise RunFolderError(f"{folder} is no folder: name one that btllm wrote{hint}.") from None
-    except (OSError, ValueError, RecursionError) as problem:
-        raise RunFolderError(f"{path} cannot be read ({problem}); run the experiment again.") from None
-    if not isinstance(manifest, dict) or not {"format", "kind", "experiment"} <= manifest.keys():
-        raise RunFolderError(f"{path} is not the manifest of a run: restore it, or run the experiment again.")
-    named = manifest.get("arms") if manifest["kind"] == "comparison" else [manifest.get("arm")]
-    if not isinstance(named, list) or not named or not all(map(_is_name, named)):
-        raise RunFolderError(f"{path} names no arms but {named!r}: restore it, or run the experiment again.")
-    if arm is not None and manifest.get("arm") != arm:
-        raise RunFolderError(
-            f"{path} is that of the arm {manifest.get('arm')!r}: restore it, or run the experiment again."
-        )
-    version = manifest["format"]
-    if version not in (FORMAT_VERSION, UNSEALED_FORMAT):
-        raise RunFolderError(
-            f"{path} is of run format {version}, this is {FORMAT_VERSION}: install the version of "
-            "backtrader-llm named in its manifest, or run the experiment again."
-        )
-    return manifest
-
-
-def _is_name(arm: object) -> bool:
-    """Whether an arm's name is one: it is also that of its folder, and must not lead out of the run's."""
-    return isinstance(arm, str) and re.fullmatch(r"\w[\w-]*", arm) is not None
-
-
 def _load_arm(folder: Path, name: str | None = None) -> ArmRecord:
     manifest = read_manifest(folder, name)
     check_manifest(manifest, folder / "manifest.json")
     with as_damage(folder), _reading(folder):
-        drawn = 1 if manifest["model"] is None else manifest["experiment"]["evaluation"].get("draws", 1)
+        drawn = Manifest.from_mapping(manifest).draws
         return ArmRecord(
             manifest["arm"],
             manifest,
@@ -257,7 +197,7 @@ def _load_draw(folder: Path, number: int) -> DrawRecord:
 
 
 def _decisions(folder: Path) -> Decisions:
-    path = folder / "decisions.jsonl"
+    path = folder / DECISIONS
     path.stat()  # one that is missing is told now
     return Decisions(path)
 

@@ -57,6 +57,8 @@ _WITHIN: dict[str, dict[str, Any]] = {
 }
 """Of the parts of a decision that are there."""
 
+_LARGEST = sys.float_info.max
+
 _CLAMP = {"limit": str, "before": (int, float), "after": (int, float)}
 
 
@@ -126,8 +128,8 @@ def check_decision(line: object, path: Path, number: int) -> None:
     for part, wanted in _WITHIN.items():
         if not wrong and line[part] is not None and (inner := _wrong(line[part], wanted)):
             wrong = f"{part}.{inner}"
-    snapshot = line["snapshot"].items() if not wrong else ()
-    wrong = wrong or next((f"snapshot.{key}" for key, held in snapshot if not _is_feature(key, held)), "")
+    if not wrong:
+        wrong = next((f"snapshot.{key}" for key, held in line["snapshot"].items() if not _is_feature(key, held)), "")
     if not wrong and any(not isinstance(cut, dict) or _wrong(cut, _CLAMP) for cut in line["clamps"]):
         wrong = "clamps"
     if wrong:
@@ -160,14 +162,19 @@ def _holds(cells: pd.Series[Any], *, time: bool) -> bool:
 def _is_feature(key: str, held: object) -> bool:
     if key == "extra":
         return isinstance(held, dict) and all(_is(value, (int, float)) for value in held.values())
+    if type(held) is float:
+        return held - held == 0  # neither infinite nor no number
     return isinstance(held, str) if key in ("symbol", "time", "timeframe") else _is(held, (int, float))
 
 
 def _wrong(held: dict[str, Any], wanted: dict[str, Any]) -> str:
     """The first key that is absent or of another kind; empty where there is none."""
-    return next((key for key, kind in wanted.items() if key not in held or not _is(held[key], kind)), "")
+    for key, kind in wanted.items():
+        if key not in held or not _is(held[key], kind):
+            return key
+    return ""
 
 
 def _is(held: object, kind: Any) -> bool:
     """Whether a value of JSON is of a kind; a number lies within what can be computed with."""
-    return isinstance(held, kind) and not (isinstance(held, (int, float)) and not abs(held) <= sys.float_info.max)
+    return isinstance(held, kind) and (not isinstance(held, (int, float)) or abs(held) <= _LARGEST)

@@ -1,8 +1,15 @@
-"""The folder of a run while it is written: a temporary name, one writer, renamed when whole, resumed when cut off."""
+"""The folder of a run while it is written: a temporary name, one writer, renamed when whole, resumed when cut off.
+
+``audit.jsonl`` holds the questions of the command that wrote the folder, and of those that were cut off before it. An
+earlier one in which the model was really asked is kept beside it as ``audit-TIME.jsonl``, TIME being that of its first
+line; one whose answers all came from the record holds no calls, and goes with the folder that it told of. They hold
+wall-clock times, so they are no evidence, and a replay neither reads nor compares them.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 from collections.abc import Iterator, Set
@@ -13,10 +20,8 @@ from filelock import Timeout
 
 from llm_strategy.errors import RunFolderError
 from llm_strategy.support.write_whole import LEFT_BEHIND, names_onto_disk, onto_disk, write_whole
-from simulator.folder.audit_trail import keep_earlier_audits
 from simulator.folder.integrity import seal
-from simulator.folder.record import read_manifest
-from simulator.folder.run_name import REPLACED, lock_of, put_back_alone
+from simulator.folder.manifest import REPLACED, lock_of, put_back_alone, read_manifest
 
 ANSWERED = "answered.txt"
 """Hashes of the requests that the model has answered for this folder, while it is written."""
@@ -87,7 +92,7 @@ class Workspace:
         """Give the folder its final name, in place of an earlier run of the same identity; returns it.
 
         Everything in it is on the disk before. The calls that the earlier one made of a model stay on record
-        (``audit_trail.py``). A failed run does not take the place of a complete one and goes to ``NAME.failed``.
+        (``audit-TIME.jsonl``). A failed run does not take the place of a complete one and goes to ``NAME.failed``.
         """
         with as_run_folder_error(self.folder):
             (self.path / ANSWERED).unlink(missing_ok=True)
@@ -132,3 +137,45 @@ def as_run_folder_error(folder: Path | str, place: str = "choose another output.
             f"{folder} cannot be written ({problem.strerror or problem}): free space or {place}; "
             "answers already given are kept."
         ) from None
+
+
+AUDIT = "audit.jsonl"
+
+
+def keep_earlier_audits(old: Path, new: Path) -> None:
+    """Copy the logs of a run folder into the one that takes its place."""
+    for earlier in sorted(old.glob("audit-*.jsonl")):
+        if _is_log(earlier):
+            _keep(earlier, new / earlier.name)
+    last = old / AUDIT
+    if _is_log(last) and (began := _first_call(last)) is not None:
+        _keep(last, new / f"audit-{began}.jsonl")
+
+
+def _is_log(path: Path) -> bool:
+    """Whether it is a file of the folder: a pipe would be read without end, and a link leads elsewhere."""
+    return path.is_file() and not path.is_symlink()
+
+
+def _keep(source: Path, target: Path) -> None:
+    number = 2
+    wanted = target
+    while target.exists() and target.read_bytes() != source.read_bytes():
+        target = wanted.with_stem(f"{wanted.stem}-{number}")
+        number += 1
+    shutil.copyfile(source, target)
+
+
+def _first_call(log: Path) -> str | None:
+    """When the log began, for a file name; None where the model was asked nothing. A damaged line counts as a call."""
+    began, asked = "", False
+    with log.open(encoding="utf-8", errors="replace") as lines:
+        for text in lines:
+            try:
+                line = json.loads(text)
+                began = began or str(line["time"])
+                asked = asked or not line["cached"]
+            except (ValueError, LookupError, TypeError, RecursionError):
+                asked = True
+    digits = "".join(mark for mark in began.partition("+")[0] if mark.isdigit() or mark in "T.")
+    return (digits or "unknown") if asked else None

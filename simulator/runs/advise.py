@@ -12,7 +12,7 @@ from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.risk import Account, Market, Verdict, judge
 from llm_strategy.support.outside_text import hanging
-from llm_strategy.trading.journal import decision_line
+from llm_strategy.trading.decision_lines import Entry, write_decision
 from llm_strategy.types import Decision
 from simulator.experiment.configuration import Experiment
 from simulator.prices.load import moment
@@ -35,7 +35,7 @@ class Consultation:
 
     def as_dict(self) -> dict[str, Any]:
         """The journal's line of this decision, with the messages and the model's name."""
-        line: dict[str, Any] = json.loads(decision_line(self.bar, self.decision, self.verdict))
+        line: dict[str, Any] = json.loads(write_decision(Entry(self.bar, self.decision, self.verdict)))
         return line | {
             "model": self.model,
             "passed_over": self.passed_over,

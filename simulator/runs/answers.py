@@ -1,8 +1,10 @@
-"""Where a run's answers come from: a model behind the record of earlier answers, or a finished run's own journal."""
+"""Where a run's answers come from: a model behind the record of earlier answers, or the journal of a finished run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from llm_strategy.advice.advisor import ModelAdvisor
@@ -15,9 +17,10 @@ from llm_strategy.llm.models.store import cache_folder
 from llm_strategy.llm.record.client import Mode, RecordingClient
 from llm_strategy.llm.record.key import request_hash
 from llm_strategy.llm.record.store import FolderStore, MemoryStore
-from llm_strategy.llm.requests import Generation, ModelIdentity, Request
+from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request
 from llm_strategy.llm.settings import load_settings
-from llm_strategy.types import AbstentionReason, Event
+from llm_strategy.trading.decision_lines import Entry
+from llm_strategy.types import Abstention, AbstentionReason
 from simulator.experiment.configuration import Experiment
 
 
@@ -49,53 +52,131 @@ def recorded(client: LLMClient, answers: Mode = "live", *, kept: bool = True) ->
     return RecordingClient(client, client.identity, store, answers)
 
 
-class JournalClient(LLMClient):
-    """Answers from the decisions of a finished run, strictly in their order and without a model.
+Failure: TypeAlias = ModelError | ContractError
+"""Why there is no answer: none was given, or none could be taken."""
+Outcome: TypeAlias = Generation | Failure
+"""What came of a question."""
 
-    A request that is not the one on record, one more than there are, and one that is left over all raise
-    ``AnswerNotRecorded``: then this is not a replay of that run. A recorded failure is raised again.
+
+class RunAnswers(LLMClient):
+    """Answers as the model of a finished run did, without a model; to all who ask it is that model, with that run's
+    sampler. A failure that the run saw is raised again.
+
+    ``answers`` are what came of its questions, by request hash, in their order. With ``strict_order`` they are read as
+    they are asked for, and a question that is not the next one, one more than there are, and one that is left over all
+    raise ``AnswerNotRecorded``: then this is no replay of that run. Without it each is answered at any time and as
+    often as it is asked, and ``AnswerNotRecorded`` is raised for what the run did not ask. ``place`` names the run.
     """
 
-    replays = True
-
     def __init__(
-        self, identity: ModelIdentity, sampler: Mapping[str, Any], decisions: Iterable[dict[str, Any]]
+        self,
+        identity: ModelIdentity,
+        sampler: Mapping[str, Any],
+        answers: Iterable[tuple[str, Outcome]],
+        *,
+        strict_order: bool,
+        place: str = "The journal",
     ) -> None:
         self.identity = identity
-        self.defaults = Request(messages=(), **sampler)
-        self._exchanges = (exchange for decision in decisions for exchange in recorded_exchanges(decision))
-        self._given = 0
+        self.replays = strict_order
+        self.strict = not strict_order  # an answer depends on the question alone
+        self._sampler = dict(sampler)
+        self.start_from(Request(messages=()))
+        self._place = place
+        self._asked = 0
+        self._following = iter(answers if strict_order else ())
+        self._answers: dict[str, Generation] = {}
+        self._failures: dict[str, Failure] = {}
+        for key, outcome in () if strict_order else answers:
+            if not isinstance(outcome, Generation):
+                self._failures[key] = outcome
+            elif key not in self._answers or not any(event.is_substitute for event in outcome.events):
+                self._answers[key] = outcome
+
+    def start_from(self, defaults: Request) -> None:
+        """The run's own sampler goes before what is given."""
+        self.defaults = replace(defaults, **self._sampler)
 
     def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
-        """The next recorded answer, if the request is the recorded one."""
-        exchange = next(self._exchanges, None)
-        if exchange is None:
-            raise AnswerNotRecorded(f"The journal holds {self._given} answers and one more was asked for.")
-        expected, answer, failure, events = exchange
-        if request_hash(request, self.identity) != expected:
+        """The run's answer."""
+        key = request_hash(request, self.identity)
+        outcome = self._next(key) if self.replays else self._answers.get(key) or self._failures.get(key)
+        if outcome is None:
             raise AnswerNotRecorded(
-                f"Question {self._given + 1} is not the recorded one ({expected[:12]}): prompts, view or prices have "
-                "changed; replay with the version of backtrader-llm named in the manifest."
+                f"{self._place} holds no answer to question {key[:12]}: ask what that run asked (its experiment stands "
+                "in its manifest.json), or choose another LLM_BACKEND."
             )
-        self._given += 1
-        if answer is None:
-            if isinstance(failure, ModelError):
-                failure.events = events
-            raise failure
-        return Generation(answer, 0, 0, 0.0, cached=True, events=events)
+        if not isinstance(outcome, Generation):
+            raise outcome if isinstance(outcome, ContractError) else copy(outcome)
+        if on_delta is not None:
+            on_delta(outcome.text)
+        return outcome
+
+    def recorded(self, request: Request) -> Generation | None:
+        """The run's answer; None where it has none, or answers in its order alone."""
+        return self._answers.get(request_hash(request, self.identity))
+
+    def healthcheck(self) -> Health:
+        """Always well."""
+        return Health(True, f"{len(self._answers)} answers of {self.identity.name} in {self._place}.", 0.0)
 
     def finish(self) -> None:
         """Raise if an answer was left over."""
-        left = sum(1 for _ in self._exchanges)
+        left = sum(1 for _ in self._following)
         if left:
             raise AnswerNotRecorded(f"The journal holds {left} answers that were never asked for.")
 
+    def _next(self, key: str) -> Outcome:
+        expected, outcome = next(self._following, ("", None))
+        if outcome is None:
+            raise AnswerNotRecorded(f"The journal holds {self._asked} answers and one more was asked for.")
+        if key != expected:
+            raise AnswerNotRecorded(
+                f"Question {self._asked + 1} is not the recorded one ({expected[:12]}): prompts, view or prices have "
+                "changed; replay with the version of backtrader-llm named in the manifest."
+            )
+        self._asked += 1
+        return outcome
+
+
+def recorded_answers(entries: Iterable[Entry]) -> Iterator[tuple[str, Outcome]]:
+    """The questions of a journal by request hash, with the answer, or the failure behind one that is missing, and what
+    happened on the way to it."""
+    for decision in (entry.decision for entry in entries):
+        for exchange in decision.exchanges:
+            if exchange.answer is not None:
+                yield (
+                    exchange.request_hash,
+                    Generation(exchange.answer, 0, 0, 0.0, cached=True, events=exchange.events),
+                )
+                continue
+            failure = _failure(decision.abstention or decision.instead_of)
+            if isinstance(failure, ModelError):
+                failure.events = exchange.events
+            yield exchange.request_hash, failure
+
+
+def _failure(abstention: Abstention | None) -> Failure:
+    """The error behind an exchange that has no answer."""
+    if abstention is not None:
+        if abstention.reason is AbstentionReason.INVALID:
+            field, _, problem = abstention.detail.partition(": ")
+            return ContractError(field, problem)
+        for kind, reason in FAILURES.items():
+            if reason is abstention.reason:
+                return kind(abstention.detail)
+    return AnswerNotRecorded("The journal holds a question without an answer and no reason for it.")
+
 
 def replay_advisor(
-    manifest: dict[str, Any], decisions: Iterable[dict[str, Any]], experiment: Experiment, draw: int = 0
+    identity: ModelIdentity,
+    sampler: Mapping[str, Any],
+    entries: Iterable[Entry],
+    experiment: Experiment,
+    draw: int = 0,
 ) -> ModelAdvisor:
-    """The advisor of a finished llm arm, or of a further draw of it, answering from the journal of those decisions."""
-    client = JournalClient(ModelIdentity.from_dict(manifest["model"]), manifest["sampler"], decisions)
+    """The advisor of a finished llm arm, or of a further draw of it, answering from the journal of those entries."""
+    client = RunAnswers(identity, sampler, recorded_answers(entries), strict_order=True)
     choice = experiment.advisor
     return ModelAdvisor(
         client,
@@ -106,31 +187,3 @@ def replay_advisor(
         draw=draw,
         repairs=choice.repairs,
     )
-
-
-Failure: TypeAlias = ModelError | ContractError
-"""Why there is no answer: none was given, or none could be taken."""
-
-
-def recorded_exchanges(decision: dict[str, Any]) -> list[tuple[str, str | None, Failure, tuple[Event, ...]]]:
-    """The questions of a line of the journal: request hash, answer or None, the failure behind an answer that is
-    missing, and what happened on the way."""
-    asked = [decision, *filter(None, [decision["repair"]]), *decision.get("further", ())]
-    failure = _failure(decision["abstention"] or decision.get("instead_of"))
-    return [
-        (exchange["request"], exchange["answer"], failure, tuple(map(Event.from_record, exchange.get("events", ()))))
-        for exchange in asked
-        if exchange["request"]
-    ]
-
-
-def _failure(abstention: dict[str, str] | None) -> Failure:
-    """The error behind an exchange that has no answer."""
-    if abstention is not None:
-        if abstention["reason"] == AbstentionReason.INVALID:
-            field, _, problem = abstention["detail"].partition(": ")
-            return ContractError(field, problem)
-        for kind, reason in FAILURES.items():
-            if reason == abstention["reason"]:
-                return kind(abstention["detail"])
-    return AnswerNotRecorded("The journal holds a question without an answer and no reason for it.")

@@ -15,15 +15,13 @@ from llm_strategy.advice.rules import MatchedRandom
 from llm_strategy.errors import PromptTooLong, TooManyFailures
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.record.client import RecordingClient, Usage
-from llm_strategy.trading.journal import Entry
+from llm_strategy.trading.decision_lines import Entry
 from llm_strategy.types import Abstention, AbstentionReason, ActionType, Decision, Snapshot
 from simulator.experiment import LLM_ARM, RANDOM_ARM
 from simulator.experiment.configuration import Experiment
-from simulator.folder.evidence import write_json
-from simulator.folder.manifest import RunDescription, arm_manifest, comparison_manifest, now
-from simulator.folder.record import draw_name
-from simulator.folder.tally import Tally, failure_of, write_calibration
-from simulator.folder.usage import Questions
+from simulator.folder.description import RunDescription, now
+from simulator.folder.evidence import draw_name, write_json
+from simulator.folder.tally import Questions, Tally, failure_of, write_calibration
 from simulator.prices.universe import Universe
 from simulator.runs.simulation import trade, upcoming
 
@@ -109,16 +107,15 @@ class ArmRunner:
         self._usage[arm] = (
             Questions.of(tallies, model.usage.since(before), model.latencies[before.asked :]) if model else Questions()
         )
-        manifest = arm_manifest(
-            self._description, arm, folder, started=started, problem=problem, usage=self._usage[arm], model=model
+        manifest = self._description.of_arm(
+            arm, folder, started=started, problem=problem, usage=self._usage[arm], model=model
         )
-        write_json(manifest, folder / "manifest.json")
+        write_json(manifest.as_dict(), folder / "manifest.json")
 
     def finish_comparison(self, arms: tuple[str, ...], folder: Path) -> None:
         """Write the manifest of the folder that holds the arms."""
         usages = [asdict(self._usage[arm]) for arm in arms]
-        manifest = comparison_manifest(
-            self._description,
+        manifest = self._description.of_comparison(
             arms,
             folder,
             started=self._started,
@@ -126,7 +123,7 @@ class ArmRunner:
             usage=Questions(**{name: sum(usage[name] for usage in usages) for name in usages[0]}),
             model=self._model if LLM_ARM in arms else None,
         )
-        write_json(manifest, folder / "manifest.json")
+        write_json(manifest.as_dict(), folder / "manifest.json")
 
     def _trade(self, arm: str, advisor: Advisor, folder: Path, draw: int = 0) -> tuple[Tally, str | None]:
         """What the advisor brought about, its evidence written, and a sentence where it failed too often."""

@@ -18,10 +18,9 @@ from llm_strategy.llm.record.client import RecordingClient
 from llm_strategy.llm.settings import load_settings
 from simulator.experiment import LLM_ARM, RANDOM_ARM
 from simulator.experiment.configuration import Experiment
-from simulator.folder.audit_trail import AUDIT
-from simulator.folder.notes import notes_on
+from simulator.folder.description import notes_on
 from simulator.folder.provenance import run_identity
-from simulator.folder.workspace import Workspace, as_run_folder_error
+from simulator.folder.workspace import AUDIT, Workspace, as_run_folder_error
 from simulator.prices.universe import Universe, load_universe
 from simulator.progress.run import RunStages, model_line
 from simulator.progress.stages import SILENT, Progress

@@ -8,29 +8,30 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llm_strategy.advice.advisor import Advisor
+from llm_strategy.advice.advisor import Advisor, ModelAdvisor
 from llm_strategy.advice.rules import MatchedRandom
 from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, ForeignAnswers, MarketDataError, RunFolderError
 from llm_strategy.support.outside_text import spelled_out, spelled_out_json
+from llm_strategy.trading.decision_lines import Entry
 from llm_strategy.types import ActionType
 from simulator.experiment import LLM_ARM, RANDOM_ARM
 from simulator.experiment.configuration import Experiment
-from simulator.folder.evidence import DECISIONS, evidence_files
+from simulator.folder.evidence import DECISIONS, draw_name, evidence_files
 from simulator.folder.integrity import check_evidence, is_sealed, seal
 from simulator.folder.provenance import own_parts
-from simulator.folder.record import ArmRecord, Record, draw_name, load_record
+from simulator.folder.record import ArmRecord, Record, load_record
 from simulator.folder.record_check import as_damage
 from simulator.folder.tally import CALIBRATION, Tally, write_calibration
 from simulator.folder.workspace import as_run_folder_error
 from simulator.prices.universe import Universe, read_universe_csv
 from simulator.reporting.render_html import secured
 from simulator.reporting.render_markdown import without_bare_links
-from simulator.runs.answers import JournalClient, replay_advisor
+from simulator.runs.answers import RunAnswers, replay_advisor
 from simulator.runs.report import EXPLANATION, FACTS, REPORT_FILES, write_page
 from simulator.runs.simulation import trade
 from simulator.runs.worst_case import HARM, write_harm
@@ -80,7 +81,7 @@ def replay(folder: str | Path, to: str | Path | None = None) -> list[FileCheck]:
 def _replay_record(record: Record, target: Path) -> None:
     experiment = _experiment(record)
     universe = _universe(record, experiment)
-    comparison = record.manifest["kind"] == "comparison"
+    comparison = record.about.is_comparison
     advised: dict[str, list[ActionType]] = {}
     for arm in sorted(record.arms, key=lambda arm: arm.name != LLM_ARM):
         folder = target / arm.name if comparison else target
@@ -89,7 +90,7 @@ def _replay_record(record: Record, target: Path) -> None:
         if arm.name == LLM_ARM:
             advised = made.advised
         for draw in arm.draws:
-            again = replay_advisor(arm.manifest, draw.decisions, experiment, draw.number)
+            again = _asked_again(arm, draw.entries, experiment, draw.number)
             _simulated(universe, again, experiment, folder / draw_name(draw.number))
         _write_manifest(arm.manifest, folder)
     if comparison:
@@ -145,8 +146,8 @@ def _simulated(universe: Universe, advisor: Advisor, experiment: Experiment, fol
 
 
 def _advisor(arm: ArmRecord, experiment: Experiment, advised: dict[str, list[ActionType]]) -> Advisor:
-    if arm.manifest["model"] is not None:
-        return replay_advisor(arm.manifest, arm.decisions, experiment)
+    if arm.about.model is not None:
+        return _asked_again(arm, arm.entries, experiment)
     if arm.name == RANDOM_ARM:
         if not advised:
             raise RunFolderError("The random arm keeps the holding times of llm: replay the folder that holds both.")
@@ -154,22 +155,26 @@ def _advisor(arm: ArmRecord, experiment: Experiment, advised: dict[str, list[Act
     return experiment.rule(arm.name)
 
 
+def _asked_again(arm: ArmRecord, entries: Iterable[Entry], experiment: Experiment, draw: int = 0) -> ModelAdvisor:
+    return replay_advisor(arm.about.model_identity, arm.about.sampler or {}, entries, experiment, draw)
+
+
 def _finish(advisor: Any) -> None:
     client = getattr(advisor, "client", None)
-    if isinstance(client, JournalClient):
+    if isinstance(client, RunAnswers):
         client.finish()
 
 
 def _universe(record: Record, experiment: Experiment) -> Universe:
-    said = record.manifest["prices"]
+    used = record.about.prices
     folder = record.folder if (record.folder / "prices.csv").exists() else record.folder.parent
     try:
-        sources = {symbol: market["source"] for symbol, market in said["symbols"].items()}
-        volumes = {symbol: market.get("volume", "shares") for symbol, market in said["symbols"].items()}
+        sources = {symbol: market["source"] for symbol, market in used["symbols"].items()}
+        volumes = {symbol: market.get("volume", "shares") for symbol, market in used["symbols"].items()}
         universe = read_universe_csv(folder / "prices.csv", experiment.data, sources, volumes)
     except MarketDataError as problem:
         raise RunFolderError(f"The prices of {record.folder} cannot be read: {problem}") from None
-    if universe.sha256 != said["sha256"]:
+    if universe.sha256 != used["sha256"]:
         raise RunFolderError(
             f"{folder / 'prices.csv'} was changed after the run: restore it, or run the experiment again."
         )
@@ -182,7 +187,7 @@ def _write_manifest(manifest: dict[str, Any], folder: Path) -> None:
 
 def _files(record: Record, target: Path) -> list[str]:
     """Every file of the run or of its replay but the manifests and audit logs, which hold wall-clock times."""
-    comparison = record.manifest["kind"] == "comparison"
+    comparison = record.about.is_comparison
     names: list[str] = []
     for arm in record.arms:
         evidence = evidence_files(draw.number for draw in arm.draws)

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import pandas as pd
 
 from llm_strategy.support.outside_text import spelled_out
-from simulator.evaluation.activity import arm_remarks
+from llm_strategy.trading.decision_lines import Entry
+from simulator.evaluation.measures import arm_remarks
 from simulator.folder.integrity import changed_evidence
+from simulator.folder.manifest import put_back
 from simulator.folder.record import Record, load_record
-from simulator.folder.run_name import put_back
 from simulator.reporting.facts.fact import Facts, read_facts
 from simulator.reporting.facts.run import same_close
 from simulator.reporting.sections.arms import doubt_sentences
@@ -95,7 +96,7 @@ class Result:
         advised, missing where it abstained, rationale, policy (allow, review, deny), intent (what the gate made of it),
         size (shares), stop_pct and target_pct (fractions of the fill), reason (why it abstained, or the gate did
         nothing), close (the price)."""
-        rows = [_decision_row(arm.name, line) for arm in self.record.arms for line in arm.decisions]
+        rows = [_decision_row(arm.name, entry) for arm in self.record.arms for entry in arm.entries]
         table = pd.DataFrame(rows, columns=["arm", "time", *DECISION_COLUMNS])
         return table.assign(time=pd.to_datetime(table["time"])).set_index(["arm", "time"])
 
@@ -133,7 +134,7 @@ class Result:
     @property
     def notes(self) -> tuple[str, ...]:
         """What one must know of the prices and limits before reading the figures, a sentence each."""
-        return tuple(self.record.manifest.get("notes", ()))
+        return self.record.about.notes or ()
 
     @property
     def doubts(self) -> list[str]:
@@ -162,13 +163,17 @@ class Result:
         return spelled_out(f"{warning}{notes}<p>{told}</p>{self.shown.to_html()}")
 
 
-def _decision_row(arm: str, line: dict[str, Any]) -> tuple[object, ...]:
-    """The cells of ``Result.decisions`` from a line of ``decisions.jsonl``."""
-    advice, gate, abstained = line["advice"] or {}, line["verdict"], line["abstention"]
-    action = advice.get("action", {})
+def _decision_row(arm: str, entry: Entry) -> tuple[object, ...]:
+    """The cells of ``Result.decisions``."""
+    decision, gate = entry.decision, entry.verdict
+    snapshot, advice, abstained = decision.snapshot, decision.advice, decision.abstention
+    advised = (
+        (advice.regime.label.value, advice.action.type.value, advice.action.confidence, advice.rationale)
+        if advice
+        else (None,) * 4
+    )
     return (
-        arm, line["time"], line["snapshot"]["symbol"], line["status"], advice.get("regime", {}).get("label"),
-        action.get("type"), action.get("confidence"), advice.get("rationale"), (line["policy"] or {}).get("verdict"),
-        gate["intent"], gate["size"], gate["stop_pct"], gate["target_pct"],
-        f"{abstained['reason']}: {abstained['detail']}" if abstained else gate["reason"], line["snapshot"]["close"],
+        arm, snapshot.time, snapshot.symbol, decision.status.value, *advised, decision.policy.verdict.value,
+        gate.intent.value, gate.size, gate.stop_pct, gate.target_pct,
+        f"{abstained.reason}: {abstained.detail}" if abstained else gate.reason, snapshot.close,
     )  # fmt: skip

@@ -15,7 +15,8 @@ from llm_strategy.advice.advisor import Advisor, Schedule
 from llm_strategy.market.features import DEFAULT_LOOKBACKS
 from llm_strategy.market.snapshot import SnapshotReader
 from llm_strategy.trading.broker import SimulatedBroker
-from llm_strategy.trading.journal import Entry, Journal
+from llm_strategy.trading.decision_lines import Entry
+from llm_strategy.trading.journal import Journal
 from llm_strategy.trading.strategy import AdvisedStrategy
 from llm_strategy.types import Snapshot
 from simulator.experiment.configuration import Experiment

@@ -15,7 +15,8 @@ import pandas as pd
 
 from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.support.outside_text import hanging
-from simulator.evaluation.regimes import by_symbol, symbol_of
+from llm_strategy.trading.decision_lines import Entry, entry_of
+from simulator.evaluation.regimes import by_symbol
 from simulator.experiment import LLM_ARM
 from simulator.folder.record import ArmRecord, Decisions, Record, load_record
 from simulator.folder.record_check import as_damage
@@ -138,7 +139,7 @@ def trace(
 def _trace(record: Record, at: str | None, arm: str | None, symbol: str | None, draw: int) -> Trace:
     chosen = _arm(record, arm)
     decisions = _drawn(chosen, draw)
-    made = by_symbol(decisions)
+    made = by_symbol(decisions.entries())
     symbols = list(made)
     if not made:
         raise ConfigurationError(f"Arm {chosen.name} of {record.folder} has no decisions: name another arm.")
@@ -148,12 +149,12 @@ def _trace(record: Record, at: str | None, arm: str | None, symbol: str | None, 
         raise ConfigurationError(f"The run decided on no {symbol!r}{did_you_mean(symbol, symbols)}")
     name = symbol or symbols[0]
     number = _at(made[name].times, at, name)
-    decision = next(islice((line for line in decisions if symbol_of(line) == name), number, None))
+    decision = next(islice((line for line in decisions if line["snapshot"]["symbol"] == name), number, None))
     time = pd.Timestamp(decision["time"])
     return Trace(
         f"{chosen.name} draw {draw}" if draw > 1 else chosen.name,
         decision,
-        _questions(record, chosen, decision, draw),
+        _questions(record, chosen, entry_of(decision), draw),
         *_books(chosen, name, time, first_draw=draw == 1),
         _account(chosen.equity if draw == 1 else chosen.draws[draw - 2].equity, time),
         _followed(record.prices[name]["close"], time, decision["snapshot"]["close"]),
@@ -206,36 +207,27 @@ def _at(told: list[str], at: str | None, symbol: str) -> int:
     )
 
 
-def _questions(record: Record, arm: ArmRecord, decision: Line, draw: int) -> list[Line]:
-    asked = [("advice", decision)]
-    if decision["repair"]:
-        asked.append(("repair", decision["repair"]))
-    asked += [(further["purpose"], further) for further in decision.get("further", ())]
-    if len(asked) > 1 and asked[1][0] == "action":
-        asked[0] = ("label", decision)
-    said = _audited(record, {exchange["request"] for _, exchange in asked}, 0 if draw == 1 else draw)
-    model = (arm.manifest.get("model") or {}).get("name", "model")
-    found = []
-    for purpose, exchange in asked:
-        if not exchange["request"]:
-            continue
-        line = said.get(exchange["request"], {})
-        found.append(
-            {
-                "purpose": purpose,
-                "request": exchange["request"],
-                "model": " and ".join(line.get("answered_by") or ()) or model,
-                "messages": line.get("messages", []),
-                "answer": exchange["answer"],
-                "events": exchange.get("events", []),
-                "tokens_in": line.get("tokens_in"),
-                "tokens_out": line.get("tokens_out"),
-                "latency_ms": line.get("latency_ms"),
-                "cached": line.get("cached"),
-                "asked": line.get("time"),
-            }
-        )
-    return found
+def _questions(record: Record, arm: ArmRecord, entry: Entry, draw: int) -> list[Line]:
+    asked = entry.decision.exchanges
+    calls = _audited(record, {exchange.request_hash for exchange in asked}, 0 if draw == 1 else draw)
+    model = (arm.about.model or {}).get("name", "model")
+    return [
+        {
+            "purpose": exchange.purpose,
+            "request": exchange.request_hash,
+            "model": " and ".join(call.get("answered_by") or ()) or model,
+            "messages": call.get("messages", []),
+            "answer": exchange.answer,
+            "events": [event.as_dict() for event in exchange.events],
+            "tokens_in": call.get("tokens_in"),
+            "tokens_out": call.get("tokens_out"),
+            "latency_ms": call.get("latency_ms"),
+            "cached": call.get("cached"),
+            "asked": call.get("time"),
+        }
+        for exchange in asked
+        for call in (calls.get(exchange.request_hash, {}),)
+    ]
 
 
 def _audited(record: Record, wanted: set[str], draw: int) -> dict[str, Line]:

@@ -1,28 +1,20 @@
 """Counting decisions, and telling an advisor that reads from one that does not."""
 
 import pytest
+from journal_entries import advised, counted, entry
 
-from simulator.evaluation.advice import Life, advice_changes, count_advice
-
-SNAPSHOT = {
-    "symbol": "SYN", "timeframe": "1d", "time": "2020-01-01T00:00:00", "close": 100.0, "momentum": 0.0,
-    "volatility": 0.01, "drawdown": 0.0, "range_position": 0.5, "volume_ratio": 1.0,
-}  # fmt: skip
+from simulator.evaluation.advice import AdviceCounter, ChangeFinder, Life
 
 
 def seen(trend=0.0, rank=0.5, symbol="SYN"):
     """A snapshot of a market that the causal rule calls sideways, or by its trend and rank of volatility."""
-    return SNAPSHOT | {"trend": trend, "volatility_rank": rank, "symbol": symbol}
+    return {"trend": trend, "volatility_rank": rank, "symbol": symbol}
 
 
 def decision(number=0, label="bull", action="hold", **known):
     """In a market that goes up and down, so that the causal rule changes label and action."""
-    return {
-        "prompt": f"prompt {number}", "request": "aa", "status": "advised", "abstention": None, "repairs": [],
-        "snapshot": seen(0.1 if number % 2 else -0.1),
-        "advice": {"regime": {"label": label}, "action": {"type": action}},
-        "policy": {"verdict": "allow", "reasons": [], "coherent": True},
-    } | known  # fmt: skip
+    row = {"prompt": f"prompt {number}", "request": "aa", "snapshot": seen(0.1 if number % 2 else -0.1)}
+    return entry(**row | {"advice": advised(label, action)} | known)
 
 
 def abstained(number, reason="timeout"):
@@ -30,7 +22,8 @@ def abstained(number, reason="timeout"):
 
 
 def test_everything_is_counted_by_kind():
-    counts = count_advice(
+    counts = counted(
+        AdviceCounter(),
         [
             decision(1, repairs=["code fence", "second attempt: action.type is missing"], status="repaired"),
             decision(2, repairs=["second attempt: no JSON", "second attempt: twice"], status="repaired"),
@@ -49,7 +42,7 @@ def test_everything_is_counted_by_kind():
             abstained(5),
             abstained(6, "invalid"),
             abstained(7),
-        ]
+        ],
     )
     assert counts.decisions == 8
     assert counts.statuses == {"abstained": 3, "advised": 3, "repaired": 2}
@@ -80,7 +73,7 @@ def test_everything_is_counted_by_kind():
     ],
 )
 def test_an_advisor_that_does_not_read_is_seen(decisions, life):
-    assert count_advice(decisions).life is life
+    assert counted(AdviceCounter(), decisions).life is life
 
 
 @pytest.mark.parametrize(
@@ -92,7 +85,7 @@ def test_an_advisor_that_does_not_read_is_seen(decisions, life):
 )
 def test_a_constant_answer_is_held_against_the_rule_on_the_same_bars(market, life):
     decisions = [decision(n, snapshot=market[n % len(market)]) for n in range(100)]
-    assert count_advice(decisions).life is life
+    assert counted(AdviceCounter(), decisions).life is life
 
 
 @pytest.mark.parametrize(
@@ -110,19 +103,20 @@ def test_where_the_rule_was_constant_too_nobody_is_nearly_dead(market, how, life
         "action": lambda n: {"label": ("bull", "bear")[n % 2]},
     }
     decisions = [decision(n, snapshot=market[n % len(market)], **varied[how](n)) for n in range(100)]
-    assert count_advice(decisions).life is life
+    assert counted(AdviceCounter(), decisions).life is life
 
 
 def test_the_constant_answer_is_named():
-    counts = count_advice([decision(n) for n in range(99)] + [decision(99, "bear", "exit")])
+    counts = counted(AdviceCounter(), [decision(n) for n in range(99)] + [decision(99, "bear", "exit")])
     assert (counts.constant_label, counts.constant_action, counts.constant_share) == ("bull", "hold", 0.99)
 
 
 def test_only_changes_of_advice_are_listed():
     same = [decision(1), decision(2), abstained(3), abstained(4, "invalid"), decision(5), decision(6, action="exit")]
-    assert [row["prompt"] for row in advice_changes(same)] == ["prompt 1", "prompt 3", "prompt 5", "prompt 6"]
+    prompts = [changed.decision.prompt for changed in filter(ChangeFinder().take, same)]
+    assert prompts == ["prompt 1", "prompt 3", "prompt 5", "prompt 6"]
 
 
 def test_a_change_is_one_on_the_same_symbol():
     both = [decision(1), decision(2, "bear", snapshot=seen(symbol="B"))] * 3
-    assert len(advice_changes(both)) == 2
+    assert len(list(filter(ChangeFinder().take, both))) == 2

@@ -2,17 +2,19 @@
 
 import pandas as pd
 import pytest
+from journal_entries import counted, entry
 
 from llm_strategy.risk.loss_limits import KillSwitch
-from simulator.evaluation.gate import count_gate, kill_switch
+from simulator.evaluation.measures import GateCounter, kill_switch
 
 
 def judged(intent, *limits):
-    return {"verdict": {"intent": intent}, "clamps": [{"limit": limit} for limit in limits]}
+    return entry(verdict={"intent": intent}, clamps=[{"limit": limit, "before": 1.0, "after": 0.5} for limit in limits])
 
 
 def test_cuts_and_refusals_are_told_apart():
-    counts = count_gate(
+    counts = counted(
+        GateCounter(),
         [
             judged("enter_long", "max_position_size", "lot_step"),
             judged("enter_long"),
@@ -22,7 +24,7 @@ def test_cuts_and_refusals_are_told_apart():
             judged("none", "lot_step"),
             judged("none"),
             judged("exit", "max_drawdown"),
-        ]
+        ],
     )
     assert (counts.cut, counts.refused) == (2, 3)
     assert counts.clamps == {"lot_step": 1, "max_position_size": 1, "min_stop_pct": 1}

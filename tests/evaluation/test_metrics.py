@@ -12,7 +12,8 @@ from record_account import CASH
 from record_factory import ALL_ARMS, write_comparison
 
 from simulator.evaluation.metrics import dealing, performance, returns, trading
-from simulator.folder.record import ORDER_COLUMNS, TRADE_COLUMNS, load_record
+from simulator.folder.evidence import ORDER_COLUMNS, TRADE_COLUMNS
+from simulator.folder.record import load_record
 
 
 def account(equity, gross=0.0, carry=0.0):

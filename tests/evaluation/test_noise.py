@@ -7,6 +7,7 @@ from collections import Counter
 import pandas as pd
 import pytest
 from drawn_record import add_draws, growing, unchanged
+from journal_entries import advised, entry
 from record_factory import write_comparison, write_run
 from small_run import files, reader, recording, seal
 from small_run import small as of_one_mood
@@ -78,8 +79,7 @@ def test_the_share_of_differing_pairs(outcomes, share):
 
 
 def line(bar, request, label, action="hold", **more):
-    advice = {"regime": {"label": label}, "action": {"type": action}} if label else None
-    return {"bar": bar, "request": request, "advice": advice, "snapshot": {"symbol": "A"}} | more
+    return entry(bar=bar, request=request, advice=advised(label, action) if label else None, **more)
 
 
 def test_flips_over_requests_and_over_bars_by_hand():

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from journal_entries import advised, entry
 from statsmodels.stats.inter_rater import cohens_kappa
 
 from simulator.evaluation.regimes import FEWEST_MOVES, LABELS, agreement, decisions_per_year, kappa, regime_table
@@ -15,12 +16,15 @@ DAYS = pd.bdate_range("2020-01-01", periods=1000, name="time")
 def decided(*labels, close=(), symbol="SYN", every=1, start=0):
     """Decisions on one symbol; a close for each, 100 where none is given."""
     return [
-        {
-            "bar": start + every * number,
-            "time": DAYS[start + every * number].isoformat(),
-            "snapshot": {"symbol": symbol, "close": close[number] if close else 100.0},
-            "advice": None if label is None else {"regime": {"label": label}},
-        }
+        entry(
+            {
+                "symbol": symbol,
+                "time": DAYS[start + every * number].isoformat(),
+                "close": close[number] if close else 100.0,
+            },
+            bar=start + every * number,
+            advice=None if label is None else advised(label),
+        )
         for number, label in enumerate(labels)
     ]
 

@@ -14,7 +14,7 @@ from small_run import recording, seal, small
 
 import simulator
 from llm_strategy.errors import RunFolderError
-from simulator.runs.replay_backend import RunAnswers
+from simulator.runs.replay_backend import answers_of
 from simulator.runs.replaying import replay
 from simulator.runs.report import rebuild_report
 from simulator.runs.trace import trace
@@ -27,7 +27,7 @@ COMMANDS = {
     "replay": replay,
     "trace": lambda folder: trace(folder).as_text(),
     "trace as JSON": lambda folder: json.dumps(trace(folder, arm="llm", draw=2).as_dict(), default=str),
-    "answers": RunAnswers,
+    "answers": answers_of,
 }
 JUDGES = ("report", "replay")
 """Commands that look at the hashes."""

@@ -62,10 +62,10 @@ def test_trading_again_from_a_journal_keeps_no_decision(tmp_path):
         for folder in (first, again):
             folder.mkdir()
         trade(universe, ModelAdvisor(client, view=view), experiment, lambda entry: None, first)
-        manifest = {"model": client.identity.as_dict(), "sampler": sampler_of(client)}
 
         def replay():
-            advisor = replay_advisor(manifest, Decisions(first / "decisions.jsonl"), experiment)
+            entries = Decisions(first / "decisions.jsonl").entries()
+            advisor = replay_advisor(client.identity, sampler_of(client), entries, experiment)
             made = Tally(advisor)
             trade(universe, advisor, experiment, made.take, again)
             assert made.decisions == len(made.requests) == bars - 269

@@ -7,10 +7,13 @@ from small_run import reader, recording, small
 
 import simulator
 from llm_strategy.errors import AnswerNotRecorded, AnswerTimeout, ConfigurationError, RunFolderError
-from llm_strategy.llm import FolderStore, RecordingClient, get_llm_client, register_backend
+from llm_strategy.llm import FolderStore, Message, RecordingClient, Request, get_llm_client, register_backend
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.loader import SUPPORTED_BACKENDS
+from llm_strategy.llm.record.key import request_hash
+from llm_strategy.types import Event, EventKind
 from simulator.folder.evidence import DECISIONS
+from simulator.runs.answers import RunAnswers
 
 SAME = (DECISIONS, "orders.csv", "trades.csv", "equity.csv", "explanation.json")
 
@@ -69,6 +72,19 @@ def test_failures_of_the_run_are_failures_again(tmp_path, replayed):
     statuses = [decision["status"] for decision in second.record.arm("llm").decisions]
     assert "abstained" in statuses
     assert statuses == [decision["status"] for decision in first.record.arm("llm").decisions]
+
+
+def test_a_failure_is_raised_again_with_what_happened_on_the_way():
+    client = ScriptedClient(reader)
+    request = Request((Message("user", "Rising?"),))
+    failure = AnswerTimeout("No answer in time.")
+    failure.events = (Event(EventKind.RETRY, "Asked again."),)
+    outcomes = [(request_hash(request, client.identity), failure)]
+    answers = RunAnswers(client.identity, {"temperature": 0.0}, outcomes, strict_order=False)
+    for _ in range(2):
+        with pytest.raises(AnswerTimeout, match=r"No answer in time\.") as caught:
+            answers.complete(request)
+        assert caught.value.events == failure.events
 
 
 def test_a_question_that_the_run_did_not_ask_ends_in_one_sentence(tmp_path, replayed):

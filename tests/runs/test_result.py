@@ -9,7 +9,7 @@ from llm_strategy.errors import AnswerTimeout, ConfigurationError
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.risk import Limits
 from simulator.experiment.configuration import Experiment
-from simulator.folder.notes import notes_on
+from simulator.folder.description import notes_on
 from simulator.prices.universe import load_universe
 
 

@@ -9,9 +9,9 @@ from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.options import PromptOptions
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.risk import Account, Limits, Market, judge
-from llm_strategy.trading.journal import decision_line
+from llm_strategy.trading.decision_lines import Entry, read_decision, write_decision
 from llm_strategy.types import Snapshot
-from simulator.runs.answers import JournalClient
+from simulator.runs.answers import RunAnswers, recorded_answers
 
 SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.99, -0.4, 0.1, 1.5)
 SCORED = PromptOptions("choices", "fixed", layout="turns")
@@ -89,13 +89,14 @@ def in_mode(mode, text):
 
 def line_of(decision):
     verdict = judge(decision.advice, Market(decision.snapshot.close), Account(1e5, 1e5), Limits())
-    return decision_line(1, decision, verdict)
+    return write_decision(Entry(1, decision, verdict))
 
 
 def replayed(advisor, line):
     """The same decision from its line in a journal."""
     sampler = {"temperature": 0.0, "max_tokens": 512, "seed": None}
-    client = JournalClient(advisor.client.identity, sampler, [json.loads(line)])
+    answers = recorded_answers([read_decision(line)])
+    client = RunAnswers(advisor.client.identity, sampler, answers, strict_order=True)
     decision = ModelAdvisor(client, options=advisor.wanted_options, remember=False, repairs=advisor.repairs).decide(
         SNAPSHOT
     )

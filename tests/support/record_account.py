@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from simulator.folder.record import EQUITY_COLUMNS
+from simulator.folder.evidence import EQUITY_COLUMNS
 
 WARM_UP = 60
 CASH = 100_000.0

@@ -21,7 +21,8 @@ from llm_strategy.costs.costs import Costs
 from llm_strategy.risk import Limits
 from llm_strategy.trading.orders import OrderRules
 from simulator.experiment.configuration import EvaluationConfig, Experiment
-from simulator.folder.record import EQUITY_COLUMNS, FORMAT_VERSION, ORDER_COLUMNS, TRADE_COLUMNS
+from simulator.folder.evidence import EQUITY_COLUMNS, ORDER_COLUMNS, TRADE_COLUMNS
+from simulator.folder.manifest import FORMAT_VERSION
 from simulator.prices.config import DataConfig
 
 ARMS = ("llm", "buy_and_hold", "sma_cross", "regime_rule", "random", "never")

@@ -7,8 +7,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 from simulator.evaluation.advice import Life
-from simulator.evaluation.gate import kill_switch
-from simulator.evaluation.measures import measure
+from simulator.evaluation.measures import kill_switch, measure
 from simulator.evaluation.metrics import dealing, performance, returns, trading
 from simulator.evaluation.regimes import RegimeTable, agreement, decisions_per_year, regime_table
 from simulator.evaluation.sharpe import UNMEASURED, Effect, SharpeDifference, compare_sharpe

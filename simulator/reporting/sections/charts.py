@@ -14,9 +14,8 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from matplotlib.ticker import LogLocator, NullLocator, PercentFormatter
 
-from simulator.evaluation.measures import measure
+from simulator.evaluation.measures import measure, most_traded
 from simulator.evaluation.regimes import LABELS, SymbolDecisions
-from simulator.evaluation.symbols import most_traded
 from simulator.folder.record import ArmRecord, Record
 from simulator.reporting.blocks import Block, Figure, Heading, on_page
 from simulator.reporting.drawing import ARM, GROUND, INK, REGIME, Drawing, PlainNumbers, Plot, drawing, name_dates

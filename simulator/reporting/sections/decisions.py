@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
+from llm_strategy.trading.decision_lines import entry_of
 from simulator.evaluation.advice import ChangeFinder
 from simulator.evaluation.measures import measure
 from simulator.folder.record import Record
@@ -37,7 +38,8 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
     """How decisions came about, and the last changes of advice."""
     subject, several = subject_arm(record), len(record.prices) > 1
     arm, advised = subject.name, advised_arm(record) is not None
-    changes = deque(filter(ChangeFinder().take, subject.decisions), maxlen=LISTED)
+    finder = ChangeFinder()
+    changes = deque((row for row in subject.decisions if finder.take(entry_of(row))), maxlen=LISTED)
     counts = {
         term.heading: [(kind, f"{{{name}}}") for kind, name in kinds_of(arm, metric, facts)]
         for metric, term in COUNTED_TERMS.items()

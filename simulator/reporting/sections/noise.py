@@ -62,7 +62,7 @@ def facts(table: FactTable, record: Record) -> None:
     temperature = (arm.manifest.get("sampler") or {}).get("temperature")
     add("temperature", None if temperature is None else f"{temperature:g}")
     add("sampled", "yes" if _sampled(arm.manifest, temperature) else "no")
-    flips = count_flips([arm.decisions, *(draw.decisions for draw in arm.draws)])
+    flips = count_flips([arm.entries, *(draw.entries for draw in arm.draws)])
     add("states", flips.states)
     add("decisions", flips.decisions)
     for name, rate in (("label", flips.label), ("action", flips.action)):

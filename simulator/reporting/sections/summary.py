@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from simulator.evaluation.activity import arm_remarks
 from simulator.evaluation.advice import Life
+from simulator.evaluation.measures import arm_remarks
 from simulator.evaluation.sharpe import FEWEST_BARS
 from simulator.folder.record import Record
 from simulator.reporting.blocks import Banner, Block, Heading, Items, Paragraph, Quoted

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from simulator.evaluation.symbols import symbol_table
+from simulator.evaluation.measures import symbol_table
 from simulator.folder.record import Record
 from simulator.reporting.blocks import Block, Column, Heading, Paragraph, Table, on_page
 from simulator.reporting.facts.fact import NOT_AVAILABLE, Facts, FactTable

@@ -1,0 +1,228 @@
+"""A decision as one line of ``decisions.jsonl``, and the line as a decision again: what one writes the other reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from llm_strategy.advice.contract import advice_to_document
+from llm_strategy.risk import Intent, Verdict
+from llm_strategy.types import (
+    Abstention,
+    AbstentionReason,
+    Action,
+    ActionType,
+    Advice,
+    ClampEvent,
+    Constraints,
+    Decision,
+    Event,
+    Exchange,
+    PolicyOutcome,
+    PolicyVerdict,
+    Purpose,
+    Regime,
+    RegimeLabel,
+    Snapshot,
+    Status,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One decision with the gate's verdict; ``bar`` is the row of the feed, from 0."""
+
+    bar: int
+    decision: Decision
+    verdict: Verdict
+
+
+def write_decision(entry: Entry) -> str:
+    """A decision as one line of JSON with a line feed: keys sorted, the same bytes for the same decision."""
+    decision = entry.decision
+    snapshot = decision.snapshot
+    before_bar, after_clamps, status = _outcome_parts(
+        decision.status,
+        decision.advice,
+        decision.abstention,
+        decision.policy,
+        decision.prompt,
+        decision.exchanges,
+        decision.repairs,
+        decision.instead_of,
+    )
+    clamps, gate = _verdict_parts(entry.verdict)
+    return (
+        f'{{{before_bar},"bar":{entry.bar},"clamps":{clamps},{after_clamps},"snapshot":{_snapshot_part(snapshot)},{status},'
+        f'"time":"{snapshot.time}","verdict":{gate}}}\n'
+    )
+
+
+_json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+
+
+@lru_cache(maxsize=65536)
+def _snapshot_part(snapshot: Snapshot) -> str:
+    """Kept, because the arms of a run see the same bars."""
+    values = {name: getattr(snapshot, name) for name in Snapshot.__slots__ if name != "extra"}
+    known: dict[str, Any] = _without_nan(values)
+    return _json(known | {"extra": _without_nan(dict(snapshot.extra))} if snapshot.extra else known)
+
+
+def _without_nan(values: dict[str, float]) -> dict[str, float | None]:
+    return {name: None if value != value else value for name, value in values.items()}  # JSON has no NaN
+
+
+@lru_cache(maxsize=4096)
+def _outcome_parts(
+    status: Status,
+    advice: Advice | None,
+    abstention: Abstention | None,
+    policy: PolicyOutcome,
+    prompt: str,
+    exchanges: tuple[Exchange, ...],
+    repairs: tuple[str, ...],
+    instead_of: Abstention | None,
+) -> tuple[str, str, str]:
+    """What equal outcomes have in common, in the places where the sorted keys put it; it is most of a line.
+
+    ``events`` and ``instead_of`` are written only where something happened.
+    """
+    asked = [
+        {"request": exchange.request_hash, "answer": exchange.answer} | _events(exchange) for exchange in exchanges
+    ]
+    first: dict[str, Any] = asked[0] if asked else {"request": "", "answer": ""}
+    purposes = [exchange.purpose for exchange in exchanges]
+    further = [
+        {"purpose": purpose, **question}
+        for purpose, question in zip(purposes[1:], asked[1:], strict=True)
+        if purpose != "repair"
+    ]
+    before_bar = {
+        "abstention": _abstention(abstention),
+        "advice": None if advice is None else advice_to_document(advice),
+        "answer": first["answer"],
+    }
+    happened = {"events": first["events"]} if "events" in first else {}
+    stood_in = {} if instead_of is None else {"instead_of": _abstention(instead_of)}
+    after_clamps = {
+        **happened,
+        **stood_in,
+        **({"further": further} if further else {}),
+        "policy": {"verdict": policy.verdict, "reasons": policy.reasons, "coherent": policy.coherent},
+        "prompt": prompt,
+        "repair": asked[1] if "repair" in purposes else None,
+        "repairs": repairs,
+        "request": first["request"],
+    }
+    return _json(before_bar)[1:-1], _json(after_clamps)[1:-1], _json({"status": status})[1:-1]
+
+
+def _abstention(abstention: Abstention | None) -> dict[str, str] | None:
+    return None if abstention is None else {"reason": abstention.reason, "detail": abstention.detail}
+
+
+def _events(exchange: Exchange) -> dict[str, Any]:
+    return {"events": [event.as_dict() for event in exchange.events]} if exchange.events else {}
+
+
+@lru_cache(maxsize=1024)
+def _verdict_parts(verdict: Verdict) -> tuple[str, str]:
+    clamps = [{"limit": cut.limit, "before": cut.before, "after": cut.after} for cut in verdict.clamps]
+    gate = {
+        "intent": verdict.intent,
+        "size": verdict.size,
+        "stop_pct": verdict.stop_pct,
+        "target_pct": verdict.target_pct,
+        "stop_price": verdict.stop_price,
+        "reason": verdict.reason,
+    }
+    return _json(clamps), _json(gate)
+
+
+def read_decision(line: str) -> Entry:
+    """The entry behind a line of ``write_decision``; ``write_decision`` makes the same line of it.
+
+    A line does not say what its first question was for: that is ``label`` where other questions of a scored decision
+    follow, else ``advice``. Raises ``ValueError``, ``LookupError``, ``TypeError`` or ``AttributeError`` for any other.
+    """
+    return entry_of(json.loads(line))
+
+
+def entry_of(row: Mapping[str, Any]) -> Entry:
+    """The entry behind a line that is read as JSON; raises as ``read_decision``."""
+    advice, policy, verdict, snapshot = row["advice"], row["policy"], row["verdict"], row["snapshot"]
+    decision = Decision(
+        Snapshot.from_record(snapshot),
+        Status(row["status"]),
+        None if advice is None else _advice_of(advice),
+        _abstention_of(row["abstention"]),
+        _policy_of(policy["verdict"], tuple(policy["reasons"]), policy["coherent"]),
+        row["prompt"],
+        _exchanges_of(row),
+        tuple(row["repairs"]),
+        _abstention_of(row.get("instead_of")),
+    )
+    clamps = tuple([ClampEvent(cut["limit"], cut["before"], cut["after"]) for cut in row["clamps"]])
+    gate = Verdict(
+        Intent(verdict["intent"]),
+        verdict["size"],
+        verdict["stop_pct"],
+        verdict["target_pct"],
+        verdict["stop_price"],
+        verdict["reason"],
+        clamps,
+    )
+    return Entry(row["bar"], decision, gate)
+
+
+def _advice_of(document: Mapping[str, Any]) -> Advice:
+    """As the contract writes it; it met the contract when it was written."""
+    regime, action = document["regime"], document["action"]
+    constraints = action.get("constraints")
+    return Advice(
+        document["symbol"],
+        document["timeframe"],
+        _regime_of(regime["label"], regime.get("confidence")),
+        document["rationale"],
+        Action(
+            ActionType(action["type"]), action["confidence"], Constraints(**constraints) if constraints else _NO_WISHES
+        ),
+        document["version"],
+        document["intent"],
+    )
+
+
+_NO_WISHES = Constraints()
+
+
+@lru_cache(maxsize=64, typed=True)
+def _regime_of(label: str, confidence: float | None) -> Regime:
+    return Regime(RegimeLabel(label), confidence)
+
+
+@lru_cache(maxsize=64, typed=True)
+def _policy_of(verdict: str, reasons: tuple[str, ...], coherent: bool) -> PolicyOutcome:
+    return PolicyOutcome(PolicyVerdict(verdict), reasons, coherent)
+
+
+def _abstention_of(row: Mapping[str, str] | None) -> Abstention | None:
+    return None if row is None else Abstention(AbstentionReason(row["reason"]), row["detail"])
+
+
+def _exchanges_of(row: Mapping[str, Any]) -> tuple[Exchange, ...]:
+    if not row["request"]:
+        return ()
+    repair, further = row.get("repair"), row.get("further", ())
+    return (
+        _exchange_of(row, "label" if further else "advice"),
+        *(() if repair is None else (_exchange_of(repair, "repair"),)),
+        *(_exchange_of(question, question["purpose"]) for question in further),
+    )
+
+
+def _exchange_of(row: Mapping[str, Any], purpose: Purpose) -> Exchange:
+    return Exchange(row["request"], row["answer"], tuple(map(Event.from_record, row.get("events", ()))), purpose)

@@ -1,0 +1,184 @@
+"""What a run says of itself in its manifests, and the notes that a person must have read before any figure: of the
+prices, and of limits that no setting reaches.
+
+Each note is one sentence, on the console before the run, in the manifest, and on the page. It names files without their
+folders and is the same for the same prices and configuration.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+import pandas as pd
+
+from llm_strategy.llm.client import LLMClient
+from llm_strategy.risk import Limits
+from simulator.experiment import LLM_ARM
+from simulator.experiment.configuration import Experiment
+from simulator.folder.evidence import evidence_files, file_hashes
+from simulator.folder.manifest import FORMAT_VERSION, Manifest
+from simulator.folder.provenance import model_of, own_parts, provenance
+from simulator.folder.tally import Questions
+from simulator.prices.load import Prices
+from simulator.prices.universe import Universe
+
+
+def now() -> str:
+    """The wall clock, ISO 8601 in UTC, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+class RunDescription:
+    """What all manifests of one run share: its experiment, universe and identity, and which model explains it where
+    rules alone trade."""
+
+    def __init__(
+        self, experiment: Experiment, universe: Universe, identity: str, explainer: LLMClient | None = None
+    ) -> None:
+        self._experiment = experiment
+        self._universe = universe
+        self._identity = identity
+        self._explainer = None if explainer is None else model_of(explainer)
+        self._notes = notes_on(experiment, universe)
+        self._provenance = provenance()
+
+    def of_arm(self, arm: str, folder: Path, **how: Unpack[Happened]) -> Manifest:
+        """The manifest of one arm, whose evidence stands in ``folder``."""
+        draws = self._experiment.further_draws if arm == LLM_ARM else ()
+        files = file_hashes(folder, evidence_files(draws), if_there=("calibration.json", "prices.csv"))
+        return self._manifest("run", arm, None, files, **how)
+
+    def of_comparison(self, arms: tuple[str, ...], folder: Path, **how: Unpack[Happened]) -> Manifest:
+        """The manifest of a ``folder`` that holds these arms."""
+        files = file_hashes(folder, (), if_there=("harm.json", "prices.csv"))
+        return self._manifest("comparison", None, arms, files, **how)
+
+    def _manifest(
+        self, kind: str, arm: str | None, arms: tuple[str, ...] | None, files: dict[str, str], **how: Unpack[Happened]
+    ) -> Manifest:
+        return Manifest.from_mapping(
+            {
+                "format": FORMAT_VERSION,
+                "kind": kind,
+                "name": self._experiment.name,
+                "identity": self._identity,
+                "status": "failed" if how["problem"] else "complete",
+                "problem": how["problem"],
+                "arm": arm,
+                "arms": arms,
+                "experiment": self._experiment.as_dict(),
+                "prices": _prices(self._universe, self._experiment),
+                "notes": self._notes,
+                **model_of(how["model"]),
+                "explainer": self._explainer,
+                **own_parts(self._experiment),
+                "usage": asdict(how["usage"]) | {"seconds": round(how["usage"].seconds, 3)},
+                **self._provenance,
+                "started": how["started"],
+                "finished": now(),
+                "files": files,
+            }
+        )
+
+
+class Happened(TypedDict):
+    """What a manifest tells of the writing of its folder: when it began, why it failed, and what was asked of whom."""
+
+    started: str
+    problem: str | None
+    usage: Questions
+    model: LLMClient | None
+
+
+def _prices(universe: Universe, experiment: Experiment) -> dict[str, Any]:
+    warm_up = experiment.warm_up.bars
+    return {
+        "timeframe": universe.timeframe,
+        "decide_on": universe.decide_on or universe.timeframe,
+        "sha256": universe.sha256,
+        "warm_up": warm_up,
+        "symbols": {
+            prices.symbol: {
+                "source": prices.source,
+                "group": universe.groups.get(prices.symbol, ""),
+                "first": prices.table.index[0].isoformat(),
+                "last": prices.table.index[-1].isoformat(),
+                "bars": len(prices.table),
+                "volume": prices.volume,
+                "first_decision": universe.decisions(prices.symbol).table.index[warm_up - 1].isoformat(),
+                **_before_start(universe.decisions(prices.symbol), experiment.data.start),
+            }
+            for prices in universe.markets
+        },
+    }
+
+
+def _before_start(decisions: Prices, start: str | None) -> dict[str, int]:
+    """How many decision bars stand before the first one that may be decided on, where one was asked for."""
+    return {} if start is None else {"before_start": int(decisions.table.index.searchsorted(pd.Timestamp(start)))}
+
+
+MOST_NAMES = 5
+"""Symbols that a note names; the rest is counted."""
+
+
+def notes_on(experiment: Experiment, universe: Universe) -> tuple[str, ...]:
+    """The notes of a run, in the order of the symbols; those on volumes and limits last."""
+    found = (note for prices in universe.markets for note in prices.notes)
+    return tuple(dict.fromkeys([*found, *_volumes(experiment, universe), *_limits(experiment.risk)]))
+
+
+def _volumes(experiment: Experiment, universe: Universe) -> Iterator[str]:
+    if experiment.risk.max_participation is None:
+        yield "risk.max_participation is null, participation not limited: an entry may be larger than what was traded."
+        return
+    known = [prices for prices in universe.markets if (prices.table["volume"] > 0).any()]
+    ticks = [prices.symbol for prices in known if prices.volume == "ticks"]
+    without = [prices.symbol for prices in universe.markets if prices not in known]
+    if ticks:
+        yield (
+            f"Volumes of {_named(ticks)} count ticks, participation not limited: risk.max_participation needs volumes "
+            "in shares or units."
+        )
+    if without:
+        why = " (data.volume is none)" if experiment.data.volume == "none" else ""
+        yield (
+            f"No volumes known{why}, participation not limited: an entry in {_named(without)} may be larger than what "
+            "was traded."
+        )
+
+
+def _limits(risk: Limits) -> Iterator[str]:
+    """Where another limit ends positions before ``max_position_size`` does, or is never reached itself."""
+    caps = {"risk.max_gross_exposure": risk.max_gross_exposure}
+    for name in ("max_net_exposure", "max_symbol_exposure"):
+        if (value := getattr(risk, name)) is not None:
+            caps[f"risk.{name}"] = value
+    if risk.sizing == "equal_weight":
+        caps["risk.sizing equal_weight (max_gross_exposure over max_positions)"] = (
+            risk.max_gross_exposure / risk.max_positions
+        )
+    if risk.stop_loss_atr is None:  # else the stop, and with it the size, differs from bar to bar
+        buffer = f" plus gap_buffer {risk.gap_buffer:g}" if risk.gap_buffer else ""
+        words = f"risk.max_risk_per_trade ({risk.max_risk_per_trade:g} at a stop of {risk.stop_loss_pct:g}{buffer})"
+        caps[words] = risk.max_risk_per_trade / (risk.stop_loss_pct + risk.gap_buffer)
+    name = min(caps, key=lambda name: caps[name])
+    if caps[name] < risk.max_position_size * 0.95:
+        yield (
+            f"Positions end at {100 * caps[name]:.3g}% of equity: {name} allows no more, before risk.max_position_size "
+            f"({risk.max_position_size:g}) is reached."
+        )
+    if risk.max_group_exposure is not None and risk.max_group_exposure > risk.max_gross_exposure:
+        yield (
+            f"risk.max_group_exposure ({risk.max_group_exposure:g}) is never reached: risk.max_gross_exposure "
+            f"({risk.max_gross_exposure:g}) allows no more."
+        )
+
+
+def _named(symbols: list[str]) -> str:
+    rest = f" and {len(symbols) - MOST_NAMES:,} more" if len(symbols) > MOST_NAMES else ""
+    return ", ".join(symbols[:MOST_NAMES]) + rest
