@@ -22,8 +22,7 @@ from llm_strategy.advice.scored import ChoiceReader
 from llm_strategy.advice.written_prompt import ask_for_advice, ask_for_decision, ask_for_repair, fixed_examples
 from llm_strategy.errors import BreakerOpen, ContractError, ModelError
 from llm_strategy.llm.client import LLMClient
-from llm_strategy.llm.record.key import request_hash
-from llm_strategy.llm.requests import Generation, Request
+from llm_strategy.llm.requests import Generation, Request, request_hash
 from llm_strategy.llm.structured.answer_text import CAUSED_BY_DATA, as_contract_error, beginning
 from llm_strategy.llm.structured.probabilities import probabilities_of
 from llm_strategy.support.outside_text import encodable

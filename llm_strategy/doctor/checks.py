@@ -11,12 +11,13 @@ from llm_strategy.doctor.cures import cure_of_check, cure_of_start
 from llm_strategy.doctor.decision import try_decision
 from llm_strategy.doctor.speed import SLOW_SECONDS
 from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendRefused, BacktraderLLMError, PromptTooLong
-from llm_strategy.llm.backends.openai.reach import is_like_openai, reach_of
-from llm_strategy.llm.client import LLMClient, json_text
+from llm_strategy.llm.backends.openai.endpoints import is_like_openai, reach_of
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.loader import get_llm_client
 from llm_strategy.llm.requests import Message, ModelIdentity, Request
 from llm_strategy.llm.settings import LlmSettings, load_settings
 from llm_strategy.llm.structured.answer_text import as_contract_error
+from llm_strategy.llm.structured.json_repair import json_text
 
 _COLOUR = json.dumps(
     {

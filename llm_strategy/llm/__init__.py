@@ -2,13 +2,23 @@
 
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.loader import SUPPORTED_BACKENDS, get_llm_client, register_backend
-from llm_strategy.llm.record.client import RecordingClient, Usage
-from llm_strategy.llm.record.key import request_hash
+from llm_strategy.llm.metering.calls import Usage
+from llm_strategy.llm.record.client import RecordingClient
 from llm_strategy.llm.record.store import AnswerStore, FolderStore, MemoryStore
 from llm_strategy.llm.record.user import in_users_record
 from llm_strategy.llm.reliability.client import Fallback, ResilientClient
-from llm_strategy.llm.reliability.retry_policy import RetryPolicy
-from llm_strategy.llm.requests import Chunk, Form, Generation, Health, Message, ModelIdentity, Request, Slot
+from llm_strategy.llm.reliability.policy import RetryPolicy
+from llm_strategy.llm.requests import (
+    Chunk,
+    Form,
+    Generation,
+    Health,
+    Message,
+    ModelIdentity,
+    Request,
+    Slot,
+    request_hash,
+)
 
 __all__ = [
     "SUPPORTED_BACKENDS",

@@ -13,8 +13,8 @@ from types import ModuleType
 from typing import Any
 
 from llm_strategy.errors import BackendMissing, BacktraderLLMError, ConfigurationError, did_you_mean, nearest
+from llm_strategy.llm.backend import answer_of, identity_of
 from llm_strategy.llm.client import LLMClient, OnDelta
-from llm_strategy.llm.own_backend import answer_of, identity_of
 from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request
 from llm_strategy.llm.settings import SETTINGS_FILE, LlmSettings
 from llm_strategy.support.places import at_home

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,33 +11,29 @@ from functools import cached_property
 from numbers import Integral, Real
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Any, Literal, NoReturn, Self, SupportsIndex, TypeAlias, TypedDict, Unpack, cast, get_args, overload
+from typing import Any, Literal, Self, SupportsIndex, TypeAlias, TypedDict, Unpack, cast, get_args, overload
 
-from llm_strategy.errors import ConfigurationError, ContractError, ModelError, did_you_mean
-from llm_strategy.llm.calls import Call, Prices, on_the_bill
+from llm_strategy.errors import ConfigurationError, ModelError, did_you_mean
+from llm_strategy.llm.backend import answer_of, identity_of
 from llm_strategy.llm.concurrency.parallel import in_order
+from llm_strategy.llm.metering.calls import Call, Prices, on_the_bill
 from llm_strategy.llm.other_process import check_state, recipe
-from llm_strategy.llm.own_backend import answer_of, identity_of
-from llm_strategy.llm.reliability.breaker import Breaker
+from llm_strategy.llm.reliability.policy import Breaker
 from llm_strategy.llm.requests import (
     Chunk,
-    Form,
     Generation,
     Health,
     Message,
     ModelIdentity,
     Request,
     Role,
-    Slot,
-    fill,
 )
 from llm_strategy.llm.structured.answer_schema import AnswerSchema, AnySchema
-from llm_strategy.llm.structured.answer_text import LARGEST_WITH_THOUGHTS, THOUGHT_ALONE, as_contract_error, unwrap
-from llm_strategy.llm.structured.cut_json import close_json
+from llm_strategy.llm.structured.answer_text import as_contract_error
+from llm_strategy.llm.structured.json_repair import repair_json
 from llm_strategy.llm.structured.probabilities import read_probabilities
 from llm_strategy.llm.structured.schema_form import schema_form
 from llm_strategy.support.threads import Worker, leave
-from llm_strategy.types import Event, EventKind
 
 log = logging.getLogger(__name__)
 
@@ -296,8 +291,7 @@ class LLMClient:
         if wanted is None and not request.json_mode:
             return answer
         with as_contract_error():
-            answer = _closed(_as_listed(answer, request.form), request.max_tokens)
-            answer = _with_json_alone(answer)
+            answer = repair_json(answer, request.form, request.max_tokens)
             return replace(answer, parsed=None if wanted is None else wanted.parsed(answer.text))
 
     def _stream(self, request: Request, wanted: AnswerSchema | None) -> Iterator[Chunk]:
@@ -345,71 +339,6 @@ def check_options(given: Mapping[str, object]) -> None:
 def _check_text(name: str, value: object) -> None:
     if not isinstance(value, str):
         raise ConfigurationError(f"{name} is {value!r:.40}: give text.")
-
-
-def _with_json_alone(answer: Generation) -> Generation:
-    """The answer with its JSON for its text, and an event that names what was taken off."""
-    text, kinds = _json_of(answer.text)
-    told = (Event(EventKind.REPAIRED, ", ".join(kinds)),) if kinds else ()
-    return replace(answer, text=text, events=(*answer.events, *told))
-
-
-def _as_listed(answer: Generation, form: Form) -> Generation:
-    """The answer, where a value is one of its slot's choices in other letters (Bull for bull) with the choice in its
-    place, which an event tells."""
-    values, events = dict(answer.values), list[Event]()
-    for slot in form:
-        if isinstance(slot, Slot) and slot.choices and (said := values.get(slot.name, "")) not in slot.choices:
-            meant = [choice for choice in slot.choices if choice.casefold() == said.strip().casefold()]
-            if len(meant) == 1:
-                values[slot.name] = meant[0]
-                events.append(Event(EventKind.REPAIRED, f"{slot.name} was written {said!r} and is {meant[0]!r}."))
-    if not events:
-        return answer
-    return replace(answer, text=fill(form, values), values=values, events=(*answer.events, *events))
-
-
-def _closed(answer: Generation, max_tokens: int) -> Generation:
-    """The answer, where it was cut off with its JSON closed, which an event tells."""
-    if answer.finish != "length" or len(answer.text) > LARGEST_WITH_THOUGHTS:
-        return answer
-    begun = answer.text.strip().removeprefix("```json").removeprefix("```").lstrip()
-    closed = close_json(begun)
-    if closed is None or closed == begun:
-        return answer
-    why = "cut off: raise LLM_MAX_TOKENS"
-    if answer.tokens_out < max_tokens:
-        why = "cut off where it left JSON: use a larger model, or llama_cpp, which holds a model to a grammar"
-    told = f"After {answer.tokens_out} tokens the answer was closed, as it was {why}."
-    return replace(answer, text=closed, events=(*answer.events, Event(EventKind.REPAIRED, told)))
-
-
-def json_text(answer: str) -> str:
-    """The JSON text of an answer, what stands around it (``answer_text``) taken off; ``ContractError`` where it is not
-    JSON, or holds several objects."""
-    return _json_of(answer)[0]
-
-
-def _json_of(answer: str) -> tuple[str, tuple[str, ...]]:
-    """The JSON text of an answer, and what stood around it, by kind."""
-    if len(answer) > LARGEST_WITH_THOUGHTS:
-        raise ContractError("answer", f"has {len(answer)} characters, at most {LARGEST_WITH_THOUGHTS} are read as JSON")
-    text, kinds, thought_alone = unwrap(answer.strip(), len(answer))
-    if thought_alone:
-        raise ContractError("answer", "holds thoughts and no JSON behind them", THOUGHT_ALONE)
-    try:
-        json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as problem:
-        raise ContractError(
-            "answer",
-            f"the model wrote invalid JSON ({problem}); "
-            "raise LLM_MAX_TOKENS, lower LLM_TEMPERATURE or use a larger model.",
-        ) from None
-    return text, kinds
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
 
 
 def _message(entry: AnyMessage) -> Message:

@@ -11,11 +11,11 @@ from llm_strategy.errors import BackendMissing, ConfigurationError, did_you_mean
 from llm_strategy.llm.backend_class import class_name, connect_class, load_class
 from llm_strategy.llm.backends.options import check_sections
 from llm_strategy.llm.backends.sections import SECTIONS
-from llm_strategy.llm.calls import Prices
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.metering.audit import AuditedClient, AuditLog
+from llm_strategy.llm.metering.calls import Prices
 from llm_strategy.llm.reliability.client import Fallback, ResilientClient
-from llm_strategy.llm.reliability.retry_policy import RetryPolicy
+from llm_strategy.llm.reliability.policy import RetryPolicy
 from llm_strategy.llm.requests import Request
 from llm_strategy.llm.services import SERVICES
 from llm_strategy.llm.settings import SETTINGS_FILE, LlmSettings, load_settings

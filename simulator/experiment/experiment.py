@@ -16,7 +16,7 @@ import pandas as pd
 from llm_strategy.advice.rules import BASELINES, Rule, rule_settings
 from llm_strategy.costs.costs import Costs
 from llm_strategy.errors import ConfigurationError, did_you_mean, shown
-from llm_strategy.llm.metering.budget import Budget
+from llm_strategy.llm.metering.calls import Budget
 from llm_strategy.market.features import RANGE_BARS
 from llm_strategy.market.lookbacks import Lookbacks, WarmUp
 from llm_strategy.risk import Limits

@@ -13,9 +13,8 @@ from llm_strategy.llm.loader import get_llm_client
 from llm_strategy.llm.metering.audit import AuditedClient
 from llm_strategy.llm.models.store import cache_folder
 from llm_strategy.llm.record.client import Mode, RecordingClient
-from llm_strategy.llm.record.key import request_hash
 from llm_strategy.llm.record.store import FolderStore, MemoryStore
-from llm_strategy.llm.requests import Generation, ModelIdentity, Request
+from llm_strategy.llm.requests import Generation, ModelIdentity, Request, request_hash
 from llm_strategy.llm.settings import load_settings
 from llm_strategy.types import AbstentionReason, Event
 from simulator.experiment.experiment import Experiment

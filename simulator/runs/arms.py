@@ -18,7 +18,8 @@ from llm_strategy.advice.advisor import Advisor, ModelAdvisor, OnAnswer, witness
 from llm_strategy.advice.rules import MatchedRandom
 from llm_strategy.errors import PromptTooLong, TooManyFailures
 from llm_strategy.llm.client import LLMClient
-from llm_strategy.llm.record.client import RecordingClient, Usage
+from llm_strategy.llm.metering.calls import Usage
+from llm_strategy.llm.record.client import RecordingClient
 from llm_strategy.trading.broker import SimulatedBroker
 from llm_strategy.trading.journal import Entry, Journal
 from llm_strategy.trading.strategy import AdvisedStrategy

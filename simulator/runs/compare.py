@@ -10,10 +10,10 @@ from typing import Any
 
 from llm_strategy.advice.advisor import OnAnswer
 from llm_strategy.errors import ConfigurationError, TooManyFailures, did_you_mean
-from llm_strategy.llm.calls import Prices as TokenPrices
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.loader import prices_of, without_price
 from llm_strategy.llm.metering.audit import AuditedClient, AuditLog
+from llm_strategy.llm.metering.calls import Prices as TokenPrices
 from llm_strategy.llm.record.client import RecordingClient
 from llm_strategy.llm.settings import load_settings
 from simulator.experiment.experiment import ALL_ARMS, LLM_ARM, RANDOM_ARM, Experiment

@@ -16,9 +16,8 @@ from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.loader import SUPPORTED_BACKENDS, connect_backend
 from llm_strategy.llm.models.store import cache_folder
 from llm_strategy.llm.record.client import RecordingClient
-from llm_strategy.llm.record.key import request_hash
 from llm_strategy.llm.record.store import FolderStore
-from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request
+from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request, request_hash
 from llm_strategy.llm.settings import LlmSettings
 from llm_strategy.support.places import at_home
 from simulator.folder.integrity import PAGES, check_evidence

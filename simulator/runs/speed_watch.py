@@ -8,7 +8,8 @@ from dataclasses import replace
 from statistics import fmean
 
 from llm_strategy.doctor.speed import SLOW_SECONDS, note_speed, way_of_asking
-from llm_strategy.llm.record.client import RecordingClient, Usage
+from llm_strategy.llm.metering.calls import Usage
+from llm_strategy.llm.record.client import RecordingClient
 from simulator.experiment.experiment import Experiment
 from simulator.runs.estimate import Estimate
 

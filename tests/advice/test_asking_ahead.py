@@ -24,7 +24,7 @@ from llm_strategy.llm.backends.openai.client import OpenAIClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.concurrency.parallel import side_by_side
 from llm_strategy.llm.reliability.client import ResilientClient
-from llm_strategy.llm.reliability.retry_policy import RetryPolicy
+from llm_strategy.llm.reliability.policy import RetryPolicy
 
 FIRST_DECISION = 269
 LABELS = ("bull", "bear", "sideways", "turbulent")

@@ -21,7 +21,7 @@ from llm_strategy.llm import FolderStore, MemoryStore, RecordingClient
 from llm_strategy.llm.backends.ensemble.client import EnsembleClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.structured.answer_text import LARGEST_ANSWER, beginning
-from llm_strategy.llm.structured.cut_json import can_become_json
+from llm_strategy.llm.structured.json_repair import can_become_json
 from llm_strategy.types import AbstentionReason, Status
 
 MOST_SECONDS = 1.0

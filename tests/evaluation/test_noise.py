@@ -25,7 +25,7 @@ from llm_strategy.llm.backends.local.llama_cpp import LlamaCppClient
 from llm_strategy.llm.backends.local.llama_cpp_load import EngineOptions
 from llm_strategy.llm.backends.openai.capabilities import Capabilities
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.record.key import request_hash
+from llm_strategy.llm.requests import request_hash
 from simulator.evaluation.noise import count_flips, differing_pairs, is_above, spread
 from simulator.folder.record import load_record
 from simulator.reporting.explanation.topics import topics

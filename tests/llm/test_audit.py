@@ -22,11 +22,10 @@ from llm_strategy.errors import (
 )
 from llm_strategy.llm import FolderStore, MemoryStore, RecordingClient, get_llm_client
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.calls import Prices
 from llm_strategy.llm.metering.audit import AuditedClient, AuditLog
+from llm_strategy.llm.metering.calls import Prices, Usage
 from llm_strategy.llm.models.gguf import read_metadata
 from llm_strategy.llm.models.token_count import token_counter
-from llm_strategy.llm.record.client import Usage
 from llm_strategy.llm.requests import Generation, ModelIdentity, Request
 from llm_strategy.llm.settings import LlmSettings
 from llm_strategy.support.secrets import keep_secret, redact

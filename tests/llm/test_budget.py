@@ -14,9 +14,9 @@ from llm_strategy.llm import FolderStore, RecordingClient, Request
 from llm_strategy.llm.backends.ensemble.client import EnsembleClient
 from llm_strategy.llm.backends.openai.client import OpenAIClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.calls import Prices
+from llm_strategy.llm.metering.calls import Prices
 from llm_strategy.llm.reliability.client import Fallback, ResilientClient
-from llm_strategy.llm.reliability.retry_policy import RetryPolicy
+from llm_strategy.llm.reliability.policy import RetryPolicy
 
 TOKENS = 15
 """What the server says that a call took: ten read and five written."""

@@ -9,7 +9,7 @@ from misbehaving_server import GOOD_ADVICE, completion, reply, serving
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.llm import Generation, MemoryStore, RecordingClient
 from llm_strategy.llm.backends.openai.client import OpenAIClient
-from llm_strategy.llm.calls import Prices
+from llm_strategy.llm.metering.calls import Prices
 
 COUNTS = ["negative", "400 digits", "truth", "text", "none", "no number", "infinity"]
 

@@ -17,7 +17,7 @@ from llm_strategy.errors import (
 )
 from llm_strategy.llm import get_llm_client
 from llm_strategy.llm.backends.bedrock.client import BedrockClient, connect
-from llm_strategy.llm.calls import Bill, Prices
+from llm_strategy.llm.metering.calls import Bill, Prices
 from llm_strategy.llm.requests import Message, Request, Slot
 from llm_strategy.llm.settings import LlmSettings, load_settings
 

@@ -14,7 +14,7 @@ from llm_strategy.llm import Message, Request
 from llm_strategy.llm.backends.openai.client import OpenAIClient
 from llm_strategy.llm.backends.openai.endpoints import LOOK_AGAIN_AFTER
 from llm_strategy.llm.reliability.client import ResilientClient
-from llm_strategy.llm.reliability.retry_policy import RetryPolicy
+from llm_strategy.llm.reliability.policy import RetryPolicy
 from llm_strategy.types import EventKind, Snapshot, Status
 
 KNOWN = {"answer_format": "json_schema", "reported_model": MODEL}

@@ -13,7 +13,7 @@ import pytest
 
 from llm_strategy.errors import ModelError, ModelNotFound, ModelNotLoaded
 from llm_strategy.llm.backends.local.gpt4all import Gpt4AllClient
-from llm_strategy.llm.models import wheels
+from llm_strategy.llm.models import catalogue as wheels
 from llm_strategy.llm.models.catalogue import Part
 from llm_strategy.llm.models.gguf import read_metadata
 from llm_strategy.llm.models.store import (

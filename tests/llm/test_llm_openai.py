@@ -21,10 +21,10 @@ from llm_strategy.errors import BackendFailure, BackendRefused, ConfigurationErr
 from llm_strategy.llm import FolderStore, Message, RecordingClient, Request, get_llm_client
 from llm_strategy.llm.backends.openai.client import OPENAI_URL, OpenAIClient, connect
 from llm_strategy.llm.backends.openai.endpoints import LOOK_AGAIN_AFTER
-from llm_strategy.llm.record.key import request_hash
 from llm_strategy.llm.reliability.client import ResilientClient
+from llm_strategy.llm.requests import request_hash
 from llm_strategy.llm.settings import LlmSettings, load_settings
-from llm_strategy.llm.structured.form_schema import form_schema, form_values
+from llm_strategy.llm.structured.schema_form import form_schema, form_values
 from llm_strategy.market.view import View
 from llm_strategy.types import EventKind, Snapshot
 from simulator.cli.main import app

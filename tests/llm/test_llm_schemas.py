@@ -15,10 +15,10 @@ from llm_strategy.advice.options import PromptOptions
 from llm_strategy.advice.written_prompt import ADVICE_FORM, ADVICE_SCHEMA
 from llm_strategy.llm import Message, ModelIdentity, Request
 from llm_strategy.llm.backends.bedrock.client import BedrockClient
+from llm_strategy.llm.backends.openai.capabilities import response_format
 from llm_strategy.llm.backends.openai.client import OpenAIClient
-from llm_strategy.llm.backends.openai.schema import response_format
-from llm_strategy.llm.record.key import request_hash
-from llm_strategy.llm.structured.form_schema import form_schema
+from llm_strategy.llm.requests import request_hash
+from llm_strategy.llm.structured.schema_form import form_schema
 from llm_strategy.types import Status
 
 JSON = PromptOptions(mode="json")

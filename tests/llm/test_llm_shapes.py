@@ -12,7 +12,7 @@ from llm_strategy.errors import BackendFailure, BackendRefused, ModelError, Prom
 from llm_strategy.llm import Message, Request
 from llm_strategy.llm.backends.http import words_of
 from llm_strategy.llm.backends.openai.client import OpenAIClient
-from llm_strategy.llm.backends.openai.event_stream import EventStream
+from llm_strategy.llm.backends.openai.transport import EventStream
 from llm_strategy.types import AbstentionReason, Snapshot, Status
 
 ASKED = Request((Message("user", "x"),), timeout_s=20)

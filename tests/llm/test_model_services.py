@@ -8,7 +8,7 @@ from llm_strategy.doctor.checks import diagnose
 from llm_strategy.doctor.cures import cure_of_check
 from llm_strategy.errors import BackendRefused, ConfigurationError
 from llm_strategy.llm import SUPPORTED_BACKENDS, get_llm_client, register_backend
-from llm_strategy.llm.backends.openai.reach import reach_of
+from llm_strategy.llm.backends.openai.endpoints import reach_of
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.services import SERVICES
 from llm_strategy.llm.settings import load_settings

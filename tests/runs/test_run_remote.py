@@ -17,7 +17,7 @@ from llm_strategy.llm.backends.ensemble.client import EnsembleClient
 from llm_strategy.llm.backends.openai.client import OpenAIClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.reliability.client import Fallback, ResilientClient
-from llm_strategy.llm.reliability.retry_policy import RetryPolicy
+from llm_strategy.llm.reliability.policy import RetryPolicy
 
 BARS_BEFORE_THE_FIRST_DECISION = 269
 

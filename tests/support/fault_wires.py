@@ -13,7 +13,7 @@ from llm_strategy.llm import Request
 from llm_strategy.llm.backends.bedrock.client import BedrockClient
 from llm_strategy.llm.backends.openai.client import OpenAIClient
 from llm_strategy.llm.reliability.client import ResilientClient
-from llm_strategy.llm.reliability.retry_policy import RetryPolicy
+from llm_strategy.llm.reliability.policy import RetryPolicy
 from llm_strategy.types import AbstentionReason, Snapshot
 
 SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.99, -0.4, 0.1, 1.5)

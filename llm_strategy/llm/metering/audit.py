@@ -27,12 +27,11 @@ from pathlib import Path
 from typing import Any
 
 from llm_strategy.errors import ModelError, RunFolderError
-from llm_strategy.llm.calls import Bill, Call, Prices, total
 from llm_strategy.llm.client import LLMClient, OnDelta
+from llm_strategy.llm.metering.calls import Bill, Call, Prices, total
 from llm_strategy.llm.metering.open_questions import OpenQuestion, append_line, take_up
-from llm_strategy.llm.record.key import request_hash
-from llm_strategy.llm.reliability.breaker import Breaker
-from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request
+from llm_strategy.llm.reliability.policy import Breaker
+from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request, request_hash
 from llm_strategy.support.fork import renewed_in_child
 from llm_strategy.support.outside_text import spelled_out_json
 from llm_strategy.support.secrets import redacted

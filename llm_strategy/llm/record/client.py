@@ -7,18 +7,17 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
 from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, ModelError
-from llm_strategy.llm.calls import Bill, Call
 from llm_strategy.llm.client import LLMClient, OnDelta
-from llm_strategy.llm.concurrency.in_flight import InFlight
-from llm_strategy.llm.record.key import request_hash
+from llm_strategy.llm.concurrency.parallel import InFlight
+from llm_strategy.llm.metering.calls import Bill, Call, Usage
 from llm_strategy.llm.record.store import AnswerStore, FolderStore
-from llm_strategy.llm.reliability.breaker import Breaker
-from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request
+from llm_strategy.llm.reliability.policy import Breaker
+from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request, request_hash
 from llm_strategy.support.fork import renewed_in_child
 from llm_strategy.support.secrets import redact, redacted
 from llm_strategy.types import lasting
@@ -41,29 +40,6 @@ def _lasting(generation: Generation) -> Generation:
 def _longest_wait(request: Request) -> float:
     """Seconds to wait for another process that asks the same: it may have to load its model first."""
     return 600.0 if request.timeout_s is None else 60 + 2 * request.timeout_s
-
-
-@dataclass
-class Usage:
-    """How often the model was asked, failed questions too, how many answers were ``kept``, and what that took.
-
-    ``calls`` are real ones: a question may take several (``calls.py``). Seconds in which several questions are under
-    way count once. Tokens are those of all calls; ``cost``, in currency, is that of all calls with a price. ``again``
-    are those of the asked for which an earlier command was given an answer that could not be used.
-    """
-
-    asked: int = 0
-    again: int = 0
-    kept: int = 0
-    calls: int = 0
-    seconds: float = 0.0
-    tokens_in: int = 0
-    tokens_out: int = 0
-    cost: float = 0.0
-
-    def since(self, before: Usage) -> Usage:
-        """What was used after ``before`` was taken."""
-        return Usage(**{name: getattr(self, name) - getattr(before, name) for name in Usage.__dataclass_fields__})
 
 
 class RecordingClient(LLMClient):

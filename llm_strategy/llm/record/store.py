@@ -19,8 +19,7 @@ from typing import Any, Protocol
 from filelock import FileLock, Timeout
 
 from llm_strategy.errors import RunFolderError
-from llm_strategy.llm.record.key import digest
-from llm_strategy.llm.requests import Generation
+from llm_strategy.llm.requests import Generation, digest
 from llm_strategy.support.read_regular import read_bytes
 from llm_strategy.support.write_whole import whole_file
 from llm_strategy.types import Event

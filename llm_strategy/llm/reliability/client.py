@@ -22,8 +22,7 @@ from llm_strategy.errors import (
     ServerNotReached,
 )
 from llm_strategy.llm.client import LLMClient, OnDelta
-from llm_strategy.llm.reliability.breaker import Breaker
-from llm_strategy.llm.reliability.retry_policy import RetryPolicy, share
+from llm_strategy.llm.reliability.policy import Breaker, RetryPolicy, share
 from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request
 from llm_strategy.types import Event, EventKind
 

@@ -12,8 +12,7 @@ from typing import Any, Literal
 from llm_strategy.advice.templates import render
 from llm_strategy.errors import ContractError, ModelError
 from llm_strategy.llm.client import LLMClient
-from llm_strategy.llm.record.key import request_hash
-from llm_strategy.llm.requests import Generation, Message, Request
+from llm_strategy.llm.requests import Generation, Message, Request, request_hash
 from llm_strategy.llm.structured.answer_text import CAUSED_BY_DATA, LARGEST_ANSWER, as_contract_error
 from llm_strategy.support.outside_text import encodable, spelled_out_json
 from simulator.reporting.explanation.grounding import LONGEST_SENTENCE, Judge

@@ -9,8 +9,7 @@ from typing import Any
 
 from llm_strategy.errors import AnswerNotRecorded, ModelError
 from llm_strategy.llm.client import LLMClient, OnDelta
-from llm_strategy.llm.record.key import request_hash
-from llm_strategy.llm.requests import Generation, ModelIdentity, Request
+from llm_strategy.llm.requests import Generation, ModelIdentity, Request, request_hash
 from simulator.reporting.explanation.explain import as_json, explain, shown_beginning, written
 from simulator.reporting.facts.fact import Facts
 

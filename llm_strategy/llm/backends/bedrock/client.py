@@ -25,8 +25,6 @@ from llm_strategy.llm.backends.bedrock.capabilities import (
     FilteredAnswer,
     UnsupportedSystem,
     UnsupportedTemperature,
-)
-from llm_strategy.llm.backends.bedrock.endpoint import (
     check_credentials,
     credentials_of,
     environment,
@@ -37,14 +35,14 @@ from llm_strategy.llm.backends.bedrock.endpoint import (
 from llm_strategy.llm.backends.network import check_certificate_file, check_proxies, is_loopback, proxy_for
 from llm_strategy.llm.backends.options import read_section
 from llm_strategy.llm.backends.sections import JsonWay
-from llm_strategy.llm.calls import Bill, Call, on_the_bill
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.concurrency.deadline import Deadline
-from llm_strategy.llm.extras import install_hint
+from llm_strategy.llm.metering.calls import Bill, Call, on_the_bill
 from llm_strategy.llm.models.fingerprint import cache_folder
 from llm_strategy.llm.requests import Generation, Message, ModelIdentity, Request
+from llm_strategy.llm.services import install_hint
 from llm_strategy.llm.settings import SETTINGS_FILE, LlmSettings
-from llm_strategy.llm.structured.form_schema import form_values, wanted_schema
+from llm_strategy.llm.structured.schema_form import form_values, wanted_schema
 from llm_strategy.support.secrets import Redactor, redact
 
 log = logging.getLogger(__name__)
@@ -233,7 +231,7 @@ class BedrockClient(LLMClient):
         from botocore.config import Config
         from botocore.exceptions import InvalidRegionError, NoRegionError, ProfileNotFound
 
-        from llm_strategy.llm.backends.bedrock.transport import bound_bodies
+        from llm_strategy.llm.backends.bedrock.replies import bound_bodies
 
         with self._connecting:
             if self._sdk is None:

@@ -12,11 +12,11 @@ from functools import reduce
 from typing import Any, Literal, TypeAlias
 
 from llm_strategy.errors import ContractError
-from llm_strategy.llm.client import json_text
 from llm_strategy.llm.requests import Request
 from llm_strategy.llm.structured.answer_text import beginning
-from llm_strategy.llm.structured.form_schema import form_schema
+from llm_strategy.llm.structured.json_repair import json_text
 from llm_strategy.llm.structured.probabilities import read_probabilities
+from llm_strategy.llm.structured.schema_form import form_schema
 
 Choices = Mapping[str, Sequence[str]]
 """The values that a field may have, by its dotted path; fields that are not named may have any."""

@@ -23,8 +23,8 @@ from llm_strategy.llm.backends.sections import VOTE_ON
 from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.concurrency.parallel import in_order
 from llm_strategy.llm.loader import connect_backend
-from llm_strategy.llm.reliability.breaker import Breaker
 from llm_strategy.llm.reliability.client import fitting
+from llm_strategy.llm.reliability.policy import Breaker
 from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request
 from llm_strategy.llm.settings import SETTINGS_FILE, LlmSettings
 from llm_strategy.types import Event

@@ -9,7 +9,7 @@ from llm_strategy.llm.backends.local.slots import SlotValue
 from llm_strategy.llm.client import OnDelta
 from llm_strategy.llm.models.chat_template import Block
 from llm_strategy.llm.requests import Request, Slot, escape
-from llm_strategy.llm.structured.cut_json import can_become_json
+from llm_strategy.llm.structured.json_repair import can_become_json
 
 
 @dataclass

@@ -19,8 +19,7 @@ from llm_strategy.errors import AnswerTimeout, BackendMissing, ConfigurationErro
 from llm_strategy.llm.backends import sections
 from llm_strategy.llm.backends.local.llama_cpp_engine import TOP_K, TOP_P, Engine, EngineOutput, Prompt
 from llm_strategy.llm.backends.local.llama_cpp_load import BATCH_TOKENS, INSTALL, EngineOptions, check_adapter
-from llm_strategy.llm.backends.local.scoring import score
-from llm_strategy.llm.backends.local.slots import SlotValue
+from llm_strategy.llm.backends.local.slots import SlotValue, score
 from llm_strategy.llm.backends.local.trial import try_model
 from llm_strategy.llm.backends.options import read_section
 from llm_strategy.llm.client import LLMClient, OnDelta

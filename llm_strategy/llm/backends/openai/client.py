@@ -33,19 +33,17 @@ from llm_strategy.errors import (
 )
 from llm_strategy.llm.backends import sections
 from llm_strategy.llm.backends.network import check_certificates, check_header, check_proxies
-from llm_strategy.llm.backends.openai.capabilities import AnswerFormat, Capabilities
-from llm_strategy.llm.backends.openai.notes import ServerNotes
-from llm_strategy.llm.backends.openai.reach import reach_of
+from llm_strategy.llm.backends.openai.capabilities import AnswerFormat, Capabilities, ServerNotes
+from llm_strategy.llm.backends.openai.endpoints import reach_of
 from llm_strategy.llm.backends.options import read_section
-from llm_strategy.llm.calls import Bill
 from llm_strategy.llm.client import LLMClient, OnDelta
-from llm_strategy.llm.concurrency.event_loop import BackgroundLoop
-from llm_strategy.llm.extras import install_hint
+from llm_strategy.llm.concurrency.deadline import BackgroundLoop
+from llm_strategy.llm.metering.calls import Bill
 from llm_strategy.llm.models.fingerprint import cache_folder
 from llm_strategy.llm.requests import Generation, Health, Message, ModelIdentity, Request
-from llm_strategy.llm.services import OPENAI, OPENAI_URL, SERVICES
+from llm_strategy.llm.services import OPENAI, OPENAI_URL, SERVICES, install_hint
 from llm_strategy.llm.settings import LlmSettings, check_variables
-from llm_strategy.llm.structured.form_schema import form_values
+from llm_strategy.llm.structured.schema_form import form_values
 from llm_strategy.support.secrets import keep_secret
 from llm_strategy.types import Event
 

@@ -18,7 +18,7 @@ from llm_strategy.llm.backends.openai.endpoints import Endpoint, with_version
 from llm_strategy.llm.backends.openai.hints import UNPACKED, is_no_completion
 from llm_strategy.llm.backends.openai.replies import OnText, Reply, failed_answer, read_stream, read_whole, refusal
 from llm_strategy.llm.backends.openai.transport import connected
-from llm_strategy.llm.calls import Call, on_the_bill
+from llm_strategy.llm.metering.calls import Call, on_the_bill
 from llm_strategy.llm.requests import Request
 from llm_strategy.support.secrets import Redactor, redact
 

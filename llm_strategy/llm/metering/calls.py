@@ -7,10 +7,12 @@ is a call of its own. A client that answers through others, or from several addr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+from llm_strategy.errors import BudgetReached, ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,3 +124,72 @@ def total(calls: Iterable[Call]) -> float | None:
     """Currency for all of these; None where one of them that may have cost something has no price."""
     costs = [call.cost for call in calls]
     return None if None in costs else sum(filter(None, costs), 0.0)
+
+
+@dataclass
+class Usage:
+    """How often the model was asked, failed questions too, how many answers were ``kept``, and what that took.
+
+    ``calls`` are real ones: a question may take several (``calls.py``). Seconds in which several questions are under
+    way count once. Tokens are those of all calls; ``cost``, in currency, is that of all calls with a price. ``again``
+    are those of the asked for which an earlier command was given an answer that could not be used.
+    """
+
+    asked: int = 0
+    again: int = 0
+    kept: int = 0
+    calls: int = 0
+    seconds: float = 0.0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost: float = 0.0
+
+    def since(self, before: Usage) -> Usage:
+        """What was used after ``before`` was taken."""
+        return Usage(**{name: getattr(self, name) - getattr(before, name) for name in Usage.__dataclass_fields__})
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Upper bounds for what one command asks of the model; None bounds nothing, and answers on record are free.
+
+    ``max_calls`` counts every call that a server sees or an engine computes: further attempts, those to other
+    addresses, fallbacks and each member of an ensemble too, and alone not the short questions by which a server is got
+    to know. ``max_tokens`` counts read and written ones as the models report them, ``max_seconds`` the time spent
+    asking, waits between attempts too, ``max_cost`` is in the currency of the configured prices.
+
+    All are looked at before each call, so that ``max_calls`` holds exactly, and beyond any other bound no call begins:
+    those under way come to their end and count.
+    """
+
+    max_calls: int | None = None
+    max_tokens: int | None = None
+    max_seconds: float | None = None
+    max_cost: float | None = None
+
+    def check_prices(self, without_price: Sequence[str]) -> None:
+        """Raise ``ConfigurationError`` where money is bounded and backends that may answer, named here, have no
+        price."""
+        if self.max_cost is not None and without_price:
+            raise ConfigurationError(
+                f"advisor.budget.max_cost needs the price of whoever may answer, and {', '.join(without_price)} has "
+                "none: set price_in and price_out (for a million tokens; 0 where they cost nothing) in "
+                "configs/llm.yaml (those of a fallback under its own name), or LLM_PRICE_IN and LLM_PRICE_OUT."
+            )
+
+    def check(self, used: Usage) -> None:
+        """Raise ``BudgetReached`` where a bound is reached."""
+        tokens = used.tokens_in + used.tokens_out
+        for name, spent, allowed, unit in (
+            ("max_calls", used.calls, self.max_calls, "calls"),
+            ("max_tokens", tokens, self.max_tokens, "tokens"),
+            ("max_seconds", used.seconds, self.max_seconds, "seconds"),
+            ("max_cost", used.cost, self.max_cost, "in money"),
+        ):
+            if allowed is not None and spent >= allowed:
+                told = f"The budget is used up: {spent:,.6g} {unit} of {allowed:,.6g} (advisor.budget.{name})"
+                if used.kept:
+                    cure = "every answer is kept, and the same command goes on from there with a fresh budget"
+                else:
+                    cure = "no answer came of it that could be kept, so raise it, or put right what fails"
+                raise BudgetReached(f"{told}; {cure}.")
