@@ -128,9 +128,9 @@ class Conversation:
 
     def outcome(self, snapshot: Snapshot, question: Question, reader: ChoiceReader) -> Outcome:
         """What the question comes to; raises ``ModelError`` only where none can be asked at all."""
-        with self.client.deciding():
+        with self.client.decision() as decision:
             outcome = self._consult(snapshot, question, reader)
-            self.client.judged(outcome.status, outcome.policy.verdict, outcome.policy.reasons)
+            decision.judged(outcome.status, outcome.policy.verdict, outcome.policy.reasons)
         return outcome
 
     def _consult(self, snapshot: Snapshot, question: Question, reader: ChoiceReader) -> Outcome:

@@ -1,6 +1,8 @@
 """The model runtime, usable alone: ``get_llm_client()`` gives a client with ``generate``, ``chat`` and ``batch``."""
 
+from llm_strategy.llm.backend import Backend
 from llm_strategy.llm.client import LLMClient
+from llm_strategy.llm.layer import Layer
 from llm_strategy.llm.loader import SUPPORTED_BACKENDS, get_llm_client, register_backend
 from llm_strategy.llm.metering.calls import Usage
 from llm_strategy.llm.record.client import RecordingClient
@@ -23,6 +25,7 @@ from llm_strategy.llm.requests import (
 __all__ = [
     "SUPPORTED_BACKENDS",
     "AnswerStore",
+    "Backend",
     "Chunk",
     "Fallback",
     "FolderStore",
@@ -30,6 +33,7 @@ __all__ = [
     "Generation",
     "Health",
     "LLMClient",
+    "Layer",
     "MemoryStore",
     "Message",
     "ModelIdentity",

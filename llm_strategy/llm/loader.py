@@ -8,6 +8,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeAlias, cast
 
 from llm_strategy.errors import BackendMissing, ConfigurationError, did_you_mean
+from llm_strategy.llm.backend import Backend
 from llm_strategy.llm.backend_class import class_name, connect_class, load_class
 from llm_strategy.llm.backends.options import check_sections
 from llm_strategy.llm.backends.sections import SECTIONS
@@ -23,9 +24,9 @@ from llm_strategy.support.logs import show_log
 
 ENTRY_POINT_GROUP = "backtrader_llm.backends"
 
-Connect: TypeAlias = Callable[[LlmSettings], LLMClient] | type
-"""Makes a client from the settings (heavy imports and the model itself wait until they are needed), or its class, which
-``backend_class.connect_class`` makes one of."""
+Connect: TypeAlias = Callable[[LlmSettings], Backend | LLMClient] | type
+"""Makes a backend, or a client of its own kind, from the settings (heavy imports and the model itself wait until they
+are needed); or the class of one, with ``answer`` or ``generate``, which ``backend_class.connect_class`` makes."""
 
 _WHAT_MAKES_A_CLIENT = "name a class that has generate, or a function that takes the settings and returns an LLMClient"
 
@@ -57,7 +58,8 @@ SUPPORTED_BACKENDS: dict[str, Connect] = _OF_SERVICES | {
 
 def register_backend(name: str, connect: Connect) -> None:
     """Add a backend, a class or a function of the settings, for this process; packages use the entry point group
-    ``backtrader_llm.backends`` instead, and ``backend: "FILE.py:CLASS"`` needs neither."""
+    ``backtrader_llm.backends`` instead, and a ``backend`` of the settings that names ``FILE.py:CLASS`` or
+    ``package.module:CLASS`` needs neither."""
     SUPPORTED_BACKENDS[name] = connect
 
 
@@ -98,7 +100,6 @@ def get_llm_client(run_id: str | None = None, *, settings: LlmSettings | None = 
         )
     client = _connected(settings.backend, settings)
     if client.remote or settings.fallback:
-        client.fallbacks = settings.fallback
         fallbacks = [Fallback(name, partial(connect_backend, name, others)) for name in settings.fallback]
         client = ResilientClient(client, _patience(settings), fallbacks)
     client.run_id = run_id or ""
@@ -124,7 +125,7 @@ def connect_backend(backend: str, settings: LlmSettings) -> LLMClient:
     member of an ensemble."""
     if backend not in SUPPORTED_BACKENDS and class_name(backend) is None:
         raise ConfigurationError(f"There is no backend {backend!r}{did_you_mean(backend, SUPPORTED_BACKENDS)}")
-    settings = settings.for_backend(backend)
+    settings = settings.for_backend(backend).model_copy(update={"fallback": ()})  # nobody answers in its place
     client = _connected(backend, settings)
     return ResilientClient(client, _patience(settings)) if client.remote else client
 
@@ -168,7 +169,8 @@ def _with_sections_of_files(settings: LlmSettings) -> LlmSettings:
 
 
 def _client(connect: Connect, backend: str, settings: LlmSettings) -> LLMClient:
-    return connect_class(connect, backend, settings) if isinstance(connect, type) else connect(settings)
+    made = connect_class(connect, backend, settings) if isinstance(connect, type) else connect(settings)
+    return LLMClient(made) if isinstance(made, Backend) else made
 
 
 def _connected(backend: str, settings: LlmSettings) -> LLMClient:

@@ -10,12 +10,13 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, fields
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 from llm_strategy.errors import ConfigurationError
-from llm_strategy.llm.metering.calls import Bill
+from llm_strategy.llm.metering.calls import Call, CallLog
 from llm_strategy.types import Event
 
 Role: TypeAlias = Literal["system", "user", "assistant"]
@@ -86,7 +87,7 @@ class Request:
 
     Each ``draw`` is an answer of its own to the same question: 0 is the first, any other number another sample.
 
-    ``bill`` is no part of the question: the calls that it takes are noted there.
+    ``log`` is no part of the question: the calls that it takes are recorded there (``record``).
     """
 
     messages: tuple[Message, ...]
@@ -101,7 +102,7 @@ class Request:
     chosen: str = ""
     choices: tuple[str, ...] = ()
     draw: int = 0
-    bill: Bill | None = field(default=None, compare=False, repr=False)
+    log: CallLog | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.temperature) and self.temperature >= 0):
@@ -127,6 +128,10 @@ class Request:
         """The same where there is a seed, and else one that follows from the question and the draw."""
         seed = self.sampling_seed
         return self._seed_from(0) if seed is None else seed
+
+    def record(self, call: Call) -> AbstractContextManager[Call]:
+        """Record a call of a model, which is made in here for this question, where there is a log."""
+        return nullcontext(call) if self.log is None else self.log.record(call)
 
     def _seed_from(self, seed: int) -> int:
         said = [message.content for message in self.messages]
@@ -234,7 +239,7 @@ KEY_VERSION = 1
 def request_hash(request: Request, identity: ModelIdentity) -> str:
     """SHA-256 (hex) over the canonical JSON of the request and the identity; equal hashes mean equal answers."""
     asked = _fields(request) | {"messages": [(message.role, message.content) for message in request.messages]}
-    del asked["timeout_s"], asked["bill"]
+    del asked["timeout_s"], asked["log"]
     known = _fields(identity)
     added = ("json_schema", "opening", "chosen", "choices", "draw")
     for record, later in ((asked, added), (known, ("supports_choices",))):

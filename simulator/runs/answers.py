@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.outcome import FAILURES
 from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, ContractError, ModelError
-from llm_strategy.llm.client import LLMClient, OnDelta
+from llm_strategy.llm.backend import OnText
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.loader import get_llm_client
 from llm_strategy.llm.metering.audit import AuditedClient
 from llm_strategy.llm.models.store import cache_folder
@@ -65,7 +66,7 @@ class JournalClient(LLMClient):
         self._exchanges = (exchange for decision in decisions for exchange in recorded_exchanges(decision))
         self._given = 0
 
-    def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
+    def complete(self, request: Request, on_delta: OnText | None = None) -> Generation:
         """The next recorded answer, if the request is the recorded one."""
         exchange = next(self._exchanges, None)
         if exchange is None:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, ContractError, ModelError, RunFolderError
-from llm_strategy.llm.client import LLMClient, OnDelta
+from llm_strategy.llm.backend import OnText
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.loader import SUPPORTED_BACKENDS, connect_backend
 from llm_strategy.llm.models.store import cache_folder
 from llm_strategy.llm.record.client import RecordingClient
@@ -60,7 +61,7 @@ class RunAnswers(LLMClient):
         """The run's own sampler goes before what is given."""
         self.defaults = replace(defaults, **self._sampler)
 
-    def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
+    def complete(self, request: Request, on_delta: OnText | None = None) -> Generation:
         """The run's answer."""
         answer = self.recorded(request)
         if answer is None:

@@ -21,6 +21,7 @@ from llm_strategy.llm import MemoryStore, RecordingClient, get_llm_client
 from llm_strategy.llm.backends.bedrock.capabilities import BedrockCapabilities, CapabilityNote
 from llm_strategy.llm.backends.openai.capabilities import Capabilities, ServerNotes
 from llm_strategy.llm.backends.scripted import ScriptedClient, connect
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.models.fingerprint import weights_sha256
 from llm_strategy.llm.record.store import FolderStore
 from llm_strategy.llm.requests import Generation, digest
@@ -102,7 +103,7 @@ def _settings(name):
 def _script(data, folder):
     path = folder / "script.jsonl"
     path.write_bytes(data)
-    client = connect(LlmSettings(backend="scripted", script=path))
+    client = LLMClient(connect(LlmSettings(backend="scripted", script=path)))
     ModelAdvisor(client).decide(SNAPSHOT)
 
 

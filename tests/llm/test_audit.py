@@ -196,9 +196,9 @@ def test_threads_write_whole_lines_and_judge_their_own(tmp_path):
 
     def work(number):
         for step in range(20):
-            with client.deciding():
+            with client.decision() as decision:
                 client.generate(f"{number}-{step} ")
-                client.judged("advised", f"{number}-{step}")
+                decision.judged("advised", f"{number}-{step}")
 
     workers = [threading.Thread(target=work, args=(number,)) for number in range(8)]
     for worker in workers:

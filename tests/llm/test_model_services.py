@@ -48,7 +48,7 @@ def test_a_service_has_its_usual_address(name, monkeypatch):
         monkeypatch.setenv(SERVICES[name].key_variable, f"key-of-{name}")
     assert asked_of(name).urls == (SERVICES[name].url,)
     with get_llm_client(backend=name) as client:
-        assert client.inner._servers.pool.endpoints[0].url == SERVICES[name].url
+        assert client.inner.backend._servers.pool.endpoints[0].url == SERVICES[name].url
 
 
 @pytest.mark.parametrize("name", WITH_KEY)

@@ -2,7 +2,8 @@
 
 A question may be asked again, of another address, of another backend, or of all members of an ensemble. Each of these
 is a call of its own. A client that answers through others, or from several addresses, notes the calls that it makes
-(``LLMClient.counts_calls``); for any other one call is noted by whoever asks it (``LLMClient.ask``).
+(``LLMClient.counts_calls``); for any other one call is noted by whoever asks it (``LLMClient.log_calls``). What all
+calls of a command come to (``Usage``) is bounded by its ``Budget``.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Prices:
 class Call:
     """One call of a model: what a server sees, or an engine computes. One that failed counts no tokens.
 
-    ``endpoint`` names the address where there may be several; ``prices`` of None are those of the bill.
+    ``endpoint`` names the address where there may be several; ``prices`` of None are those of the log.
     """
 
     backend: str
@@ -71,17 +72,17 @@ class Call:
         }
 
 
-class Bill:
+class CallLog:
     """The calls of one question, in the order in which they began. Threads may share it.
 
     ``before`` is called before each call, which is not made where it raises; ``after`` with each that has ended.
-    ``prices`` are for calls that have none; ``above`` is a bill on which the same calls are noted too.
+    ``prices`` are for calls that have none; ``above`` is a log in which the same calls are recorded too.
     """
 
     def __init__(
         self,
         prices: Prices | None = None,
-        above: Bill | None = None,
+        above: CallLog | None = None,
         *,
         before: Callable[[Call], None] | None = None,
         after: Callable[[Call], None] | None = None,
@@ -91,6 +92,15 @@ class Bill:
         self._above = above
         self._before = before
         self._after = after
+
+    @contextmanager
+    def record(self, call: Call) -> Iterator[Call]:
+        """Record a call, which is made in here."""
+        self._begin(call)
+        try:
+            yield call
+        finally:
+            self._end(call)
 
     def _begin(self, call: Call) -> None:
         if call.prices is None:
@@ -108,16 +118,11 @@ class Bill:
             self._above._end(call)
 
 
-@contextmanager
-def on_the_bill(bill: Bill | None, call: Call) -> Iterator[Call]:
-    """Note a call, which is made in here, on a bill where there is one."""
-    if bill is not None:
-        bill._begin(call)
-    try:
-        yield call
-    finally:
-        if bill is not None:
-            bill._end(call)
+class DecisionContext:
+    """One decision, for which one or several questions are asked."""
+
+    def judged(self, status: str, policy: str, reasons: tuple[str, ...] = ()) -> None:
+        """Hear what became of its last answer: status of the decision, verdict of the policy and why."""
 
 
 def total(calls: Iterable[Call]) -> float | None:

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from llm_strategy.errors import AnswerNotRecorded, ModelError
-from llm_strategy.llm.client import LLMClient, OnDelta
+from llm_strategy.llm.backend import OnText
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.requests import Generation, ModelIdentity, Request, request_hash
 from simulator.reporting.explanation.explain import as_json, explain, shown_beginning, written
 from simulator.reporting.facts.fact import Facts
@@ -42,7 +43,7 @@ class RecordedExplainer(LLMClient):
             None, (_FAILURE.match(sentence["text"]) for sentence in said if sentence["source"] == "program")
         )
 
-    def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
+    def complete(self, request: Request, on_delta: OnText | None = None) -> Generation:
         """The answer on record."""
         text = self._answers.get(request_hash(request, self.identity))
         if text is None:

@@ -35,9 +35,9 @@ from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as TransportTimeout
 
 from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendRefused, ModelError, PromptTooLong
+from llm_strategy.llm.backend import OnText
 from llm_strategy.llm.backends.bedrock.capabilities import FilteredAnswer, UnsupportedSystem, UnsupportedTemperature
 from llm_strategy.llm.backends.http import brief, count_of, longest_body, refuse_beyond, retry_after
-from llm_strategy.llm.client import OnDelta
 from llm_strategy.support.secrets import keep_secret
 
 _PASSING = frozenset({
@@ -82,8 +82,8 @@ class Reply:
         return reply._checked()
 
     @classmethod
-    def of_stream(cls, answer: Mapping[str, Any], on_delta: OnDelta) -> Reply:
-        """An event stream of ConverseStream, ended early where ``on_delta`` returns False."""
+    def of_stream(cls, answer: Mapping[str, Any], on_text: OnText) -> Reply:
+        """An event stream of ConverseStream, ended early where ``on_text`` returns False."""
         reply, stream, stopped = cls(), answer["stream"], False
         try:
             for event in stream:
@@ -95,7 +95,7 @@ class Reply:
                     reply.text += piece
                 reply.stop_reason = event.get("messageStop", {}).get("stopReason", reply.stop_reason)
                 reply._count(event.get("metadata", {}).get("usage", {}))
-                if piece and not on_delta(piece):
+                if piece and not on_text(piece):
                     stopped = True
                     break
         finally:
