@@ -119,12 +119,12 @@ class OwnBackend(Backend):
         if not check:
             return None
         try:
-            said = check()
+            state = check()
         except Exception as problem:
             return Health(False, f"{type(problem).__name__}: {problem}", 0.0)
-        if said is None or isinstance(said, Health):
-            return said
-        return Health(bool(said), f"{self.identity.name} says {said!r}.", 0.0)
+        if state is None or isinstance(state, Health):
+            return state
+        return Health(bool(state), f"{self.identity.name} says {state!r}.", 0.0)
 
     def close(self) -> None:
         """Close it where it can be closed."""
@@ -156,8 +156,8 @@ def _held(method: str, backend: Any, request: Request, call: Callable[[], Any]) 
     name, begin = f"{type(backend).__name__}.{method}", time.perf_counter()
 
     def answered() -> Generation:
-        said = call()
-        return _generation(said, name, 1000 * (time.perf_counter() - begin))
+        returned = call()
+        return _generation(returned, name, 1000 * (time.perf_counter() - begin))
 
     try:
         answer = Deadline[Generation](request.timeout_s).run(answered)
@@ -166,8 +166,8 @@ def _held(method: str, backend: Any, request: Request, call: Callable[[], Any]) 
     except TimeoutError as problem:
         raise AnswerTimeout(f"{name} gave up ({_said(problem)}): raise LLM_TIMEOUT_S.") from None
     except Exception as problem:
-        told = f"{type(problem).__name__}: {_said(problem)}".rstrip(":. ")
-        raise BackendFailure(f"{name} raised {told}: correct it in {_file_name(type(backend))}.") from problem
+        problem_text = f"{type(problem).__name__}: {_said(problem)}".rstrip(":. ")
+        raise BackendFailure(f"{name} raised {problem_text}: correct it in {_file_name(type(backend))}.") from problem
     seconds = time.perf_counter() - begin
     if request.timeout_s is not None and seconds > request.timeout_s:
         raise AnswerTimeout(f"{name} took {seconds:.1f} s: raise LLM_TIMEOUT_S, or ask for fewer tokens.")
@@ -183,24 +183,24 @@ def _held(method: str, backend: Any, request: Request, call: Callable[[], Any]) 
 def identity_of(backend: Any, options: Mapping[str, Any] | None = None) -> ModelIdentity:
     """Who a backend is that does not say so itself: its class, the content of its file, and its ``options``."""
     kind = type(backend)
-    given = json.dumps(dict(options or {}), sort_keys=True, default=str)
+    options_text = json.dumps(dict(options or {}), sort_keys=True, default=str)
     return ModelIdentity(
         backend=kind.__name__,
         name=kind.__name__,
         engine=_file_name(kind),
         engine_version=hashlib.sha256(_source(kind)).hexdigest()[:16],
-        settings=(("options_sha256", hashlib.sha256(given.encode()).hexdigest()),) if options else (),
+        settings=(("options_sha256", hashlib.sha256(options_text.encode()).hexdigest()),) if options else (),
     )
 
 
 def _own_identity(own: Any, options: Mapping[str, Any]) -> ModelIdentity:
     """What a person's object says of itself: a ``ModelIdentity``, a name, or nothing."""
     says = any("identity" in vars(kind) for kind in type(own).__mro__ if not kind.__module__.startswith(_OURS))
-    said = own.identity if says or "identity" in vars(own) else None
-    if isinstance(said, ModelIdentity):
-        return said
+    named = own.identity if says or "identity" in vars(own) else None
+    if isinstance(named, ModelIdentity):
+        return named
     known = identity_of(own, options)
-    return ModelIdentity(type(own).__name__, said, known.engine, "") if isinstance(said, str) else known
+    return ModelIdentity(type(own).__name__, named, known.engine, "") if isinstance(named, str) else known
 
 
 def _call(backend: Any, request: Request) -> tuple[str, dict[str, Any]]:
@@ -237,19 +237,19 @@ def _call(backend: Any, request: Request) -> tuple[str, dict[str, Any]]:
     return prompt, {name: value for name, value in taken.items() if value is not None}
 
 
-def _generation(said: Any, name: str, latency_ms: float) -> Generation:
-    if isinstance(said, Generation):
-        return said
-    if isinstance(said, str):
-        return Generation(said, 0, 0, latency_ms)
-    if isinstance(said, (Mapping, list)):
-        return Generation(json.dumps(said, default=str), 0, 0, latency_ms)
-    text = getattr(said, "text", None)
+def _generation(returned: Any, name: str, latency_ms: float) -> Generation:
+    if isinstance(returned, Generation):
+        return returned
+    if isinstance(returned, str):
+        return Generation(returned, 0, 0, latency_ms)
+    if isinstance(returned, (Mapping, list)):
+        return Generation(json.dumps(returned, default=str), 0, 0, latency_ms)
+    text = getattr(returned, "text", None)
     if isinstance(text, str):
-        counts = [getattr(said, field, 0) for field in ("tokens_in", "tokens_out")]
+        counts = [getattr(returned, field, 0) for field in ("tokens_in", "tokens_out")]
         tokens_in, tokens_out = (count if isinstance(count, int) else 0 for count in counts)
         return Generation(text, tokens_in, tokens_out, latency_ms)
-    what = "nothing" if said is None else f"a {type(said).__name__}"
+    what = "nothing" if returned is None else f"a {type(returned).__name__}"
     raise BackendFailure(f"{name} returned {what}: return the text of the answer, or a Generation.")
 
 
@@ -274,4 +274,4 @@ def _source(kind: type) -> bytes:
         return Path(inspect.getfile(kind)).read_bytes()
     except (TypeError, OSError):
         code = [getattr(value, "__code__", None) for value in vars(kind).values()]
-        return b"".join(one.co_code + repr(one.co_names).encode() for one in code if one is not None)
+        return b"".join(body.co_code + repr(body.co_names).encode() for body in code if body is not None)

@@ -21,8 +21,8 @@ _REFERENCE = re.compile(r"(?P<place>.+\.py|[A-Za-z_][\w.]*(?=:))(:(?P<name>\w*))
 
 def class_name(backend: str) -> str | None:
     """The class that a backend ``FILE.py:CLASS`` or ``package.module:CLASS`` names; None for any other name."""
-    found = _REFERENCE.fullmatch(backend)
-    return None if found is None else found["name"] or ""
+    match = _REFERENCE.fullmatch(backend)
+    return None if match is None else match["name"] or ""
 
 
 def load_class(backend: str) -> Any:
@@ -48,15 +48,15 @@ def load_class(backend: str) -> Any:
 
 
 def _not_imported(path: Path, _: str, problem: Exception) -> BacktraderLLMError:
-    told = " ".join(f"{type(problem).__name__}: {problem}".split()).rstrip(".")
+    problem_text = " ".join(f"{type(problem).__name__}: {problem}".split()).rstrip(".")
     if not isinstance(problem, ImportError):
-        return ConfigurationError(f"{path} cannot be imported ({told}): correct it there.")
+        return ConfigurationError(f"{path} cannot be imported ({problem_text}): correct it there.")
     cure = "install what it needs"
     if "relative import" in str(problem):
         cure = "write 'from llm_strategy.llm import LLMClient' in place of 'from .base import LLMClient'"
     elif "cannot import name" in str(problem):
         cure = "correct the import there (LLMClient, Request and Generation stand in llm_strategy.llm)"
-    return BackendMissing(f"{path} cannot be imported ({told}): {cure}.")
+    return BackendMissing(f"{path} cannot be imported ({problem_text}): {cure}.")
 
 
 def connect_class(kind: type, backend: str, settings: LlmSettings) -> LLMClient:
@@ -108,27 +108,28 @@ def _made(kind: type, backend: str, options: Mapping[str, Any], settings: LlmSet
     names = list(parameters)
     if names and names[0] == "settings":
         return kind(settings)
-    takes_all = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
-    given = {
+    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    keywords = {
         name: value
         for name, value in options.items()
         if takes_all or name in parameters or name not in LlmSettings.model_fields
     }
-    for name in given:
+    for name in keywords:
         if not takes_all and name not in parameters:
             raise ConfigurationError(
                 f"{SETTINGS_FILE} gives {backend} the option {name!r}, which {kind.__name__} does not take"
                 f"{did_you_mean(name, names)}"
             )
-    for name, one in parameters.items():
-        if one.default is one.empty and one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL) and name not in given:
+    for name, parameter in parameters.items():
+        optional = parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+        if parameter.default is parameter.empty and not optional and name not in keywords:
             raise ConfigurationError(
                 f"{kind.__name__} needs {name}: write it under {backend}: in {SETTINGS_FILE}, or give it a default."
             )
     try:
-        return kind(**given)
+        return kind(**keywords)
     except BacktraderLLMError:
         raise
     except Exception as problem:
-        told = " ".join(f"{type(problem).__name__}: {problem}".split()).rstrip(".")
-        raise ConfigurationError(f"Backend {backend!r} cannot be made ({told}): correct it.") from problem
+        problem_text = " ".join(f"{type(problem).__name__}: {problem}".split()).rstrip(".")
+        raise ConfigurationError(f"Backend {backend!r} cannot be made ({problem_text}): correct it.") from problem

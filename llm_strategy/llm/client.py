@@ -85,8 +85,8 @@ class LLMClient:
             return
         self.backend = backend
         for name in ("concurrency", "strict", "remote", "counts_calls"):
-            if (said := getattr(backend, name)) != getattr(Backend, name):
-                setattr(self, name, said)
+            if (value := getattr(backend, name)) != getattr(Backend, name):
+                setattr(self, name, value)
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         if self.make is not None:
@@ -262,15 +262,15 @@ class LLMClient:
         if not messages:
             raise ConfigurationError("The conversation is empty: give at least one message.")
         check_options(options)
-        given = cast(dict[str, Any], {name: value for name, value in options.items() if value is not None})
-        schema = given.pop("schema", None)
+        fields = cast(dict[str, Any], {name: value for name, value in options.items() if value is not None})
+        schema = fields.pop("schema", None)
         if schema is None:
-            return replace(self.defaults, messages=messages, **given), None
+            return replace(self.defaults, messages=messages, **fields), None
         wanted = AnswerSchema.of(schema)
         embedded = self.supports_forms and bool(self.identity.weights_sha256)
         form = schema_form(wanted.document, lists=not self.identity.supports_choices) if embedded else ()
-        given |= {"json_mode": not form, "json_schema": "" if form else wanted.text, "form": form}
-        return replace(self.defaults, messages=wanted.told(messages), **given), wanted
+        fields |= {"json_mode": not form, "json_schema": "" if form else wanted.text, "form": form}
+        return replace(self.defaults, messages=wanted.ask_in(messages), **fields), wanted
 
     def _answer(
         self, request: Request, wanted: AnswerSchema | None = None, on_delta: OnText | None = None

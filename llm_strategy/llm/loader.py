@@ -63,18 +63,18 @@ def register_backend(name: str, connect: Connect) -> None:
     SUPPORTED_BACKENDS[name] = connect
 
 
-def get_llm_client(run_id: str | None = None, *, settings: LlmSettings | None = None, **given: Any) -> LLMClient:
+def get_llm_client(run_id: str | None = None, *, settings: LlmSettings | None = None, **overrides: Any) -> LLMClient:
     """A client for the configured model; ``run_id`` names the session in the log.
 
-    Single settings may be ``given`` by name, such as ``backend="replay"``; they go before file and environment.
+    ``overrides`` are single settings, such as ``backend="replay"``; they go before file and environment.
     Raises ``ConfigurationError`` for an unknown backend, and what the backend raises where it cannot be reached.
     """
-    if settings is not None and given:
-        raise ConfigurationError(f"settings and {', '.join(given)} are given: put all of them into settings.")
-    for name in given:
+    if settings is not None and overrides:
+        raise ConfigurationError(f"settings and {', '.join(overrides)} are given: put all of them into settings.")
+    for name in overrides:
         if name not in LlmSettings.model_fields:
             raise ConfigurationError(f"There is no setting {name!r}{did_you_mean(name, LlmSettings.model_fields)}")
-    whole = settings = _with_sections_of_files(settings or load_settings(**given))
+    whole = settings = _with_sections_of_files(settings or load_settings(**overrides))
     show_log(settings.log_level)
     for name in settings.sections:
         if name not in SUPPORTED_BACKENDS and class_name(name) is None:
@@ -139,18 +139,22 @@ def without_price(settings: LlmSettings) -> tuple[str, ...]:
     """Names of the backends that may answer with these settings and have no price: the configured one, or the members
     of an ensemble, and the fallbacks, each of which needs a price under its own name."""
     configured, others = settings.for_backend(settings.backend), _in_its_place(settings)
-    found: list[str] = []
-    for one in (configured, *(others.for_backend(name) for name in configured.fallback)):
-        if not prices_of(one).known:
-            found += _members_without_price(one) if one.backend == "ensemble" else [one.backend]
-    return tuple(dict.fromkeys(found))
+    names: list[str] = []
+    for own in (configured, *(others.for_backend(name) for name in configured.fallback)):
+        if not prices_of(own).known:
+            names += _members_without_price(own) if own.backend == "ensemble" else [own.backend]
+    return tuple(dict.fromkeys(names))
 
 
 def _members_without_price(ensemble: LlmSettings) -> list[str]:
-    members = ensemble.sections.get("ensemble", {}).get("members", ())
-    named = [member if isinstance(member, dict) else {"backend": member} for member in members]
-    own = [(str(one.get("backend")), ensemble.sections.get(str(one.get("backend")), {}) | one) for one in named]
-    return [name for name, one in own if not Prices(one.get("price_in"), one.get("price_out")).known]
+    names = []
+    for member in ensemble.sections.get("ensemble", {}).get("members", ()):
+        entry = member if isinstance(member, dict) else {"backend": member}
+        name = str(entry.get("backend"))
+        section = ensemble.sections.get(name, {}) | entry
+        if not Prices(section.get("price_in"), section.get("price_out")).known:
+            names.append(name)
+    return names
 
 
 def _in_its_place(settings: LlmSettings) -> LlmSettings:

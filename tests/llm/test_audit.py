@@ -213,7 +213,7 @@ def test_threads_write_whole_lines_and_judge_their_own(tmp_path):
 def test_a_log_that_cannot_be_written_is_told(tmp_path):
     log = AuditLog(tmp_path / "gone" / "audit.jsonl")
     with pytest.raises(RunFolderError, match=r"audit log .* cannot be written"):
-        log.answered(Request(()), ModelIdentity("a", "b", "c", "d"), "", Generation("x", 1, 1, 1.0), ())
+        log.note_answer(Request(()), ModelIdentity("a", "b", "c", "d"), "", Generation("x", 1, 1, 1.0), ())
 
 
 @pytest.mark.parametrize(

@@ -94,11 +94,11 @@ class AuditLog:
         """Note that a call for this question is about to begin."""
         with self._writing, self._writable():
             question.calls.append(call)
-            told = {"failure": "Killed: the program ended before this question did.", "cached": False}
+            outcome = {"failure": "Killed: the program ended before this question did.", "cached": False}
             spent = {"tokens_in": 0, "tokens_out": 0, "latency_ms": 0.0}
-            question.note(_as_text(self._line(request, who, run_id, (), question.calls, **told, **spent)))
+            question.note(_as_text(self._line(request, who, run_id, (), question.calls, **outcome, **spent)))
 
-    def answered(
+    def note_answer(
         self,
         request: Request,
         who: ModelIdentity | None,
@@ -124,7 +124,7 @@ class AuditLog:
         )
         self._note(line, question)
 
-    def failed(
+    def note_failure(
         self,
         request: Request,
         who: ModelIdentity | None,
@@ -255,17 +255,17 @@ class AuditedClient(Layer):
 
     def complete(self, request: Request, on_delta: OnText | None = None) -> Generation:
         """Ask the inner client, and note what came."""
-        return self._noted(request, lambda asked: self.inner.complete(asked, on_delta))
+        return self._audit(request, lambda asked: self.inner.complete(asked, on_delta))
 
     def ask(self, request: Request, *, ahead: bool = False) -> Generation:
         """Ask the inner client, and note what came."""
-        return self._noted(request, lambda asked: self.inner.ask(asked, ahead=ahead))
+        return self._audit(request, lambda asked: self.inner.ask(asked, ahead=ahead))
 
     def ask_fallbacks(self, request: Request, problem: ModelError) -> Generation:
         """Ask those of the inner client, and note what came."""
-        return self._noted(request, lambda asked: self.inner.ask_fallbacks(asked, problem))
+        return self._audit(request, lambda asked: self.inner.ask_fallbacks(asked, problem))
 
-    def _noted(self, request: Request, call: Callable[[Request], Generation]) -> Generation:
+    def _audit(self, request: Request, call: Callable[[Request], Generation]) -> Generation:
         """The answer to the request; where calls were made, an interruption is noted too."""
         question = OpenQuestion(self.log.path)
         known = vars(self.inner).get("identity")  # without asking a server for it
@@ -280,9 +280,9 @@ class AuditedClient(Layer):
         except BaseException as problem:
             if isinstance(problem, ModelError) or calls.calls:
                 ms = (time.perf_counter() - begin) * 1000
-                self.log.failed(request, self._who(), self.run_id, problem, ms, calls.calls, question)
+                self.log.note_failure(request, self._who(), self.run_id, problem, ms, calls.calls, question)
             raise
-        self.log.answered(request, self._who(), self.run_id, answer, calls.calls, question)
+        self.log.note_answer(request, self._who(), self.run_id, answer, calls.calls, question)
         return answer
 
     def _who(self) -> ModelIdentity | None:

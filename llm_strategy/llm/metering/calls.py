@@ -192,9 +192,9 @@ class Budget:
             ("max_cost", used.cost, self.max_cost, "in money"),
         ):
             if allowed is not None and spent >= allowed:
-                told = f"The budget is used up: {spent:,.6g} {unit} of {allowed:,.6g} (advisor.budget.{name})"
+                reason = f"The budget is used up: {spent:,.6g} {unit} of {allowed:,.6g} (advisor.budget.{name})"
                 if used.kept:
                     cure = "every answer is kept, and the same command goes on from there with a fresh budget"
                 else:
                     cure = "no answer came of it that could be kept, so raise it, or put right what fails"
-                raise BudgetReached(f"{told}; {cure}.")
+                raise BudgetReached(f"{reason}; {cure}.")

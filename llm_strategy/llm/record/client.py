@@ -246,8 +246,8 @@ class RecordingClient(Layer):
         client, session = self._connected(), self._session
         with self._counting:
             session.check_budget(self._under_way.seconds)
-            for one in session.all:
-                one.usage.asked += 1
+            for open_session in session.all:
+                open_session.usage.asked += 1
         calls = CallLog(
             self.prices or session.prices,
             request.log,

@@ -130,8 +130,8 @@ class FolderStore:
         with self._told("removed from"):
             draws = self._file(key).with_suffix(_DRAWS)
             there = [draw for draw in _noted(draws) if self._file(draw).exists()]
-            for one in (*there, key):
-                self._file(one).unlink(missing_ok=True)
+            for removed_key in (*there, key):
+                self._file(removed_key).unlink(missing_ok=True)
             draws.unlink(missing_ok=True)
         return there
 

@@ -77,7 +77,7 @@ class AnswerSchema:
         """The schema as a request holds it."""
         return json.dumps(self.document)
 
-    def told(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    def ask_in(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
         """The conversation with the wish for such an answer at the end of its system message."""
         shown = {name: value for name, value in self.document.items() if not name.startswith("$")}
         wish = f"Answer with one JSON object that keeps to this JSON Schema: {json.dumps(shown)}"

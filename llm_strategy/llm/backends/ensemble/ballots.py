@@ -65,11 +65,11 @@ def read_ballot(text: str, fields: Sequence[str], choices: Choices) -> Ballot:
 def read_scores(text: str, choices: Sequence[str]) -> Ballot:
     """The likeliest choice with its probability, and those of all; ``BackendFailure`` or ``ContractError`` where the
     answer gives none."""
-    found = read_probabilities(text)
-    total = sum(found.get(choice, 0.0) for choice in choices)
+    probabilities = read_probabilities(text)
+    total = sum(probabilities.get(choice, 0.0) for choice in choices)
     if not total:
         raise ContractError("choices", f"none of {', '.join(choices)} has a probability")
-    scores = {choice: found.get(choice, 0.0) / total for choice in choices}
+    scores = {choice: probabilities.get(choice, 0.0) / total for choice in choices}
     likeliest = max(scores, key=scores.__getitem__)
     return Ballot((likeliest,), (scores[likeliest],), scores)
 

@@ -31,7 +31,7 @@ class Endpoint:
     """One address. ``name`` is what messages say: its number, host and port, never a key.
 
     ``down`` is one that gave no answer; ``refusal`` is why one answers nobody (a wrong key, no such model), and empty
-    otherwise. ``met`` says whether it was heard to speak as the others do.
+    otherwise. ``proven`` says whether it was heard to speak as the others do.
     """
 
     number: int
@@ -40,7 +40,7 @@ class Endpoint:
     in_flight: int = 0
     down: bool = False
     refusal: str = ""
-    met: bool = True
+    proven: bool = True
     fingerprint: str | None = None
     answers_without: int = 0
     checking: bool = False
@@ -76,31 +76,31 @@ class EndpointPool:
         with self._lock:
             return sum(not endpoint.down and not endpoint.refusal for endpoint in self._left(tried))
 
-    def answered(self, endpoint: Endpoint) -> list[Endpoint]:
+    def note_answer(self, endpoint: Endpoint) -> list[Endpoint]:
         """Note an answer; returns the lost endpoints that it is time to check, each marked as ``checking``."""
         with self._lock:
             endpoint.down, endpoint.refusal, endpoint.answers_without = False, "", 0
             return self._due([one for one in self.endpoints if one.down or one.refusal])
 
-    def unanswered(self) -> list[Endpoint]:
-        """Note a question that no endpoint answered; returns those that it is time to check, as ``answered`` does."""
+    def note_no_answer(self) -> list[Endpoint]:
+        """Note a question that no endpoint answered; returns those that it is time to check, as after an answer."""
         with self._lock:
             refusing = [one for one in self.endpoints if one.refusal]
             return self._due(refusing) if len(refusing) < len(self.endpoints) else []
 
-    def failed(self, endpoint: Endpoint) -> None:
+    def note_failure(self, endpoint: Endpoint) -> None:
         """Note that an endpoint gave no answer."""
         with self._lock:
             endpoint.down = True
 
-    def refused(self, endpoint: Endpoint, refusal: str) -> bool:
+    def note_refusal(self, endpoint: Endpoint, refusal: str) -> bool:
         """Note that an endpoint answers nobody, and why; among others it has to be met anew. Returns whether this is
         news."""
         with self._lock:
-            news, endpoint.refusal, endpoint.met = not endpoint.refusal, refusal, len(self.endpoints) == 1
+            news, endpoint.refusal, endpoint.proven = not endpoint.refusal, refusal, len(self.endpoints) == 1
             return news
 
-    def checked(self, endpoint: Endpoint, well: bool) -> None:
+    def note_check(self, endpoint: Endpoint, well: bool) -> None:
         """Note what a check of a lost endpoint came to."""
         with self._lock:
             endpoint.down, endpoint.checking = not well, False
