@@ -93,7 +93,7 @@ def _check(kind: type, backend: str) -> None:
 
 
 def _made(kind: type, backend: str, options: Mapping[str, Any], settings: LlmSettings) -> Any:
-    if kind.__init__ is object.__init__:  # type: ignore[misc]  # asked of the class
+    if kind.__init__ in (object.__init__, LLMClient.__init__):  # type: ignore[misc]  # asked of the class
         for name in options:
             if hasattr(kind, name) and callable(getattr(kind, name)):
                 raise ConfigurationError(
