@@ -8,7 +8,7 @@ from math import ceil
 from statistics import fmean
 from typing import Self
 
-from llm_strategy.llm.record.client import Usage
+from llm_strategy.llm.metering.calls import Usage
 from simulator.folder.tally import Tally
 
 

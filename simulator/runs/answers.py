@@ -8,14 +8,14 @@ from typing import Any, TypeAlias
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.outcome import FAILURES
 from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, ContractError, ModelError
-from llm_strategy.llm.client import LLMClient, OnDelta
+from llm_strategy.llm.backend import OnText
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.loader import get_llm_client
 from llm_strategy.llm.metering.audit import AuditedClient
 from llm_strategy.llm.models.store import cache_folder
 from llm_strategy.llm.record.client import Mode, RecordingClient
-from llm_strategy.llm.record.key import request_hash
 from llm_strategy.llm.record.store import FolderStore, MemoryStore
-from llm_strategy.llm.requests import Generation, ModelIdentity, Request
+from llm_strategy.llm.requests import Generation, ModelIdentity, Request, request_hash
 from llm_strategy.llm.settings import load_settings
 from llm_strategy.types import AbstentionReason, Event
 from simulator.experiment.configuration import Experiment
@@ -66,7 +66,7 @@ class JournalClient(LLMClient):
         self._exchanges = (exchange for decision in decisions for exchange in recorded_exchanges(decision))
         self._given = 0
 
-    def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
+    def complete(self, request: Request, on_delta: OnText | None = None) -> Generation:
         """The next recorded answer, if the request is the recorded one."""
         exchange = next(self._exchanges, None)
         if exchange is None:

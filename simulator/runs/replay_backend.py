@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, ContractError, ModelError, RunFolderError
-from llm_strategy.llm.client import LLMClient, OnDelta
+from llm_strategy.llm.backend import OnText
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.loader import SUPPORTED_BACKENDS, connect_backend
 from llm_strategy.llm.models.store import cache_folder
 from llm_strategy.llm.record.client import RecordingClient
-from llm_strategy.llm.record.key import request_hash
 from llm_strategy.llm.record.store import FolderStore
-from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request
+from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request, request_hash
 from llm_strategy.llm.settings import LlmSettings
 from llm_strategy.support.read_regular import at_home
 from simulator.folder.integrity import PAGES, check_evidence
@@ -61,7 +61,7 @@ class RunAnswers(LLMClient):
         """The run's own sampler goes before what is given."""
         self.defaults = replace(defaults, **self._sampler)
 
-    def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
+    def complete(self, request: Request, on_delta: OnText | None = None) -> Generation:
         """The run's answer."""
         answer = self.recorded(request)
         if answer is None:
