@@ -87,6 +87,8 @@ class LLMClient:
         for name in ("concurrency", "strict", "remote", "counts_calls"):
             if (value := getattr(backend, name)) != getattr(Backend, name):
                 setattr(self, name, value)
+        if "identity" in vars(backend):  # known without asking a server for it
+            self.identity = backend.identity
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         if self.make is not None:

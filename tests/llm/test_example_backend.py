@@ -148,3 +148,7 @@ def test_a_function_that_makes_a_backend_is_one_too():
         del SUPPORTED_BACKENDS["quiet"]
     assert [chunk.delta for chunk in chunks] == ["whole", ""]
     assert chunks[-1].generation.text == "whole"
+
+
+def test_who_answers_is_known_at_once_where_nobody_needs_to_be_asked(pieces):
+    assert vars(pieces)["identity"] is pieces.backend.identity
