@@ -58,8 +58,8 @@ class Backend:
 
     def answer(self, request: Request, on_text: OnText | None = None) -> Generation:
         """Answer the request within ``request.timeout_s`` seconds; ``on_text``, where there is one, takes the text as
-        it is written, and returns False where nobody reads on. Raises ``ModelError`` (see its branches) where there is
-        no answer."""
+        it is written, and returns False where nobody reads on; a reader that was given nothing gets the answer whole.
+        Raises ``ModelError`` (see its branches) where there is no answer."""
         raise NotImplementedError
 
     def count_tokens(self, request: Request) -> int | None:
@@ -87,25 +87,12 @@ class OwnBackend(Backend):
         self.identity = _own_identity(own, options)
 
     def answer(self, request: Request, on_text: OnText | None = None) -> Generation:
-        """What its own method answers, which is always given a reader; without pieces of its own one gets the answer
-        whole."""
-        on_text = on_text or (lambda _: True)
+        """What its own method answers; ``answer`` is always given a reader."""
         if self._method("generate"):
-            answer = answer_of(self.own, request)
-            on_text(answer.text)
-            return answer
-        written = False
-
-        def hand_over(text: str) -> bool:
-            nonlocal written
-            written = True
-            return on_text(text)
-
-        pieces = Redactor(hand_over)
+            return answer_of(self.own, request)
+        pieces = Redactor(on_text or (lambda _: True))
         answer = _held("answer", self.own, request, lambda: self.own.answer(request, pieces.take))
         pieces.end()
-        if not written:
-            on_text(answer.text)
         return answer
 
     def count_tokens(self, request: Request) -> int | None:

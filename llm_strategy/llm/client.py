@@ -87,6 +87,8 @@ class LLMClient:
         for name in ("concurrency", "strict", "remote", "counts_calls"):
             if (value := getattr(backend, name)) != getattr(Backend, name):
                 setattr(self, name, value)
+        if "identity" in vars(backend):  # known without asking a server for it
+            self.identity = backend.identity
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         if self.make is not None:
@@ -115,13 +117,28 @@ class LLMClient:
         if self.backend is not None:
             if self.counts_calls and request.log is not None:
                 request = replace(request, log=CallLog(self.prices, request.log))
-            return self.backend.answer(request, on_delta)
+            return self._from_backend(self.backend, request, on_delta)
         if type(self).generate is LLMClient.generate:
             raise ConfigurationError(
                 f"{type(self).__name__} has neither generate nor complete: write def generate(self, prompt, **kwargs)."
             )
         answer = answer_of(self, request)
         if on_delta is not None:
+            on_delta(answer.text)
+        return answer
+
+    def _from_backend(self, backend: Backend, request: Request, on_delta: OnText | None) -> Generation:
+        if on_delta is None:
+            return backend.answer(request)
+        written = False
+
+        def hand_over(text: str) -> bool:
+            nonlocal written
+            written = True
+            return on_delta(text)
+
+        answer = backend.answer(request, hand_over)
+        if answer.text and not written:
             on_delta(answer.text)
         return answer
 

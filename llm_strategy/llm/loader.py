@@ -8,7 +8,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeAlias, cast
 
 from llm_strategy.errors import BackendMissing, ConfigurationError, did_you_mean
-from llm_strategy.llm.backend import Backend
+from llm_strategy.llm.backend import Backend, OwnBackend
 from llm_strategy.llm.backend_class import class_name, connect_class, load_class
 from llm_strategy.llm.backends.sections import SECTIONS, check_sections
 from llm_strategy.llm.client import LLMClient
@@ -173,7 +173,9 @@ def _with_sections_of_files(settings: LlmSettings) -> LlmSettings:
 
 def _client(connect: Connect, backend: str, settings: LlmSettings) -> LLMClient:
     made = connect_class(connect, backend, settings) if isinstance(connect, type) else connect(settings)
-    return LLMClient(made) if isinstance(made, Backend) else made
+    if not isinstance(made, Backend):
+        return made
+    return LLMClient(made if type(made).__module__.startswith("llm_strategy.") else OwnBackend(made, {}))
 
 
 def _connected(backend: str, settings: LlmSettings) -> LLMClient:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from llm_strategy.errors import BackendFailure, ConfigurationError
-from llm_strategy.llm import Generation, LLMClient, get_llm_client, register_backend
+from llm_strategy.llm import Backend, Generation, LLMClient, get_llm_client, register_backend
 from llm_strategy.llm.loader import SUPPORTED_BACKENDS
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "own_backend.py"
@@ -133,3 +133,22 @@ def test_a_class_of_a_file_may_be_a_backend_without_saying_who_it_is(tmp_path, m
     assert (client.identity.backend, client.identity.engine) == ("Plain", "plain.py")
     assert client.healthcheck().ok
     client.close()
+
+
+def test_a_function_that_makes_a_backend_is_one_too():
+    class Quiet(Backend):
+        def answer(self, request, on_text=None):
+            return "whole"  # text, and nothing handed to the reader
+
+    register_backend("quiet", lambda settings: Quiet())
+    try:
+        client = get_llm_client(backend="quiet")
+        chunks = list(client.chat([{"role": "user", "content": "?"}], stream=True))
+    finally:
+        del SUPPORTED_BACKENDS["quiet"]
+    assert [chunk.delta for chunk in chunks] == ["whole", ""]
+    assert chunks[-1].generation.text == "whole"
+
+
+def test_who_answers_is_known_at_once_where_nobody_needs_to_be_asked(pieces):
+    assert vars(pieces)["identity"] is pieces.backend.identity

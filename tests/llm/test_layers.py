@@ -149,6 +149,8 @@ def test_a_setting_is_that_of_the_client_behind(layer, name, tmp_path):
     client = LAYERS[layer](inner, tmp_path)
     setattr(inner, name, SETTINGS[name])
     assert getattr(client, name) == SETTINGS[name]
+    setattr(client, name, getattr(LLMClient, name))
+    assert getattr(inner, name) == getattr(LLMClient, name)
 
 
 @pytest.mark.parametrize("name", sorted(PROPERTIES))

@@ -93,9 +93,13 @@ class RecordingClient(Layer):
         return self._session.unusable
 
     @property
-    def concurrency(self) -> int:  # type: ignore[override]  # a setting of the inner client
+    def concurrency(self) -> int:
         """The inner client's; 1 where nothing is asked."""
         return 1 if self.mode == "replay" else self.inner.concurrency
+
+    @concurrency.setter
+    def concurrency(self, most: int) -> None:
+        self.inner.concurrency = most
 
     @property
     def supports_forms(self) -> bool:
