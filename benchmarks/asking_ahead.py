@@ -13,7 +13,8 @@ from pathlib import Path
 
 import simulator
 from llm_strategy.llm import MemoryStore, RecordingClient, Request
-from llm_strategy.llm.backends.openai.client import OpenAIClient
+from llm_strategy.llm.backends.openai.client import OpenAIBackend
+from llm_strategy.llm.client import LLMClient
 from simulator.experiment.configuration import Experiment
 
 LATENCY_S = 0.1
@@ -72,7 +73,9 @@ def seconds_of_a_run(url: str, concurrency: int) -> float:
     """Seconds of a whole run of ``QUESTIONS`` distinct questions, report included."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        OpenAIClient(MODEL, [url], answer_format="json_schema", reported_model=MODEL, concurrency=concurrency) as model,
+        LLMClient(
+            OpenAIBackend(MODEL, [url], answer_format="json_schema", reported_model=MODEL, concurrency=concurrency)
+        ) as model,
     ):
         model.defaults = Request((), timeout_s=30)
         client = RecordingClient(model, model.identity, MemoryStore())

@@ -25,7 +25,7 @@ from llm_strategy.advice.modes.registry import MODES
 from llm_strategy.advice.options import PromptOptions
 from llm_strategy.errors import ConfigurationError, ModelError
 from llm_strategy.llm import FolderStore, Generation, LLMClient, RecordingClient, Request, get_llm_client
-from llm_strategy.llm.client import OnDelta
+from llm_strategy.llm.backend import OnText
 from llm_strategy.llm.models.store import cache_folder
 from llm_strategy.llm.settings import load_settings
 from llm_strategy.market.view import View, causal_label, render_snapshot
@@ -92,7 +92,7 @@ class Watched(LLMClient):
         self.answers: list[Generation] = []
         self._inner = inner
 
-    def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
+    def complete(self, request: Request, on_delta: OnText | None = None) -> Generation:
         """Answer, and keep the answer."""
         self.answers.append(self._inner.complete(request, on_delta))
         return self.answers[-1]

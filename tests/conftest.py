@@ -11,7 +11,8 @@ import pytest
 from command_line import btllm  # noqa: F401 - the fixture of commands
 from fuzzing import EXAMPLES, NIGHTLY, TABLE
 
-from llm_strategy.llm.backends.local.gpt4all import Gpt4AllClient
+from llm_strategy.llm.backends.local.gpt4all import Gpt4AllBackend
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.models.store import KNOWN_MODELS, cache_folder
 
 
@@ -79,7 +80,7 @@ def threads():
 @pytest.fixture(scope="session")
 def local_model(model_path, threads):
     """The embedded model, loaded once for all tests."""
-    with Gpt4AllClient(model_path, threads=threads) as client:
+    with LLMClient(Gpt4AllBackend(model_path, threads=threads)) as client:
         yield client
 
 

@@ -19,8 +19,7 @@ from llm_strategy.advice.modes.mode import Mode, Question
 from llm_strategy.advice.outcome import FAILURES, Outcome, abstain, judge_answer, without_occasion
 from llm_strategy.errors import BreakerOpen, ContractError, ModelError
 from llm_strategy.llm.client import LLMClient
-from llm_strategy.llm.record.key import request_hash
-from llm_strategy.llm.requests import Generation, Request
+from llm_strategy.llm.requests import Generation, Request, request_hash
 from llm_strategy.llm.structured.answer_text import CAUSED_BY_DATA, as_contract_error, beginning
 from llm_strategy.support.outside_text import encodable
 from llm_strategy.support.secrets import redact
@@ -134,9 +133,9 @@ class Conversation:
 
     def outcome(self, snapshot: Snapshot, question: Question, mode: Mode) -> Outcome:
         """What the question comes to; raises ``ModelError`` only where none can be asked at all."""
-        with self.client.deciding():
+        with self.client.decision() as decision:
             outcome = self._consult(snapshot, question, mode)
-            self.client.judged(outcome.status, outcome.policy.verdict, outcome.policy.reasons)
+            decision.judged(outcome.status, outcome.policy.verdict, outcome.policy.reasons)
         return outcome
 
     def _consult(self, snapshot: Snapshot, question: Question, mode: Mode) -> Outcome:

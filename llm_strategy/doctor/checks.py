@@ -19,13 +19,14 @@ from llm_strategy.errors import (
     ModelNotLoaded,
     PromptTooLong,
 )
-from llm_strategy.llm.backends.openai.reach import is_like_openai, reach_of
-from llm_strategy.llm.client import LLMClient, json_text
+from llm_strategy.llm.backends.openai.endpoints import is_like_openai, reach_of
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.loader import get_llm_client
 from llm_strategy.llm.requests import Message, ModelIdentity, Request
 from llm_strategy.llm.services import OPENAI, SERVICES
 from llm_strategy.llm.settings import LlmSettings, load_settings
 from llm_strategy.llm.structured.answer_text import as_contract_error
+from llm_strategy.llm.structured.json_repair import json_text
 
 _COLOUR = json.dumps(
     {

@@ -15,8 +15,7 @@ from llm_strategy.errors import BackendFailure
 from llm_strategy.llm.client import SLOW_SECONDS as SLOW_SECONDS
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.models.fingerprint import cache_folder, keep_note
-from llm_strategy.llm.record.key import digest
-from llm_strategy.llm.requests import ModelIdentity
+from llm_strategy.llm.requests import ModelIdentity, digest
 from llm_strategy.support.read_regular import read_text
 from llm_strategy.types import Decision, Snapshot
 

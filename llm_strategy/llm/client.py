@@ -1,78 +1,63 @@
-"""The one interface to a model. A backend implements ``complete``; everything else here is built on it."""
+"""The one interface to a model: whoever asks one has an ``LLMClient``, whatever backend answers and whatever stands
+between the two."""
 
 from __future__ import annotations
 
-import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
-from numbers import Integral, Real
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Any, Literal, NoReturn, Self, SupportsIndex, TypeAlias, TypedDict, Unpack, cast, get_args, overload
+from typing import Any, Literal, Self, SupportsIndex, Unpack, cast, overload
 
-from llm_strategy.errors import ConfigurationError, ContractError, ModelError, did_you_mean
-from llm_strategy.llm.calls import Call, Prices, on_the_bill
+from llm_strategy.errors import ConfigurationError, ModelError
+from llm_strategy.llm.backend import Backend, OnText, answer_of, identity_of
 from llm_strategy.llm.concurrency.parallel import in_order
+from llm_strategy.llm.metering.calls import Call, CallLog, DecisionContext, Prices
 from llm_strategy.llm.other_process import check_state, recipe
-from llm_strategy.llm.own_backend import answer_of, identity_of
-from llm_strategy.llm.reliability.breaker import Breaker
+from llm_strategy.llm.reliability.policy import Breaker
 from llm_strategy.llm.requests import (
     Chunk,
-    Form,
     Generation,
     Health,
     Message,
     ModelIdentity,
     Request,
-    Role,
-    Slot,
-    fill,
 )
-from llm_strategy.llm.structured.answer_schema import AnswerSchema, AnySchema
-from llm_strategy.llm.structured.answer_text import LARGEST_WITH_THOUGHTS, THOUGHT_ALONE, as_contract_error, unwrap
-from llm_strategy.llm.structured.cut_json import close_json
+from llm_strategy.llm.structured.answer_text import as_contract_error
+from llm_strategy.llm.structured.call_options import (
+    AnswerSchema,
+    AnyMessage,
+    Options,
+    check_options,
+    check_text,
+    message_of,
+)
+from llm_strategy.llm.structured.json_repair import repair_json
 from llm_strategy.llm.structured.probabilities import read_probabilities
 from llm_strategy.llm.structured.schema_form import schema_form
 from llm_strategy.support.threads import Worker, leave
-from llm_strategy.types import Event, EventKind
 
 log = logging.getLogger(__name__)
-
-OnDelta: TypeAlias = Callable[[str], bool]
-"""Receives each piece of text as it is written; returning False stops the model."""
 
 SLOW_SECONDS = 10.0
 """An answer that takes longer is told: it makes a run of a thousand decisions one of hours."""
 
-_NUMBERS: dict[str, type] = {"temperature": Real, "timeout_s": Real, "max_tokens": Integral, "seed": Integral}
-
-AnyMessage: TypeAlias = Message | Mapping[str, str]
-
-
-class Options(TypedDict, total=False):
-    """What a single call may set differently from the client's defaults; None means the default. With a ``schema`` the
-    answer is JSON that keeps to it, and ``Generation.parsed`` holds it."""
-
-    schema: AnySchema | None
-    json_mode: bool | None
-    temperature: float | None
-    max_tokens: int | None
-    seed: int | None
-    timeout_s: float | None
-
 
 class LLMClient:
-    """A model that answers.
+    """A model that can be asked: through its ``backend``, or through layers (``Layer``) in front of another client.
 
-    A subclass sets ``identity`` and implements ``complete``, or has ``generate`` alone (``own_backend.answer_of`` says
-    what that is given and may return), and is then known by its class and its file. ``defaults`` is the request that
-    every call starts from. Methods raise ``ModelError`` (see its branches) where the model cannot answer.
+    A subclass without a backend sets ``identity`` and implements ``complete``, or has ``generate`` alone
+    (``backend.answer_of`` says what that is given and may return), and is then known by its class and its file.
+    ``defaults`` is the request that every call starts from. Methods raise ``ModelError`` (see its branches) where the
+    model cannot answer.
     """
 
+    backend: Backend | None = None
+    """What answers; None where the class does so itself."""
     defaults: Request = Request(messages=())
     run_id: str = ""
     """Names the caller's session in the log."""
@@ -88,12 +73,22 @@ class LLMClient:
     """Whether it answers from a journal, which keeps of an answer what it has; of any other that is too long to be read
     a journal keeps the beginning."""
     counts_calls: bool = False
-    """Whether it notes its calls in ``Request.bill`` by itself: it asks other clients, or one of several addresses."""
+    """Whether it records its calls in ``Request.log`` by itself: it asks other clients, or one of several addresses."""
     prices: Prices | None = None
     """What a call costs; None is what whoever asks takes it for."""
 
     make: Callable[[], LLMClient] | None = None
     """How ``get_llm_client`` made it, where it did: in another process it is made again, and nothing else is copied."""
+
+    def __init__(self, backend: Backend | None = None) -> None:
+        if backend is None:
+            return
+        self.backend = backend
+        for name in ("concurrency", "strict", "remote", "counts_calls"):
+            if (value := getattr(backend, name)) != getattr(Backend, name):
+                setattr(self, name, value)
+        if "identity" in vars(backend):  # known without asking a server for it
+            self.identity = backend.identity
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         if self.make is not None:
@@ -104,7 +99,7 @@ class LLMClient:
     @property
     def supports_forms(self) -> bool:
         """Whether ``Request.form`` is filled slot by slot."""
-        return self.identity.supports_forms
+        return self.identity.supports_forms if self.backend is None else self.backend.supports_forms
 
     @property
     def supports_choices(self) -> bool:
@@ -112,13 +107,17 @@ class LLMClient:
         return self.identity.supports_choices
 
     @cached_property
-    def identity(self) -> ModelIdentity:
+    def identity(self) -> ModelIdentity:  # a remote model says only when asked who it is
         """Who answers; a subclass sets it, or is known by its class and its file."""
-        return identity_of(self)
+        return identity_of(self) if self.backend is None else self.backend.identity
 
-    def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
+    def complete(self, request: Request, on_delta: OnText | None = None) -> Generation:
         """Answer the request; ``on_delta`` sees the text as it is written and may stop it. A subclass that has only
         ``generate`` is asked through it."""
+        if self.backend is not None:
+            if self.counts_calls and request.log is not None:
+                request = replace(request, log=CallLog(self.prices, request.log))
+            return self._from_backend(self.backend, request, on_delta)
         if type(self).generate is LLMClient.generate:
             raise ConfigurationError(
                 f"{type(self).__name__} has neither generate nor complete: write def generate(self, prompt, **kwargs)."
@@ -128,15 +127,30 @@ class LLMClient:
             on_delta(answer.text)
         return answer
 
-    def billed(self, request: Request, call: Callable[[Request], Generation]) -> Generation:
-        """What a ``call`` of this client answers to the request, with its calls on the request's bill: for clients that
-        stand in front of this one."""
-        if self.counts_calls or request.bill is None:
-            return call(request)
+    def _from_backend(self, backend: Backend, request: Request, on_delta: OnText | None) -> Generation:
+        if on_delta is None:
+            return backend.answer(request)
+        written = False
+
+        def hand_over(text: str) -> bool:
+            nonlocal written
+            written = True
+            return on_delta(text)
+
+        answer = backend.answer(request, hand_over)
+        if answer.text and not written:
+            on_delta(answer.text)
+        return answer
+
+    def log_calls(self, request: Request, ask: Callable[[Request], Generation]) -> Generation:
+        """What this client answers to the request when it is asked so, with its calls in the request's log: for clients
+        that stand in front of this one."""
+        if self.counts_calls or request.log is None:
+            return ask(request)
         who = self.identity
-        with on_the_bill(request.bill, Call(who.backend, who.name, prices=self.prices)) as noted:
-            answer = call(replace(request, bill=None))
-            noted.succeed(answer.tokens_in, answer.tokens_out)
+        with request.record(Call(who.backend, who.name, prices=self.prices)) as call:
+            answer = ask(replace(request, log=None))
+            call.succeed(answer.tokens_in, answer.tokens_out)
             return answer
 
     def start_from(self, defaults: Request) -> None:
@@ -158,7 +172,7 @@ class LLMClient:
 
     def prompt_tokens(self, request: Request) -> int | None:
         """Tokens of the request's prompt, counted without asking; None where that cannot be told here."""
-        return None
+        return None if self.backend is None else self.backend.count_tokens(request)
 
     def ask(self, request: Request, *, ahead: bool = False) -> Generation:
         """Answer a question of a decision: as ``complete``, for a caller that keeps the ``breaker`` itself and counts
@@ -178,8 +192,8 @@ class LLMClient:
     def generate(self, prompt: str, *, system: str | None = None, **options: Unpack[Options]) -> Generation:
         """Answer one prompt. With ``json_mode`` or a ``schema`` the text is valid JSON, or ``ContractError`` is raised;
         an answer that was cut off is closed, which its ``events`` tell."""
-        _check_text("system", system or "")
-        _check_text("prompt", prompt)
+        check_text("system", system or "")
+        check_text("prompt", prompt)
         head = () if system is None else (Message("system", system),)
         return self._answer(*self._request((*head, Message("user", prompt)), options))
 
@@ -200,7 +214,7 @@ class LLMClient:
         """
         if isinstance(messages, str):
             raise ConfigurationError(f"messages is the text {messages[:40]!r}: give a list, or use generate.")
-        request, wanted = self._request(tuple(_message(entry) for entry in messages), options)
+        request, wanted = self._request(tuple(message_of(entry) for entry in messages), options)
         return self._stream(request, wanted) if stream else self._answer(request, wanted)
 
     def batch(
@@ -231,7 +245,10 @@ class LLMClient:
         return read_probabilities(self.complete(replace(request, form=(), choices=tuple(choices))).text)
 
     def healthcheck(self) -> Health:
-        """Ask for a few tokens and say whether they came; never raises."""
+        """Ask for a few tokens and say whether they came, where the backend has no better way; never raises."""
+        health = None if self.backend is None else self.backend.healthcheck()
+        if health is not None:
+            return health
         begin = time.perf_counter()
         try:
             question = Request((Message("user", "Answer with one word: ready?"),), max_tokens=4)
@@ -240,15 +257,14 @@ class LLMClient:
             return Health(False, str(problem), (time.perf_counter() - begin) * 1000)
         return Health(True, f"{self.identity.name} answers.", answer.latency_ms)
 
-    def deciding(self) -> AbstractContextManager[None]:
-        """Hear that what this thread asks in here is for a decision, of which ``judged`` tells the end."""
-        return nullcontext()
-
-    def judged(self, status: str, policy: str, reasons: tuple[str, ...] = ()) -> None:
-        """Hear what became of this thread's last answer: status of the decision, verdict of the policy and why."""
+    def decision(self) -> AbstractContextManager[DecisionContext]:
+        """The decision for which everything is asked in here; what became of it is told to the context."""
+        return nullcontext(DecisionContext())
 
     def close(self) -> None:
         """Free what the client holds; it may be called twice."""
+        if self.backend is not None:
+            self.backend.close()
 
     def __enter__(self) -> Self:
         return self
@@ -263,18 +279,18 @@ class LLMClient:
         if not messages:
             raise ConfigurationError("The conversation is empty: give at least one message.")
         check_options(options)
-        given = cast(dict[str, Any], {name: value for name, value in options.items() if value is not None})
-        schema = given.pop("schema", None)
+        fields = cast(dict[str, Any], {name: value for name, value in options.items() if value is not None})
+        schema = fields.pop("schema", None)
         if schema is None:
-            return replace(self.defaults, messages=messages, **given), None
+            return replace(self.defaults, messages=messages, **fields), None
         wanted = AnswerSchema.of(schema)
         embedded = self.supports_forms and bool(self.identity.weights_sha256)
         form = schema_form(wanted.document, lists=not self.identity.supports_choices) if embedded else ()
-        given |= {"json_mode": not form, "json_schema": "" if form else wanted.text, "form": form}
-        return replace(self.defaults, messages=wanted.told(messages), **given), wanted
+        fields |= {"json_mode": not form, "json_schema": "" if form else wanted.text, "form": form}
+        return replace(self.defaults, messages=wanted.ask_in(messages), **fields), wanted
 
     def _answer(
-        self, request: Request, wanted: AnswerSchema | None = None, on_delta: OnDelta | None = None
+        self, request: Request, wanted: AnswerSchema | None = None, on_delta: OnText | None = None
     ) -> Generation:
         answer = self.complete(request, on_delta)
         log.debug(
@@ -296,8 +312,7 @@ class LLMClient:
         if wanted is None and not request.json_mode:
             return answer
         with as_contract_error():
-            answer = _closed(_as_listed(answer, request.form), request.max_tokens)
-            answer = _with_json_alone(answer)
+            answer = repair_json(answer, request.form, request.max_tokens)
             return replace(answer, parsed=None if wanted is None else wanted.parsed(answer.text))
 
     def _stream(self, request: Request, wanted: AnswerSchema | None) -> Iterator[Chunk]:
@@ -325,103 +340,3 @@ class LLMClient:
                     return
         finally:
             leave([worker])
-
-
-def check_options(given: Mapping[str, object]) -> None:
-    """Raise ``ConfigurationError`` for an option of a call that is none of ``Options``, or is no number where it must
-    be one."""
-    for name, value in given.items():
-        if name not in Options.__annotations__:
-            raise ConfigurationError(
-                f"A call of a model has no option {name!r}{did_you_mean(name, Options.__annotations__)}"
-            )
-        kind = _NUMBERS.get(name)
-        if kind is not None and value is not None and (isinstance(value, bool) or not isinstance(value, kind)):
-            raise ConfigurationError(
-                f"{name} is {value!r}: give a {'whole ' if kind is Integral else ''}number, or leave it out."
-            )
-
-
-def _check_text(name: str, value: object) -> None:
-    if not isinstance(value, str):
-        raise ConfigurationError(f"{name} is {value!r:.40}: give text.")
-
-
-def _with_json_alone(answer: Generation) -> Generation:
-    """The answer with its JSON for its text, and an event that names what was taken off."""
-    text, kinds = _json_of(answer.text)
-    told = (Event(EventKind.REPAIRED, ", ".join(kinds)),) if kinds else ()
-    return replace(answer, text=text, events=(*answer.events, *told))
-
-
-def _as_listed(answer: Generation, form: Form) -> Generation:
-    """The answer, where a value is one of its slot's choices in other letters (Bull for bull) with the choice in its
-    place, which an event tells."""
-    values, events = dict(answer.values), list[Event]()
-    for slot in form:
-        if isinstance(slot, Slot) and slot.choices and (said := values.get(slot.name, "")) not in slot.choices:
-            meant = [choice for choice in slot.choices if choice.casefold() == said.strip().casefold()]
-            if len(meant) == 1:
-                values[slot.name] = meant[0]
-                events.append(Event(EventKind.REPAIRED, f"{slot.name} was written {said!r} and is {meant[0]!r}."))
-    if not events:
-        return answer
-    return replace(answer, text=fill(form, values), values=values, events=(*answer.events, *events))
-
-
-def _closed(answer: Generation, max_tokens: int) -> Generation:
-    """The answer, where it was cut off with its JSON closed, which an event tells."""
-    if answer.finish != "length" or len(answer.text) > LARGEST_WITH_THOUGHTS:
-        return answer
-    begun = answer.text.strip().removeprefix("```json").removeprefix("```").lstrip()
-    closed = close_json(begun)
-    if closed is None or closed == begun:
-        return answer
-    why = "cut off: raise LLM_MAX_TOKENS"
-    if answer.tokens_out < max_tokens:
-        why = "cut off where it left JSON: use a larger model, or llama_cpp, which holds a model to a grammar"
-    told = f"After {answer.tokens_out} tokens the answer was closed, as it was {why}."
-    return replace(answer, text=closed, events=(*answer.events, Event(EventKind.REPAIRED, told)))
-
-
-def json_text(answer: str) -> str:
-    """The JSON text of an answer, what stands around it (``answer_text``) taken off; ``ContractError`` where it is not
-    JSON, or holds several objects."""
-    return _json_of(answer)[0]
-
-
-def _json_of(answer: str) -> tuple[str, tuple[str, ...]]:
-    """The JSON text of an answer, and what stood around it, by kind."""
-    if len(answer) > LARGEST_WITH_THOUGHTS:
-        raise ContractError("answer", f"has {len(answer)} characters, at most {LARGEST_WITH_THOUGHTS} are read as JSON")
-    text, kinds, thought_alone = unwrap(answer.strip(), len(answer))
-    if thought_alone:
-        raise ContractError("answer", "holds thoughts and no JSON behind them", THOUGHT_ALONE)
-    try:
-        json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as problem:
-        raise ContractError(
-            "answer",
-            f"the model wrote invalid JSON ({problem}); "
-            "raise LLM_MAX_TOKENS, lower LLM_TEMPERATURE or use a larger model.",
-        ) from None
-    return text, kinds
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
-
-
-def _message(entry: AnyMessage) -> Message:
-    if isinstance(entry, Message):
-        return entry
-    if not isinstance(entry, Mapping):
-        raise ConfigurationError(
-            f"A message is {str(entry)[:40]!r}: give role (one of {', '.join(get_args(Role))}) and content (text)."
-        )
-    role, content = entry.get("role"), entry.get("content")
-    if role not in get_args(Role) or not isinstance(content, str) or len(entry) != 2:
-        raise ConfigurationError(
-            f"A message has {dict(entry)!r}: give role (one of {', '.join(get_args(Role))}) and content (text)."
-        )
-    return Message(cast(Role, role), content)

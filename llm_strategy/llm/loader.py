@@ -8,13 +8,14 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeAlias, cast
 
 from llm_strategy.errors import BackendMissing, ConfigurationError, did_you_mean
+from llm_strategy.llm.backend import Backend, OwnBackend
 from llm_strategy.llm.backend_class import class_name, connect_class, load_class
 from llm_strategy.llm.backends.sections import SECTIONS, check_sections
-from llm_strategy.llm.calls import Prices
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.metering.audit import AuditedClient, AuditLog
+from llm_strategy.llm.metering.calls import Prices
 from llm_strategy.llm.reliability.client import Fallback, ResilientClient
-from llm_strategy.llm.reliability.retry_policy import RetryPolicy
+from llm_strategy.llm.reliability.policy import RetryPolicy
 from llm_strategy.llm.requests import Request
 from llm_strategy.llm.services import SERVICES
 from llm_strategy.llm.settings import SETTINGS_FILE, LlmSettings, load_settings
@@ -22,9 +23,9 @@ from llm_strategy.support.logs import show_log
 
 ENTRY_POINT_GROUP = "backtrader_llm.backends"
 
-Connect: TypeAlias = Callable[[LlmSettings], LLMClient] | type
-"""Makes a client from the settings (heavy imports and the model itself wait until they are needed), or its class, which
-``backend_class.connect_class`` makes one of."""
+Connect: TypeAlias = Callable[[LlmSettings], Backend | LLMClient] | type
+"""Makes a backend, or a client of its own kind, from the settings (heavy imports and the model itself wait until they
+are needed); or the class of one, with ``answer`` or ``generate``, which ``backend_class.connect_class`` makes."""
 
 _WHAT_MAKES_A_CLIENT = "name a class that has generate, or a function that takes the settings and returns an LLMClient"
 
@@ -56,22 +57,23 @@ SUPPORTED_BACKENDS: dict[str, Connect] = _OF_SERVICES | {
 
 def register_backend(name: str, connect: Connect) -> None:
     """Add a backend, a class or a function of the settings, for this process; packages use the entry point group
-    ``backtrader_llm.backends`` instead, and ``backend: "FILE.py:CLASS"`` needs neither."""
+    ``backtrader_llm.backends`` instead, and a ``backend`` of the settings that names ``FILE.py:CLASS`` or
+    ``package.module:CLASS`` needs neither."""
     SUPPORTED_BACKENDS[name] = connect
 
 
-def get_llm_client(run_id: str | None = None, *, settings: LlmSettings | None = None, **given: Any) -> LLMClient:
+def get_llm_client(run_id: str | None = None, *, settings: LlmSettings | None = None, **overrides: Any) -> LLMClient:
     """A client for the configured model; ``run_id`` names the session in the log.
 
-    Single settings may be ``given`` by name, such as ``backend="replay"``; they go before file and environment.
+    ``overrides`` are single settings, such as ``backend="replay"``; they go before file and environment.
     Raises ``ConfigurationError`` for an unknown backend, and what the backend raises where it cannot be reached.
     """
-    if settings is not None and given:
-        raise ConfigurationError(f"settings and {', '.join(given)} are given: put all of them into settings.")
-    for name in given:
+    if settings is not None and overrides:
+        raise ConfigurationError(f"settings and {', '.join(overrides)} are given: put all of them into settings.")
+    for name in overrides:
         if name not in LlmSettings.model_fields:
             raise ConfigurationError(f"There is no setting {name!r}{did_you_mean(name, LlmSettings.model_fields)}")
-    whole = settings = _with_sections_of_files(settings or load_settings(**given))
+    whole = settings = _with_sections_of_files(settings or load_settings(**overrides))
     show_log(settings.log_level)
     for name in settings.sections:
         if name not in SUPPORTED_BACKENDS and class_name(name) is None:
@@ -97,7 +99,6 @@ def get_llm_client(run_id: str | None = None, *, settings: LlmSettings | None = 
         )
     client = _connected(settings.backend, settings)
     if client.remote or settings.fallback:
-        client.fallbacks = settings.fallback
         fallbacks = [Fallback(name, partial(connect_backend, name, others)) for name in settings.fallback]
         client = ResilientClient(client, _patience(settings), fallbacks)
     client.run_id = run_id or ""
@@ -123,7 +124,7 @@ def connect_backend(backend: str, settings: LlmSettings) -> LLMClient:
     member of an ensemble."""
     if backend not in SUPPORTED_BACKENDS and class_name(backend) is None:
         raise ConfigurationError(f"There is no backend {backend!r}{did_you_mean(backend, SUPPORTED_BACKENDS)}")
-    settings = settings.for_backend(backend)
+    settings = settings.for_backend(backend).model_copy(update={"fallback": ()})  # nobody answers in its place
     client = _connected(backend, settings)
     return ResilientClient(client, _patience(settings)) if client.remote else client
 
@@ -137,18 +138,22 @@ def without_price(settings: LlmSettings) -> tuple[str, ...]:
     """Names of the backends that may answer with these settings and have no price: the configured one, or the members
     of an ensemble, and the fallbacks, each of which needs a price under its own name."""
     configured, others = settings.for_backend(settings.backend), _in_its_place(settings)
-    found: list[str] = []
-    for one in (configured, *(others.for_backend(name) for name in configured.fallback)):
-        if not prices_of(one).known:
-            found += _members_without_price(one) if one.backend == "ensemble" else [one.backend]
-    return tuple(dict.fromkeys(found))
+    names: list[str] = []
+    for own in (configured, *(others.for_backend(name) for name in configured.fallback)):
+        if not prices_of(own).known:
+            names += _members_without_price(own) if own.backend == "ensemble" else [own.backend]
+    return tuple(dict.fromkeys(names))
 
 
 def _members_without_price(ensemble: LlmSettings) -> list[str]:
-    members = ensemble.sections.get("ensemble", {}).get("members", ())
-    named = [member if isinstance(member, dict) else {"backend": member} for member in members]
-    own = [(str(one.get("backend")), ensemble.sections.get(str(one.get("backend")), {}) | one) for one in named]
-    return [name for name, one in own if not Prices(one.get("price_in"), one.get("price_out")).known]
+    names = []
+    for member in ensemble.sections.get("ensemble", {}).get("members", ()):
+        entry = member if isinstance(member, dict) else {"backend": member}
+        name = str(entry.get("backend"))
+        section = ensemble.sections.get(name, {}) | entry
+        if not Prices(section.get("price_in"), section.get("price_out")).known:
+            names.append(name)
+    return names
 
 
 def _in_its_place(settings: LlmSettings) -> LlmSettings:
@@ -167,7 +172,10 @@ def _with_sections_of_files(settings: LlmSettings) -> LlmSettings:
 
 
 def _client(connect: Connect, backend: str, settings: LlmSettings) -> LLMClient:
-    return connect_class(connect, backend, settings) if isinstance(connect, type) else connect(settings)
+    made = connect_class(connect, backend, settings) if isinstance(connect, type) else connect(settings)
+    if not isinstance(made, Backend):
+        return made
+    return LLMClient(made if type(made).__module__.startswith("llm_strategy.") else OwnBackend(made, {}))
 
 
 def _connected(backend: str, settings: LlmSettings) -> LLMClient:

@@ -1,4 +1,8 @@
-"""The records of a conversation with a model: what is asked, what comes back, and who answered."""
+"""The records of a conversation with a model: what is asked, what comes back, who answered, and the key of the answer.
+
+The key (``request_hash``) is over everything that decides an answer: the exact messages, form, sampler, seed and draw,
+and the identity of the model (weights, chat template, engine and its version). Timeouts are left out.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,13 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field, fields
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 from llm_strategy.errors import ConfigurationError
-from llm_strategy.llm.calls import Bill
+from llm_strategy.llm.metering.calls import Call, CallLog
 from llm_strategy.types import Event
 
 Role: TypeAlias = Literal["system", "user", "assistant"]
@@ -81,7 +87,7 @@ class Request:
 
     Each ``draw`` is an answer of its own to the same question: 0 is the first, any other number another sample.
 
-    ``bill`` is no part of the question: the calls that it takes are noted there.
+    ``log`` is no part of the question: the calls that it takes are recorded there (``record``).
     """
 
     messages: tuple[Message, ...]
@@ -96,7 +102,7 @@ class Request:
     chosen: str = ""
     choices: tuple[str, ...] = ()
     draw: int = 0
-    bill: Bill | None = field(default=None, compare=False, repr=False)
+    log: CallLog | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.temperature) and self.temperature >= 0):
@@ -122,6 +128,10 @@ class Request:
         """The same where there is a seed, and else one that follows from the question and the draw."""
         seed = self.sampling_seed
         return self._seed_from(0) if seed is None else seed
+
+    def record(self, call: Call) -> AbstractContextManager[Call]:
+        """Record a call of a model, which is made in here for this question, where there is a log."""
+        return nullcontext(call) if self.log is None else self.log.record(call)
 
     def _seed_from(self, seed: int) -> int:
         said = [message.content for message in self.messages]
@@ -219,3 +229,33 @@ class Health:
     ok: bool
     detail: str
     latency_ms: float
+
+
+KEY_VERSION = 1
+"""Goes into every key: raised when a request comes to mean something else."""
+
+
+@lru_cache(maxsize=64)
+def request_hash(request: Request, identity: ModelIdentity) -> str:
+    """SHA-256 (hex) over the canonical JSON of the request and the identity; equal hashes mean equal answers."""
+    asked = _fields(request) | {"messages": [(message.role, message.content) for message in request.messages]}
+    del asked["timeout_s"], asked["log"]
+    known = _fields(identity)
+    added = ("json_schema", "opening", "chosen", "choices", "draw")
+    for record, later in ((asked, added), (known, ("supports_choices",))):
+        for name in later:  # without a value they mean what requests meant before they existed
+            if not record[name]:
+                del record[name]
+    if not (request.json_schema and identity.supports_schemas):
+        del known["supports_schemas"]  # it decides the answers to no other requests
+    return digest({"version": KEY_VERSION, "request": asked, "identity": known})
+
+
+def digest(record: object) -> str:
+    """SHA-256 (hex) over the canonical JSON of a record."""
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_fields)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _fields(record: Any) -> dict[str, Any]:
+    return {field.name: getattr(record, field.name) for field in fields(record)}

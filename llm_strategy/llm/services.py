@@ -1,11 +1,13 @@
-"""Servers that speak like OpenAI and have a name of their own: where each usually is, and where its key usually stands.
+"""Servers that speak like OpenAI and have a name of their own, and the packages that a backend needs beside ours.
 
 ``LLM_BACKEND=groq`` is the backend ``openai`` at that address; a service is added here and nowhere else.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +32,17 @@ SERVICES: dict[str, Service] = {
 """By the name that stands in ``LLM_BACKEND``."""
 OPENAI = "openai"
 OPENAI_URL = "https://api.openai.com/v1"
+
+
+def install_hint(extra: str) -> str:
+    """``pip install`` with the packages of one of our extras, such as ``openai``: they are on the package index, from
+    wherever backtrader-llm itself came."""
+    try:
+        declared = requires("backtrader-llm") or []
+    except PackageNotFoundError:  # imported from a folder that was never installed
+        declared = []
+    of_extra = re.compile(rf"""([^;\s]+)\s*;\s*extra\s*==\s*['"]{re.escape(extra)}['"]""")
+    packages = sorted(found[1] for line in declared if (found := of_extra.fullmatch(line.strip())))
+    if not packages:
+        return f"pip install 'backtrader-llm[{extra}]'"
+    return f"pip install {' '.join(repr(name) for name in packages)}"

@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -73,14 +73,24 @@ def source_sha256(text: str, group: str) -> str:
     return hashlib.sha256(read_bytes(Path(file), MOST_TEXT)).hexdigest() if file else ""
 
 
-def import_file(told: str, path: Path) -> ModuleType:
-    """The module of a file, read once for each content that it has; an error begins with ``told``."""
+def import_file(
+    told: str,
+    path: Path,
+    *,
+    cure: str = "correct the path",
+    failure: Callable[[str, Exception], BacktraderLLMError] | None = None,
+) -> ModuleType:
+    """The module of a file, read once for each content that it has; an error begins with ``told``.
+
+    ``cure`` is for a file that is not there, and ``failure`` the error for one that cannot be imported, where the usual
+    ones say too little.
+    """
     try:
         content = read_bytes(path, MOST_TEXT)
     except FileNotFoundError:
         there = sorted(file.name for file in path.parent.glob("*.py")) if path.parent.is_dir() else []
         raise ConfigurationError(
-            f"{told} names the file {path}, which is not there{nearest(path.name, there) or ': correct the path.'}"
+            f"{told} names the file {path}, which is not there{nearest(path.name, there) or f': {cure}.'}"
         ) from None
     except OSError as problem:
         raise ConfigurationError(f"{told}: {path} cannot be read: {problem}.") from None
@@ -102,7 +112,7 @@ def import_file(told: str, path: Path) -> ModuleType:
         del sys.modules[name]
         if not isinstance(problem, Exception):
             raise
-        raise _not_imported(told, problem) from None
+        raise (failure or _not_imported)(told, problem) from None
     return module
 
 

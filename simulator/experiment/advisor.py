@@ -22,7 +22,7 @@ from llm_strategy.advice.options import (
 from llm_strategy.advice.own_rule import RULE_NAME
 from llm_strategy.advice.rules import BASELINES
 from llm_strategy.errors import ConfigurationError
-from llm_strategy.llm.metering.budget import Budget
+from llm_strategy.llm.metering.calls import Budget
 from llm_strategy.market.features import DEFAULT_LOOKBACKS, Lookbacks
 from llm_strategy.market.view import SHOWN, Style, Unmasked, View
 from llm_strategy.support.read_regular import at_home, place_of

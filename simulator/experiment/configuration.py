@@ -17,7 +17,7 @@ from llm_strategy.advice.own_rule import in_folder, make_rule
 from llm_strategy.advice.rules import BASELINES, Rule
 from llm_strategy.costs.costs import Costs
 from llm_strategy.errors import ConfigurationError, shown
-from llm_strategy.llm.metering.budget import Budget
+from llm_strategy.llm.metering.calls import Budget
 from llm_strategy.market.features import RANGE_BARS, Lookbacks, WarmUp
 from llm_strategy.risk import Limits
 from llm_strategy.support.read_regular import at_home, read_text

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from llm_strategy.errors import RunFolderError
-from llm_strategy.llm.record.key import digest
+from llm_strategy.llm.requests import digest
 from simulator.folder.evidence import write_json
 from simulator.folder.manifest import UNSEALED_FORMAT, read_manifest
 from simulator.folder.provenance import identity_from

@@ -15,7 +15,7 @@ from typing import Self
 from llm_strategy.advice.advisor import Advisor, ModelAdvisor
 from llm_strategy.advice.modes.choices import BatchPrior
 from llm_strategy.errors import ContractError
-from llm_strategy.llm.record.client import Usage
+from llm_strategy.llm.metering.calls import Usage
 from llm_strategy.trading.decision_lines import Entry
 from llm_strategy.types import Abstention, AbstentionReason, ActionType, Decision
 from simulator.folder.evidence import write_json

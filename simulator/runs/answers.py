@@ -10,14 +10,14 @@ from typing import Any, TypeAlias
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.outcome import FAILURES
 from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, ContractError, ModelError
-from llm_strategy.llm.client import LLMClient, OnDelta
+from llm_strategy.llm.backend import OnText
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.loader import get_llm_client
 from llm_strategy.llm.metering.audit import AuditedClient
 from llm_strategy.llm.models.store import cache_folder
 from llm_strategy.llm.record.client import Mode, RecordingClient
-from llm_strategy.llm.record.key import request_hash
 from llm_strategy.llm.record.store import FolderStore, MemoryStore
-from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request
+from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request, request_hash
 from llm_strategy.llm.settings import load_settings
 from llm_strategy.trading.decision_lines import Entry
 from llm_strategy.types import Abstention, AbstentionReason
@@ -97,7 +97,7 @@ class RunAnswers(LLMClient):
         """The run's own sampler goes before what is given."""
         self.defaults = replace(defaults, **self._sampler)
 
-    def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
+    def complete(self, request: Request, on_delta: OnText | None = None) -> Generation:
         """The run's answer."""
         key = request_hash(request, self.identity)
         outcome = self._next(key) if self.replays else self._answers.get(key) or self._failures.get(key)

@@ -14,7 +14,8 @@ from llm_strategy.advice.advisor import Advisor, ModelAdvisor, OnAnswer, witness
 from llm_strategy.advice.rules import MatchedRandom
 from llm_strategy.errors import PromptTooLong, TooManyFailures
 from llm_strategy.llm.client import LLMClient
-from llm_strategy.llm.record.client import RecordingClient, Usage
+from llm_strategy.llm.metering.calls import Usage
+from llm_strategy.llm.record.client import RecordingClient
 from llm_strategy.trading.decision_lines import Entry
 from llm_strategy.types import Abstention, AbstentionReason, ActionType, Decision, Snapshot
 from simulator.experiment import LLM_ARM, RANDOM_ARM

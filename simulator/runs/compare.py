@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from llm_strategy.advice.advisor import OnAnswer
 from llm_strategy.errors import ConfigurationError, TooManyFailures, did_you_mean
-from llm_strategy.llm.calls import Prices as TokenPrices
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.loader import prices_of, without_price
-from llm_strategy.llm.metering.audit import AuditedClient, AuditLog
+from llm_strategy.llm.metering.audit import AuditLog
+from llm_strategy.llm.metering.calls import Prices as TokenPrices
 from llm_strategy.llm.record.client import RecordingClient
 from llm_strategy.llm.settings import load_settings
 from simulator.experiment import LLM_ARM, RANDOM_ARM
@@ -141,19 +140,19 @@ def execute(
         progress.release()
         for sentence in notes_on(experiment, universe):
             _both(on_note, lambda told: progress.note(f"Note: {told}"))(sentence)
-        asked = watch = None
+        asked = audit = watch = None
         stages = RunStages(progress, model)
         if model:
-            at_the_end.enter_context(model.lent())
-            model.trust(work.answered_requests())
-            budget, before = experiment.advisor.budget, replace(model.usage)
-            model.prices = model.prices or money
-            model.limit = _both(model.limit, lambda used: budget.check(used.since(before)))
-            asked = AuditedClient(model, AuditLog(work.path / AUDIT, money))
-            asked.log.take_up(alone=True)
-            at_the_end.callback(asked.log.close)
-            watch = SpeedWatch(experiment, model)
-            model.on_record = _both(model.on_record, watch.after(work.answered))
+            audit, watch = AuditLog(work.path / AUDIT, money), SpeedWatch(experiment, model)
+            asked = at_the_end.enter_context(
+                model.session(
+                    budget=experiment.advisor.budget,
+                    prices=money,
+                    own=work.answered_requests(),
+                    on_record=watch.after(work.answered),
+                    audit=audit,
+                )
+            )
             if asks and (on_estimate or progress.shows):
                 progress.begin("counting questions")
                 plan = estimate(experiment, universe, model, money)
@@ -181,8 +180,8 @@ def execute(
             write_harm(universe, experiment, work.path)
             runner.finish_comparison(arms, work.path)
         write_report(work.path, asked if experiment.output.explain else None, stages.reported)
-        if asked:
-            asked.log.close()
+        if audit:
+            audit.close()
         written = work.finish(failed=runner.problem is not None)
     progress.end()
     if runner.problem:

@@ -10,10 +10,11 @@ from statistics import fmean
 
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.doctor.speed import SLOW_SECONDS, note_speed, noted_speed, way_of_asking
-from llm_strategy.llm.calls import Prices as TokenPrices
 from llm_strategy.llm.client import LLMClient
+from llm_strategy.llm.metering.calls import Prices as TokenPrices
+from llm_strategy.llm.metering.calls import Usage
 from llm_strategy.llm.models.token_count import rough_tokens
-from llm_strategy.llm.record.client import RecordingClient, Usage
+from llm_strategy.llm.record.client import RecordingClient
 from llm_strategy.llm.requests import Generation, Request, Slot
 from simulator.experiment.configuration import Experiment
 from simulator.prices.universe import Universe

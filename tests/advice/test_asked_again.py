@@ -9,7 +9,8 @@ import simulator
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.errors import TooManyFailures
 from llm_strategy.llm import FolderStore, MemoryStore, RecordingClient
-from llm_strategy.llm.backends.openai.client import OpenAIClient
+from llm_strategy.llm.backends.openai.client import OpenAIBackend
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.types import AbstentionReason, Snapshot, Status
 from simulator.cli.console import print_result
 
@@ -155,7 +156,7 @@ def test_without_a_run_each_new_client_asks_once_more():
     with serving(by_turns(lambda turn, body: answer(next(behaviours)))) as server:
         decisions = []
         for _ in range(3):
-            with OpenAIClient("tiny-model", [server.url], **known) as model:
+            with LLMClient(OpenAIBackend("tiny-model", [server.url], **known)) as model:
                 advisor = ModelAdvisor(RecordingClient(model, model.identity, store))
                 decisions += [advisor.decide(SNAPSHOT), advisor.decide(SNAPSHOT)]
     assert [decision.status for decision in decisions] == [Status.ABSTAINED] * 2 + [Status.ADVISED] * 4

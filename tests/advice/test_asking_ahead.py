@@ -20,11 +20,12 @@ from llm_strategy.advice.written_prompt import ask_for_advice
 from llm_strategy.errors import AnswerNotRecorded, BudgetReached
 from llm_strategy.llm import FolderStore, Generation, MemoryStore, RecordingClient, Request
 from llm_strategy.llm.backends.ensemble.client import EnsembleClient
-from llm_strategy.llm.backends.openai.client import OpenAIClient
+from llm_strategy.llm.backends.openai.client import OpenAIBackend
 from llm_strategy.llm.backends.scripted import ScriptedClient
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.concurrency.parallel import side_by_side
 from llm_strategy.llm.reliability.client import ResilientClient
-from llm_strategy.llm.reliability.retry_policy import RetryPolicy
+from llm_strategy.llm.reliability.policy import RetryPolicy
 
 FIRST_DECISION = 269
 LABELS = ("bull", "bear", "sideways", "turbulent")
@@ -55,8 +56,8 @@ def read(turn, body):
 
 
 def connected(server, concurrency, **patience):
-    model = OpenAIClient(
-        MODEL, [server.url], answer_format="json_schema", reported_model=MODEL, concurrency=concurrency
+    model = LLMClient(
+        OpenAIBackend(MODEL, [server.url], answer_format="json_schema", reported_model=MODEL, concurrency=concurrency)
     )
     client = ResilientClient(model, RetryPolicy(backoff_s=0.0, **patience))
     client.defaults = Request((), timeout_s=20)

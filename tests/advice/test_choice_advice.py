@@ -14,10 +14,11 @@ from llm_strategy.advice.modes.choices import FEWEST_STATES, correct_scores
 from llm_strategy.advice.options import PromptOptions
 from llm_strategy.errors import AnswerTimeout, ConfigurationError
 from llm_strategy.llm import MemoryStore, RecordingClient
-from llm_strategy.llm.backends.local.gpt4all import Gpt4AllClient
-from llm_strategy.llm.backends.local.llama_cpp import LlamaCppClient
+from llm_strategy.llm.backends.local.gpt4all import Gpt4AllBackend
+from llm_strategy.llm.backends.local.llama_cpp import LlamaCppBackend
 from llm_strategy.llm.backends.local.llama_cpp_load import EngineOptions
 from llm_strategy.llm.backends.scripted import ScriptedClient
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.requests import Slot
 from llm_strategy.market.view import View
 from llm_strategy.types import RegimeLabel, Status
@@ -220,7 +221,7 @@ def test_a_run_replays_from_its_folder_byte_for_byte(tmp_path, advisor):
 
 def test_the_embedded_model_reads_with_the_nearest_states(model_path, threads):
     above = "far above long average"
-    with LlamaCppClient(model_path, EngineOptions(2048, threads)) as model:
+    with LLMClient(LlamaCppBackend(model_path, EngineOptions(2048, threads))) as model:
         advisor = ModelAdvisor(model)
         assert (advisor.options.mode, advisor.options.examples) == ("choices", "nearest")
         for snapshot in states():
@@ -265,7 +266,7 @@ def test_slots_that_retrieved_examples_led_astray_are_asked_again_with_the_fixed
 
 
 def test_an_embedded_model_that_fills_slots_decides_behind_the_nearest_states(model_path, threads):
-    with Gpt4AllClient(model_path, context_tokens=2048, threads=threads) as model:
+    with LLMClient(Gpt4AllBackend(model_path, context_tokens=2048, threads=threads)) as model:
         advisor = ModelAdvisor(model)
         options = advisor.options
         assert (options.mode, options.examples, options.rationale) == ("slots", "nearest", "never")

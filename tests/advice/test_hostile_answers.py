@@ -20,9 +20,9 @@ from llm_strategy.errors import BudgetReached, ContractError, RunFolderError, To
 from llm_strategy.llm import FolderStore, MemoryStore, RecordingClient
 from llm_strategy.llm.backends.ensemble.client import EnsembleClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.record.key import request_hash
+from llm_strategy.llm.requests import request_hash
 from llm_strategy.llm.structured.answer_text import LARGEST_ANSWER, beginning
-from llm_strategy.llm.structured.cut_json import can_become_json
+from llm_strategy.llm.structured.json_repair import can_become_json
 from llm_strategy.types import AbstentionReason, Status
 
 MOST_SECONDS = 1.0
@@ -132,12 +132,11 @@ def test_a_fault_of_our_own_is_an_abstention_with_a_line_in_the_log(tmp_path, fa
 
 def test_what_goes_wrong_before_an_answer_is_not_an_answers(fault):
     for problem in (BudgetReached("used up"), RunFolderError("full"), KeyboardInterrupt(), OSError("no disk")):
-        advisor = in_mode("json", problem)
 
         def raising(request, problem=problem):
             raise problem
 
-        advisor.client._script = raising
+        advisor = ModelAdvisor(ScriptedClient(raising), options=PromptOptions("json"))
         with pytest.raises(type(problem)):
             advisor.decide(SNAPSHOT)
 
@@ -146,8 +145,7 @@ def test_a_backend_that_an_answer_breaks_is_an_abstention_that_replays():
     def breaks(request):
         raise KeyError("choices")
 
-    advisor = in_mode("json", "")
-    advisor.client._script = breaks
+    advisor = ModelAdvisor(ScriptedClient(breaks), options=PromptOptions("json"))
     decision = advisor.decide(SNAPSHOT)
     assert decision.abstention.detail == "answer: cannot be read (KeyError)"
     line = line_of(decision)

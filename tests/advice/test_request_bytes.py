@@ -15,7 +15,7 @@ from past_states import states
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.options import PromptOptions
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.record.key import request_hash
+from llm_strategy.llm.requests import request_hash
 from llm_strategy.market.view import View
 from llm_strategy.types import ActionType, RegimeLabel
 

@@ -11,7 +11,7 @@ from llm_strategy.advice.options import PromptOptions
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm import MemoryStore, RecordingClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.record.key import request_hash
+from llm_strategy.llm.requests import request_hash
 from llm_strategy.market.view import render_snapshot
 from simulator.prices.universe import load_universe
 from simulator.runs.advise import advise_at

@@ -6,8 +6,8 @@ import pytest
 
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm import SUPPORTED_BACKENDS, LLMClient, Message, Request, Slot, get_llm_client
-from llm_strategy.llm.backends.local.gpt4all import Gpt4AllClient
-from llm_strategy.llm.backends.local.llama_cpp import LlamaCppClient
+from llm_strategy.llm.backends.local.gpt4all import Gpt4AllBackend
+from llm_strategy.llm.backends.local.llama_cpp import LlamaCppBackend
 from llm_strategy.llm.backends.local.llama_cpp_load import EngineOptions
 from llm_strategy.llm.backends.local.native import processors
 from llm_strategy.llm.backends.scripted import ScriptedClient
@@ -33,7 +33,7 @@ def options():
 
 @pytest.fixture(scope="module")
 def strict_llama_cpp(model_path, options):
-    with LlamaCppClient(model_path, options) as client:
+    with LLMClient(LlamaCppBackend(model_path, options)) as client:
         yield client
 
 
@@ -56,7 +56,7 @@ def test_llama_cpp_reads_every_question_anew(strict_llama_cpp, model_path, optio
     strict_llama_cpp.complete(question("falling", opening="I would ", choices=("hold", "exit")))
     again = strict_llama_cpp.complete(long)
     assert again.text == first.text
-    with LlamaCppClient(model_path, replace(options, strict=False)) as loose:
+    with LLMClient(LlamaCppBackend(model_path, replace(options, strict=False))) as loose:
         loose.complete(long)
         reused = min(loose.complete(long).engine_ms for _ in range(3))
     anew = min(strict_llama_cpp.complete(long).engine_ms for _ in range(3))
@@ -73,7 +73,7 @@ def test_a_strict_sampler_has_a_seed_that_follows_from_the_question(strict_llama
 
 
 def test_a_seed_gives_each_draw_a_sample_that_comes_again(model_path, threads):
-    with LlamaCppClient(model_path, EngineOptions(1024, threads)) as loose:
+    with LLMClient(LlamaCppBackend(model_path, EngineOptions(1024, threads))) as loose:
         asked = question("rising", temperature=1.5, max_tokens=20, seed=3)
         texts = [[loose.complete(replace(asked, draw=draw)).text for draw in (0, 2, 3)] for _ in range(2)]
     assert texts[0] == texts[1]
@@ -81,7 +81,7 @@ def test_a_seed_gives_each_draw_a_sample_that_comes_again(model_path, threads):
 
 
 def test_gpt4all_is_strict_on_fixed_threads_and_without_a_sampler(model_path):
-    with Gpt4AllClient(model_path, context_tokens=1024, threads=1, strict=True) as client:
+    with LLMClient(Gpt4AllBackend(model_path, context_tokens=1024, threads=1, strict=True)) as client:
         asked = question("rising", form=FORM)
         first = client.complete(asked)
         client.complete(question("falling", max_tokens=4))

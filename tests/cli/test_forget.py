@@ -9,7 +9,7 @@ from command_line import only_error, write_experiment
 
 from llm_strategy.llm import FolderStore, Generation, Message, RecordingClient, Request
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.record.key import request_hash
+from llm_strategy.llm.requests import request_hash
 
 QUESTION = Request((Message("user", "How is it?"),))
 

@@ -22,11 +22,12 @@ from llm_strategy.errors import (
     TooManyFailures,
 )
 from llm_strategy.llm import FolderStore, MemoryStore, Message, RecordingClient, Request
-from llm_strategy.llm.backends.local.llama_cpp import LlamaCppClient
+from llm_strategy.llm.backends.local.llama_cpp import LlamaCppBackend
 from llm_strategy.llm.backends.local.llama_cpp_load import EngineOptions
 from llm_strategy.llm.backends.openai.capabilities import Capabilities
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.record.key import request_hash
+from llm_strategy.llm.client import LLMClient
+from llm_strategy.llm.requests import request_hash
 from simulator.evaluation.noise import count_flips, differing_pairs, is_above, spread
 from simulator.folder.record import load_record
 from simulator.reporting.explanation.topics import topics
@@ -390,7 +391,7 @@ def drawn_by_the_model(tmp_path, model_path, mode, **sampler):
     """A short run of two draws through llama.cpp; the result and how often the model was asked."""
     simulator.load_prices("sample:nasdaq").window("2002-01-01").write_csv(tmp_path / "whole.csv")
     (tmp_path / "mine.csv").write_text("\n".join((tmp_path / "whole.csv").read_text().splitlines()[:286]) + "\n")
-    with LlamaCppClient(model_path, EngineOptions(2048, threads=1)) as model:
+    with LLMClient(LlamaCppBackend(model_path, EngineOptions(2048, threads=1))) as model:
         model.defaults = Request((), timeout_s=120, **sampler)
         client = RecordingClient(model, model.identity, MemoryStore())
         experiment = small(

@@ -12,6 +12,7 @@ from llm_strategy.errors import BudgetReached, ConfigurationError, MarketDataErr
 from llm_strategy.llm import get_llm_client, register_backend
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.loader import SUPPORTED_BACKENDS
+from llm_strategy.llm.metering.calls import Budget
 from llm_strategy.llm.settings import load_settings
 from llm_strategy.support.logs import warn_once
 from llm_strategy.support.read_regular import place_of
@@ -155,19 +156,19 @@ def small_experiment(**sections):
 @pytest.mark.parametrize("fails", [False, True])
 def test_a_run_leaves_the_callers_client_as_it_found_it(two_folders, fails):
     client, _ = recording()
-    told, limited = [], []
-    client.on_record, client.limit, client.prices = told.append, lambda used: limited.append(used.calls), None
-    found = client.limit, client.on_record, client.prices, dict(client._answered), client.mode, client.defaults
+    told = []
     advisor = {"budget": {"max_calls": 2}} if fails else {"budget": {"max_calls": 10_000}}
     experiment = small_experiment(advisor=advisor)
-    if fails:
-        with pytest.raises(BudgetReached):
+    with client.session(on_record=told.append, budget=Budget(max_calls=5_000)):
+        found = client._session, dict(client._session.answered), client.prices, client.mode, client.defaults
+        if fails:
+            with pytest.raises(BudgetReached):
+                simulator.run(experiment, client=client)
+        else:
             simulator.run(experiment, client=client)
-    else:
-        simulator.run(experiment, client=client)
-    assert (client.limit, client.on_record, client.prices, client._answered, client.mode, client.defaults) == found
-    assert len(told) == client.usage.kept > 0  # the caller's own hooks were called meanwhile
-    assert limited
+        assert (client._session, client._session.answered, client.prices, client.mode, client.defaults) == found
+        assert client._session.usage == client.usage
+    assert len(told) == client.usage.kept > 0  # the caller's own session heard of it meanwhile
     before = client.usage.calls
     client.generate("A question of the caller, which no budget of a run bounds.")
     assert client.usage.calls == before + 1

@@ -15,7 +15,7 @@ from llm_strategy.advice.options import PromptOptions
 from llm_strategy.errors import ContractError
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.structured.answer_text import unwrap
-from llm_strategy.llm.structured.cut_json import can_become_json, close_json
+from llm_strategy.llm.structured.json_repair import can_become_json, close_json
 from llm_strategy.types import AbstentionReason, Snapshot, Status
 from simulator.reporting.explanation.explain import explain
 from simulator.reporting.explanation.judge import Judge

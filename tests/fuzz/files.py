@@ -19,13 +19,12 @@ from llm_strategy.doctor.speed import note_speed, noted_speed
 from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, MarketDataError
 from llm_strategy.llm import MemoryStore, RecordingClient, get_llm_client
 from llm_strategy.llm.backends.bedrock.capabilities import BedrockCapabilities, CapabilityNote
-from llm_strategy.llm.backends.openai.capabilities import Capabilities
-from llm_strategy.llm.backends.openai.notes import ServerNotes
+from llm_strategy.llm.backends.openai.capabilities import Capabilities, ServerNotes
 from llm_strategy.llm.backends.scripted import ScriptedClient, connect
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.models.fingerprint import weights_sha256
-from llm_strategy.llm.record.key import digest
 from llm_strategy.llm.record.store import FolderStore
-from llm_strategy.llm.requests import Generation
+from llm_strategy.llm.requests import Generation, digest
 from llm_strategy.llm.settings import LlmSettings, load_settings
 from llm_strategy.types import Event, EventKind
 from simulator.experiment.configuration import Experiment
@@ -104,7 +103,7 @@ def _settings(name):
 def _script(data, folder):
     path = folder / "script.jsonl"
     path.write_bytes(data)
-    client = connect(LlmSettings(backend="scripted", script=path))
+    client = LLMClient(connect(LlmSettings(backend="scripted", script=path)))
     ModelAdvisor(client).decide(SNAPSHOT)
 
 

@@ -21,10 +21,11 @@ from misbehaving_server import GOOD_ADVICE, MODEL, completion
 
 from llm_strategy.errors import ModelError
 from llm_strategy.llm import Message, Request
-from llm_strategy.llm.backends.bedrock.client import BedrockClient
+from llm_strategy.llm.backends.bedrock.client import BedrockBackend
 from llm_strategy.llm.backends.http import MOST_TOKENS, brief
-from llm_strategy.llm.backends.openai.client import OpenAIClient
+from llm_strategy.llm.backends.openai.client import OpenAIBackend
 from llm_strategy.llm.backends.openai.replies import read_stream, read_whole, refusal
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.support.secrets import keep_secret, redact, redacted
 
 from .answers import as_text
@@ -164,13 +165,13 @@ def _served(kind):
     server = _RawServer()
     if kind == "openai":
         known = {"answer_format": "plain", "reported_model": MODEL, "merge_system": False}
-        return server, OpenAIClient(MODEL, [f"{server.url}/v1"], "sk-planted-4711", timeout_s=5, **known)
+        return server, LLMClient(OpenAIBackend(MODEL, [f"{server.url}/v1"], "sk-planted-4711", timeout_s=5, **known))
     os.environ.update(
         AWS_ACCESS_KEY_ID=bedrock_server.KEY,
         AWS_SECRET_ACCESS_KEY=bedrock_server.SECRET,
         AWS_REGION=bedrock_server.REGION,
     )
-    return server, BedrockClient(MODEL, endpoint_url=server.url, timeout_s=5)
+    return server, LLMClient(BedrockBackend(MODEL, endpoint_url=server.url, timeout_s=5))
 
 
 def _wire(kind):

@@ -22,11 +22,10 @@ from llm_strategy.errors import (
 )
 from llm_strategy.llm import FolderStore, MemoryStore, RecordingClient, get_llm_client
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.calls import Prices
 from llm_strategy.llm.metering.audit import AuditedClient, AuditLog
+from llm_strategy.llm.metering.calls import Prices, Usage
 from llm_strategy.llm.models.gguf import read_metadata
 from llm_strategy.llm.models.token_count import token_counter
-from llm_strategy.llm.record.client import Usage
 from llm_strategy.llm.requests import Generation, ModelIdentity, Request
 from llm_strategy.llm.settings import LlmSettings
 from llm_strategy.support.secrets import keep_secret, redact
@@ -197,9 +196,9 @@ def test_threads_write_whole_lines_and_judge_their_own(tmp_path):
 
     def work(number):
         for step in range(20):
-            with client.deciding():
+            with client.decision() as decision:
                 client.generate(f"{number}-{step} ")
-                client.judged("advised", f"{number}-{step}")
+                decision.judged("advised", f"{number}-{step}")
 
     workers = [threading.Thread(target=work, args=(number,)) for number in range(8)]
     for worker in workers:
@@ -214,7 +213,7 @@ def test_threads_write_whole_lines_and_judge_their_own(tmp_path):
 def test_a_log_that_cannot_be_written_is_told(tmp_path):
     log = AuditLog(tmp_path / "gone" / "audit.jsonl")
     with pytest.raises(RunFolderError, match=r"audit log .* cannot be written"):
-        log.answered(Request(()), ModelIdentity("a", "b", "c", "d"), "", Generation("x", 1, 1, 1.0), ())
+        log.note_answer(Request(()), ModelIdentity("a", "b", "c", "d"), "", Generation("x", 1, 1, 1.0), ())
 
 
 @pytest.mark.parametrize(

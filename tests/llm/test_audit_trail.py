@@ -17,8 +17,8 @@ from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.errors import BackendFailure, ModelError, TooManyFailures
 from llm_strategy.llm import SUPPORTED_BACKENDS, MemoryStore, get_llm_client, register_backend
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.calls import Prices
 from llm_strategy.llm.metering.audit import AuditedClient, AuditLog
+from llm_strategy.llm.metering.calls import Prices
 from llm_strategy.llm.settings import LlmSettings
 from llm_strategy.types import Snapshot
 

@@ -12,11 +12,12 @@ import simulator
 from llm_strategy.errors import BudgetReached
 from llm_strategy.llm import FolderStore, RecordingClient, Request
 from llm_strategy.llm.backends.ensemble.client import EnsembleClient
-from llm_strategy.llm.backends.openai.client import OpenAIClient
+from llm_strategy.llm.backends.openai.client import OpenAIBackend
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.calls import Prices
+from llm_strategy.llm.client import LLMClient
+from llm_strategy.llm.metering.calls import Prices
 from llm_strategy.llm.reliability.client import Fallback, ResilientClient
-from llm_strategy.llm.reliability.retry_policy import RetryPolicy
+from llm_strategy.llm.reliability.policy import RetryPolicy
 
 TOKENS = 15
 """What the server says that a call took: ten read and five written."""
@@ -37,7 +38,9 @@ def experiment(folder, **budget):
 
 def remote(*servers, concurrency, fallbacks=(), **patience):
     urls = [server.url for server in servers]
-    model = OpenAIClient(MODEL, urls, answer_format="json_schema", reported_model=MODEL, concurrency=concurrency)
+    model = LLMClient(
+        OpenAIBackend(MODEL, urls, answer_format="json_schema", reported_model=MODEL, concurrency=concurrency)
+    )
     patience = {"backoff_s": 0.0, "breaker_failures": 0} | patience
     client = ResilientClient(model, RetryPolicy(**patience), fallbacks)
     client.defaults = Request((), timeout_s=20)

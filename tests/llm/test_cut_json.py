@@ -8,7 +8,7 @@ import pytest
 
 from llm_strategy.errors import ContractError
 from llm_strategy.llm import Generation, LLMClient
-from llm_strategy.llm.structured.cut_json import can_become_json, close_json
+from llm_strategy.llm.structured.json_repair import can_become_json, close_json
 from llm_strategy.types import EventKind
 
 LEAVES = (1, 2.5, -3e10, True, None, 'x"y\\', "\u00e9\n", "")

@@ -12,9 +12,10 @@ from llm_strategy.advice.options import PromptOptions
 from llm_strategy.errors import AnswerTimeout, BackendFailure, ConfigurationError
 from llm_strategy.llm import FolderStore, Message, RecordingClient, Request, get_llm_client
 from llm_strategy.llm.backends.ensemble.client import EnsembleClient
-from llm_strategy.llm.backends.local.llama_cpp import LlamaCppClient
+from llm_strategy.llm.backends.local.llama_cpp import LlamaCppBackend
 from llm_strategy.llm.backends.local.llama_cpp_engine import EngineOptions
 from llm_strategy.llm.backends.scripted import ScriptedClient
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.settings import LlmSettings
 from llm_strategy.types import EventKind, Snapshot, Status
 
@@ -130,7 +131,7 @@ def test_real_members_are_averaged(model_path, threads):
     """The embedded model twice, reading in one slot and in two, and a scripted member."""
     options = EngineOptions(1024, threads), EngineOptions(1024, threads, slots=2)
     request = Request((Message("user", "The market falls."),), opening="It goes", choices=(" up", " flat", " down"))
-    models = [LlamaCppClient(model_path, one) for one in options]
+    models = [LLMClient(LlamaCppBackend(model_path, one)) for one in options]
     with EnsembleClient([*models, scorer(0.05, 0.05, 0.9, name="sure")], vote="average") as ensemble:
         assert ensemble.identity.supports_choices
         answer = ensemble.complete(request)

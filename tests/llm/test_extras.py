@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, requires
 
 import pytest
 
-from llm_strategy.llm.extras import install_hint
+from llm_strategy.llm.services import install_hint
 
 
 @pytest.mark.parametrize("extra", ["openai", "bedrock", "hub", "llama-cpp", "engines"])
@@ -24,5 +24,5 @@ def test_where_nothing_is_declared_the_extra_is_named(monkeypatch):
         raise PackageNotFoundError(name)
 
     assert install_hint("nothing") == "pip install 'backtrader-llm[nothing]'"
-    monkeypatch.setattr("llm_strategy.llm.extras.requires", not_installed)
+    monkeypatch.setattr("llm_strategy.llm.services.requires", not_installed)
     assert install_hint("openai") == "pip install 'backtrader-llm[openai]'"

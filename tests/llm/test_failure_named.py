@@ -8,7 +8,7 @@ from llm_strategy.errors import AnswerTimeout, BackendRefused, TooManyFailures
 from llm_strategy.llm import MemoryStore, RecordingClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.reliability.client import ResilientClient
-from llm_strategy.llm.reliability.retry_policy import RetryPolicy
+from llm_strategy.llm.reliability.policy import RetryPolicy
 from llm_strategy.types import Abstention, AbstentionReason
 from simulator.runs.arms import commonest
 

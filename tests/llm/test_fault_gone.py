@@ -11,11 +11,12 @@ from misbehaving_server import MODEL, answer, by_turns, serving, status
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.errors import BackendFailure, ServerNotReached
 from llm_strategy.llm import FolderStore, RecordingClient, Request, get_llm_client
-from llm_strategy.llm.backends.openai.client import OpenAIClient
+from llm_strategy.llm.backends.openai.client import OpenAIBackend
 from llm_strategy.llm.backends.scripted import ScriptedClient
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.loader import SUPPORTED_BACKENDS, register_backend
 from llm_strategy.llm.reliability.client import Fallback, ResilientClient
-from llm_strategy.llm.reliability.retry_policy import RetryPolicy
+from llm_strategy.llm.reliability.policy import RetryPolicy
 from llm_strategy.llm.settings import LlmSettings
 from llm_strategy.types import AbstentionReason, Status
 
@@ -25,7 +26,7 @@ PATIENCE = RetryPolicy(attempts=2, backoff_s=0.001)
 
 def met(url, folder, fallbacks=()):
     """A client of a server that has to say who it is, behind the record."""
-    client = ResilientClient(OpenAIClient(MODEL, [url], KEY, notes=folder / "servers"), PATIENCE, fallbacks)
+    client = ResilientClient(LLMClient(OpenAIBackend(MODEL, [url], KEY, notes=folder / "servers")), PATIENCE, fallbacks)
     client.defaults = Request((), timeout_s=2)
     return RecordingClient(client, client.identity, FolderStore(folder / "answers"))
 

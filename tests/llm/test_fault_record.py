@@ -11,7 +11,7 @@ from misbehaving_server import GOOD_ADVICE, answer, by_turns, serving
 
 from llm_strategy.llm import FolderStore, Generation, Message, RecordingClient, Request
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.record.key import request_hash
+from llm_strategy.llm.requests import request_hash
 from llm_strategy.types import Event, EventKind
 
 REQUEST = Request((Message("user", "How is it?"),))

@@ -11,7 +11,7 @@ from misbehaving_server import answer, by_turns, reply, serving
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.llm import FolderStore, RecordingClient
 from llm_strategy.llm.reliability.client import Fallback
-from llm_strategy.llm.reliability.retry_policy import RetryPolicy
+from llm_strategy.llm.reliability.policy import RetryPolicy
 from llm_strategy.types import EventKind, Status
 
 

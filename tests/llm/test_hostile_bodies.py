@@ -8,8 +8,9 @@ from misbehaving_server import GOOD_ADVICE, completion, reply, serving
 
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.llm import Generation, MemoryStore, RecordingClient
-from llm_strategy.llm.backends.openai.client import OpenAIClient
-from llm_strategy.llm.calls import Prices
+from llm_strategy.llm.backends.openai.client import OpenAIBackend
+from llm_strategy.llm.client import LLMClient
+from llm_strategy.llm.metering.calls import Prices
 
 COUNTS = ["negative", "400 digits", "truth", "text", "none", "no number", "infinity"]
 
@@ -60,7 +61,7 @@ BODIES = {
 def test_any_body_of_a_server_is_a_decision_that_counts_and_replays(name):
     known = {"answer_format": "json_schema", "reported_model": "tiny-model", "timeout_s": 20}
     answering = serving(reply(json.dumps(BODIES[name]).encode()))
-    with answering as server, OpenAIClient("tiny-model", [server.url], **known) as model:
+    with answering as server, LLMClient(OpenAIBackend("tiny-model", [server.url], **known)) as model:
         client = RecordingClient(model, model.identity, MemoryStore())
         client.prices = Prices(1.0, 1.0)
         advisor = ModelAdvisor(client)

@@ -20,11 +20,12 @@ PATIENCE_S = 15
 
 REMOTE = """
 import sys
-from llm_strategy.llm import Request
+from llm_strategy.llm import LLMClient, Request
 from llm_strategy.llm.backends.ensemble.client import EnsembleClient
-from llm_strategy.llm.backends.openai.client import OpenAIClient
+from llm_strategy.llm.backends.openai.client import OpenAIBackend
 def model():
-    client = OpenAIClient('m', [sys.argv[1]], answer_format='plain', reported_model='m', timeout_s=60, concurrency=4)
+    known = dict(answer_format='plain', reported_model='m', timeout_s=60, concurrency=4)
+    client = LLMClient(OpenAIBackend('m', [sys.argv[1]], **known))
     client.defaults = Request((), timeout_s=60)
     return client
 """
@@ -32,20 +33,20 @@ def model():
 LOCAL = """
 import sys
 from pathlib import Path
-from llm_strategy.llm import Message, Request
+from llm_strategy.llm import LLMClient, Message, Request
 from llm_strategy.llm.backends.ensemble.client import EnsembleClient
-from llm_strategy.llm.backends.local.llama_cpp import LlamaCppClient
+from llm_strategy.llm.backends.local.llama_cpp import LlamaCppBackend
 from llm_strategy.llm.backends.local.llama_cpp_engine import EngineOptions
 from llm_strategy.llm.concurrency.parallel import in_order
-class Telling(LlamaCppClient):
-    def complete(self, request, on_delta=None):
+class Telling(LlamaCppBackend):
+    def answer(self, request, on_text=None):
         def told(text):
             if request.max_tokens > 1:
                 print('writing', flush=True)
             return True
-        return super().complete(request, told)
+        return super().answer(request, told)
 def model(slots):
-    client = Telling(Path(sys.argv[1]), EngineOptions(1024, 1, slots))
+    client = LLMClient(Telling(Path(sys.argv[1]), EngineOptions(1024, 1, slots)))
     client.generate('Hello', max_tokens=1)
     return client
 """

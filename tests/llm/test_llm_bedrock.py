@@ -16,8 +16,9 @@ from llm_strategy.errors import (
     PromptTooLong,
 )
 from llm_strategy.llm import get_llm_client
-from llm_strategy.llm.backends.bedrock.client import BedrockClient, connect
-from llm_strategy.llm.calls import Bill, Prices
+from llm_strategy.llm.backends.bedrock.client import BedrockBackend, connect
+from llm_strategy.llm.client import LLMClient
+from llm_strategy.llm.metering.calls import CallLog, Prices
 from llm_strategy.llm.requests import Message, Request, Slot
 from llm_strategy.llm.settings import LlmSettings, load_settings
 
@@ -44,7 +45,7 @@ def bedrock(monkeypatch):
 
 @pytest.fixture
 def client(bedrock):
-    with BedrockClient(MODEL, endpoint_url=bedrock.url, timeout_s=20) as client:
+    with LLMClient(BedrockBackend(MODEL, endpoint_url=bedrock.url, timeout_s=20)) as client:
         yield client
 
 
@@ -68,10 +69,10 @@ def test_a_whole_answer_by_a_signed_request(client, bedrock):
 def test_odd_counts_of_tokens_are_read_or_none_and_can_be_priced(client, bedrock, told, tokens):
     client.prices = Prices(1.0, 2.0)
     bedrock.reply = answer("It is well.", inputTokens=told, outputTokens=told)
-    bill = Bill()
-    got = client.complete(Request((Message("user", "Well?"),), bill=bill))
+    log = CallLog()
+    got = client.complete(Request((Message("user", "Well?"),), log=log))
     assert (got.tokens_in, got.tokens_out) == (tokens, tokens)
-    assert [call.cost for call in bill.calls] == [3 * tokens / 1e6]
+    assert [call.cost for call in log.calls] == [3 * tokens / 1e6]
 
 
 def test_the_server_would_notice_a_wrong_secret(client, bedrock, monkeypatch):
@@ -112,7 +113,7 @@ def test_a_tool_holds_the_model_to_the_form(bedrock):
         },
         "stopReason": "tool_use",
     }
-    client = BedrockClient(MODEL, endpoint_url=bedrock.url, json_way="tool")
+    client = LLMClient(BedrockBackend(MODEL, endpoint_url=bedrock.url, json_way="tool"))
     assert client.supports_forms
     given = client.complete(Request(QUESTION.messages, form=FORM))
     assert json.loads(given.text) == {"label": "bear", "confidence": 0.75}
@@ -125,7 +126,7 @@ def test_a_tool_holds_the_model_to_the_form(bedrock):
 
 def test_a_tools_input_in_pieces(bedrock):
     bedrock.reply = stream('{"label": "bu', 'll", "confidence": 0.5}', stop="tool_use", tool=True)
-    client = BedrockClient(MODEL, endpoint_url=bedrock.url, json_way="tool")
+    client = LLMClient(BedrockBackend(MODEL, endpoint_url=bedrock.url, json_way="tool"))
     given = client.complete(Request(QUESTION.messages, form=FORM), lambda piece: True)
     assert json.loads(given.text) == {"label": "bull", "confidence": 0.5}
 
@@ -266,13 +267,13 @@ def test_a_withheld_answer_is_told(client, bedrock, stop, kind):
 
 def test_a_silent_server_is_left_by_the_transport(bedrock):
     bedrock.pause = 3
-    client = BedrockClient(MODEL, endpoint_url=bedrock.url, timeout_s=0.5)
+    client = LLMClient(BedrockBackend(MODEL, endpoint_url=bedrock.url, timeout_s=0.5))
     with pytest.raises(AnswerTimeout, match="kept silent"):
         client.complete(Request(QUESTION.messages))
 
 
 def test_no_server_is_a_failure_that_may_pass(bedrock):
-    client = BedrockClient(MODEL, endpoint_url="http://127.0.0.1:9", timeout_s=5)
+    client = LLMClient(BedrockBackend(MODEL, endpoint_url="http://127.0.0.1:9", timeout_s=5))
     with pytest.raises(BackendFailure, match="check network and region") as caught:
         client.complete(QUESTION)
     assert type(caught.value) is BackendFailure
@@ -281,18 +282,18 @@ def test_no_server_is_a_failure_that_may_pass(bedrock):
 def test_what_aws_needs_is_told(bedrock, monkeypatch):
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    client = BedrockClient(MODEL, endpoint_url=bedrock.url)
+    client = LLMClient(BedrockBackend(MODEL, endpoint_url=bedrock.url))
     with pytest.raises(ModelError, match="no AWS credentials") as caught:
         client.complete(QUESTION)
     assert type(caught.value) is ModelError  # no question can be asked: it ends a run at once
     assert not client.healthcheck().ok
     with pytest.raises(ModelError, match="There is no AWS profile 'mine'"):
-        BedrockClient(MODEL, profile="mine").complete(QUESTION)
+        LLMClient(BedrockBackend(MODEL, profile="mine")).complete(QUESTION)
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     with pytest.raises(ModelError, match="set AWS_REGION"):
-        BedrockClient(MODEL).complete(QUESTION)
+        LLMClient(BedrockBackend(MODEL)).complete(QUESTION)
     with pytest.raises(ModelError, match="correct endpoint_url"):
-        BedrockClient(MODEL, region=REGION, endpoint_url="nowhere").complete(QUESTION)
+        LLMClient(BedrockBackend(MODEL, region=REGION, endpoint_url="nowhere")).complete(QUESTION)
 
 
 def test_the_settings_reach_the_client(bedrock, tmp_path, monkeypatch):
@@ -446,7 +447,7 @@ def test_a_model_without_system_messages_hears_them_in_the_first_turn(bedrock, t
 def test_a_model_that_takes_all_is_who_it_was_and_is_asked_as_it_was(bedrock, tmp_path, monkeypatch):
     monkeypatch.setenv("BTLLM_CACHE_DIR", str(tmp_path))
     with client_of_settings(bedrock) as client:
-        assert client.identity == BedrockClient(MODEL).identity
+        assert client.identity == LLMClient(BedrockBackend(MODEL)).identity
         assert dict(client.identity.settings) == {"json": "prompt"}
     assert [request["inferenceConfig"]["temperature"] for request in bedrock.requests] == [0.0]
 
@@ -504,10 +505,10 @@ def test_the_region_is_found_as_the_aws_command_line_finds_it(tmp_path, monkeypa
     (tmp_path / ".env").write_text(dotenv)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    with connect(load_settings(backend="bedrock", model=MODEL)) as client:
-        assert client._connected().meta.region_name == region
-    with connect(LlmSettings(model=MODEL, sections={"bedrock": {"region": "ca-central-1"}})) as client:
-        assert client._connected().meta.region_name == "ca-central-1"
+    with LLMClient(connect(load_settings(backend="bedrock", model=MODEL))) as client:
+        assert client.backend._connected().meta.region_name == region
+    with LLMClient(connect(LlmSettings(model=MODEL, sections={"bedrock": {"region": "ca-central-1"}}))) as client:
+        assert client.backend._connected().meta.region_name == "ca-central-1"
 
 
 def test_the_keys_may_stand_in_dotenv(bedrock, tmp_path, monkeypatch):
@@ -515,7 +516,7 @@ def test_the_keys_may_stand_in_dotenv(bedrock, tmp_path, monkeypatch):
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_text(f"AWS_ACCESS_KEY_ID={KEY}\nAWS_SECRET_ACCESS_KEY={SECRET}\n")
-    with connect(LlmSettings(model=MODEL, sections={"bedrock": {"endpoint_url": bedrock.url}})) as client:
+    with LLMClient(connect(LlmSettings(model=MODEL, sections={"bedrock": {"endpoint_url": bedrock.url}}))) as client:
         assert client.complete(QUESTION).text == "well"
     assert bedrock.bad_signatures == []
 
@@ -532,7 +533,7 @@ def test_the_keys_may_stand_in_dotenv(bedrock, tmp_path, monkeypatch):
 def test_what_no_request_can_be_made_with_is_told(bedrock, monkeypatch, variable, value, told):
     monkeypatch.setenv(variable, value)
     with pytest.raises(ConfigurationError, match=told) as caught:
-        BedrockClient(MODEL, endpoint_url=bedrock.url)
+        LLMClient(BedrockBackend(MODEL, endpoint_url=bedrock.url))
     assert "gehe" not in str(caught.value)
 
 
@@ -548,13 +549,13 @@ def test_a_server_on_this_machine_is_asked_past_every_proxy(client, bedrock, mon
 def test_a_proxy_in_the_way_is_named(monkeypatch, bedrock):
     for name in ("HTTPS_PROXY", "https_proxy"):
         monkeypatch.setenv(name, "http://user:geheim@127.0.0.1:9")
-    client = BedrockClient(MODEL, timeout_s=5)
+    client = LLMClient(BedrockBackend(MODEL, timeout_s=5))
     with pytest.raises(BackendFailure, match=r"through the proxy 'http://127\.0\.0\.1:9' of https?_proxy") as caught:
         client.complete(QUESTION)
     assert "geheim" not in str(caught.value)
     monkeypatch.setenv("https_proxy", "socks5://127.0.0.1:9")
     with pytest.raises(ConfigurationError, match="socks5:// is no kind of proxy that can be used"):
-        BedrockClient(MODEL, timeout_s=5).complete(QUESTION)
+        LLMClient(BedrockBackend(MODEL, timeout_s=5)).complete(QUESTION)
 
 
 @pytest.mark.parametrize(
@@ -576,7 +577,7 @@ def test_a_proxy_in_the_way_is_named(monkeypatch, bedrock):
 )
 def test_each_refusal_has_its_own_cure(bedrock, status, code, words, cure):
     bedrock.status, bedrock.reply, bedrock.headers = status, {"message": words}, {"X-Amzn-ErrorType": code}
-    with BedrockClient(MODEL, endpoint_url=bedrock.url) as client, pytest.raises(ModelError, match=cure):
+    with LLMClient(BedrockBackend(MODEL, endpoint_url=bedrock.url)) as client, pytest.raises(ModelError, match=cure):
         client.complete(QUESTION)
 
 

@@ -10,8 +10,7 @@ import pytest
 from llm_strategy.errors import AnswerNotRecorded, AnswerTimeout, ConfigurationError, RunFolderError
 from llm_strategy.llm import FolderStore, Generation, MemoryStore, Message, RecordingClient, Request, Slot
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.record.key import request_hash
-from llm_strategy.llm.requests import ModelIdentity
+from llm_strategy.llm.requests import ModelIdentity, request_hash
 
 IDENTITY = ModelIdentity("local_llama", "small", "gpt4all", "2.8.2", "ab", "cd", (("batch_tokens", 128),), True)
 REQUEST = Request((Message("system", "s"), Message("user", "ü")), form=('{"a": "', Slot("a", 3), '"}'))

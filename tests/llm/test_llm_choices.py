@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from llm_strategy.errors import BackendFailure, ConfigurationError
 from llm_strategy.llm import MemoryStore, Message, RecordingClient, Request
-from llm_strategy.llm.backends.local.scoring import score
+from llm_strategy.llm.backends.local.slots import score
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.record.key import request_hash
+from llm_strategy.llm.requests import request_hash
 
 TOKENS = {text: number for number, text in enumerate(["a", "b", "ab", "ba", "abb", "bb"])}
 ASKED = Request((Message("user", "?"),), opening="It is ")

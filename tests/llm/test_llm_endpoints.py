@@ -11,10 +11,11 @@ from misbehaving_server import GOOD_ADVICE, MODEL, answer, by_turns, serving, st
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.errors import BackendFailure, BackendRefused, ConfigurationError, ModelChanged
 from llm_strategy.llm import Message, Request
-from llm_strategy.llm.backends.openai.client import OpenAIClient
+from llm_strategy.llm.backends.openai.client import OpenAIBackend
 from llm_strategy.llm.backends.openai.endpoints import LOOK_AGAIN_AFTER
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.reliability.client import ResilientClient
-from llm_strategy.llm.reliability.retry_policy import RetryPolicy
+from llm_strategy.llm.reliability.policy import RetryPolicy
 from llm_strategy.types import EventKind, Snapshot, Status
 
 KNOWN = {"answer_format": "json_schema", "reported_model": MODEL}
@@ -24,7 +25,7 @@ SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1,
 
 
 def client_of(*servers, **options):
-    return OpenAIClient(MODEL, [server.url for server in servers], KEY, **{"timeout_s": 20} | options)
+    return LLMClient(OpenAIBackend(MODEL, [server.url for server in servers], KEY, **{"timeout_s": 20} | options))
 
 
 def is_trial(body):
@@ -208,11 +209,11 @@ def test_an_endpoint_that_was_away_at_the_start_is_heard_before_it_answers_for_t
 
 def test_one_dead_endpoint_at_the_start_is_no_hindrance_and_all_dead_are():
     with server_that.nobody_listens() as gone, serving(speaking(("json_schema",))) as well:
-        with OpenAIClient(MODEL, [gone, well.url], KEY, timeout_s=20) as client:
+        with LLMClient(OpenAIBackend(MODEL, [gone, well.url], KEY, timeout_s=20)) as client:
             assert client.identity.engine_version == MODEL
             assert client.complete(ASKED).text == GOOD_ADVICE
         with (
-            OpenAIClient(MODEL, [gone, gone], KEY, timeout_s=20) as client,
+            LLMClient(OpenAIBackend(MODEL, [gone, gone], KEY, timeout_s=20)) as client,
             pytest.raises(BackendFailure, match="start"),
         ):
             _ = client.identity

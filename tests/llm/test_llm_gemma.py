@@ -7,8 +7,9 @@ import pytest
 from llm_strategy.doctor.checks import diagnose
 from llm_strategy.errors import ModelNotLoaded
 from llm_strategy.llm import Message, Request, Slot, get_llm_client
-from llm_strategy.llm.backends.local.llama_cpp import LlamaCppClient
+from llm_strategy.llm.backends.local.llama_cpp import LlamaCppBackend
 from llm_strategy.llm.backends.local.llama_cpp_load import EngineOptions
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.models.gguf import read_metadata
 from llm_strategy.llm.models.store import KNOWN_MODELS, verify, weights_sha256
 from llm_strategy.llm.settings import LlmSettings
@@ -25,7 +26,7 @@ SHOWN = (
 
 @pytest.fixture(scope="module")
 def gemma(gemma_path, threads):
-    with LlamaCppClient(gemma_path, EngineOptions(1024, threads)) as client:
+    with LLMClient(LlamaCppBackend(gemma_path, EngineOptions(1024, threads))) as client:
         yield client
 
 

@@ -22,7 +22,8 @@ from llm_strategy.errors import (
     PromptTooLong,
 )
 from llm_strategy.llm import Message, Request, Slot, get_llm_client
-from llm_strategy.llm.backends.local.gpt4all import Gpt4AllClient
+from llm_strategy.llm.backends.local.gpt4all import Gpt4AllBackend
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.models.gguf import read_metadata
 from llm_strategy.llm.settings import LlmSettings
 
@@ -144,7 +145,7 @@ def test_a_prompt_beyond_the_context_is_an_error_and_not_an_answer(local_model):
 
 
 def test_a_long_conversation_is_refused_and_not_shortened(model_path, threads):
-    with Gpt4AllClient(model_path, context_tokens=256, threads=threads) as client:
+    with LLMClient(Gpt4AllBackend(model_path, context_tokens=256, threads=threads)) as client:
         turns = [Message(role, "up and down " * 20) for role in ("user", "assistant") * 4]
         with pytest.raises(PromptTooLong, match="256 tokens"):
             client.complete(Request((*turns, Message("user", "and now?"))))
@@ -229,7 +230,7 @@ def test_a_character_that_the_engine_cannot_read_is_told(local_model):
 
 
 def test_loading_is_silent(model_path, threads, capfd):
-    with Gpt4AllClient(model_path, threads=threads) as client:
+    with LLMClient(Gpt4AllBackend(model_path, threads=threads)) as client:
         ask(client, "Name a colour.", max_tokens=2)
     assert capfd.readouterr() == ("", "")
 
@@ -245,7 +246,7 @@ def test_loading_is_silent(model_path, threads, capfd):
 def test_a_device_that_is_not_there_is_told_in_a_sentence(model_path, threads, capfd, device, told):
     with (
         pytest.raises(ConfigurationError, match=f"local_llama.device is {device}.*{told}.*set .* to cpu") as caught,
-        Gpt4AllClient(model_path, threads=threads, device=device) as client,
+        LLMClient(Gpt4AllBackend(model_path, threads=threads, device=device)) as client,
     ):
         ask(client, "Name a colour.")
     assert "\n" not in str(caught.value)
@@ -258,10 +259,10 @@ def test_a_card_that_cannot_hold_the_model_is_told(model_path, threads, monkeypa
     with pytest.raises(
         ConfigurationError, match=r"cannot put .*\(kompute:Small Card\): choose a smaller model"
     ) as told:
-        ask(Gpt4AllClient(model_path, threads=threads, device="kompute"), "Name a colour.")
+        ask(LLMClient(Gpt4AllBackend(model_path, threads=threads, device="kompute")), "Name a colour.")
     assert "\n" not in str(told.value)
     with pytest.raises(ConfigurationError, match=r"finds no graphics card for it here \(found: kompute:Small Card\)"):
-        ask(Gpt4AllClient(model_path, threads=threads, device="cuda"), "Name a colour.")
+        ask(LLMClient(Gpt4AllBackend(model_path, threads=threads, device="cuda")), "Name a colour.")
 
 
 def test_the_processor_never_takes_the_place_of_a_card_silently(model_path, threads, monkeypatch):
@@ -269,7 +270,7 @@ def test_the_processor_never_takes_the_place_of_a_card_silently(model_path, thre
     monkeypatch.setattr("gpt4all._pyllmodel.LLModel.list_gpus", lambda *given: ["kompute:Card"])
     monkeypatch.setattr("gpt4all._pyllmodel.LLModel.init_gpu", lambda *given: None)
     with pytest.raises(ConfigurationError, match="it computed on cpu"):
-        ask(Gpt4AllClient(model_path, threads=threads, device="kompute"), "Name a colour.")
+        ask(LLMClient(Gpt4AllBackend(model_path, threads=threads, device="kompute")), "Name a colour.")
 
 
 def test_the_device_is_a_part_of_the_identity_unless_it_is_the_processor(model_path):
@@ -277,7 +278,7 @@ def test_the_device_is_a_part_of_the_identity_unless_it_is_the_processor(model_p
         return get_llm_client(settings=LlmSettings(instruct_model_path=model_path, sections={"local_llama": section}))
 
     plain = identity().identity
-    assert plain == identity(device="cpu").identity == Gpt4AllClient(model_path).identity
+    assert plain == identity(device="cpu").identity == LLMClient(Gpt4AllBackend(model_path)).identity
     settings = {"batch_tokens": 128, "context_tokens": 4096, "top_k": 40, "top_p": 0.9}
     assert list(plain.as_dict()["settings"].items()) == list(settings.items())  # as in the answers on record
     assert dict(identity(device="cuda").identity.settings) == settings | {"device": "cuda"}
@@ -303,7 +304,7 @@ def test_the_engine_uses_the_threads_that_are_set(model_path, monkeypatch, count
     monkeypatch.setenv("LLM_THREADS", str(count))
     with get_llm_client(settings=LlmSettings(instruct_model_path=model_path, context_tokens=256)) as client:
         ask(client, "Name a colour.", max_tokens=1)
-        assert client._engine._model.thread_count() == count
+        assert client.backend._engine._model.thread_count() == count
 
 
 def test_the_identity_is_known_before_anything_is_loaded(model_path):
@@ -324,7 +325,7 @@ def test_a_begin_token_is_never_doubled(local_model, model_path, tmp_path, threa
     asking = tmp_path / "asking.gguf"
     shutil.copy(model_path, asking)
     _write(asking, _flag_offset(asking, b"tokenizer.ggml.add_bos_token"), b"\1")
-    with Gpt4AllClient(asking, threads=threads) as client:
+    with LLMClient(Gpt4AllBackend(asking, threads=threads)) as client:
         assert client.complete(question(STATES[0])).text == local_model.complete(question(STATES[0])).text
         assert ask(client, "x", max_tokens=1).tokens_in == ask(local_model, "x", max_tokens=1).tokens_in
 
@@ -340,7 +341,7 @@ def test_a_missing_model_is_told_with_the_cure(tmp_path, monkeypatch):
 
 
 def test_a_missing_engine_is_told_with_its_install_line(model_path, monkeypatch):
-    client = Gpt4AllClient(model_path)
+    client = LLMClient(Gpt4AllBackend(model_path))
     monkeypatch.setitem(sys.modules, "gpt4all", None)
     with pytest.raises(BackendMissing, match="pip install gpt4all"):
         ask(client, "Name a colour.")
@@ -350,7 +351,7 @@ def test_a_missing_engine_is_told_with_its_install_line(model_path, monkeypatch)
 
     monkeypatch.setattr("llm_strategy.llm.backends.local.gpt4all.version", not_installed)
     with pytest.raises(BackendMissing, match="pip install gpt4all"):
-        Gpt4AllClient(model_path)
+        LLMClient(Gpt4AllBackend(model_path))
 
 
 @pytest.fixture
@@ -383,7 +384,7 @@ def _flag_offset(path, key):
 
 
 def _refusal(path, threads):
-    with pytest.raises(ModelNotLoaded) as caught, Gpt4AllClient(path, threads=threads) as client:
+    with pytest.raises(ModelNotLoaded) as caught, LLMClient(Gpt4AllBackend(path, threads=threads)) as client:
         ask(client, "Name a colour.", max_tokens=1)
     return str(caught.value)
 

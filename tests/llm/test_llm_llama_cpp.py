@@ -24,8 +24,9 @@ from llm_strategy.errors import (
     PromptTooLong,
 )
 from llm_strategy.llm import Message, Request, Slot, get_llm_client
-from llm_strategy.llm.backends.local.llama_cpp import LlamaCppClient
+from llm_strategy.llm.backends.local.llama_cpp import LlamaCppBackend
 from llm_strategy.llm.backends.local.llama_cpp_load import EngineOptions
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.settings import LlmSettings
 
 LABELS = ("bull", "bear", "sideways", "turbulent")
@@ -40,7 +41,7 @@ def options(threads):
 
 @pytest.fixture(scope="module")
 def model(model_path, options):
-    with LlamaCppClient(model_path, options) as client:
+    with LLMClient(LlamaCppBackend(model_path, options)) as client:
         yield client
 
 
@@ -84,7 +85,7 @@ def test_an_answer_does_not_depend_on_what_was_asked_before(model, model_path, o
     asked = [question("rising", form=FORM), question("falling", opening="I would ", choices=ACTIONS)]
     model.complete(question("falling slowly", opening="I ", choices=ACTIONS))
     used = [model.complete(request).text for request in reversed(asked)]
-    with LlamaCppClient(model_path, options) as fresh:
+    with LLMClient(LlamaCppBackend(model_path, options)) as fresh:
         assert [fresh.complete(request).text for request in asked] == used[::-1]
 
 
@@ -183,7 +184,7 @@ def test_an_error_of_the_caller_passes_through_the_engine(model):
 
 def test_nobody_else_can_use_its_port(model):
     ask(model, "Name a colour.", max_tokens=1)
-    address = model._engine._server.listening_address
+    address = model.backend._engine._server.listening_address
     request = urllib.request.Request(  # noqa: S310 - loopback
         f"{address}/completion", b'{"prompt": "a", "n_predict": 1}', {"Content-Type": "application/json"}
     )
@@ -193,14 +194,14 @@ def test_nobody_else_can_use_its_port(model):
 
 def test_several_slots_answer_a_batch_in_order(model_path, threads):
     prompts = [f"Repeat the number {number}." for number in (11, 22, 33, 44)]
-    with LlamaCppClient(model_path, EngineOptions(512, threads, slots=2)) as client:
+    with LLMClient(LlamaCppBackend(model_path, EngineOptions(512, threads, slots=2))) as client:
         answers = client.batch(prompts, max_tokens=12)
     assert [str(number) in answer.text for number, answer in zip((11, 22, 33, 44), answers, strict=True)] == [True] * 4
 
 
 def test_the_identity_names_everything_that_can_change_an_answer(model, model_path, options, tmp_path):
     adapter = write_adapter(tmp_path / "adapter.gguf", model_path, strength=0.1)
-    other = LlamaCppClient(model_path, replace(options, slots=2, lora=adapter))
+    other = LLMClient(LlamaCppBackend(model_path, replace(options, slots=2, lora=adapter)))
     assert (model.identity.engine, model.identity.name) == ("xllamacpp", "smollm2-135m")
     assert model.identity.supports_choices
     changed = dict(set(other.identity.settings) - set(model.identity.settings))
@@ -212,7 +213,7 @@ def test_an_adapter_changes_what_the_model_says_and_one_of_zeros_does_not(model,
     plain = model.score(request, LABELS)
     for strength, same in ((0.0, True), (0.2, False)):
         adapter = write_adapter(tmp_path / f"{strength}.gguf", model_path, strength=strength)
-        with LlamaCppClient(model_path, replace(options, lora=adapter)) as adapted:
+        with LLMClient(LlamaCppBackend(model_path, replace(options, lora=adapter))) as adapted:
             found = adapted.score(request, LABELS)
             assert adapted.score(request, LABELS) == found
         furthest = max(abs(found[label] - plain[label]) for label in LABELS)
@@ -233,19 +234,19 @@ def test_an_adapter_that_cannot_be_used_is_told(model_path, options, tmp_path):
         (other, r"other\.gguf, an adapter for the architecture gemma3, and the model's is llama: choose an adapter"),
     ):
         with pytest.raises(ConfigurationError, match=told) as caught:
-            LlamaCppClient(model_path, replace(options, lora=adapter))
+            LLMClient(LlamaCppBackend(model_path, replace(options, lora=adapter)))
         assert "\n" not in str(caught.value)
 
 
 def test_an_adapter_of_another_size_is_told_when_it_is_loaded(model_path, options, tmp_path, capfd):
     narrow = write_adapter(tmp_path / "narrow.gguf", model_path, strength=0.1, narrow=True)
     with pytest.raises(ModelNotLoaded, match=r"with the adapter .*narrow\.gguf: choose an adapter that was made for"):
-        ask(LlamaCppClient(model_path, replace(options, lora=narrow)), "Name a colour.")
+        ask(LLMClient(LlamaCppBackend(model_path, replace(options, lora=narrow))), "Name a colour.")
     assert capfd.readouterr() == ("", "")
 
 
 def test_loading_is_silent_and_repeatable(model_path, options, capfd):
-    with LlamaCppClient(model_path, options) as client:
+    with LLMClient(LlamaCppBackend(model_path, options)) as client:
         first = ask(client, "Name a colour.", max_tokens=4).text
         client.close()
         assert ask(client, "Name a colour.", max_tokens=4).text == first
@@ -253,7 +254,7 @@ def test_loading_is_silent_and_repeatable(model_path, options, capfd):
 
 
 def test_a_missing_engine_is_told_with_its_install_line(model_path, options, monkeypatch):
-    client = LlamaCppClient(model_path, options)
+    client = LLMClient(LlamaCppBackend(model_path, options))
     monkeypatch.setitem(sys.modules, "xllamacpp", None)
     with pytest.raises(BackendMissing, match=r"pip install 'xllamacpp>=[\d.]+'$"):
         ask(client, "Name a colour.")
@@ -263,7 +264,7 @@ def test_a_missing_engine_is_told_with_its_install_line(model_path, options, mon
 
     monkeypatch.setattr("llm_strategy.llm.backends.local.llama_cpp.version", not_installed)
     with pytest.raises(BackendMissing, match="pip install"):
-        LlamaCppClient(model_path, options)
+        LLMClient(LlamaCppBackend(model_path, options))
 
 
 def test_a_damaged_file_is_told(model_path, options, tmp_path):
@@ -271,7 +272,7 @@ def test_a_damaged_file_is_told(model_path, options, tmp_path):
     with model_path.open("rb") as whole:
         damaged.write_bytes(whole.read(20_000_000))
     with pytest.raises(ModelNotLoaded, match=r"damaged\.gguf.*fetch the file again"):
-        ask(LlamaCppClient(damaged, options), "Name a colour.")
+        ask(LLMClient(LlamaCppBackend(damaged, options)), "Name a colour.")
 
 
 def test_a_graphics_card_that_is_not_there_is_told(model_path, options, monkeypatch, capfd):
@@ -285,7 +286,7 @@ def test_a_graphics_card_that_is_not_there_is_told(model_path, options, monkeypa
     for layers in (-1, 12):
         told = f"llama_cpp.gpu_layers is {layers}, and this xllamacpp sees no graphics card here: set it to 0, or"
         with pytest.raises(ConfigurationError, match=told) as caught:
-            ask(LlamaCppClient(model_path, replace(options, gpu_layers=layers)), "Name a colour.")
+            ask(LLMClient(LlamaCppBackend(model_path, replace(options, gpu_layers=layers))), "Name a colour.")
         assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
 
@@ -294,7 +295,7 @@ def test_settings_may_stand_among_the_options(model_path):
     section = {"llama_cpp": {"threads": 1, "slots": 3}}
     settings = LlmSettings(backend="llama_cpp", instruct_model_path=model_path, sections=section)
     with get_llm_client(settings=settings) as client:
-        assert (client.options.threads, client.concurrency) == (1, 3)
+        assert (client.backend.options.threads, client.concurrency) == (1, 3)
 
 
 @pytest.mark.parametrize(

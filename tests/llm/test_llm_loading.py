@@ -10,7 +10,7 @@ from misbehaving_server import GOOD_ADVICE, answer, by_turns, reply, serving
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.errors import BackendFailure, ModelLoading
 from llm_strategy.llm import Message, Request
-from llm_strategy.llm.reliability.retry_policy import RetryPolicy
+from llm_strategy.llm.reliability.policy import RetryPolicy
 from llm_strategy.types import AbstentionReason, EventKind, Status
 
 ASKED = Request((Message("user", "x"),), timeout_s=30)

@@ -12,8 +12,9 @@ from dataclasses import replace
 import pytest
 
 from llm_strategy.errors import ModelError, ModelNotFound, ModelNotLoaded
-from llm_strategy.llm.backends.local.gpt4all import Gpt4AllClient
-from llm_strategy.llm.models import wheels
+from llm_strategy.llm.backends.local.gpt4all import Gpt4AllBackend
+from llm_strategy.llm.client import LLMClient
+from llm_strategy.llm.models import catalogue as wheels
 from llm_strategy.llm.models.catalogue import Part
 from llm_strategy.llm.models.gguf import read_metadata
 from llm_strategy.llm.models.store import (
@@ -256,7 +257,7 @@ def test_an_architecture_that_gpt4all_does_not_know_names_the_other_backend(tmp_
     entry = _text(b"general.architecture") + struct.pack("<I", 8) + _text(b"gemma3")
     (tmp_path / "new.gguf").write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + entry)
     with pytest.raises(ModelNotLoaded, match=r"architecture is gemma3: set LLM_BACKEND=llama_cpp") as caught:
-        Gpt4AllClient(tmp_path / "new.gguf")
+        LLMClient(Gpt4AllBackend(tmp_path / "new.gguf"))
     assert "\n" not in str(caught.value)
 
 

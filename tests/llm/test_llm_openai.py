@@ -19,12 +19,13 @@ from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.written_prompt import ADVICE_FORM
 from llm_strategy.errors import BackendFailure, BackendRefused, ConfigurationError, ModelError
 from llm_strategy.llm import FolderStore, Message, RecordingClient, Request, get_llm_client
-from llm_strategy.llm.backends.openai.client import OPENAI_URL, OpenAIClient, connect
+from llm_strategy.llm.backends.openai.client import OPENAI_URL, OpenAIBackend, connect
 from llm_strategy.llm.backends.openai.endpoints import LOOK_AGAIN_AFTER
-from llm_strategy.llm.record.key import request_hash
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.reliability.client import ResilientClient
+from llm_strategy.llm.requests import request_hash
 from llm_strategy.llm.settings import LlmSettings, load_settings
-from llm_strategy.llm.structured.form_schema import form_schema, form_values
+from llm_strategy.llm.structured.schema_form import form_schema, form_values
 from llm_strategy.market.view import View
 from llm_strategy.types import EventKind, Snapshot
 from simulator.cli.main import app
@@ -37,7 +38,9 @@ TRIAL_ANSWER = '{"colour": "teal", "share": 0.5}'
 
 
 def client_of(*servers, **options):
-    return OpenAIClient(MODEL, [server.url for server in servers], KEY, **KNOWN | {"timeout_s": 5} | options)
+    return LLMClient(
+        OpenAIBackend(MODEL, [server.url for server in servers], KEY, **KNOWN | {"timeout_s": 5} | options)
+    )
 
 
 def echo(turn, body):
@@ -286,7 +289,7 @@ def test_health_names_the_server_that_is_gone():
     with (
         serving(answer("ready")) as one,
         server_that.nobody_listens() as nobody,
-        OpenAIClient(MODEL, [one.url, nobody], **KNOWN, timeout_s=5) as client,
+        LLMClient(OpenAIBackend(MODEL, [one.url, nobody], **KNOWN, timeout_s=5)) as client,
     ):
         health = client.healthcheck()
     assert not health.ok
@@ -349,8 +352,8 @@ def test_settings_reach_the_client_from_file_and_environment(no_settings, monkey
     client = get_llm_client()
     assert isinstance(client, ResilientClient)
     assert client.patience.attempts == 2
-    assert (client.inner.model, client.concurrency) == ("named", 3)
-    assert [endpoint.url for endpoint in client.inner._servers.pool.endpoints] == [
+    assert (client.inner.backend.model, client.concurrency) == ("named", 3)
+    assert [endpoint.url for endpoint in client.inner.backend._servers.pool.endpoints] == [
         "http://127.0.0.1:1/v1",
         "http://127.0.0.1:2/v1",
     ]
@@ -360,11 +363,11 @@ def test_a_key_for_openai_goes_nowhere_else(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     with serving(answer("x")) as server:
         settings = LlmSettings(backend="openai", base_url=(server.url,), sections={"openai": KNOWN})
-        with connect(settings) as client:
+        with LLMClient(connect(settings)) as client:
             client.complete(ASKED)
         assert KEY not in str(server.requests)
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
-        with connect(LlmSettings(backend="openai", sections={"openai": KNOWN})) as client:
+        with LLMClient(connect(LlmSettings(backend="openai", sections={"openai": KNOWN}))) as client:
             client.complete(ASKED)
         assert KEY in str(server.requests)
 
@@ -387,8 +390,8 @@ def test_wrong_settings_are_told(given, told):
 
 def test_openai_itself_is_where_a_key_alone_leads(monkeypatch):
     monkeypatch.setenv("LLM_API_KEY", KEY)
-    with connect(load_settings(backend="openai")) as client:
-        assert [endpoint.url for endpoint in client._servers.pool.endpoints] == [OPENAI_URL]
+    with LLMClient(connect(load_settings(backend="openai"))) as client:
+        assert [endpoint.url for endpoint in client.backend._servers.pool.endpoints] == [OPENAI_URL]
 
 
 def test_a_dead_server_at_the_start_is_one_sentence():
@@ -431,8 +434,10 @@ def test_the_doctor_takes_the_backend_by_name(monkeypatch):
 def test_an_interruption_does_not_wait_for_a_server_that_hangs():
     program = (
         "import sys\n"
-        "from llm_strategy.llm.backends.openai.client import OpenAIClient\n"
-        "client = OpenAIClient('m', [sys.argv[1]], answer_format='plain', reported_model='m', timeout_s=60)\n"
+        "from llm_strategy.llm import LLMClient\n"
+        "from llm_strategy.llm.backends.openai.client import OpenAIBackend\n"
+        "model = OpenAIBackend('m', [sys.argv[1]], answer_format='plain', reported_model='m', timeout_s=60)\n"
+        "client = LLMClient(model)\n"
         "try:\n    client.generate('x')\n"
         "except KeyboardInterrupt:\n    client.close()\n    print('interrupted')"
     )

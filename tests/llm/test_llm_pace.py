@@ -2,7 +2,7 @@
 
 import pytest
 
-from llm_strategy.llm.backends.local.threads import Pace, fastest
+from llm_strategy.llm.backends.local.native import Pace, fastest
 
 
 @pytest.mark.parametrize(

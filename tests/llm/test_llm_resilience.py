@@ -29,10 +29,9 @@ from llm_strategy.llm import (
     register_backend,
 )
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.record.key import request_hash
-from llm_strategy.llm.reliability.breaker import Breaker
 from llm_strategy.llm.reliability.client import Fallback, ResilientClient
-from llm_strategy.llm.reliability.retry_policy import RetryPolicy
+from llm_strategy.llm.reliability.policy import Breaker, RetryPolicy
+from llm_strategy.llm.requests import request_hash
 from llm_strategy.llm.settings import LlmSettings
 from llm_strategy.types import AbstentionReason, Event, EventKind, Snapshot, Status
 

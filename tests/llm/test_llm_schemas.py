@@ -14,11 +14,12 @@ from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.options import PromptOptions
 from llm_strategy.advice.written_prompt import ADVICE_FORM, ADVICE_SCHEMA
 from llm_strategy.llm import Message, ModelIdentity, Request
-from llm_strategy.llm.backends.bedrock.client import BedrockClient
-from llm_strategy.llm.backends.openai.client import OpenAIClient
-from llm_strategy.llm.backends.openai.schema import response_format
-from llm_strategy.llm.record.key import request_hash
-from llm_strategy.llm.structured.form_schema import form_schema
+from llm_strategy.llm.backends.bedrock.client import BedrockBackend
+from llm_strategy.llm.backends.openai.capabilities import response_format
+from llm_strategy.llm.backends.openai.client import OpenAIBackend
+from llm_strategy.llm.client import LLMClient
+from llm_strategy.llm.requests import request_hash
+from llm_strategy.llm.structured.schema_form import form_schema
 from llm_strategy.types import Status
 
 JSON = PromptOptions(mode="json")
@@ -57,7 +58,9 @@ def strictly(turn, body):
 
 
 def openai_at(server, answer_format):
-    return OpenAIClient(MODEL, [server.url], KEY, answer_format=answer_format, reported_model=MODEL, timeout_s=20)
+    return LLMClient(
+        OpenAIBackend(MODEL, [server.url], KEY, answer_format=answer_format, reported_model=MODEL, timeout_s=20)
+    )
 
 
 def test_openai_is_sent_the_schema_of_an_advice_as_strict_mode_wants_it():
@@ -105,7 +108,7 @@ def test_bedrock_is_sent_the_schema_of_an_advice_as_the_input_of_the_tool(monkey
     server = BedrockServer()
     used = {"toolUse": {"toolUseId": "1", "name": "answer", "input": json.loads(GOOD_ADVICE)}}
     server.reply = converse_answer("", stop="tool_use") | {"output": {"message": {"role": "a", "content": [used]}}}
-    with BedrockClient(MODEL, endpoint_url=server.url, json_way="tool", timeout_s=20) as client:
+    with LLMClient(BedrockBackend(MODEL, endpoint_url=server.url, json_way="tool", timeout_s=20)) as client:
         decision = ModelAdvisor(client, options=JSON).decide(SNAPSHOT)
         client.generate("x", json_mode=True)
     server.close()

@@ -11,8 +11,9 @@ from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.errors import BackendFailure, BackendRefused, ModelError, PromptTooLong
 from llm_strategy.llm import Message, Request
 from llm_strategy.llm.backends.http import words_of
-from llm_strategy.llm.backends.openai.client import OpenAIClient
-from llm_strategy.llm.backends.openai.event_stream import EventStream
+from llm_strategy.llm.backends.openai.client import OpenAIBackend
+from llm_strategy.llm.backends.openai.transport import EventStream
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.types import AbstentionReason, Snapshot, Status
 
 ASKED = Request((Message("user", "x"),), timeout_s=20)
@@ -21,7 +22,7 @@ SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1,
 
 def client_of(server, **options):
     known = {"answer_format": "json_schema", "reported_model": MODEL, "timeout_s": 20}
-    return OpenAIClient(MODEL, [server.url], KEY, **known | options)
+    return LLMClient(OpenAIBackend(MODEL, [server.url], KEY, **known | options))
 
 
 def whole(message=None, choice=None, **fields):

@@ -11,7 +11,8 @@ from misbehaving_server import GOOD_ADVICE, MODEL, answer, by_turns, reply, serv
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.errors import BackendRefused, ConfigurationError
 from llm_strategy.llm import Message, Request
-from llm_strategy.llm.backends.openai.client import OpenAIClient
+from llm_strategy.llm.backends.openai.client import OpenAIBackend
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.types import Snapshot, Status
 
 SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.99, -0.4, 0.1, 1.5)
@@ -45,7 +46,7 @@ def takes_all(turn, asked):
 
 
 def client_of(*servers, **options):
-    return OpenAIClient(MODEL, [server.url for server in servers], KEY, **{"timeout_s": 20} | options)
+    return LLMClient(OpenAIBackend(MODEL, [server.url for server in servers], KEY, **{"timeout_s": 20} | options))
 
 
 @pytest.mark.parametrize(("status", "body"), REFUSALS)
@@ -112,5 +113,5 @@ def test_what_was_found_out_is_noted(tmp_path):
         with client_of(server, notes=tmp_path) as client:
             identity = client.identity
         url = server.url
-    with OpenAIClient(MODEL, [url], KEY, timeout_s=1, notes=tmp_path) as client:
+    with LLMClient(OpenAIBackend(MODEL, [url], KEY, timeout_s=1, notes=tmp_path)) as client:
         assert client.identity == identity

@@ -11,7 +11,8 @@ from thinking_server import EFFORTS, THINKS, THOUGHTS
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.errors import BackendFailure, BackendRefused, ConfigurationError
 from llm_strategy.llm import FolderStore, Message, RecordingClient, Request, get_llm_client
-from llm_strategy.llm.backends.openai.client import OpenAIClient
+from llm_strategy.llm.backends.openai.client import OpenAIBackend
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.settings import LlmSettings
 from llm_strategy.types import AbstentionReason, Snapshot, Status
 
@@ -21,7 +22,7 @@ CUT_OFF = r"was cut off while thinking: raise LLM_MAX_TOKENS, or lower openai\.r
 
 
 def client_of(server, **options):
-    return OpenAIClient(MODEL, [server.url], KEY, **{"timeout_s": 20} | options)
+    return LLMClient(OpenAIBackend(MODEL, [server.url], KEY, **{"timeout_s": 20} | options))
 
 
 def test_a_model_that_thinks_is_understood_and_advises(caplog):
@@ -97,11 +98,11 @@ def test_one_endpoint_that_takes_a_temperature_and_one_that_takes_none_are_refus
     with serving(by_turns(usual)) as one, serving(THINKS) as other:
         pair = [one.url, other.url]
         with (
-            OpenAIClient(MODEL, pair, KEY, timeout_s=20) as client,
+            LLMClient(OpenAIBackend(MODEL, pair, KEY, timeout_s=20)) as client,
             pytest.raises(ConfigurationError, match=r"endpoint 1 .* takes a temperature .* endpoint 2 .* takes none"),
         ):
             _ = client.identity
-        with OpenAIClient(MODEL, pair, KEY, timeout_s=20, omit_temperature=True) as client:
+        with LLMClient(OpenAIBackend(MODEL, pair, KEY, timeout_s=20, omit_temperature=True)) as client:
             assert dict(client.identity.settings)["temperature"] == "omitted"
 
 
@@ -119,12 +120,12 @@ def test_what_was_learned_is_noted_and_a_note_from_before_holds(tmp_path):
             answers = RecordingClient(client, identity, FolderStore(tmp_path / "answers"))
             assert ModelAdvisor(answers).decide(SNAPSHOT).status is Status.ADVISED
         url = server.url
-    with OpenAIClient(MODEL, [url], KEY, timeout_s=1, notes=tmp_path) as client:
+    with LLMClient(OpenAIBackend(MODEL, [url], KEY, timeout_s=1, notes=tmp_path)) as client:
         assert client.identity == identity
         answers = RecordingClient(client, identity, FolderStore(tmp_path / "answers"))
         assert ModelAdvisor(answers).decide(SNAPSHOT).status is Status.ADVISED
     with (
-        OpenAIClient(MODEL, [url], KEY, timeout_s=1, notes=tmp_path, reasoning_effort="low") as client,
+        LLMClient(OpenAIBackend(MODEL, [url], KEY, timeout_s=1, notes=tmp_path, reasoning_effort="low")) as client,
         pytest.raises(BackendFailure),
     ):
         _ = client.identity

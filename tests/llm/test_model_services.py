@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from llm_strategy.doctor.checks import cure_of_check, diagnose
 from llm_strategy.errors import BackendRefused, ConfigurationError
 from llm_strategy.llm import SUPPORTED_BACKENDS, get_llm_client, register_backend
-from llm_strategy.llm.backends.openai.reach import reach_of
+from llm_strategy.llm.backends.openai.endpoints import reach_of
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.services import SERVICES
 from llm_strategy.llm.settings import load_settings
@@ -47,7 +47,7 @@ def test_a_service_has_its_usual_address(name, monkeypatch):
         monkeypatch.setenv(SERVICES[name].key_variable, f"key-of-{name}")
     assert asked_of(name).urls == (SERVICES[name].url,)
     with get_llm_client(backend=name) as client:
-        assert client.inner._servers.pool.endpoints[0].url == SERVICES[name].url
+        assert client.inner.backend._servers.pool.endpoints[0].url == SERVICES[name].url
 
 
 @pytest.mark.parametrize("name", WITH_KEY)

@@ -37,7 +37,7 @@ def killed_at(tmp_path, moment, *, decision=False):
         if moment == "writing":
             plain = audit.append_line
             audit.append_line = lambda path, text: (plain(path, text), die())
-        with log.deciding() if {decision} else __import__("contextlib").nullcontext():
+        with log.decision() if {decision} else __import__("contextlib").nullcontext():
             client.generate("How is it?")
             die()
     """

@@ -10,8 +10,7 @@ import pytest
 
 from llm_strategy.llm import FolderStore, Generation, RecordingClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.record.key import digest
-from llm_strategy.llm.requests import ModelIdentity, Request
+from llm_strategy.llm.requests import ModelIdentity, Request, digest
 
 KEY, OTHER = "ab" * 32, "cd" * 32
 ANSWER = Generation('{"a": "ü"}', 12, 3, 40.5, "length", {"a": "ü"})

@@ -13,7 +13,8 @@ from llm_strategy.doctor.checks import diagnose
 from llm_strategy.errors import BackendFailure, BackendRefused, ConfigurationError, ModelError
 from llm_strategy.llm import Message, Request, get_llm_client
 from llm_strategy.llm.backends import network
-from llm_strategy.llm.backends.openai.client import OpenAIClient
+from llm_strategy.llm.backends.openai.client import OpenAIBackend
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.settings import load_settings
 from llm_strategy.support.logs import warn_once
 from simulator.cli.main import app
@@ -38,7 +39,7 @@ def plain_environment(tmp_path, monkeypatch):
 
 
 def client_at(*urls, key=KEY):
-    return OpenAIClient(MODEL, urls, key, **KNOWN, timeout_s=5)
+    return LLMClient(OpenAIBackend(MODEL, urls, key, **KNOWN, timeout_s=5))
 
 
 UNUSABLE_PROXIES = [

@@ -20,7 +20,7 @@ from llm_strategy.advice.options import PromptOptions
 from llm_strategy.errors import ConfigurationError, MarketDataError, RunFolderError
 from llm_strategy.llm import MemoryStore
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.record.key import request_hash
+from llm_strategy.llm.requests import request_hash
 from llm_strategy.market.feature import Feature
 from llm_strategy.market.features import FEATURES, LONGEST_LOOKBACK
 from llm_strategy.market.view import SHOWN, market_view

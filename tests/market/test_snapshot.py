@@ -11,7 +11,7 @@ from markets import from_bars, random_prices, with_table
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.options import PromptOptions
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.record.key import request_hash
+from llm_strategy.llm.requests import request_hash
 from llm_strategy.market.features import LONGEST_LOOKBACK
 from llm_strategy.market.view import View, render_snapshot
 from simulator.prices.load import load_prices

@@ -10,8 +10,8 @@ from llm_strategy.errors import AnswerTimeout, ModelNotLoaded
 from llm_strategy.llm import get_llm_client
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.record.client import RecordingClient
-from llm_strategy.llm.record.key import request_hash
 from llm_strategy.llm.record.store import MemoryStore
+from llm_strategy.llm.requests import request_hash
 from llm_strategy.llm.settings import LlmSettings
 from simulator.reporting.explanation.explain import explain, question
 from simulator.reporting.explanation.judge import Judge

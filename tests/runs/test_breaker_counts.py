@@ -14,8 +14,9 @@ from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.options import PromptOptions
 from llm_strategy.errors import BackendFailure
 from llm_strategy.llm import Fallback, MemoryStore, RecordingClient, Request, ResilientClient, RetryPolicy
-from llm_strategy.llm.backends.openai.client import OpenAIClient
+from llm_strategy.llm.backends.openai.client import OpenAIBackend
 from llm_strategy.llm.backends.scripted import ScriptedClient
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.market.view import View
 from llm_strategy.trading.journal import Journal
 from llm_strategy.types import AbstentionReason, EventKind, Snapshot, Status
@@ -68,8 +69,8 @@ def experiment(market, folder="unused"):
 
 
 def model_at(server, store, concurrency=1):
-    model = OpenAIClient(
-        MODEL, [server.url], answer_format="json_schema", reported_model=MODEL, concurrency=concurrency
+    model = LLMClient(
+        OpenAIBackend(MODEL, [server.url], answer_format="json_schema", reported_model=MODEL, concurrency=concurrency)
     )
     client = ResilientClient(model, RetryPolicy(attempts=2, backoff_s=0.0, breaker_failures=2, breaker_pause=3))
     client.defaults = Request((), timeout_s=20)

@@ -10,7 +10,7 @@ from llm_strategy.errors import AnswerNotRecorded, AnswerTimeout, ConfigurationE
 from llm_strategy.llm import FolderStore, Message, RecordingClient, Request, get_llm_client, register_backend
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.loader import SUPPORTED_BACKENDS
-from llm_strategy.llm.record.key import request_hash
+from llm_strategy.llm.requests import request_hash
 from llm_strategy.types import Event, EventKind
 from simulator.folder.evidence import DECISIONS
 from simulator.runs.answers import RunAnswers

@@ -14,10 +14,11 @@ from llm_strategy.advice.written_prompt import ask_for_advice
 from llm_strategy.errors import BackendFailure, TooManyFailures
 from llm_strategy.llm import FolderStore, RecordingClient, Request
 from llm_strategy.llm.backends.ensemble.client import EnsembleClient
-from llm_strategy.llm.backends.openai.client import OpenAIClient
+from llm_strategy.llm.backends.openai.client import OpenAIBackend
 from llm_strategy.llm.backends.scripted import ScriptedClient
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.reliability.client import Fallback, ResilientClient
-from llm_strategy.llm.reliability.retry_policy import RetryPolicy
+from llm_strategy.llm.reliability.policy import RetryPolicy
 
 BARS_BEFORE_THE_FIRST_DECISION = 269
 
@@ -44,7 +45,7 @@ class Unsteady:
 
 
 def model_at(server, folder, fallbacks=(), **patience):
-    model = OpenAIClient(MODEL, [server.url], answer_format="json_schema", reported_model=MODEL)
+    model = LLMClient(OpenAIBackend(MODEL, [server.url], answer_format="json_schema", reported_model=MODEL))
     client = ResilientClient(model, RetryPolicy(backoff_s=0.0, **patience), fallbacks)
     client.defaults = Request((), timeout_s=10)
     return RecordingClient(client, client.identity, FolderStore(folder / "answers"))

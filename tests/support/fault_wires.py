@@ -10,10 +10,11 @@ from misbehaving_server import GOOD_ADVICE, MODEL
 
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.llm import Request
-from llm_strategy.llm.backends.bedrock.client import BedrockClient
-from llm_strategy.llm.backends.openai.client import OpenAIClient
+from llm_strategy.llm.backends.bedrock.client import BedrockBackend
+from llm_strategy.llm.backends.openai.client import OpenAIBackend
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.reliability.client import ResilientClient
-from llm_strategy.llm.reliability.retry_policy import RetryPolicy
+from llm_strategy.llm.reliability.policy import RetryPolicy
 from llm_strategy.types import AbstentionReason, Snapshot
 
 SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.99, -0.4, 0.1, 1.5)
@@ -48,7 +49,7 @@ class OpenAIWire:
 
     def client(self, urls, **options):
         known = {"answer_format": "json_schema", "reported_model": MODEL} | options
-        return OpenAIClient(MODEL, urls, KEY, **known)
+        return LLMClient(OpenAIBackend(MODEL, urls, KEY, **known))
 
     def envelope(self, text=GOOD_ADVICE):
         """The body of a whole answer."""
@@ -68,7 +69,7 @@ class BedrockWire:
     name = "bedrock"
 
     def client(self, urls, **options):
-        return BedrockClient(MODEL, endpoint_url=urls[0].removesuffix("/v1"), **options)
+        return LLMClient(BedrockBackend(MODEL, endpoint_url=urls[0].removesuffix("/v1"), **options))
 
     def envelope(self, text=GOOD_ADVICE):
         """The body of a whole answer."""

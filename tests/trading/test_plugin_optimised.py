@@ -23,6 +23,7 @@ from llm_strategy import AdvisedStrategy, Journal, Limits, ModelAdvisor, get_llm
 from llm_strategy.errors import BacktraderLLMError, ConfigurationError, MarketDataError
 from llm_strategy.llm import MemoryStore, RecordingClient, ResilientClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
+from llm_strategy.llm.metering.calls import Budget
 
 
 def run_in_processes(cerebro):
@@ -132,8 +133,10 @@ def test_a_recording_client_goes_with_its_record_and_a_budget_stays_where_it_is_
     copied = pickle.loads(pickle.dumps(client))  # noqa: S301 - written in the same line
     assert copied.generate("Once.").text == first.text
     assert copied.usage.asked == client.usage.asked == 1
-    client.limit = print
-    with pytest.raises(ConfigurationError, match="A budget is counted in one process"):
+    with (
+        client.session(budget=Budget(max_calls=9)),
+        pytest.raises(ConfigurationError, match="A budget is counted in one process"),
+    ):
         pickle.dumps(client)
 
 

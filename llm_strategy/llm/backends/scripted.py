@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from llm_strategy.errors import BackendFailure, ConfigurationError
+from llm_strategy.llm.backend import Backend, OnText
 from llm_strategy.llm.backends import sections
 from llm_strategy.llm.backends.sections import read_section
-from llm_strategy.llm.client import LLMClient, OnDelta
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request, Slot, fill
 from llm_strategy.llm.settings import LlmSettings
 from llm_strategy.support.read_regular import read_text
@@ -20,7 +21,7 @@ Answer: TypeAlias = str | Mapping[str, Any] | Exception
 """Text as written; an object (values of the form's slots, or without a form the JSON answer); or what to raise."""
 
 
-class ScriptedClient(LLMClient):
+class ScriptedBackend(Backend):
     """Answers in the given order, or as the given function says; ``requests`` keeps what was asked."""
 
     def __init__(
@@ -37,7 +38,7 @@ class ScriptedClient(LLMClient):
         self.requests: list[Request] = []
         self._script: Callable[[Request], Answer] = answers if callable(answers) else _InOrder(iter(answers))
 
-    def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
+    def answer(self, request: Request, on_text: OnText | None = None) -> Generation:
         """The next answer of the script, word by word."""
         if request.form and not self.supports_forms:
             raise BackendFailure("The scripted client was made without form support: send the request without a form.")
@@ -53,8 +54,8 @@ class ScriptedClient(LLMClient):
             text = fill(request.form, values)
         else:
             text = json.dumps(answer)
-        for word in text.split(" ") if on_delta else ():
-            if on_delta is not None and not on_delta(word + " "):
+        for word in text.split(" ") if on_text else ():
+            if on_text is not None and not on_text(word + " "):
                 break
         asked = sum(len(message.content.split()) for message in request.messages)
         return Generation(text, asked, len(text.split()), 0.0, values=values)
@@ -64,8 +65,17 @@ class ScriptedClient(LLMClient):
         return Health(True, "The script answers.", 0.0)
 
 
-def connect(settings: LlmSettings) -> ScriptedClient:
-    """A client that reads its answers from the file that ``LLM_SCRIPT`` names: one JSON text or object a line."""
+class ScriptedClient(LLMClient):
+    """A client over a ``ScriptedBackend``, for tests."""
+
+    def __init__(self, answers: Iterable[Answer] | Callable[[Request], Answer], **options: Any) -> None:
+        script = ScriptedBackend(answers, **options)
+        super().__init__(script)
+        self.requests = script.requests
+
+
+def connect(settings: LlmSettings) -> ScriptedBackend:
+    """A backend that reads its answers from the file that ``LLM_SCRIPT`` names: one JSON text or object a line."""
     read_section(settings, "scripted", sections.Scripted)
     if settings.script is None:
         raise ConfigurationError(
@@ -79,7 +89,7 @@ def connect(settings: LlmSettings) -> ScriptedClient:
         raise ConfigurationError(
             f"LLM_SCRIPT names {settings.script}, which cannot be read ({problem}): give one JSON answer a line."
         ) from None
-    return ScriptedClient(answers, name=settings.script.name)
+    return ScriptedBackend(answers, name=settings.script.name)
 
 
 class _InOrder:

@@ -104,7 +104,7 @@ class LlamaCpp(Section):
 
 
 class OpenAI(Section):
-    """Options of ``openai``: see ``OpenAIClient``."""
+    """Options of ``openai``: see ``OpenAIBackend``."""
 
     concurrency: int = Field(8, ge=1)
     answer_format: AnswerFormat | None = None
@@ -115,7 +115,7 @@ class OpenAI(Section):
 
 
 class Bedrock(Section):
-    """Options of ``bedrock``: see ``BedrockClient``."""
+    """Options of ``bedrock``: see ``BedrockBackend``."""
 
     region: str | None = Field(None, min_length=1)
     profile: str | None = Field(None, min_length=1)

@@ -22,17 +22,18 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from llm_strategy.errors import ModelError, RunFolderError
-from llm_strategy.llm.calls import Bill, Call, Prices, total
-from llm_strategy.llm.client import LLMClient, OnDelta
+from llm_strategy.llm.backend import OnText
+from llm_strategy.llm.client import LLMClient
+from llm_strategy.llm.layer import Layer
+from llm_strategy.llm.metering.calls import Call, CallLog, DecisionContext, Prices, total
 from llm_strategy.llm.metering.open_questions import OpenQuestion, append_line, take_up
-from llm_strategy.llm.record.key import request_hash
-from llm_strategy.llm.reliability.breaker import Breaker
-from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request
+from llm_strategy.llm.requests import Generation, ModelIdentity, Request, request_hash
 from llm_strategy.support.outside_text import spelled_out_json
 from llm_strategy.support.secrets import redacted
 from llm_strategy.support.threads import renewed_in_child
@@ -41,8 +42,23 @@ from llm_strategy.types import Event
 UNPRICED = "unpriced"
 
 
+class AuditedDecision(DecisionContext):
+    """A decision whose last line waits for what becomes of it."""
+
+    def __init__(self, log: AuditLog) -> None:
+        self.log = log
+
+    def judged(self, status: str, policy: str, reasons: tuple[str, ...] = ()) -> None:
+        """Write the last line, with this verdict."""
+        self.log.settle(self, status=status, policy=policy, reasons=reasons)
+
+
+_decision: ContextVar[AuditedDecision | None] = ContextVar("decision", default=None)
+"""The decision that is being made."""
+
+
 class AuditLog:
-    """Appends lines to a file. Threads may share it; ``deciding`` and ``judged`` speak of their own thread.
+    """Appends lines to a file. Threads may share it.
 
     ``prices`` are those of calls that have none of their own. Raises ``RunFolderError`` where the file cannot be
     written.
@@ -52,15 +68,14 @@ class AuditLog:
         self.path = path
         self.prices = prices
         self._writing = threading.Lock()
-        self._deciding: set[int] = set()
-        self._open: dict[int, tuple[dict[str, Any], OpenQuestion | None]] = {}
-        """The last line of a decision by its thread, not yet judged."""
+        self._open: dict[AuditedDecision, tuple[dict[str, Any], OpenQuestion | None]] = {}
+        """The last line of a decision, not yet judged."""
         renewed_in_child(self)
 
     def renew(self) -> None:
         """In a child process nobody writes yet, and what is open is the parent's to write."""
         self._writing = threading.Lock()
-        self._deciding, self._open = set(), {}
+        self._open = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path, "prices": self.prices}
@@ -79,11 +94,11 @@ class AuditLog:
         """Note that a call for this question is about to begin."""
         with self._writing, self._writable():
             question.calls.append(call)
-            told = {"failure": "Killed: the program ended before this question did.", "cached": False}
+            outcome = {"failure": "Killed: the program ended before this question did.", "cached": False}
             spent = {"tokens_in": 0, "tokens_out": 0, "latency_ms": 0.0}
-            question.note(_as_text(self._line(request, who, run_id, (), question.calls, **told, **spent)))
+            question.note(_as_text(self._line(request, who, run_id, (), question.calls, **outcome, **spent)))
 
-    def answered(
+    def note_answer(
         self,
         request: Request,
         who: ModelIdentity | None,
@@ -109,7 +124,7 @@ class AuditLog:
         )
         self._note(line, question)
 
-    def failed(
+    def note_failure(
         self,
         request: Request,
         who: ModelIdentity | None,
@@ -135,27 +150,27 @@ class AuditLog:
         self._note(line, question)
 
     @contextlib.contextmanager
-    def deciding(self) -> Iterator[None]:
-        """What this thread asks in here is for one decision, whose last line waits for ``judged``, or for the end."""
-        thread = threading.get_ident()
-        self._deciding.add(thread)
+    def decision(self) -> Iterator[AuditedDecision]:
+        """What is asked in here, by the thread that opens it, is for one decision: its last line waits for ``judged``,
+        or for the end."""
+        decision = AuditedDecision(self)
+        token = _decision.set(decision)
         try:
-            yield
+            yield decision
         finally:
-            self._deciding.discard(thread)
-            with self._writing:
-                self._settle(thread)
+            _decision.reset(token)
+            self.settle(decision)
 
-    def judged(self, status: str, policy: str, reasons: tuple[str, ...] = ()) -> None:
-        """Say what became of the decision of this thread, and write its last line."""
+    def settle(self, decision: AuditedDecision, **verdict: Any) -> None:
+        """Write the last line of a decision, where it was not written yet, with the verdict on it."""
         with self._writing:
-            self._settle(threading.get_ident(), status=status, policy=policy, reasons=reasons)
+            self._settle(decision, **verdict)
 
     def close(self) -> None:
         """Write what nobody judged yet."""
         with self._writing:
-            for thread in tuple(self._open):
-                self._settle(thread)
+            for decision in tuple(self._open):
+                self._settle(decision)
 
     def _line(
         self,
@@ -190,20 +205,21 @@ class AuditLog:
         }
 
     def _note(self, line: dict[str, Any], question: OpenQuestion | None) -> None:
-        thread = threading.get_ident()
+        decision = _decision.get()
         with self._writing:
-            self._settle(thread)
+            if decision is not None:
+                self._settle(decision)
             if question is not None and question.calls:
                 with self._writable():
                     question.note(_as_text(line))
-            if thread in self._deciding:
-                self._open[thread] = line, question
+            if decision is not None and decision.log is self:
+                self._open[decision] = line, question
             else:
                 self._write(line, question)
 
-    def _settle(self, thread: int, **verdict: Any) -> None:
-        if thread in self._open:
-            line, question = self._open.pop(thread)
+    def _settle(self, decision: AuditedDecision, **verdict: Any) -> None:
+        if decision in self._open:
+            line, question = self._open.pop(decision)
             self._write(line | verdict, question)
 
     def _write(self, line: dict[str, Any], question: OpenQuestion | None) -> None:
@@ -230,59 +246,43 @@ def _named(call: Call) -> str:
     return f"{call.backend}: {call.model}{f' at {call.endpoint}' if call.endpoint else ''}"
 
 
-class AuditedClient(LLMClient):
+class AuditedClient(Layer):
     """A client in front of another that notes every question, for scripts; a run notes its own in its own folder."""
 
-    counts_calls = True
-
     def __init__(self, inner: LLMClient, log: AuditLog) -> None:
-        self.inner = inner
+        super().__init__(inner)
         self.log = log
-        self.defaults, self.run_id = inner.defaults, inner.run_id
-        self.remote, self.concurrency, self.fallbacks = inner.remote, inner.concurrency, inner.fallbacks
 
-    @property
-    def identity(self) -> ModelIdentity:  # a remote model says only when asked who it is
-        """The inner client's."""
-        return self.inner.identity
-
-    @property
-    def supports_forms(self) -> bool:
-        """The inner client's."""
-        return self.inner.supports_forms
-
-    def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
+    def complete(self, request: Request, on_delta: OnText | None = None) -> Generation:
         """Ask the inner client, and note what came."""
-        return self._noted(request, lambda asked: self.inner.complete(asked, on_delta))
+        return self._audit(request, lambda asked: self.inner.complete(asked, on_delta))
 
     def ask(self, request: Request, *, ahead: bool = False) -> Generation:
         """Ask the inner client, and note what came."""
-        return self._noted(request, lambda asked: self.inner.ask(asked, ahead=ahead))
+        return self._audit(request, lambda asked: self.inner.ask(asked, ahead=ahead))
 
     def ask_fallbacks(self, request: Request, problem: ModelError) -> Generation:
         """Ask those of the inner client, and note what came."""
-        return self._noted(request, lambda asked: self.inner.ask_fallbacks(asked, problem))
+        return self._audit(request, lambda asked: self.inner.ask_fallbacks(asked, problem))
 
-    def _noted(self, request: Request, call: Callable[[Request], Generation]) -> Generation:
+    def _audit(self, request: Request, call: Callable[[Request], Generation]) -> Generation:
         """The answer to the request; where calls were made, an interruption is noted too."""
-        question, known = (
-            OpenQuestion(self.log.path),
-            vars(self.inner).get("identity"),
-        )  # without asking a server for it
-        bill = Bill(
+        question = OpenQuestion(self.log.path)
+        known = vars(self.inner).get("identity")  # without asking a server for it
+        calls = CallLog(
             self.log.prices,
-            request.bill,
+            request.log,
             before=lambda call: self.log.begin(question, request, known, self.run_id, call),
         )
         begin = time.perf_counter()
         try:
-            answer = self.inner.billed(replace(request, bill=bill), call)
+            answer = self.inner.log_calls(replace(request, log=calls), call)
         except BaseException as problem:
-            if isinstance(problem, ModelError) or bill.calls:
+            if isinstance(problem, ModelError) or calls.calls:
                 ms = (time.perf_counter() - begin) * 1000
-                self.log.failed(request, self._who(), self.run_id, problem, ms, bill.calls, question)
+                self.log.note_failure(request, self._who(), self.run_id, problem, ms, calls.calls, question)
             raise
-        self.log.answered(request, self._who(), self.run_id, answer, bill.calls, question)
+        self.log.note_answer(request, self._who(), self.run_id, answer, calls.calls, question)
         return answer
 
     def _who(self) -> ModelIdentity | None:
@@ -291,37 +291,9 @@ class AuditedClient(LLMClient):
         except ModelError:  # a server that was never reached
             return None
 
-    def recorded(self, request: Request) -> Generation | None:
-        """The inner client's; it is not noted."""
-        return self.inner.recorded(request)
-
-    def is_of_earlier_command(self, request: Request) -> bool:
-        """As the inner client says."""
-        return self.inner.is_of_earlier_command(request)
-
-    def disregard(self, request: Request) -> bool:
-        """The inner client hears it."""
-        return self.inner.disregard(request)
-
-    def breaker(self) -> Breaker:
-        """The inner client's."""
-        return self.inner.breaker()
-
-    def prompt_tokens(self, request: Request) -> int | None:
-        """The inner client's."""
-        return self.inner.prompt_tokens(request)
-
-    def deciding(self) -> contextlib.AbstractContextManager[None]:
+    def decision(self) -> contextlib.AbstractContextManager[DecisionContext]:
         """Let the last line of a decision wait for its verdict."""
-        return self.log.deciding()
-
-    def judged(self, status: str, policy: str, reasons: tuple[str, ...] = ()) -> None:
-        """Say what became of the last answer."""
-        self.log.judged(status, policy, reasons)
-
-    def healthcheck(self) -> Health:
-        """The inner client's; it is not noted."""
-        return self.inner.healthcheck()
+        return self.log.decision()
 
     def close(self) -> None:
         """Write what is open and close the inner client."""

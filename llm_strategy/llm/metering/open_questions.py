@@ -7,7 +7,7 @@ import json
 import os
 from pathlib import Path
 
-from llm_strategy.llm.calls import Call
+from llm_strategy.llm.metering.calls import Call
 
 _OPEN = ".open"
 _VERDICT = b', "status": '

@@ -13,9 +13,9 @@ from pathlib import Path
 import requests
 
 from llm_strategy.errors import BackendMissing, ModelNotFound, ModelNotLoaded
-from llm_strategy.llm.extras import install_hint
 from llm_strategy.llm.models.download import Announced, download
 from llm_strategy.llm.models.fingerprint import file_sha256
+from llm_strategy.llm.services import install_hint
 from llm_strategy.support.read_regular import read_text
 from llm_strategy.support.secrets import keep_secret
 from llm_strategy.support.write_whole import onto_disk, write_whole

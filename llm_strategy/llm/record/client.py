@@ -7,18 +7,20 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
 from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, ModelError
-from llm_strategy.llm.calls import Bill, Call
-from llm_strategy.llm.client import LLMClient, OnDelta
-from llm_strategy.llm.concurrency.in_flight import InFlight
-from llm_strategy.llm.record.key import request_hash
+from llm_strategy.llm.backend import OnText
+from llm_strategy.llm.client import LLMClient
+from llm_strategy.llm.concurrency.parallel import InFlight
+from llm_strategy.llm.layer import Layer
+from llm_strategy.llm.metering.audit import AuditedClient, AuditLog
+from llm_strategy.llm.metering.calls import Budget, Call, CallLog, Prices, Usage
+from llm_strategy.llm.record.session import UNBOUNDED, Session
 from llm_strategy.llm.record.store import AnswerStore, FolderStore
-from llm_strategy.llm.reliability.breaker import Breaker
-from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request
+from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request, request_hash
 from llm_strategy.support.secrets import redact, redacted
 from llm_strategy.support.threads import renewed_in_child
 from llm_strategy.types import events_of_answer
@@ -29,7 +31,7 @@ Mode: TypeAlias = Literal["live", "replay", "refresh"]
 """``live`` asks what is not recorded, ``replay`` never asks, ``refresh`` asks each distinct request again once."""
 
 
-_Call: TypeAlias = Callable[[LLMClient, Request, OnDelta | None], Generation]
+_Call: TypeAlias = Callable[[LLMClient, Request, OnText | None], Generation]
 """Has a client answer one request."""
 
 
@@ -43,30 +45,7 @@ def _longest_wait(request: Request) -> float:
     return 600.0 if request.timeout_s is None else 60 + 2 * request.timeout_s
 
 
-@dataclass
-class Usage:
-    """How often the model was asked, failed questions too, how many answers were ``kept``, and what that took.
-
-    ``calls`` are real ones: a question may take several (``calls.py``). Seconds in which several questions are under
-    way count once. Tokens are those of all calls; ``cost``, in currency, is that of all calls with a price. ``again``
-    are those of the asked for which an earlier command was given an answer that could not be used.
-    """
-
-    asked: int = 0
-    again: int = 0
-    kept: int = 0
-    calls: int = 0
-    seconds: float = 0.0
-    tokens_in: int = 0
-    tokens_out: int = 0
-    cost: float = 0.0
-
-    def since(self, before: Usage) -> Usage:
-        """What was used after ``before`` was taken."""
-        return Usage(**{name: getattr(self, name) - getattr(before, name) for name in Usage.__dataclass_fields__})
-
-
-class RecordingClient(LLMClient):
+class RecordingClient(Layer):
     """A client in front of another that answers from the record what was answered before.
 
     ``inner`` may be a client, a function that connects to one when it is first needed, or None for a replay;
@@ -75,10 +54,8 @@ class RecordingClient(LLMClient):
     ``AnswerNotRecorded`` is raised where ``replay`` meets a request without an answer. ``usage`` counts what the model
     was asked. What another backend or a part of an ensemble answered is passed on and not recorded: it is not the
     model's answer. An answer of an earlier command that its reader can do nothing with is asked for again in ``live``
-    (``disregard``), once a command: one begins with each ``trust``.
+    (``disregard``), once a command: each ``session`` is one.
     """
-
-    counts_calls = True
 
     def __init__(
         self,
@@ -89,59 +66,120 @@ class RecordingClient(LLMClient):
     ) -> None:
         if inner is None and mode != "replay":
             raise ConfigurationError(f"Mode {mode!r} has no model to ask: connect one, or use mode 'replay'.")
+        super().__init__(inner if isinstance(inner, LLMClient) else LLMClient())
         self.identity = identity
         self.store = store
         self.mode = mode
-        self.usage = Usage()
-        self.limit: Callable[[Usage], None] | None = None
-        """Called before every single call of a model, retries and others in its place too, one at a time; what it
-        raises ends the run."""
-        self.on_record: Callable[[str], None] | None = None
-        """Called with the key of each answer that is recorded, one call at a time."""
-        self._inner = inner
-        self.latencies: list[float] = []
-        """Seconds of each question that the model was asked, failed ones too, in the order in which they ended."""
-        self.unusable: set[str] = set()
-        """Keys of answers of this command that their reader can do nothing with."""
-        self._answered: dict[str, Generation] = {}
-        self._own: set[str] = set()
-        self._passed_over: set[str] = set()
+        self._connect = None if isinstance(inner, LLMClient) else inner
+        self._has_model = inner is not None
+        self._session = self._whole = Session()
         self._counting = threading.Lock()
         self._under_way = InFlight()
         renewed_in_child(self)
-        if isinstance(inner, LLMClient):
-            self.defaults, self.run_id = inner.defaults, inner.run_id
-            self.concurrency, self.fallbacks = 1 if mode == "replay" else inner.concurrency, inner.fallbacks
+
+    @property
+    def usage(self) -> Usage:
+        """What the model was asked through this client, in all sessions."""
+        return self._whole.usage
+
+    @property
+    def latencies(self) -> list[float]:
+        """Seconds of each question that the model was asked, in all sessions."""
+        return self._whole.latencies
+
+    @property
+    def unusable(self) -> set[str]:
+        """Keys of answers of this command that their reader can do nothing with."""
+        return self._session.unusable
+
+    @property
+    def concurrency(self) -> int:
+        """The inner client's; 1 where nothing is asked."""
+        return 1 if self.mode == "replay" else self.inner.concurrency
+
+    @concurrency.setter
+    def concurrency(self, most: int) -> None:
+        self.inner.concurrency = most
+
+    @property
+    def supports_forms(self) -> bool:
+        """As the identity says, whose answers are on record."""
+        return self.identity.supports_forms
+
+    @property
+    def supports_choices(self) -> bool:
+        """As the identity says, whose answers are on record."""
+        return self.identity.supports_choices
+
+    @contextmanager
+    def session(
+        self,
+        *,
+        budget: Budget = UNBOUNDED,
+        prices: Prices | None = None,
+        own: Iterable[str] = (),
+        on_record: Callable[[str], None] | None = None,
+        audit: AuditLog | None = None,
+    ) -> Iterator[LLMClient]:
+        """Open what one command asks, until the end of the block, and give the client to ask; one command at a time.
+
+        The recorded answers to the requests ``own`` are its own: ``refresh`` does not ask them again, and ``live`` does
+        not where they cannot be used. ``audit`` is a log that no other program writes meanwhile. ``budget``, ``prices``
+        and ``on_record`` are explained in ``Session``.
+        """
+        session = Session(
+            budget,
+            prices,
+            on_record,
+            above=self._session,
+            begun_s=self._under_way.seconds,
+            answered=dict(self._session.answered),
+        )
+        for key in own:
+            if recorded := self.store.get(key):
+                session.answered[key] = recorded
+                session.own.add(key)
+        self._session = session
+        try:
+            if audit is not None:
+                audit.take_up(alone=True)
+            yield self if audit is None else AuditedClient(self, audit)
+        finally:
+            try:
+                if audit is not None:
+                    audit.close()
+            finally:
+                self._session = session.above or self._whole
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without what belongs to one process: locks, questions under way, and who counts."""
-        if self.limit is not None:
+        """Without what belongs to one process: locks, questions under way, and an open session."""
+        if any(session.budget != UNBOUNDED for session in self._session.all):
             raise ConfigurationError(
                 "A budget is counted in one process: leave it out, or stay in this process with Cerebro(maxcpus=1)."
             )
-        own = {"_counting", "_under_way", "on_record"}
+        own = {"_counting", "_under_way", "_session"}
         return {name: value for name, value in vars(self).items() if name not in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _counting=threading.Lock(), _under_way=InFlight(), on_record=None)
+        vars(self).update(state, _counting=threading.Lock(), _under_way=InFlight(), _session=state["_whole"])
         renewed_in_child(self)
 
     def renew(self) -> None:
         """In a child process no other thread counts."""
         self._counting = threading.Lock()
 
-    def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
+    def complete(self, request: Request, on_delta: OnText | None = None) -> Generation:
         """Answer from the record, or ask and record."""
         return self._looked_up(
             request,
             on_delta,
-            lambda client, asked, watched: client.billed(asked, partial(client.complete, on_delta=watched)),
+            lambda client, asked, watched: client.log_calls(asked, partial(client.complete, on_delta=watched)),
         )
 
     def ask(self, request: Request, *, ahead: bool = False) -> Generation:
         """Answer from the record, or ask and record."""
         return self._looked_up(
-            request, None, lambda client, asked, _: client.billed(asked, partial(client.ask, ahead=ahead))
+            request, None, lambda client, asked, _: client.log_calls(asked, partial(client.ask, ahead=ahead))
         )
 
     def ask_fallbacks(self, request: Request, problem: ModelError) -> Generation:
@@ -152,7 +190,7 @@ class RecordingClient(LLMClient):
         with self._under_way.exclusive(key):
             return self._counted(key, request, lambda client, asked, _: client.ask_fallbacks(asked, problem))
 
-    def _looked_up(self, request: Request, on_delta: OnDelta | None, call: _Call) -> Generation:
+    def _looked_up(self, request: Request, on_delta: OnText | None, call: _Call) -> Generation:
         key = request_hash(request, self.identity)
         recorded = self._known(key, request)
         if recorded is None:
@@ -161,13 +199,13 @@ class RecordingClient(LLMClient):
                     f"Request {key[:12]} to {self.identity.name} has no recorded answer: run it in mode 'live' first."
                 )
             with self._under_way.exclusive(key):
-                recorded = self._answered.get(key)  # another thread may just have asked it
+                recorded = self._session.answered.get(key)  # another thread may just have asked it
                 if recorded is None:
                     with self.store.exclusive(key, _longest_wait(request)):
                         recorded = self._of_another_process(key)
                         if recorded is None:
                             return self._ask(key, request, on_delta, call)
-        self._answered[key] = recorded
+        self._session.answered[key] = recorded
         if on_delta is not None:
             on_delta(recorded.text)
         return replace(recorded, cached=True)
@@ -176,30 +214,20 @@ class RecordingClient(LLMClient):
         """The answer that this request would get without asking, or None; it is not counted."""
         return self._known(request_hash(request, self.identity), request)
 
-    def prompt_tokens(self, request: Request) -> int | None:
-        """The inner client's, where one is connected."""
-        return self._inner.prompt_tokens(request) if isinstance(self._inner, LLMClient) else None
-
-    def breaker(self) -> Breaker:
-        """The inner client's; one that never opens where none is connected yet."""
-        return self._inner.breaker() if isinstance(self._inner, LLMClient) else Breaker(0, 0)
-
     def _known(self, key: str, request: Request) -> Generation | None:
-        unread = self.mode == "refresh" or key in self._passed_over
-        known = self._answered.get(key) or (None if unread else self.store.get(key))
-        if known is None and isinstance(self._inner, LLMClient):
-            return self._inner.recorded(request)  # of a client that is a record itself
-        return known
+        unread = self.mode == "refresh" or key in self._session.passed_over
+        known = self._session.answered.get(key) or (None if unread else self.store.get(key))
+        return self.inner.recorded(request) if known is None else known  # of a client that is a record itself
 
     def _of_another_process(self, key: str) -> Generation | None:
         """What another process has just been answered, where this one would have taken it from the record."""
-        if self.mode == "refresh" or key in self._passed_over:
+        if self.mode == "refresh" or key in self._session.passed_over:
             return None
         if (recorded := self.store.get(key)) is not None:
-            self._own.add(key)  # it is no answer of an earlier command
+            self._session.own.add(key)  # it is no answer of an earlier command
         return recorded
 
-    def _ask(self, key: str, request: Request, on_delta: OnDelta | None, call: _Call) -> Generation:
+    def _ask(self, key: str, request: Request, on_delta: OnText | None, call: _Call) -> Generation:
         stopped = False
 
         def watched(text: str) -> bool:
@@ -214,25 +242,28 @@ class RecordingClient(LLMClient):
             self.store.note_draw(request_hash(replace(request, draw=0), self.identity), key)
         answer = self._record(key, answer)
         with self._counting:
-            self.usage.kept += 1
-            if self.on_record is not None:
-                self.on_record(key)
+            self._session.keep(key)
         return answer
 
-    def _counted(self, key: str, request: Request, call: _Call, on_delta: OnDelta | None = None) -> Generation:
+    def _counted(self, key: str, request: Request, call: _Call, on_delta: OnText | None = None) -> Generation:
         """What the inner client answers, counted, if the limit allows it."""
-        client = self._connected()
+        client, session = self._connected(), self._session
         with self._counting:
-            self._check_limit()
-            self.usage.asked += 1
-        bill = Bill(self.prices, request.bill, before=self._begin_call, after=self._charge)
+            session.check_budget(self._under_way.seconds)
+            for open_session in session.all:
+                open_session.usage.asked += 1
+        calls = CallLog(
+            self.prices or session.prices,
+            request.log,
+            before=partial(self._begin_call, session),
+            after=partial(self._charge, session),
+        )
         begin = time.perf_counter()
         try:
-            answer = call(client, replace(request, bill=bill), on_delta)
+            answer = call(client, replace(request, log=calls), on_delta)
         finally:
             with self._counting:
-                self.latencies.append(time.perf_counter() - begin)
-                self.usage.seconds = self._under_way.seconds
+                session.end_question(self._under_way.seconds, time.perf_counter() - begin)
         answer = replace(answer, text=redact(answer.text, known_alone=True), values=redacted(answer.values))
         log.debug(
             "%s answered request %s: %d tokens to %d in %.0f ms",
@@ -244,91 +275,60 @@ class RecordingClient(LLMClient):
         )
         return answer
 
-    def _begin_call(self, _: Call) -> None:
+    def _begin_call(self, session: Session, _: Call) -> None:
         with self._counting:
-            self._check_limit()
-            self.usage.calls += 1  # counted when it begins: threads together make no call more than a limit allows
+            session.begin_call(self._under_way.seconds)
 
-    def _check_limit(self) -> None:
-        if self.limit is not None:
-            self.usage.seconds = self._under_way.seconds
-            self.limit(self.usage)
-
-    def _charge(self, call: Call) -> None:
+    def _charge(self, session: Session, call: Call) -> None:
         with self._counting:
-            self.usage.tokens_in += call.tokens_in
-            self.usage.tokens_out += call.tokens_out
-            self.usage.cost += call.cost or 0.0
+            session.charge(call)
 
     def _record(self, key: str, answer: Generation) -> Generation:
         """Keep an answer; where another process was first, its answer is the one to go on with."""
         kept = _lasting(answer)
-        if self.mode == "refresh" or key in self._passed_over:
+        if self.mode == "refresh" or key in self._session.passed_over:
             self.store.put(key, kept)
         else:
             kept = self.store.add(key, kept)
-        self._answered[key] = kept
-        self._own.add(key)
+        self._session.answered[key] = kept
+        self._session.own.add(key)
         return answer if kept == _lasting(answer) else kept
-
-    @contextmanager
-    def lent(self) -> Iterator[None]:
-        """Whatever is set in here for a run (``limit``, ``on_record``, ``prices``, answers that are taken for its own)
-        is afterwards what it was; only ``usage`` and ``latencies`` go on."""
-        before = self.limit, self.on_record, self.prices, dict(self._answered)
-        try:
-            yield
-        finally:
-            self.limit, self.on_record, self.prices, self._answered = before
-
-    def trust(self, keys: Iterable[str]) -> None:
-        """Begin a command that takes the recorded answers to these requests for its own: ``refresh`` does not ask them
-        again, and ``live`` does not where they cannot be used."""
-        self._own, self._passed_over, self.unusable = set(), set(), set()
-        for key in keys:
-            if recorded := self.store.get(key):
-                self._answered[key] = recorded
-                self._own.add(key)
 
     def is_of_earlier_command(self, request: Request) -> bool:
         """Whether the answer on record is that of an earlier command, and could be asked for again."""
         key = request_hash(request, self.identity)
-        if self.mode != "live" or key in self._own or self._known(key, request) is None:
+        if self.mode != "live" or key in self._session.own or self._known(key, request) is None:
             return False
-        return not isinstance(self._inner, LLMClient) or self._inner.recorded(request) is None
+        return self.inner.recorded(request) is None
 
     def disregard(self, request: Request) -> bool:
         """Read the answer to this request no more where an earlier command was given it: whoever asks once more asks
         the model. Returns whether that is so."""
         key = request_hash(request, self.identity)
         with self._counting:
-            if key in self._own:
-                self.unusable.add(key)
-                return key in self._passed_over
+            if key in self._session.own:
+                self._session.unusable.add(key)
+                return key in self._session.passed_over
             if not self.is_of_earlier_command(request):
                 return False
-            self._passed_over.add(key)
-            self._answered.pop(key, None)
-            self.usage.again += 1
+            self._session.passed_over.add(key)
+            self._session.answered.pop(key, None)
+            for session in self._session.all:
+                session.usage.again += 1
         log.info("The answer on record to request %s never met the contract: it is asked again.", key[:12])
         return True
 
     def healthcheck(self) -> Health:
         """The inner model's health; a replay has none and is always well."""
-        return (
-            Health(True, "Answers come from the record.", 0.0)
-            if self._inner is None
-            else self._connected().healthcheck()
-        )
-
-    def close(self) -> None:
-        """Close the inner client where one was connected."""
-        if isinstance(self._inner, LLMClient):
-            self._inner.close()
+        if not self._has_model:
+            return Health(True, "Answers come from the record.", 0.0)
+        return self._connected().healthcheck()
 
     def _connected(self) -> LLMClient:
-        if not isinstance(self._inner, LLMClient):
-            if self._inner is None:
-                raise ConfigurationError("This client replays and has no model to ask: connect one.")
-            self._inner = self._inner()
-        return self._inner
+        if not self._has_model:
+            raise ConfigurationError("This client replays and has no model to ask: connect one.")
+        if self._connect is not None:
+            client = self._connect()
+            client.start_from(self.defaults)
+            self.inner, self._connect = client, None
+        return self.inner

@@ -19,8 +19,7 @@ from typing import Any, Protocol
 from filelock import FileLock, Timeout
 
 from llm_strategy.errors import RunFolderError
-from llm_strategy.llm.record.key import digest
-from llm_strategy.llm.requests import Generation
+from llm_strategy.llm.requests import Generation, digest
 from llm_strategy.support.read_regular import read_bytes
 from llm_strategy.support.write_whole import whole_file
 from llm_strategy.types import Event
@@ -131,8 +130,8 @@ class FolderStore:
         with self._told("removed from"):
             draws = self._file(key).with_suffix(_DRAWS)
             there = [draw for draw in _noted(draws) if self._file(draw).exists()]
-            for one in (*there, key):
-                self._file(one).unlink(missing_ok=True)
+            for removed_key in (*there, key):
+                self._file(removed_key).unlink(missing_ok=True)
             draws.unlink(missing_ok=True)
         return there
 

@@ -46,20 +46,20 @@ def forget(requests: Iterable[str]) -> list[Forgotten]:
     asked again. Raises ``ConfigurationError``, before anything is removed, where one names no answer or several."""
     store = users_store()
     keys = list(dict.fromkeys(_key(store, request.strip().lower()) for request in requests))
-    found = {key: store.get(key) for key in keys}
-    return [Forgotten(key, answer.text if answer else "", tuple(store.remove(key))) for key, answer in found.items()]
+    answers = {key: store.get(key) for key in keys}
+    return [Forgotten(key, answer.text if answer else "", tuple(store.remove(key))) for key, answer in answers.items()]
 
 
 def _key(store: FolderStore, request: str) -> str:
     where = "as the log, audit.jsonl and decisions.jsonl name it"
     if not re.fullmatch("[0-9a-f]{4,64}", request):
         raise ConfigurationError(f"{request!r:.80} is no request: give 4 letters of its hash or more, {where}.")
-    found = store.keys(request)
-    if not found:
+    matches = store.keys(request)
+    if not matches:
         raise ConfigurationError(
             f"No answer to request {request} is on record in {store.path}: give its hash, {where}."
         )
-    if len(found) > 1:
-        ways = " or ".join(key[: len(request) + 8] for key in found[:2])
-        raise ConfigurationError(f"{len(found)} answers are on record to requests {request}...: give more, {ways}.")
-    return found[0]
+    if len(matches) > 1:
+        ways = " or ".join(key[: len(request) + 8] for key in matches[:2])
+        raise ConfigurationError(f"{len(matches)} answers are on record to requests {request}...: give more, {ways}.")
+    return matches[0]

@@ -21,10 +21,11 @@ from llm_strategy.errors import (
     PromptTooLong,
     ServerNotReached,
 )
-from llm_strategy.llm.client import LLMClient, OnDelta
-from llm_strategy.llm.reliability.breaker import Breaker
-from llm_strategy.llm.reliability.retry_policy import RetryPolicy, share
-from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request
+from llm_strategy.llm.backend import OnText
+from llm_strategy.llm.client import LLMClient
+from llm_strategy.llm.layer import Layer
+from llm_strategy.llm.reliability.policy import Breaker, RetryPolicy, share
+from llm_strategy.llm.requests import Generation, ModelIdentity, Request
 from llm_strategy.types import Event, EventKind
 
 _Answer = TypeVar("_Answer")
@@ -41,7 +42,7 @@ ONE_QUESTION = (*PASSING, BreakerOpen, PromptTooLong)
 """Failures of one question, which another backend may answer."""
 
 
-class ResilientClient(LLMClient):
+class ResilientClient(Layer):
     """A client around another that asks again where a failure may pass.
 
     ``Request.timeout_s`` bounds everything together: all attempts, their waits, and the fallbacks, which are asked in
@@ -51,7 +52,7 @@ class ResilientClient(LLMClient):
     reader is not taken back: a stream is not begun again.
     """
 
-    counts_calls = True
+    fallbacks: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -62,9 +63,8 @@ class ResilientClient(LLMClient):
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.inner = inner
+        super().__init__(inner)
         self.patience = patience
-        self.remote, self.concurrency = inner.remote, inner.concurrency
         self.fallbacks = tuple(fallback.name for fallback in fallbacks)
         self._chain = tuple(fallbacks)
         self._breaker = self.breaker()
@@ -85,26 +85,18 @@ class ResilientClient(LLMClient):
             raise
 
     @property
-    def supports_forms(self) -> bool:
-        """The inner client's."""
-        return self.inner.supports_forms
+    def supports_choices(self) -> bool:
+        """The identity's, which is asked for persistently."""
+        return self.identity.supports_choices
 
-    def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
+    def complete(self, request: Request, on_delta: OnText | None = None) -> Generation:
         """Answer the request; see the class. A breaker of the client's own counts these calls."""
         return self._answered(request, self.inner.complete, self._chain, self._breaker, on_delta)
-
-    def recorded(self, request: Request) -> Generation | None:
-        """The inner client's: a replay has a record, whatever stands behind it."""
-        return self.inner.recorded(request)
-
-    def prompt_tokens(self, request: Request) -> int | None:
-        """The inner client's."""
-        return self.inner.prompt_tokens(request)
 
     def ask(self, request: Request, *, ahead: bool = False) -> Generation:
         """Answer a question of a decision, which the client's own breaker does not count."""
 
-        def inner(asked: Request, on_delta: OnDelta | None) -> Generation:
+        def inner(asked: Request, on_delta: OnText | None) -> Generation:
             return self.inner.ask(asked, ahead=ahead)
 
         return self._answered(request, inner, () if ahead else self._chain, Breaker(0, 0))
@@ -119,10 +111,6 @@ class ResilientClient(LLMClient):
         """One with this patience."""
         return Breaker(self.patience.breaker_failures, self.patience.breaker_pause)
 
-    def healthcheck(self) -> Health:
-        """The inner client's health, asked once."""
-        return self.inner.healthcheck()
-
     def close(self) -> None:
         """Close the inner client and what was connected in its place."""
         self.inner.close()
@@ -132,17 +120,17 @@ class ResilientClient(LLMClient):
     def _answered(
         self,
         request: Request,
-        inner: Callable[[Request, OnDelta | None], Generation],
+        inner: Callable[[Request, OnText | None], Generation],
         chain: Sequence[Fallback],
         breaker: Breaker,
-        on_delta: OnDelta | None = None,
+        on_delta: OnText | None = None,
     ) -> Generation:
         begin, events, reader = self._clock(), list[Event](), _Reader(on_delta)
         timed = share(request, 0.0, 1 + len(chain))
 
         def attempt(seconds: float | None) -> Generation:
             request = replace(timed, timeout_s=seconds)
-            return self.inner.billed(request, lambda asked: inner(asked, reader.on_delta))
+            return self.inner.log_calls(request, lambda asked: inner(asked, reader.on_delta))
 
         try:
             answer = self._guarded(
@@ -225,7 +213,7 @@ class ResilientClient(LLMClient):
                 client = fallback.client()
                 begin += self._clock() - connecting
                 left = share(request, self._clock() - begin, len(chain) - position)
-                answer = client.billed(fitting(left, client), partial(client.complete, on_delta=reader.on_delta))
+                answer = client.log_calls(fitting(left, client), partial(client.complete, on_delta=reader.on_delta))
             except ModelError as another:
                 events.extend(another.events)
                 events.append(Event(EventKind.FALLBACK, f"{fallback.name} failed in its turn: {another}"))
@@ -241,7 +229,7 @@ class ResilientClient(LLMClient):
 class _Reader:
     """Whoever reads a stream, and whether something was handed over already."""
 
-    def __init__(self, on_delta: OnDelta | None) -> None:
+    def __init__(self, on_delta: OnText | None) -> None:
         self.began = False
         self.on_delta = None if on_delta is None else self._hand_over
         self._on_delta = on_delta

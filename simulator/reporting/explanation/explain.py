@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 from llm_strategy.advice.written_prompt import render
 from llm_strategy.errors import AnswerNotRecorded, ContractError, ModelError
-from llm_strategy.llm.client import LLMClient, OnDelta
-from llm_strategy.llm.record.key import request_hash
-from llm_strategy.llm.requests import Generation, Message, ModelIdentity, Request
+from llm_strategy.llm.backend import OnText
+from llm_strategy.llm.client import LLMClient
+from llm_strategy.llm.requests import Generation, Message, ModelIdentity, Request, request_hash
 from llm_strategy.llm.structured.answer_text import CAUSED_BY_DATA, LARGEST_ANSWER, as_contract_error
 from llm_strategy.support.outside_text import encodable, spelled_out_json
 from simulator.reporting.explanation.judge import LONGEST_SENTENCE, Judge
@@ -207,7 +207,7 @@ class RecordedExplainer(LLMClient):
             None, (_FAILURE.match(sentence["text"]) for sentence in sentences if sentence["source"] == "program")
         )
 
-    def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
+    def complete(self, request: Request, on_delta: OnText | None = None) -> Generation:
         """The answer on record."""
         text = self._answers.get(request_hash(request, self.identity))
         if text is None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_strategy.errors import AnswerTimeout, BackendMissing, BackendRefused, ModelError
+from llm_strategy.llm.backend import Backend, OnText
 from llm_strategy.llm.backends import sections
 from llm_strategy.llm.backends.bedrock.capabilities import (
     TRIAL,
@@ -25,8 +26,6 @@ from llm_strategy.llm.backends.bedrock.capabilities import (
     FilteredAnswer,
     UnsupportedSystem,
     UnsupportedTemperature,
-)
-from llm_strategy.llm.backends.bedrock.endpoint import (
     check_credentials,
     credentials_of,
     environment,
@@ -36,14 +35,13 @@ from llm_strategy.llm.backends.bedrock.endpoint import (
 )
 from llm_strategy.llm.backends.network import check_certificate_file, check_proxies, is_loopback, proxy_for
 from llm_strategy.llm.backends.sections import JsonWay, read_section
-from llm_strategy.llm.calls import Bill, Call, on_the_bill
-from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.concurrency.deadline import Deadline
-from llm_strategy.llm.extras import install_hint
+from llm_strategy.llm.metering.calls import Call
 from llm_strategy.llm.models.fingerprint import cache_folder
 from llm_strategy.llm.requests import Generation, Message, ModelIdentity, Request
+from llm_strategy.llm.services import install_hint
 from llm_strategy.llm.settings import SETTINGS_FILE, LlmSettings
-from llm_strategy.llm.structured.form_schema import form_values, wanted_schema
+from llm_strategy.llm.structured.schema_form import form_values, wanted_schema
 from llm_strategy.support.secrets import Redactor, redact
 
 log = logging.getLogger(__name__)
@@ -55,7 +53,7 @@ CONNECTING_S = 60.0
 """Seconds in which the SDK must have found region and credentials; a program that fetches them may never end."""
 
 
-class BedrockClient(LLMClient):
+class BedrockBackend(Backend):
     """A model of Bedrock. Threads may share a client.
 
     ``model`` is a model identifier or the ARN of an inference profile; ``region``, ``profile`` and ``endpoint_url``
@@ -125,14 +123,12 @@ class BedrockClient(LLMClient):
             supports_schemas=self._json_way == "tool",
         )
 
-    def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
-        """Answer the request; see ``LLMClient.complete``."""
-        bill = None if request.bill is None else Bill(self.prices, request.bill)
-        request = replace(request, bill=bill)
+    def answer(self, request: Request, on_text: OnText | None = None) -> Generation:
+        """Answer the request; see ``Backend.answer``."""
         while True:
             manner = self._manner
             try:
-                answer = self._complete(request, on_delta, manner)
+                answer = self._complete(request, on_text, manner)
             except (UnsupportedTemperature, UnsupportedSystem) as problem:
                 learned = manner.after(problem)
                 pinned = self._pinned and learned.omit_temperature != manner.omit_temperature
@@ -154,7 +150,7 @@ class BedrockClient(LLMClient):
                 self._manner, self._is_known = replace(noted, **pinned), True
                 return
             try:
-                self.complete(replace(TRIAL, timeout_s=self._timeout_s))
+                self.answer(replace(TRIAL, timeout_s=self._timeout_s))
             except FilteredAnswer:
                 self._settle()
             except BackendRefused:
@@ -177,7 +173,7 @@ class BedrockClient(LLMClient):
             log.warning("%s takes no system messages: what they say opens the first turn.", self.model)
         self._manner = manner
 
-    def _complete(self, request: Request, on_delta: OnDelta | None, manner: BedrockCapabilities) -> Generation:
+    def _complete(self, request: Request, on_text: OnText | None, manner: BedrockCapabilities) -> Generation:
         from llm_strategy.llm.backends.bedrock.replies import Reply, as_model_errors
 
         with as_model_errors(self.model):
@@ -186,19 +182,19 @@ class BedrockClient(LLMClient):
         deadline = Deadline[Reply](request.timeout_s)
 
         def watched(text: str) -> bool:
-            return not deadline.passed and (on_delta is None or on_delta(text))
+            return not deadline.passed and (on_text is None or on_text(text))
 
         def ask() -> Reply:
             with as_model_errors(self.model, self._proxy):
                 sdk, call = self._connected(), self._call(request, manner)
-                if on_delta is None:
+                if on_text is None:
                     return Reply.of(sdk.converse(**call))
                 pieces = Redactor(watched)
                 reply = Reply.of_stream(sdk.converse_stream(**call), pieces.take)
                 pieces.end()
                 return reply
 
-        with on_the_bill(request.bill, Call("bedrock", self.model)) as noted:
+        with request.record(Call("bedrock", self.model)) as noted:
             reply = deadline.run(ask)
             noted.succeed(reply.tokens_in, reply.tokens_out)
         text = redact(reply.text, known_alone=True)
@@ -232,7 +228,7 @@ class BedrockClient(LLMClient):
         from botocore.config import Config
         from botocore.exceptions import InvalidRegionError, NoRegionError, ProfileNotFound
 
-        from llm_strategy.llm.backends.bedrock.transport import bound_bodies
+        from llm_strategy.llm.backends.bedrock.replies import bound_bodies
 
         with self._connecting:
             if self._sdk is None:
@@ -293,7 +289,7 @@ class BedrockClient(LLMClient):
         return call
 
 
-def connect(settings: LlmSettings) -> BedrockClient:
+def connect(settings: LlmSettings) -> BedrockBackend:
     """The client for the settings under ``bedrock:``, or for ``LLM_MODEL`` with the AWS configuration alone; region,
     profile and keys may stand in ``.env`` too."""
     options = read_section(settings, "bedrock", sections.Bedrock).model_dump()
@@ -302,7 +298,7 @@ def connect(settings: LlmSettings) -> BedrockClient:
     if not options["profile"]:
         options["profile"] = profile_of(settings)
         credentials = {} if options["profile"] else credentials_of(settings)
-    return BedrockClient(
+    return BedrockBackend(
         settings.model,
         **options,
         credentials=credentials,

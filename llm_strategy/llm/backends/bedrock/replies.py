@@ -1,14 +1,20 @@
-"""What Bedrock sends back: whole answers, event streams and refusals, read with suspicion."""
+"""What Bedrock sends back: whole answers, event streams and refusals, read with suspicion and within bounds.
+
+By itself the SDK reads whatever comes into memory, and keeps a connection on which more than an answer may have come
+(``bound_bodies``).
+"""
 
 from __future__ import annotations
 
 import contextlib
 import datetime
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.eventstream import ParserError
 from botocore.exceptions import (
     BotoCoreError,
@@ -29,9 +35,10 @@ from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as TransportTimeout
 
 from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendRefused, ModelError, PromptTooLong
+from llm_strategy.llm.backend import OnText
 from llm_strategy.llm.backends.bedrock.capabilities import FilteredAnswer, UnsupportedSystem, UnsupportedTemperature
-from llm_strategy.llm.backends.http import brief, count_of, retry_after
-from llm_strategy.llm.client import OnDelta
+from llm_strategy.llm.backends.http import brief, count_of, longest_body, refuse_beyond, retry_after
+from llm_strategy.support.secrets import keep_secret
 
 _PASSING = frozenset({
     "ThrottlingException", "TooManyRequestsException", "ModelNotReadyException", "ModelErrorException",
@@ -75,8 +82,8 @@ class Reply:
         return reply._checked()
 
     @classmethod
-    def of_stream(cls, answer: Mapping[str, Any], on_delta: OnDelta) -> Reply:
-        """An event stream of ConverseStream, ended early where ``on_delta`` returns False."""
+    def of_stream(cls, answer: Mapping[str, Any], on_text: OnText) -> Reply:
+        """An event stream of ConverseStream, ended early where ``on_text`` returns False."""
         reply, stream, stopped = cls(), answer["stream"], False
         try:
             for event in stream:
@@ -88,7 +95,7 @@ class Reply:
                     reply.text += piece
                 reply.stop_reason = event.get("messageStop", {}).get("stopReason", reply.stop_reason)
                 reply._count(event.get("metadata", {}).get("usage", {}))
-                if piece and not on_delta(piece):
+                if piece and not on_text(piece):
                     stopped = True
                     break
         finally:
@@ -237,3 +244,49 @@ def _cure(code: str, status: int, words: str) -> str:
 
 def _brief(words: object) -> str:
     return brief(words).rstrip(".")
+
+
+_SENT = re.compile(r"(?i)\b(?:(?:x-amz-security-token: |bearer )(\S+)|credential=([^/\s]+))")
+"""What the SDK found in its own files and sends, and a server may echo."""
+
+
+class BoundedBody:
+    """A body on its way that raises ``BackendFailure`` beyond ``longest`` bytes; all else is the body's own."""
+
+    def __init__(self, body: Any, longest: int) -> None:
+        self._body = body
+        self._longest = longest
+
+    def stream(self, *how: Any, **named: Any) -> Iterator[bytes]:
+        """The body in pieces, as they come."""
+        read = 0
+        try:
+            for piece in self._body.stream(*how, **named):
+                read += len(piece)
+                refuse_beyond(self._longest, read, "lower LLM_MAX_TOKENS, or check endpoint_url")
+                yield piece
+        except BackendFailure as problem:
+            raise BackendFailure(f"Bedrock {problem}.") from None
+        finally:
+            self._body.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._body, name)
+
+
+def bound_bodies(sdk: Any) -> None:
+    """Bound every body that this client of the SDK reads, by the tokens that its request asks for."""
+    session = sdk._endpoint.http_session  # there is no public way to a body that was not read yet
+
+    def send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        request.stream_output = True
+        for name, value in request.headers.items():
+            for found in _SENT.finditer(f"{name}: {value.decode() if isinstance(value, bytes) else value}"):
+                keep_secret(found[1] or found[2])
+        request.headers["Connection"] = "close"
+        answer = session.send(request)
+        answer.raw._pool = None  # the connection goes back to nobody, and is closed with its body
+        longest = longest_body(json.loads(request.body)["inferenceConfig"]["maxTokens"])
+        return AWSResponse(answer.url, answer.status_code, answer.headers, BoundedBody(answer.raw, longest))
+
+    sdk.meta.events.register("before-send.bedrock-runtime", send)

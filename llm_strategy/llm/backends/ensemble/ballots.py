@@ -12,11 +12,11 @@ from functools import reduce
 from typing import Any, Literal, TypeAlias
 
 from llm_strategy.errors import ContractError
-from llm_strategy.llm.client import json_text
 from llm_strategy.llm.requests import Request
 from llm_strategy.llm.structured.answer_text import beginning
-from llm_strategy.llm.structured.form_schema import form_schema
+from llm_strategy.llm.structured.json_repair import json_text
 from llm_strategy.llm.structured.probabilities import read_probabilities
+from llm_strategy.llm.structured.schema_form import form_schema
 
 Choices = Mapping[str, Sequence[str]]
 """The values that a field may have, by its dotted path; fields that are not named may have any."""
@@ -65,11 +65,11 @@ def read_ballot(text: str, fields: Sequence[str], choices: Choices) -> Ballot:
 def read_scores(text: str, choices: Sequence[str]) -> Ballot:
     """The likeliest choice with its probability, and those of all; ``BackendFailure`` or ``ContractError`` where the
     answer gives none."""
-    found = read_probabilities(text)
-    total = sum(found.get(choice, 0.0) for choice in choices)
+    probabilities = read_probabilities(text)
+    total = sum(probabilities.get(choice, 0.0) for choice in choices)
     if not total:
         raise ContractError("choices", f"none of {', '.join(choices)} has a probability")
-    scores = {choice: found.get(choice, 0.0) / total for choice in choices}
+    scores = {choice: probabilities.get(choice, 0.0) / total for choice in choices}
     likeliest = max(scores, key=scores.__getitem__)
     return Ballot((likeliest,), (scores[likeliest],), scores)
 

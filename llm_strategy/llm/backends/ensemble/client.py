@@ -15,15 +15,16 @@ from functools import cached_property, partial
 from typing import Any
 
 from llm_strategy.errors import BackendFailure, ConfigurationError
+from llm_strategy.llm.backend import OnText
 from llm_strategy.llm.backends import sections
 from llm_strategy.llm.backends.ensemble.ballots import Vote
 from llm_strategy.llm.backends.ensemble.poll import Ask, ask_member, count, problems
 from llm_strategy.llm.backends.sections import VOTE_ON, read_section
-from llm_strategy.llm.client import LLMClient, OnDelta
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.concurrency.parallel import in_order
 from llm_strategy.llm.loader import connect_backend
-from llm_strategy.llm.reliability.breaker import Breaker
 from llm_strategy.llm.reliability.client import fitting
+from llm_strategy.llm.reliability.policy import Breaker
 from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request
 from llm_strategy.llm.settings import SETTINGS_FILE, LlmSettings
 from llm_strategy.types import Event
@@ -99,15 +100,15 @@ class EnsembleClient(LLMClient):
         """Whether all members score."""
         return all(member.supports_choices for member in self.members)
 
-    def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
+    def complete(self, request: Request, on_delta: OnText | None = None) -> Generation:
         """Ask all members at once and count; a stream comes in one piece, once the votes are counted."""
-        return self._voted(request, lambda member, asked: member.billed(asked, member.complete), on_delta)
+        return self._voted(request, lambda member, asked: member.log_calls(asked, member.complete), on_delta)
 
     def ask(self, request: Request, *, ahead: bool = False) -> Generation:
         """The same without the members' own breakers, which count calls: an absent member is asked at each decision."""
-        return self._voted(request, lambda member, asked: member.billed(asked, partial(member.ask, ahead=ahead)))
+        return self._voted(request, lambda member, asked: member.log_calls(asked, partial(member.ask, ahead=ahead)))
 
-    def _voted(self, request: Request, ask: Ask, on_delta: OnDelta | None = None) -> Generation:
+    def _voted(self, request: Request, ask: Ask, on_delta: OnText | None = None) -> Generation:
         heard = in_order(
             lambda member: ask_member(member, request, self.vote_on, ask), self.members, len(self.members), "llm-member"
         )

@@ -24,8 +24,8 @@ from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.reliability.client import fitting
 from llm_strategy.llm.requests import Generation, Request
 from llm_strategy.llm.structured.answer_text import as_contract_error
-from llm_strategy.llm.structured.form_schema import form_values
 from llm_strategy.llm.structured.probabilities import write_probabilities
+from llm_strategy.llm.structured.schema_form import form_values
 from llm_strategy.types import Event, EventKind
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_strategy.errors import AnswerTimeout, BackendMissing, ConfigurationError, ModelNotLoaded
+from llm_strategy.llm.backend import Backend, OnText
 from llm_strategy.llm.backends import sections
 from llm_strategy.llm.backends.local.gpt4all_answer import FormWriter, begun_json
 from llm_strategy.llm.backends.local.gpt4all_engine import BATCH_TOKENS, TOP_K, TOP_P, Engine
@@ -21,7 +22,6 @@ from llm_strategy.llm.backends.local.gpt4all_load import Device
 from llm_strategy.llm.backends.local.native import MOST_THREADS, processors
 from llm_strategy.llm.backends.local.trial import try_model
 from llm_strategy.llm.backends.sections import read_section
-from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.models.chat_template import Block, ChatTemplate
 from llm_strategy.llm.models.gguf import read_metadata
 from llm_strategy.llm.models.store import KNOWN_MODELS, resolve, weights_sha256
@@ -37,7 +37,7 @@ ARCHITECTURES = frozenset({
 """What gpt4all 2.8.2 took and did not call unsupported, each tried with a file of metadata alone."""
 
 
-class Gpt4AllClient(LLMClient):
+class Gpt4AllBackend(Backend):
     """A local model. The file is looked at when the client is made, and loaded when it is first asked.
 
     ``context_tokens`` bounds prompt and answer together; the model's own context bounds it further. Threads may share a
@@ -107,8 +107,8 @@ class Gpt4AllClient(LLMClient):
         self._adds_bos = False
         self._lock = threading.Lock()
 
-    def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
-        """Answer the request; see ``LLMClient.complete``."""
+    def answer(self, request: Request, on_text: OnText | None = None) -> Generation:
+        """Answer the request; see ``Backend.answer``."""
         if self.strict and request.temperature:
             raise ConfigurationError(
                 f"strict is set and the temperature is {request.temperature:g}, but gpt4all has no seed: set "
@@ -122,7 +122,7 @@ class Gpt4AllClient(LLMClient):
             # Loading takes as long as it takes, and happens once: the time for the answer begins after it.
             begin = time.monotonic()
             deadline = None if request.timeout_s is None else begin + request.timeout_s
-            answering = FormWriter(engine, self._prompt(request), request, on_delta or (lambda text: True), deadline)
+            answering = FormWriter(engine, self._prompt(request), request, on_text or (lambda text: True), deadline)
             text, values = answering.fill_form() if request.form else answering.write_freely()
         finally:
             self._lock.release()
@@ -135,7 +135,7 @@ class Gpt4AllClient(LLMClient):
             values=values,
         )
 
-    def prompt_tokens(self, request: Request) -> int | None:
+    def count_tokens(self, request: Request) -> int | None:
         """Counted with the file's vocabulary, without loading the model."""
         begun = request.form[0] if request.form else begun_json(request) if request.json_mode else ""
         prompt = self._vocabulary.prompt(self._template.render(request.messages))
@@ -171,7 +171,7 @@ class Gpt4AllClient(LLMClient):
         return (first, *rest)
 
 
-def connect(settings: LlmSettings) -> Gpt4AllClient:
+def connect(settings: LlmSettings) -> Gpt4AllBackend:
     """The client for the model file that the settings mean; ``local_llama`` in ``configs/llm.yaml`` has the device."""
     device = read_section(settings, "local_llama", sections.LocalLlama).device
     path = resolve(settings)
@@ -182,4 +182,4 @@ def connect(settings: LlmSettings) -> Gpt4AllClient:
         "device": device,
     }
     try_model("local_llama", path, options)
-    return Gpt4AllClient(path, **options)
+    return Gpt4AllBackend(path, **options)

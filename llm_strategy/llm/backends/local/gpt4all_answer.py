@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from llm_strategy.llm.backend import OnText
 from llm_strategy.llm.backends.local.gpt4all_engine import Engine, EngineOutput
 from llm_strategy.llm.backends.local.slots import SlotValue
-from llm_strategy.llm.client import OnDelta
 from llm_strategy.llm.models.chat_template import Block
 from llm_strategy.llm.requests import Request, Slot, escape
-from llm_strategy.llm.structured.cut_json import can_become_json
+from llm_strategy.llm.structured.json_repair import can_become_json
 
 
 @dataclass
@@ -19,7 +19,7 @@ class FormWriter:
     engine: Engine
     prompt: tuple[Block, ...]
     request: Request
-    on_delta: OnDelta
+    on_text: OnText
     deadline: float | None
     written: list[EngineOutput] = field(default_factory=list)
     cut_off: bool = False
@@ -32,7 +32,7 @@ class FormWriter:
 
             def collect(piece: str) -> bool:
                 pieces.append(piece)
-                return self.on_delta(piece)
+                return self.on_text(piece)
 
             self.cut_off = self._write(collect, self.request.max_tokens) == "length"
             return "".join(pieces), {}
@@ -42,7 +42,7 @@ class FormWriter:
         self.prompt = (*self.prompt, Block("", text))
         ends = _ObjectEnd()
         ends.find(text[1:])
-        going_on, left = self.on_delta(text), False
+        going_on, left = self.on_text(text), False
 
         def collect_object(piece: str) -> bool:
             nonlocal text, left
@@ -51,7 +51,7 @@ class FormWriter:
             left = not bounded and not can_become_json(text)
             if left:
                 return False
-            return self.on_delta(piece[:length]) and length is None
+            return self.on_text(piece[:length]) and length is None
 
         if going_on:
             self.cut_off = self._write(collect_object, self.request.max_tokens) == "length" or left
@@ -71,7 +71,7 @@ class FormWriter:
             addition = escape(values[part.name]) if isinstance(part, Slot) else part
             text += addition
             pending += addition
-            if not self.on_delta(addition):
+            if not self.on_text(addition):
                 break
         return text, values
 
@@ -81,7 +81,7 @@ class FormWriter:
         self.cut_off |= finish == "length" and not slot.pattern
         return reading.value
 
-    def _write(self, on_piece: OnDelta, max_tokens: int) -> str:
+    def _write(self, on_piece: OnText, max_tokens: int) -> str:
         written = self.engine.write(
             self.prompt,
             on_piece,

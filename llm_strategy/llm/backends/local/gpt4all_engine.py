@@ -21,8 +21,7 @@ from typing import Any, Literal
 
 from llm_strategy.errors import AnswerTimeout, BackendFailure, PromptTooLong
 from llm_strategy.llm.backends.local.gpt4all_load import Device, load
-from llm_strategy.llm.backends.local.native import held_interrupts, processors
-from llm_strategy.llm.backends.local.threads import Pace, fastest
+from llm_strategy.llm.backends.local.native import Pace, fastest, held_interrupts, processors
 from llm_strategy.llm.models.chat_template import Block
 
 log = logging.getLogger(__name__)

@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from llm_strategy.errors import AnswerTimeout, BackendMissing, ConfigurationError
+from llm_strategy.llm.backend import Backend, OnText
 from llm_strategy.llm.backends import sections
 from llm_strategy.llm.backends.local.llama_cpp_engine import TOP_K, TOP_P, Engine, EngineOutput, Prompt
 from llm_strategy.llm.backends.local.llama_cpp_load import BATCH_TOKENS, INSTALL, EngineOptions, check_adapter
-from llm_strategy.llm.backends.local.scoring import score
-from llm_strategy.llm.backends.local.slots import SlotValue
+from llm_strategy.llm.backends.local.slots import SlotValue, score
 from llm_strategy.llm.backends.local.trial import try_model
 from llm_strategy.llm.backends.sections import read_section
-from llm_strategy.llm.client import LLMClient, OnDelta
 from llm_strategy.llm.models.chat_template import ChatTemplate
 from llm_strategy.llm.models.gguf import read_metadata
 from llm_strategy.llm.models.store import KNOWN_MODELS, resolve, weights_sha256
@@ -42,7 +41,7 @@ ONE_LOADING = threading.Lock()
 """Loading takes Ctrl-C and the error stream from the whole process and gives them back: one model at a time."""
 
 
-class LlamaCppClient(LLMClient):
+class LlamaCppBackend(Backend):
     """A local model. The file is looked at when the client is made, and loaded when it is first asked.
 
     With one slot threads that share a client are answered one after the other, and greedy answers are reproducible;
@@ -103,8 +102,8 @@ class LlamaCppClient(LLMClient):
         self._loading = ONE_LOADING
         self._free = threading.BoundedSemaphore(options.slots)
 
-    def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
-        """Answer the request; see ``LLMClient.complete``."""
+    def answer(self, request: Request, on_text: OnText | None = None) -> Generation:
+        """Answer the request; see ``Backend.answer``."""
         if not self._free.acquire(timeout=request.timeout_s):
             raise AnswerTimeout("The model was busy with other answers for all of LLM_TIMEOUT_S: raise it.")
         try:
@@ -115,7 +114,7 @@ class LlamaCppClient(LLMClient):
             stages = self._stages(request)
             engine.read(stages, deadline)
             answering = _FormWriter(
-                engine, self._vocabulary, stages[-1], request, on_delta or (lambda _: True), deadline
+                engine, self._vocabulary, stages[-1], request, on_text or (lambda _: True), deadline
             )
             text, values = answering.answer()
         finally:
@@ -130,7 +129,7 @@ class LlamaCppClient(LLMClient):
             engine_ms=(engine.seconds - worked) * 1000 if self.concurrency == 1 else 0.0,
         )
 
-    def prompt_tokens(self, request: Request) -> int | None:
+    def count_tokens(self, request: Request) -> int | None:
         """Counted with the file's vocabulary, without loading the model."""
         begun = request.form[0] if request.form and isinstance(request.form[0], str) else ""
         behind = request.chosen if request.choices else request.opening + begun
@@ -169,7 +168,7 @@ class _FormWriter:
     vocabulary: Vocabulary
     prompt: Prompt
     request: Request
-    on_delta: OnDelta
+    on_text: OnText
     deadline: float | None
     tokens_in: int = 0
     tokens_out: int = 0
@@ -189,7 +188,7 @@ class _FormWriter:
             bounds = {"json_schema": json.loads(self.request.json_schema)}
         elif self.request.json_mode:
             bounds = {"grammar": json_object(self.request.max_tokens)}
-        done = self._write(self.on_delta, self.request.max_tokens, **bounds)
+        done = self._write(self.on_text, self.request.max_tokens, **bounds)
         self.cut_off = done.finish == "length"
         return done.text
 
@@ -202,7 +201,7 @@ class _FormWriter:
                 values[part.name] = self._value(part)
             addition = escape(values[part.name]) if isinstance(part, Slot) else part
             self.written += addition
-            if not self.on_delta(addition):
+            if not self.on_text(addition):
                 break
         return self.written, values
 
@@ -216,7 +215,7 @@ class _FormWriter:
             return found
 
         text = write_probabilities(score(self.request.choices, self.vocabulary.beginnings, next_token))
-        self.on_delta(text)
+        self.on_text(text)
         return text
 
     def _value(self, slot: Slot) -> str:
@@ -228,7 +227,7 @@ class _FormWriter:
         self.cut_off |= done.finish == "length" and not slot.pattern
         return reading.value
 
-    def _write(self, on_piece: OnDelta, max_tokens: int, **bounds: Any) -> EngineOutput:
+    def _write(self, on_piece: OnText, max_tokens: int, **bounds: Any) -> EngineOutput:
         done = self.engine.write(
             self.vocabulary.extended(self.prompt, self.request.opening + self.written),
             on_piece,
@@ -243,7 +242,7 @@ class _FormWriter:
         return done
 
 
-def connect(settings: LlmSettings) -> LlamaCppClient:
+def connect(settings: LlmSettings) -> LlamaCppBackend:
     """The client for the model file that the settings mean; ``llama_cpp`` in ``configs/llm.yaml`` has more options."""
     given = read_section(settings, "llama_cpp", sections.LlamaCpp)
     adapter = at_home(given.lora) if given.lora else None
@@ -256,7 +255,7 @@ def connect(settings: LlmSettings) -> LlamaCppClient:
         settings.context_tokens, settings.threads, given.slots, given.gpu_layers, adapter, settings.strict
     )
     try_model("llama_cpp", path, asdict(options) | {"lora": str(adapter) if adapter else None})
-    return LlamaCppClient(path, options)
+    return LlamaCppBackend(path, options)
 
 
 _MEMBERS, _ITEMS = 8, 4

@@ -11,8 +11,8 @@ from typing import Any
 
 from llm_strategy.errors import BackendMissing, ConfigurationError, ModelError, ModelNotLoaded
 from llm_strategy.llm.backends.local.native import MOST_THREADS, captured_stderr, processors
-from llm_strategy.llm.extras import install_hint
 from llm_strategy.llm.models.gguf import read_metadata
+from llm_strategy.llm.services import install_hint
 
 BATCH_TOKENS = 256
 """Prompt tokens evaluated at once; a time limit is looked at between two batches."""

@@ -141,14 +141,14 @@ def _render(metadata: Metadata) -> None:
 
 def _client(engine: Engine, path: Path, options: dict[str, Any]) -> LLMClient:
     if engine == "local_llama":
-        from llm_strategy.llm.backends.local.gpt4all import Gpt4AllClient
+        from llm_strategy.llm.backends.local.gpt4all import Gpt4AllBackend
 
-        return Gpt4AllClient(path, **options)
-    from llm_strategy.llm.backends.local.llama_cpp import LlamaCppClient
+        return LLMClient(Gpt4AllBackend(path, **options))
+    from llm_strategy.llm.backends.local.llama_cpp import LlamaCppBackend
     from llm_strategy.llm.backends.local.llama_cpp_load import EngineOptions
 
     lora = options.pop("lora")
-    return LlamaCppClient(path, EngineOptions(**options, lora=Path(lora) if lora else None))
+    return LLMClient(LlamaCppBackend(path, EngineOptions(**options, lora=Path(lora) if lora else None)))
 
 
 @contextmanager

@@ -1,15 +1,23 @@
-"""How a server wants to be spoken to: how it can be held to JSON, whether it takes a temperature, and who it is."""
+"""How a server wants to be spoken to: how it can be held to JSON, whether it takes a temperature, and who it is.
+
+What a server said of itself is noted beside the record of answers (``ServerNotes``): where every answer is on record,
+the server may be gone.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, TypeAlias
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
 
 from llm_strategy.errors import ModelChanged
-from llm_strategy.llm.backends.openai.schema import response_format
+from llm_strategy.llm.models.fingerprint import keep_note
 from llm_strategy.llm.requests import Form, Message, Request, Slot
-from llm_strategy.llm.structured.form_schema import form_values, wanted_schema
+from llm_strategy.llm.structured.schema_form import form_values, wanted_schema
+from llm_strategy.support.secrets import redact
 
 AnswerFormat: TypeAlias = Literal["json_schema", "json_object", "plain"]
 """How a server can be held to JSON, the strictest first: to a schema, to any object, or not at all."""
@@ -124,3 +132,85 @@ def is_kept(answer_format: AnswerFormat | None, text: str) -> bool:
         values = form_values(_TRIAL_FORM, text)
         return values.get("colour") in _COLOURS and "share" in values
     return answer_format == "plain" or text.lstrip().startswith("{")
+
+
+NOT_PERMITTED = frozenset({
+    "$id", "$schema", "default", "maxLength", "maxProperties", "minLength", "minProperties", "patternProperties",
+    "uniqueItems",
+})  # fmt: skip
+"""Keywords that strict mode answers with a refusal. They bound an answer, and the contract checks it all the same."""
+
+
+def response_format(schema: dict[str, Any]) -> dict[str, Any]:
+    """The field of a request that holds an answer to this schema; strictly, where the schema leaves nothing open.
+
+    Strict mode wants an object with every property required, none besides them, and a ``type`` wherever values are
+    listed.
+    """
+    strict = schema.get("type") == "object" and _leaves_nothing_open(schema)
+    described = {"name": "answer", "strict": strict, "schema": _permitted(schema) if strict else schema}
+    return {"type": "json_schema", "json_schema": described}
+
+
+def _leaves_nothing_open(schema: dict[str, Any]) -> bool:
+    properties = schema.get("properties", {})
+    if schema.get("type") == "object" and (
+        set(schema.get("required", ())) != set(properties) or schema.get("additionalProperties") is not False
+    ):
+        return False
+    inner = [*properties.values(), *(part for part in (schema.get("items"),) if isinstance(part, dict))]
+    return all(_leaves_nothing_open(part) for part in inner)
+
+
+def _permitted(schema: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in schema.items() if name not in NOT_PERMITTED}
+    if "enum" in kept and "type" not in kept:
+        kept = {"type": _type_of(kept["enum"]), **kept}
+    if "properties" in kept:
+        kept["properties"] = {name: _permitted(part) for name, part in kept["properties"].items()}
+    if isinstance(kept.get("items"), dict):
+        kept["items"] = _permitted(kept["items"])
+    return kept
+
+
+def _type_of(values: list[Any]) -> str | list[str]:
+    names = {bool: "boolean", int: "number", float: "number", type(None): "null", dict: "object", list: "array"}
+    found = sorted({names.get(type(value), "string") for value in values})
+    return found[0] if len(found) == 1 else found
+
+
+class ServerNotes:
+    """The note on one model at these addresses, thinking with this ``effort``, in ``folder`` (None: nothing is kept).
+
+    It holds what a ``Capabilities`` says; addresses only as a hash, and no key. A damaged note counts as missing.
+    """
+
+    def __init__(self, folder: Path | None, urls: Sequence[str], model: str, effort: str = "") -> None:
+        asked = [sorted(urls), model, *filter(None, [effort])]  # a model that thinks less may take a temperature
+        about = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+        self._file = None if folder is None else folder / f"{about}.json"
+
+    def read(self) -> Capabilities | None:
+        """What the server said when it was last asked, or None."""
+        try:
+            noted = json.loads(self._file.read_bytes()) if self._file else {}
+            said = noted["dialect"]
+            known: dict[str, Any] = {"omit_temperature": False, "merge_system": False}  # before notes said so
+            known |= {field.name: said[field.name] for field in fields(Capabilities) if field.name in said}
+            if noted["checksum"] == _checksum(said) and said["answer_format"] in get_args(AnswerFormat):
+                return Capabilities(**known)
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            pass
+        return None
+
+    def write(self, dialect: Capabilities) -> None:
+        """Keep what the server said; a folder that cannot be written only costs a question the next time."""
+        said = asdict(dialect)
+        text = json.dumps({"dialect": said, "checksum": _checksum(said)}, indent=1)
+        if self._file is None or redact(text) != text:
+            return
+        keep_note(self._file, text + "\n")
+
+
+def _checksum(said: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()

@@ -31,21 +31,18 @@ from llm_strategy.errors import (
     ModelLoading,
     ServerNotReached,
 )
+from llm_strategy.llm.backend import Backend, OnText
 from llm_strategy.llm.backends import sections
 from llm_strategy.llm.backends.network import check_certificates, check_header, check_proxies
-from llm_strategy.llm.backends.openai.capabilities import AnswerFormat, Capabilities
-from llm_strategy.llm.backends.openai.notes import ServerNotes
-from llm_strategy.llm.backends.openai.reach import reach_of
+from llm_strategy.llm.backends.openai.capabilities import AnswerFormat, Capabilities, ServerNotes
+from llm_strategy.llm.backends.openai.endpoints import reach_of
 from llm_strategy.llm.backends.sections import read_section
-from llm_strategy.llm.calls import Bill
-from llm_strategy.llm.client import LLMClient, OnDelta
-from llm_strategy.llm.concurrency.event_loop import BackgroundLoop
-from llm_strategy.llm.extras import install_hint
+from llm_strategy.llm.concurrency.deadline import BackgroundLoop
 from llm_strategy.llm.models.fingerprint import cache_folder
 from llm_strategy.llm.requests import Generation, Health, Message, ModelIdentity, Request
-from llm_strategy.llm.services import OPENAI, OPENAI_URL, SERVICES
+from llm_strategy.llm.services import OPENAI, OPENAI_URL, SERVICES, install_hint
 from llm_strategy.llm.settings import LlmSettings, check_variables
-from llm_strategy.llm.structured.form_schema import form_values
+from llm_strategy.llm.structured.schema_form import form_values
 from llm_strategy.support.secrets import keep_secret
 from llm_strategy.types import Event
 
@@ -63,7 +60,7 @@ _IN_HEADERS = ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID")
 _OPTION = re.compile(rf"(?<![\w.])openai\.(?=({'|'.join(sections.OpenAI.model_fields)})\b)")
 
 
-class OpenAIClient(LLMClient):
+class OpenAIBackend(Backend):
     """A model behind one or several addresses of the same kind.
 
     Threads may share a client: up to ``concurrency`` requests are under way at once, each to the least busy address
@@ -96,6 +93,7 @@ class OpenAIClient(LLMClient):
         timeout_s: float = 30.0,
         notes: Path | None = None,
         name: str = OPENAI,
+        fallbacks: Sequence[str] = (),
     ) -> None:
         check_header(api_key, "api_key")
         keep_secret(api_key)
@@ -105,6 +103,7 @@ class OpenAIClient(LLMClient):
         check_proxies(base_urls)
         self.model = model
         self._name = name
+        self._fallbacks = tuple(fallbacks)
         self.concurrency = concurrency
         self.timeout_s = timeout_s
         self._dialect = Capabilities(answer_format, reported_model, omit_temperature, reasoning_effort, merge_system)
@@ -135,19 +134,18 @@ class OpenAIClient(LLMClient):
         """Always: a form is sent as a schema, where the server has schemas."""
         return True
 
-    def complete(self, request: Request, on_delta: OnDelta | None = None) -> Generation:
+    def answer(self, request: Request, on_text: OnText | None = None) -> Generation:
         """Answer the request; see the class."""
         with self._named():
-            return self._complete(request, on_delta)
+            return self._complete(request, on_text)
 
-    def _complete(self, request: Request, on_delta: OnDelta | None) -> Generation:
+    def _complete(self, request: Request, on_text: OnText | None) -> Generation:
         ends = time.monotonic() + (request.timeout_s or self.timeout_s)
         self._get_to_know(ends, in_person=True)
-        bill = None if request.bill is None else Bill(self.prices, request.bill)
-        request = replace(request, timeout_s=max(ends - time.monotonic(), 0.001), bill=bill)
+        request = replace(request, timeout_s=max(ends - time.monotonic(), 0.001))
         with self._slots:
             begin = time.perf_counter()
-            reply, events = self._ask(request, on_delta)
+            reply, events = self._ask(request, on_text)
         return Generation(
             text=reply.text,
             tokens_in=reply.tokens_in,
@@ -170,7 +168,7 @@ class OpenAIClient(LLMClient):
     def _asked_to_be_brief(self) -> Health:
         begin = time.perf_counter()
         try:
-            self.complete(Request((Message("user", "Answer with one word: ready?"),), max_tokens=4))
+            self.answer(Request((Message("user", "Answer with one word: ready?"),), max_tokens=4))
             detail = f"{self.model} answers."
         except CutOff:  # which shows that it is alive
             detail = f"{self.model} answers, and thinks first."
@@ -199,22 +197,22 @@ class OpenAIClient(LLMClient):
             renamed.events = problem.events
             raise renamed from None
 
-    def _ask(self, request: Request, on_delta: OnDelta | None) -> tuple[Reply, tuple[Event, ...]]:
+    def _ask(self, request: Request, on_text: OnText | None) -> tuple[Reply, tuple[Event, ...]]:
         seconds = request.timeout_s or self.timeout_s
-        if on_delta is None:
+        if on_text is None:
             return self._loop.run(self._servers.ask(request, self._dialect, seconds, None))
         pieces: SimpleQueue[str | None] = SimpleQueue()
         left = threading.Event()
 
-        def on_text(text: str) -> bool:
+        def hand_over(text: str) -> bool:
             pieces.put(text)
             return not left.is_set()
 
-        answering = self._loop.start(self._servers.ask(request, self._dialect, seconds, on_text))
+        answering = self._loop.start(self._servers.ask(request, self._dialect, seconds, hand_over))
         answering.add_done_callback(lambda _: pieces.put(None))
         try:
             while (piece := pieces.get()) is not None:
-                if not left.is_set() and not on_delta(piece):
+                if not left.is_set() and not on_text(piece):
                     left.set()
             return answering.result()
         except BaseException:
@@ -238,13 +236,13 @@ class OpenAIClient(LLMClient):
                 raise
             except (BackendFailure, AnswerTimeout) as problem:
                 waits = isinstance(problem, ModelLoading)
-                if in_person and self._remembered and not self.fallbacks and not waits:
+                if in_person and self._remembered and not self._fallbacks and not waits:
                     raise ServerNotReached(str(problem)) from None
                 noted = self._notes.read()
                 if in_person:
                     raise
                 if noted is None:
-                    raise with_cure_for_a_fallback(problem, self._dialect, self.fallbacks) from None
+                    raise with_cure_for_a_fallback(problem, self._dialect, self._fallbacks) from None
                 log.warning("%s It is taken for what it was when it last answered.", problem)
                 self._dialect = self._dialect.completed_by(noted)
                 self._remembered = True
@@ -259,14 +257,14 @@ class OpenAIClient(LLMClient):
                     log.warning("%s takes no system message: it is written above the first question.", self.model)
 
 
-def connect(settings: LlmSettings) -> OpenAIClient:
+def connect(settings: LlmSettings) -> OpenAIBackend:
     """The client that ``openai:`` in ``configs/llm.yaml`` and the environment describe, or the section of the service
     (``model_services.py``) that the backend is named after."""
     name = settings.backend if settings.backend in SERVICES else OPENAI
     options = read_section(settings, name, sections.OpenAI)
     check_variables({"api_key": settings.api_key, "base_url": settings.base_url}, name)
     reach = reach_of(settings)
-    return OpenAIClient(
+    return OpenAIBackend(
         settings.model,
         reach.urls,
         reach.key,
@@ -274,4 +272,5 @@ def connect(settings: LlmSettings) -> OpenAIClient:
         timeout_s=settings.timeout_s,
         notes=cache_folder() / "servers",
         name=name,
+        fallbacks=settings.fallback,
     )

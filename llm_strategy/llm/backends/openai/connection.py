@@ -18,7 +18,7 @@ from llm_strategy.llm.backends.openai.endpoints import Endpoint, with_version
 from llm_strategy.llm.backends.openai.hints import UNPACKED, is_no_completion
 from llm_strategy.llm.backends.openai.replies import OnText, Reply, failed_answer, read_stream, read_whole, refusal
 from llm_strategy.llm.backends.openai.transport import connected
-from llm_strategy.llm.calls import Call, on_the_bill
+from llm_strategy.llm.metering.calls import Call
 from llm_strategy.llm.requests import Request
 from llm_strategy.support.secrets import Redactor, redact
 
@@ -77,7 +77,7 @@ class Connection:
         return True
 
     async def _noted(self, request: Request, dialect: Capabilities, seconds: float, on_text: OnText | None) -> Reply:
-        with on_the_bill(request.bill, Call("openai", self._model, self.endpoint.name)) as call:
+        with request.record(Call("openai", self._model, self.endpoint.name)) as call:
             reply = await self._ask_once(request, dialect, seconds, on_text)
             call.succeed(reply.tokens_in, reply.tokens_out)
             return reply

@@ -1,4 +1,5 @@
-"""Several servers of one model: which one is asked next, which are down, and when a lost one is looked at again."""
+"""Where the servers of one model are and which key they are sent; which one is asked next, which are down, and when a
+lost one is looked at again."""
 
 from __future__ import annotations
 
@@ -6,10 +7,13 @@ import re
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
 from llm_strategy.errors import ConfigurationError
+from llm_strategy.llm.backends.network import check_header
+from llm_strategy.llm.services import OPENAI, OPENAI_URL, SERVICES
+from llm_strategy.llm.settings import SETTINGS_FILE, LlmSettings
 
 LOOK_AGAIN_AFTER = 10
 """Answers of other endpoints after which a lost one is checked; for one that refuses, failures count as well."""
@@ -27,7 +31,7 @@ class Endpoint:
     """One address. ``name`` is what messages say: its number, host and port, never a key.
 
     ``down`` is one that gave no answer; ``refusal`` is why one answers nobody (a wrong key, no such model), and empty
-    otherwise. ``met`` says whether it was heard to speak as the others do.
+    otherwise. ``proven`` says whether it was heard to speak as the others do.
     """
 
     number: int
@@ -36,7 +40,7 @@ class Endpoint:
     in_flight: int = 0
     down: bool = False
     refusal: str = ""
-    met: bool = True
+    proven: bool = True
     fingerprint: str | None = None
     answers_without: int = 0
     checking: bool = False
@@ -72,31 +76,31 @@ class EndpointPool:
         with self._lock:
             return sum(not endpoint.down and not endpoint.refusal for endpoint in self._left(tried))
 
-    def answered(self, endpoint: Endpoint) -> list[Endpoint]:
+    def note_answer(self, endpoint: Endpoint) -> list[Endpoint]:
         """Note an answer; returns the lost endpoints that it is time to check, each marked as ``checking``."""
         with self._lock:
             endpoint.down, endpoint.refusal, endpoint.answers_without = False, "", 0
             return self._due([one for one in self.endpoints if one.down or one.refusal])
 
-    def unanswered(self) -> list[Endpoint]:
-        """Note a question that no endpoint answered; returns those that it is time to check, as ``answered`` does."""
+    def note_no_answer(self) -> list[Endpoint]:
+        """Note a question that no endpoint answered; returns those that it is time to check, as after an answer."""
         with self._lock:
             refusing = [one for one in self.endpoints if one.refusal]
             return self._due(refusing) if len(refusing) < len(self.endpoints) else []
 
-    def failed(self, endpoint: Endpoint) -> None:
+    def note_failure(self, endpoint: Endpoint) -> None:
         """Note that an endpoint gave no answer."""
         with self._lock:
             endpoint.down = True
 
-    def refused(self, endpoint: Endpoint, refusal: str) -> bool:
+    def note_refusal(self, endpoint: Endpoint, refusal: str) -> bool:
         """Note that an endpoint answers nobody, and why; among others it has to be met anew. Returns whether this is
         news."""
         with self._lock:
-            news, endpoint.refusal, endpoint.met = not endpoint.refusal, refusal, len(self.endpoints) == 1
+            news, endpoint.refusal, endpoint.proven = not endpoint.refusal, refusal, len(self.endpoints) == 1
             return news
 
-    def checked(self, endpoint: Endpoint, well: bool) -> None:
+    def note_check(self, endpoint: Endpoint, well: bool) -> None:
         """Note what a check of a lost endpoint came to."""
         with self._lock:
             endpoint.down, endpoint.checking = not well, False
@@ -145,3 +149,45 @@ def _name(number: int, url: str) -> str:
             f"{with_version(base) or base}."
         )
     return f"endpoint {number} ({parts.hostname}{'' if port is None else f':{port}'})"
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Addresses, key, and the variable that the key is from; both empty where none is sent."""
+
+    urls: tuple[str, ...]
+    key: str = field(default="", repr=False)
+    key_variable: str = ""
+
+
+def reach_of(settings: LlmSettings) -> Reach:
+    """The addresses and the key that settings and environment give the backend ``settings.backend``.
+
+    A key of ``OPENAI_API_KEY`` goes only where ``OPENAI_BASE_URL`` says, or to OpenAI itself; that of a service, such
+    as ``GROQ_API_KEY``, to the address of this service alone. Raises ``ConfigurationError`` where a key is missing or
+    cannot be sent.
+    """
+    key = settings.api_key.get_secret_value() if settings.api_key else ""
+    key_variable = f"LLM_API_KEY (or api_key in {SETTINGS_FILE})" if key else ""
+    if service := SERVICES.get(settings.backend):
+        urls, usual = settings.base_url or (service.url,), service.key_variable
+    else:
+        given = settings.base_url
+        urls = given or (settings.variable("OPENAI_BASE_URL") or OPENAI_URL,)
+        usual = "" if given else "OPENAI_API_KEY"
+    if not key and usual and (key := settings.variable(usual)):
+        key_variable = usual
+    if not key and urls == (OPENAI_URL,):
+        raise ConfigurationError("The backend openai has no key and no address: set LLM_API_KEY or LLM_BASE_URL.")
+    if not key and service and service.key_variable and urls == (service.url,):
+        raise ConfigurationError(
+            f"The backend {settings.backend} has no key: set {service.key_variable} or LLM_API_KEY, or LLM_BASE_URL "
+            "where it is served by another address."
+        )
+    check_header(key, key_variable)
+    return Reach(urls, key, key_variable)
+
+
+def is_like_openai(backend: str) -> bool:
+    """Whether a backend of this name is ``openai`` or a service that speaks like it."""
+    return backend == OPENAI or backend in SERVICES

@@ -23,7 +23,7 @@ from llm_strategy.llm.backends.http import (
     words_of,
 )
 from llm_strategy.llm.backends.openai import hints as cures
-from llm_strategy.llm.backends.openai.event_stream import DONE, EventStream, looks_like_events
+from llm_strategy.llm.backends.openai.transport import DONE, EventStream, looks_like_events
 from llm_strategy.support.secrets import redact
 
 PASSING_STATUS = frozenset({408, 409, 425, 429})

@@ -61,7 +61,7 @@ class Servers:
         for endpoint, problem in met:
             if isinstance(problem, ModelError):
                 self._lost(endpoint, problem)
-                endpoint.met = False
+                endpoint.proven = False
                 log.warning("%s The other endpoints are asked in its place.", problem)
         return common(found)
 
@@ -103,12 +103,12 @@ class Servers:
                     over = asyncio.get_running_loop().time() >= ends
                     final = isinstance(problem, BackendRefused) and not isinstance(problem, NotServed)
                     if final or over or began or not self.pool.has_more(tried):
-                        self._look_at(self.pool.unanswered(), dialect)
+                        self._look_at(self.pool.note_no_answer(), dialect)
                         worst = problem if final or began else _worth_another_try(problems)
                         worst.events = tuple(events)
                         raise worst from None
                     events.append(Event(EventKind.FAILOVER, str(problem)))
-        self._look_at(self.pool.answered(endpoint), dialect)
+        self._look_at(self.pool.note_answer(endpoint), dialect)
         return reply, (*events, *self._fingerprint(endpoint, reply))
 
     async def lost(self) -> list[str]:
@@ -133,9 +133,9 @@ class Servers:
 
     async def _meet(self, endpoint: Endpoint, dialect: Capabilities, seconds: float) -> None:
         """Hear whether an endpoint that was lost speaks as the others do; ``NotServed`` where it does not."""
-        if not endpoint.met:
+        if not endpoint.proven:
             await refuse_unlike(partial(self._wires[endpoint.number].ask, seconds=seconds), dialect, endpoint.name)
-            endpoint.met = True
+            endpoint.proven = True
 
     def _fingerprint(self, endpoint: Endpoint, reply: Reply) -> tuple[Event, ...]:
         if not reply.fingerprint:
@@ -150,10 +150,10 @@ class Servers:
     def _lost(self, endpoint: Endpoint, problem: ModelError) -> None:
         """Leave an endpoint alone for what it met; a refusal of the question alone is none of its own."""
         if isinstance(problem, NotServed):
-            if self.pool.refused(endpoint, str(problem)) and len(self.pool.endpoints) > 1:
+            if self.pool.note_refusal(endpoint, str(problem)) and len(self.pool.endpoints) > 1:
                 log.warning("%s It is left out until it answers again.", problem)
         elif not isinstance(problem, BackendRefused):
-            self.pool.failed(endpoint)
+            self.pool.note_failure(endpoint)
 
     def _look_at(self, lost: Sequence[Endpoint], dialect: Capabilities) -> None:
         for endpoint in lost:
@@ -168,12 +168,12 @@ class Servers:
             if well:
                 await self._meet(endpoint, dialect, MEETING_S)
         except NotServed as problem:
-            self.pool.refused(endpoint, str(problem))
+            self.pool.note_refusal(endpoint, str(problem))
             well = False
         except ModelError:
             well = False
         finally:
-            self.pool.checked(endpoint, well)
+            self.pool.note_check(endpoint, well)
 
 
 def _worth_another_try(problems: Sequence[ModelError]) -> ModelError:

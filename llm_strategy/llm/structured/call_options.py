@@ -1,4 +1,5 @@
-"""The schema that ``generate`` and ``chat`` may be given: asked for, held to where that can be, and checked."""
+"""What one call of ``generate`` or ``chat`` may be given: options, messages, and a schema for the
+answer."""
 
 from __future__ import annotations
 
@@ -6,19 +7,35 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, TypeAlias
+from numbers import Integral, Real
+from typing import Any, TypeAlias, TypedDict, cast, get_args
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, best_match
 from pydantic import BaseModel, ValidationError
 
 from llm_strategy.errors import ConfigurationError, ContractError, did_you_mean
-from llm_strategy.llm.requests import Message
+from llm_strategy.llm.requests import Message, Role
 
 AnySchema: TypeAlias = str | Mapping[str, Any] | type[BaseModel]
 """``advice`` (the contract of this package), a JSON Schema, or a pydantic model."""
 
 _NAMED = ("advice",)
+_NUMBERS: dict[str, type] = {"temperature": Real, "timeout_s": Real, "max_tokens": Integral, "seed": Integral}
+
+AnyMessage: TypeAlias = Message | Mapping[str, str]
+
+
+class Options(TypedDict, total=False):
+    """What a single call may set differently from the client's defaults; None means the default. With a ``schema`` the
+    answer is JSON that keeps to it, and ``Generation.parsed`` holds it."""
+
+    schema: AnySchema | None
+    json_mode: bool | None
+    temperature: float | None
+    max_tokens: int | None
+    seed: int | None
+    timeout_s: float | None
 
 
 @dataclass(frozen=True)
@@ -60,7 +77,7 @@ class AnswerSchema:
         """The schema as a request holds it."""
         return json.dumps(self.document)
 
-    def told(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    def ask_in(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
         """The conversation with the wish for such an answer at the end of its system message."""
         shown = {name: value for name, value in self.document.items() if not name.startswith("$")}
         wish = f"Answer with one JSON object that keeps to this JSON Schema: {json.dumps(shown)}"
@@ -100,3 +117,38 @@ def _without_references(schema: Any, known: Mapping[str, Any], inside: tuple[str
         beside = {key: value for key, value in schema.items() if key != "$ref"}
         return _without_references({**known[name], **beside}, known, (*inside, name))
     return {key: _without_references(part, known, inside) for key, part in schema.items() if key != "$defs"}
+
+
+def check_options(given: Mapping[str, object]) -> None:
+    """Raise ``ConfigurationError`` for an option of a call that is none of ``Options``, or is no number where it must
+    be one."""
+    for name, value in given.items():
+        if name not in Options.__annotations__:
+            raise ConfigurationError(
+                f"A call of a model has no option {name!r}{did_you_mean(name, Options.__annotations__)}"
+            )
+        kind = _NUMBERS.get(name)
+        if kind is not None and value is not None and (isinstance(value, bool) or not isinstance(value, kind)):
+            raise ConfigurationError(
+                f"{name} is {value!r}: give a {'whole ' if kind is Integral else ''}number, or leave it out."
+            )
+
+
+def check_text(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name} is {value!r:.40}: give text.")
+
+
+def message_of(entry: AnyMessage) -> Message:
+    if isinstance(entry, Message):
+        return entry
+    if not isinstance(entry, Mapping):
+        raise ConfigurationError(
+            f"A message is {str(entry)[:40]!r}: give role (one of {', '.join(get_args(Role))}) and content (text)."
+        )
+    role, content = entry.get("role"), entry.get("content")
+    if role not in get_args(Role) or not isinstance(content, str) or len(entry) != 2:
+        raise ConfigurationError(
+            f"A message has {dict(entry)!r}: give role (one of {', '.join(get_args(Role))}) and content (text)."
+        )
+    return Message(cast(Role, role), content)
