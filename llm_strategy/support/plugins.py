@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import json
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -53,34 +54,59 @@ def load_reference(kind: str, text: str, folder: Path | None = None) -> Any:
     if found is None:
         raise ConfigurationError(f"The {kind} {text!r} is no reference: write package.module:name or FILE.py:name.")
     place, name = found["place"], found["name"]
-    told = f"The {kind} {text!r}"
-    module = import_file(told, place_of(place, folder)) if place.endswith(".py") else _imported(told, place)
+    subject = f"The {kind} {text!r}"
+    path = place_of(place, folder) if place.endswith(".py") else _file_of(place)
+    if path is not None and any(map(_is_run_folder, path.resolve().parents)):
+        raise ConfigurationError(f"{subject} lies in a run folder, which holds data alone: move the file.")
+    module = import_file(subject, path) if path and place.endswith(".py") else _imported(subject, place)
     own = [key for key, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
     if not name:
-        raise ConfigurationError(f"{told} names nothing in it: write {place}:{own[0] if own else 'NAME'}.")
+        raise ConfigurationError(f"{subject} names nothing in it: write {place}:{own[0] if own else 'NAME'}.")
     if name not in vars(module):
-        raise ConfigurationError(f"{told}: {place} has no {name!r}{did_you_mean(name, own)}")
+        raise ConfigurationError(f"{subject}: {place} has no {name!r}{did_you_mean(name, own)}")
     return vars(module)[name]
 
 
 def source_sha256(text: str, group: str) -> str:
-    """sha256 of the file in which a part stands that ``find_plugin`` finds; empty where it stands in none, as in a
-    notebook."""
+    """sha256 of the file in which a part stands that ``find_plugin`` finds, which is not run for it; empty where there
+    is none that can be read, as in a notebook."""
     if not is_reference(text):
-        text = next(entry.value for entry in entry_points(group=group) if entry.name == text)
+        text = next((entry.value for entry in entry_points(group=group) if entry.name == text), "")
     place = text.rpartition(":")[0]
-    file = place_of(place, None) if place.endswith(".py") else getattr(importlib.import_module(place), "__file__", None)
-    return hashlib.sha256(read_bytes(Path(file), MOST_TEXT)).hexdigest() if file else ""
+    try:
+        path = place_of(place, None) if place.endswith(".py") else _file_of(place)
+        return hashlib.sha256(read_bytes(path, MOST_TEXT)).hexdigest() if path else ""
+    except OSError:
+        return ""
+
+
+def _file_of(module: str) -> Path | None:
+    """The file of a module, whose packages are imported and not itself; None where there is none, or it cannot be subject
+    without what importing it raises."""
+    try:
+        spec = None if module in sys.modules else importlib.util.find_spec(module)
+        file = getattr(sys.modules[module], "__file__", None) if spec is None else spec.origin
+    except Exception:
+        return None
+    return Path(file) if file else None
+
+
+def _is_run_folder(folder: Path) -> bool:
+    """Whether a folder is that of a run: it may be a stranger's, and nothing in it is code."""
+    try:
+        return "experiment" in json.loads(read_bytes(folder / "manifest.json", 1 << 30))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return False
 
 
 def import_file(
-    told: str,
+    subject: str,
     path: Path,
     *,
     cure: str = "correct the path",
     failure: Callable[[str, Exception], BacktraderLLMError] | None = None,
 ) -> ModuleType:
-    """The module of a file, read once for each content that it has; an error begins with ``told``.
+    """The module of a file, read once for each content that it has; an error begins with ``subject``.
 
     ``cure`` is for a file that is not there, and ``failure`` the error for one that cannot be imported, where the usual
     ones say too little.
@@ -90,10 +116,10 @@ def import_file(
     except FileNotFoundError:
         there = sorted(file.name for file in path.parent.glob("*.py")) if path.parent.is_dir() else []
         raise ConfigurationError(
-            f"{told} names the file {path}, which is not there{nearest(path.name, there) or f': {cure}.'}"
+            f"{subject} names the file {path}, which is not there{nearest(path.name, there) or f': {cure}.'}"
         ) from None
     except OSError as problem:
-        raise ConfigurationError(f"{told}: {path} cannot be read: {problem}.") from None
+        raise ConfigurationError(f"{subject}: {path} cannot be read: {problem}.") from None
     path = path.resolve()
     mark = hashlib.sha256(str(path).encode() + content).hexdigest()[:12]
     name = f"{path.stem}_{mark}"
@@ -101,7 +127,7 @@ def import_file(
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise ConfigurationError(f"{told}: {path} is no Python file: name one that ends in .py.")
+        raise ConfigurationError(f"{subject}: {path} is no Python file: name one that ends in .py.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     if str(path.parent) not in sys.path:
@@ -112,17 +138,17 @@ def import_file(
         del sys.modules[name]
         if not isinstance(problem, Exception):
             raise
-        raise (failure or _not_imported)(told, problem) from None
+        raise (failure or _not_imported)(subject, problem) from None
     return module
 
 
-def _imported(told: str, module: str) -> ModuleType:
+def _imported(subject: str, module: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except Exception as problem:
-        raise _not_imported(told, problem) from None
+        raise _not_imported(subject, problem) from None
 
 
-def _not_imported(told: str, problem: Exception) -> BacktraderLLMError:
+def _not_imported(subject: str, problem: Exception) -> BacktraderLLMError:
     cure = "install what it needs, or correct the name" if isinstance(problem, ImportError) else "correct it there"
-    return ConfigurationError(f"{told} cannot be imported ({exception_line(problem)}): {cure}.")
+    return ConfigurationError(f"{subject} cannot be imported ({exception_line(problem)}): {cure}.")

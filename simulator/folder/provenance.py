@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ def run_identity(experiment: Experiment, arms: tuple[str, ...], universe: Univer
         "schemas": schemas_sha256(),
         "versions": {"backtrader-llm": version("backtrader-llm")},
     }
-    return identity_from(decides | own_parts(experiment) | model_of(model), arms)
+    return identity_from(decides | own_parts(experiment.advisor.features) | model_of(model), arms)
 
 
 def identity_from(manifest: Mapping[str, Any], arms: Sequence[str]) -> str:
@@ -73,11 +73,15 @@ def _without_folders(reference: str) -> str:
     return f"{Path(place).name}:{name}" if place.endswith(".py") else reference
 
 
-def own_parts(experiment: Experiment) -> dict[str, dict[str, str]]:
-    """sha256 of the files of a person's own features, by the name in the experiment, for a manifest; nothing where
-    there are none."""
-    features = filter(is_own, experiment.advisor.features)
-    own = {_without_folders(name): source_sha256(name, FEATURE_GROUP) for name in features}
+def own_parts(features: Iterable[str]) -> dict[str, dict[str, str]]:
+    """sha256 of the files of a person's own among these features, by their names in the experiment without folders, for
+    a manifest; nothing where there are none."""
+    own: dict[str, str] = {}
+    for feature in filter(is_own, features):
+        name = _without_folders(feature)
+        while name in own:  # a file of that name in another folder
+            name += "_"
+        own[name] = source_sha256(feature, FEATURE_GROUP)
     return {"own_parts": own} if own else {}
 
 

@@ -113,6 +113,28 @@ def test_a_changed_file_makes_another_run_of_the_same_answers(tmp_path, monkeypa
         simulator.replay(second.folder)
 
 
+def test_nothing_is_run_before_it_is_known_to_be_what_it_was(tmp_path, monkeypatch):
+    made = run(tmp_path, ["trend", in_folder(tmp_path, monkeypatch)])
+    source, mark = tmp_path / "own_feature.py", tmp_path / "ran"
+    source.write_text(f"open({str(mark)!r}, 'w')\n" + source.read_text())
+    with pytest.raises(RunFolderError, match="has changed since the run"):
+        simulator.replay(made.folder)
+    source.rename(made.folder / "own_feature.py")
+    with pytest.raises(ConfigurationError, match="lies in a run folder, which holds data alone"):
+        View(features=(f"{made.folder}/own_feature.py:GAP",))
+    assert not mark.exists()
+
+
+def test_files_of_one_name_are_told_apart(tmp_path):
+    for folder, lookback in (("one", 2), ("other", 3)):
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder, f'MINE = Feature("{folder}", {lookback}, lambda bars: 0.5, unit="%")')
+    names = [f"{tmp_path / folder}/mine.py:MINE" for folder in ("one", "other")]
+    own = run(tmp_path, ["trend", *names], style="numbers").record.manifest["own_parts"]
+    assert own.keys() == {"mine.py:MINE", "mine.py:MINE_"}
+    assert len(set(own.values())) == 2
+
+
 def test_it_counts_in_the_warm_up(tmp_path):
     reference = write(tmp_path, 'MINE = Feature("age", 90, lambda bars: len(bars.close), unit=" bars")')
     result = run(tmp_path, ["trend", reference], style="numbers")
