@@ -187,8 +187,8 @@ class Inquiry:
     def _exchange(self, request: Request, purpose: Purpose) -> Generation:
         client, snapshot, untimed = self._conversation.client, self._snapshot, _untimed(request)
         self._seconds.append(0.0)
-        if self._answers is not None and untimed in self._answers:
-            exchange, answer = self._answers[untimed]
+        if self._answers is not None and (known := self._answers.get(untimed)):  # in one step: threads share them
+            exchange, answer = known
             self.exchanges.append(exchange)
             _log_answer(snapshot, purpose, answer)
             return answer

@@ -81,7 +81,7 @@ def source_sha256(text: str, group: str) -> str:
 
 
 def _file_of(module: str) -> Path | None:
-    """The file of a module, whose packages are imported and not itself; None where there is none, or it cannot be subject
+    """The file of a module, whose packages are imported and not itself; None where there is none, or it cannot be told
     without what importing it raises."""
     try:
         spec = None if module in sys.modules else importlib.util.find_spec(module)
