@@ -83,7 +83,11 @@ class OwnBackend(Backend):
         self.own = own
         self.remote = bool(getattr(own, "remote", False))
         self.strict = bool(getattr(own, "strict", False))
-        self.concurrency = int(getattr(own, "concurrency", 1))
+        self.concurrency = getattr(own, "concurrency", 1)
+        if not isinstance(self.concurrency, int) or self.concurrency < 1:
+            raise ConfigurationError(
+                f"{type(own).__name__}.concurrency is {self.concurrency!r:.40}: give a whole number from 1 upwards."
+            )
         self.identity = _own_identity(own, options)
 
     def answer(self, request: Request, on_text: OnText | None = None) -> Generation:

@@ -21,7 +21,7 @@ from llm_strategy.trading.decision_lines import Entry
 from llm_strategy.types import ActionType
 from simulator.experiment import LLM_ARM, RANDOM_ARM
 from simulator.experiment.configuration import Experiment
-from simulator.folder.evidence import DECISIONS, draw_name, evidence_files
+from simulator.folder.evidence import DECISIONS, HARM, draw_name, evidence_files
 from simulator.folder.integrity import check_evidence, is_sealed, seal
 from simulator.folder.provenance import own_parts
 from simulator.folder.record import ArmRecord, Record, load_record
@@ -34,7 +34,7 @@ from simulator.reporting.render_markdown import without_bare_links
 from simulator.runs.answers import RunAnswers, replay_advisor
 from simulator.runs.report import EXPLANATION, FACTS, REPORT_FILES, write_page
 from simulator.runs.simulation import trade
-from simulator.runs.worst_case import HARM, write_harm
+from simulator.runs.worst_case import write_harm
 
 
 @dataclass(frozen=True)

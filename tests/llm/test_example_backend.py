@@ -8,6 +8,7 @@ import pytest
 
 from llm_strategy.errors import BackendFailure, ConfigurationError
 from llm_strategy.llm import Backend, Generation, LLMClient, get_llm_client, register_backend
+from llm_strategy.llm.backend import OwnBackend
 from llm_strategy.llm.loader import SUPPORTED_BACKENDS
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "own_backend.py"
@@ -50,6 +51,13 @@ def test_the_example_answers_as_a_whole_client(folder, backend):
 def test_a_reference_to_nothing_is_told_in_one_sentence(folder, backend, told):
     with pytest.raises(ConfigurationError, match=told):
         get_llm_client(backend=backend)
+
+
+@pytest.mark.parametrize("concurrency", [0, -1, "many"])
+def test_how_many_are_asked_at_once_is_a_number_from_one_on(concurrency):
+    own = type("Own", (), {"concurrency": concurrency, "answer": lambda self, request, on_text=None: "yes"})
+    with pytest.raises(ConfigurationError, match=r"Own.concurrency is .*: give a whole number from 1 upwards"):
+        OwnBackend(own(), {})
 
 
 class Pieces:
