@@ -155,9 +155,9 @@ def _held(method: str, backend: Any, request: Request, call: Callable[[], Any]) 
     except BacktraderLLMError:
         raise
     except TimeoutError as problem:
-        raise AnswerTimeout(f"{name} gave up ({_said(problem)}): raise LLM_TIMEOUT_S.") from None
+        raise AnswerTimeout(f"{name} gave up ({_message_of(problem)}): raise LLM_TIMEOUT_S.") from None
     except Exception as problem:
-        problem_text = f"{type(problem).__name__}: {_said(problem)}".rstrip(":. ")
+        problem_text = f"{type(problem).__name__}: {_message_of(problem)}".rstrip(":. ")
         raise BackendFailure(f"{name} raised {problem_text}: correct it in {_file_name(type(backend))}.") from problem
     seconds = time.perf_counter() - begin
     if request.timeout_s is not None and seconds > request.timeout_s:
@@ -244,7 +244,7 @@ def _generation(returned: Any, name: str, latency_ms: float) -> Generation:
     raise BackendFailure(f"{name} returned {what}: return the text of the answer, or a Generation.")
 
 
-def _said(problem: Exception) -> str:
+def _message_of(problem: Exception) -> str:
     """An exception's own words on one line, without secrets."""
     try:
         return " ".join(redact(str(problem)[:MOST_READ]).split())

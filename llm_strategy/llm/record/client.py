@@ -35,7 +35,7 @@ _Call: TypeAlias = Callable[[Request, OnText | None], Generation]
 """Has the client behind answer one request."""
 
 
-def _lasting(generation: Generation) -> Generation:
+def _answer_alone(generation: Generation) -> Generation:
     """The answer without what happened on the one occasion on which it was given."""
     return replace(generation, events=events_of_answer(generation.events))
 
@@ -286,14 +286,14 @@ class RecordingClient(Layer):
 
     def _record(self, session: Session, key: str, answer: Generation) -> Generation:
         """Keep an answer; where another process was first, its answer is the one to go on with."""
-        kept = _lasting(answer)
+        kept = _answer_alone(answer)
         if self.mode == "refresh" or key in session.passed_over:
             self.store.put(key, kept)
         else:
             kept = self.store.add(key, kept)
         session.answered[key] = kept
         session.own.add(key)
-        return answer if kept == _lasting(answer) else kept
+        return answer if kept == _answer_alone(answer) else kept
 
     def is_of_earlier_command(self, request: Request) -> bool:
         """Whether the answer on record is that of an earlier command, and could be asked for again."""
