@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -21,6 +22,7 @@ from llm_strategy.llm.backends.http import MOST_READ, longest_body
 from llm_strategy.llm.concurrency.deadline import Deadline
 from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request
 from llm_strategy.support.secrets import Redactor, redact, redacted
+from llm_strategy.types import Event, EventKind
 
 OnText: TypeAlias = Callable[[str], bool]
 """Receives each piece of text as it is written; returning False stops the model."""
@@ -230,6 +232,14 @@ def _call(backend: Any, request: Request) -> tuple[str, dict[str, Any]]:
 
 def _generation(returned: Any, name: str, latency_ms: float) -> Generation:
     if isinstance(returned, Generation):
+        for field, usable in (
+            ("finish", returned.finish in ("stop", "length")),
+            ("values", isinstance(returned.values, Mapping) and all(map(_is_text, returned.values.values()))),
+            ("events", isinstance(returned.events, tuple) and all(map(_can_be_kept, returned.events))),
+        ):
+            if not usable:
+                value = f"{getattr(returned, field)!r:.60}"
+                raise BackendFailure(f"{name} returned a Generation whose {field} is {value}: leave {field} out.")
         return returned
     if isinstance(returned, str):
         return Generation(returned, 0, 0, latency_ms)
@@ -242,6 +252,17 @@ def _generation(returned: Any, name: str, latency_ms: float) -> Generation:
         return Generation(text, tokens_in, tokens_out, latency_ms)
     what = "nothing" if returned is None else f"a {type(returned).__name__}"
     raise BackendFailure(f"{name} returned {what}: return the text of the answer, or a Generation.")
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _can_be_kept(event: object) -> bool:
+    """Whether a journal can hold what a person says that happened."""
+    if not (isinstance(event, Event) and isinstance(event.kind, EventKind) and _is_text(event.detail)):
+        return False
+    return event.value is None or (isinstance(event.value, (int, float)) and math.isfinite(event.value))
 
 
 def _message_of(problem: Exception) -> str:

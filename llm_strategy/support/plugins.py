@@ -6,10 +6,13 @@ import hashlib
 import importlib
 import importlib.util
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib.metadata import entry_points
+from itertools import accumulate
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -54,16 +57,16 @@ def load_reference(kind: str, text: str, folder: Path | None = None) -> Any:
     if found is None:
         raise ConfigurationError(f"The {kind} {text!r} is no reference: write package.module:name or FILE.py:name.")
     place, name = found["place"], found["name"]
-    subject = f"The {kind} {text!r}"
+    told = f"The {kind} {text!r}"
     path = place_of(place, folder) if place.endswith(".py") else _file_of(place)
-    if path is not None and any(map(_is_run_folder, path.resolve().parents)):
-        raise ConfigurationError(f"{subject} lies in a run folder, which holds data alone: move the file.")
-    module = import_file(subject, path) if path and place.endswith(".py") else _imported(subject, place)
+    if path is not None and _is_in_run_folder(path):
+        raise ConfigurationError(f"{told} lies in a run folder, which holds data alone: move the file.")
+    module = import_file(told, path) if path and place.endswith(".py") else _imported(told, place)
     own = [key for key, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
     if not name:
-        raise ConfigurationError(f"{subject} names nothing in it: write {place}:{own[0] if own else 'NAME'}.")
+        raise ConfigurationError(f"{told} names nothing in it: write {place}:{own[0] if own else 'NAME'}.")
     if name not in vars(module):
-        raise ConfigurationError(f"{subject}: {place} has no {name!r}{did_you_mean(name, own)}")
+        raise ConfigurationError(f"{told}: {place} has no {name!r}{did_you_mean(name, own)}")
     return vars(module)[name]
 
 
@@ -82,31 +85,36 @@ def source_sha256(text: str, group: str) -> str:
 
 def _file_of(module: str) -> Path | None:
     """The file of a module, whose packages are imported and not itself; None where there is none, or it cannot be told
-    without what importing it raises."""
+    without what importing it raises. A package in a run folder is the answer for all that it holds."""
+    file: str | None = None
     try:
-        spec = None if module in sys.modules else importlib.util.find_spec(module)
-        file = getattr(sys.modules[module], "__file__", None) if spec is None else spec.origin
-    except Exception:
+        for name in accumulate(module.split("."), "{}.{}".format):
+            if file is not None and _is_in_run_folder(Path(file)):
+                break
+            spec = None if name in sys.modules else importlib.util.find_spec(name)
+            file = getattr(sys.modules[name], "__file__", None) if spec is None else spec.origin
+    except (Exception, SystemExit):
         return None
     return Path(file) if file else None
 
 
-def _is_run_folder(folder: Path) -> bool:
-    """Whether a folder is that of a run: it may be a stranger's, and nothing in it is code."""
-    try:
-        return "experiment" in json.loads(read_bytes(folder / "manifest.json", 1 << 30))
-    except (OSError, ValueError, TypeError, RecursionError):
-        return False
+def _is_in_run_folder(path: Path) -> bool:
+    """Whether a file lies in the folder of a run: that may be a stranger's, and nothing in it is code."""
+    for folder in Path(os.path.realpath(path)).parents if "\0" not in str(path) else ():
+        with suppress(OSError, ValueError, TypeError, RecursionError):
+            if "experiment" in json.loads(read_bytes(folder / "manifest.json", 1 << 30)):
+                return True
+    return False
 
 
 def import_file(
-    subject: str,
+    told: str,
     path: Path,
     *,
     cure: str = "correct the path",
     failure: Callable[[str, Exception], BacktraderLLMError] | None = None,
 ) -> ModuleType:
-    """The module of a file, read once for each content that it has; an error begins with ``subject``.
+    """The module of a file, read once for each content that it has; an error begins with ``told``.
 
     ``cure`` is for a file that is not there, and ``failure`` the error for one that cannot be imported, where the usual
     ones say too little.
@@ -116,10 +124,10 @@ def import_file(
     except FileNotFoundError:
         there = sorted(file.name for file in path.parent.glob("*.py")) if path.parent.is_dir() else []
         raise ConfigurationError(
-            f"{subject} names the file {path}, which is not there{nearest(path.name, there) or f': {cure}.'}"
+            f"{told} names the file {path}, which is not there{nearest(path.name, there) or f': {cure}.'}"
         ) from None
     except OSError as problem:
-        raise ConfigurationError(f"{subject}: {path} cannot be read: {problem}.") from None
+        raise ConfigurationError(f"{told}: {path} cannot be read: {problem}.") from None
     path = path.resolve()
     mark = hashlib.sha256(str(path).encode() + content).hexdigest()[:12]
     name = f"{path.stem}_{mark}"
@@ -127,7 +135,7 @@ def import_file(
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise ConfigurationError(f"{subject}: {path} is no Python file: name one that ends in .py.")
+        raise ConfigurationError(f"{told}: {path} is no Python file: name one that ends in .py.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     if str(path.parent) not in sys.path:
@@ -138,17 +146,17 @@ def import_file(
         del sys.modules[name]
         if not isinstance(problem, Exception):
             raise
-        raise (failure or _not_imported)(subject, problem) from None
+        raise (failure or _not_imported)(told, problem) from None
     return module
 
 
-def _imported(subject: str, module: str) -> ModuleType:
+def _imported(told: str, module: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except Exception as problem:
-        raise _not_imported(subject, problem) from None
+        raise _not_imported(told, problem) from None
 
 
-def _not_imported(subject: str, problem: Exception) -> BacktraderLLMError:
+def _not_imported(told: str, problem: Exception) -> BacktraderLLMError:
     cure = "install what it needs, or correct the name" if isinstance(problem, ImportError) else "correct it there"
-    return ConfigurationError(f"{subject} cannot be imported ({exception_line(problem)}): {cure}.")
+    return ConfigurationError(f"{told} cannot be imported ({exception_line(problem)}): {cure}.")

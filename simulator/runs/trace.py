@@ -82,7 +82,8 @@ class Trace:
         decision, snapshot = self.decision, self.decision["snapshot"]
         yield f"Bar      {decision['time']}, {snapshot['symbol']}, bar {decision['bar']}, close {snapshot['close']:g}"
         yield f"Arm      {self.arm}"
-        seen = {name: value for name, value in snapshot.items() if name not in ("symbol", "time", "close", "timeframe")}
+        hidden = ("symbol", "time", "close", "timeframe", "extra")
+        seen = {name: value for name, value in snapshot.items() if name not in hidden} | snapshot.get("extra", {})
         yield "Features " + ", ".join(f"{name} {value:.4g}" for name, value in seen.items())
         if decision["prompt"]:
             yield f"Shown    {decision['prompt']}"

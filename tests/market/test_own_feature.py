@@ -24,6 +24,7 @@ from llm_strategy.llm.requests import request_hash
 from llm_strategy.market.feature import Feature
 from llm_strategy.market.features import FEATURES, LONGEST_LOOKBACK
 from llm_strategy.market.view import SHOWN, market_view
+from simulator.runs.trace import trace
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "own_feature.py"
 GAP = f"{EXAMPLE}:GAP"
@@ -94,6 +95,7 @@ def test_a_run_keeps_it_in_its_journal_and_is_replayed(tmp_path, monkeypatch):
     assert all(line["prompt"].startswith("trend: ") and "; gap: " in line["prompt"] for line in lines)
     assert '"extra"' not in (result.folder / "buy_and_hold" / "decisions.jsonl").read_text()
     assert result.record.manifest["own_parts"].keys() == {"own_feature.py:GAP"}
+    assert ", gap " in trace(result.folder).as_text()
     assert all(check.same for check in simulator.replay(result.folder))
 
 
@@ -119,6 +121,12 @@ def test_nothing_is_run_before_it_is_known_to_be_what_it_was(tmp_path, monkeypat
     source.write_text(f"open({str(mark)!r}, 'w')\n" + source.read_text())
     with pytest.raises(RunFolderError, match="has changed since the run"):
         simulator.replay(made.folder)
+    package = made.folder / "own_package"
+    package.mkdir()
+    shutil.copy(source, package / "__init__.py")
+    monkeypatch.syspath_prepend(made.folder)
+    with pytest.raises(ConfigurationError, match="lies in a run folder, which holds data alone"):
+        View(features=("own_package.module:GAP",))
     source.rename(made.folder / "own_feature.py")
     with pytest.raises(ConfigurationError, match="lies in a run folder, which holds data alone"):
         View(features=(f"{made.folder}/own_feature.py:GAP",))
