@@ -138,9 +138,11 @@ def test_files_of_one_name_are_told_apart(tmp_path):
         (tmp_path / folder).mkdir()
         write(tmp_path / folder, f'MINE = Feature("{folder}", {lookback}, lambda bars: 0.5, unit="%")')
     names = [f"{tmp_path / folder}/mine.py:MINE" for folder in ("one", "other")]
-    own = run(tmp_path, ["trend", *names], style="numbers").record.manifest["own_parts"]
+    made = run(tmp_path, ["trend", *names], style="numbers")
+    own = made.record.manifest["own_parts"]
     assert own.keys() == {"mine.py:MINE", "mine.py:MINE_"}
     assert len(set(own.values())) == 2
+    assert str(tmp_path) not in made.report.read_text()  # a page says nothing of the machine
 
 
 def test_it_counts_in_the_warm_up(tmp_path):
