@@ -19,6 +19,7 @@ from llm_strategy.advice.modes.mode import Mode, Question
 from llm_strategy.advice.outcome import FAILURES, Outcome, abstain, judge_answer, without_occasion
 from llm_strategy.errors import BreakerOpen, ContractError, ModelError
 from llm_strategy.llm.client import LLMClient
+from llm_strategy.llm.reliability.policy import LEAST_TIME
 from llm_strategy.llm.requests import Generation, Request, request_hash
 from llm_strategy.llm.structured.answer_text import CAUSED_BY_DATA, as_contract_error, beginning
 from llm_strategy.support.outside_text import encodable
@@ -30,9 +31,6 @@ log = logging.getLogger(__name__)
 _Read = TypeVar("_Read")
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
-
-_LEAST_TIME = 0.001
-"""Seconds: too short for an answer, so that a question without time left fails as late and is on record."""
 
 MOST_REMEMBERED = 20_000
 """Outcomes, and answers to scores: some tens of megabytes. What was forgotten is on record, or asked again."""
@@ -187,8 +185,8 @@ class Inquiry:
     def _exchange(self, request: Request, purpose: Purpose) -> Generation:
         client, snapshot, untimed = self._conversation.client, self._snapshot, _untimed(request)
         self._seconds.append(0.0)
-        if self._answers is not None and untimed in self._answers:
-            exchange, answer = self._answers[untimed]
+        if self._answers is not None and (known := self._answers.get(untimed)):  # in one step: threads share them
+            exchange, answer = known
             self.exchanges.append(exchange)
             _log_answer(snapshot, purpose, answer)
             return answer
@@ -211,7 +209,7 @@ class Inquiry:
         spent = sum(self._seconds)
         if request.timeout_s is None or not spent:
             return request
-        return replace(request, timeout_s=max(request.timeout_s - spent, _LEAST_TIME))
+        return replace(request, timeout_s=max(request.timeout_s - spent, LEAST_TIME))
 
 
 def contract_errors(exchanges: Sequence[Exchange]) -> AbstractContextManager[None]:

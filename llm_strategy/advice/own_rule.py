@@ -7,8 +7,6 @@ what that file imports), and all others are the keywords of its constructor.
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import inspect
 import re
 from collections.abc import Callable, Mapping
@@ -19,8 +17,8 @@ from typing import Any, TypeVar
 
 from llm_strategy.advice.rules import Rule
 from llm_strategy.errors import BacktraderLLMError, ConfigurationError, did_you_mean, exception_line
-from llm_strategy.support.plugins import load_reference
-from llm_strategy.support.read_regular import MOST_TEXT, at_home, place_of, read_bytes
+from llm_strategy.support.plugins import load_reference, source_sha256
+from llm_strategy.support.read_regular import place_of
 from llm_strategy.types import ActionType, Decision, Snapshot
 
 GROUP = "backtrader_llm.baselines"
@@ -55,10 +53,7 @@ def whole_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
         )
     reference = settings.get("rule") or installed_rules()[name]
     subject = f"The baseline {name!r} ({reference})"
-    path, sha256 = _source(reference)
-    for folder in path.parents:
-        if (folder / "manifest.json").is_file() and (folder / "prices.csv").is_file():
-            raise ConfigurationError(f"{subject} lies in a run folder, which holds data alone: move the file.")
+    sha256 = source_sha256(reference, GROUP)
     if sha256 and settings.get("sha256", sha256) != sha256:
         raise ConfigurationError(
             f"{subject} has changed: its file has the sha256 {sha256[:12]}, and that asked for is "
@@ -119,17 +114,3 @@ class _OneSentence(Rule):
         except Exception as problem:
             words = f"{self._subject} fails {where} ({exception_line(problem)})"
             raise ConfigurationError(f"{words}: correct it there.") from None
-
-
-def _source(reference: str) -> tuple[Path, str]:
-    """The file that a reference names, and its hash; no hash where it cannot be read, which loading it tells."""
-    place = reference.rpartition(":")[0]
-    path = Path()
-    try:
-        if place.endswith(".py"):
-            path = at_home(place).absolute()
-        elif (spec := importlib.util.find_spec(place)) is not None and spec.origin:
-            path = Path(spec.origin)
-        return path, hashlib.sha256(read_bytes(path, MOST_TEXT)).hexdigest()
-    except (OSError, ImportError, ValueError):
-        return path, ""

@@ -23,7 +23,7 @@ MOST_SECONDS = 1e6
 """A note of more is damaged."""
 
 
-def note_speed(identity: ModelIdentity, asked: str, seconds: float) -> None:
+def record_speed(identity: ModelIdentity, asked: str, seconds: float) -> None:
     """Keep the seconds that one question took, among many; ``asked`` is the way of asking. A folder that cannot be
     written only costs an estimate."""
     if not seconds > 0:
@@ -32,7 +32,7 @@ def note_speed(identity: ModelIdentity, asked: str, seconds: float) -> None:
     keep_note(file, json.dumps(_read(file) | {asked: seconds}))
 
 
-def noted_speed(identity: ModelIdentity, asked: str) -> float | None:
+def read_speed(identity: ModelIdentity, asked: str) -> float | None:
     """Seconds a question, as last noted for this model and this way of asking; None where there is no note."""
     seconds = _read(_file(identity)).get(asked)
     return float(seconds) if isinstance(seconds, int | float) and 0 < seconds < MOST_SECONDS else None
@@ -79,7 +79,7 @@ def try_decision(client: LLMClient) -> str:
             raise BackendFailure(abstention.detail)
     later = sum(seconds[1:]) / len(seconds[1:])
     questions = sum(len(decision.exchanges) for decision in decisions[1:]) / len(seconds[1:])
-    note_speed(client.identity, way_of_asking(client, options), later / max(1.0, questions))
+    record_speed(client.identity, way_of_asking(client, options), later / max(1.0, questions))
     repaired = sum(bool(decision.repairs) for decision in decisions)
     kinds = ", ".join(dict.fromkeys(kind for decision in decisions for kind in decision.repairs))
     validity = (

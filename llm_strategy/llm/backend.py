@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -21,6 +22,7 @@ from llm_strategy.llm.backends.http import MOST_READ, longest_body
 from llm_strategy.llm.concurrency.deadline import Deadline
 from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request
 from llm_strategy.support.secrets import Redactor, redact, redacted
+from llm_strategy.types import Event, EventKind
 
 OnText: TypeAlias = Callable[[str], bool]
 """Receives each piece of text as it is written; returning False stops the model."""
@@ -83,7 +85,11 @@ class OwnBackend(Backend):
         self.own = own
         self.remote = bool(getattr(own, "remote", False))
         self.strict = bool(getattr(own, "strict", False))
-        self.concurrency = int(getattr(own, "concurrency", 1))
+        self.concurrency = getattr(own, "concurrency", 1)
+        if not isinstance(self.concurrency, int) or self.concurrency < 1:
+            raise ConfigurationError(
+                f"{type(own).__name__}.concurrency is {self.concurrency!r:.40}: give a whole number from 1 upwards."
+            )
         self.identity = _own_identity(own, options)
 
     def answer(self, request: Request, on_text: OnText | None = None) -> Generation:
@@ -151,9 +157,9 @@ def _held(method: str, backend: Any, request: Request, call: Callable[[], Any]) 
     except BacktraderLLMError:
         raise
     except TimeoutError as problem:
-        raise AnswerTimeout(f"{name} gave up ({_said(problem)}): raise LLM_TIMEOUT_S.") from None
+        raise AnswerTimeout(f"{name} gave up ({_message_of(problem)}): raise LLM_TIMEOUT_S.") from None
     except Exception as problem:
-        problem_text = f"{type(problem).__name__}: {_said(problem)}".rstrip(":. ")
+        problem_text = f"{type(problem).__name__}: {_message_of(problem)}".rstrip(":. ")
         raise BackendFailure(f"{name} raised {problem_text}: correct it in {_file_name(type(backend))}.") from problem
     seconds = time.perf_counter() - begin
     if request.timeout_s is not None and seconds > request.timeout_s:
@@ -226,6 +232,14 @@ def _call(backend: Any, request: Request) -> tuple[str, dict[str, Any]]:
 
 def _generation(returned: Any, name: str, latency_ms: float) -> Generation:
     if isinstance(returned, Generation):
+        for field, usable in (
+            ("finish", returned.finish in ("stop", "length")),
+            ("values", isinstance(returned.values, Mapping) and all(map(_is_text, returned.values.values()))),
+            ("events", isinstance(returned.events, tuple) and all(map(_can_be_kept, returned.events))),
+        ):
+            if not usable:
+                value = f"{getattr(returned, field)!r:.60}"
+                raise BackendFailure(f"{name} returned a Generation whose {field} is {value}: leave {field} out.")
         return returned
     if isinstance(returned, str):
         return Generation(returned, 0, 0, latency_ms)
@@ -240,7 +254,18 @@ def _generation(returned: Any, name: str, latency_ms: float) -> Generation:
     raise BackendFailure(f"{name} returned {what}: return the text of the answer, or a Generation.")
 
 
-def _said(problem: Exception) -> str:
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _can_be_kept(event: object) -> bool:
+    """Whether a journal can hold what a person says that happened."""
+    if not (isinstance(event, Event) and isinstance(event.kind, EventKind) and _is_text(event.detail)):
+        return False
+    return event.value is None or (isinstance(event.value, (int, float)) and math.isfinite(event.value))
+
+
+def _message_of(problem: Exception) -> str:
     """An exception's own words on one line, without secrets."""
     try:
         return " ".join(redact(str(problem)[:MOST_READ]).split())

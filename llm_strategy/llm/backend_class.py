@@ -68,7 +68,7 @@ def connect_class(kind: type, backend: str, settings: LlmSettings) -> LLMClient:
     """
     _check(kind, backend)
     options = settings.sections.get(backend, {})
-    own = _made(kind, backend, options, settings)
+    own = _make(kind, backend, options, settings)
     if isinstance(own, LLMClient) and type(own).complete is not LLMClient.complete:
         return own
     return LLMClient(OwnBackend(own, options))
@@ -92,7 +92,7 @@ def _check(kind: type, backend: str) -> None:
             ) from None
 
 
-def _made(kind: type, backend: str, options: Mapping[str, Any], settings: LlmSettings) -> Any:
+def _make(kind: type, backend: str, options: Mapping[str, Any], settings: LlmSettings) -> Any:
     if kind.__init__ in (object.__init__, LLMClient.__init__):  # type: ignore[misc]  # asked of the class
         for name in options:
             if hasattr(kind, name) and callable(getattr(kind, name)):

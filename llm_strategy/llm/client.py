@@ -39,7 +39,7 @@ from llm_strategy.llm.structured.call_options import (
 from llm_strategy.llm.structured.json_repair import repair_json
 from llm_strategy.llm.structured.probabilities import read_probabilities
 from llm_strategy.llm.structured.schema_form import schema_form
-from llm_strategy.support.threads import Worker, leave
+from llm_strategy.support.threads import Worker, abandon
 
 log = logging.getLogger(__name__)
 
@@ -320,7 +320,7 @@ class LLMClient:
 
         def on_delta(text: str) -> bool:
             chunks.put(Chunk(text))
-            return not worker.left
+            return not worker.abandoned
 
         def work() -> None:
             try:
@@ -339,4 +339,4 @@ class LLMClient:
                 if chunk.done:
                     return
         finally:
-            leave([worker])
+            abandon([worker])

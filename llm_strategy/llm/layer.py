@@ -3,21 +3,32 @@ the way."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-from functools import cached_property
-from typing import Any
+from collections.abc import Callable
+from functools import cached_property, wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from llm_strategy.errors import ModelError
 from llm_strategy.llm.backend import OnText
 from llm_strategy.llm.client import LLMClient
-from llm_strategy.llm.metering.calls import DecisionContext
-from llm_strategy.llm.reliability.policy import Breaker
-from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request
+from llm_strategy.llm.requests import Generation, ModelIdentity, Request
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 
 def _of_inner(name: str) -> Any:
     """A setting that is read from the client behind, and set there."""
     return property(lambda layer: getattr(layer.inner, name), lambda layer, value: setattr(layer.inner, name, value))
+
+
+def _by_inner(method: Callable[Concatenate[LLMClient, _P], _R]) -> Callable[Concatenate[Any, _P], _R]:
+    """The method of a client, which the client behind does."""
+
+    @wraps(method)
+    def forward(layer: Layer, /, *args: _P.args, **keywords: _P.kwargs) -> _R:
+        result: _R = getattr(layer.inner, method.__name__)(*args, **keywords)
+        return result
+
+    return forward
 
 
 class Layer(LLMClient):
@@ -57,46 +68,17 @@ class Layer(LLMClient):
         """Have the request answered behind it."""
         return self.inner.log_calls(request, lambda asked: self.inner.complete(asked, on_delta))
 
-    def start_from(self, defaults: Request) -> None:
-        """Begin every call with this request, as the client behind has it."""
-        self.inner.start_from(defaults)
-
-    def recorded(self, request: Request) -> Generation | None:
-        """The answer that the request would get without asking."""
-        return self.inner.recorded(request)
-
-    def is_of_earlier_command(self, request: Request) -> bool:
-        """Whether that is what an earlier command was answered."""
-        return self.inner.is_of_earlier_command(request)
-
-    def disregard(self, request: Request) -> bool:
-        """Hear that the answer cannot be used."""
-        return self.inner.disregard(request)
-
-    def prompt_tokens(self, request: Request) -> int | None:
-        """Tokens of the prompt, counted behind it."""
-        return self.inner.prompt_tokens(request)
-
     def ask(self, request: Request, *, ahead: bool = False) -> Generation:
         """Have a question of a decision answered behind it."""
         return self.inner.log_calls(request, lambda asked: self.inner.ask(asked, ahead=ahead))
 
-    def ask_fallbacks(self, request: Request, problem: ModelError) -> Generation:
-        """Let the fallbacks behind it answer."""
-        return self.inner.ask_fallbacks(request, problem)
-
-    def breaker(self) -> Breaker:
-        """A new breaker as the client behind is to be guarded with."""
-        return self.inner.breaker()
-
-    def decision(self) -> AbstractContextManager[DecisionContext]:
-        """The decision for which everything is asked in here."""
-        return self.inner.decision()
-
-    def healthcheck(self) -> Health:
-        """How the model behind it is."""
-        return self.inner.healthcheck()
-
-    def close(self) -> None:
-        """Close the client behind it."""
-        self.inner.close()
+    start_from = _by_inner(LLMClient.start_from)
+    recorded = _by_inner(LLMClient.recorded)
+    is_of_earlier_command = _by_inner(LLMClient.is_of_earlier_command)
+    disregard = _by_inner(LLMClient.disregard)
+    prompt_tokens = _by_inner(LLMClient.prompt_tokens)
+    ask_fallbacks = _by_inner(LLMClient.ask_fallbacks)
+    breaker = _by_inner(LLMClient.breaker)
+    decision = _by_inner(LLMClient.decision)
+    healthcheck = _by_inner(LLMClient.healthcheck)
+    close = _by_inner(LLMClient.close)

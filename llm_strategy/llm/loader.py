@@ -100,7 +100,7 @@ def get_llm_client(run_id: str | None = None, *, settings: LlmSettings | None = 
     client = _connected(settings.backend, settings)
     if client.remote or settings.fallback:
         fallbacks = [Fallback(name, partial(connect_backend, name, others)) for name in settings.fallback]
-        client = ResilientClient(client, _patience(settings), fallbacks)
+        client = ResilientClient(client, _retry_policy(settings), fallbacks)
     client.run_id = run_id or ""
     defaults = Request(
         messages=(),
@@ -126,7 +126,7 @@ def connect_backend(backend: str, settings: LlmSettings) -> LLMClient:
         raise ConfigurationError(f"There is no backend {backend!r}{did_you_mean(backend, SUPPORTED_BACKENDS)}")
     settings = settings.for_backend(backend).model_copy(update={"fallback": ()})  # nobody answers in its place
     client = _connected(backend, settings)
-    return ResilientClient(client, _patience(settings)) if client.remote else client
+    return ResilientClient(client, _retry_policy(settings)) if client.remote else client
 
 
 def prices_of(settings: LlmSettings) -> Prices:
@@ -204,7 +204,7 @@ def _connected(backend: str, settings: LlmSettings) -> LLMClient:
     return client
 
 
-def _patience(settings: LlmSettings) -> RetryPolicy:
+def _retry_policy(settings: LlmSettings) -> RetryPolicy:
     return RetryPolicy(
         attempts=settings.attempts,
         attempt_timeout_s=settings.attempt_timeout_s,

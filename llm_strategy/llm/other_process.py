@@ -18,10 +18,10 @@ def recipe(client: Any, make: Callable[[], Any], defaults: Any) -> tuple[Callabl
     """What ``pickle`` keeps of a client that can be made again."""
     written = pickle.dumps((make, defaults))
     _MADE.setdefault((os.getpid(), written), client)
-    return made_again, (written,)
+    return remake, (written,)
 
 
-def made_again(written: bytes) -> Any:
+def remake(written: bytes) -> Any:
     """The client of this process that a recipe means."""
     place = os.getpid(), written
     if place not in _MADE:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from llm_strategy.risk.inputs import Account, Market
 from llm_strategy.risk.limits import Limits
 from llm_strategy.risk.refusals import first_refusal, too_little_reward
-from llm_strategy.risk.sizing import largest_size, wanted_share
+from llm_strategy.risk.sizing import largest_size, target_share
 from llm_strategy.risk.stops import stop_distance, target_distance, tightened, usual_stop
 from llm_strategy.risk.verdict import Intent, Verdict, at_most
 from llm_strategy.types import ActionType, Advice, ClampEvent, Constraints
@@ -75,7 +75,7 @@ def _entry(advice: Advice, side: int, market: Market, account: Account, limits: 
     target = target_distance(requested.take_profit_pct, limits, cuts)
     if refusal := too_little_reward(stop, target, limits):
         return Verdict(Intent.NONE, reason=refusal[1], clamps=(*cuts, refusal[0]))
-    share = wanted_share(market, limits)
+    share = target_share(market, limits)
     if requested.max_position_size is not None:
         share = min(share, at_most(requested.max_position_size, limits.max_position_size, "max_position_size", cuts))
     usual = usual_stop(market, limits)  # a closer stop that was asked for does not buy a larger position

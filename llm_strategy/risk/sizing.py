@@ -70,7 +70,7 @@ def worst_price(size: float, market: Market, limits: Limits) -> float:
     return market.price * (1 + limits.gap_buffer) * (1 + market.costs.slippage(size, market.price))
 
 
-def wanted_share(market: Market, limits: Limits) -> float:
+def target_share(market: Market, limits: Limits) -> float:
     """The share of equity that the sizing rule proposes, never above ``max_position_size``.
 
     ``fixed_fraction`` takes ``max_position_size``; ``equal_weight`` divides ``max_gross_exposure`` by

@@ -63,7 +63,7 @@ class ProgressLine:
         self._width = 0
 
     @classmethod
-    def where_wanted(cls, word: str, total: int | None, *, wanted: bool | None = None) -> Self | None:
+    def if_shown(cls, word: str, total: int | None, *, wanted: bool | None = None) -> Self | None:
         """A line on stderr; if ``wanted`` is not said, on a terminal and in a notebook alone."""
         terminal = sys.stderr is not None and sys.stderr.isatty()
         if sys.stderr is None or not (wanted or (wanted is None and (terminal or in_notebook()))):

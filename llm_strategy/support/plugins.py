@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import json
+import os
 import re
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib.metadata import entry_points
+from itertools import accumulate
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -54,7 +58,10 @@ def load_reference(kind: str, text: str, folder: Path | None = None) -> Any:
         raise ConfigurationError(f"The {kind} {text!r} is no reference: write package.module:name or FILE.py:name.")
     place, name = found["place"], found["name"]
     told = f"The {kind} {text!r}"
-    module = import_file(told, place_of(place, folder)) if place.endswith(".py") else _imported(told, place)
+    path = place_of(place, folder) if place.endswith(".py") else _file_of(place)
+    if path is not None and _is_in_run_folder(path):
+        raise ConfigurationError(f"{told} lies in a run folder, which holds data alone: move the file.")
+    module = import_file(told, path) if path and place.endswith(".py") else _imported(told, place)
     own = [key for key, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
     if not name:
         raise ConfigurationError(f"{told} names nothing in it: write {place}:{own[0] if own else 'NAME'}.")
@@ -64,13 +71,40 @@ def load_reference(kind: str, text: str, folder: Path | None = None) -> Any:
 
 
 def source_sha256(text: str, group: str) -> str:
-    """sha256 of the file in which a part stands that ``find_plugin`` finds; empty where it stands in none, as in a
-    notebook."""
+    """sha256 of the file in which a part stands that ``find_plugin`` finds, which is not run for it; empty where there
+    is none that can be read, as in a notebook."""
     if not is_reference(text):
-        text = next(entry.value for entry in entry_points(group=group) if entry.name == text)
+        text = next((entry.value for entry in entry_points(group=group) if entry.name == text), "")
     place = text.rpartition(":")[0]
-    file = place_of(place, None) if place.endswith(".py") else getattr(importlib.import_module(place), "__file__", None)
-    return hashlib.sha256(read_bytes(Path(file), MOST_TEXT)).hexdigest() if file else ""
+    try:
+        path = place_of(place, None) if place.endswith(".py") else _file_of(place)
+        return hashlib.sha256(read_bytes(path, MOST_TEXT)).hexdigest() if path else ""
+    except OSError:
+        return ""
+
+
+def _file_of(module: str) -> Path | None:
+    """The file of a module, whose packages are imported and not itself; None where there is none, or it cannot be told
+    without what importing it raises. A package in a run folder is the answer for all that it holds."""
+    file: str | None = None
+    try:
+        for name in accumulate(module.split("."), "{}.{}".format):
+            if file is not None and _is_in_run_folder(Path(file)):
+                break
+            spec = None if name in sys.modules else importlib.util.find_spec(name)
+            file = getattr(sys.modules[name], "__file__", None) if spec is None else spec.origin
+    except (Exception, SystemExit):
+        return None
+    return Path(file) if file else None
+
+
+def _is_in_run_folder(path: Path) -> bool:
+    """Whether a file lies in the folder of a run: that may be a stranger's, and nothing in it is code."""
+    for folder in Path(os.path.realpath(path)).parents if "\0" not in str(path) else ():
+        with suppress(OSError, ValueError, TypeError, RecursionError):
+            if "experiment" in json.loads(read_bytes(folder / "manifest.json", 1 << 30)):
+                return True
+    return False
 
 
 def import_file(

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-LEAVE_S = 1.0
+GRACE_S = 1.0
 """Seconds for what is left behind to come to its end."""
 
 
@@ -28,25 +28,25 @@ class Worker(threading.Thread):
 
     def __init__(self, work: Callable[[], None], name: str) -> None:
         super().__init__(target=work, name=name, daemon=True)
-        self._left = threading.Event()
+        self._abandoned = threading.Event()
         self._begun_by = threading.current_thread()
 
     @property
-    def left(self) -> bool:
+    def abandoned(self) -> bool:
         """Whether nobody waits for it any more."""
-        return self._left.is_set() or (isinstance(self._begun_by, Worker) and self._begun_by.left)
+        return self._abandoned.is_set() or (isinstance(self._begun_by, Worker) and self._begun_by.abandoned)
 
-    def leave(self) -> None:
+    def abandon(self) -> None:
         """Tell it that nobody waits for it."""
-        self._left.set()
+        self._abandoned.set()
 
 
-def leave(workers: Iterable[Worker]) -> None:
-    """Leave these behind, after waiting ``LEAVE_S`` at most for their end."""
-    latest = time.monotonic() + LEAVE_S
+def abandon(workers: Iterable[Worker]) -> None:
+    """Leave these behind, after waiting ``GRACE_S`` at most for their end."""
+    latest = time.monotonic() + GRACE_S
     known = tuple(workers)
     for worker in known:
-        worker.leave()
+        worker.abandon()
     for worker in known:
         if worker.is_alive():  # an interruption may come before it was started
             worker.join(max(0.0, latest - time.monotonic()))
@@ -68,7 +68,7 @@ class NativeCalls:
 
         def must_stop() -> bool:
             nonlocal stopped
-            stopped = stopped or self._ending or (isinstance(thread, Worker) and thread.left)
+            stopped = stopped or self._ending or (isinstance(thread, Worker) and thread.abandoned)
             return stopped
 
         with self._change:

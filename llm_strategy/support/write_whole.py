@@ -1,7 +1,7 @@
 """Files are written whole: a reader meets the old file or the new one, never a part, also after the power has failed.
 
 Content goes under a temporary name in the same folder, onto the disk, and only then under its own name. What a killed
-writer leaves there ends in ``LEFT_BEHIND``.
+writer leaves there ends in ``UNFINISHED``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-LEFT_BEHIND = ".part"
+UNFINISHED = ".part"
 _CANNOT = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF}
 """How file systems say that they cannot put this onto the disk at will."""
 
@@ -37,7 +37,7 @@ def whole_file(
     ``into_place`` gives the temporary file its name, which is on the disk at the end, or (``name_may_wait``) as soon as
     the platform brings it there. Raises ``OSError``, the old file left as it was.
     """
-    temporary = path.with_name(f".{path.name[:40]}.{os.getpid()}-{os.urandom(4).hex()}{LEFT_BEHIND}")
+    temporary = path.with_name(f".{path.name[:40]}.{os.getpid()}-{os.urandom(4).hex()}{UNFINISHED}")
     text: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
     try:
         with temporary.open(mode.replace("w", "x"), **text) as file:

@@ -97,7 +97,7 @@ class BarCheck:
         if problem := problem_of_bar(*map(float, bar), has_volume=self._has_volume):
             if not self._abstains:
                 raise MarketDataError(self._refusal(time, problem))
-            self._bad_at, self.why = bars, f"the bar of {shown_time(time)} has no true prices ({problem})"
+            self._bad_at, self.why = bars, f"the bar of {time_text(time)} has no true prices ({problem})"
         self._has_volume = self._has_volume or not math.isnan(volume)
         if bars == self.spacing_at and len(lines.datetime.array) >= bars:
             self._check_spacing(np.array(lines.datetime.get(size=bars)))
@@ -115,17 +115,17 @@ class BarCheck:
     def _refusal(self, time: float, problem: str) -> str:
         other = ', or let AdvisedStrategy pass it by with bad_bars="abstain"' if self._may_abstain else ""
         return (
-            f"Feed {self.name}, {shown_time(time)}: {problem}; correct the bar or take it out of the data before the "
+            f"Feed {self.name}, {time_text(time)}: {problem}; correct the bar or take it out of the data before the "
             f"feed is made{other}."
         )
 
     def _out_of_order(self, before: float, time: float) -> MarketDataError:
         if before == time:
             return MarketDataError(
-                f"Feed {self.name}, {shown_time(time)}: this time stands twice, keep one of the two bars."
+                f"Feed {self.name}, {time_text(time)}: this time stands twice, keep one of the two bars."
             )
         return MarketDataError(
-            f"Feed {self.name}, {shown_time(time)}: this bar comes after that of {shown_time(before)}, sort the bars "
+            f"Feed {self.name}, {time_text(time)}: this bar comes after that of {time_text(before)}, sort the bars "
             "by time with the oldest first (a DataFrame: frame.sort_index())."
         )
 
@@ -178,7 +178,7 @@ def last_close(data: bt.AbstractDataBase) -> float:
     return math.nan
 
 
-def shown_time(time: float) -> str:
+def time_text(time: float) -> str:
     """A time of backtrader's as an ISO date, with the clock where it is not midnight."""
     return iso_time(float(time)).removesuffix("T00:00:00")
 

@@ -26,7 +26,7 @@ from llm_strategy.trading.ledger import ExitReason, Ledger
 from llm_strategy.trading.orders import OrderDesk, OrderRules, Stage
 from llm_strategy.trading.parameters import check_names, check_parameters
 from llm_strategy.trading.remarks import remarks
-from llm_strategy.trading.traded_feed import CORRELATION_BARS, feed_named, feed_names, symbols_of, traded_of
+from llm_strategy.trading.traded_feed import CORRELATION_BARS, feed_names, find_feed, symbols_of, traded_of
 from llm_strategy.types import ActionType, Decision
 
 log = logging.getLogger(__name__)
@@ -153,7 +153,7 @@ class AdvisedStrategy(bt.Strategy):
         self.journal.begin()
         self._progress = None
         if self.p.tell and (self.p.progress or (self.p.progress is None and not self.cerebro._dooptimize)):
-            self._progress = ProgressLine.where_wanted("deciding", self._decisions_to_come(), wanted=self.p.progress)
+            self._progress = ProgressLine.if_shown("deciding", self._decisions_to_come(), wanted=self.p.progress)
         self._book = Book(self, self._feeds, self.limits)
         self._desks = {feed.data: feed for feed in self._feeds}
 
@@ -281,7 +281,7 @@ class AdvisedStrategy(bt.Strategy):
 
     def _advised(self, data: bt.AbstractDataBase, symbol: str) -> AdvisedFeed:
         longer = (self.p.decide_on or {}).get(self._names[data])
-        decisions = data if longer is None else feed_named(longer, self._names)
+        decisions = data if longer is None else find_feed(longer, self._names)
         for feed in (data, decisions):
             if feed.replaying:
                 raise ConfigurationError(

@@ -149,7 +149,7 @@ def feed_names(datas: Sequence[bt.AbstractDataBase]) -> dict[bt.AbstractDataBase
     return {data: str(data._name or f"data{place}") for place, data in enumerate(datas)}
 
 
-def feed_named(name: str, names: Mapping[bt.AbstractDataBase, str]) -> bt.AbstractDataBase:
+def find_feed(name: str, names: Mapping[bt.AbstractDataBase, str]) -> bt.AbstractDataBase:
     """The feed of this name. Raises ``ConfigurationError`` where there is none, or more than one."""
     found = [data for data, its_name in names.items() if its_name == name]
     if not found:
@@ -165,7 +165,7 @@ def traded_of(trade: Sequence[str] | str | None, names: Mapping[bt.AbstractDataB
         return list(names)[:1]
     if trade == "all":
         return list(names)
-    return [feed_named(name, names) for name in ([trade] if isinstance(trade, str) else trade)]
+    return [find_feed(name, names) for name in ([trade] if isinstance(trade, str) else trade)]
 
 
 def symbols_of(names: Mapping[bt.AbstractDataBase, str]) -> dict[bt.AbstractDataBase, str]:

@@ -17,7 +17,7 @@ try:
 
     from llm_strategy.errors import BacktraderLLMError, RunFolderError
     from llm_strategy.support.outside_text import spelled_out
-    from llm_strategy.support.threads import LEAVE_S, native_calls
+    from llm_strategy.support.threads import GRACE_S, native_calls
     from simulator.cli import console, experiments, folders
     from simulator.cli import models as model
 except KeyboardInterrupt:  # imports take a while on a busy machine, and nothing has begun yet
@@ -149,7 +149,7 @@ def main() -> None:
     try:
         app()
     except SystemExit as end:
-        if native_calls.ended(LEAVE_S):
+        if native_calls.ended(GRACE_S):
             raise
         sys.stdout.flush()
         sys.stderr.flush()

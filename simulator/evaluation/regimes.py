@@ -86,11 +86,11 @@ class SymbolDecisions:
 
 
 BySymbol: TypeAlias = Mapping[str, SymbolDecisions]
-Made: TypeAlias = BySymbol | Iterable[Entry]
+JournalEntries: TypeAlias = BySymbol | Iterable[Entry]
 """Decisions by symbol, or the entries of a journal."""
 
 
-def by_symbol(decisions: Made) -> BySymbol:
+def by_symbol(decisions: JournalEntries) -> BySymbol:
     """The decisions on each symbol in their order, symbols sorted."""
     if isinstance(decisions, Mapping):
         return dict(sorted(decisions.items()))
@@ -100,7 +100,7 @@ def by_symbol(decisions: Made) -> BySymbol:
     return dict(sorted(found.items()))
 
 
-def decisions_per_year(decisions: Made, times: pd.Index, bars_per_year: float) -> float:
+def decisions_per_year(decisions: JournalEntries, times: pd.Index, bars_per_year: float) -> float:
     """Decisions a year on one symbol, on average, where ``times`` are the bars of the account, ``bars_per_year`` of
     them a year."""
     steps = bars = 0
@@ -110,7 +110,7 @@ def decisions_per_year(decisions: Made, times: pd.Index, bars_per_year: float) -
     return bars_per_year * steps / bars if bars else bars_per_year
 
 
-def regime_table(decisions: Made, per_year: float) -> RegimeTable:
+def regime_table(decisions: JournalEntries, per_year: float) -> RegimeTable:
     """Score the labels of one arm, ``per_year`` decisions on a symbol being a year; the last decision on each symbol
     has no next one."""
     moves: dict[str, list[float]] = {name: [] for name in LABELS}
@@ -133,7 +133,7 @@ def regime_table(decisions: Made, per_year: float) -> RegimeTable:
     return RegimeTable(regimes, unlabelled, flips * per_year / steps if steps else None)
 
 
-def agreement(first: Made, second: Made) -> Agreement:
+def agreement(first: JournalEntries, second: JournalEntries) -> Agreement:
     """Compare the labels of two arms on the bars, each of one symbol, that both labelled."""
     others, counts = by_symbol(second), Counter[tuple[str, str]]()
     for symbol, made in by_symbol(first).items():

@@ -17,8 +17,8 @@ SAME_TEXT = 0.90
 SAME_TREND = SAME_LABEL = 0.95
 """Shares of the decisions from which a text, the trend in it, or the causal rule's label counts as the same in all."""
 CUT_AWAY = 0.90
-"""Share of entries, cut to less than ``LEFT_OVER`` of their size, from which the gate let nothing through."""
-LEFT_OVER = 0.01
+"""Share of entries, cut to less than ``LEAST_REST`` of their size, from which the gate let nothing through."""
+LEAST_REST = 0.01
 
 _OF_ONE_TRADE = ("max_participation", "lot_step", "min_notional", "max_risk_per_trade")
 """Limits that look at the trade alone; those of the book cut away what it has no room for, as they should."""
@@ -39,7 +39,7 @@ class Sameness:
 
 @dataclass(frozen=True, slots=True)
 class ClampShare:
-    """Entries that a limit of the trade itself left less than ``LEFT_OVER`` of."""
+    """Entries that a limit of the trade itself left less than ``LEAST_REST`` of."""
 
     share: float
     limit: str
@@ -96,10 +96,10 @@ def _trend(text: str) -> str:
 
 
 def _decisive(clamps: Sequence[ClampEvent]) -> str:
-    """The limit that took an entry below ``LEFT_OVER`` of its size; empty where none did."""
+    """The limit that took an entry below ``LEAST_REST`` of its size; empty where none did."""
     left = 1.0
     for clamp in clamps:
         left *= clamp.after / clamp.before if clamp.before else 0.0
-        if left < LEFT_OVER:
+        if left < LEAST_REST:
             return clamp.limit
     return ""

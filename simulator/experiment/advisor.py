@@ -83,9 +83,9 @@ class AdvisorConfig:
     ``abort_above_failure_rate`` ends a run as soon as it has too many; ``fallback`` is the rule that decides where the
     model failed; ``examples`` is ``auto``, ``fixed``, or a mapping of ``balanced`` or ``nearest`` to a number.
     ``layout`` is a name, a ``LayoutText``, its content as a mapping, or the path of a YAML file with it, from the
-    current folder (in an experiment's file from its own folder first: ``placed``); the file is read at once, and what
-    it says is kept. The same with ``calibration``, which is a kind, a ``LabelPrior``, or the ``calibration.json`` of a
-    run. Raises ``ConfigurationError`` for a wrong one.
+    current folder (in an experiment's file from its own folder first: ``locate_files``); the file is read at once, and
+    what it says is kept. The same with ``calibration``, which is a kind, a ``LabelPrior``, or the
+    ``calibration.json`` of a run. Raises ``ConfigurationError`` for a wrong one.
     """
 
     style: Style = "words"
@@ -158,7 +158,7 @@ class AdvisorConfig:
         return self.view if self.decide_when == "changed" else None
 
 
-def placed(section: dict[str, Any], folder: Path | None) -> dict[str, Any]:
+def locate_files(section: dict[str, Any], folder: Path | None) -> dict[str, Any]:
     """The section with the files that it names looked for in this folder before the working folder."""
     files = {
         name: str(place_of(section[name], folder))
@@ -166,11 +166,11 @@ def placed(section: dict[str, Any], folder: Path | None) -> dict[str, Any]:
         if isinstance(section.get(name), str) and section[name].endswith(suffix)
     }
     if "features" in section:
-        section = section | {"features": [_placed_feature(name, folder) for name in section["features"]]}
+        section = section | {"features": [_locate_feature(name, folder) for name in section["features"]]}
     return section | files
 
 
-def _placed_feature(name: str, folder: Path | None) -> str:
+def _locate_feature(name: str, folder: Path | None) -> str:
     place, _, part = name.rpartition(":")
     return f"{place_of(place, folder)}:{part}" if place.endswith(".py") else name
 

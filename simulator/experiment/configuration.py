@@ -25,7 +25,7 @@ from llm_strategy.support.schemas import require
 from llm_strategy.support.strict_yaml import parse_yaml
 from llm_strategy.trading.orders import OrderRules
 from simulator.experiment import LLM_ARM, RANDOM_ARM
-from simulator.experiment.advisor import ABSTAIN, AdvisorConfig, placed
+from simulator.experiment.advisor import ABSTAIN, AdvisorConfig, locate_files
 from simulator.experiment.arms import (
     ALL_ARMS,
     ARMS_SCHEMA,
@@ -167,7 +167,7 @@ class Experiment:
         if "data" in document:
             document["data"] = {key: value for key, value in document["data"].items() if value is not None}
         if "advisor" in document:
-            document["advisor"] = placed(document["advisor"], folder)
+            document["advisor"] = locate_files(document["advisor"], folder)
         return cls(
             **{
                 key: SECTIONS[key](**_whole(SECTIONS[key], _with_tuples(value))) if key in SECTIONS else value

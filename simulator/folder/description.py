@@ -19,10 +19,10 @@ from llm_strategy.llm.client import LLMClient
 from llm_strategy.risk import Limits
 from simulator.experiment import LLM_ARM
 from simulator.experiment.configuration import Experiment
-from simulator.folder.evidence import evidence_files, file_hashes
+from simulator.folder.evidence import HARM, evidence_files, file_hashes
 from simulator.folder.manifest import FORMAT_VERSION, Manifest
 from simulator.folder.provenance import model_of, own_parts, provenance
-from simulator.folder.tally import Questions
+from simulator.folder.tally import CALIBRATION, Questions
 from simulator.prices.load import Prices
 from simulator.prices.universe import Universe
 
@@ -49,12 +49,12 @@ class RunDescription:
     def of_arm(self, arm: str, folder: Path, **how: Unpack[Happened]) -> Manifest:
         """The manifest of one arm, whose evidence stands in ``folder``."""
         draws = self._experiment.further_draws if arm == LLM_ARM else ()
-        files = file_hashes(folder, evidence_files(draws), if_there=("calibration.json", "prices.csv"))
+        files = file_hashes(folder, evidence_files(draws), if_there=(CALIBRATION, "prices.csv"))
         return self._manifest("run", arm, None, files, **how)
 
     def of_comparison(self, arms: tuple[str, ...], folder: Path, **how: Unpack[Happened]) -> Manifest:
         """The manifest of a ``folder`` that holds these arms."""
-        files = file_hashes(folder, (), if_there=("harm.json", "prices.csv"))
+        files = file_hashes(folder, (), if_there=(HARM, "prices.csv"))
         return self._manifest("comparison", None, arms, files, **how)
 
     def _manifest(
@@ -75,7 +75,7 @@ class RunDescription:
                 "notes": self._notes,
                 **model_of(how["model"]),
                 "explainer": self._explainer,
-                **own_parts(self._experiment),
+                **own_parts(self._experiment.advisor.features),
                 "usage": asdict(how["usage"]) | {"seconds": round(how["usage"].seconds, 3)},
                 **self._provenance,
                 "started": how["started"],

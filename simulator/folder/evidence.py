@@ -15,6 +15,9 @@ from llm_strategy.support.outside_text import spelled_out_json
 from llm_strategy.support.write_whole import whole_file, write_whole
 
 DECISIONS = "decisions.jsonl"
+HARM = "harm.json"
+"""``worst_return``, ``worst_drawdown`` and ``bound``, fractions: total return and largest drawdown of an adviser who
+knew the next bar and proposed the worst action at each close, and the largest drawdown that the limits allow."""
 EVIDENCE = (DECISIONS, "orders.csv", "trades.csv", "equity.csv")
 
 

@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from llm_strategy.market.view import FEATURE_GROUP, is_own
 from llm_strategy.support.plugins import source_sha256
 from llm_strategy.support.schemas import schemas_sha256
 from simulator.experiment.configuration import Experiment
-from simulator.folder.record import origins
+from simulator.folder.record import file_name, without_folders
 from simulator.prices.universe import Universe
 
 _PACKAGES = ("backtrader-llm", "backtrader", "gpt4all", "openai", "arch", "numpy", "pandas", "matplotlib", "jsonschema")
@@ -33,20 +33,15 @@ def run_identity(experiment: Experiment, arms: tuple[str, ...], universe: Univer
         "schemas": schemas_sha256(),
         "versions": {"backtrader-llm": version("backtrader-llm")},
     }
-    return identity_from(decides | own_parts(experiment) | model_of(model), arms)
+    return identity_from(decides | own_parts(experiment.advisor.features) | model_of(model), arms)
 
 
 def identity_from(manifest: Mapping[str, Any], arms: Sequence[str]) -> str:
     """The identity of a run of these arms, from what stands in its manifest."""
-    configuration = dict(manifest["experiment"])
+    configuration = without_folders(manifest["experiment"])
     output = configuration.pop("output")
-    configuration["data"] = origins(configuration["data"])
-    if "baselines" in configuration:
-        configuration["baselines"] = {name: _of_a_rule(rule) for name, rule in configuration["baselines"].items()}
     # a budget decides when a run stops, not what it finds
     configuration["advisor"] = {key: value for key, value in configuration["advisor"].items() if key != "budget"}
-    if "features" in configuration["advisor"]:
-        configuration["advisor"]["features"] = [*map(_without_folders, configuration["advisor"]["features"])]
     asked = manifest.get("explainer") or manifest
     decides = {
         "experiment": configuration,
@@ -62,22 +57,15 @@ def identity_from(manifest: Mapping[str, Any], arms: Sequence[str]) -> str:
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
 
-def _of_a_rule(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a rule without the folders of its file, whose content is hashed."""
-    return {**settings, **({"rule": _without_folders(settings["rule"])} if "rule" in settings else {})}
-
-
-def _without_folders(reference: str) -> str:
-    """``FILE.py:name`` for one with a path; ``package.module:name`` and plain names as they are."""
-    place, _, name = reference.rpartition(":")
-    return f"{Path(place).name}:{name}" if place.endswith(".py") else reference
-
-
-def own_parts(experiment: Experiment) -> dict[str, dict[str, str]]:
-    """sha256 of the files of a person's own features, by the name in the experiment, for a manifest; nothing where
-    there are none."""
-    features = filter(is_own, experiment.advisor.features)
-    own = {_without_folders(name): source_sha256(name, FEATURE_GROUP) for name in features}
+def own_parts(features: Iterable[str]) -> dict[str, dict[str, str]]:
+    """sha256 of the files of a person's own among these features, by their names in the experiment without folders, for
+    a manifest; nothing where there are none."""
+    own: dict[str, str] = {}
+    for feature in filter(is_own, features):
+        name = file_name(feature)
+        while name in own:  # a file of that name in another folder
+            name += "_"
+        own[name] = source_sha256(feature, FEATURE_GROUP)
     return {"own_parts": own} if own else {}
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -149,6 +149,26 @@ def origins(data: dict[str, Any]) -> dict[str, Any]:
     elif sources is not None:
         sources = [origin(source) for source in sources]
     return data | {"source": origin(data["source"]) if data.get("source") else None, "sources": sources}
+
+
+def file_name(reference: str) -> str:
+    """``FILE.py:name`` for one with a path; ``package.module:name`` and plain names as they are."""
+    place, _, name = reference.rpartition(":")
+    return f"{Path(place).name}:{name}" if place.endswith(".py") else reference
+
+
+def without_folders(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """An experiment's configuration without the folders of the files that it names: what is the same wherever these
+    lie."""
+    parts = {**configuration, "data": origins(configuration["data"])}
+    if "baselines" in parts:
+        parts["baselines"] = {
+            name: {key: file_name(value) if key == "rule" else value for key, value in settings.items()}
+            for name, settings in parts["baselines"].items()
+        }
+    if "features" in parts["advisor"]:
+        parts["advisor"] = {**parts["advisor"], "features": [*map(file_name, parts["advisor"]["features"])]}
+    return parts
 
 
 def load_record(folder: Path) -> Record:

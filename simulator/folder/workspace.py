@@ -19,7 +19,7 @@ from typing import Self
 from filelock import Timeout
 
 from llm_strategy.errors import RunFolderError
-from llm_strategy.support.write_whole import LEFT_BEHIND, names_onto_disk, onto_disk, write_whole
+from llm_strategy.support.write_whole import UNFINISHED, names_onto_disk, onto_disk, write_whole
 from simulator.folder.integrity import seal
 from simulator.folder.manifest import REPLACED, lock_of, put_back_alone, read_manifest
 
@@ -56,7 +56,7 @@ class Workspace:
                     _remove(self.path)
                 self.path.mkdir(exist_ok=True)
                 for left in self.path.rglob("*"):
-                    whole = left.is_dir() or (left.is_file() and not left.name.endswith(LEFT_BEHIND))
+                    whole = left.is_dir() or (left.is_file() and not left.name.endswith(UNFINISHED))
                     if left.is_symlink() or not whole:
                         left.unlink()
             except BaseException:

@@ -51,7 +51,7 @@ def split_note(raw: RawTable, file: str, *, adjusted: bool) -> str | None:
                 "the prices are not adjusted for splits, and every result holds leaps that nobody had. "
                 f"Take {file}?adjusted=yes."
             )
-    told = {} if raw.splits is None or adjusted else dict(_told(raw, raw.splits))
+    told = {} if raw.splits is None or adjusted else dict(_unadjusted_splits(raw, raw.splits))
     if told:
         return (
             f"{file}: its column of splits holds {_dates(raw, list(told), told)}, and the prices leap there: they are "
@@ -72,7 +72,7 @@ def _jumps(factor: Floats) -> Iterator[int]:
     yield from (int(row) for row in known[1:][np.maximum(ratio, 1 / ratio) >= LEAST_JUMP * 0.99])
 
 
-def _told(raw: RawTable, splits: Floats) -> Iterator[tuple[int, str]]:
+def _unadjusted_splits(raw: RawTable, splits: Floats) -> Iterator[tuple[int, str]]:
     """Splits of a fifth or more at which the close moved as an unadjusted one does, rather than not at all."""
     close = raw.table["close"].to_numpy()
     for row in np.flatnonzero(np.isfinite(splits) & (splits > 0)):

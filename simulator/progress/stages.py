@@ -70,7 +70,7 @@ class Stage:
         self._begun = time.monotonic()
         self._left = TimeLeft()
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """Name, count, time so far and time left as one line."""
         self._look()
         parts = [self.name]
@@ -207,7 +207,7 @@ class Progress:
                 if self._stage is not None and time.monotonic() - self._told >= self._surface.every:
                     if self._held:
                         self.release()
-                    self._surface.live(spelled_out(self._stage.told()))
+                    self._surface.live(spelled_out(self._stage.summary()))
                     self._told = time.monotonic()
 
 

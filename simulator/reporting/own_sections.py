@@ -16,7 +16,6 @@ from typing import Any
 
 from llm_strategy.errors import BacktraderLLMError, ConfigurationError, did_you_mean
 from llm_strategy.support.plugins import find_plugin
-from llm_strategy.support.read_regular import at_home
 from simulator.folder.record import Record
 from simulator.reporting.blocks import Block, Heading, Paragraph, Quoted
 from simulator.reporting.facts.fact import Facts, FactTable
@@ -140,7 +139,6 @@ def own_sections(record: Record) -> list[OwnSection]:
     for reference in filter(lambda named: isinstance(named, str), output.get("sections") or ()):
         section, problem = None, ""
         try:
-            _check_place(reference)
             section = load_section(reference)
         except Exception as failure:
             problem = _one_line(failure)
@@ -149,14 +147,6 @@ def own_sections(record: Record) -> list[OwnSection]:
             name += "_"
         own[name] = OwnSection(name, reference, section, problem)
     return list(own.values())
-
-
-def _check_place(reference: str) -> None:
-    """A run folder may be a stranger's: what lies in one is data, and is never run."""
-    place = reference.rpartition(":")[0]
-    around = at_home(place).resolve().parents if place.endswith(".py") else ()
-    if any((folder / "manifest.json").exists() for folder in around):
-        raise ConfigurationError("It lies in a run folder, of which nothing is run: keep it elsewhere.")
 
 
 def _one_line(problem: Exception) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from llm_strategy.advice.advisor import ModelAdvisor
-from llm_strategy.doctor.speed import SLOW_SECONDS, note_speed, noted_speed, way_of_asking
+from llm_strategy.doctor.speed import SLOW_SECONDS, read_speed, record_speed, way_of_asking
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.metering.calls import Prices as TokenPrices
 from llm_strategy.llm.metering.calls import Usage
@@ -86,7 +86,7 @@ def estimate(experiment: Experiment, universe: Universe, client: RecordingClient
         missing += unknown
         again += unusable
     tokens_in, tokens_out = _tokens(missing, known, client)
-    noted = noted_speed(client.identity, way_of_asking(client, choice.options))
+    noted = read_speed(client.identity, way_of_asking(client, choice.options))
     at_once = client.concurrency if advisor.asks_ahead else 1
     if known:
         noted = fmean(answer.latency_ms for answer in known.values()) / 1000 / at_once
@@ -218,7 +218,7 @@ class SpeedWatch:
     def note(self) -> None:
         """Keep the speed of what was asked so far."""
         if seconds := self._seconds():
-            note_speed(self._client.identity, way_of_asking(self._client, self._experiment.advisor.options), seconds)
+            record_speed(self._client.identity, way_of_asking(self._client, self._experiment.advisor.options), seconds)
 
     def _count(self) -> None:
         used = self._client.usage.since(self._before)

@@ -21,7 +21,7 @@ from llm_strategy.trading.decision_lines import Entry
 from llm_strategy.types import ActionType
 from simulator.experiment import LLM_ARM, RANDOM_ARM
 from simulator.experiment.configuration import Experiment
-from simulator.folder.evidence import DECISIONS, draw_name, evidence_files
+from simulator.folder.evidence import DECISIONS, HARM, draw_name, evidence_files
 from simulator.folder.integrity import check_evidence, is_sealed, seal
 from simulator.folder.provenance import own_parts
 from simulator.folder.record import ArmRecord, Record, load_record
@@ -34,7 +34,7 @@ from simulator.reporting.render_markdown import without_bare_links
 from simulator.runs.answers import RunAnswers, replay_advisor
 from simulator.runs.report import EXPLANATION, FACTS, REPORT_FILES, write_page
 from simulator.runs.simulation import trade
-from simulator.runs.worst_case import HARM, write_harm
+from simulator.runs.worst_case import write_harm
 
 
 @dataclass(frozen=True)
@@ -113,25 +113,26 @@ def _check_decisions(record: Record, checks: Sequence[FileCheck]) -> None:
 
 
 def _experiment(record: Record) -> Experiment:
-    path = record.folder / "manifest.json"
-    rules = record.manifest["experiment"].get("baselines")
+    """The experiment of a folder; what it names of a person's own is compared with what it was before it is run."""
+    path, configuration = record.folder / "manifest.json", record.manifest["experiment"]
+    rules = configuration.get("baselines")
     for rule in rules.values() if isinstance(rules, dict) else ():
         if isinstance(rule, dict) and "rule" in rule and not rule.get("sha256"):  # which code it was must be certain
             raise RunFolderError(f"{path} names a rule without the hash of its file: restore it, or run it again.")
-    try:
-        experiment = Experiment.from_mapping(record.manifest["experiment"], str(path))
-    except ConfigurationError as problem:
-        raise RunFolderError(
-            f"{path} holds an experiment that cannot be run ({problem}): restore it, or run the experiment again."
-        ) from None
-    then, now = record.manifest.get("own_parts", {}), own_parts(experiment).get("own_parts", {})
+    then = record.manifest.get("own_parts", {})
+    now = own_parts(configuration.get("advisor", {}).get("features", ())).get("own_parts", {})
     for name in now:
-        if now[name] != then.get(name):
+        if now[name] and now[name] != then.get(name):  # one that is not there is told below
             raise RunFolderError(
                 f"The file of {name} has changed since the run in {record.folder}: bring it back as it was, or run the "
                 "experiment again."
             )
-    return experiment
+    try:
+        return Experiment.from_mapping(configuration, str(path))
+    except ConfigurationError as problem:
+        raise RunFolderError(
+            f"{path} holds an experiment that cannot be run ({problem}): restore it, or run the experiment again."
+        ) from None
 
 
 def _simulated(universe: Universe, advisor: Advisor, experiment: Experiment, folder: Path) -> Tally:

@@ -63,10 +63,10 @@ class Trace:
 
     def as_text(self) -> str:
         """The same for reading."""
-        said = list(self._said())
-        return "\n".join(map(hanging, [*([*said, ""] if said else []), *self._decided(), *self._done()]))
+        said = list(self._conversation())
+        return "\n".join(map(hanging, [*([*said, ""] if said else []), *self._decided(), *self._trading()]))
 
-    def _said(self) -> Iterator[str]:
+    def _conversation(self) -> Iterator[str]:
         for number, question in enumerate(self.questions, 1):
             if len(self.questions) > 1:
                 yield f"--- question {number}: {question['purpose']}"
@@ -82,7 +82,8 @@ class Trace:
         decision, snapshot = self.decision, self.decision["snapshot"]
         yield f"Bar      {decision['time']}, {snapshot['symbol']}, bar {decision['bar']}, close {snapshot['close']:g}"
         yield f"Arm      {self.arm}"
-        seen = {name: value for name, value in snapshot.items() if name not in ("symbol", "time", "close", "timeframe")}
+        hidden = ("symbol", "time", "close", "timeframe", "extra")
+        seen = {name: value for name, value in snapshot.items() if name not in hidden} | snapshot.get("extra", {})
         yield "Features " + ", ".join(f"{name} {value:.4g}" for name, value in seen.items())
         if decision["prompt"]:
             yield f"Shown    {decision['prompt']}"
@@ -101,7 +102,7 @@ class Trace:
         yield f"Gate     {wish}{stop} {verdict['reason']}".rstrip()
         yield from (f"         cut {cut['limit']}: {cut['before']:g} to {cut['after']:g}" for cut in decision["clamps"])
 
-    def _done(self) -> Iterator[str]:
+    def _trading(self) -> Iterator[str]:
         for order in self.orders:
             fill = (
                 f", filled {order['filled']:g} at {order['fill_price']:g} on {order['done']}" if order["filled"] else ""

@@ -19,11 +19,9 @@ from llm_strategy.market.view import causal_label
 from llm_strategy.trading.journal import Journal
 from llm_strategy.types import Action, ActionType, Advice, Decision, Regime, Snapshot, Status
 from simulator.experiment.configuration import Experiment
-from simulator.folder.evidence import write_json
+from simulator.folder.evidence import HARM, write_json
 from simulator.prices.universe import Universe
 from simulator.runs.simulation import simulate
-
-HARM = "harm.json"
 
 
 @dataclass(frozen=True, slots=True)

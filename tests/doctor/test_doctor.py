@@ -8,7 +8,7 @@ from bedrock_server import REGION, BedrockServer
 
 from llm_strategy.advice.options import PromptOptions
 from llm_strategy.doctor.checks import cure_of_check, diagnose
-from llm_strategy.doctor.speed import noted_speed, way_of_asking
+from llm_strategy.doctor.speed import read_speed, way_of_asking
 from llm_strategy.errors import BackendFailure
 from llm_strategy.llm import SUPPORTED_BACKENDS, get_llm_client, register_backend
 from llm_strategy.llm.backends.scripted import ScriptedClient
@@ -45,7 +45,7 @@ def test_the_embedded_model_is_well(model_path, threads, backend):
     mode = {"local_llama": "slots", "llama_cpp": "choices"}[backend]
     assert re.fullmatch(rf"{mode}: 3 decisions, valid at once, .*; [\d.e+]+ s a decision", checks[-2].detail)
     with get_llm_client(settings=settings) as client:
-        assert noted_speed(client.identity, way_of_asking(client, PromptOptions())) > 0
+        assert read_speed(client.identity, way_of_asking(client, PromptOptions())) > 0
 
 
 @pytest.mark.parametrize("device", ["cuda", "kompute", "metal"])

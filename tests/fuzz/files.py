@@ -15,7 +15,7 @@ from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.layout import LayoutText
 from llm_strategy.advice.modes.choices import correct_scores
 from llm_strategy.advice.options import LabelPrior, PromptOptions
-from llm_strategy.doctor.speed import note_speed, noted_speed
+from llm_strategy.doctor.speed import read_speed, record_speed
 from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, MarketDataError
 from llm_strategy.llm import MemoryStore, RecordingClient, get_llm_client
 from llm_strategy.llm.backends.bedrock.capabilities import BedrockCapabilities, CapabilityNote
@@ -263,13 +263,13 @@ def _notes(data, folder):
     asked = ScriptedClient([]).identity
     usual, os.environ["BTLLM_CACHE_DIR"] = os.environ.get("BTLLM_CACHE_DIR", ""), str(folder / "cache")
     try:
-        note_speed(asked, "way", 2.0)
+        record_speed(asked, "way", 2.0)
         weights = folder / "weights.gguf"
         weights.write_bytes(b"GGUF")
         weights_sha256(weights)
         for note in (folder / "cache").rglob("*.json"):
             note.write_bytes(data)
-        assert 0 < (noted_speed(asked, "way") or 1) < math.inf
+        assert 0 < (read_speed(asked, "way") or 1) < math.inf
         assert weights_sha256(weights) == hashlib.sha256(b"GGUF").hexdigest() or b"sha256" in data
     finally:
         os.environ.pop("BTLLM_CACHE_DIR") if not usual else os.environ.update(BTLLM_CACHE_DIR=usual)

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from llm_strategy.errors import BackendFailure, ConfigurationError
-from llm_strategy.llm import Backend, Generation, LLMClient, get_llm_client, register_backend
+from llm_strategy.llm import Backend, Generation, LLMClient, Message, Request, get_llm_client, register_backend
+from llm_strategy.llm.backend import OwnBackend
 from llm_strategy.llm.loader import SUPPORTED_BACKENDS
+from llm_strategy.types import Event, EventKind
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "own_backend.py"
 
@@ -50,6 +52,33 @@ def test_the_example_answers_as_a_whole_client(folder, backend):
 def test_a_reference_to_nothing_is_told_in_one_sentence(folder, backend, told):
     with pytest.raises(ConfigurationError, match=told):
         get_llm_client(backend=backend)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("finish", "done"),
+        ("values", None),
+        ("values", {"label": 3}),
+        ("events", None),
+        ("events", ("it went well",)),
+        ("events", (Event(EventKind.RETRY, "again", float("nan")),)),
+    ],
+    ids=["finish", "no values", "values", "no events", "events", "event with NaN"],
+)
+def test_what_no_record_can_hold_is_a_failure_of_the_backend(field, value):
+    own = type("Own", (), {"answer": lambda self, request, on_text=None: Generation("up", 1, 1, 0.0, **{field: value})})
+    with pytest.raises(
+        BackendFailure, match=rf"Own.answer returned a Generation whose {field} is .*: leave {field} out"
+    ):
+        LLMClient(OwnBackend(own(), {})).complete(Request((Message("user", "?"),)))
+
+
+@pytest.mark.parametrize("concurrency", [0, -1, "many"])
+def test_how_many_are_asked_at_once_is_a_number_from_one_on(concurrency):
+    own = type("Own", (), {"concurrency": concurrency, "answer": lambda self, request, on_text=None: "yes"})
+    with pytest.raises(ConfigurationError, match=r"Own.concurrency is .*: give a whole number from 1 upwards"):
+        OwnBackend(own(), {})
 
 
 class Pieces:

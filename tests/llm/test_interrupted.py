@@ -13,7 +13,7 @@ from fault_runs import ended, environment, start_run, write_experiment
 from misbehaving_server import serving
 
 from llm_strategy.llm.concurrency.parallel import in_order
-from llm_strategy.support.threads import LEAVE_S, NativeCalls, Worker, leave
+from llm_strategy.support.threads import GRACE_S, NativeCalls, Worker, abandon
 
 PATIENCE_S = 15
 """Far below the time limit of the answers (60 s), and far above what it takes on a busy machine (about 2 s)."""
@@ -175,8 +175,8 @@ def test_what_a_worker_began_is_left_behind_with_it():
     while {1, 2} - set(asked):
         time.sleep(0.001)
     assert not calls.ended(0.01)
-    leave([outer])
-    assert calls.ended(LEAVE_S)
+    abandon([outer])
+    assert calls.ended(GRACE_S)
     assert not outer.is_alive()
 
 

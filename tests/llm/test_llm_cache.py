@@ -135,30 +135,6 @@ def test_live_asks_once_and_counts():
     assert usage.tokens_out == answers[0].tokens_out + answers[2].tokens_out
 
 
-def test_a_warm_run_never_connects(tmp_path):
-    RecordingClient(ScriptedClient([{"a": "x"}]), IDENTITY, FolderStore(tmp_path)).complete(REQUEST)
-
-    def connect():
-        raise AssertionError("the model was connected")
-
-    with RecordingClient(connect, IDENTITY, FolderStore(tmp_path)) as client:
-        assert client.complete(REQUEST).values == {"a": "x"}
-
-
-def test_connecting_waits_for_the_first_question_and_happens_once():
-    connected = []
-
-    def connect():
-        connected.append(ScriptedClient([{"a": "x"}, {"a": "y"}]))
-        return connected[-1]
-
-    client = RecordingClient(connect, IDENTITY, MemoryStore())
-    assert not connected
-    client.complete(REQUEST)
-    client.complete(replace(REQUEST, seed=1))
-    assert len(connected) == 1
-
-
 def test_replay_answers_from_the_record_or_not_at_all():
     store = MemoryStore()
     RecordingClient(ScriptedClient([{"a": "x"}]), IDENTITY, store).complete(REQUEST)

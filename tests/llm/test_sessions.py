@@ -1,5 +1,7 @@
 """What one command asks of a model begins and ends with its session."""
 
+import threading
+
 import pytest
 
 from llm_strategy.errors import BudgetReached
@@ -67,3 +69,26 @@ def test_answers_of_another_command_are_those_that_the_session_does_not_call_its
             assert client.disregard(request) is earlier
             assert client.unusable == (set() if earlier else {key})
     assert client.unusable == set()
+
+
+def test_an_answer_that_comes_late_is_none_of_the_next_session():
+    asked, go_on, heard = threading.Event(), threading.Event(), []
+
+    def slow(_):
+        asked.set()
+        go_on.wait(10)
+        return "late"
+
+    model = ScriptedClient(slow)
+    client = RecordingClient(model, model.identity, MemoryStore())
+    with client.session(on_record=heard.append):
+        left_behind = threading.Thread(target=client.generate, args=("one",))
+        left_behind.start()
+        asked.wait(10)
+    with client.session(budget=Budget(max_calls=1), on_record=heard.append):
+        go_on.set()
+        left_behind.join(10)
+        assert client.is_of_earlier_command(model.requests[0])
+        client.generate("two")
+    assert len(client.store) == client.usage.kept == 2
+    assert len(heard) == 1

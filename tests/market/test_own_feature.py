@@ -24,6 +24,7 @@ from llm_strategy.llm.requests import request_hash
 from llm_strategy.market.feature import Feature
 from llm_strategy.market.features import FEATURES, LONGEST_LOOKBACK
 from llm_strategy.market.view import SHOWN, market_view
+from simulator.runs.trace import trace
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "own_feature.py"
 GAP = f"{EXAMPLE}:GAP"
@@ -94,6 +95,7 @@ def test_a_run_keeps_it_in_its_journal_and_is_replayed(tmp_path, monkeypatch):
     assert all(line["prompt"].startswith("trend: ") and "; gap: " in line["prompt"] for line in lines)
     assert '"extra"' not in (result.folder / "buy_and_hold" / "decisions.jsonl").read_text()
     assert result.record.manifest["own_parts"].keys() == {"own_feature.py:GAP"}
+    assert ", gap " in trace(result.folder).as_text()
     assert all(check.same for check in simulator.replay(result.folder))
 
 
@@ -111,6 +113,36 @@ def test_a_changed_file_makes_another_run_of_the_same_answers(tmp_path, monkeypa
     (tmp_path / "own_feature.py").unlink()
     with pytest.raises(RunFolderError, match=r"names the file own_feature.py, which is not there"):
         simulator.replay(second.folder)
+
+
+def test_nothing_is_run_before_it_is_known_to_be_what_it_was(tmp_path, monkeypatch):
+    made = run(tmp_path, ["trend", in_folder(tmp_path, monkeypatch)])
+    source, mark = tmp_path / "own_feature.py", tmp_path / "ran"
+    source.write_text(f"open({str(mark)!r}, 'w')\n" + source.read_text())
+    with pytest.raises(RunFolderError, match="has changed since the run"):
+        simulator.replay(made.folder)
+    package = made.folder / "own_package"
+    package.mkdir()
+    shutil.copy(source, package / "__init__.py")
+    monkeypatch.syspath_prepend(made.folder)
+    with pytest.raises(ConfigurationError, match="lies in a run folder, which holds data alone"):
+        View(features=("own_package.module:GAP",))
+    source.rename(made.folder / "own_feature.py")
+    with pytest.raises(ConfigurationError, match="lies in a run folder, which holds data alone"):
+        View(features=(f"{made.folder}/own_feature.py:GAP",))
+    assert not mark.exists()
+
+
+def test_files_of_one_name_are_told_apart(tmp_path):
+    for folder, lookback in (("one", 2), ("other", 3)):
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder, f'MINE = Feature("{folder}", {lookback}, lambda bars: 0.5, unit="%")')
+    names = [f"{tmp_path / folder}/mine.py:MINE" for folder in ("one", "other")]
+    made = run(tmp_path, ["trend", *names], style="numbers")
+    own = made.record.manifest["own_parts"]
+    assert own.keys() == {"mine.py:MINE", "mine.py:MINE_"}
+    assert len(set(own.values())) == 2
+    assert str(tmp_path) not in made.report.read_text()  # a page says nothing of the machine
 
 
 def test_it_counts_in_the_warm_up(tmp_path):

@@ -7,7 +7,7 @@ from explained_facts import made_facts
 
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.requests import Generation
-from simulator.reporting.explanation.explain import LONGEST_ANSWER, explain, written
+from simulator.reporting.explanation.explain import LONGEST_ANSWER, explain, first_sentences
 from simulator.reporting.explanation.judge import LONGEST_SENTENCE, Judge
 
 FACTS = made_facts()
@@ -71,7 +71,7 @@ SHAPES = [
 def test_an_answer_of_any_shape_and_length_is_judged_at_once(shape):
     begun = time.process_time()
     for length in (LONGEST_SENTENCE, LONGEST_ANSWER, 1_000_000):
-        for piece in written(Generation((shape * (length // len(shape) + 1))[:length], 1, 1, 0.0)):
+        for piece in first_sentences(Generation((shape * (length // len(shape) + 1))[:length], 1, 1, 0.0)):
             judgement = JUDGE.judge(piece)
             assert len(piece) <= LONGEST_SENTENCE or judgement.refusal == "it is too long to be checked"
     assert time.process_time() - begun < 1  # seconds; without the bound a million commas take an hour

@@ -174,7 +174,7 @@ def test_nothing_that_lies_in_a_run_folder_is_run(tmp_path):
         f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Evil:\n    def blocks(self, record, facts): return []\n"
     )
     report, _ = shown(with_sections(made, f"{evil}:Evil"))
-    assert "It lies in a run folder, of which nothing is run" in report.markdown
+    assert "lies in a run folder, which holds data alone" in report.markdown
     assert not (tmp_path / "ran").exists()
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import TypeVar
 
-from llm_strategy.support.threads import Worker, leave, renewed_in_child
+from llm_strategy.support.threads import Worker, abandon, renewed_in_child
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -26,7 +26,7 @@ def side_by_side(
 
     Items are taken, and results handed over, in the calling thread: an item is taken when there is room for it and
     after the result that made room was handed over. Raises what ``work`` raises, once everything under way has ended.
-    An interruption begins nothing more, and leaves what is under way behind (``support.threads.leave``).
+    An interruption begins nothing more, and leaves what is under way behind (``support.threads.abandon``).
     """
     ended: SimpleQueue[tuple[Worker, _Item, _Result | None, BaseException | None]] = SimpleQueue()
     under_way: set[Worker] = set()
@@ -60,7 +60,7 @@ def side_by_side(
                 on_result(item, result)  # type: ignore[arg-type]  # without a problem it is the work's result
             problem = problem or raised
     finally:
-        leave(under_way)
+        abandon(under_way)
     if problem is not None:
         raise problem
 

@@ -31,11 +31,11 @@ Mode: TypeAlias = Literal["live", "replay", "refresh"]
 """``live`` asks what is not recorded, ``replay`` never asks, ``refresh`` asks each distinct request again once."""
 
 
-_Call: TypeAlias = Callable[[LLMClient, Request, OnText | None], Generation]
-"""Has a client answer one request."""
+_Call: TypeAlias = Callable[[Request, OnText | None], Generation]
+"""Has the client behind answer one request."""
 
 
-def _lasting(generation: Generation) -> Generation:
+def _answer_alone(generation: Generation) -> Generation:
     """The answer without what happened on the one occasion on which it was given."""
     return replace(generation, events=events_of_answer(generation.events))
 
@@ -48,9 +48,8 @@ def _longest_wait(request: Request) -> float:
 class RecordingClient(Layer):
     """A client in front of another that answers from the record what was answered before.
 
-    ``inner`` may be a client, a function that connects to one when it is first needed, or None for a replay;
-    ``identity`` is the inner model's and goes into the keys. Equal requests are asked once a run, in every mode, also
-    where threads share the client.
+    ``inner`` is a client, or None for a replay; ``identity`` is the inner model's and goes into the keys. Equal
+    requests are asked once a run, in every mode, also where threads share the client.
     ``AnswerNotRecorded`` is raised where ``replay`` meets a request without an answer. ``usage`` counts what the model
     was asked. What another backend or a part of an ensemble answered is passed on and not recorded: it is not the
     model's answer. An answer of an earlier command that its reader can do nothing with is asked for again in ``live``
@@ -59,18 +58,17 @@ class RecordingClient(Layer):
 
     def __init__(
         self,
-        inner: LLMClient | Callable[[], LLMClient] | None,
+        inner: LLMClient | None,
         identity: ModelIdentity,
         store: AnswerStore,
         mode: Mode = "live",
     ) -> None:
         if inner is None and mode != "replay":
             raise ConfigurationError(f"Mode {mode!r} has no model to ask: connect one, or use mode 'replay'.")
-        super().__init__(inner if isinstance(inner, LLMClient) else LLMClient())
+        super().__init__(inner or LLMClient())
         self.identity = identity
         self.store = store
         self.mode = mode
-        self._connect = None if isinstance(inner, LLMClient) else inner
         self._has_model = inner is not None
         self._session = self._whole = Session()
         self._counting = threading.Lock()
@@ -149,6 +147,7 @@ class RecordingClient(Layer):
                 if audit is not None:
                     audit.close()
             finally:
+                session.on_record = None  # an answer that was left behind may still come
                 self._session = session.above or self._whole
 
     def __getstate__(self) -> dict[str, Any]:
@@ -173,13 +172,13 @@ class RecordingClient(Layer):
         return self._looked_up(
             request,
             on_delta,
-            lambda client, asked, watched: client.log_calls(asked, partial(client.complete, on_delta=watched)),
+            lambda asked, watched: self.inner.log_calls(asked, partial(self.inner.complete, on_delta=watched)),
         )
 
     def ask(self, request: Request, *, ahead: bool = False) -> Generation:
         """Answer from the record, or ask and record."""
         return self._looked_up(
-            request, None, lambda client, asked, _: client.log_calls(asked, partial(client.ask, ahead=ahead))
+            request, None, lambda asked, _: self.inner.log_calls(asked, partial(self.inner.ask, ahead=ahead))
         )
 
     def ask_fallbacks(self, request: Request, problem: ModelError) -> Generation:
@@ -188,10 +187,10 @@ class RecordingClient(Layer):
             raise problem
         key = request_hash(request, self.identity)
         with self._under_way.exclusive(key):
-            return self._counted(key, request, lambda client, asked, _: client.ask_fallbacks(asked, problem))
+            return self._counted(self._session, key, request, lambda asked, _: self.inner.ask_fallbacks(asked, problem))
 
     def _looked_up(self, request: Request, on_delta: OnText | None, call: _Call) -> Generation:
-        key = request_hash(request, self.identity)
+        key, session = request_hash(request, self.identity), self._session
         recorded = self._known(key, request)
         if recorded is None:
             if self.mode == "replay":
@@ -199,13 +198,13 @@ class RecordingClient(Layer):
                     f"Request {key[:12]} to {self.identity.name} has no recorded answer: run it in mode 'live' first."
                 )
             with self._under_way.exclusive(key):
-                recorded = self._session.answered.get(key)  # another thread may just have asked it
+                recorded = session.answered.get(key)  # another thread may just have asked it
                 if recorded is None:
                     with self.store.exclusive(key, _longest_wait(request)):
-                        recorded = self._of_another_process(key)
+                        recorded = self._of_another_process(session, key)
                         if recorded is None:
-                            return self._ask(key, request, on_delta, call)
-        self._session.answered[key] = recorded
+                            return self._ask(session, key, request, on_delta, call)
+        session.answered[key] = recorded
         if on_delta is not None:
             on_delta(recorded.text)
         return replace(recorded, cached=True)
@@ -219,15 +218,16 @@ class RecordingClient(Layer):
         known = self._session.answered.get(key) or (None if unread else self.store.get(key))
         return self.inner.recorded(request) if known is None else known  # of a client that is a record itself
 
-    def _of_another_process(self, key: str) -> Generation | None:
+    def _of_another_process(self, session: Session, key: str) -> Generation | None:
         """What another process has just been answered, where this one would have taken it from the record."""
-        if self.mode == "refresh" or key in self._session.passed_over:
+        if self.mode == "refresh" or key in session.passed_over:
             return None
         if (recorded := self.store.get(key)) is not None:
-            self._session.own.add(key)  # it is no answer of an earlier command
+            session.own.add(key)  # it is no answer of an earlier command
         return recorded
 
-    def _ask(self, key: str, request: Request, on_delta: OnText | None, call: _Call) -> Generation:
+    def _ask(self, session: Session, key: str, request: Request, on_delta: OnText | None, call: _Call) -> Generation:
+        """Ask for a session, which may have ended when the answer comes; it is then on record, and nothing else."""
         stopped = False
 
         def watched(text: str) -> bool:
@@ -235,19 +235,20 @@ class RecordingClient(Layer):
             stopped = on_delta is not None and not on_delta(text)
             return not stopped
 
-        answer = self._counted(key, request, call, watched if on_delta else None)
+        answer = self._counted(session, key, request, call, watched if on_delta else None)
         if stopped or any(event.is_substitute for event in answer.events):
             return answer
         if request.draw and isinstance(self.store, FolderStore):
             self.store.note_draw(request_hash(replace(request, draw=0), self.identity), key)
-        answer = self._record(key, answer)
+        answer = self._record(session, key, answer)
         with self._counting:
-            self._session.keep(key)
+            session.keep(key)
         return answer
 
-    def _counted(self, key: str, request: Request, call: _Call, on_delta: OnText | None = None) -> Generation:
+    def _counted(
+        self, session: Session, key: str, request: Request, call: _Call, on_delta: OnText | None = None
+    ) -> Generation:
         """What the inner client answers, counted, if the limit allows it."""
-        client, session = self._connected(), self._session
         with self._counting:
             session.check_budget(self._under_way.seconds)
             for open_session in session.all:
@@ -260,7 +261,7 @@ class RecordingClient(Layer):
         )
         begin = time.perf_counter()
         try:
-            answer = call(client, replace(request, log=calls), on_delta)
+            answer = call(replace(request, log=calls), on_delta)
         finally:
             with self._counting:
                 session.end_question(self._under_way.seconds, time.perf_counter() - begin)
@@ -283,16 +284,16 @@ class RecordingClient(Layer):
         with self._counting:
             session.charge(call)
 
-    def _record(self, key: str, answer: Generation) -> Generation:
+    def _record(self, session: Session, key: str, answer: Generation) -> Generation:
         """Keep an answer; where another process was first, its answer is the one to go on with."""
-        kept = _lasting(answer)
-        if self.mode == "refresh" or key in self._session.passed_over:
+        kept = _answer_alone(answer)
+        if self.mode == "refresh" or key in session.passed_over:
             self.store.put(key, kept)
         else:
             kept = self.store.add(key, kept)
-        self._session.answered[key] = kept
-        self._session.own.add(key)
-        return answer if kept == _lasting(answer) else kept
+        session.answered[key] = kept
+        session.own.add(key)
+        return answer if kept == _answer_alone(answer) else kept
 
     def is_of_earlier_command(self, request: Request) -> bool:
         """Whether the answer on record is that of an earlier command, and could be asked for again."""
@@ -322,13 +323,4 @@ class RecordingClient(Layer):
         """The inner model's health; a replay has none and is always well."""
         if not self._has_model:
             return Health(True, "Answers come from the record.", 0.0)
-        return self._connected().healthcheck()
-
-    def _connected(self) -> LLMClient:
-        if not self._has_model:
-            raise ConfigurationError("This client replays and has no model to ask: connect one.")
-        if self._connect is not None:
-            client = self._connect()
-            client.start_from(self.defaults)
-            self.inner, self._connect = client, None
-        return self.inner
+        return self.inner.healthcheck()

@@ -113,7 +113,7 @@ class FolderStore:
 
     def note_draw(self, first: str, key: str) -> None:
         """Note that ``key`` is a further draw of the answer ``first``, with which ``remove`` removes it."""
-        with self._told("recorded in"):
+        with self._as_folder_error("recorded in"):
             file = self._file(first).with_suffix(_DRAWS)
             _make_way(file)
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -122,14 +122,14 @@ class FolderStore:
 
     def keys(self, begin: str) -> list[str]:
         """Keys of the recorded answers that begin so, with two letters at least."""
-        with self._told("looked for in"):
+        with self._as_folder_error("looked for in"):
             return sorted(file.stem for file in (self.path / begin[:2]).glob(f"{begin}*.json"))
 
     def remove(self, key: str) -> list[str]:
         """Remove an answer and its further draws; returns the keys of these draws."""
-        with self._told("removed from"):
+        with self._as_folder_error("removed from"):
             draws = self._file(key).with_suffix(_DRAWS)
-            there = [draw for draw in _noted(draws) if self._file(draw).exists()]
+            there = [draw for draw in _draws_in(draws) if self._file(draw).exists()]
             for removed_key in (*there, key):
                 self._file(removed_key).unlink(missing_ok=True)
             draws.unlink(missing_ok=True)
@@ -173,7 +173,7 @@ class FolderStore:
         answer = _answer_record(generation)
         entry = {"answer": answer, "checksum": digest(answer), "key": key, "key_checksum": digest([key, answer])}
         file = self._file(key)
-        with self._told("recorded in"):
+        with self._as_folder_error("recorded in"):
             _make_way(file)
             file.parent.mkdir(parents=True, exist_ok=True)
             # An answer that a power failure takes is asked again, so one fsync for each is enough.
@@ -181,7 +181,7 @@ class FolderStore:
                 out.write(json.dumps(entry, sort_keys=True, indent=1) + "\n")
 
     @contextmanager
-    def _told(self, failed: str) -> Iterator[None]:
+    def _as_folder_error(self, failed: str) -> Iterator[None]:
         """Tell a failure of the folder as one sentence."""
         try:
             yield
@@ -227,7 +227,7 @@ def _read(file: Path, key: str) -> Generation:
     return found
 
 
-def _noted(draws: Path) -> list[str]:
+def _draws_in(draws: Path) -> list[str]:
     """The keys that stand in a file of draws, each once; what is no key, and could be the name of any file, is none."""
     try:
         lines = read_bytes(draws, LARGEST_BYTES).decode("ascii", "replace").split()

@@ -13,7 +13,7 @@ from llm_strategy.errors import BackendFailure, BreakerOpen, ModelError
 from llm_strategy.llm.requests import Request
 from llm_strategy.types import Event, EventKind
 
-_LEAST_TIME = 0.001
+LEAST_TIME = 0.001
 """Seconds: too short for an answer, so that a question without time left fails as late."""
 
 
@@ -39,7 +39,7 @@ class RetryPolicy:
         """The time of one attempt, of a question that has ``timeout_s`` in all and has ``spent`` some of it."""
         bounds = [] if self.attempt_timeout_s is None else [self.attempt_timeout_s]
         if timeout_s is not None:
-            bounds.append(max(timeout_s - spent, _LEAST_TIME))
+            bounds.append(max(timeout_s - spent, LEAST_TIME))
         return min(bounds, default=None)
 
     def wait(self, attempt: int, problem: ModelError, jitter: random.Random) -> float:
@@ -54,7 +54,7 @@ def share(request: Request, spent: float, backends: int) -> Request:
     """The request with an even share of its time, of which so many seconds are spent, for each of these backends."""
     if request.timeout_s is None:
         return request
-    return replace(request, timeout_s=max((request.timeout_s - spent) / backends, _LEAST_TIME))
+    return replace(request, timeout_s=max((request.timeout_s - spent) / backends, LEAST_TIME))
 
 
 class Breaker:

@@ -109,7 +109,7 @@ class _Number(str):
     __slots__ = ()
 
 
-def wanted_schema(request: Request) -> dict[str, Any] | None:
+def requested_schema(request: Request) -> dict[str, Any] | None:
     """The JSON Schema that the answer to a request has to keep: its form's, else its own; ``None`` without either."""
     if request.form:
         return form_schema(request.form)

@@ -12,7 +12,7 @@ import backtrader as bt
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.risk import Account, Limits, Market
 from llm_strategy.risk.refusals import first_refusal
-from llm_strategy.risk.sizing import in_lots, largest_size, wanted_share, worst_price
+from llm_strategy.risk.sizing import in_lots, largest_size, target_share, worst_price
 from llm_strategy.risk.verdict import at_most
 from llm_strategy.trading.bar_check import BarCheck
 from llm_strategy.trading.book import Book
@@ -167,7 +167,7 @@ class Gate:
         if not 0 < stop < math.inf:
             events.append(ClampEvent("stop_price", stop if math.isfinite(stop) else 0.0, 0.0))
             return 0.0
-        held, share = abs(feed.position) + feed.waiting(asked.side), wanted_share(market, limits)
+        held, share = abs(feed.position) + feed.waiting(asked.side), target_share(market, limits)
         worth = (held + asked.size) * worst_price(asked.size, market, limits)
         at_most(worth / account.equity, share, "max_position_size", events)
         largest = largest_size(share, stop, asked.side, market, account, limits, events)

@@ -62,7 +62,7 @@ def without_unit(name: str) -> str:
     return text[: opened.start()] if opened else text
 
 
-def columns_named(name: str, header: Sequence[str], common: Sequence[str]) -> list[int]:
+def find_columns_of(name: str, header: Sequence[str], common: Sequence[str]) -> list[int]:
     """Where columns for ``name`` stand: those with a common name, else those of less common names and with units."""
     spelt = [plain(cell) for cell in header]
     at = [position for position, spelling in enumerate(spelt) if spelling in common]
@@ -78,7 +78,7 @@ def columns_named(name: str, header: Sequence[str], common: Sequence[str]) -> li
 
 def is_price_header(row: Sequence[str]) -> bool:
     """Whether a row names a time and all four prices, as a header does."""
-    return len(row) >= 5 and all(columns_named(name, row, common) for name, common in COMMON.items())
+    return len(row) >= 5 and all(find_columns_of(name, row, common) for name, common in COMMON.items())
 
 
 def find_columns(header: Sequence[str], source: str, options: FileOptions) -> dict[int, str]:
@@ -95,7 +95,7 @@ def find_columns(header: Sequence[str], source: str, options: FileOptions) -> di
     for name, spellings in SPELLINGS.items():
         if name in options.names:
             continue
-        named = [at for at in columns_named(name, header, spellings) if at not in found]
+        named = [at for at in find_columns_of(name, header, spellings) if at not in found]
         if len(named) > 1 and name != "time":
             twins = " and ".join(repr(header[position]) for position in named[:5])
             option = or_option(source, f"{name}={header[named[0]]}", "say which") if name in COLUMNS else ""

@@ -15,7 +15,7 @@ import pandas as pd
 
 from llm_strategy.errors import ConfigurationError, MarketDataError
 from simulator.prices.reading.clocks import at_clock, clocks_beside, date_parts, read_times
-from simulator.prices.reading.columns import COMMON, columns_named, find_columns
+from simulator.prices.reading.columns import COMMON, find_columns, find_columns_of
 from simulator.prices.reading.options import FileOptions, ReadOptions
 from simulator.prices.reading.several_symbols import pick_columns, rows_of_symbol
 from simulator.prices.reading.times import Place, drop_zones
@@ -57,7 +57,7 @@ def read_columns(
     asked = options.symbol
     if picked := _pick_columns(header, source, options):
         header, asked = picked, None
-    if not columns_named("time", header, COMMON["time"]) and (dates := date_parts(header, columns)):
+    if not find_columns_of("time", header, COMMON["time"]) and (dates := date_parts(header, columns)):
         header, columns = [*header, "date"], [*columns, dates]
     positions = find_columns(header, source, options)
     times_at = [at for at, name in positions.items() if name == "time"]
@@ -87,7 +87,7 @@ def read_columns(
 
 def _pick_columns(header: Sequence[str], source: str, options: FileOptions) -> list[str] | None:
     """The header with the prices of one symbol under plain names, where none has them already."""
-    if all(name in options.names or columns_named(name, header, COMMON[name]) for name in PRICE_COLUMNS):
+    if all(name in options.names or find_columns_of(name, header, COMMON[name]) for name in PRICE_COLUMNS):
         return None
     return pick_columns(header, source, options.symbol)
 

@@ -106,7 +106,7 @@ def explain(facts: Facts, client: LLMClient | None) -> Explanation:
                 answer = client.complete(request)
                 answer = replace(answer, text=encodable(answer.text[:LARGEST_ANSWER]))
                 requests[request_hash(request, client.identity)] = answer.text
-                pieces = written(answer)
+                pieces = first_sentences(answer)
                 silence = "" if pieces else f"The model wrote nothing here, so {THE_PROGRAM_TELLS}"
             except (ModelError, *CAUSED_BY_DATA) as problem:
                 silence = f"The model failed here ({type(problem).__name__}), so {THE_PROGRAM_TELLS}"
@@ -137,7 +137,7 @@ def _askable(topic: Topic) -> list[Fact]:
     return [fact for fact in topic.facts.values() if fact.value != NOT_AVAILABLE]
 
 
-def written(answer: Generation) -> list[str]:
+def first_sentences(answer: Generation) -> list[str]:
     """The first sentences of an answer, without list marks; one that was cut off is left out."""
     text = answer.text[:LONGEST_ANSWER]
     pieces = re.split(r"(?<=[.!?])(?<!\bvs\.)\s+|\n+", text.replace("**", ""))
@@ -148,7 +148,7 @@ def written(answer: Generation) -> list[str]:
     return [piece for piece in whole if piece][:MOST_SENTENCES]
 
 
-def shown_beginning(piece: str) -> str:
+def excerpt(piece: str) -> str:
     """What is kept of a refused sentence."""
     return piece if len(piece) <= LONGEST_SENTENCE else f"{piece[:LONGEST_SENTENCE]} ..."
 
@@ -160,7 +160,7 @@ def _sentences(topic: Topic, judge: Judge, pieces: list[str]) -> Iterator[Senten
     for piece in pieces:
         judgement = judge.judge(piece)
         if not judgement.accepted:
-            judged.append(Refused(shown_beginning(piece), judgement.refusal))
+            judged.append(Refused(excerpt(piece), judgement.refusal))
         elif any(earlier.issuperset(judgement.facts) for earlier in accepted):
             judged.append(Refused(piece, "it tells only what was told before"))
         else:
@@ -212,8 +212,8 @@ class RecordedExplainer(LLMClient):
         text = self._answers.get(request_hash(request, self.identity))
         if text is None:
             raise self._failure()
-        last = written(Generation(text, 0, 0, 0.0))[-1:]
-        cut_off = bool(last) and shown_beginning(last[0]).rstrip(".") not in self._judged
+        last = first_sentences(Generation(text, 0, 0, 0.0))[-1:]
+        cut_off = bool(last) and excerpt(last[0]).rstrip(".") not in self._judged
         return Generation(text, 0, 0, 0.0, finish="length" if cut_off else "stop", cached=True)
 
     def _failure(self) -> ModelError:

@@ -57,11 +57,11 @@ def add_run(table: FactTable, record: Record) -> None:
         "status": ("status", "failed" if failed else manifest["status"]),
         "problem": ("what went wrong", next((problem for problem in problems if problem), "")),
         "failed_arms": ("arms that failed", ", ".join(failed)),
-        "symbol": ("symbol", named(list(record.prices))),
+        "symbol": ("symbol", join_names(list(record.prices))),
         "timeframe": ("length of a bar", manifest["prices"]["timeframe"]),
         "decide_on": ("length of a decision bar", manifest["prices"]["decide_on"]),
         "fill": ("when market orders fill", experiment["orders"]["fill"].replace("_", " ")),
-        "source": ("source of the prices", named(list(sources))),
+        "source": ("source of the prices", join_names(list(sources))),
         "first_bar": ("first bar", day(min(firsts))),
         "first_decision": ("first decision", day(times[0] if len(times) else None)),
         "last_bar": ("last bar", day(max(lasts))),
@@ -95,7 +95,7 @@ def bars_a_year(record: Record) -> float:
     return configured or bars_per_year(subject_arm(record).equity.index)
 
 
-def named(names: list[str], most: int = MOST_NAMES) -> str:
+def join_names(names: list[str], most: int = MOST_NAMES) -> str:
     """Names in one line: all of them, or the first ones and how many more."""
     if len(names) <= most + 1:  # "and 1 more" would be longer than the name
         return ", ".join(names)

@@ -15,7 +15,7 @@ from simulator.evaluation.sameness import CUT_AWAY, SAME_LABEL, SAME_TEXT, SAME_
 from simulator.folder.record import Record
 from simulator.reporting.blocks import Block, Column, Details, Heading, Paragraph, Table, in_markdown, on_page
 from simulator.reporting.facts.fact import Facts, FactTable
-from simulator.reporting.facts.run import day, named, subject_arm
+from simulator.reporting.facts.run import day, join_names, subject_arm
 from simulator.reporting.facts.terms import Term, Unit, listed
 from simulator.reporting.sections.symbols import slugs_of
 
@@ -114,7 +114,9 @@ def _add_late_start(table: FactTable, record: Record) -> None:
         return
     first = min(pd.Timestamp(prices["symbols"][symbol]["first_decision"]) for symbol in late)
     table.add("run", "start", start, Unit.TEXT, "data.start")
-    table.add("run", "late_symbols", named(late), Unit.TEXT, "symbols whose first decision is later than data.start")
+    table.add(
+        "run", "late_symbols", join_names(late), Unit.TEXT, "symbols whose first decision is later than data.start"
+    )
     table.add("run", "late_first", day(first), Unit.TEXT, "first decision on one of them")
     table.add("run", "warm_up", needed, Unit.BARS, "bars that a first decision needs before it")
     table.add("run", "before_start", min(before.values()), Unit.BARS, "fewest of these that stand before data.start")

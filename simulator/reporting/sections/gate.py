@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from llm_strategy.errors import RunFolderError
 from simulator.experiment import MARKET_ARM
+from simulator.folder.evidence import HARM
 from simulator.folder.record import Record
 from simulator.reporting.blocks import Block, Details, Heading, Items, Paragraph, Table, in_markdown, on_page
 from simulator.reporting.facts.fact import Facts, FactTable, kinds_of
@@ -22,10 +23,6 @@ HARM_TERMS = {
     "bound": Term(Unit.FRACTION, "largest drawdown that the limits allow"),
 }
 """Figures of ``harm.json``."""
-
-HARM = "harm.json"
-"""``worst_return``, ``worst_drawdown`` and ``bound``, fractions: total return and largest drawdown of an adviser who
-knew the next bar and proposed the worst action at each close, and the largest drawdown that the limits allow."""
 
 UNBOUNDED = 0.999
 """A bound above this share of equity bounds nothing."""

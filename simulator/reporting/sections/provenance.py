@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from simulator.folder.record import Record, origin, origins
+from simulator.folder.record import Record, origin, without_folders
 from simulator.reporting.blocks import (
     Block,
     Code,
@@ -49,11 +49,11 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
 def _parts(record: Record) -> dict[str, str]:
     """Parts of the manifest as text."""
     manifest = record.manifest
-    experiment = {key: value for key, value in manifest["experiment"].items() if key != "output"}
+    experiment = {key: part for key, part in without_folders(manifest["experiment"]).items() if key != "output"}
     markets = manifest["prices"]["symbols"].items()
     symbols = {symbol: market | {"source": origin(market["source"])} for symbol, market in markets}
     parts = {
-        "Configuration": experiment | {"data": origins(experiment["data"])},
+        "Configuration": experiment,
         "Prices": manifest["prices"] | {"symbols": symbols},
         "Model": manifest["model"],
         "Versions": manifest["versions"],

@@ -9,7 +9,7 @@ from simulator.evaluation.measures import symbol_table
 from simulator.folder.record import Record
 from simulator.reporting.blocks import Block, Column, Heading, Paragraph, Table, on_page
 from simulator.reporting.facts.fact import NOT_AVAILABLE, Facts, FactTable
-from simulator.reporting.facts.run import day, named, subject_arm
+from simulator.reporting.facts.run import day, join_names, subject_arm
 from simulator.reporting.facts.terms import Term, Unit
 
 SYMBOL_TERMS = {
@@ -61,7 +61,7 @@ def facts(table: FactTable, record: Record) -> None:
         "unsold_symbols": ("symbols held where their data end", [m.symbol for m in measured if m.ended and m.held]),
     }
     for metric, (label, names) in ended.items():
-        table.add("run", metric, named(names), Unit.TEXT, label)
+        table.add("run", metric, join_names(names), Unit.TEXT, label)
 
 
 def blocks(record: Record, facts: Facts) -> Iterator[Block]:

@@ -41,7 +41,7 @@ from llm_strategy.llm.models.fingerprint import cache_folder
 from llm_strategy.llm.requests import Generation, Message, ModelIdentity, Request
 from llm_strategy.llm.services import install_hint
 from llm_strategy.llm.settings import SETTINGS_FILE, LlmSettings
-from llm_strategy.llm.structured.schema_form import form_values, wanted_schema
+from llm_strategy.llm.structured.schema_form import form_values, requested_schema
 from llm_strategy.support.secrets import Redactor, redact
 
 log = logging.getLogger(__name__)
@@ -283,7 +283,7 @@ class BedrockBackend(Backend):
         elif system:
             call["messages"][0]["content"][:0] = system
         if self._json_way == "tool" and (request.form or request.json_mode):
-            schema = wanted_schema(request) or {"type": "object"}
+            schema = requested_schema(request) or {"type": "object"}
             tool = {"name": TOOL, "description": "Takes the answer.", "inputSchema": {"json": schema}}
             call["toolConfig"] = {"tools": [{"toolSpec": tool}], "toolChoice": {"tool": {"name": TOOL}}}
         return call

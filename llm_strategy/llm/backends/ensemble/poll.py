@@ -62,7 +62,7 @@ def count(
 ) -> tuple[Generation, tuple[Event, ...]]:
     """The answer of all together and how far they were apart; at least one member gave a ballot."""
     ballots = [one.ballot for one in heard if one.ballot is not None]
-    told = "; ".join(_told(number, one, scored=bool(request.choices)) for number, one in enumerate(heard, 1))
+    told = "; ".join(_describe_vote(number, one, scored=bool(request.choices)) for number, one in enumerate(heard, 1))
     if request.choices:
         winner = pooled(ballots, vote)
     elif vote == "majority":
@@ -94,7 +94,7 @@ def problems(heard: Sequence[MemberReply]) -> str:
     return "; ".join(one.problem for one in heard if one.problem)
 
 
-def _told(number: int, one: MemberReply, *, scored: bool) -> str:
+def _describe_vote(number: int, one: MemberReply, *, scored: bool) -> str:
     if one.ballot is None:
         return f"member {number} did not vote: {one.problem}"
     share = f" {one.ballot.confidence:.2f}" if scored else ""

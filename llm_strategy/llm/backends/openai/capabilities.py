@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from llm_strategy.errors import ModelChanged
 from llm_strategy.llm.models.fingerprint import keep_note
 from llm_strategy.llm.requests import Form, Message, Request, Slot
-from llm_strategy.llm.structured.schema_form import form_values, wanted_schema
+from llm_strategy.llm.structured.schema_form import form_values, requested_schema
 from llm_strategy.support.secrets import redact
 
 AnswerFormat: TypeAlias = Literal["json_schema", "json_object", "plain"]
@@ -94,7 +94,7 @@ class Capabilities:
             body["reasoning_effort"] = self.reasoning_effort
         if request.seed is not None:
             body["seed"] = request.sampling_seed
-        schema = wanted_schema(request)
+        schema = requested_schema(request)
         if schema is not None and self.answer_format == "json_schema":
             body["response_format"] = response_format(schema)
         elif (request.form or request.json_mode) and self.answer_format in ("json_schema", "json_object"):
@@ -126,7 +126,7 @@ def _merged(messages: Sequence[Message]) -> list[Message]:
     return [Message("user", f"{said}\n\n{others[0].content}"), *others[1:]]
 
 
-def is_kept(answer_format: AnswerFormat | None, text: str) -> bool:
+def keeps_format(answer_format: AnswerFormat | None, text: str) -> bool:
     """Whether the answer to ``TRIAL`` has the format that was asked for."""
     if answer_format == "json_schema":
         values = form_values(_TRIAL_FORM, text)

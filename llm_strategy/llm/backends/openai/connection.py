@@ -109,13 +109,13 @@ class Connection:
             written = failed_answer(problem)
             if written is None:
                 told = refusal(problem, datetime.datetime.now(datetime.UTC))
-                raise self._told(told, elsewhere=problem.status_code in (404, 405)) from None
+                raise self._about_address(told, elsewhere=problem.status_code in (404, 405)) from None
             reply = Reply(text=written, finish="stop")  # the contract says what is wrong with it
             if on_text is not None and written:
                 on_text(redact(written, known_alone=True))
         except (openai.APIConnectionError, httpx2.HTTPError) as problem:
             if isinstance(problem.__cause__, ModelError):
-                raise self._told(problem.__cause__) from None
+                raise self._about_address(problem.__cause__) from None
             if isinstance(problem, httpx2.DecodingError):
                 raise BackendFailure(
                     f"The {self._name} sent a body that is not packed as it says: {UNPACKED}."
@@ -126,7 +126,7 @@ class Connection:
                 f"The {self._name} cannot be reached or broke off ({cause}): start it, {past}or set LLM_BASE_URL."
             ) from None
         except ModelError as problem:
-            raise self._told(problem, elsewhere=is_no_completion(str(problem))) from None
+            raise self._about_address(problem, elsewhere=is_no_completion(str(problem))) from None
         reply.text = redact(reply.text, known_alone=True)
         return reply
 
@@ -138,7 +138,7 @@ class Connection:
         way = f"through the proxy {self._proxy.address} of {self._proxy.variable}"
         return f"{self.endpoint.name.removesuffix(')')}, {way})"
 
-    def _told(self, problem: ModelError, *, elsewhere: bool = False) -> ModelError:
+    def _about_address(self, problem: ModelError, *, elsewhere: bool = False) -> ModelError:
         """The problem as a sentence about this address; where the API may be ``elsewhere``, with where to look."""
         right = with_version(self.endpoint.url) if elsewhere else ""
         hint = f"; LLM_BASE_URL has no /v1 at its end, where most servers have it: try {right}" if right else ""

@@ -58,7 +58,7 @@ class EndpointPool:
     def least_busy(self, tried: Collection[int]) -> Iterator[Endpoint]:
         """The next endpoint to ask, counted as busy meanwhile; those numbered in ``tried`` are left out."""
         with self._lock:
-            endpoint = min(self._left(tried), key=lambda one: (one.down, one.in_flight, one.number))
+            endpoint = min(self._untried(tried), key=lambda one: (one.down, one.in_flight, one.number))
             endpoint.in_flight += 1
         try:
             yield endpoint
@@ -69,12 +69,12 @@ class EndpointPool:
     def has_more(self, tried: Collection[int]) -> bool:
         """Whether an endpoint is left to ask, besides those numbered in ``tried``."""
         with self._lock:
-            return bool(self._left(tried))
+            return bool(self._untried(tried))
 
     def well(self, tried: Collection[int]) -> int:
         """How many endpoints are well, those numbered in ``tried`` left out."""
         with self._lock:
-            return sum(not endpoint.down and not endpoint.refusal for endpoint in self._left(tried))
+            return sum(not endpoint.down and not endpoint.refusal for endpoint in self._untried(tried))
 
     def note_answer(self, endpoint: Endpoint) -> list[Endpoint]:
         """Note an answer; returns the lost endpoints that it is time to check, each marked as ``checking``."""
@@ -107,7 +107,7 @@ class EndpointPool:
             if well:
                 endpoint.refusal = ""
 
-    def _left(self, tried: Collection[int]) -> list[Endpoint]:
+    def _untried(self, tried: Collection[int]) -> list[Endpoint]:
         willing = [endpoint for endpoint in self.endpoints if not endpoint.refusal]
         return [endpoint for endpoint in willing or self.endpoints if endpoint.number not in tried]
 

@@ -7,7 +7,13 @@ from dataclasses import replace
 from typing import TypeAlias, get_args
 
 from llm_strategy.errors import BackendFailure, BackendRefused, ConfigurationError, ModelError
-from llm_strategy.llm.backends.openai.capabilities import THINKING_TOKENS, TRIAL, AnswerFormat, Capabilities, is_kept
+from llm_strategy.llm.backends.openai.capabilities import (
+    THINKING_TOKENS,
+    TRIAL,
+    AnswerFormat,
+    Capabilities,
+    keeps_format,
+)
 from llm_strategy.llm.backends.openai.replies import CutOff, NotServed, Reply, takes_no_system, takes_no_temperature
 from llm_strategy.llm.requests import Request
 from llm_strategy.llm.settings import SETTINGS_FILE
@@ -30,7 +36,7 @@ async def find_out(ask: Ask, pinned: Capabilities) -> Capabilities:
             if answer_format == formats[-1]:
                 raise
             continue
-        if len(formats) == 1 or is_kept(answer_format, reply.text):
+        if len(formats) == 1 or keeps_format(answer_format, reply.text):
             break
     model = reply.model if pinned.reported_model is None else pinned.reported_model
     return replace(
@@ -77,7 +83,7 @@ async def refuse_unlike(ask: Ask, dialect: Capabilities, name: str) -> None:
         raise
     except BackendRefused as problem:
         raise NotServed(f"{str(problem).rstrip('.')}; the other servers take this question.") from None
-    if not is_kept(dialect.answer_format, reply.text):
+    if not keeps_format(dialect.answer_format, reply.text):
         raise NotServed(
             f"The {name} does not keep to {dialect.answer_format} as the others do: set openai.answer_format in "
             f"{SETTINGS_FILE} to what all keep to, or leave it out of LLM_BASE_URL."
