@@ -20,6 +20,7 @@ from llm_strategy.errors import ConfigurationError, shown
 from llm_strategy.llm.metering.calls import Budget
 from llm_strategy.market.features import RANGE_BARS, Lookbacks, WarmUp
 from llm_strategy.risk import Limits
+from llm_strategy.support.plugins import place_reference
 from llm_strategy.support.read_regular import at_home, read_text
 from llm_strategy.support.schemas import require
 from llm_strategy.support.strict_yaml import parse_yaml
@@ -168,6 +169,9 @@ class Experiment:
             document["data"] = {key: value for key, value in document["data"].items() if value is not None}
         if "advisor" in document:
             document["advisor"] = placed(document["advisor"], folder)
+        if "sections" in document.get("output", {}):
+            sections = [place_reference(section, folder) for section in document["output"]["sections"]]
+            document["output"] = document["output"] | {"sections": sections}
         return cls(
             **{
                 key: SECTIONS[key](**_whole(SECTIONS[key], _with_tuples(value))) if key in SECTIONS else value

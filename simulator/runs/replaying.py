@@ -29,6 +29,7 @@ from simulator.folder.record_check import as_damage
 from simulator.folder.tally import CALIBRATION, Tally, write_calibration
 from simulator.folder.workspace import as_run_folder_error
 from simulator.prices.universe import Universe, read_universe_csv
+from simulator.reporting.own_sections import load_section
 from simulator.reporting.render_html import secured
 from simulator.reporting.render_markdown import without_bare_links
 from simulator.runs.answers import RunAnswers, replay_advisor
@@ -120,6 +121,8 @@ def _experiment(record: Record) -> Experiment:
             raise RunFolderError(f"{path} names a rule without the hash of its file: restore it, or run it again.")
     try:
         experiment = Experiment.from_mapping(record.manifest["experiment"], str(path))
+        for section in experiment.output.sections:
+            load_section(section)
     except ConfigurationError as problem:
         raise RunFolderError(
             f"{path} holds an experiment that cannot be run ({problem}): restore it, or run the experiment again."
