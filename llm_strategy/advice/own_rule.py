@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from llm_strategy.advice.rules import Rule
 from llm_strategy.errors import BacktraderLLMError, ConfigurationError, did_you_mean, exception_line
-from llm_strategy.support.plugins import load_reference, place_reference
+from llm_strategy.support.plugins import load_reference, place_reference, refuse_run_folder
 from llm_strategy.support.read_regular import MOST_TEXT, at_home, read_bytes
 from llm_strategy.types import ActionType, Decision, Snapshot
 
@@ -55,9 +55,7 @@ def whole_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     reference = settings.get("rule") or installed_rules()[name]
     subject = f"The baseline {name!r} ({reference})"
     path, sha256 = _source(reference)
-    for folder in path.parents:
-        if (folder / "manifest.json").is_file() and (folder / "prices.csv").is_file():
-            raise ConfigurationError(f"{subject} lies in a run folder, which holds data alone: move the file.")
+    refuse_run_folder(subject, path)
     if sha256 and settings.get("sha256", sha256) != sha256:
         raise ConfigurationError(
             f"{subject} has changed: its file has the sha256 {sha256[:12]}, and that asked for is "

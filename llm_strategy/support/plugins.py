@@ -70,6 +70,15 @@ def place_reference(text: str, folder: Path | None) -> str:
     return f"{place_of(place, folder)}:{name}" if place.endswith(".py") else text
 
 
+def refuse_run_folder(told: str, path: Path) -> None:
+    """Raise ``ConfigurationError`` for a file within a run folder, which may be a stranger's: nothing there is run."""
+    for folder in path.resolve().parents:
+        if (folder / "manifest.json").exists() and any(
+            (folder / name).exists() for name in ("prices.csv", "decisions.jsonl")
+        ):
+            raise ConfigurationError(f"{told} lies in a run folder, which holds data alone: move the file.")
+
+
 def source_sha256(text: str, group: str) -> str:
     """sha256 of the file in which a part stands that ``find_plugin`` finds; empty where it stands in none, as in a
     notebook."""
@@ -101,6 +110,7 @@ def import_file(
         ) from None
     except OSError as problem:
         raise ConfigurationError(f"{told}: {path} cannot be read: {problem}.") from None
+    refuse_run_folder(told, path)
     path = path.resolve()
     mark = hashlib.sha256(str(path).encode() + content).hexdigest()[:12]
     name = f"{path.stem}_{mark}"

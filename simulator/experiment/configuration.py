@@ -76,8 +76,8 @@ class EvaluationConfig:
 class OutputConfig:
     """Where runs go, whether the model is asked to explain them, and which sections of one's own their report has.
 
-    Each of the ``sections`` is the name of an entry point of ``backtrader_llm.report_sections``,
-    ``package.module:Section`` or ``FILE.py:Section``.
+    Each of the ``sections`` is ``FILE.py:NAME``, ``package.module:NAME`` or the name of an entry point of the group
+    ``backtrader_llm.report_sections``.
     """
 
     folder: Annotated[str, Field(min_length=1)] = "reports"

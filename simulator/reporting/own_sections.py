@@ -17,7 +17,6 @@ from typing import Any
 
 from llm_strategy.errors import BacktraderLLMError, ConfigurationError, did_you_mean
 from llm_strategy.support.plugins import find_plugin
-from llm_strategy.support.read_regular import at_home
 from simulator.folder.record import Record
 from simulator.reporting.blocks import Block, Heading, Paragraph, Quoted
 from simulator.reporting.facts.fact import Facts, FactTable
@@ -129,7 +128,6 @@ class OwnSection:
 
 def load_section(reference: str) -> Any:
     """A person's own section, made anew where it is a class. Raises ``ConfigurationError`` in one sentence."""
-    _check_place(reference)
     section = find_plugin("report section", reference, GROUP, {})
     if isinstance(section, type):
         try:
@@ -156,16 +154,6 @@ def own_sections(record: Record) -> list[OwnSection]:
             name += "_"
         own[name] = OwnSection(name, reference, section, problem)
     return list(own.values())
-
-
-def _check_place(reference: str) -> None:
-    """A run folder may be a stranger's: what lies in one is data, and is never run."""
-    place = reference.rpartition(":")[0]
-    around = at_home(place).resolve().parents if place.endswith(".py") and "\0" not in place else ()
-    if any((folder / "manifest.json").exists() for folder in around):
-        raise ConfigurationError(
-            f"The report section {reference!r} lies in a run folder, which holds data alone: move the file."
-        )
 
 
 def _one_line(problem: Exception) -> str:

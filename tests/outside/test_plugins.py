@@ -102,3 +102,14 @@ def test_a_path_is_one_from_the_folder_where_the_file_is(shelf):
     assert place_reference("parts.py:x", shelf / "sub") == f"{shelf / 'sub' / 'parts.py'}:x"
     assert place_reference("my_parts:x", shelf / "sub") == "my_parts:x"
     assert place_reference("momentum", shelf / "sub") == "momentum"
+
+
+@pytest.mark.parametrize("data", ["prices.csv", "decisions.jsonl"])
+def test_nothing_that_lies_in_a_run_folder_is_run(shelf, data):
+    inner = shelf / "reports" / "llm"
+    inner.mkdir(parents=True)
+    (shelf / "reports" / "manifest.json").touch()
+    (inner / "evil.py").write_text("raise AssertionError('it ran')")
+    (shelf / "reports" / data).touch()
+    with pytest.raises(ConfigurationError, match=r"evil.py:x' lies in a run folder, which holds data alone: move"):
+        find_plugin("feature", f"{inner / 'evil.py'}:x", "backtrader_llm.none", KNOWN)
