@@ -17,8 +17,7 @@ from typing import Any, TypeVar
 
 from llm_strategy.advice.rules import Rule
 from llm_strategy.errors import BacktraderLLMError, ConfigurationError, did_you_mean, exception_line
-from llm_strategy.support.plugins import load_reference, source_sha256
-from llm_strategy.support.read_regular import place_of
+from llm_strategy.support.plugins import load_reference, place_reference, source_sha256
 from llm_strategy.types import ActionType, Decision, Snapshot
 
 GROUP = "backtrader_llm.baselines"
@@ -36,9 +35,8 @@ def installed_rules() -> dict[str, str]:
 
 def in_folder(settings: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
     """The settings of a rule whose file is looked for in this folder before the working folder."""
-    place, colon, name = str(settings.get("rule", "")).rpartition(":")
-    in_a_file = colon and place.endswith(".py")
-    return {**settings, **({"rule": f"{place_of(place, folder)}:{name}"} if in_a_file else {})}
+    rule = settings.get("rule")
+    return {**settings, **({"rule": place_reference(rule, folder)} if isinstance(rule, str) else {})}
 
 
 def whole_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,16 +60,23 @@ def whole_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     kind = load_reference("baseline", reference)
     if not (isinstance(kind, type) and issubclass(kind, Rule)):
         raise ConfigurationError(f"{subject} is no class of llm_strategy.Rule: derive it from Rule, with an action.")
-    if not isinstance(getattr(kind, "rationale", None), str):
+    rationale = getattr(kind, "rationale", None)
+    if not (isinstance(rationale, str) and rationale.strip()):
         raise ConfigurationError(f"{subject} has no rationale: say in a sentence what it does, without numbers.")
     keywords = {key: value for key, value in settings.items() if key not in ("rule", "sha256")}
-    known = inspect.signature(kind).parameters
+    settable = inspect.signature(kind).parameters.values()
+    known = {each.name: each for each in settable if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)}
     for key in keywords:
-        if key not in known:
+        if key not in known and all(each.kind is not each.VAR_KEYWORD for each in settable):
             raise ConfigurationError(f"{subject} has no setting {key!r}{did_you_mean(key, list(known))}")
     for key, setting in known.items():
         if key not in keywords and setting.default is inspect.Parameter.empty:
             raise ConfigurationError(f"{subject} needs its setting {key!r}: write it under baselines.{name}.")
+        if key not in keywords and not isinstance(setting.default, (int, float, str)):
+            raise ConfigurationError(
+                f"{subject} has a default of type {type(setting.default).__name__} for its setting {key!r}: give it a "
+                "number, a text, true or false."
+            )
         keywords.setdefault(key, setting.default)
         if isinstance(setting.default, (int, float)) and isinstance(keywords[key], float):  # 20.0 is whole in YAML, too
             keywords[key] = type(setting.default)(keywords[key])

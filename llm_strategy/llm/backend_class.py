@@ -9,7 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from llm_strategy.errors import BackendMissing, BacktraderLLMError, ConfigurationError, did_you_mean, nearest
+from llm_strategy.errors import (
+    BackendMissing,
+    BacktraderLLMError,
+    ConfigurationError,
+    did_you_mean,
+    exception_line,
+    nearest,
+)
 from llm_strategy.llm.backend import Backend, OwnBackend
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.settings import SETTINGS_FILE, LlmSettings
@@ -47,8 +54,8 @@ def load_class(backend: str) -> Any:
     return vars(module)[name]
 
 
-def _not_imported(path: Path, _: str, problem: Exception) -> BacktraderLLMError:
-    problem_text = " ".join(f"{type(problem).__name__}: {problem}".split()).rstrip(".")
+def _not_imported(path: Path, _: str, problem: BaseException) -> BacktraderLLMError:
+    problem_text = exception_line(problem)
     if not isinstance(problem, ImportError):
         return ConfigurationError(f"{path} cannot be imported ({problem_text}): correct it there.")
     cure = "install what it needs"
@@ -131,5 +138,6 @@ def _make(kind: type, backend: str, options: Mapping[str, Any], settings: LlmSet
     except BacktraderLLMError:
         raise
     except Exception as problem:
-        problem_text = " ".join(f"{type(problem).__name__}: {problem}".split()).rstrip(".")
-        raise ConfigurationError(f"Backend {backend!r} cannot be made ({problem_text}): correct it.") from problem
+        raise ConfigurationError(
+            f"Backend {backend!r} cannot be made ({exception_line(problem)}): correct it there."
+        ) from problem

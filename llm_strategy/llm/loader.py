@@ -7,7 +7,13 @@ from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeAlias, cast
 
-from llm_strategy.errors import BackendMissing, ConfigurationError, did_you_mean
+from llm_strategy.errors import (
+    BackendMissing,
+    BacktraderLLMError,
+    ConfigurationError,
+    did_you_mean,
+    exception_line,
+)
 from llm_strategy.llm.backend import Backend, OwnBackend
 from llm_strategy.llm.backend_class import class_name, connect_class, load_class
 from llm_strategy.llm.backends.sections import SECTIONS, check_sections
@@ -39,6 +45,11 @@ def _lazily(entry_point: EntryPoint) -> Connect:
                 f"Backend {entry_point.name!r} cannot be imported ({problem}): "
                 "install what it needs, or choose another LLM_BACKEND."
             ) from None
+        except Exception as problem:
+            raise ConfigurationError(
+                f"Backend {entry_point.name!r} cannot be imported ({exception_line(problem)}): correct it there, or "
+                "choose another LLM_BACKEND."
+            ) from problem
         return _client(load, entry_point.name, settings)
 
     return connect
@@ -48,11 +59,11 @@ _OF_SERVICES: dict[str, Connect] = {
     name: _lazily(EntryPoint(name, "llm_strategy.llm.backends.openai.client:connect", ENTRY_POINT_GROUP))
     for name in SERVICES
 }
-SUPPORTED_BACKENDS: dict[str, Connect] = _OF_SERVICES | {
-    entry_point.name: _lazily(entry_point) for entry_point in entry_points(group=ENTRY_POINT_GROUP)
-}
+_INSTALLED = entry_points(group=ENTRY_POINT_GROUP)
+SUPPORTED_BACKENDS: dict[str, Connect] = _OF_SERVICES | {each.name: _lazily(each) for each in _INSTALLED}
 """The known backends by name: services that speak like OpenAI, those of installed packages, and what
 ``register_backend`` added."""
+_OURS = {*_OF_SERVICES, *(each.name for each in _INSTALLED if each.value.startswith(("llm_strategy.", "simulator.")))}
 
 
 def register_backend(name: str, connect: Connect) -> None:
@@ -172,6 +183,10 @@ def _with_sections_of_files(settings: LlmSettings) -> LlmSettings:
 
 
 def _client(connect: Connect, backend: str, settings: LlmSettings) -> LLMClient:
+    if not callable(connect):
+        raise ConfigurationError(
+            f"Backend {backend!r} is no class, but of type {type(connect).__name__}: name a class that has generate."
+        )
     made = connect_class(connect, backend, settings) if isinstance(connect, type) else connect(settings)
     if not isinstance(made, Backend):
         return made
@@ -180,15 +195,16 @@ def _client(connect: Connect, backend: str, settings: LlmSettings) -> LLMClient:
 
 def _connected(backend: str, settings: LlmSettings) -> LLMClient:
     connect = SUPPORTED_BACKENDS[backend] if backend in SUPPORTED_BACKENDS else load_class(backend)
-    if not callable(connect):
-        raise ConfigurationError(f"Backend {backend!r} is no class, but {connect!r}: name a class that has generate.")
     try:
         client = _client(connect, backend, settings)
-    except (AttributeError, TypeError) as problem:
-        if class_name(backend) is None:
+    except BacktraderLLMError:
+        raise
+    except Exception as problem:
+        if backend in _OURS:
             raise
+        cure = _WHAT_MAKES_A_CLIENT if isinstance(problem, (AttributeError, TypeError)) else "correct it there"
         raise ConfigurationError(
-            f"Backend {backend!r} cannot be made ({problem}): {_WHAT_MAKES_A_CLIENT}."
+            f"Backend {backend!r} cannot be made ({exception_line(problem)}): {cure}."
         ) from problem
     if not isinstance(client, LLMClient):
         raise ConfigurationError(

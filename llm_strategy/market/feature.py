@@ -9,10 +9,11 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from operator import attrgetter
 from typing import Any
 
-from llm_strategy.errors import ConfigurationError, MarketDataError, did_you_mean
+from llm_strategy.errors import ConfigurationError, MarketDataError, did_you_mean, exception_line
 from llm_strategy.types import Snapshot
 
 MOST_BARS = 10_000
@@ -95,7 +96,15 @@ class Feature:
 
     def in_words(self, snapshot: Snapshot) -> str:
         """The word for its range; the value is not NaN."""
-        return self._words[bisect_right(self._bounds, (self.scaled or self.value)(snapshot))]
+        return self._words[bisect_right(self._bounds, self._scaled_value(snapshot))]
+
+    def _scaled_value(self, snapshot: Snapshot) -> float:
+        scaled = self.scaled
+        if scaled is None:
+            return self.value(snapshot)
+        if self.name in IN_SNAPSHOT:
+            return scaled(snapshot)
+        return finite_number(self.name, "scaled", lambda: scaled(snapshot), lambda: snapshot.time)
 
     def in_numbers(self, snapshot: Snapshot, decimals: int) -> str:
         """The number with its unit."""
@@ -114,16 +123,20 @@ class Feature:
             return "has no function that can be called with the bars alone: write it as def measure(bars)."
         try:
             bounds = [float(bound) for bound, _ in self.buckets]
-            texts = [self.unit, *(word for _, word in self.buckets if word)]
+            texts = [self.unit, self.noun, *(word for _, word in self.buckets if word)]
         except (TypeError, ValueError):
             bounds, texts = [math.nan], []
-        if self.buckets and (bounds != sorted(set(bounds)) or bounds[-1] != math.inf or len(texts) <= len(bounds)):
+        if self.buckets and (bounds != sorted(set(bounds)) or bounds[-1] != math.inf or len(texts) < 2 + len(bounds)):
             return (
                 'has buckets that cannot be read: write ((0.0, "down"), (math.inf, "up")), bounds rising to infinity.'
             )
         for text in texts:
             if not isinstance(text, str) or not _TEXT.fullmatch(text) or not text.isprintable():
                 return f'has the word or unit {text!r:.60}: write at most 40 visible signs without ; : " {{ }} or \\.'
+        if self.label and not (isinstance(self.label, str) and _NAME.fullmatch(self.label)):
+            return f"has the label {self.label!r:.60}: write at most 40 letters, digits, blanks, _ and -."
+        if self.scaled is not None and not callable(self.scaled):
+            return "has a scaled that is no function: write one of the snapshot, or leave it out."
         if self.decimals is not None and self.decimals not in range(11):
             return f"has the decimals {self.decimals!r:.40}: give a whole number from 0 to 10."
         return None
@@ -131,6 +144,23 @@ class Feature:
 
 IN_SNAPSHOT = frozenset(Snapshot.__slots__) - {"symbol", "timeframe", "time", "close", "extra"}
 """Names of what every snapshot holds; other features stand in its ``extra``."""
+
+
+def finite_number(name: str, part: str, measure: Callable[[], Any], time: Callable[[], str]) -> float:
+    """What the function ``part`` of a person's feature gives at a bar; raises ``ConfigurationError`` where it fails, or
+    gives no finite number."""
+    try:
+        value = measure()
+    except Exception as problem:
+        raise ConfigurationError(
+            f"The feature {name!r} failed at the bar of {time()} ({exception_line(problem)}): correct its {part}."
+        ) from problem
+    if not isinstance(value, Real) or not math.isfinite(value):
+        raise ConfigurationError(
+            f"The feature {name!r} gave {value!r:.60} at the bar of {time()}, which is no finite number: correct its "
+            f"{part}."
+        )
+    return float(value)
 
 
 def all_bars(feature: Feature, columns: Mapping[str, array[float]], values: Mapping[str, array[float]]) -> array[float]:

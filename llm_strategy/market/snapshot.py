@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from array import array
 from functools import lru_cache
-from numbers import Real
 from typing import Any
 
 import backtrader as bt
 import numpy as np
 
 from llm_strategy.errors import ConfigurationError
-from llm_strategy.market.feature import COLUMNS, Bars, Feature, all_bars
+from llm_strategy.market.feature import COLUMNS, Bars, Feature, all_bars, finite_number
 from llm_strategy.market.features import DEFAULT_LOOKBACKS, RANGE_BARS, Lookbacks, market_features, threshold_scale
 from llm_strategy.support.outside_text import symbol_name
 from llm_strategy.types import Snapshot
@@ -182,19 +181,9 @@ def _measure(feature: Feature, window: dict[str, Any], time: float) -> float:
         return math.nan
     for column in window.values():
         column.setflags(write=False)
-    try:
-        value = feature.one_bar(Bars(window.__getitem__))
-    except Exception as problem:
-        told = " ".join(f"{type(problem).__name__}: {problem}".split()).rstrip(".")
-        raise ConfigurationError(
-            f"The feature {feature.name!r} failed at the bar of {iso_time(time)} ({told}): correct its function."
-        ) from problem
-    if not isinstance(value, Real) or not math.isfinite(value):
-        raise ConfigurationError(
-            f"The feature {feature.name!r} gave {value!r:.60} at the bar of {iso_time(time)}, which is no finite "
-            "number: correct its function."
-        )
-    return float(value)
+    return finite_number(
+        feature.name, "function", lambda: feature.one_bar(Bars(window.__getitem__)), lambda: iso_time(time)
+    )
 
 
 class AverageRange(bt.Indicator):

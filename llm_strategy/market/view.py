@@ -123,7 +123,11 @@ def find_feature(name: str) -> Feature:
     found = find_plugin("feature", name, FEATURE_GROUP, FEATURES)
     if not isinstance(found, Feature):
         raise ConfigurationError(
-            f"The feature {name!r} is {found!r:.60}: write it as Feature(name, lookback, function)."
+            f"The feature {name!r} is of type {type(found).__name__}: write it as Feature(name, lookback, function)."
+        )
+    if is_own(name) and (found.of or found.all_bars):
+        raise ConfigurationError(
+            f"The feature {name!r} sets of or all_bars, which are for those of every market: leave them out."
         )
     taken = next((called for called in (found.name, found.label) if called in _TAKEN), None)
     if taken and is_own(name):

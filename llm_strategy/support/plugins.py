@@ -36,14 +36,14 @@ def find_plugin(kind: str, text: str, group: str, known: Mapping[str, Any]) -> A
     """
     if text in known:
         return known[text]
-    if is_reference(text):
+    if is_reference(text) or text.endswith(".py"):
         return load_reference(kind, text)
     installed = {entry.name: entry for entry in entry_points(group=group)}
     if text not in installed:
         raise ConfigurationError(f"There is no {kind} {text!r}{did_you_mean(text, [*known, *installed])}")
     try:
         return installed[text].load()
-    except Exception as problem:
+    except (Exception, SystemExit) as problem:
         raise _not_imported(f"The {kind} {text!r}", problem) from None
 
 
@@ -58,16 +58,30 @@ def load_reference(kind: str, text: str, folder: Path | None = None) -> Any:
         raise ConfigurationError(f"The {kind} {text!r} is no reference: write package.module:name or FILE.py:name.")
     place, name = found["place"], found["name"]
     told = f"The {kind} {text!r}"
-    path = place_of(place, folder) if place.endswith(".py") else _file_of(place)
-    if path is not None and _is_in_run_folder(path):
-        raise ConfigurationError(f"{told} lies in a run folder, which holds data alone: move the file.")
-    module = import_file(told, path) if path and place.endswith(".py") else _imported(told, place)
+    if place.endswith(".py"):
+        module = import_file(told, place_of(place, folder))
+    else:
+        refuse_run_folder(told, _file_of(place))
+        module = _imported(told, place)
     own = [key for key, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
+    objects = [key for key, value in vars(module).items() if type(value).__module__.startswith("llm_strategy.")]
     if not name:
         raise ConfigurationError(f"{told} names nothing in it: write {place}:{own[0] if own else 'NAME'}.")
     if name not in vars(module):
-        raise ConfigurationError(f"{told}: {place} has no {name!r}{did_you_mean(name, own)}")
+        raise ConfigurationError(f"{told}: {place} has no {name!r}{did_you_mean(name, [*own, *objects])}")
     return vars(module)[name]
+
+
+def place_reference(text: str, folder: Path | None) -> str:
+    """``FILE.py:name`` with its file looked for in this folder before the working folder; any other name as it is."""
+    place, _, name = text.rpartition(":")
+    return f"{place_of(place, folder)}:{name}" if place.endswith(".py") else text
+
+
+def refuse_run_folder(told: str, path: Path | None) -> None:
+    """Raise ``ConfigurationError`` for a file within a run folder, which may be a stranger's: nothing there is run."""
+    if path is not None and _is_in_run_folder(path):
+        raise ConfigurationError(f"{told} lies in a run folder, which holds data alone: move the file.")
 
 
 def source_sha256(text: str, group: str) -> str:
@@ -111,8 +125,8 @@ def import_file(
     told: str,
     path: Path,
     *,
-    cure: str = "correct the path",
-    failure: Callable[[str, Exception], BacktraderLLMError] | None = None,
+    cure: str = "correct the path, or start in the folder that it leads from",
+    failure: Callable[[str, BaseException], BacktraderLLMError] | None = None,
 ) -> ModuleType:
     """The module of a file, read once for each content that it has; an error begins with ``told``.
 
@@ -128,6 +142,7 @@ def import_file(
         ) from None
     except OSError as problem:
         raise ConfigurationError(f"{told}: {path} cannot be read: {problem}.") from None
+    refuse_run_folder(told, path)
     path = path.resolve()
     mark = hashlib.sha256(str(path).encode() + content).hexdigest()[:12]
     name = f"{path.stem}_{mark}"
@@ -144,7 +159,7 @@ def import_file(
         spec.loader.exec_module(module)
     except BaseException as problem:
         del sys.modules[name]
-        if not isinstance(problem, Exception):
+        if not isinstance(problem, (Exception, SystemExit)):
             raise
         raise (failure or _not_imported)(told, problem) from None
     return module
@@ -153,10 +168,12 @@ def import_file(
 def _imported(told: str, module: str) -> ModuleType:
     try:
         return importlib.import_module(module)
-    except Exception as problem:
+    except (Exception, SystemExit) as problem:
         raise _not_imported(told, problem) from None
 
 
-def _not_imported(told: str, problem: Exception) -> BacktraderLLMError:
+def _not_imported(told: str, problem: BaseException) -> BacktraderLLMError:
+    if isinstance(problem, BacktraderLLMError):  # what it makes of our classes is told in their words
+        return ConfigurationError(f"{told}: {problem}")
     cure = "install what it needs, or correct the name" if isinstance(problem, ImportError) else "correct it there"
     return ConfigurationError(f"{told} cannot be imported ({exception_line(problem)}): {cure}.")

@@ -29,6 +29,7 @@ def replay(
     Example: btllm replay reports/sp500-daily-1a2b3c4d
     """
     with _sign_of_life("replaying"):
+        from simulator.folder.manifest import read_manifest
         from simulator.runs.replaying import replay as replay_folder
 
         checks = replay_folder(run_folder, to)
@@ -40,8 +41,10 @@ def replay(
         for check in checks:
             console.say(f"{'same' if check.same else 'DIFFERS':8}{check.name}")
     if differing:
+        sections = read_manifest(run_folder)["experiment"]["output"].get("sections")
+        changed = f"the folder, or a section of your own ({', '.join(sections)})," if sections else "the folder"
         raise RunFolderError(
-            f"{len(differing)} of {len(checks)} files differ from the replay ({', '.join(differing)}): the folder was "
+            f"{len(differing)} of {len(checks)} files differ from the replay ({', '.join(differing)}): {changed} was "
             "changed, or written by another version (see versions in its manifest)."
         )
 

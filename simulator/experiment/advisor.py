@@ -25,6 +25,7 @@ from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.metering.calls import Budget
 from llm_strategy.market.features import DEFAULT_LOOKBACKS, Lookbacks
 from llm_strategy.market.view import SHOWN, Style, Unmasked, View
+from llm_strategy.support.plugins import place_reference
 from llm_strategy.support.read_regular import at_home, place_of
 
 _FILES = {"layout": ".yaml", "calibration": ".json"}
@@ -166,13 +167,8 @@ def locate_files(section: dict[str, Any], folder: Path | None) -> dict[str, Any]
         if isinstance(section.get(name), str) and section[name].endswith(suffix)
     }
     if "features" in section:
-        section = section | {"features": [_locate_feature(name, folder) for name in section["features"]]}
+        section = section | {"features": [place_reference(name, folder) for name in section["features"]]}
     return section | files
-
-
-def _locate_feature(name: str, folder: Path | None) -> str:
-    place, _, part = name.rpartition(":")
-    return f"{place_of(place, folder)}:{part}" if place.endswith(".py") else name
 
 
 def _read_setting(value: Any, suffix: str, kind: type[LayoutText] | type[LabelPrior], where: str) -> Any:

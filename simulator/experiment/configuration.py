@@ -20,6 +20,7 @@ from llm_strategy.errors import ConfigurationError, shown
 from llm_strategy.llm.metering.calls import Budget
 from llm_strategy.market.features import RANGE_BARS, Lookbacks, WarmUp
 from llm_strategy.risk import Limits
+from llm_strategy.support.plugins import place_reference
 from llm_strategy.support.read_regular import at_home, read_text
 from llm_strategy.support.schemas import require
 from llm_strategy.support.strict_yaml import parse_yaml
@@ -75,8 +76,8 @@ class EvaluationConfig:
 class OutputConfig:
     """Where runs go, whether the model is asked to explain them, and which sections of one's own their report has.
 
-    Each of the ``sections`` is the name of an entry point of ``backtrader_llm.report_sections``,
-    ``package.module:Section`` or ``FILE.py:Section``.
+    Each of the ``sections`` is ``FILE.py:NAME``, ``package.module:NAME`` or the name of an entry point of the group
+    ``backtrader_llm.report_sections``.
     """
 
     folder: Annotated[str, Field(min_length=1)] = "reports"
@@ -168,6 +169,9 @@ class Experiment:
             document["data"] = {key: value for key, value in document["data"].items() if value is not None}
         if "advisor" in document:
             document["advisor"] = locate_files(document["advisor"], folder)
+        if "sections" in document.get("output", {}):
+            sections = [place_reference(section, folder) for section in document["output"]["sections"]]
+            document["output"] = document["output"] | {"sections": sections}
         return cls(
             **{
                 key: SECTIONS[key](**_whole(SECTIONS[key], _with_tuples(value))) if key in SECTIONS else value

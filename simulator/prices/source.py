@@ -88,8 +88,8 @@ def find_source(text: str, folder: Path | None = None) -> tuple[Source, str, dic
     known, no name, or a function that is not there. A relative ``FILE.py`` is looked for in ``folder`` first."""
     if len(text.splitlines()) > 1:
         raise ConfigurationError(f"The source {text!r} has several lines: write the path of a file on one line.")
-    kind, colon, _ = text.partition(":")
     plain, options = _split_options(text)
+    kind, colon, _ = plain.partition(":")
     known = known_sources()
     if colon and kind in known:
         name = plain[len(kind) + 1 :]
@@ -100,7 +100,7 @@ def find_source(text: str, folder: Path | None = None) -> tuple[Source, str, dic
         return known[kind], name, options
     from simulator.prices.sources.frames import source_of_function
 
-    installed = sorted(entry_points(group=ENTRY_POINTS).names) if colon else []
+    installed = sorted(entry_points(group=ENTRY_POINTS).names)
     if kind in installed:
         function = find_plugin("price source", kind, ENTRY_POINTS, {})
         return source_of_function(kind, function), plain[len(kind) + 1 :], options
@@ -108,6 +108,8 @@ def find_source(text: str, folder: Path | None = None) -> tuple[Source, str, dic
     if own is not None and ("." in own["function"] or _is_module(kind)):
         function = load_reference("price source", own["function"], folder)
         return source_of_function(own["function"], function), own["name"] or "", options
+    if plain.endswith(".py"):
+        load_reference("price source", plain)  # raises
     suffix = Path(text).suffix[1:].lower()
     if suffix in ("csv", "parquet"):
         raise ConfigurationError(f"The source {text!r} names no kind, did you mean '{suffix}:{text}'?")

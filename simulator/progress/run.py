@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llm_strategy.llm.backend_class import class_name
 from llm_strategy.llm.record.client import RecordingClient
 from llm_strategy.llm.settings import LlmSettings
 from simulator.experiment import LLM_ARM
@@ -91,6 +92,8 @@ def model_line(settings: LlmSettings, client: LLMClient | None = None) -> str:
         model = settings.script
     elif settings.backend == "replay":
         model = settings.replay_from
+    elif class_name(settings.backend) is not None:
+        return f"Model: {settings.backend}; settings from {settings.source}"
     elif settings.backend == "ensemble":
         return f"Model: an ensemble; settings from {settings.source}"
     return f"Model: {model} by {settings.backend}; settings from {settings.source}"

@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -49,6 +50,8 @@ class OwnFacts:
             raise TypeError(f"the value of {metric} is neither a number nor a text but {type(value).__name__}")
         if not re.fullmatch(r"[\w.-]+", metric):
             raise ValueError(f"{metric!r} is no name of a figure: write letters, digits, dots, hyphens and underscores")
+        if not isinstance(label, str):
+            raise TypeError(f"the label of {metric} is no text but {type(label).__name__}")
         usable = None if isinstance(value, float) and not math.isfinite(value) else value
         self.table.add(self._subject, metric, usable, Unit(unit), label)
         return f"{self._subject}.{metric}"
@@ -62,10 +65,10 @@ class OwnSection:
 
     def facts(self, table: FactTable, record: Record) -> None:
         """Add its figures, or what went wrong and none of them."""
-        own, problem = OwnFacts(self._name, table.facts), self._problem
+        own, problem = OwnFacts(self._name, dict(table.facts)), self._problem
         try:
             if add := getattr(self._section, "facts", None):
-                add(own, record)
+                add(own, deepcopy(record))  # what it changes is not what others measure
         except Exception as failure:
             problem = _one_line(failure)
         if problem:
@@ -79,7 +82,11 @@ class OwnSection:
         try:
             if problem is not None:
                 raise ConfigurationError(problem.text)
-            yield from self._checked(list(self._section.blocks(record, facts)), record, facts)
+            blocks = self._section.blocks(deepcopy(record), dict(facts))
+            if not isinstance(blocks, Iterable):
+                kind = type(blocks).__name__
+                raise ConfigurationError(f"Its blocks are of type {kind}: yield blocks, or return a list of them.")
+            yield from self._checked(list(blocks), record, facts)
         except Exception as failure:
             sentence = f"The section {self._reference!r} is not shown: {_one_line(failure)}"
             log.warning("%s", sentence)

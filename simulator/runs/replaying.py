@@ -29,6 +29,7 @@ from simulator.folder.record_check import as_damage
 from simulator.folder.tally import CALIBRATION, Tally, write_calibration
 from simulator.folder.workspace import as_run_folder_error
 from simulator.prices.universe import Universe, read_universe_csv
+from simulator.reporting.own_sections import load_section
 from simulator.reporting.render_html import secured
 from simulator.reporting.render_markdown import without_bare_links
 from simulator.runs.answers import RunAnswers, replay_advisor
@@ -128,11 +129,14 @@ def _experiment(record: Record) -> Experiment:
                 "experiment again."
             )
     try:
-        return Experiment.from_mapping(configuration, str(path))
+        experiment = Experiment.from_mapping(configuration, str(path))
+        for section in experiment.output.sections:
+            load_section(section)
     except ConfigurationError as problem:
         raise RunFolderError(
             f"{path} holds an experiment that cannot be run ({problem}): restore it, or run the experiment again."
         ) from None
+    return experiment
 
 
 def _simulated(universe: Universe, advisor: Advisor, experiment: Experiment, folder: Path) -> Tally:

@@ -2,12 +2,13 @@
 
 import shutil
 import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
-from llm_strategy.errors import BackendFailure, ConfigurationError
-from llm_strategy.llm import Backend, Generation, LLMClient, Message, Request, get_llm_client, register_backend
+from llm_strategy.errors import BackendFailure, BacktraderLLMError, ConfigurationError
+from llm_strategy.llm import Backend, Generation, LLMClient, Message, Request, get_llm_client, loader, register_backend
 from llm_strategy.llm.backend import OwnBackend
 from llm_strategy.llm.loader import SUPPORTED_BACKENDS
 from llm_strategy.types import Event, EventKind
@@ -181,3 +182,52 @@ def test_a_function_that_makes_a_backend_is_one_too():
 
 def test_who_answers_is_known_at_once_where_nobody_needs_to_be_asked(pieces):
     assert vars(pieces)["identity"] is pieces.backend.identity
+
+
+BROKEN = """
+from llm_strategy.llm import Backend
+
+THING = 3
+
+def without_settings():
+    return None
+
+def failing(settings):
+    raise OSError("no disk")
+
+class Many(Backend):
+    concurrency = "many"
+    def answer(self, request, on_text=None):
+        return "plain"
+
+class Unknown(Many):
+    concurrency = 1
+    @property
+    def identity(self):
+        raise OSError("who")
+"""
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("no_such_module:Thing", "cannot be imported (No module named 'no_such_module'): install what it needs"),
+        ("broken_backend:Nothing", "cannot be imported (AttributeError: "),
+        ("raising_backend:Thing", "cannot be imported (RuntimeError: boom): correct it there"),
+        ("broken_backend:THING", "is no class, but of type int: name a class that has generate."),
+        ("broken_backend:without_settings", "cannot be made (TypeError: "),
+        ("broken_backend:failing", "cannot be made (OSError: no disk): correct it there."),
+        ("broken_backend:Many", "cannot be made (ValueError: "),
+        ("broken_backend:Unknown", "cannot be made (OSError: who): correct it there."),
+    ],
+)
+def test_an_installed_backend_that_is_broken_is_one_sentence(folder, monkeypatch, value, told):
+    (folder / "broken_backend.py").write_text(BROKEN, encoding="utf-8")
+    (folder / "raising_backend.py").write_text("raise RuntimeError('boom')", encoding="utf-8")
+    entry = EntryPoint("broken", value, loader.ENTRY_POINT_GROUP)
+    monkeypatch.setitem(SUPPORTED_BACKENDS, "broken", loader._lazily(entry))
+    with pytest.raises(BacktraderLLMError) as caught:
+        get_llm_client(backend="broken")
+    assert str(caught.value).startswith(f"Backend 'broken' {told}")
+    assert "\n" not in str(caught.value)
+    sys.modules.pop("broken_backend", None)

@@ -181,8 +181,8 @@ def test_an_installed_one_is_found_by_its_name(tmp_path, monkeypatch):
 
 
 WRONG = {
-    "no feature": ("MINE = 3", "is 3: write it as Feature(name, lookback, function)"),
-    "a class": ("class MINE: ...", "is <class 'mine_"),
+    "no feature": ("MINE = 3", "is of type int: write it as Feature(name, lookback, function)"),
+    "a class": ("class MINE: ...", "is of type type: write it as Feature"),
     "not importable": ("import not_there", "cannot be imported (ModuleNotFoundError: No module named 'not_there')"),
     "not in it": ("OTHER = 3", "has no 'MINE'"),
     "a taken name": ('MINE = Feature("trend", 2, len, unit="%")', "is called 'trend', which is taken"),
@@ -198,6 +198,13 @@ WRONG = {
     "a word that is two": ('MINE = Feature("a", 1, len, ((math.inf, "x; y: z"),))', "has the word or unit 'x; y: z'"),
     "a hidden word": ('MINE = Feature("a", 1, len, ((math.inf, "x\\u200b"),))', "has the word or unit"),
     "a bad name": ('MINE = Feature("a: b", 1, len)', "needs another name"),
+    "a bad label": ('MINE = Feature("a", 1, len, unit="%", label="b: c")', "has the label 'b: c': write at most 40"),
+    "a bad noun": ('MINE = Feature("a", 1, len, ((math.inf, "x"),), noun="; y")', "has the word or unit '; y'"),
+    "a scaled that is none": ('MINE = Feature("a", 1, len, unit="%", scaled=3)', "has a scaled that is no function"),
+    "what is for those of every market": (
+        'MINE = Feature("a", 1, len, ((math.inf, "x"),), of="trend")',
+        "sets of or all_bars, which are for those of every market: leave them out.",
+    ),
     "no words": ('MINE = Feature("a", 1, len, unit="%")', "has no buckets, and style words shows no numbers"),
 }
 
@@ -232,6 +239,22 @@ def test_a_function_that_fails_names_feature_and_bar(tmp_path, body, words):
     reference = write(tmp_path, f'MINE = Feature("mine", 3, lambda bars: {body}, unit="%")')
     with pytest.raises(ConfigurationError, match=f"^The feature 'mine' .*{words}.*correct its function.$"):
         run(tmp_path, ["trend", reference], style="numbers")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("1 / 0", "failed at the bar of 20..-..-..T00:00:00 .ZeroDivisionError: "),
+        ("None", "gave None at the bar of 20..-..-..T00:00:00, which is no finite number"),
+        ("math.nan", "gave nan at"),
+    ],
+    ids=["raises", "nothing", "nan"],
+)
+def test_a_scaled_that_fails_names_feature_and_bar(tmp_path, body, words):
+    feature = f'Feature("mine", 3, lambda bars: 1.0, ((0.0, "a"), (math.inf, "b")), scaled=lambda _: {body})'
+    reference = write(tmp_path, f"MINE = {feature}")
+    with pytest.raises(ConfigurationError, match=f"^The feature 'mine' .*{words}.*correct its scaled.$"):
+        run(tmp_path, ["trend", reference])
 
 
 def test_a_view_travels_to_another_process_by_its_names():

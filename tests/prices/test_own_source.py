@@ -117,6 +117,12 @@ def test_an_installed_package_names_a_kind(own, monkeypatch):
     assert load_prices("desk:QQQ?scale=2").table["close"].iloc[0] == 20
     assert load_prices("desk:QQQ").symbol == "QQQ"
     assert "did you mean 'desk'?" in refusal("desc:QQQ", ConfigurationError)
+    assert load_prices("desk").symbol == "desk"
+    assert load_prices("desk?scale=2").table["close"].iloc[0] == 20
+    installed_as(monkeypatch, "desk", "own_prices:LIST")
+    assert "The price source 'desk' is of type list: name a function" in refusal("desk", ConfigurationError)
+    installed_as(monkeypatch, "desk", "own_prices:evry_day")
+    assert "The price source 'desk' cannot be imported (AttributeError" in refusal("desk", ConfigurationError)
     installed_as(monkeypatch, "desk", "no_such_module:every_day")
     assert "The price source 'desk' cannot be imported (ModuleNotFoundError" in refusal("desk:QQQ", ConfigurationError)
 
@@ -134,8 +140,9 @@ def test_kinds_of_this_package_go_first(tmp_path, monkeypatch):
         ("no_such.module:every_day", ConfigurationError, "cannot be imported (ModuleNotFoundError"),
         ("own_pricez:every_day", ConfigurationError, "The kind of the source 'own_pricez:every_day' is unknown"),
         ("own_prices:evry_day", ConfigurationError, "has no 'evry_day', did you mean 'every_day'?"),
+        ("own_prices.py", ConfigurationError, "is no reference: write package.module:name or FILE.py:name."),
         ("own_prices:", ConfigurationError, "names nothing in it: write own_prices:every_day."),
-        ("own_prices:LIST", ConfigurationError, "is a list: name a function that returns a DataFrame."),
+        ("own_prices:LIST", ConfigurationError, "is of type list: name a function that returns a DataFrame."),
         ("own_prices:every_day:SPY?sinc=2020", ConfigurationError, "unknown option 'sinc', did you mean 'since'?"),
         ("own_prices:raising", ConfigurationError, "takes (name), and missing a required argument: 'name'"),
         ("own_prices:without_name:SPY", ConfigurationError, "takes (), and too many positional arguments"),

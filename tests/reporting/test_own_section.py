@@ -100,6 +100,18 @@ FAILURES = {
         "It writes '4711' itself",
     ),
     "no block": (["def blocks(self, record, facts): return [Heading('Mine'), 'text']"], "'text' is no block"),
+    "nothing": (["def blocks(self, record, facts): return None"], "Its blocks are of type NoneType: yield blocks"),
+    "facts with another signature": (
+        ["def facts(self): return None", "def blocks(self, record, facts): return []"],
+        "Mine.facts() takes 1 positional argument but 3 were given.",
+    ),
+    "a label that is no text": (
+        [
+            "def facts(self, table, record): table.add('mean', 1, Unit.COUNT, None)",
+            "def blocks(self, record, facts): return []",
+        ],
+        "TypeError: the label of mean is no text but NoneType.",
+    ),
     "no blocks": (["pass"], "has no blocks(record, facts): write one."),
     "cannot be made": (
         ["def __init__(self, what): pass", "def blocks(self, record, facts): return []"],
@@ -135,6 +147,20 @@ def test_a_section_that_fails_is_one_sentence_in_its_place(written, case, caplog
     assert "What these figures cannot say" in report.markdown
     assert Page(report.html).problems == []
     assert [name for name in facts if name.startswith("section.") and not name.endswith(".problem")] == []
+
+
+def test_a_section_changes_nothing_for_others(written, small_record):
+    report, _ = written("def blocks(self, record, facts): return []")
+    changed, _ = written(
+        "def facts(self, table, record):",
+        "    record.arms[0].equity['equity'] *= 100",
+        "    table.known.clear()",
+        "def blocks(self, record, facts):",
+        "    record.prices.clear()",
+        "    facts.clear()",
+        "    return []",
+    )
+    assert changed == report
 
 
 def test_what_a_section_writes_is_text(written):
@@ -174,7 +200,7 @@ def test_nothing_that_lies_in_a_run_folder_is_run(tmp_path):
         f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Evil:\n    def blocks(self, record, facts): return []\n"
     )
     report, _ = shown(with_sections(made, f"{evil}:Evil"))
-    assert "lies in a run folder, which holds data alone" in report.markdown
+    assert "lies in a run folder, which holds data alone: move the file." in report.markdown
     assert not (tmp_path / "ran").exists()
 
 

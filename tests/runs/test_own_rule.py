@@ -30,6 +30,17 @@ class Silent(Rule):
     def action(self, snapshot):
         return "hold"
 
+class Quiet(Silent):
+    rationale = " "
+
+class Nameless(Mine):
+    def __init__(self, period=None):
+        pass
+
+class Any(Mine):
+    def __init__(self, *rest, **settings):
+        pass
+
 class Needy(Mine):
     def __init__(self, period):
         pass
@@ -158,6 +169,8 @@ def test_a_rule_that_fails_at_its_first_bar_is_one_sentence_with_symbol_and_bar(
         ({"mine": {"rule": "rules.py"}}, "is no reference: write package.module:name or FILE.py:name"),
         ({"mine": {"rule": "rules.py:function"}}, "is no class of llm_strategy.Rule: derive it from Rule"),
         ({"mine": {"rule": "rules.py:Silent"}}, "has no rationale: say in a sentence what it does"),
+        ({"mine": {"rule": "rules.py:Quiet"}}, "has no rationale: say in a sentence what it does"),
+        ({"mine": {"rule": "rules.py:Nameless"}}, "has a default of type NoneType for its setting 'period': give it a"),
         (
             {"mine": {"rule": "rules.py:Unfinished"}},
             "fails when it is made (TypeError: Can't instantiate abstract class",
@@ -181,6 +194,13 @@ def test_a_wrong_rule_of_ones_own_is_one_sentence(folder, baselines, words):
         Experiment.from_mapping({"arms": ["buy_and_hold"], "baselines": baselines})
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_rule_may_take_any_settings(folder):
+    write_rule(folder)
+    made = Experiment.from_mapping(experiment("rules.py:Any", one=1, two="b"))
+    assert made.baselines["mine"] == {**made.baselines["mine"], "one": 1, "two": "b"}
+    assert made.rule("mine").rationale == "Says one thing."
 
 
 def test_a_manifest_that_does_not_say_which_code_it_means_is_refused(folder):

@@ -76,7 +76,7 @@ def source_of_function(kind: str, function: Any) -> Source:
     """A person's own function as a source; ``ConfigurationError`` where it cannot be called."""
     if not callable(function):
         raise ConfigurationError(
-            f"The price source {kind!r} is a {type(function).__name__}: name a function that returns a DataFrame."
+            f"The price source {kind!r} is of type {type(function).__name__}: name a function that returns a DataFrame."
         )
 
     def load(request: SourceRequest) -> RawTable:
