@@ -49,7 +49,12 @@ class Tally:
         self.questions += len(decision.exchanges)
         for exchange in decision.exchanges:
             self.requests.add(exchange.request_hash)
-            if self._mode is not None and exchange.purpose == "label" and exchange.answer is not None:
+            if (
+                self._mode is not None
+                and self._mode.scores
+                and exchange.purpose == "label"
+                and exchange.answer is not None
+            ):
                 with suppress(ContractError):  # no decision was made of such an answer either
                     self.scored.take(decision.prompt, self._mode.label_scores(decision.prompt, exchange.answer))
 
