@@ -24,6 +24,7 @@ from llm_strategy.llm.requests import request_hash
 from llm_strategy.market.feature import Feature
 from llm_strategy.market.features import FEATURES, LONGEST_LOOKBACK
 from llm_strategy.market.view import SHOWN, market_view
+from simulator.runs.trace import trace
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "own_feature.py"
 GAP = f"{EXAMPLE}:GAP"
@@ -95,6 +96,15 @@ def test_a_run_keeps_it_in_its_journal_and_is_replayed(tmp_path, monkeypatch):
     assert '"extra"' not in (result.folder / "buy_and_hold" / "decisions.jsonl").read_text()
     assert result.record.manifest["own_parts"].keys() == {"own_feature.py:GAP"}
     assert all(check.same for check in simulator.replay(result.folder))
+
+
+def test_a_trace_tells_its_value(tmp_path, monkeypatch):
+    result = run(tmp_path, ["trend", in_folder(tmp_path, monkeypatch)])
+    last = trace(result.folder)
+    value = last.decision["snapshot"]["extra"]["gap"]
+    assert f", gap {value:.4g}\n" in last.as_text()
+    last.decision["snapshot"]["extra"]["gap"] = None  # as behind a bad bar
+    assert ", gap n/a\n" in last.as_text()
 
 
 def test_a_changed_file_makes_another_run_of_the_same_answers(tmp_path, monkeypatch):
