@@ -81,7 +81,7 @@ class Costs:
     """
 
     preset: str = field(default="none", metadata={"schema": {"enum": list(PRESETS)}})
-    """``none``, ``us_equities`` or ``crypto``: see ``PRESETS``."""
+    """A name in ``PRESETS``."""
     starting_cash: float = _cost(100_000.0)
     """Currency."""
     commission_per_share: float = _cost(0.0, 0, math.inf, "in currency for each share")

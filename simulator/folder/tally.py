@@ -35,7 +35,7 @@ class Tally:
         """Why the advisor gave no advice, whether or not a rule decided in its place."""
         self.scored = BatchPrior()
         """The scores of labels: of several answers to a state the last counts."""
-        self._mode = advisor.mode if isinstance(advisor, ModelAdvisor) else None
+        self._scores = advisor.mode if isinstance(advisor, ModelAdvisor) and advisor.mode.scores else None
 
     def take(self, entry: Entry) -> None:
         """Count one more."""
@@ -49,9 +49,9 @@ class Tally:
         self.questions += len(decision.exchanges)
         for exchange in decision.exchanges:
             self.requests.add(exchange.request_hash)
-            if self._mode is not None and exchange.purpose == "label" and exchange.answer is not None:
+            if self._scores is not None and exchange.purpose == "label" and exchange.answer is not None:
                 with suppress(ContractError):  # no decision was made of such an answer either
-                    self.scored.take(decision.prompt, self._mode.label_scores(decision.prompt, exchange.answer))
+                    self.scored.take(decision.prompt, self._scores.label_scores(decision.prompt, exchange.answer))
 
 
 def failure_of(decision: Decision) -> Abstention | None:

@@ -82,9 +82,10 @@ class Trace:
         decision, snapshot = self.decision, self.decision["snapshot"]
         yield f"Bar      {decision['time']}, {snapshot['symbol']}, bar {decision['bar']}, close {snapshot['close']:g}"
         yield f"Arm      {self.arm}"
-        hidden = ("symbol", "time", "close", "timeframe", "extra")
-        seen = {name: value for name, value in snapshot.items() if name not in hidden} | snapshot.get("extra", {})
-        yield "Features " + ", ".join(f"{name} {value:.4g}" for name, value in seen.items())
+        apart = ("symbol", "time", "close", "timeframe", "extra")
+        features = {name: value for name, value in snapshot.items() if name not in apart} | snapshot.get("extra", {})
+        shown = {name: "n/a" if value is None else f"{value:.4g}" for name, value in features.items()}
+        yield "Features " + ", ".join(f"{name} {value}" for name, value in shown.items())
         if decision["prompt"]:
             yield f"Shown    {decision['prompt']}"
         repairs = f" ({', '.join(decision['repairs'])})" if decision["repairs"] else ""

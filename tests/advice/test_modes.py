@@ -2,58 +2,24 @@
 
 import json
 import pickle
-from dataclasses import replace
 from importlib.resources import files
 
 import pytest
 from past_states import SNAPSHOT, states
+from small_run import recording, small
+from word_mode import Words
 
+import simulator
 from llm_strategy.advice import conversation
 from llm_strategy.advice.advisor import ModelAdvisor
-from llm_strategy.advice.contract import ParsedAnswer
 from llm_strategy.advice.layout import LAYOUT_NAMES, load_layout
-from llm_strategy.advice.modes.mode import Abilities, Mode
+from llm_strategy.advice.modes.mode import Abilities
 from llm_strategy.advice.modes.registry import MODE_NAMES, MODES, mode_for
 from llm_strategy.advice.options import PromptOptions
-from llm_strategy.errors import ConfigurationError, ContractError
+from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.requests import Message
-from llm_strategy.types import Action, ActionType, Advice, Regime, RegimeLabel
 
 ADVICE = {"rationale": "So it is.", "regime": {"label": "bull"}, "action": {"type": "hold", "confidence": 0.6}}
-
-
-class Words(Mode):
-    """Asks for the label in one word, and then for the action: all that a mode of another kind has to be."""
-
-    name = "words"
-    manner = "It said label and action, a word each"
-
-    def requests(self, question, defaults):
-        return (replace(defaults, messages=(Message("user", f"Which label? {question.market}"),)),)
-
-    def follow_ups(self, question, defaults):
-        for label in RegimeLabel:
-            yield replace(defaults, messages=(Message("user", f"Which action in a {label} market?"),))
-
-    def decide(self, question, defaults, ask):
-        label = ask(self.requests(question, defaults)[0], "label", self._read(RegimeLabel))
-        request = list(self.follow_ups(question, defaults))[list(RegimeLabel).index(label)]
-        action = ask(request, "action", self._read(ActionType))
-        regime = Regime(label)
-        return ParsedAnswer(Advice(question.symbol, question.timeframe, regime, "Words.", Action(action, 0.5)), ())
-
-    def unusable(self, question, defaults, recorded):
-        (request,) = self.requests(question, defaults)
-        return [request] if recorded(request, self._read(RegimeLabel))[1] else []
-
-    def _read(self, kind):
-        def read(answer):
-            if answer not in list(kind):
-                raise ContractError("word", f"is {answer!r}")
-            return kind(answer)
-
-        return read
 
 
 def settings_of(name):
@@ -104,6 +70,15 @@ def test_another_mode_is_its_class_and_its_line(monkeypatch):
     assert mode_for("auto", Abilities(forms=False, choices=False)) is Words
     wrong = ModelAdvisor(ScriptedClient(["sunny"]), options=PromptOptions("words")).decide(SNAPSHOT)
     assert wrong.abstention.detail == "word: is 'sunny'"
+
+
+def test_a_mode_that_asks_for_labels_and_scores_none_is_run(monkeypatch, tmp_path):
+    monkeypatch.setitem(MODES, "json", type("InPlaceOfJson", (Words,), {"name": "json"}))
+    client, _ = recording(lambda request: "bear" if "Which label" in request.messages[0].content else "exit")
+    data = {"source": "synthetic:cycles?bars=300&seed=5"}
+    result = simulator.run(small(tmp_path, data=data, advisor={"mode": "json"}), client=client)
+    assert not list(result.folder.rglob("calibration.json")), "no label has a probability"
+    assert all(check.same for check in simulator.replay(result.folder))
 
 
 def test_an_advisor_forgets_its_oldest_outcomes_and_travels(monkeypatch):

@@ -186,7 +186,7 @@ def test_a_wrong_layout_is_one_sentence(in_folder, content, told):
         ("folder.yaml", "folder.yaml cannot be read"),
         ("twice.yaml", "twice.yaml is not valid YAML"),
         ("bytes.yaml", "bytes.yaml cannot be read"),
-        ("shet", "turns, or a file of your own that ends in .yaml, did you mean 'sheet'?"),
+        ("shet", ", or a file of your own that ends in .yaml, did you mean 'sheet'?"),
         ("mine.yml", "or a file of your own that ends in .yaml"),
         (3, "advisor.layout is 3"),
         (OWN | {"shape": 1}, "advisor.layout: shape is 1"),

@@ -33,9 +33,9 @@ def leaves(schema, path=()):
 
 LEAVES = dict(leaves(SCHEMA))
 CHOICES = {
-    path: [*schema["enum"], *schema.get("else", {}).get("enum", ())]
+    path: [*schema.get("enum", ()), *schema.get("else", {}).get("enum", ())]
     for path, schema in LEAVES.items()
-    if "enum" in schema
+    if "enum" in schema or "else" in schema
 }
 
 
@@ -51,9 +51,8 @@ def test_every_key_stands_in_the_starter(path):
     assert all(re.search(rf"\b{key}\b", section) for key in path[1:])
 
 
-@pytest.mark.parametrize("path", [path for path in CHOICES if path != ("costs", "preset")], ids=".".join)
+@pytest.mark.parametrize("path", CHOICES, ids=".".join)
 def test_the_starter_names_every_choice_and_no_other(path):
-    """The presets of costs are a list that grows: there it shows what it likes."""
     entry = entries()[path]
     choices = {str(choice) for choice in CHOICES[path] if choice is not None}
     assert choices <= set(re.findall(r"\w+", entry))
@@ -67,3 +66,12 @@ def test_a_setting_that_the_file_does_not_show_is_added_with_its_default_and_wha
     assert "\n  # min_notional: 0.0  # Least value of an entry, in currency.\n" in with_all_settings(cut)
     assert "\n  # impact: 0.0  # Y of the square-root law of market impact," in with_all_settings(cut)
     assert Experiment.from_text(with_all_settings(cut)) == Experiment.from_text(cut)
+
+
+def test_a_choice_that_the_file_does_not_show_is_added_behind_those_of_its_setting():
+    text = starter_text()
+    cut = text.replace(" | crypto (Binance spot, lowest tier: 10 bps)", "").replace(" | facts | turns", "")
+    cut = cut.replace("| choices: labels", "| labels")
+    for choice, following in (("choices", "examples"), ("facts", "answers"), ("crypto", "# commission_per_share")):
+        assert re.search(rf"\n +# \|.* {choice}\b.*\n  {following}:", with_all_settings(cut)), choice
+    assert Experiment.from_text(with_all_settings(cut)) == Experiment.from_text(text)

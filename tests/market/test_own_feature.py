@@ -99,6 +99,15 @@ def test_a_run_keeps_it_in_its_journal_and_is_replayed(tmp_path, monkeypatch):
     assert all(check.same for check in simulator.replay(result.folder))
 
 
+def test_a_trace_tells_its_value(tmp_path, monkeypatch):
+    result = run(tmp_path, ["trend", in_folder(tmp_path, monkeypatch)])
+    last = trace(result.folder)
+    value = last.decision["snapshot"]["extra"]["gap"]
+    assert f", gap {value:.4g}\n" in last.as_text()
+    last.decision["snapshot"]["extra"]["gap"] = None  # as behind a bad bar
+    assert ", gap n/a\n" in last.as_text()
+
+
 def test_a_changed_file_makes_another_run_of_the_same_answers(tmp_path, monkeypatch):
     store, reference = MemoryStore(), in_folder(tmp_path, monkeypatch)
     first = run(tmp_path, ["trend", reference], recording(store=store)[0])

@@ -3,6 +3,7 @@
 import ast
 import inspect
 import json
+import re
 import textwrap
 from dataclasses import fields
 from importlib.resources import files
@@ -11,15 +12,18 @@ from importlib.resources import files
 def starter_text(name: str = "experiment.yaml") -> str:
     """The text of a starter: ``experiment.yaml``, or ``llm.yaml`` for the settings of the model runtime.
 
-    A setting of an experiment that the file does not show stands in the text all the same, commented out.
+    A setting of an experiment that the file does not show stands in the text all the same, commented out, and so does
+    a choice.
     """
     text = (files(__name__) / name).read_text(encoding="utf-8")
     return with_all_settings(text) if name == "experiment.yaml" else text
 
 
 def with_all_settings(text: str) -> str:
-    """The text of an experiment with each setting that it does not name, at the end of its section, commented out."""
+    """The text of an experiment with each setting that it does not name, at the end of its section, commented out, and
+    with each choice that it does not name behind those of its setting."""
     from simulator.experiment.configuration import SECTIONS
+    from simulator.experiment.schema import section_schema
 
     for section, kind in SECTIONS.items():
         head, start, rest = text.partition(f"\n{section}:")
@@ -30,8 +34,20 @@ def with_all_settings(text: str) -> str:
             usual = json.dumps(field.metadata.get("usual", field.default), default=str)
             first_line, *others_of_it = textwrap.wrap(f"{field.name}: {usual}  # {about.get(field.name, '')}", 114)
             body += "".join(f"\n  # {line}" for line in (first_line, *(f"  # {line}" for line in others_of_it)))
+        for name, setting in section_schema(kind)["properties"].items():
+            choices = (*setting.get("enum", ()), *setting.get("else", {}).get("enum", ()))
+            body = _with_choices(body, name, [str(choice) for choice in choices if choice is not None])
         text = head + start + body + end + others
     return text
+
+
+def _with_choices(body: str, name: str, choices: list[str]) -> str:
+    """A section's text in which the entry of a setting names all of its choices."""
+    entry = re.search(rf"(?ms)^  (?:# )?{name}: .*?(?=\n  (?:# )?\w+: |\Z)", body)
+    missing = [choice for choice in choices if entry and choice not in re.findall(r"\w+", entry[0])]
+    if entry is None or not missing:
+        return body
+    return f"{body[: entry.end()]}\n{' ' * 30}# | {' | '.join(missing)}{body[entry.end() :]}"
 
 
 def _docstrings(kind: type) -> dict[str, str]:
