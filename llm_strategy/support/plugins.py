@@ -20,6 +20,7 @@ from typing import Any
 from llm_strategy.errors import BacktraderLLMError, ConfigurationError, did_you_mean, exception_line, nearest
 from llm_strategy.support.read_regular import MOST_TEXT, place_of, read_bytes
 
+_EVIDENCE = ("prices.csv", "decisions.jsonl")
 _REFERENCE = re.compile(r"(?P<place>.+\.py|[A-Za-z_][\w.]*)(?P<colon>:)(?P<name>\w*)\Z", re.DOTALL)
 
 
@@ -113,8 +114,11 @@ def _file_of(module: str) -> Path | None:
 
 
 def _is_in_run_folder(path: Path) -> bool:
-    """Whether a file lies in the folder of a run: that may be a stranger's, and nothing in it is code."""
+    """Whether a file lies in the folder of a run: that may be a stranger's, and nothing in it is code. A damaged
+    manifest is one too, where evidence stands beside it."""
     for folder in Path(os.path.realpath(path)).parents if "\0" not in str(path) else ():
+        if (folder / "manifest.json").exists() and any((folder / name).exists() for name in _EVIDENCE):
+            return True
         with suppress(OSError, ValueError, TypeError, RecursionError):
             if "experiment" in json.loads(read_bytes(folder / "manifest.json", 1 << 30)):
                 return True

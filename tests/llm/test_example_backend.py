@@ -217,7 +217,6 @@ class Unknown(Many):
         ("broken_backend:THING", "is no class, but of type int: name a class that has generate."),
         ("broken_backend:without_settings", "cannot be made (TypeError: "),
         ("broken_backend:failing", "cannot be made (OSError: no disk): correct it there."),
-        ("broken_backend:Many", "cannot be made (ValueError: "),
         ("broken_backend:Unknown", "cannot be made (OSError: who): correct it there."),
     ],
 )
