@@ -17,7 +17,7 @@ from llm_strategy.llm import get_llm_client
 from llm_strategy.llm.settings import LlmSettings
 from llm_strategy.types import EventKind, Snapshot, Status
 
-PROGRAM = Path(__file__).parents[1] / "support" / "llama_server.py"
+PROGRAM = Path(__file__).parents[2] / "support" / "llama_server.py"
 TURN = [{"role": "user", "content": "Name three colours."}]
 
 
