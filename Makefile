@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 
 TOOLS := build/tools
 
-.PHONY: env model second-model demo test fuzz expected contracts check bench bench-models bench-layouts lock audit clean
+.PHONY: env model second-model demo test quick fuzz expected contracts check bench bench-models bench-layouts lock audit clean
 
 env: $(READY)
 
@@ -28,6 +28,10 @@ demo: model
 # Two processes, each with whole files: what a file's tests share is made once.
 test: model second-model
 	$(BIN)/pytest -n 2 --dist loadfile
+
+# No model, no server, no whole runs: under a minute.
+quick: env
+	$(BIN)/pytest -n 2 --dist loadfile -m "not model and not server and not slow"
 
 # Hostile input for every reader, for BTLLM_FUZZ_MINUTES (20); then the whole demo on recorded answers, the gate, a
 # hundred kills, and a disk that fails at every moment.

@@ -96,6 +96,16 @@ def price_file(tmp_path):
     return price_file
 
 
+MODEL_FIXTURES = {"model_path", "gemma_path", "local_model"}
+
+
+def pytest_collection_modifyitems(items):
+    """A test that takes a model has the mark that says so."""
+    for item in items:
+        if MODEL_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("model")
+
+
 def pytest_terminal_summary(terminalreporter):
     """How many examples a nightly run has tried."""
     if NIGHTLY:

@@ -14,6 +14,8 @@ from llm_strategy.llm.client import LLMClient
 from llm_strategy.types import AbstentionReason, Snapshot, Status
 from simulator.cli.console import print_result
 
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
 SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.99, -0.4, 0.1, 1.5)
 
 

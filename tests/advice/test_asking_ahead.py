@@ -27,6 +27,8 @@ from llm_strategy.llm.concurrency.parallel import side_by_side
 from llm_strategy.llm.reliability.client import ResilientClient
 from llm_strategy.llm.reliability.policy import RetryPolicy
 
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
 FIRST_DECISION = 269
 LABELS = ("bull", "bear", "sideways", "turbulent")
 

@@ -13,6 +13,8 @@ from llm_strategy.llm import MemoryStore, RecordingClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.types import Snapshot
 
+pytestmark = pytest.mark.slow
+
 SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.2, -0.4, 0.1, 1.5)
 PRIOR = {"states": 60, "labels": {"bull": 0.7, "bear": 0.1, "sideways": 0.1, "turbulent": 0.1}}
 

@@ -24,6 +24,8 @@ from llm_strategy.market.view import View
 from llm_strategy.types import RegimeLabel, Status
 from simulator.runs.advise import advise_at
 
+pytestmark = pytest.mark.slow
+
 BULL = {" bull": 0.5, " bear": 0.3, " sideways": 0.1, " turbulent": 0.1}
 LONG = {" enter_long": 0.9, " enter_short": 0.0, " exit": 0.06, " hold": 0.04}
 FIXED = PromptOptions("choices", "fixed", layout="turns")

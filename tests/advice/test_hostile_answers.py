@@ -25,6 +25,8 @@ from llm_strategy.llm.structured.answer_text import LARGEST_ANSWER, beginning
 from llm_strategy.llm.structured.json_repair import can_become_json
 from llm_strategy.types import AbstentionReason, Status
 
+pytestmark = pytest.mark.slow
+
 MOST_SECONDS = 1.0
 
 

@@ -17,6 +17,8 @@ from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.types import Snapshot
 from simulator.experiment.advisor import AdvisorConfig
 
+pytestmark = pytest.mark.slow
+
 SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.2, -0.4, 0.1, 1.5)
 OWN = {
     "system": "You are a careful reader of markets.",

@@ -17,6 +17,8 @@ from simulator.prices.universe import load_universe
 from simulator.runs.advise import advise_at
 from simulator.runs.simulation import simulate, upcoming
 
+pytestmark = pytest.mark.slow
+
 ONE = {"source": "synthetic:cycles?bars=330&seed=5"}
 SEVERAL = {"sources": {"B": "synthetic:crash?bars=320&seed=3", "A": "synthetic:cycles?bars=310&seed=8"}}
 HOURS = {"source": "synthetic:cycles?bars=2000&seed=4", "timeframe": "4h", "decide_on": "1d"}

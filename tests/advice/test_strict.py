@@ -14,6 +14,8 @@ from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.requests import ModelIdentity
 from llm_strategy.llm.settings import LlmSettings
 
+pytestmark = pytest.mark.slow
+
 SYSTEM = Message("system", "You read markets.")
 FORM = ('{"label": "', Slot("label", 6, ("bull", "bear")), '", "why": "', Slot("why", 8), '"}')
 

@@ -10,6 +10,8 @@ from command_line import only_error, write_experiment
 
 from simulator.prices.load import load_prices
 
+pytestmark = pytest.mark.slow
+
 
 def test_help_shows_every_command_with_an_example(btllm):
     code, out, _ = btllm("--help")

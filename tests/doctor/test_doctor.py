@@ -14,6 +14,8 @@ from llm_strategy.llm import SUPPORTED_BACKENDS, get_llm_client, register_backen
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.settings import LlmSettings
 
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
 NAMES = ["initialization", "health", "generation", "JSON mode", "streaming", "error handling", "decision", "speed"]
 
 

@@ -33,6 +33,8 @@ from simulator.folder.record import load_record
 from simulator.reporting.explanation.topics import topics
 from simulator.reporting.page import build_facts
 
+pytestmark = pytest.mark.slow
+
 ARMS = ["llm", "buy_and_hold", "regime_rule", "random"]
 QUESTION = Request((Message("user", "The market is rising."),), temperature=0.8)
 

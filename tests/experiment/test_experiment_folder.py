@@ -19,6 +19,8 @@ from llm_strategy.support.read_regular import place_of
 from simulator.experiment.configuration import Experiment
 from simulator.prices.load import load_prices
 
+pytestmark = pytest.mark.slow
+
 PRICES = load_prices("synthetic:cycles?bars=330&seed=5")
 EXPERIMENT = "name: away\ndata: {source: 'csv:prices/aaa.csv'}\narms: [buy_and_hold]\noutput: {explain: false}\n"
 

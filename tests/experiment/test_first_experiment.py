@@ -10,6 +10,8 @@ from simulator.cli.main import app
 from simulator.experiment.configuration import Experiment
 from simulator.experiment.first_experiment import guess_kind, guess_symbol, guess_timeframe
 
+pytestmark = pytest.mark.slow
+
 
 def write_prices(path, times, start=100.0, **columns):
     """A seeded walk over these times."""

@@ -18,6 +18,8 @@ from simulator.prices.config import DataConfig
 from simulator.prices.load import load_prices
 from simulator.runs.compare import compare
 
+pytestmark = pytest.mark.slow
+
 SCHEMA = json.loads((files("llm_strategy.contracts") / "experiment.schema.json").read_text(encoding="utf-8"))
 EXTREME = {
     "zero": 0,

@@ -20,6 +20,8 @@ from llm_strategy.llm import SUPPORTED_BACKENDS, LLMClient
 from llm_strategy.types import EventKind
 from simulator.runs.replaying import replay
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = """\
 backend: "local_llama"
 model: "Meta-Llama-3-8B-Instruct.Q4_0.gguf"

@@ -19,6 +19,8 @@ from llm_strategy.errors import AnswerTimeout, RunFolderError
 from simulator.cli.main import app
 from simulator.folder import integrity
 
+pytestmark = pytest.mark.slow
+
 SHORT = {"trend": 20, "momentum": 5, "volatility": 10, "volatility_rank": 30, "drawdown": 20, "range_position": 10,
          "volume_ratio": 10}  # fmt: skip
 PAGES = ("facts.json", "report.html", "report.md")

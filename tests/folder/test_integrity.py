@@ -11,6 +11,8 @@ import simulator
 from llm_strategy.errors import RunFolderError
 from simulator.cli.main import app
 
+pytestmark = pytest.mark.slow
+
 STAMP = "evidence changed since the run: "
 
 

@@ -14,6 +14,8 @@ from llm_strategy.errors import RunFolderError
 from simulator.cli.main import app
 from simulator.folder.record_check import DAMAGE as DAMAGE_ERRORS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):

@@ -12,6 +12,8 @@ from llm_strategy.errors import RunFolderError
 from simulator.folder.workspace import Workspace
 from simulator.runs.report import rebuild_report
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):

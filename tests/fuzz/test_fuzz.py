@@ -19,6 +19,8 @@ from fuzz import answers, files, folders, models, servers
 from fuzz.mutation import WHOLE, mutated
 from fuzz.target import Tally, try_one
 
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
 KEPT, FOUND = Path(__file__).parent / "kept", Path(__file__).parents[2] / ".fuzz"
 MINUTES = float(os.environ.get("BTLLM_FUZZ_MINUTES", "20"))
 ALL = (*answers.TARGETS, *files.TARGETS, *folders.TARGETS, *models.TARGETS, *servers.TARGETS)

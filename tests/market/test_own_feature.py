@@ -26,6 +26,8 @@ from llm_strategy.market.features import FEATURES, LONGEST_LOOKBACK
 from llm_strategy.market.view import SHOWN, market_view
 from simulator.runs.trace import trace
 
+pytestmark = pytest.mark.slow
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "own_feature.py"
 GAP = f"{EXAMPLE}:GAP"
 SHORT = {"trend": 40, "volatility_rank": 30, "drawdown": 40}

@@ -21,6 +21,8 @@ from llm_strategy.market.view import causal_label, render_snapshot
 from simulator.prices.load import load_prices
 from simulator.runs.simulation import snapshots
 
+pytestmark = pytest.mark.slow
+
 
 def plain(snapshot):
     """The same with the thresholds of a day of shares, whatever the market usually moves."""

@@ -25,6 +25,8 @@ from simulator.progress.stages import Progress
 from simulator.reporting.render_markdown import escape_markdown, without_bare_links
 from simulator.runs.result import Result
 
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
 CONTROLS = "".join(map(chr, [*range(1, 9), *range(0xB, 0x20), *range(0x7F, 0xA0)]))
 DIRECTIONS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c"
 UNSEEN = (

@@ -21,6 +21,8 @@ from llm_strategy.support import secrets
 from llm_strategy.support.secrets import Redactor, keep_secret, redact
 from simulator.experiment.configuration import Experiment
 
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
 KEY = "sk-Planted4711-aBcDeFgHiJkLmNoPqRsTuVw0815"
 OTHERS = {
     "OPENAI_API_KEY": "oa-Planted0815/zZyYxXwW+vVuU=tT",

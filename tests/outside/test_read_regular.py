@@ -20,6 +20,8 @@ from simulator.experiment.configuration import Experiment
 from simulator.experiment.first_experiment import first_experiment
 from simulator.prices.load import load_prices
 
+pytestmark = pytest.mark.server
+
 ENDS = []
 """Both ends of the pipes of a test."""
 

@@ -18,6 +18,8 @@ from llm_strategy.llm.settings import LlmSettings, load_settings
 from llm_strategy.support import secrets
 from llm_strategy.support.secrets import is_secret_name, keep_secret, redact, redacted
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def fresh(tmp_path, monkeypatch):

@@ -15,6 +15,8 @@ from llm_strategy.market.features import WarmUp
 from simulator.prices.config import DataConfig
 from simulator.prices.universe import load_universe
 
+pytestmark = pytest.mark.slow
+
 DAY = "2002-03-01"
 
 

@@ -11,6 +11,8 @@ from llm_strategy.errors import ConfigurationError, MarketDataError
 from simulator import Experiment, compare, load_prices, run
 from simulator.prices.config import DataConfig
 
+pytestmark = pytest.mark.slow
+
 NAMES = ["Open", "High", "Low", "Close", "Volume"]
 
 

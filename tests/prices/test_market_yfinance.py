@@ -23,6 +23,8 @@ from simulator.prices.sessions import parse_timeframe
 from simulator.prices.sources.yahoo import Request, table_from_frame, without_unfinished_bar
 from simulator.prices.universe import load_universe
 
+pytestmark = pytest.mark.server
+
 CLOSES = 100 + np.arange(400.0)
 
 

@@ -12,6 +12,8 @@ from simulator.cli.main import app
 from simulator.prices.load import load_prices
 from simulator.runs.replaying import replay
 
+pytestmark = pytest.mark.slow
+
 DAYS = pd.bdate_range("2020-01-01", periods=320)
 SPLIT = 200
 """The row of the split: the first bar at the new price."""

@@ -11,6 +11,8 @@ from llm_strategy.risk import Limits
 from simulator.prices.load import load_prices
 from simulator.runs.replaying import replay
 
+pytestmark = pytest.mark.slow
+
 TIMES = pd.date_range("2020-01-01", periods=420, freq="D")
 CLOSE = 1.1 * np.exp(np.cumsum(np.random.default_rng(4).normal(0.0005, 0.005, len(TIMES))))
 

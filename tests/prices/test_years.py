@@ -21,6 +21,8 @@ from simulator.prices.load import Prices, load_prices
 from simulator.prices.universe import Universe
 from simulator.runs.simulation import simulate
 
+pytestmark = pytest.mark.slow
+
 YEARS = {
     "five a week": pd.bdate_range("2017-01-01", "2018-12-31"),
     "six a week": pd.bdate_range("2017-01-01", "2018-12-31", freq="C", weekmask="Sun Mon Tue Wed Thu Fri"),

@@ -9,6 +9,8 @@ from small_run import recording, small
 import simulator
 from simulator.cli.console import print_result
 
+pytestmark = pytest.mark.slow
+
 
 def said(result, capsys):
     """The sentences, the same on console and page."""

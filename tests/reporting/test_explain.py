@@ -17,6 +17,8 @@ from simulator.reporting.explanation.explain import explain, question
 from simulator.reporting.explanation.judge import Judge
 from simulator.reporting.explanation.topics import topics
 
+pytestmark = pytest.mark.slow
+
 FACTS = made_facts()
 FIRST = topics(FACTS)[0]
 

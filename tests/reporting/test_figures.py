@@ -19,6 +19,8 @@ from simulator.folder.record import load_record
 from simulator.reporting.drawing import ARM, INK, PlainNumbers, drawing, name_dates
 from simulator.reporting.sections.charts import draw
 
+pytestmark = pytest.mark.slow
+
 
 def words(svg):
     """The texts of a figure, title and description left out."""

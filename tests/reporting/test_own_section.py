@@ -15,6 +15,8 @@ from llm_strategy.errors import ConfigurationError
 from simulator.folder.record import load_record
 from simulator.reporting.page import build_facts, render
 
+pytestmark = pytest.mark.slow
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "own_section.py"
 HEAD = "from simulator.reporting.blocks import *\nfrom simulator.reporting.facts.terms import Unit\n"
 

@@ -15,6 +15,8 @@ from simulator.reporting.page import build_facts, render
 from simulator.reporting.sections.decisions import LISTED
 from simulator.reporting.sections.explanation import explanation_facts
 
+pytestmark = pytest.mark.slow
+
 HARM = {"worst_return": -0.3, "worst_drawdown": 0.31, "bound": 0.4}
 
 

@@ -18,6 +18,8 @@ from simulator.reporting.page import build_facts, render
 from simulator.reporting.render_html import secured
 from simulator.runs.replaying import replay
 
+pytestmark = pytest.mark.slow
+
 LOADING = (
     "src",
     "srcset",

@@ -22,6 +22,8 @@ from simulator.reporting.sections.arms import add_costs, cost_sentences, fill_se
 from simulator.reporting.sections.summary import _untested
 from simulator.reporting.sections.symbols import slugs_of
 
+pytestmark = pytest.mark.slow
+
 HARM = {"worst_return": -0.31, "worst_drawdown": 0.33, "bound": 0.41}
 
 

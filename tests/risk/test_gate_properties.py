@@ -6,6 +6,7 @@ A few hundred examples in an ordinary run, always the same; ``make fuzz`` draws 
 import math
 from dataclasses import replace
 
+import pytest
 from entry_checks import ROUNDING
 from fuzzing import counted, examples
 from gate_checks import CHECKS
@@ -19,6 +20,8 @@ from witness import comparable, play_by_hand, play_case, rounded
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.risk import Intent, judge
 from llm_strategy.trading.orders import OrderRules
+
+pytestmark = pytest.mark.slow
 
 ENTRIES = (Intent.ENTER_LONG, Intent.ENTER_SHORT)
 

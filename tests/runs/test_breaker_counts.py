@@ -23,6 +23,8 @@ from llm_strategy.types import AbstentionReason, EventKind, Snapshot, Status
 from simulator.prices.universe import load_universe
 from simulator.runs.simulation import simulate, upcoming
 
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
 FIRST_DECISION = 269
 LABELS = ("bull", "bear", "sideways", "turbulent")
 GOOD = {"label": "bear", "action": "exit", "action_confidence": "70", "rationale": "Below."}

@@ -9,6 +9,8 @@ from fault_runs import environment, evidence, start_run, write_experiment
 from misbehaving_server import answer, serving
 from preloaded import preloaded
 
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
 LIMITED = """
 import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -12,6 +12,8 @@ from fuzzing import NIGHTLY
 from misbehaving_server import answer, by_turns, serving
 from preloaded import preloaded
 
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
 EVERY = 1 if NIGHTLY else 41
 
 

@@ -13,6 +13,8 @@ from llm_strategy import ModelAdvisor, Snapshot
 from llm_strategy.types import Status
 from simulator.prices.load import load_prices
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def btllm(model_path, tmp_path):

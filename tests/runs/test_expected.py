@@ -6,6 +6,8 @@ import pytest
 from expected_demo import FIGURES, PARTS, differences, figures, recorded_client
 from fuzzing import NIGHTLY
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("part", PARTS if NIGHTLY else ["to 2003"])
 def test_every_figure_of_the_demo_is_as_expected(part, tmp_path):

@@ -10,6 +10,8 @@ import pytest
 from fault_runs import decisions, ended, environment, evidence, replays, run_here, start_run, write_experiment
 from misbehaving_server import GOOD_ADVICE, answer, by_turns, hang, serving
 
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
 DECISIONS = 40
 STOPS = {7: signal.SIGKILL, 19: signal.SIGINT}
 """The questions at which a run is stopped, and how; all of them count, those of the earlier runs too."""

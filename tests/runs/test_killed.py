@@ -16,6 +16,8 @@ from fuzzing import NIGHTLY
 from misbehaving_server import answer, by_turns, serving
 from preloaded import preloaded
 
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
 KILLS = 100 if NIGHTLY else 4
 ROUND = 5
 """Kills of one run before it may come to its end."""

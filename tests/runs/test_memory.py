@@ -15,6 +15,8 @@ from simulator.reporting.page import build_facts
 from simulator.runs.answers import replay_advisor
 from simulator.runs.simulation import trade
 
+pytestmark = pytest.mark.slow
+
 ARMS = ("llm", "buy_and_hold", "sma_cross", "regime_rule", "random")
 
 

@@ -15,6 +15,8 @@ from simulator import Experiment, compare, replay
 from simulator.folder.provenance import identity_from
 from simulator.runs.compare import run
 
+pytestmark = pytest.mark.slow
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "own_rule.py"
 RULE = """
 from llm_strategy import ActionType, Rule

@@ -18,6 +18,8 @@ from llm_strategy.llm import FolderStore, Generation, RecordingClient, get_llm_c
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.requests import ModelIdentity, Request
 
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
 KEY = "ab" * 32
 IDENTITY = ModelIdentity("scripted", "m", "scripted", "1")
 HOLDER = """

@@ -21,6 +21,8 @@ from simulator.progress.run import RunStages
 from simulator.progress.stages import Progress, TimeLeft
 from simulator.progress.surfaces import Lines, progress_for
 
+pytestmark = pytest.mark.slow
+
 BTLLM = [sys.executable, "-m", "simulator"]
 
 

@@ -11,6 +11,8 @@ from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm import MemoryStore, RecordingClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
 
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
 LONG = {" enter_long": 0.9, " enter_short": 0.0, " exit": 0.06, " hold": 0.04}
 DECISIONS = 340 - 269
 

@@ -15,6 +15,8 @@ from llm_strategy.types import Event, EventKind
 from simulator.folder.evidence import DECISIONS
 from simulator.runs.answers import RunAnswers
 
+pytestmark = pytest.mark.slow
+
 SAME = (DECISIONS, "orders.csv", "trades.csv", "equity.csv", "explanation.json")
 
 

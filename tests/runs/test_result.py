@@ -12,6 +12,8 @@ from simulator.experiment.configuration import Experiment
 from simulator.folder.description import notes_on
 from simulator.prices.universe import load_universe
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):

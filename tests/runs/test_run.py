@@ -21,6 +21,8 @@ from llm_strategy.errors import (
 from llm_strategy.llm import MemoryStore, RecordingClient
 from simulator.runs.compare import execute
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):

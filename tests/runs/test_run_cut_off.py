@@ -17,6 +17,8 @@ from llm_strategy.errors import (
 )
 from llm_strategy.llm import FolderStore
 
+pytestmark = pytest.mark.slow
+
 
 def test_an_interrupted_run_goes_on_without_asking_again(tmp_path):
     store = FolderStore(tmp_path / "answers")

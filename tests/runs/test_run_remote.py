@@ -20,6 +20,8 @@ from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.reliability.client import Fallback, ResilientClient
 from llm_strategy.llm.reliability.policy import RetryPolicy
 
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
 BARS_BEFORE_THE_FIRST_DECISION = 269
 
 

@@ -20,6 +20,8 @@ from llm_strategy.types import Status
 from simulator import compare, replay
 from simulator.prices.feed import make_feed
 
+pytestmark = pytest.mark.slow
+
 
 def percent_broker(commission=0.002, cash=50_000, **slippage):
     broker = bt.brokers.BackBroker(cash=cash)

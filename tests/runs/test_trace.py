@@ -10,6 +10,8 @@ import simulator
 from llm_strategy.errors import ConfigurationError
 from simulator.runs.trace import trace
 
+pytestmark = pytest.mark.slow
+
 ESCAPE = "\x1b]0;owned\x07"
 
 

@@ -18,6 +18,8 @@ from llm_strategy.market.features import LONGEST_LOOKBACK
 from llm_strategy.market.snapshot import SnapshotReader
 from llm_strategy.types import Snapshot
 
+pytestmark = pytest.mark.slow
+
 DAYS = random_prices(2200, seed=4, gap=0.004).table
 DAYS = DAYS[DAYS.index.day_of_week < 5]
 ROW = 300

@@ -31,6 +31,8 @@ from llm_strategy.types import (
     Status,
 )
 
+pytestmark = pytest.mark.slow
+
 texts = some.text(some.characters(codec="utf-8"), max_size=20)
 numbers = some.floats(allow_nan=False, allow_infinity=False) | some.integers(-(10**15), 10**15)
 maybe = some.none() | numbers

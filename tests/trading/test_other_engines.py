@@ -36,6 +36,8 @@ from other_engines import EXIT, HOLD, LONG, SHORT, ours, through_backtesting, th
 from llm_strategy import Costs, Limits
 from llm_strategy.market.features import LONGEST_LOOKBACK
 
+pytestmark = pytest.mark.slow
+
 BOTH = pytest.mark.parametrize("engine", [through_backtesting, through_vectorbt])
 BARS = 150
 """Bars after the warm-up."""

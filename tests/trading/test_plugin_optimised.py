@@ -25,6 +25,8 @@ from llm_strategy.llm import MemoryStore, RecordingClient, ResilientClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.metering.calls import Budget
 
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
 
 def run_in_processes(cerebro):
     """Run, and take back what backtrader leaves of its processes when the run ends with an error."""

@@ -12,6 +12,8 @@ from llm_strategy.llm import get_llm_client
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from simulator import compare, replay
 
+pytestmark = pytest.mark.slow
+
 OWN = """
 from llm_strategy.llm import LLMClient
 

@@ -18,6 +18,8 @@ from llm_strategy.types import ActionType
 from simulator import Result, compare
 from simulator.cli.console import print_result
 
+pytestmark = pytest.mark.slow
+
 
 class Always(Rule):
     rationale = "Does the same."

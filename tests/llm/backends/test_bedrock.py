@@ -22,6 +22,8 @@ from llm_strategy.llm.metering.calls import CallLog, Prices
 from llm_strategy.llm.requests import Message, Request, Slot
 from llm_strategy.llm.settings import LlmSettings, load_settings
 
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
 MODEL = "anthropic.claude-3-haiku-20240307-v1:0"
 FORM = ('{"label": "', Slot("label", 6, ("bull", "bear")), '", "confidence": 0.', Slot("confidence", 2, stop="}"), "}")
 QUESTION = Request((Message("system", "Be brief."), Message("user", "How is it?")), max_tokens=32, timeout_s=20)

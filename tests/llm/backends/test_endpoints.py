@@ -18,6 +18,8 @@ from llm_strategy.llm.reliability.client import ResilientClient
 from llm_strategy.llm.reliability.policy import RetryPolicy
 from llm_strategy.types import EventKind, Snapshot, Status
 
+pytestmark = pytest.mark.server
+
 KNOWN = {"answer_format": "json_schema", "reported_model": MODEL}
 ASKED = Request((Message("user", "x"),), timeout_s=20)
 TRIAL_ANSWER = '{"colour": "teal", "share": 0.5}'

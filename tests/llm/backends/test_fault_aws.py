@@ -13,6 +13,8 @@ from llm_strategy.errors import ModelError
 from llm_strategy.types import Status
 from simulator.cli.main import main
 
+pytestmark = pytest.mark.server
+
 UNSETTLED = {
     "no credentials": (["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"], {}, "no AWS credentials"),
     "half of them": (["AWS_SECRET_ACCESS_KEY"], {}, "no AWS credentials"),

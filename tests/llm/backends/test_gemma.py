@@ -14,6 +14,8 @@ from llm_strategy.llm.models.gguf import read_metadata
 from llm_strategy.llm.models.store import KNOWN_MODELS, verify, weights_sha256
 from llm_strategy.llm.settings import LlmSettings
 
+pytestmark = pytest.mark.slow
+
 LABELS = ("bull", "bear", "sideways", "turbulent")
 SPACED = tuple(f" {label}" for label in LABELS)
 FORM = ('Regime: "', Slot("label", 6, choices=LABELS), '". Reason: "', Slot("why", 8), '"')

@@ -27,6 +27,8 @@ from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.models.gguf import read_metadata
 from llm_strategy.llm.settings import LlmSettings
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = (
     Message("system", "You label the market regime and propose an action as JSON."),
     Message("user", "Market: trend above, momentum rising"),

@@ -11,6 +11,8 @@ from misbehaving_server import answer, reply, serving
 from llm_strategy.errors import ModelError
 from llm_strategy.llm import Message, Request
 
+pytestmark = pytest.mark.server
+
 ASKED = Request((Message("user", "x"),), timeout_s=20)
 
 

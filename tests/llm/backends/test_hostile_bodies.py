@@ -12,6 +12,8 @@ from llm_strategy.llm.backends.openai.client import OpenAIBackend
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.metering.calls import Prices
 
+pytestmark = pytest.mark.server
+
 COUNTS = ["negative", "400 digits", "truth", "text", "none", "no number", "infinity"]
 
 

@@ -17,6 +17,8 @@ from one_question import ask
 from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendRefused, ModelError
 from llm_strategy.llm.backends.openai.replies import NotServed
 
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
 BODY = {"openai": openai_body, "bedrock": bedrock_body}
 
 

@@ -29,6 +29,8 @@ from llm_strategy.llm.backends.local.llama_cpp_load import EngineOptions
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.settings import LlmSettings
 
+pytestmark = pytest.mark.slow
+
 LABELS = ("bull", "bear", "sideways", "turbulent")
 ACTIONS = ("enter_long", "enter_short", "exit", "hold")
 FORM = ('{"label": "', Slot("label", 6, choices=LABELS), '", "why": "', Slot("why", 8), '"}')

@@ -13,6 +13,8 @@ from llm_strategy.llm import Message, Request
 from llm_strategy.llm.reliability.policy import RetryPolicy
 from llm_strategy.types import AbstentionReason, EventKind, Status
 
+pytestmark = pytest.mark.server
+
 ASKED = Request((Message("user", "x"),), timeout_s=30)
 LOADING = [
     (503, {"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}}),

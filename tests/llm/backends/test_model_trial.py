@@ -11,6 +11,8 @@ from llm_strategy.llm import get_llm_client
 from llm_strategy.llm.models.gguf import read_metadata
 from llm_strategy.llm.settings import LlmSettings
 
+pytestmark = pytest.mark.slow
+
 TEXT, LIST, NUMBER = 8, 9, 4
 
 

@@ -19,6 +19,8 @@ from llm_strategy.llm.settings import load_settings
 from llm_strategy.support.logs import warn_once
 from simulator.cli.main import app
 
+pytestmark = pytest.mark.server
+
 KNOWN = {"answer_format": "json_schema", "reported_model": MODEL}
 ASKED = Request((Message("user", "x"),), timeout_s=5)
 FAR = "http://model.test/v1"

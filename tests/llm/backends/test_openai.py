@@ -30,6 +30,8 @@ from llm_strategy.market.view import View
 from llm_strategy.types import EventKind, Snapshot
 from simulator.cli.main import app
 
+pytestmark = pytest.mark.server
+
 SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.99, -0.4, 0.1, 1.5)
 KEY = "sk-planted-4711"
 KNOWN = {"answer_format": "json_schema", "reported_model": MODEL}

@@ -17,6 +17,8 @@ from llm_strategy.llm import get_llm_client
 from llm_strategy.llm.settings import LlmSettings
 from llm_strategy.types import EventKind, Snapshot, Status
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = Path(__file__).parents[2] / "support" / "llama_server.py"
 TURN = [{"role": "user", "content": "Name three colours."}]
 

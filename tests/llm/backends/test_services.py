@@ -13,6 +13,8 @@ from llm_strategy.llm.services import SERVICES
 from llm_strategy.llm.settings import load_settings
 from simulator.cli.main import app
 
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
 WITH_KEY = sorted(name for name, service in SERVICES.items() if service.key_variable)
 LOCAL = sorted(set(SERVICES) - set(WITH_KEY))
 FOUND_OUT = {"answer_format": "plain", "reported_model": MODEL}

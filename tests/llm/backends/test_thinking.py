@@ -16,6 +16,8 @@ from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.settings import LlmSettings
 from llm_strategy.types import AbstentionReason, Snapshot, Status
 
+pytestmark = pytest.mark.server
+
 SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.99, -0.4, 0.1, 1.5)
 ASKED = Request((Message("user", "x"),), timeout_s=20)
 CUT_OFF = r"was cut off while thinking: raise LLM_MAX_TOKENS, or lower openai\.reasoning_effort"

@@ -30,6 +30,8 @@ from llm_strategy.llm.requests import Generation, ModelIdentity, Request
 from llm_strategy.llm.settings import LlmSettings
 from llm_strategy.support.secrets import keep_secret, redact
 
+pytestmark = pytest.mark.slow
+
 PLANTED = "sk-planted-0123456789abcdefghij"
 
 

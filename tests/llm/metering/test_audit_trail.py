@@ -22,6 +22,8 @@ from llm_strategy.llm.metering.calls import Prices
 from llm_strategy.llm.settings import LlmSettings
 from llm_strategy.types import Snapshot
 
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
 SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.99, -0.4, 0.1, 1.5)
 KNOWN = {"answer_format": "json_schema", "reported_model": MODEL}
 GOOD = {"label": "bear", "action": "exit", "action_confidence": "70", "rationale": "Below."}

@@ -19,6 +19,8 @@ from llm_strategy.llm.metering.calls import Prices
 from llm_strategy.llm.reliability.client import Fallback, ResilientClient
 from llm_strategy.llm.reliability.policy import RetryPolicy
 
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
 TOKENS = 15
 """What the server says that a call took: ten read and five written."""
 DECISIONS = 30

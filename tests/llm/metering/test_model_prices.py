@@ -12,6 +12,8 @@ from llm_strategy.llm import SUPPORTED_BACKENDS, get_llm_client, register_backen
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.settings import LlmSettings
 
+pytestmark = pytest.mark.server
+
 KNOWN = {"answer_format": "json_schema", "reported_model": MODEL}
 GOOD = {"label": "bear", "action": "exit", "action_confidence": "60", "rationale": "Below."}
 A_CALL = (3.0 * 10 + 9.0 * 5) / 1e6

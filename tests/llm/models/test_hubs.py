@@ -16,6 +16,8 @@ from llm_strategy.errors import ModelError, ModelNotFound, ModelNotLoaded
 from llm_strategy.llm.models.store import available, pull, resolve, verify
 from llm_strategy.llm.settings import LlmSettings
 
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
 FILE = b"GGUF" + struct.pack("<IQQ", 3, 0, 0) + b"weights" * 10_000
 NAME = "hf:tiny-org/tiny-GGUF/tiny.Q4_0.gguf"
 PLACE = "/tiny-org/tiny-GGUF/resolve/main/tiny.Q4_0.gguf"

@@ -28,6 +28,8 @@ from llm_strategy.llm.models.store import (
 )
 from llm_strategy.llm.settings import LlmSettings
 
+pytestmark = pytest.mark.slow
+
 
 def _text(value):
     return struct.pack("<Q", len(value)) + value

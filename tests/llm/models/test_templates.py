@@ -15,6 +15,8 @@ from llm_strategy.llm.backends.openai.client import OpenAIBackend
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.types import Snapshot, Status
 
+pytestmark = pytest.mark.server
+
 SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.99, -0.4, 0.1, 1.5)
 TRIAL_ANSWER = '{"colour": "teal", "share": 0.5}'
 REFUSALS = [

@@ -14,6 +14,8 @@ from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.requests import request_hash
 from llm_strategy.types import Event, EventKind
 
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
 REQUEST = Request((Message("user", "How is it?"),))
 ANSWER = Generation(
     '{"a": "\u00fc"}', 12, 3, 40.5, "length", {"a": "\u00fc"}, events=(Event(EventKind.FINGERPRINT, "b1"),)

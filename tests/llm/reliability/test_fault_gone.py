@@ -20,6 +20,8 @@ from llm_strategy.llm.reliability.policy import RetryPolicy
 from llm_strategy.llm.settings import LlmSettings
 from llm_strategy.types import AbstentionReason, Status
 
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
 GOOD = {"label": "bear", "action": "exit", "action_confidence": "70", "rationale": "Below."}
 PATIENCE = RetryPolicy(attempts=2, backoff_s=0.001)
 

@@ -41,6 +41,8 @@ from misbehaving_server import GOOD_ADVICE, answer, by_turns, reply, serving
 from llm_strategy.risk import Account, Limits, Market, judge
 from llm_strategy.types import AbstentionReason, EventKind, Status
 
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
 
 @pytest.fixture(autouse=True)
 def credentials(monkeypatch):

@@ -12,6 +12,8 @@ from misbehaving_server import MODEL, reply, serving
 from llm_strategy.errors import BackendFailure
 from llm_strategy.types import Status
 
+pytestmark = pytest.mark.server
+
 PIECE = b"x" * 65_536
 SENT = 40_000_000
 """Bytes that a server without end sends at most."""

@@ -8,6 +8,8 @@ from misbehaving_server import reply, serving
 
 from llm_strategy.errors import AnswerTimeout, BackendFailure
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture(autouse=True)
 def credentials(monkeypatch):

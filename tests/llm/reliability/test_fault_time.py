@@ -14,6 +14,8 @@ from llm_strategy.llm.reliability.client import Fallback
 from llm_strategy.llm.reliability.policy import RetryPolicy
 from llm_strategy.types import EventKind, Status
 
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
 
 @pytest.fixture(autouse=True)
 def credentials(monkeypatch):

@@ -15,6 +15,8 @@ from misbehaving_server import serving
 from llm_strategy.llm.concurrency.parallel import in_order
 from llm_strategy.support.threads import GRACE_S, NativeCalls, Worker, abandon
 
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
 PATIENCE_S = 15
 """Far below the time limit of the answers (60 s), and far above what it takes on a busy machine (about 2 s)."""
 

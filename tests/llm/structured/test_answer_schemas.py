@@ -22,6 +22,8 @@ from llm_strategy.llm.requests import request_hash
 from llm_strategy.llm.structured.schema_form import form_schema
 from llm_strategy.types import Status
 
+pytestmark = pytest.mark.server
+
 JSON = PromptOptions(mode="json")
 PLAIN_JSON = Request((Message("user", "x"),), json_mode=True)
 WITH_SCHEMA = replace(PLAIN_JSON, json_schema='{"type": "object"}')
