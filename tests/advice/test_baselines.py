@@ -19,6 +19,8 @@ from simulator.prices.load import load_prices
 from simulator.prices.universe import Universe
 from simulator.runs.simulation import simulate
 
+pytestmark = pytest.mark.slow
+
 
 def test_every_rule_trades_the_sample_within_the_policy():
     prices, experiment = load_prices("sample:nasdaq"), Experiment.starter()

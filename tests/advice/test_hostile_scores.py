@@ -12,6 +12,8 @@ from llm_strategy.llm import FolderStore, MemoryStore, RecordingClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.types import AbstentionReason, Status
 
+pytestmark = pytest.mark.slow
+
 BAD_SCORES = {
     "next to nothing": LABELS | {" bull": 1e-320},
     "no number": json.dumps(LABELS | {" bull": float("nan")}),

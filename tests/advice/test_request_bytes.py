@@ -19,6 +19,8 @@ from llm_strategy.llm.requests import request_hash
 from llm_strategy.market.view import View
 from llm_strategy.types import ActionType, RegimeLabel
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "requests.json").read_text(encoding="utf-8"))
 
 EXAMPLES = [("fixed", 2, "rule"), ("balanced", 4, "rule"), ("nearest", 2, "rule"), ("nearest", 3, "followed")]

@@ -9,6 +9,8 @@ from llm_strategy.llm.settings import load_settings
 from llm_strategy.support.strict_yaml import DEEPEST, MOST_NODES, parse_yaml
 from simulator.experiment.configuration import Experiment
 
+pytestmark = pytest.mark.slow
+
 DEEP = f"more than {DEEPEST} deep: write them flatter"
 REFUSED = {
     "a hundred lists": ("[" * 100, DEEP),

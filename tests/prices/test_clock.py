@@ -13,6 +13,8 @@ from simulator.prices.load import load_prices
 from simulator.prices.universe import load_universe
 from simulator.runs.replaying import replay
 
+pytestmark = pytest.mark.slow
+
 NEW_YORK, LONDON, CHICAGO, SYDNEY = "America/New_York", "Europe/London", "America/Chicago", "Australia/Sydney"
 
 

@@ -9,6 +9,8 @@ from llm_strategy.advice.rules import BuyAndHold
 from llm_strategy.errors import ConfigurationError, MarketDataError
 from llm_strategy.llm.backends.scripted import ScriptedClient
 
+pytestmark = pytest.mark.slow
+
 WRONG = {
     "advisor": [
         (ScriptedClient([]), r"is a client: give advisor=ModelAdvisor\(client\)"),

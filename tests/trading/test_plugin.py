@@ -25,6 +25,8 @@ from llm_strategy.advice.rules import BuyAndHold, SmaCross
 from llm_strategy.errors import ConfigurationError, MarketDataError, SimulationOnlyError
 from llm_strategy.market.features import LONGEST_LOOKBACK, Lookbacks
 
+pytestmark = pytest.mark.slow
+
 
 def test_what_is_compared_is_worth_comparing():
     for entries, orders, trades, equity in (EXPECTED, EXPECTED_OF_A_MODEL):

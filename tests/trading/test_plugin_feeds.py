@@ -9,6 +9,8 @@ from own_cerebro import EXPECTED, MODES, OTHER, RULE, SAVING, TABLE, own_cerebro
 from llm_strategy import AdvisedStrategy, Limits
 from llm_strategy.errors import ConfigurationError
 
+pytestmark = pytest.mark.slow
+
 DAYS = random_prices(2200, seed=4, gap=0.004).table
 
 

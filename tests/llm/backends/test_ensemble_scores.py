@@ -19,6 +19,8 @@ from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.settings import LlmSettings
 from llm_strategy.types import EventKind, Snapshot, Status
 
+pytestmark = pytest.mark.slow
+
 CHOICES = ("up", "flat", "down")
 ASKED = Request((Message("user", "?"),), opening="It goes ", choices=CHOICES)
 SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.99, -0.4, 0.1, 1.5)

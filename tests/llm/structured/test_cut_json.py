@@ -11,6 +11,8 @@ from llm_strategy.llm import Generation, LLMClient
 from llm_strategy.llm.structured.json_repair import can_become_json, close_json
 from llm_strategy.types import EventKind
 
+pytestmark = pytest.mark.slow
+
 LEAVES = (1, 2.5, -3e10, True, None, 'x"y\\', "\u00e9\n", "")
 
 
