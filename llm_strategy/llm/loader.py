@@ -45,6 +45,8 @@ def _lazily(entry_point: EntryPoint) -> Connect:
                 f"Backend {entry_point.name!r} cannot be imported ({problem}): "
                 "install what it needs, or choose another LLM_BACKEND."
             ) from None
+        except BacktraderLLMError:  # it says itself what it needs
+            raise
         except Exception as problem:
             raise ConfigurationError(
                 f"Backend {entry_point.name!r} cannot be imported ({exception_line(problem)}): correct it there, or "
