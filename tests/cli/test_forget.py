@@ -25,7 +25,7 @@ def store(tmp_path):
 
 def answered(store, *draws, question=QUESTION):
     """The keys of these draws of a question, which a model answers for the record."""
-    model = ScriptedClient(lambda request: f"draw {request.draw}: sk-planted-key-4711-4711", name="scripted")
+    model = ScriptedClient(lambda request: f"draw {request.draw}: sk-other-key-4711-4711", name="scripted")
     client = RecordingClient(model, model.identity, store)
     asked = [replace(question, draw=draw) for draw in draws]
     for request in asked:
