@@ -7,11 +7,12 @@ import json
 import re
 from collections import deque
 from dataclasses import replace
-from typing import NoReturn, TypeAlias
+from typing import TypeAlias
 
 from llm_strategy.errors import ContractError
 from llm_strategy.llm.requests import Form, Generation, Slot, fill
 from llm_strategy.llm.structured.answer_text import LARGEST_WITH_THOUGHTS, THOUGHT_ALONE, unwrap
+from llm_strategy.support.strict_json import parse_json
 from llm_strategy.types import Event, EventKind
 
 _CLOSERS = {"{": "}", "[": "]"}
@@ -174,7 +175,7 @@ def _json_of(answer: str) -> tuple[str, tuple[str, ...]]:
     if thought_alone:
         raise ContractError("answer", "holds thoughts and no JSON behind them", THOUGHT_ALONE)
     try:
-        json.loads(text, parse_constant=_refuse_constant)
+        parse_json(text, repeated=True, beyond=True)
     except (ValueError, RecursionError) as problem:
         raise ContractError(
             "answer",
@@ -182,7 +183,3 @@ def _json_of(answer: str) -> tuple[str, tuple[str, ...]]:
             "raise LLM_MAX_TOKENS, lower LLM_TEMPERATURE or use a larger model.",
         ) from None
     return text, kinds
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
