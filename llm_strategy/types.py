@@ -7,8 +7,8 @@ sizes are in shares (or coins), distances in time are in bars, durations in seco
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias
 
@@ -97,6 +97,32 @@ class PolicyVerdict(StrEnum):
     DENY = "deny"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """The last closed bars of one feed, read when a bar closed: five columns of equal length, the oldest first and the
+    bar that has just closed last, and the closes of their periods (ISO 8601, UTC)."""
+
+    open: Sequence[float]
+    high: Sequence[float]
+    low: Sequence[float]
+    close: Sequence[float]
+    volume: Sequence[float]
+    time: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.close)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a model was shown by one source of context beside the market's line: its text, and the ids of what may be
+    cited."""
+
+    source: str
+    text: str
+    ids: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything an advisor may see at a close: closed bars up to this one, and nothing of the account.
@@ -133,6 +159,8 @@ class Snapshot:
     momentum_bars: int = 20
     extra: tuple[tuple[str, float], ...] = ()
     """Name and value of every feature that is measured beside these, by name."""
+    window: Window | None = field(default=None, compare=False, repr=False)
+    """The last closed bars, where a source of context looks back on them; no part of a journal."""
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Snapshot:
@@ -279,6 +307,8 @@ class Decision:
     """What had to be put right before the answer met the contract."""
     instead_of: Abstention | None = None
     """Why the model gave no advice, where a rule decided in its place."""
+    context: tuple[Shown, ...] = ()
+    """What the model was shown beside the market's line (``prompt``), in its order."""
 
 
 @dataclass(frozen=True, slots=True)

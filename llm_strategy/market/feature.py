@@ -142,7 +142,7 @@ class Feature:
         return None
 
 
-IN_SNAPSHOT = frozenset(Snapshot.__slots__) - {"symbol", "timeframe", "time", "close", "extra"}
+IN_SNAPSHOT = frozenset(Snapshot.__slots__) - {"symbol", "timeframe", "time", "close", "extra", "window"}
 """Names of what every snapshot holds; other features stand in its ``extra``."""
 
 

@@ -67,7 +67,7 @@ _json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 @lru_cache(maxsize=65536)
 def _snapshot_part(snapshot: Snapshot) -> str:
     """Kept, because the arms of a run see the same bars."""
-    values = {name: getattr(snapshot, name) for name in Snapshot.__slots__ if name != "extra"}
+    values = {name: getattr(snapshot, name) for name in Snapshot.__slots__ if name not in ("extra", "window")}
     known: dict[str, Any] = _without_nan(values)
     return _json(known | {"extra": _without_nan(dict(snapshot.extra))} if snapshot.extra else known)
 

@@ -16,18 +16,20 @@ from llm_strategy.advice.options import CalibrationKind, PromptOptions, Rational
 from llm_strategy.errors import ConfigurationError, ContractError
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.requests import Request
-from llm_strategy.types import Purpose
+from llm_strategy.types import Purpose, Shown
 
 _Read = TypeVar("_Read")
 
 
 class Question(NamedTuple):
-    """All that decides an outcome: the market as the model reads it, the examples, and what stands in the advice."""
+    """All that decides an outcome: the market as the model reads it, the examples, what stands in the advice, and what
+    is shown beside the market's line."""
 
     market: str
     examples: tuple[Example, ...]
     symbol: str
     timeframe: str
+    context: tuple[Shown, ...] = ()
 
 
 class Ask(Protocol):

@@ -1,0 +1,41 @@
+"""What a source of context is: something that a model is shown beside the line of features, known at the close.
+
+A source belongs to one advisor and sees the closes of all its symbols. It is told every close in order, and answers
+what is shown at one of them as a pure function of what came before.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from llm_strategy.types import Shown, Snapshot
+
+
+class ContextSource(ABC):
+    """One thing that a model may be shown at a close; made with its options as keywords.
+
+    Closes of several symbols may come symbol by symbol or in the order of time, so ``show`` uses of other symbols only
+    what had closed strictly before the close in question.
+    """
+
+    name: ClassVar[str]
+    """The name by which ``context`` of an advisor chooses it."""
+    nulls: ClassVar[tuple[str, ...]] = ()
+    """Values of the option ``null`` with which the source shows what cannot help, the usual one first."""
+    from_prices: ClassVar[bool] = True
+    """Whether it is a function of prices alone, so that a replay makes it again; else a replay reads from the journal
+    what was shown."""
+
+    @property
+    def lookback(self) -> int:
+        """Bars that a snapshot's ``window`` must hold for it, the one that has just closed included; 0 where it reads
+        none."""
+        return 0
+
+    def take(self, snapshot: Snapshot) -> None:  # noqa: B027 - most sources keep nothing of the past
+        """Take a close into the past, decided on or not; it is not yet there where ``show`` is asked about it."""
+
+    @abstractmethod
+    def show(self, snapshot: Snapshot) -> Shown:
+        """What the model is shown at this close; an empty text where there is nothing to show."""
