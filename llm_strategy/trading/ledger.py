@@ -144,6 +144,10 @@ class Ledger:
         """What this order is for, or ``None`` if it is not one of ours."""
         return self._kinds.get(order.ref)
 
+    def row_of(self, order: bt.Order) -> OrderRow:
+        """The row of an order that was sent."""
+        return self._rows[order.ref]
+
     def update(self, order: bt.Order) -> float:
         """Book a notification; returns the shares filled since the last one, signed."""
         row = self._rows[order.ref]
