@@ -121,14 +121,14 @@ def _settable(subject: str, kind: Any) -> list[inspect.Parameter]:
         first = given[0] if given else None
         if first is None or first.kind not in (first.POSITIONAL_ONLY, first.POSITIONAL_OR_KEYWORD):
             raise ConfigurationError(
-                f"{subject} takes no snapshot: write it as def {kind.__name__}(snapshot), with its settings as keywords "
-                "behind."
+                f"{subject} takes no snapshot: write it as def {kind.__name__}(snapshot), with its settings as "
+                "keywords behind."
             )
         return given[1:]
     if not (isinstance(kind, type) and issubclass(kind, Rule)):
         raise ConfigurationError(
-            f"{subject} is neither a class of llm_strategy.Rule nor a function: derive it from Rule, with an action, or "
-            "write def decide(snapshot)."
+            f"{subject} is neither a class of llm_strategy.Rule nor a function: derive it from Rule, with an action, "
+            "or write def decide(snapshot)."
         )
     rationale = getattr(kind, "rationale", None)
     if not (isinstance(rationale, str) and rationale.strip()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import backtrader as bt
 
@@ -85,7 +85,7 @@ class RecordingGate(Gate):
         they allow nothing what all equity would buy, so that the refusal is on record."""
         feed, parent = self._feeds[data], asked.how.get("parent")
         if not self._opens(feed, asked):
-            return abs(feed.position if parent is None else parent.size)
+            return float(abs(feed.position if parent is None else parent.size))
         whole = self._book.account(feed, entry=False).equity / feed.price
         return self._allowed(feed, replace(asked, size=whole), []) or whole
 
@@ -144,9 +144,11 @@ class GatedArm(Gated):
     """
 
     terms: ArmTerms
-    after_bar: Callable[[Any], None]
+    after_bar: ClassVar[Callable[..., None]]
     gate: RecordingGate
     _first: dict[Any, int]
+    _minperiods: list[int]
+    _minperiods: list[int]
 
     def __init__(self, *args: Any, **keywords: Any) -> None:
         self._given_sizer = self.getsizer()  # backtrader's own, of one share
@@ -181,8 +183,8 @@ class GatedArm(Gated):
             size = self.getsizing(data, isbuy=side > 0)
         if not math.isfinite(size):
             raise ConfigurationError(
-                f"{self.terms.subject} asks for {size} shares of {feed.symbol} at {iso_time(data.datetime[0])}: correct "
-                "its size there."
+                f"{self.terms.subject} asks for {size} shares of {feed.symbol} at {iso_time(data.datetime[0])}: "
+                "correct its size there."
             )
         order = super()._send(side, data, size, how)
         if order is not None and abs(order.size) > gate.last_allowed + DUST:

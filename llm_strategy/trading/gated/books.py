@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import backtrader as bt
 
-from llm_strategy.trading.ledger import DUST, ExitReason, Ledger, OrderKind, now_of
+from llm_strategy.trading.ledger import DUST, ExitReason, Ledger, OrderKind
 
 
 class StrategyLedger(Ledger):

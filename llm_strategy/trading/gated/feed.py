@@ -71,7 +71,9 @@ class GatedFeed(TradedFeed):
         on_cut: OnCut,
         tick_volume: bool = False,
     ) -> None:
-        super().__init__(data, data if decisions is None else decisions, symbol=symbol, group=group, tick_volume=tick_volume)
+        super().__init__(
+            data, data if decisions is None else decisions, symbol=symbol, group=group, tick_volume=tick_volume
+        )
         self._on_cut = on_cut
         self._position = 0.0
         self._cash_flow = 0.0

@@ -31,8 +31,8 @@ def find_strategy(name: str, reference: str | type, params: Params, sha256: str 
         now = strategy_sha256(reference)
         if now and sha256 and now != sha256:
             raise ConfigurationError(
-                f"{subject} has changed: its file has the sha256 {now[:12]}, and that asked for is {sha256:.12}: restore "
-                "the file, or leave sha256 out."
+                f"{subject} has changed: its file has the sha256 {now[:12]}, and that asked for is {sha256:.12}: "
+                "restore the file, or leave sha256 out."
             )
         kind = load_reference("strategy", reference)
     else:

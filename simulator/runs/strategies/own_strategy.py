@@ -1,4 +1,4 @@
-"""The arm of a person's own ``bt.Strategy``: behind the gate, with the fills and costs of every arm, on its evidence."""
+"""The arm of a person's own ``bt.Strategy``: behind the gate, with the fills, costs and evidence of every arm."""
 
 from __future__ import annotations
 
@@ -102,8 +102,8 @@ def simulate_strategy(
         raise ConfigurationError(f"{subject} skips itself: let it begin, and send no orders where it should not trade.")
     if cerebro.broker is not broker or _settings_of(broker) != as_given:
         raise ConfigurationError(
-            f"{subject} changes the broker (cash, commission, slippage or how it fills): every arm trades with the costs "
-            "of the experiment, set those there."
+            f"{subject} changes the broker (cash, commission, slippage or how it fills): every arm trades with the "
+            "costs of the experiment, set those there."
         )
     if recorder.bars < recorder.expected:
         raise ConfigurationError(
