@@ -14,7 +14,7 @@ from llm_strategy.trading.journal import Journal
 from simulator.experiment.configuration import Experiment
 from simulator.prices.universe import Universe
 from simulator.runs.simulation import simulate, snapshots
-from simulator.runs.strategies.own_strategy import OwnStrategy, simulate_strategy
+from simulator.runs.strategies.own_strategy import OwnStrategy, ask_strategy
 
 Close = tuple[str, str]
 """Time (ISO 8601) and symbol."""
@@ -72,7 +72,7 @@ class StrategyPart(Part):
             if wishes:
                 seen.acts.add(time)
 
-        simulate_strategy(universe, self._strategy, experiment, Journal(keep=lambda _: None), note)
+        ask_strategy(universe, self._strategy, experiment, note)
 
 
 class RulePart(Part):
