@@ -131,7 +131,7 @@ def test_what_is_wrong_with_a_strategy_is_one_sentence(file, tmp_path, name, par
 
 
 def test_a_file_that_is_not_there_and_too_few_bars_are_one_sentence(file, tmp_path):
-    with pytest.raises(ConfigurationError, match="names the file .*nowhere.py, which is not there"):
+    with pytest.raises(ConfigurationError, match=r"names the file .*nowhere\.py, which is not there"):
         traded(tmp_path, "mine", f"{tmp_path / 'nowhere.py'}:Mine")
     with pytest.raises(MarketDataError, match="needs 5000 bars of CYCLES before its first, and there are 300"):
         traded(tmp_path, "mine", f"{file}:Hungry")

@@ -1,4 +1,4 @@
-"""Files of strategies, rules and features for tests: some that are honest, some that look ahead, some that are wrong."""
+"""Files of strategies and rules for tests: some that are honest, some that look ahead, some that are wrong."""
 
 HEAD = """
 import random
