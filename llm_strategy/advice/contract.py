@@ -127,7 +127,7 @@ def _contract(labels: tuple[str, ...]) -> Draft202012Validator:
     usual = validator("advice")
     if labels == USUAL_REGIMES.names:
         return usual
-    schema = deepcopy(usual.schema)
+    schema: Any = deepcopy(usual.schema)
     schema["properties"]["regime"]["properties"]["label"] = {"enum": list(labels)}
     return Draft202012Validator(schema, format_checker=usual.format_checker)
 

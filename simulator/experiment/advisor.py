@@ -154,7 +154,7 @@ class AdvisorConfig:
         )
 
     def with_regimes(self, regimes: Regimes) -> AdvisorConfig:
-        """The same settings for an experiment with these labels; raises ``ConfigurationError`` where they do not fit."""
+        """The same settings in an experiment with these labels; raises ``ConfigurationError`` where they do not fit."""
         config = replace(self)
         object.__setattr__(config, "regimes", regimes)
         _ = config.options  # a calibration of other labels is refused here
