@@ -72,6 +72,8 @@ class SymbolDecisions:
     bars: array[int] = field(default_factory=lambda: array("q"))
     closes: array[float] = field(default_factory=lambda: array("d"))
     labels: list[str | None] = field(default_factory=list)
+    actions: list[str | None] = field(default_factory=list)
+    """What the advisor itself proposed: none where it abstained, or a rule decided in its place."""
 
     def __len__(self) -> int:
         return len(self.times)
@@ -83,6 +85,8 @@ class SymbolDecisions:
         self.bars.append(entry.bar)
         self.closes.append(snapshot.close)
         self.labels.append(None if advice is None else advice.regime.label.value)
+        own = advice is not None and entry.decision.instead_of is None
+        self.actions.append(advice.action.type.value if advice is not None and own else None)
 
 
 BySymbol: TypeAlias = Mapping[str, SymbolDecisions]
