@@ -150,6 +150,22 @@ def compare_decisions(
     )
 
 
+def find_partings(
+    first: BySymbol, second: BySymbol, prices: Mapping[str, pd.DataFrame], most: int = PARTINGS
+) -> tuple[Parting, ...]:
+    """The first closes at which both decided and label or action differ, in order of time."""
+    closes = _common_closes(first, second, prices)
+    found = []
+    for at, (labels, actions) in enumerate(
+        zip(zip(*closes.labels, strict=True), zip(*closes.actions, strict=True), strict=True)
+    ):
+        if None not in actions and (labels[0] != labels[1] or actions[0] != actions[1]):
+            found.append(_parting(closes, at))
+            if len(found) == most:
+                break
+    return tuple(found)
+
+
 def _common_closes(first: BySymbol, second: BySymbol, prices: Mapping[str, pd.DataFrame]) -> _Closes:
     times, symbols = list[str](), list[str]()
     labels: tuple[list[str | None], list[str | None]] = ([], [])

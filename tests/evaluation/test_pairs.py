@@ -184,7 +184,7 @@ def test_symbols_of_one_close_are_drawn_together():
     table = prices(300)
     alone = compared(first, second, table)
     names = [f"S{number}" for number in range(5)]
-    many = {name: table["SYN"] for name in names}
+    many = dict.fromkeys(names, table["SYN"])
     sides = [by_symbol([row for name in names for row in journal(side, many, name)]) for side in (first, second)]
     together = compare_decisions(*sides, many, HOW)
     assert together.both == 5 * alone.both
@@ -196,9 +196,11 @@ def test_symbols_of_one_close_are_drawn_together():
 def test_schedules_that_share_no_close_have_nothing_in_common():
     table = prices(40)
     measured = compare_decisions(
-        by_symbol(journal(answers(*["bull"] * 20), table)), by_symbol(journal(answers(*["bull"] * 20), table, start=20)),
-        table, HOW,
-    )  # fmt: skip
+        by_symbol(journal(answers(*["bull"] * 20), table)),
+        by_symbol(journal(answers(*["bull"] * 20), table, start=20)),
+        table,
+        HOW,
+    )
     assert (measured.bars, measured.both, measured.label_agreement.value, measured.partings) == (0, 0, None, ())
 
 
