@@ -6,11 +6,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
+from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.rules import Rule
 from llm_strategy.errors import BacktraderLLMError
+from llm_strategy.llm.backends.scripted import ScriptedClient
+from llm_strategy.market.context.context import Context
+from llm_strategy.market.context.registry import Choice
+from llm_strategy.support.plugins import is_reference
 from llm_strategy.trading.decision_lines import Entry
 from llm_strategy.trading.gated.arm import Wish
 from llm_strategy.trading.journal import Journal
+from llm_strategy.types import Snapshot
+from simulator.experiment.advisor import AdvisorConfig
 from simulator.experiment.configuration import Experiment
 from simulator.prices.universe import Universe
 from simulator.runs.simulation import simulate, snapshots
@@ -111,3 +118,52 @@ class FeaturePart(Part):
                 values = dict(snapshot.extra)
                 value = values[self._feature] if self._extra else getattr(snapshot, self._feature)
                 seen.decisions[snapshot.time, symbol] = f"{self._feature} {value:.12g}"
+
+
+class ContextPart(Part):
+    """A source of context: what it shows."""
+
+    def __init__(self, advisor: str, choice: Choice, config: AdvisorConfig) -> None:
+        whose = f" of {advisor}" if advisor else ""
+        self.name = f"context {choice.label}{whose}"
+        self.references = (choice.name,) if is_reference(choice.name) else ()
+        self._choice, self._config = choice, config
+
+    def decide_all(self, universe: Universe, experiment: Experiment, seen: Observation, at: Collection[str]) -> None:
+        """Show."""
+        context = Context([self._choice.plain], self._config.unmasked).anew()
+        for snapshot in context.in_order(_closes(universe, experiment)):
+            shown = "\n".join(each.text for each in context.show(snapshot))
+            seen.decisions[snapshot.time, snapshot.symbol] = shown or "nothing"
+            context.take(snapshot)
+
+
+class RequestPart(Part):
+    """An advisor: its first request at a close, for which no model is asked."""
+
+    def __init__(self, advisor: str, config: AdvisorConfig, references: tuple[str, ...]) -> None:
+        self.name = f"requests of {advisor}"
+        self.references = references
+        self._config = config
+
+    def decide_all(self, universe: Universe, experiment: Experiment, seen: Observation, at: Collection[str]) -> None:
+        """Write the requests at these times; the closes between are witnessed."""
+        config, wanted = self._config, set(at)
+        advisor = ModelAdvisor(
+            ScriptedClient((), supports_choices=True),
+            view=config.view,
+            options=config.options,
+            repairs=config.repairs,
+            context=config.context,
+        ).begin()
+        for snapshot in advisor.context.in_order(_closes(universe, experiment)):
+            said = ""
+            if snapshot.time in wanted:
+                request = advisor.request(snapshot)
+                said = "\n".join(f"[{message.role}] {message.content}" for message in request.messages)
+            seen.decisions[snapshot.time, snapshot.symbol] = said or "no request"
+            advisor.witness(snapshot)
+
+
+def _closes(universe: Universe, experiment: Experiment) -> list[Snapshot]:
+    return [snapshot for symbol in universe.symbols for snapshot in snapshots(universe.decisions(symbol), experiment)]

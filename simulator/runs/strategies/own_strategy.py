@@ -17,12 +17,6 @@ from llm_strategy.risk import Intent, Verdict
 from llm_strategy.trading.broker import SimulatedBroker
 from llm_strategy.trading.decision_lines import Entry
 from llm_strategy.trading.gated.arm import ArmTerms, GatedArm, Wish
-from llm_strategy.trading.gated.own_strategy import (
-    as_one_sentence,
-    find_strategy,
-    subject_of,
-    typed_params,
-)
 from llm_strategy.trading.journal import Journal
 from llm_strategy.types import ActionType, ClampEvent, Snapshot
 from simulator.experiment.configuration import Experiment
@@ -30,6 +24,12 @@ from simulator.folder.evidence import DECISIONS, write_tables
 from simulator.prices.feed import backtrader_days, make_feed
 from simulator.prices.universe import Universe, decisions_name
 from simulator.runs.simulation import snapshots, without_garbage_collection
+from simulator.runs.strategies.strategy_class import (
+    as_one_sentence,
+    find_strategy,
+    subject_of,
+    typed_params,
+)
 
 OnWishes = Callable[[str, str, list[Wish]], None]
 """Told time and symbol of a decision with the orders that were asked for."""
