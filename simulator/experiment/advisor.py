@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_args
 
@@ -27,11 +28,15 @@ from llm_strategy.market.features import DEFAULT_LOOKBACKS, Lookbacks
 from llm_strategy.market.view import SHOWN, Style, Unmasked, View
 from llm_strategy.support.plugins import place_reference
 from llm_strategy.support.read_regular import at_home, place_of
+from simulator.experiment.documents import plain, whole, with_tuples
 
 _FILES = {"layout": ".yaml", "calibration": ".json"}
 """Choices that may be the path of a file, by its ending."""
 ABSTAIN = "abstain"
 """In place of a rule that decides where the model failed: nobody does."""
+
+RUNTIME = ("backend", "model", "base_url", "options")
+"""Settings of who answers, in place of those of ``configs/llm.yaml``; a document leaves out those that are not set."""
 
 _FALLBACK = {"anyOf": [{"enum": [ABSTAIN, *BASELINES]}, {"type": "string", "pattern": RULE_NAME}]}
 _EXAMPLES = {
@@ -50,6 +55,13 @@ _EXAMPLES = {
     ],
     "description": "auto, fixed, a number of balanced ones from 4, or a number of nearest ones, such as {nearest: 4}",
 }
+
+
+_BASE_URL = {
+    "anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "items": {"type": "string", "minLength": 1}}],
+    "description": "an address such as http://127.0.0.1:8080/v1, or a list of them",
+}
+_OPTIONS = {"type": "object", "description": "settings of configs/llm.yaml by name"}
 
 
 def _name_or_file(description: str, setting: str, otherwise: str, names: tuple[str, ...]) -> dict[str, Any]:
@@ -119,6 +131,16 @@ class AdvisorConfig:
         ),
     ] = SHOWN
     """Names of the features that are shown, in their order; one's own as a ``View`` takes them."""
+    backend: Annotated[str, Field(min_length=1)] | None = None
+    """Who answers, in place of the backend of configs/llm.yaml (and then with a model of its own)."""
+    model: Annotated[str, Field(min_length=1)] | None = None
+    """Its model; if absent that under the name of this backend in configs/llm.yaml, or of the same backend."""
+    base_url: Annotated[tuple[str, ...], WithJsonSchema(_BASE_URL)] = field(default=(), metadata={"usual": []})
+    """Addresses of its server."""
+    options: Annotated[Mapping[str, Any], WithJsonSchema(_OPTIONS)] = field(
+        default_factory=dict, metadata={"usual": {}}
+    )
+    """Other settings of configs/llm.yaml for it, such as {temperature: 0.7, seed: 3}, and options of its backend."""
 
     def __post_init__(self) -> None:
         if self.decimals and self.style == "words":
@@ -128,6 +150,8 @@ class AdvisorConfig:
             )
         _ = self.view  # features that are not there, or cannot be shown, are refused here
         # The one way to give a frozen instance its normal form.
+        if isinstance(self.base_url, str):
+            object.__setattr__(self, "base_url", tuple(filter(None, map(str.strip, self.base_url.split(",")))))
         if isinstance(self.examples, dict):  # 4.0 is a whole number in YAML, too
             whole = {kind: int(count) for kind, count in self.examples.items() if count == int(count)}
             object.__setattr__(self, "examples", self.examples | whole)
@@ -139,7 +163,7 @@ class AdvisorConfig:
         )
 
     @property
-    def options(self) -> PromptOptions:
+    def prompt_options(self) -> PromptOptions:
         """How the question is put and the answer read."""
         chosen = self.examples if isinstance(self.examples, dict) else {self.examples: NEAREST_BY_DEFAULT}
         ((kind, count),) = chosen.items()
@@ -159,6 +183,21 @@ class AdvisorConfig:
         return self.view if self.decide_when == "changed" else None
 
 
+def read_advisor(document: Mapping[str, Any], folder: Path | None) -> AdvisorConfig:
+    """The settings of a document, whose relative paths are looked for in this folder before the working folder."""
+    settings = locate_files(whole(AdvisorConfig, with_tuples(dict(document))), folder)
+    for name, kind in (("budget", Budget), ("lookbacks", Lookbacks)):
+        if isinstance(settings.get(name), Mapping):
+            settings[name] = kind(**whole(kind, dict(settings[name])))
+    return AdvisorConfig(**with_tuples(settings))
+
+
+def write_advisor(config: AdvisorConfig) -> dict[str, Any]:
+    """The document that ``read_advisor`` reads: every setting written out, those of ``RUNTIME`` where they are set."""
+    document: dict[str, Any] = plain(asdict(config), "advisor")
+    return {name: value for name, value in document.items() if value or name not in RUNTIME}
+
+
 def locate_files(section: dict[str, Any], folder: Path | None) -> dict[str, Any]:
     """The section with the files that it names looked for in this folder before the working folder."""
     files = {
@@ -168,6 +207,8 @@ def locate_files(section: dict[str, Any], folder: Path | None) -> dict[str, Any]
     }
     if "features" in section:
         section = section | {"features": [place_reference(name, folder) for name in section["features"]]}
+    if isinstance(section.get("backend"), str):
+        section = section | {"backend": place_reference(section["backend"], folder)}
     return section | files
 
 

@@ -166,9 +166,21 @@ def without_folders(configuration: Mapping[str, Any]) -> dict[str, Any]:
             name: {key: file_name(value) if key == "rule" else value for key, value in settings.items()}
             for name, settings in parts["baselines"].items()
         }
-    if "features" in parts["advisor"]:
-        parts["advisor"] = {**parts["advisor"], "features": [*map(file_name, parts["advisor"]["features"])]}
+    if "advisor" in parts:
+        parts["advisor"] = _features_without_folders(parts["advisor"])
+    for section in ("advisors", "arms"):
+        if isinstance(parts.get(section), Mapping):
+            parts[section] = {name: _features_without_folders(one) for name, one in parts[section].items()}
     return parts
+
+
+def _features_without_folders(settings: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Settings of an advisor or an arm without the folders of the files that they name."""
+    if settings is None:
+        return None
+    if "strategy" in settings:
+        return {**settings, "strategy": file_name(settings["strategy"])}
+    return {**settings, **({"features": [*map(file_name, settings["features"])]} if "features" in settings else {})}
 
 
 def load_record(folder: Path) -> Record:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from simulator.evaluation.metrics import bars_per_year
 from simulator.evaluation.sharpe import POWER
-from simulator.experiment import LLM_ARM, MARKET_ARM, REFERENCE_ARM
+from simulator.experiment import MARKET_ARM, REFERENCE_ARM
 from simulator.folder.record import ArmRecord, Record, origin
 from simulator.reporting.facts.fact import FactTable, Value
 from simulator.reporting.facts.terms import Unit
@@ -26,9 +26,8 @@ def benchmark_arms(record: Record) -> list[str]:
 
 
 def advised_arm(record: Record) -> ArmRecord | None:
-    """The arm that a model advised: ``llm``, or else the first one with a model; ``None`` where only rules ran."""
-    modelled = [arm for arm in record.arms if arm.manifest["model"] is not None]
-    return next((arm for arm in modelled if arm.name == LLM_ARM), modelled[0] if modelled else None)
+    """The first arm that a model advised; ``None`` where only rules ran."""
+    return next((arm for arm in record.arms if arm.manifest["model"] is not None), None)
 
 
 def subject_arm(record: Record) -> ArmRecord:

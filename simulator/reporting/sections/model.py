@@ -11,6 +11,7 @@ from llm_strategy.advice.modes.mode import Abilities
 from llm_strategy.advice.modes.registry import MODES, complete_options
 from llm_strategy.advice.options import LabelPrior, PromptOptions
 from llm_strategy.errors import ConfigurationError
+from simulator.folder.manifest import advisor_settings
 from simulator.folder.record import Record
 from simulator.reporting.blocks import Block, Heading, Paragraph, Quoted, in_markdown, on_page
 from simulator.reporting.facts.fact import Facts, FactTable
@@ -73,7 +74,7 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
 def asking(record: Record) -> tuple[str, ...]:
     """Sentences about mode, examples and rationale, and what they leave open; none where that is not on record."""
     model = record.manifest["model"]
-    options = None if model is None else _options(record.manifest["experiment"]["advisor"], model)
+    options = None if model is None else _options(advisor_settings(record.manifest), model)
     if options is None:
         return ()
     shown = _EXAMPLES[options.examples]
