@@ -36,6 +36,7 @@ from simulator.experiment.arms import (
     whole_baselines,
 )
 from simulator.experiment.documents import plain, whole, with_tuples, without_nulls
+from simulator.experiment.objects import entry_of
 from simulator.experiment.plan import check_used, plan_arms, split_rules, write_arm
 from simulator.experiment.starters import starter_text
 from simulator.prices.config import DataConfig, check_sources
@@ -182,6 +183,8 @@ class Experiment:
         """An experiment from plain data, checked against ``contracts/experiment.schema.json``; relative paths belong to
         the ``folder``, or else to the working folder."""
         document = {key: value for key, value in plain(mapping, where).items() if value is not None}
+        if isinstance(document.get("arms"), dict):
+            document["arms"] = {name: entry_of(name, entry) for name, entry in document["arms"].items()}
         if isinstance(document.get("data"), Mapping):
             check_sources(document["data"].get("source"), document["data"].get("sources"))
         if document.get("advisor") and document.get("advisors"):

@@ -22,6 +22,7 @@ from llm_strategy.types import ActionType
 from simulator.experiment import RANDOM_ARM
 from simulator.experiment.advisor import AdvisorConfig
 from simulator.experiment.configuration import Experiment
+from simulator.experiment.objects import is_of_program, is_there
 from simulator.folder.evidence import DECISIONS, HARM, draw_name, evidence_files
 from simulator.folder.integrity import check_evidence, is_sealed, seal
 from simulator.folder.provenance import own_parts
@@ -119,9 +120,19 @@ def _experiment(record: Record) -> Experiment:
     """The experiment of a folder; what it names of a person's own is compared with what it was before it is run."""
     path, configuration = record.folder / "manifest.json", record.manifest["experiment"]
     rules = configuration.get("baselines")
+    arms = configuration.get("arms")
+    parts = [*_entries(rules, "rule"), *_entries(arms, "strategy")]
+    for reference in parts:
+        if is_of_program(reference) and not is_there(reference):
+            raise RunFolderError(
+                f"{reference} was given to the run in {record.folder} as an object of a program that cannot be "
+                "imported, and it is not here: run the experiment again there, or name a part that stands in a file."
+            )
     for rule in rules.values() if isinstance(rules, dict) else ():
-        named = isinstance(rule, dict) and rule.get("rule") not in (None, *BASELINES)
-        if named and not rule.get("sha256"):  # which code it was must be certain
+        reference = rule.get("rule") if isinstance(rule, dict) else None
+        if is_of_program(reference) or reference in (None, *BASELINES):
+            continue
+        if not rule.get("sha256"):  # which code it was must be certain
             raise RunFolderError(f"{path} names a rule without the hash of its file: restore it, or run it again.")
     then = record.manifest.get("own_parts", {})
     now = own_parts(_features(configuration)).get("own_parts", {})
@@ -140,6 +151,12 @@ def _experiment(record: Record) -> Experiment:
             f"{path} holds an experiment that cannot be run ({problem}): restore it, or run the experiment again."
         ) from None
     return experiment
+
+
+def _entries(section: Any, key: str) -> list[Any]:
+    """What the entries of a section say under this key."""
+    entries = section.values() if isinstance(section, dict) else ()
+    return [entry[key] for entry in entries if isinstance(entry, dict) and key in entry]
 
 
 def _features(configuration: dict[str, Any]) -> list[str]:
