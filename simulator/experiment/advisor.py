@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_args
 
@@ -24,11 +24,15 @@ from llm_strategy.advice.own_rule import RULE_NAME
 from llm_strategy.advice.rules import BASELINES
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.metering.calls import Budget
-from llm_strategy.market.features import DEFAULT_LOOKBACKS, Lookbacks
-from llm_strategy.market.view import SHOWN, Style, Unmasked, View
+from llm_strategy.market.context.context import Context
+from llm_strategy.market.context.registry import DEFAULT_CONTEXT, SOURCES, read_choices, with_files
+from llm_strategy.market.features import DEFAULT_LOOKBACKS, Lookbacks, WarmUp
+from llm_strategy.market.regimes import USUAL_REGIMES, Regimes
+from llm_strategy.market.view import SHOWN, Style, Unmasked, View, with_features
 from llm_strategy.support.plugins import place_reference
 from llm_strategy.support.read_regular import at_home, place_of
 from simulator.experiment.documents import plain, whole, with_tuples
+from simulator.experiment.schema import keywords_schema
 
 _FILES = {"layout": ".yaml", "calibration": ".json"}
 """Choices that may be the path of a file, by its ending."""
@@ -41,7 +45,7 @@ RUNTIME = ("backend", "model", "base_url", "options")
 _FALLBACK = {"anyOf": [{"enum": [ABSTAIN, *BASELINES]}, {"type": "string", "pattern": RULE_NAME}]}
 _EXAMPLES = {
     "anyOf": [
-        {"enum": ["auto", "fixed"]},
+        {"enum": ["auto", "none", "fixed"]},
         {
             "type": "object",
             "additionalProperties": False,
@@ -53,7 +57,8 @@ _EXAMPLES = {
             },
         },
     ],
-    "description": "auto, fixed, a number of balanced ones from 4, or a number of nearest ones, such as {nearest: 4}",
+    "description": "auto, none, fixed, a number of balanced ones from 4, or a number of nearest ones, such as "
+    "{nearest: 4}",
 }
 
 
@@ -74,6 +79,21 @@ def _name_or_file(description: str, setting: str, otherwise: str, names: tuple[s
     }
 
 
+def _context_schema() -> dict[str, Any]:
+    """The schema of what is shown: a list of names and one-key mappings, or a mapping; options of a person's own
+    sources are checked where these are found."""
+    sources = {name: keywords_schema(kind) | {"type": ["object", "null"]} for name, kind in SOURCES.items()}
+    chosen = {"type": "object", "minProperties": 1, "properties": sources}
+    entry = {"if": {"type": "object"}, "then": chosen | {"maxProperties": 1}, "else": {"type": "string"}}
+    return {
+        "description": "a list of sources by name, with options as in {history: {bars: 30}}",
+        "if": {"type": "object"},
+        "then": chosen,
+        "else": {"type": "array", "minItems": 1, "items": entry},
+    }
+
+
+_CONTEXT = _context_schema()
 _CALIBRATION = _name_or_file(
     "a kind, the calibration.json of an earlier run, or its content as in calibration.schema.json",
     "calibration",
@@ -94,7 +114,8 @@ class AdvisorConfig:
     it (share of decisions) a run may have.
 
     ``abort_above_failure_rate`` ends a run as soon as it has too many; ``fallback`` is the rule that decides where the
-    model failed; ``examples`` is ``auto``, ``fixed``, or a mapping of ``balanced`` or ``nearest`` to a number.
+    model failed; ``examples`` is ``auto``, ``none``, ``fixed``, or a mapping of ``balanced`` or ``nearest`` to a
+    number.
     ``layout`` is a name, a ``LayoutText``, its content as a mapping, or the path of a YAML file with it, from the
     current folder (in an experiment's file from its own folder first: ``locate_files``); the file is read at once, and
     what it says is kept. The same with ``calibration``, which is a kind, a ``LabelPrior``, or the
@@ -141,6 +162,10 @@ class AdvisorConfig:
         default_factory=dict, metadata={"usual": {}}
     )
     """Other settings of configs/llm.yaml for it, such as {temperature: 0.7, seed: 3}, and options of its backend."""
+    context: Annotated[tuple[str | dict[str, dict[str, Any]], ...], WithJsonSchema(_CONTEXT)] = DEFAULT_CONTEXT
+    """What the model is shown, in its order: sources by name, with options as in {history: {bars: 30}}."""
+    regimes: Regimes = field(default=USUAL_REGIMES, init=False, compare=False, repr=False)
+    """The labels of the experiment that this is a part of, which sets them (``with_regimes``)."""
 
     def __post_init__(self) -> None:
         if self.decimals and self.style == "words":
@@ -148,10 +173,12 @@ class AdvisorConfig:
                 f"advisor.decimals is {self.decimals}, and style words shows no figures: set advisor.style to numbers, "
                 "or leave decimals out."
             )
-        _ = self.view  # features that are not there, or cannot be shown, are refused here
         # The one way to give a frozen instance its normal form.
         if isinstance(self.base_url, str):
             object.__setattr__(self, "base_url", tuple(filter(None, map(str.strip, self.base_url.split(",")))))
+        chosen = tuple(choice.plain for choice in read_choices(self.context, "advisor.context"))
+        object.__setattr__(self, "context", chosen)
+        _ = self.view  # features that are not there, or cannot be shown, are refused here
         if isinstance(self.examples, dict):  # 4.0 is a whole number in YAML, too
             whole = {kind: int(count) for kind, count in self.examples.items() if count == int(count)}
             object.__setattr__(self, "examples", self.examples | whole)
@@ -170,12 +197,35 @@ class AdvisorConfig:
         examples = cast(ExampleKind, kind)  # the schema knows no other
         layout = cast(str | LayoutText, self.layout)  # the schema knows no other name
         calibration = cast(CalibrationKind | LabelPrior, self.calibration)
-        return PromptOptions(self.mode, examples, count, self.labels, calibration, self.rationale, layout)
+        return PromptOptions(
+            self.mode, examples, count, self.labels, calibration, self.rationale, layout, regimes=self.regimes
+        )
+
+    def with_regimes(self, regimes: Regimes) -> AdvisorConfig:
+        """The same settings in an experiment with these labels; raises ``ConfigurationError`` where they do not fit."""
+        config = replace(self)
+        object.__setattr__(config, "regimes", regimes)
+        _ = config.prompt_options  # a calibration of other labels is refused here
+        return config
 
     @property
     def view(self) -> View:
         """How a snapshot is rendered."""
-        return View(self.style, self.decimals, self.unmasked, self.features)
+        view = View(self.style, self.decimals, self.unmasked, self.features)
+        return with_features(view, self.shown_context.feature_names)
+
+    @property
+    def shown_context(self) -> Context:
+        """The sources of what the model is shown, without a past."""
+        return Context(self.context, self.unmasked)
+
+    @property
+    def warm_ups(self) -> list[WarmUp]:
+        """Decision bars that what is shown needs before the first decision, by what needs them."""
+        needs = [self.lookbacks.longest]
+        needs += [WarmUp(bars, f"{name} of advisor.context") for name, bars in self.shown_context.lookbacks.items()]
+        own = [WarmUp(feature.lookback, f"{feature.name} of advisor.features") for feature in self.view.measured]
+        return needs + own
 
     @property
     def changed_view(self) -> View | None:
@@ -193,22 +243,37 @@ def read_advisor(document: Mapping[str, Any], folder: Path | None) -> AdvisorCon
 
 
 def write_advisor(config: AdvisorConfig) -> dict[str, Any]:
-    """The document that ``read_advisor`` reads: every setting written out, those of ``RUNTIME`` where they are set."""
+    """The document that ``read_advisor`` reads: every setting written out, but what is shown and those of ``RUNTIME``
+    only where they are set, so that an experiment of before there was a choice keeps its identity."""
     document: dict[str, Any] = plain(asdict(config), "advisor")
+    del document["regimes"]  # which stand in their own place
+    if config.context == DEFAULT_CONTEXT:
+        del document["context"]
     return {name: value for name, value in document.items() if value or name not in RUNTIME}
 
 
 def locate_files(section: dict[str, Any], folder: Path | None) -> dict[str, Any]:
     """The section with the files that it names looked for in this folder before the working folder."""
+
+    def place_part(name: str) -> str:
+        return place_reference(name, folder)
+
+    def place_file(path: str) -> str:
+        return path if path.startswith("sample:") else str(place_of(path, folder))
+
     files = {
-        name: str(place_of(section[name], folder))
+        name: place_file(section[name])
         for name, suffix in _FILES.items()
         if isinstance(section.get(name), str) and section[name].endswith(suffix)
     }
     if "features" in section:
-        section = section | {"features": [place_reference(name, folder) for name in section["features"]]}
+        section = section | {"features": [*map(place_part, section["features"])]}
     if isinstance(section.get("backend"), str):
-        section = section | {"backend": place_reference(section["backend"], folder)}
+        section = section | {"backend": place_part(section["backend"])}
+    if "context" in section:
+        chosen = section["context"]
+        entries = [{name: options} for name, options in chosen.items()] if isinstance(chosen, dict) else chosen
+        section = section | {"context": [with_files(entry, place_part, place_file) for entry in entries]}
     return section | files
 
 

@@ -15,6 +15,8 @@ from typing import Any, TypedDict, Unpack
 
 import pandas as pd
 
+from llm_strategy.advice.modes.mode import Abilities
+from llm_strategy.advice.modes.registry import complete_options
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.risk import Limits
 from simulator.experiment.advisor import AdvisorConfig, write_advisor
@@ -22,7 +24,7 @@ from simulator.experiment.arms import Arm
 from simulator.experiment.configuration import Experiment
 from simulator.folder.evidence import HARM, evidence_files, file_hashes
 from simulator.folder.manifest import ADVISORS_FORMAT, FORMAT_VERSION, Manifest
-from simulator.folder.provenance import model_of, own_features, own_parts, provenance
+from simulator.folder.provenance import model_of, own_parts, provenance, shown_parts
 from simulator.folder.tally import CALIBRATION, Questions
 from simulator.prices.load import Prices
 from simulator.prices.universe import Universe
@@ -51,7 +53,8 @@ class RunDescription:
         """The manifest of one arm, whose evidence stands in ``folder``."""
         draws = self._experiment.further_draws if arm.kind == "advisor" else ()
         files = file_hashes(folder, evidence_files(draws), if_there=(CALIBRATION, "prices.csv"))
-        return self._manifest("run", arm.name, None, files, self._whose(arm), **how)
+        asked = {"options": options_of(arm.config or self._experiment.primary_config, how["model"])}
+        return self._manifest("run", arm.name, None, files, asked | self._whose(arm), **how)
 
     def of_comparison(
         self, arms: Sequence[Arm], folder: Path, advisors: Mapping[str, Mapping[str, Any]], **how: Unpack[Happened]
@@ -70,7 +73,7 @@ class RunDescription:
         if not self._experiment.names_advisors:
             return {}
         if arm.config is None:
-            return {"settings": write_advisor(self._experiment.primary_config)}
+            return {"settings": write_advisor(self._experiment.primary_config)}  # whose schedule it follows
         said = {"advisor": arm.advisor, "settings": _settings_of(arm)}
         return said | ({"null": arm.null, "null_of": arm.null_of} if arm.null else {})
 
@@ -99,7 +102,7 @@ class RunDescription:
                 **model_of(how["model"]),
                 "explainer": self._explainer,
                 **more,
-                **own_parts(own_features(self._experiment)),
+                **own_parts(*shown_parts(self._experiment)),
                 "usage": asdict(how["usage"]) | {"seconds": round(how["usage"].seconds, 3)},
                 **self._provenance,
                 "started": how["started"],
@@ -120,6 +123,11 @@ class Happened(TypedDict):
     problem: str | None
     usage: Questions
     model: LLMClient | None
+
+
+def options_of(advisor: AdvisorConfig, model: LLMClient | None) -> dict[str, Any] | None:
+    """How a model is asked, for a manifest, with everything written out that ``auto`` means for it."""
+    return None if model is None else complete_options(advisor.prompt_options, Abilities.of(model)).as_dict()
 
 
 def _prices(universe: Universe, experiment: Experiment) -> dict[str, Any]:

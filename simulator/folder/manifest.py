@@ -39,12 +39,12 @@ class Manifest:
 
     ``kind`` is run or comparison, ``status`` complete or failed, with the ``problem`` in one sentence. A run has an
     ``arm``, a comparison ``arms``. ``experiment`` is its configuration, ``model`` and ``sampler`` are who answered,
-    ``explainer`` who explained where rules alone traded. Where advisors or arms have names of their own, a run says
-    whose model it asked (``advisor``) and how (``settings``, those of ``advisor`` in an experiment), with the word of a
-    ``null`` and the arm that it is the null of; a comparison has the model, sampler and usage of each of its
-    ``advisors``, and the settings of the first arm that one advises. ``own_parts`` are hashes of the files of a
-    person's own features, ``files`` those of the evidence, ``seal`` those of every file (``folder.integrity``). Times:
-    ISO 8601.
+    ``options`` say how the model of an arm was asked, with nothing left to be ``auto``. ``explainer`` is who explained
+    where rules alone traded. Where advisors or arms have names of their own, a run says whose model it asked
+    (``advisor``) and how (``settings``, those of ``advisor`` in an experiment), with the word of a ``null`` and the arm
+    that it is the null of; a comparison has the model, sampler and usage of each of its ``advisors``, and the settings
+    of the first arm that one advises. ``own_parts`` are hashes of the files of a person's own features, ``files`` those
+    of the evidence, ``seal`` those of every file (``folder.integrity``). Times: ISO 8601.
     """
 
     format: str
@@ -60,6 +60,7 @@ class Manifest:
     notes: tuple[str, ...] | None
     model: Mapping[str, Any] | None
     sampler: Mapping[str, Any] | None
+    options: Mapping[str, Any] | None
     fallbacks: tuple[str, ...] | None
     explainer: Mapping[str, Any] | None
     advisor: str | None

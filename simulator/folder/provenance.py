@@ -14,6 +14,7 @@ from typing import Any
 
 from llm_strategy.advice.written_prompt import prompts_sha256
 from llm_strategy.llm.client import LLMClient
+from llm_strategy.market.context.registry import CONTEXT_GROUP, feature_names, own_sources
 from llm_strategy.market.view import FEATURE_GROUP, is_own
 from llm_strategy.support.plugins import source_sha256
 from llm_strategy.support.schemas import schemas_sha256
@@ -42,7 +43,7 @@ def run_identity(
         "versions": {"backtrader-llm": version("backtrader-llm")},
     }
     who = {"advisors": advisors} if advisors else {}
-    return identity_from(decides | own_parts(own_features(experiment)) | model_of(model) | who, arms)
+    return identity_from(decides | own_parts(*shown_parts(experiment)) | model_of(model) | who, arms)
 
 
 def identity_from(manifest: Mapping[str, Any], arms: Sequence[str]) -> str:
@@ -54,6 +55,8 @@ def identity_from(manifest: Mapping[str, Any], arms: Sequence[str]) -> str:
     for section in ("advisors", "arms"):
         if isinstance(configuration.get(section), Mapping):
             configuration[section] = {name: _that_decides(one) for name, one in configuration[section].items()}
+    if "regimes" in configuration:  # their order is that of the choices in a prompt
+        configuration["regimes"] = list(configuration["regimes"].items())
     asked = manifest.get("explainer") or manifest
     decides = {
         "experiment": configuration,
@@ -82,21 +85,24 @@ def _that_decides(settings: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {name: value for name, value in settings.items() if name not in ("budget", *RUNTIME)}
 
 
-def own_features(experiment: Experiment) -> tuple[str, ...]:
-    """The features of all advisors, each once."""
+def shown_parts(experiment: Experiment) -> tuple[list[str], list[Any]]:
+    """The features and the sources of context of all advisors."""
     configs = [arm.config for arm in experiment.plan if arm.config is not None] or [experiment.advisor]
-    return tuple(dict.fromkeys(name for config in configs for name in config.features))
+    features = dict.fromkeys(name for config in configs for name in config.features)
+    return list(features), [entry for config in configs for entry in config.context]
 
 
-def own_parts(features: Iterable[str]) -> dict[str, dict[str, str]]:
-    """sha256 of the files of a person's own among these features, by their names in the experiment without folders, for
-    a manifest; nothing where there are none."""
+def own_parts(features: Iterable[str], context: Any = ()) -> dict[str, dict[str, str]]:
+    """sha256 of the files of a person's own among these features and sources of context, by their names in the
+    experiment without folders, for a manifest; nothing where there are none."""
     own: dict[str, str] = {}
-    for feature in filter(is_own, features):
-        name = file_name(feature)
+    parts = [(feature, FEATURE_GROUP) for feature in (*features, *feature_names(context)) if is_own(feature)]
+    parts += [(source, CONTEXT_GROUP) for source in own_sources(context)]
+    for part, group in dict.fromkeys(parts):
+        name = file_name(part)
         while name in own:  # a file of that name in another folder
             name += "_"
-        own[name] = source_sha256(feature, FEATURE_GROUP)
+        own[name] = source_sha256(part, group)
     return {"own_parts": own} if own else {}
 
 

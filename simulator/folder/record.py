@@ -26,7 +26,9 @@ from typing import Any, overload
 
 import pandas as pd
 
-from llm_strategy.errors import RunFolderError
+from llm_strategy.errors import ConfigurationError, RunFolderError
+from llm_strategy.market.context.registry import with_files
+from llm_strategy.market.regimes import Regimes
 from llm_strategy.trading.decision_lines import Entry, entry_of
 from simulator.folder.evidence import DECISIONS, EQUITY_COLUMNS, ORDER_COLUMNS, PRICE_COLUMNS, TRADE_COLUMNS, draw_name
 from simulator.folder.manifest import Manifest, read_manifest
@@ -111,6 +113,18 @@ class ArmRecord:
         with as_damage(self.decisions.path.parent):
             return Manifest.from_mapping(self.manifest)
 
+    @cached_property
+    def regimes(self) -> Regimes:
+        """The labels that its advisor chose from: the experiment's where a model decided, else those of the rules."""
+        named = None if self.manifest["model"] is None else self.manifest["experiment"].get("regimes")
+        try:
+            return Regimes.from_document(named)
+        except ConfigurationError as problem:
+            raise RunFolderError(
+                f"{self.decisions.path.parent} has labels that no run writes ({str(problem).rstrip('.')}): restore it, "
+                "or run the experiment again."
+            ) from None
+
     @property
     def entries(self) -> Iterator[Entry]:
         """The decisions with the gate's verdicts, from the first one on."""
@@ -167,20 +181,26 @@ def without_folders(configuration: Mapping[str, Any]) -> dict[str, Any]:
             for name, settings in parts["baselines"].items()
         }
     if "advisor" in parts:
-        parts["advisor"] = _features_without_folders(parts["advisor"])
+        parts["advisor"] = _without_places(parts["advisor"])
     for section in ("advisors", "arms"):
         if isinstance(parts.get(section), Mapping):
-            parts[section] = {name: _features_without_folders(one) for name, one in parts[section].items()}
+            parts[section] = {name: _without_places(one) for name, one in parts[section].items()}
     return parts
 
 
-def _features_without_folders(settings: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+def _without_places(settings: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """Settings of an advisor or an arm without the folders of the files that they name."""
     if settings is None:
         return None
     if "strategy" in settings:
         return {**settings, "strategy": file_name(settings["strategy"])}
-    return {**settings, **({"features": [*map(file_name, settings["features"])]} if "features" in settings else {})}
+    placed = dict(settings)
+    if "features" in settings:
+        placed["features"] = [*map(file_name, settings["features"])]
+    if "context" in settings:
+        context = settings["context"]
+        placed["context"] = [with_files(entry, file_name, lambda path: Path(path).name) for entry in context]
+    return placed
 
 
 def load_record(folder: Path) -> Record:

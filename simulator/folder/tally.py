@@ -24,7 +24,7 @@ from simulator.folder.evidence import write_json
 class Tally:
     """Takes the entries of a journal one by one (``Journal(keep=...)``); ``advisor`` is who decides."""
 
-    def __init__(self, advisor: Advisor) -> None:
+    def __init__(self, advisor: Advisor | None) -> None:
         self.decisions = self.questions = self.refused = 0
         """``refused`` are the decisions that ended with a question that an open breaker let nobody answer."""
         self.requests: set[str] = set()
@@ -51,7 +51,8 @@ class Tally:
             self.requests.add(exchange.request_hash)
             if self._scores is not None and exchange.purpose == "label" and exchange.answer is not None:
                 with suppress(ContractError):  # no decision was made of such an answer either
-                    self.scored.take(decision.prompt, self._scores.label_scores(decision.prompt, exchange.answer))
+                    shown = "\n".join((decision.prompt, *(each.text for each in decision.context)))
+                    self.scored.take(shown, self._scores.label_scores(decision.prompt, exchange.answer))
 
 
 def failure_of(decision: Decision) -> Abstention | None:

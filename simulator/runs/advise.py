@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 
-from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.risk import Account, Market, Verdict, judge
@@ -18,7 +18,7 @@ from simulator.experiment.arms import Arm
 from simulator.experiment.configuration import Experiment
 from simulator.prices.load import moment
 from simulator.prices.universe import Universe, load_universe
-from simulator.runs.answers import connect
+from simulator.runs.answers import advisor_of, connect
 from simulator.runs.simulation import upcoming
 
 
@@ -106,14 +106,14 @@ def advise_at(
             f"{warm_up.bars}: ask for a later bar."
         )
     choice = advised_arm(experiment, advisor).config or experiment.primary_config
-    asked = ModelAdvisor(
-        client or connect(experiment, choice), view=choice.view, options=choice.prompt_options, repairs=choice.repairs
-    )
-    seen = upcoming(Universe((prices,)), experiment, choice)
-    past = seen.snapshots[: len(times) - warm_up.bars + 1]
+    asked = advisor_of(client or connect(experiment, choice), choice)
+    others = asked.context.shows_more  # what is shown may look at the other symbols
+    seen = upcoming(universe if others else Universe((prices,)), experiment, choice)
+    own = [snapshot for snapshot in seen.snapshots if snapshot.symbol == prices.symbol]
+    past = own[: len(times) - warm_up.bars + 1]
     place = max(place for place, snapshot in enumerate(past) if seen.wants(snapshot))
     snapshot = past[place]
-    for earlier in past[:place]:
+    for earlier in takewhile(lambda earlier: earlier is not snapshot, seen.snapshots):
         # What was asked before matters where answers so far correct the next one or decide whether a reason is asked.
         if seen.wants(earlier) and not asked.stateless:
             asked.decide(earlier)

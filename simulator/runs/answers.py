@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
+from itertools import tee
 from typing import Any, TypeAlias
 
 from llm_strategy.advice.advisor import ModelAdvisor
@@ -20,7 +21,7 @@ from llm_strategy.llm.record.store import FolderStore, MemoryStore
 from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request, request_hash
 from llm_strategy.llm.settings import LlmSettings
 from llm_strategy.trading.decision_lines import Entry
-from llm_strategy.types import Abstention, AbstentionReason
+from llm_strategy.types import Abstention, AbstentionReason, Decision, Shown, Snapshot
 from simulator.experiment.advisor import AdvisorConfig
 from simulator.experiment.configuration import Experiment
 from simulator.experiment.runtime import runtime_settings
@@ -190,14 +191,39 @@ def replay_advisor(
 ) -> ModelAdvisor:
     """The advisor of a finished arm that a model advised (as ``config`` says, or as the primary arm), or of a further
     draw of it, answering from the journal of those entries."""
-    client = RunAnswers(identity, sampler, recorded_answers(entries), strict_order=True)
     choice = config or experiment.primary_config
-    return ModelAdvisor(
-        client,
-        view=choice.view,
-        options=choice.prompt_options,
-        remember=False,
-        fallback=experiment.fallback_of(choice),
-        draw=draw,
-        repairs=choice.repairs,
+    context = choice.shown_context
+    if not context.from_prices:
+        entries, shown = tee(entries)
+        context = context.replayed(ShownBefore(shown))
+    client = RunAnswers(identity, sampler, recorded_answers(entries), strict_order=True)
+    return advisor_of(
+        client, choice, remember=False, fallback=experiment.fallback_of(choice), draw=draw, context=context
     )
+
+
+def advisor_of(client: LLMClient, config: AdvisorConfig, **more: Any) -> ModelAdvisor:
+    """An advisor that asks a client as these settings say; ``more`` are other keywords of ``ModelAdvisor``."""
+    keywords = {"context": config.context, **more}
+    return ModelAdvisor(client, view=config.view, options=config.prompt_options, repairs=config.repairs, **keywords)
+
+
+class ShownBefore:
+    """What a finished run showed at the closes of its decisions, which are asked for in their order; raises
+    ``AnswerNotRecorded`` for a close at which it decided nothing."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self._decisions = (entry.decision for entry in entries)
+        self._last: Decision | None = None
+
+    def __call__(self, snapshot: Snapshot) -> Sequence[Shown]:
+        """What was shown at this close."""
+        while not self._is_at(snapshot):
+            self._last = next(self._decisions, None)
+            if self._last is None:
+                raise AnswerNotRecorded(f"The journal holds no decision on {snapshot.symbol} at {snapshot.time}.")
+        return self._last.context if self._last else ()
+
+    def _is_at(self, snapshot: Snapshot) -> bool:
+        at = self._last.snapshot if self._last else None
+        return at is not None and (at.symbol, at.time) == (snapshot.symbol, snapshot.time)

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from llm_strategy.advice.advisor import Advisor, ModelAdvisor, OnAnswer, witness_of
+from llm_strategy.advice.advisor import Advisor, ModelAdvisor, OnAnswer, begin_run, witness_of
 from llm_strategy.advice.rules import MatchedRandom
 from llm_strategy.errors import PromptTooLong, TooManyFailures
 from llm_strategy.llm.client import LLMClient
@@ -25,8 +25,9 @@ from simulator.folder.evidence import draw_name, write_json
 from simulator.folder.provenance import model_of
 from simulator.folder.tally import Questions, Tally, failure_of, write_calibration
 from simulator.prices.universe import Universe
-from simulator.runs.advisor_session import AdvisorSession
-from simulator.runs.simulation import trade, upcoming
+from simulator.runs.advisors.session import AdvisorSession
+from simulator.runs.simulation import upcoming
+from simulator.runs.strategies.trade import trade_arm
 
 OnBar = Callable[[str, int, int], None]
 """Called after each decision with the arm's name (``llm draw 2`` for a further draw), decisions made, and decisions in
@@ -39,7 +40,12 @@ class _FirstMustFit:
     def __init__(self, advisor: Advisor) -> None:
         self._advisor = advisor
         self.view = getattr(advisor, "view", None)
+        self.window = getattr(advisor, "window", 0)
         self._first = True
+
+    def begin(self) -> _FirstMustFit:
+        """The advisor of a run, whose copies share one past."""
+        return _FirstMustFit(begin_run(self._advisor))
 
     def attach(self, data: Any) -> _FirstMustFit:
         """The advisor of one feed, whose first question must fit."""
@@ -135,7 +141,7 @@ class ArmRunner:
         usages = [asdict(self._usage[arm.name]) for arm in arms]
         return Questions(**{name: sum(usage[name] for usage in usages) for name in usages[0]})
 
-    def _trade(self, arm: Arm, advisor: Advisor, folder: Path, draw: int = 0) -> tuple[Tally, str | None]:
+    def _trade(self, arm: Arm, advisor: Advisor | None, folder: Path, draw: int = 0) -> tuple[Tally, str | None]:
         """What the advisor brought about, its evidence written, and a sentence where it failed too often."""
         folder.mkdir(parents=True, exist_ok=True)
         choice = arm.config or self._experiment.primary_config
@@ -149,19 +155,19 @@ class ArmRunner:
             made.take(entry)
             self._decided(arm, choice, made, entry.decision, draw)
 
-        trade(self._universe, asked, self._experiment, decided, folder, choice)
+        trade_arm(self._universe, arm, asked, self._experiment, decided, folder)
         if not draw:
             write_calibration(made.scored, folder)
         return made, too_many_failures(made, choice.max_failure_rate, draw=draw)
 
-    def _advisor(self, arm: Arm, session: AdvisorSession | None) -> Advisor:
+    def _advisor(self, arm: Arm, session: AdvisorSession | None) -> Advisor | None:
         if arm.config is not None:
             if session is None:
                 raise ValueError(f"the arm {arm.name} needs a model")
             return session.advisor(self._experiment, arm.config)
         if arm.kind == "random":
             return MatchedRandom(self._advised, self._experiment.evaluation.seed)
-        return self._experiment.rule(arm.rule)
+        return self._experiment.rule(arm.rule) if arm.kind == "rule" else None
 
     @cached_property
     def _decisions(self) -> int:

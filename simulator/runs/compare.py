@@ -23,12 +23,13 @@ from simulator.progress.run import RunStages, model_line
 from simulator.progress.stages import SILENT, Progress
 from simulator.progress.surfaces import progress_for
 from simulator.reporting.own_sections import load_section
-from simulator.runs.advisor_session import AdvisorSession, Clients, explaining_session, sessions_of
+from simulator.runs.advisors.given import GivenAdvisor, with_parts
+from simulator.runs.advisors.session import AdvisorSession, Clients, explaining_session, sessions_of
 from simulator.runs.arms import ArmRunner, OnBar
 from simulator.runs.estimate import Estimate, estimate_run
-from simulator.runs.given_parts import GivenAdvisor, with_parts
 from simulator.runs.report import write_report
 from simulator.runs.result import Result
+from simulator.runs.strategies.trade import own_strategy
 from simulator.runs.worst_case import write_harm
 
 AnyExperiment = Experiment | str | Path | dict[str, Any]
@@ -127,8 +128,8 @@ def execute(
         load_section(section)  # before anything is asked
     chosen = tuple(map(experiment.arm, arms))
     for arm in chosen:
-        if arm.kind in ("strategy", "ungated"):
-            raise ConfigurationError(f"arms.{arm.name}: this version runs no {arm.kind} yet, leave the arm out.")
+        if arm.kind == "strategy":
+            own_strategy(arm).find()  # before anything is asked
     progress.head(_models_line(experiment, chosen, client))
     progress.begin("environment")
     progress.beside("loading prices")

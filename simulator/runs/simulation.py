@@ -28,8 +28,8 @@ from simulator.prices.universe import Universe, decisions_name
 
 @dataclass(frozen=True)
 class Upcoming:
-    """``snapshots`` of every close from the first decision on, symbol by symbol, in order, and those among them at
-    which an advisor is asked."""
+    """``snapshots`` of every close from the first decision on, symbol by symbol, or in the order of time where the
+    advisor shows more than a line of its market, and those among them at which an advisor is asked."""
 
     snapshots: tuple[Snapshot, ...]
     decisions: frozenset[Snapshot]
@@ -49,6 +49,7 @@ def upcoming(universe: Universe, experiment: Experiment, config: AdvisorConfig |
         of_symbol = snapshots(universe.decisions(symbol), experiment, choice)
         seen += of_symbol
         wanted += filter(schedule.wants, of_symbol)
+    seen = list(choice.shown_context.in_order(seen))
     return Upcoming(tuple(seen), frozenset(wanted))
 
 
@@ -58,15 +59,16 @@ def snapshots(
     """What an advisor (that of the primary arm if none is given) may see at each close, in order, from the first
     decision of an experiment on, or without one from the first close with all features on."""
     choice = config or (experiment.primary_config if experiment else AdvisorConfig())
-    lookbacks, measured = choice.lookbacks, choice.view.measured
+    lookbacks, measured, window = choice.lookbacks, choice.view.measured, choice.shown_context.window
     warm_up = (experiment.warm_up if experiment else lookbacks.longest).bars
     if len(prices.table) < warm_up:
         return []
+    reader = {"symbol": prices.symbol, "lookbacks": lookbacks, "measured": measured, "window": window}
     cerebro = bt.Cerebro(stdstats=False)
     cerebro.adddata(make_feed(prices))
-    cerebro.addstrategy(_Collector, reader={"symbol": prices.symbol, "lookbacks": lookbacks, "measured": measured})
+    cerebro.addstrategy(_Collector, reader=reader)
     (collector,) = cerebro.run()
-    first = max(lookbacks.longest.bars, *(feature.lookback for feature in measured), 0)
+    first = max(lookbacks.longest.bars, *(feature.lookback for feature in measured), window)
     return list(collector.seen[warm_up - first :])
 
 
@@ -111,7 +113,7 @@ def simulate(
         journal=journal,
         tell=False,
     )
-    with _without_garbage_collection():
+    with without_garbage_collection():
         cerebro.run()
     return journal
 
@@ -133,8 +135,8 @@ def trade(
 
 
 @contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """Walking the bars and indicators again and again would take a tenth of a run."""
+def without_garbage_collection() -> Iterator[None]:
+    """Collect no garbage meanwhile: to walk the bars and indicators again and again would take a tenth of a run."""
     was_on = gc.isenabled()
     gc.disable()
     try:

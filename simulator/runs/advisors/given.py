@@ -15,7 +15,7 @@ from simulator.experiment import LLM_ARM
 from simulator.experiment.advisor import ABSTAIN, AdvisorConfig
 from simulator.experiment.advisors import override
 from simulator.experiment.configuration import Experiment
-from simulator.runs.advisor_session import Clients
+from simulator.runs.advisors.session import Clients
 from simulator.runs.answers import recorded
 
 GivenAdvisor: TypeAlias = AdvisorConfig | Mapping[str, Any] | LLMClient | ModelAdvisor
@@ -70,12 +70,13 @@ def config_of(advisor: ModelAdvisor, **schedule: Any) -> AdvisorConfig:
         features=view.features,
         fallback=_fallback(advisor),
         mode=cast(DecisionMode, options.mode),
-        examples=examples if examples in ("auto", "fixed") else {examples: options.count},
+        examples=examples if examples in ("auto", "fixed", "none") else {examples: options.count},
         labels=options.labels,
         calibration=options.calibration,
         rationale=options.rationale,
         layout=options.layout,
         repairs=advisor.repairs,
+        context=advisor.context.plain,
         **schedule,
     )
 
