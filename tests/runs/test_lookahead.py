@@ -1,6 +1,7 @@
 """check-lookahead: three planted look-aheads are found through every door, and their honest twins pass."""
 
 import json
+from itertools import pairwise
 
 import pytest
 from own_strategies import STRATEGIES
@@ -9,11 +10,7 @@ from llm_strategy.errors import ConfigurationError
 from simulator import Experiment, check_lookahead
 from simulator.prices.load import load_prices
 from simulator.prices.universe import load_universe
-from simulator.runs.lookahead.check import Check
 from simulator.runs.lookahead.histories import cut, cut_points, rewritten
-from simulator.runs.lookahead.isolation import PriceFiles
-from simulator.runs.lookahead.parts import StrategyPart
-from simulator.runs.strategies.own_strategy import OwnStrategy
 
 pytestmark = pytest.mark.slow
 
@@ -96,11 +93,11 @@ def document(**sections):
     return {"data": DATA, "advisor": advisor, "arms": ["buy_and_hold"]} | sections
 
 
-def checked_strategy(name, cuts=4, **params):
-    experiment = Experiment.from_mapping(document())
-    universe = load_universe(experiment.data)
-    check = Check(experiment, universe, PriceFiles(universe, None), cuts, 7)
-    return check.of(StrategyPart(OwnStrategy("mine", f"strategies.py:{name}", params)))
+def checked_strategy(name, cuts=4):
+    result = check_lookahead(document(arms={"mine": {"strategy": f"strategies.py:{name}"}}), cuts=cuts)
+    (found,) = result.parts
+    assert found.part == "strategy mine"
+    return found
 
 
 def camel(name):
@@ -121,9 +118,7 @@ def test_strategies(name):
 @pytest.mark.parametrize("kind", ["class", "function"])
 def test_rules(name, kind):
     reference = f"signals.py:{camel(name) if kind == 'class' else f'rule_{name}'}"
-    result = check_lookahead(
-        document(arms=["buy_and_hold", "mine"], baselines={"mine": {"rule": reference}}), cuts=4
-    )
+    result = check_lookahead(document(arms=["buy_and_hold", "mine"], baselines={"mine": {"rule": reference}}), cuts=4)
     (found,) = result.parts
     assert found.part == "rule mine"
     assert found.outcome == ("looks ahead" if name in PEEKS else "passes")
@@ -215,7 +210,7 @@ def test_cuts_are_seeded_spread_and_half_of_them_where_something_was_done():
     assert {"020", "021", "100"} <= set(points)
     assert len(points) == 20
     assert "199" not in points
-    assert max(int(after) - int(before) for before, after in zip(points, points[1:], strict=False)) < 30
+    assert max(int(after) - int(before) for before, after in pairwise(points)) < 30
 
 
 @pytest.mark.parametrize("cuts", [0, -1, 1.5, True])

@@ -106,33 +106,30 @@ class RulePart(Part):
 class FeaturePart(Part):
     """A feature: its value."""
 
-    def __init__(self, feature: str, name: str, own: bool) -> None:
+    def __init__(self, feature: str, name: str, config: AdvisorConfig, *, own: bool) -> None:
         self.name = f"feature {name}"
         self.references = (feature,) if own else ()
-        self._feature, self._extra = name, own
+        self._feature, self._config, self._extra = name, config, own
 
     def decide_all(self, universe: Universe, experiment: Experiment, seen: Observation, at: Collection[str]) -> None:
         """Measure."""
-        for symbol in universe.symbols:
-            for snapshot in snapshots(universe.decisions(symbol), experiment):
-                values = dict(snapshot.extra)
-                value = values[self._feature] if self._extra else getattr(snapshot, self._feature)
-                seen.decisions[snapshot.time, symbol] = f"{self._feature} {value:.12g}"
+        for snapshot in _closes(universe, experiment, self._config):
+            value = dict(snapshot.extra)[self._feature] if self._extra else getattr(snapshot, self._feature)
+            seen.decisions[snapshot.time, snapshot.symbol] = f"{self._feature} {value:.12g}"
 
 
 class ContextPart(Part):
     """A source of context: what it shows."""
 
     def __init__(self, advisor: str, choice: Choice, config: AdvisorConfig) -> None:
-        whose = f" of {advisor}" if advisor else ""
-        self.name = f"context {choice.label}{whose}"
+        self.name = f"context {choice.label} of {advisor}"
         self.references = (choice.name,) if is_reference(choice.name) else ()
         self._choice, self._config = choice, config
 
     def decide_all(self, universe: Universe, experiment: Experiment, seen: Observation, at: Collection[str]) -> None:
         """Show."""
         context = Context([self._choice.plain], self._config.unmasked).anew()
-        for snapshot in context.in_order(_closes(universe, experiment)):
+        for snapshot in context.in_order(_closes(universe, experiment, self._config)):
             shown = "\n".join(each.text for each in context.show(snapshot))
             seen.decisions[snapshot.time, snapshot.symbol] = shown or "nothing"
             context.take(snapshot)
@@ -152,11 +149,11 @@ class RequestPart(Part):
         advisor = ModelAdvisor(
             ScriptedClient((), supports_choices=True),
             view=config.view,
-            options=config.options,
+            options=config.prompt_options,
             repairs=config.repairs,
             context=config.context,
         ).begin()
-        for snapshot in advisor.context.in_order(_closes(universe, experiment)):
+        for snapshot in advisor.context.in_order(_closes(universe, experiment, config)):
             said = ""
             if snapshot.time in wanted:
                 request = advisor.request(snapshot)
@@ -165,5 +162,6 @@ class RequestPart(Part):
             advisor.witness(snapshot)
 
 
-def _closes(universe: Universe, experiment: Experiment) -> list[Snapshot]:
-    return [snapshot for symbol in universe.symbols for snapshot in snapshots(universe.decisions(symbol), experiment)]
+def _closes(universe: Universe, experiment: Experiment, config: AdvisorConfig) -> list[Snapshot]:
+    of_symbols = (snapshots(universe.decisions(symbol), experiment, config) for symbol in universe.symbols)
+    return [snapshot for of_symbol in of_symbols for snapshot in of_symbol]
