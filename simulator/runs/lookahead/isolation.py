@@ -20,6 +20,7 @@ from typing import Any
 import pandas as pd
 
 from llm_strategy.support.read_regular import place_of, read_bytes
+from simulator.experiment.objects import PROGRAM
 from simulator.prices.sessions import parse_timeframe
 from simulator.prices.table import MOST_PRICES
 from simulator.prices.universe import Universe
@@ -39,7 +40,7 @@ def fresh_code(references: Iterable[str]) -> Iterator[None]:
             folders.add(str(Path(place).expanduser().resolve().parent))
         elif place:
             packages.add(place.split(".")[0])
-    packages -= {"llm_strategy", "simulator"}
+    packages -= {"llm_strategy", "simulator", PROGRAM}  # objects of this process cannot be imported anew
 
     def own(name: str, module: Any) -> bool:
         file = getattr(module, "__file__", None)
