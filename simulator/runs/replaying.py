@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from llm_strategy.advice.advisor import Advisor, ModelAdvisor
-from llm_strategy.advice.rules import MatchedRandom
+from llm_strategy.advice.rules import BASELINES, MatchedRandom
 from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, ForeignAnswers, MarketDataError, RunFolderError
 from llm_strategy.support.outside_text import spelled_out, spelled_out_json
 from llm_strategy.trading.decision_lines import Entry
 from llm_strategy.types import ActionType
-from simulator.experiment import LLM_ARM, RANDOM_ARM
+from simulator.experiment import RANDOM_ARM
+from simulator.experiment.advisor import AdvisorConfig
 from simulator.experiment.configuration import Experiment
 from simulator.folder.evidence import DECISIONS, HARM, draw_name, evidence_files
 from simulator.folder.integrity import check_evidence, is_sealed, seal
@@ -84,15 +85,16 @@ def _replay_record(record: Record, target: Path) -> None:
     universe = _universe(record, experiment)
     comparison = record.about.is_comparison
     advised: dict[str, list[ActionType]] = {}
-    for arm in sorted(record.arms, key=lambda arm: arm.name != LLM_ARM):
+    for arm in sorted(record.arms, key=lambda arm: arm.about.model is None):
         folder = target / arm.name if comparison else target
-        made = _simulated(universe, _advisor(arm, experiment, advised), experiment, folder)
+        config = _config(arm, experiment)
+        made = _simulated(universe, _advisor(arm, experiment, advised), experiment, folder, config)
         write_calibration(made.scored, folder)
-        if arm.name == LLM_ARM:
-            advised = made.advised
+        if arm.about.model is not None:
+            advised = advised or made.advised  # of the first that a model advised
         for draw in arm.draws:
             again = _asked_again(arm, draw.entries, experiment, draw.number)
-            _simulated(universe, again, experiment, folder / draw_name(draw.number))
+            _simulated(universe, again, experiment, folder / draw_name(draw.number), config)
         _write_manifest(arm.manifest, folder)
     if comparison:
         write_harm(universe, experiment, target)
@@ -118,11 +120,11 @@ def _experiment(record: Record) -> Experiment:
     path, configuration = record.folder / "manifest.json", record.manifest["experiment"]
     rules = configuration.get("baselines")
     for rule in rules.values() if isinstance(rules, dict) else ():
-        if isinstance(rule, dict) and "rule" in rule and not rule.get("sha256"):  # which code it was must be certain
+        named = isinstance(rule, dict) and rule.get("rule") not in (None, *BASELINES)
+        if named and not rule.get("sha256"):  # which code it was must be certain
             raise RunFolderError(f"{path} names a rule without the hash of its file: restore it, or run it again.")
     then = record.manifest.get("own_parts", {})
-    choice = configuration.get("advisor", {})
-    now = own_parts(choice.get("features", ()), choice.get("context", ())).get("own_parts", {})
+    now = own_parts(*_own_names(configuration)).get("own_parts", {})
     for name in now:
         if now[name] and now[name] != then.get(name):  # one that is not there is told below
             raise RunFolderError(
@@ -140,11 +142,27 @@ def _experiment(record: Record) -> Experiment:
     return experiment
 
 
-def _simulated(universe: Universe, advisor: Advisor, experiment: Experiment, folder: Path) -> Tally:
+def _own_names(configuration: dict[str, Any]) -> tuple[list[str], list[Any]]:
+    """The features and the choices of context of the advisors of an experiment, as its document names them."""
+    sections = [{"": configuration.get("advisor")}, configuration.get("advisors"), configuration.get("arms")]
+    named = [one for section in sections if isinstance(section, dict) for one in section.values()]
+    asked = [one for one in named if isinstance(one, dict)]
+    features = dict.fromkeys(name for one in asked for name in one.get("features", ()))
+    return list(features), [choice for one in asked for choice in one.get("context", ())]
+
+
+def _config(arm: ArmRecord, experiment: Experiment) -> AdvisorConfig:
+    """How an arm was asked, or when its rule decided."""
+    return experiment.arm(arm.name).config or experiment.primary_config
+
+
+def _simulated(
+    universe: Universe, advisor: Advisor, experiment: Experiment, folder: Path, config: AdvisorConfig
+) -> Tally:
     folder.mkdir(parents=True)
     made = Tally(advisor)
     try:
-        trade(universe, advisor, experiment, made.take, folder)
+        trade(universe, advisor, experiment, made.take, folder, config)
         _finish(advisor)
     except AnswerNotRecorded as problem:
         raise ForeignAnswers(f"{folder / DECISIONS}: {problem}") from None
@@ -158,11 +176,12 @@ def _advisor(arm: ArmRecord, experiment: Experiment, advised: dict[str, list[Act
         if not advised:
             raise RunFolderError("The random arm keeps the holding times of llm: replay the folder that holds both.")
         return MatchedRandom(advised, experiment.evaluation.seed)
-    return experiment.rule(arm.name)
+    return experiment.rule(experiment.arm(arm.name).rule)
 
 
 def _asked_again(arm: ArmRecord, entries: Iterable[Entry], experiment: Experiment, draw: int = 0) -> ModelAdvisor:
-    return replay_advisor(arm.about.model_identity, arm.about.sampler or {}, entries, experiment, draw)
+    config = _config(arm, experiment)
+    return replay_advisor(arm.about.model_identity, arm.about.sampler or {}, entries, experiment, draw, config)
 
 
 def _finish(advisor: Any) -> None:

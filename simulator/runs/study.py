@@ -122,7 +122,7 @@ class Study:
 
     def run(self, *, progress: Progress | bool | None = None, **callbacks: Unpack[Callbacks]) -> Result:
         """Run all arms and write the folder; arguments, result and errors as of ``compare``."""
-        arms, client = self.experiment.arms, self._client
+        arms, client = tuple(self.experiment.arms), self._client
         with progress_for(progress) as shown:
             return execute(self.experiment, arms, client, shown, universe=self.universe, **callbacks)
 

@@ -103,7 +103,7 @@ def test_an_own_rule_runs_alone_and_decides_where_the_model_fails():
     with pytest.raises(ConfigurationError, match="There is no arm 'mime', did you mean 'mine'"):
         run(experiment(), "mime")
     failing = Experiment.from_mapping(experiment() | {"advisor": {"fallback": "mine"}, "arms": ["llm"]})
-    assert failing.fallback_rule.rationale == "Holds what trades in the upper half of its range."
+    assert failing.fallback_of(failing.advisor).rationale == "Holds what trades in the upper half of its range."
     assert failing.warm_up.bars == 270
 
 
