@@ -26,7 +26,7 @@ from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.metering.calls import Budget
 from llm_strategy.market.context.context import Context
 from llm_strategy.market.context.registry import DEFAULT_CONTEXT, SOURCES, read_choices, with_files
-from llm_strategy.market.features import DEFAULT_LOOKBACKS, Lookbacks
+from llm_strategy.market.features import DEFAULT_LOOKBACKS, Lookbacks, WarmUp
 from llm_strategy.market.regimes import USUAL_REGIMES, Regimes
 from llm_strategy.market.view import SHOWN, Style, Unmasked, View, with_features
 from llm_strategy.support.plugins import place_reference
@@ -152,10 +152,6 @@ class AdvisorConfig:
         ),
     ] = SHOWN
     """Names of the features that are shown, in their order; one's own as a ``View`` takes them."""
-    context: Annotated[tuple[str | dict[str, dict[str, Any]], ...], WithJsonSchema(_CONTEXT)] = DEFAULT_CONTEXT
-    """What the model is shown, in its order: sources by name, with options as in {history: {bars: 30}}."""
-    regimes: Regimes = field(default=USUAL_REGIMES, init=False, compare=False, repr=False)
-    """The labels of the experiment that this is a part of, which sets them (``with_regimes``)."""
     backend: Annotated[str, Field(min_length=1)] | None = None
     """Who answers, in place of the backend of configs/llm.yaml (and then with a model of its own)."""
     model: Annotated[str, Field(min_length=1)] | None = None
@@ -166,6 +162,10 @@ class AdvisorConfig:
         default_factory=dict, metadata={"usual": {}}
     )
     """Other settings of configs/llm.yaml for it, such as {temperature: 0.7, seed: 3}, and options of its backend."""
+    context: Annotated[tuple[str | dict[str, dict[str, Any]], ...], WithJsonSchema(_CONTEXT)] = DEFAULT_CONTEXT
+    """What the model is shown, in its order: sources by name, with options as in {history: {bars: 30}}."""
+    regimes: Regimes = field(default=USUAL_REGIMES, init=False, compare=False, repr=False)
+    """The labels of the experiment that this is a part of, which sets them (``with_regimes``)."""
 
     def __post_init__(self) -> None:
         if self.decimals and self.style == "words":
@@ -198,15 +198,7 @@ class AdvisorConfig:
         layout = cast(str | LayoutText, self.layout)  # the schema knows no other name
         calibration = cast(CalibrationKind | LabelPrior, self.calibration)
         return PromptOptions(
-            self.mode,
-            examples,
-            count,
-            self.labels,
-            calibration,
-            self.rationale,
-            layout,
-            regimes=self.regimes,
-            context=self.shown_context.names,
+            self.mode, examples, count, self.labels, calibration, self.rationale, layout, regimes=self.regimes
         )
 
     def with_regimes(self, regimes: Regimes) -> AdvisorConfig:
@@ -228,6 +220,14 @@ class AdvisorConfig:
         return Context(self.context, self.unmasked)
 
     @property
+    def warm_ups(self) -> list[WarmUp]:
+        """Decision bars that what is shown needs before the first decision, by what needs them."""
+        needs = [self.lookbacks.longest]
+        needs += [WarmUp(bars, f"{name} of advisor.context") for name, bars in self.shown_context.lookbacks.items()]
+        own = [WarmUp(feature.lookback, f"{feature.name} of advisor.features") for feature in self.view.measured]
+        return needs + own
+
+    @property
     def changed_view(self) -> View | None:
         """Where decisions are made only when the text has changed: how that text is rendered."""
         return self.view if self.decide_when == "changed" else None
@@ -243,11 +243,12 @@ def read_advisor(document: Mapping[str, Any], folder: Path | None) -> AdvisorCon
 
 
 def write_advisor(config: AdvisorConfig) -> dict[str, Any]:
-    """The document that ``read_advisor`` reads: every setting written out, those of ``RUNTIME`` where they are set."""
+    """The document that ``read_advisor`` reads: every setting written out, but what is shown and those of ``RUNTIME``
+    only where they are set, so that an experiment of before there was a choice keeps its identity."""
     document: dict[str, Any] = plain(asdict(config), "advisor")
     del document["regimes"]  # which stand in their own place
     if config.context == DEFAULT_CONTEXT:
-        del document["context"]  # an experiment of before there was a choice keeps its identity
+        del document["context"]
     return {name: value for name, value in document.items() if value or name not in RUNTIME}
 
 
@@ -267,12 +268,12 @@ def locate_files(section: dict[str, Any], folder: Path | None) -> dict[str, Any]
     }
     if "features" in section:
         section = section | {"features": [*map(place_part, section["features"])]}
+    if isinstance(section.get("backend"), str):
+        section = section | {"backend": place_part(section["backend"])}
     if "context" in section:
         chosen = section["context"]
         entries = [{name: options} for name, options in chosen.items()] if isinstance(chosen, dict) else chosen
         section = section | {"context": [with_files(entry, place_part, place_file) for entry in entries]}
-    if isinstance(section.get("backend"), str):
-        section = section | {"backend": place_part(section["backend"])}
     return section | files
 
 

@@ -37,6 +37,7 @@ from simulator.experiment.arms import (
     whole_baselines,
 )
 from simulator.experiment.documents import plain, whole, with_tuples, without_nulls
+from simulator.experiment.objects import entry_of
 from simulator.experiment.plan import check_used, plan_arms, split_rules, write_arm
 from simulator.experiment.starters import starter_text
 from simulator.prices.config import DataConfig, check_sources
@@ -126,13 +127,13 @@ class Experiment:
     one's own has its reference there: ``{"mine": {"rule": "my_rules.py:Mine", "bars": 60}}``."""
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
-    regimes: Annotated[Regimes, WithJsonSchema(REGIMES_SCHEMA)] = USUAL_REGIMES
-    """The labels that every advisor chooses from. Plain data is read, too: by name a meaning, or a mapping of
-    ``meaning``, ``actions`` (those that agree with it) and ``colour``."""
     advisors: Annotated[Mapping[str, AdvisorConfig | Mapping[str, Any]], WithJsonSchema(ADVISORS_SCHEMA)] = field(
         default_factory=dict
     )
     """Several advisors by name, each a mapping of the settings of ``advisor``, in place of that one."""
+    regimes: Annotated[Regimes, WithJsonSchema(REGIMES_SCHEMA)] = USUAL_REGIMES
+    """The labels that every advisor chooses from. Plain data is read, too: by name a meaning, or a mapping of
+    ``meaning``, ``actions`` (those that agree with it) and ``colour``."""
     folder: Path | None = field(default=None, compare=False, repr=False)
     """The folder of the experiment's file, where relative paths of what is read (prices, layout, calibration,
     ``configs/llm.yaml``) are looked for before the working folder. It is no part of what decides a run."""
@@ -146,9 +147,8 @@ class Experiment:
                 "begin with a letter or a digit."
             )
         regimes = self.regimes if isinstance(self.regimes, Regimes) else Regimes.from_document(self.regimes)
-        # the one way to give a frozen instance its normal form
         object.__setattr__(self, "regimes", regimes)
-        self._plan_arms(regimes)
+        self._plan_arms()
         for name in self.baselines:
             self.rule(name)  # settings that contradict are refused here
         for problem in _contradictions(self):
@@ -157,10 +157,10 @@ class Experiment:
         require(names_schema(self._own_rules(), self.advisors), document, "experiment")
         require("experiment", document, "experiment")
 
-    def _plan_arms(self, regimes: Regimes) -> None:
-        """Give what is said of advisors and arms its normal form; all of them choose from these labels."""
+    def _plan_arms(self) -> None:
+        """Give what is said of advisors and arms its normal form."""
         named = read_advisors(self.advisors, self.folder, TAKEN_BY_ADVISORS) if self.advisors else {}
-        advisors = named or {LLM_ARM: self.advisor}
+        advisors = {name: one.with_regimes(self.regimes) for name, one in (named or {LLM_ARM: self.advisor}).items()}
         arms, baselines, by_name = self.arms, self.baselines, isinstance(self.arms, Mapping)
         if isinstance(arms, Mapping):
             entries, baselines = split_rules(arms, baselines, advisors, self.folder)
@@ -170,19 +170,20 @@ class Experiment:
             raise ConfigurationError(f"arms is {list(arms)}: name at least one arm, and each once.")
         fallbacks = [config.fallback for config in advisors.values()]
         own = own_rules(entries, fallbacks, baselines)
-        plan = plan_arms(entries, advisors, own, self.folder)
+        plan = tuple(
+            arm if arm.config is None else replace(arm, config=arm.config.with_regimes(self.regimes))
+            for arm in plan_arms(entries, advisors, own, self.folder)
+        )
         if named:
             check_used(plan, named)
-            primary = next(arm.config for arm in plan if arm.config is not None)
             if self.advisor not in (AdvisorConfig(), *(arm.config for arm in plan)):
                 raise ConfigurationError(BOTH)
-            object.__setattr__(self, "advisor", primary)
-        plan = tuple(replace(arm, config=arm.config and arm.config.with_regimes(regimes)) for arm in plan)
-        object.__setattr__(self, "advisor", self.advisor.with_regimes(regimes))
         # the one way to give a frozen instance its normal form
         if by_name:
             object.__setattr__(self, "arms", {arm.name: write_arm(arm, entries[arm.name]) for arm in plan})
-        object.__setattr__(self, "advisors", named)
+        primary = next(arm.config for arm in plan if arm.config is not None) if named else advisors[LLM_ARM]
+        object.__setattr__(self, "advisor", primary)
+        object.__setattr__(self, "advisors", advisors if named else {})
         object.__setattr__(self, "plan", plan)
         object.__setattr__(self, "baselines", whole_baselines(baselines, own))
 
@@ -191,12 +192,14 @@ class Experiment:
         """An experiment from plain data, checked against ``contracts/experiment.schema.json``; relative paths belong to
         the ``folder``, or else to the working folder."""
         document = {key: value for key, value in plain(mapping, where).items() if value is not None}
+        if isinstance(document.get("arms"), dict):
+            document["arms"] = {name: entry_of(name, entry) for name, entry in document["arms"].items()}
         if isinstance(document.get("data"), Mapping):
             check_sources(document["data"].get("source"), document["data"].get("sources"))
-        if "regimes" in document:
-            document["regimes"] = Regimes.from_document(document["regimes"], where).as_dict()  # in words of its own
         if document.get("advisor") and document.get("advisors"):
             raise ConfigurationError(f"{where}: {BOTH}")
+        if "regimes" in document:
+            document["regimes"] = Regimes.from_document(document["regimes"], where).as_dict()  # in words of its own
         advisors = document.get("advisors")
         require(names_schema(own_rules_in(document), advisors if isinstance(advisors, dict) else ()), document, where)
         require("experiment", document, where)
@@ -295,18 +298,9 @@ class Experiment:
         """Decision bars up to the first decision, the same for every arm: the most that features, arms, fallback and
         limits need."""
         configs = [arm.config for arm in self.plan if arm.config is not None] or [self.advisor]
-        rules = [arm.rule for arm in self.plan if arm.kind == "rule"]
-        needs = []
-        for config in configs:
-            needs.append(config.lookbacks.longest)
-            needs += [
-                WarmUp(bars, f"{name} of advisor.context") for name, bars in config.shown_context.lookbacks.items()
-            ]
-            needs += [
-                WarmUp(feature.lookback, f"{feature.name} of advisor.features") for feature in config.view.measured
-            ]
-            if config.fallback != ABSTAIN:
-                rules.append(config.fallback)
+        rules = [arm.rule for arm in self.plan if arm.kind in ("rule", "ungated")]
+        rules += [config.fallback for config in configs if config.fallback != ABSTAIN]
+        needs = [need for config in configs for need in config.warm_ups]
         needs += [WarmUp(self.rule(name).bars_needed, f"baselines.{name}") for name in dict.fromkeys(rules)]
         if self.risk.uses_average_range:
             needs.append(WarmUp(RANGE_BARS + 1, "the average true range of risk"))
@@ -330,17 +324,15 @@ class Experiment:
             {
                 name: asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
                 for name, value in values.items()
-                if name not in ("advisor", "advisors")
+                if name not in ("advisor", "advisors", "regimes")
             },
             "experiment",
         )
         document["data"]["source"] = self.data.source or None
-        if self.regimes.are_default:
-            del document["regimes"]
-        else:
-            document["regimes"] = self.regimes.as_dict()
         named = {name: write_advisor(config) for name, config in self.advisors_by_name.items()}
         more = {"advisors": named} if self.advisors else {"advisor": write_advisor(self.advisor)}
+        if not self.regimes.are_default:
+            more["regimes"] = self.regimes.as_dict()
         order = [name for name in values if name in document | more]
         return {name: (document | more)[name] for name in order}
 

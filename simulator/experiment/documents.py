@@ -22,6 +22,7 @@ _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 def plain(value: Any, place: str) -> Any:
     """Mappings, lists and dates of YAML as JSON types, DataFrames as sources; an error begins with the ``place``."""
     if isinstance(value, Mapping):
+        value = {"null" if key is None else key: entry for key, entry in value.items()}  # the bare word in YAML
         for key in value:
             if not isinstance(key, str):
                 raise ConfigurationError(
@@ -48,9 +49,12 @@ def plain(value: Any, place: str) -> Any:
 
 
 def without_nulls(document: dict[str, Any]) -> dict[str, Any]:
-    """A whole configuration without what is not set, as a person would write it."""
+    """A whole configuration without what is not set, as a person would write it; an arm that stands for itself has no
+    settings, and stays."""
     return {
-        key: {name: entry for name, entry in value.items() if entry is not None} if isinstance(value, dict) else value
+        key: {name: entry for name, entry in value.items() if entry is not None}
+        if isinstance(value, dict) and key != "arms"
+        else value
         for key, value in document.items()
     }
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from llm_strategy.advice.own_rule import RULE_NAME, in_folder
+from llm_strategy.advice.own_rule import RULE_NAME, in_folder, installed_rules
 from llm_strategy.advice.rules import BASELINES
 from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.support.plugins import is_reference, place_reference, source_sha256
@@ -16,6 +16,7 @@ from simulator.experiment.advisor import ABSTAIN, AdvisorConfig, write_advisor
 from simulator.experiment.advisors import override
 from simulator.experiment.arms import ALL_ARMS, OF_REPORTS, Arm
 from simulator.experiment.nulls import null_of
+from simulator.experiment.objects import entry_of
 
 STRATEGY_GROUP = "backtrader_llm.strategies"
 """Entry points of installed packages that are strategies, by name."""
@@ -29,8 +30,9 @@ def split_rules(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Arms and baselines, in which the settings of rules stand under the baselines alone, as they may be written."""
     entries, settings = dict(arms), dict(baselines)
-    for name, entry in arms.items():
+    for name, given in arms.items():
         _check_name(name)
+        entries[name] = entry = entry_of(name, given)
         if entry is None:
             continue
         if not isinstance(entry, Mapping):
@@ -43,6 +45,8 @@ def split_rules(
         if name in ALL_ARMS and "rule" in entry and entry["rule"] != name:
             raise ConfigurationError(f"arms.{name}: that is a name of the program's own, give the arm another.")
         own = {key: value for key, value in entry.items() if key != "rule" or name not in BASELINES}
+        if own.get("rule") in installed_rules():
+            own["rule"] = installed_rules()[own["rule"]]
         if own:
             settings[name] = in_folder(own, folder)
         entries[name] = None

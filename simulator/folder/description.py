@@ -24,7 +24,7 @@ from simulator.experiment.arms import Arm
 from simulator.experiment.configuration import Experiment
 from simulator.folder.evidence import HARM, evidence_files, file_hashes
 from simulator.folder.manifest import ADVISORS_FORMAT, FORMAT_VERSION, Manifest
-from simulator.folder.provenance import model_of, own_names, own_parts, provenance
+from simulator.folder.provenance import model_of, own_parts, provenance, shown_parts
 from simulator.folder.tally import CALIBRATION, Questions
 from simulator.prices.load import Prices
 from simulator.prices.universe import Universe
@@ -53,8 +53,8 @@ class RunDescription:
         """The manifest of one arm, whose evidence stands in ``folder``."""
         draws = self._experiment.further_draws if arm.kind == "advisor" else ()
         files = file_hashes(folder, evidence_files(draws), if_there=(CALIBRATION, "prices.csv"))
-        options = {} if arm.config is None else {"options": options_of(arm.config, how["model"])}
-        return self._manifest("run", arm.name, None, files, options | self._whose(arm), **how)
+        asked = {"options": options_of(arm.config or self._experiment.primary_config, how["model"])}
+        return self._manifest("run", arm.name, None, files, asked | self._whose(arm), **how)
 
     def of_comparison(
         self, arms: Sequence[Arm], folder: Path, advisors: Mapping[str, Mapping[str, Any]], **how: Unpack[Happened]
@@ -73,7 +73,7 @@ class RunDescription:
         if not self._experiment.names_advisors:
             return {}
         if arm.config is None:
-            return {"settings": write_advisor(self._experiment.primary_config)}
+            return {"settings": write_advisor(self._experiment.primary_config)}  # whose schedule it follows
         said = {"advisor": arm.advisor, "settings": _settings_of(arm)}
         return said | ({"null": arm.null, "null_of": arm.null_of} if arm.null else {})
 
@@ -102,7 +102,7 @@ class RunDescription:
                 **model_of(how["model"]),
                 "explainer": self._explainer,
                 **more,
-                **own_parts(*own_names(self._experiment)),
+                **own_parts(*shown_parts(self._experiment)),
                 "usage": asdict(how["usage"]) | {"seconds": round(how["usage"].seconds, 3)},
                 **self._provenance,
                 "started": how["started"],

@@ -43,8 +43,8 @@ class Manifest:
     where rules alone traded. Where advisors or arms have names of their own, a run says whose model it asked
     (``advisor``) and how (``settings``, those of ``advisor`` in an experiment), with the word of a ``null`` and the arm
     that it is the null of; a comparison has the model, sampler and usage of each of its ``advisors``, and the settings
-    of the first arm that one advises. ``own_parts`` are hashes of the files of a person's own features and sources of
-    context, ``files`` those of the evidence, ``seal`` those of every file (``folder.integrity``). Times: ISO 8601.
+    of the first arm that one advises. ``own_parts`` are hashes of the files of a person's own features, ``files`` those
+    of the evidence, ``seal`` those of every file (``folder.integrity``). Times: ISO 8601.
     """
 
     format: str

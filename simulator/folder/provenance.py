@@ -43,7 +43,7 @@ def run_identity(
         "versions": {"backtrader-llm": version("backtrader-llm")},
     }
     who = {"advisors": advisors} if advisors else {}
-    return identity_from(decides | own_parts(*own_names(experiment)) | model_of(model) | who, arms)
+    return identity_from(decides | own_parts(*shown_parts(experiment)) | model_of(model) | who, arms)
 
 
 def identity_from(manifest: Mapping[str, Any], arms: Sequence[str]) -> str:
@@ -85,11 +85,11 @@ def _that_decides(settings: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {name: value for name, value in settings.items() if name not in ("budget", *RUNTIME)}
 
 
-def own_names(experiment: Experiment) -> tuple[tuple[str, ...], tuple[Any, ...]]:
-    """The features and the choices of context of all advisors, each once."""
+def shown_parts(experiment: Experiment) -> tuple[list[str], list[Any]]:
+    """The features and the sources of context of all advisors."""
     configs = [arm.config for arm in experiment.plan if arm.config is not None] or [experiment.advisor]
-    features = tuple(dict.fromkeys(name for config in configs for name in config.features))
-    return features, tuple(choice for config in configs for choice in config.context)
+    features = dict.fromkeys(name for config in configs for name in config.features)
+    return list(features), [entry for config in configs for entry in config.context]
 
 
 def own_parts(features: Iterable[str], context: Any = ()) -> dict[str, dict[str, str]]:

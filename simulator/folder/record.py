@@ -181,25 +181,26 @@ def without_folders(configuration: Mapping[str, Any]) -> dict[str, Any]:
             for name, settings in parts["baselines"].items()
         }
     if "advisor" in parts:
-        parts["advisor"] = _without_folders(parts["advisor"])
+        parts["advisor"] = _without_places(parts["advisor"])
     for section in ("advisors", "arms"):
         if isinstance(parts.get(section), Mapping):
-            parts[section] = {name: _without_folders(one) for name, one in parts[section].items()}
+            parts[section] = {name: _without_places(one) for name, one in parts[section].items()}
     return parts
 
 
-def _without_folders(settings: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+def _without_places(settings: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """Settings of an advisor or an arm without the folders of the files that they name."""
     if settings is None:
         return None
     if "strategy" in settings:
         return {**settings, "strategy": file_name(settings["strategy"])}
-    parts = dict(settings)
-    if "features" in parts:
-        parts["features"] = [*map(file_name, parts["features"])]
-    if "context" in parts:
-        parts["context"] = [with_files(entry, file_name, lambda path: Path(path).name) for entry in parts["context"]]
-    return parts
+    placed = dict(settings)
+    if "features" in settings:
+        placed["features"] = [*map(file_name, settings["features"])]
+    if "context" in settings:
+        context = settings["context"]
+        placed["context"] = [with_files(entry, file_name, lambda path: Path(path).name) for entry in context]
+    return placed
 
 
 def load_record(folder: Path) -> Record:

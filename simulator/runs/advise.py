@@ -8,7 +8,6 @@ from datetime import datetime
 from itertools import takewhile
 from typing import Any
 
-from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.risk import Account, Market, Verdict, judge
@@ -19,7 +18,7 @@ from simulator.experiment.arms import Arm
 from simulator.experiment.configuration import Experiment
 from simulator.prices.load import moment
 from simulator.prices.universe import Universe, load_universe
-from simulator.runs.answers import connect
+from simulator.runs.answers import advisor_of, connect
 from simulator.runs.simulation import upcoming
 
 
@@ -107,13 +106,7 @@ def advise_at(
             f"{warm_up.bars}: ask for a later bar."
         )
     choice = advised_arm(experiment, advisor).config or experiment.primary_config
-    asked = ModelAdvisor(
-        client or connect(experiment, choice),
-        view=choice.view,
-        options=choice.prompt_options,
-        repairs=choice.repairs,
-        context=choice.context,
-    )
+    asked = advisor_of(client or connect(experiment, choice), choice)
     others = asked.context.shows_more  # what is shown may look at the other symbols
     seen = upcoming(universe if others else Universe((prices,)), experiment, choice)
     own = [snapshot for snapshot in seen.snapshots if snapshot.symbol == prices.symbol]

@@ -197,16 +197,15 @@ def replay_advisor(
         entries, shown = tee(entries)
         context = context.replayed(ShownBefore(shown))
     client = RunAnswers(identity, sampler, recorded_answers(entries), strict_order=True)
-    return ModelAdvisor(
-        client,
-        view=choice.view,
-        options=choice.prompt_options,
-        remember=False,
-        fallback=experiment.fallback_of(choice),
-        draw=draw,
-        repairs=choice.repairs,
-        context=context,
+    return advisor_of(
+        client, choice, remember=False, fallback=experiment.fallback_of(choice), draw=draw, context=context
     )
+
+
+def advisor_of(client: LLMClient, config: AdvisorConfig, **more: Any) -> ModelAdvisor:
+    """An advisor that asks a client as these settings say; ``more`` are other keywords of ``ModelAdvisor``."""
+    keywords = {"context": config.context, **more}
+    return ModelAdvisor(client, view=config.view, options=config.prompt_options, repairs=config.repairs, **keywords)
 
 
 class ShownBefore:

@@ -25,8 +25,9 @@ from simulator.folder.evidence import draw_name, write_json
 from simulator.folder.provenance import model_of
 from simulator.folder.tally import Questions, Tally, failure_of, write_calibration
 from simulator.prices.universe import Universe
-from simulator.runs.advisor_session import AdvisorSession
-from simulator.runs.simulation import trade, upcoming
+from simulator.runs.advisors.session import AdvisorSession
+from simulator.runs.simulation import upcoming
+from simulator.runs.strategies.trade import trade_arm
 
 OnBar = Callable[[str, int, int], None]
 """Called after each decision with the arm's name (``llm draw 2`` for a further draw), decisions made, and decisions in
@@ -140,7 +141,7 @@ class ArmRunner:
         usages = [asdict(self._usage[arm.name]) for arm in arms]
         return Questions(**{name: sum(usage[name] for usage in usages) for name in usages[0]})
 
-    def _trade(self, arm: Arm, advisor: Advisor, folder: Path, draw: int = 0) -> tuple[Tally, str | None]:
+    def _trade(self, arm: Arm, advisor: Advisor | None, folder: Path, draw: int = 0) -> tuple[Tally, str | None]:
         """What the advisor brought about, its evidence written, and a sentence where it failed too often."""
         folder.mkdir(parents=True, exist_ok=True)
         choice = arm.config or self._experiment.primary_config
@@ -154,19 +155,19 @@ class ArmRunner:
             made.take(entry)
             self._decided(arm, choice, made, entry.decision, draw)
 
-        trade(self._universe, asked, self._experiment, decided, folder, choice)
+        trade_arm(self._universe, arm, asked, self._experiment, decided, folder)
         if not draw:
             write_calibration(made.scored, folder)
         return made, too_many_failures(made, choice.max_failure_rate, draw=draw)
 
-    def _advisor(self, arm: Arm, session: AdvisorSession | None) -> Advisor:
+    def _advisor(self, arm: Arm, session: AdvisorSession | None) -> Advisor | None:
         if arm.config is not None:
             if session is None:
                 raise ValueError(f"the arm {arm.name} needs a model")
             return session.advisor(self._experiment, arm.config)
         if arm.kind == "random":
             return MatchedRandom(self._advised, self._experiment.evaluation.seed)
-        return self._experiment.rule(arm.rule)
+        return self._experiment.rule(arm.rule) if arm.kind == "rule" else None
 
     @cached_property
     def _decisions(self) -> int:

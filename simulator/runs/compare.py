@@ -23,11 +23,13 @@ from simulator.progress.run import RunStages, model_line
 from simulator.progress.stages import SILENT, Progress
 from simulator.progress.surfaces import progress_for
 from simulator.reporting.own_sections import load_section
-from simulator.runs.advisor_session import AdvisorSession, Clients, explaining_session, sessions_of
+from simulator.runs.advisors.given import GivenAdvisor, with_parts
+from simulator.runs.advisors.session import AdvisorSession, Clients, explaining_session, sessions_of
 from simulator.runs.arms import ArmRunner, OnBar
 from simulator.runs.estimate import Estimate, estimate_run
 from simulator.runs.report import write_report
 from simulator.runs.result import Result
+from simulator.runs.strategies.trade import own_strategy
 from simulator.runs.worst_case import write_harm
 
 AnyExperiment = Experiment | str | Path | dict[str, Any]
@@ -75,22 +77,30 @@ def compare(
     experiment: AnyExperiment,
     *,
     client: LLMClient | None = None,
+    advisors: Mapping[str, GivenAdvisor] | None = None,
+    arms: Mapping[str, Any] | Sequence[str] | None = None,
     progress: Progress | bool | None = None,
     **callbacks: Unpack[Callbacks],
 ) -> Result:
     """Run all arms of an experiment side by side and write the comparison's folder.
 
     ``client`` answers in place of the configured model, and is asked once for all runs where it comes from
-    ``get_llm_client``; ``on_bar``, ``on_estimate``, ``on_answer`` and ``on_note`` are told what ``Callbacks`` says.
-    ``progress`` shows each stage: by itself in a notebook and on a terminal, always with True, never with False. Raises
-    ``ConfigurationError``,
+    ``get_llm_client``. ``advisors`` are advisors by name, in place of ``llm``: settings as in an experiment, with those
+    of its section ``advisor`` where they set none, an ``AdvisorConfig``, a client with the experiment's settings, or a
+    ``ModelAdvisor``. ``arms`` take the place of the experiment's: names, or a mapping as in an experiment, in which an
+    arm may be a ``Rule`` or its class, a function or a class of ``bt.Strategy``.
+    ``on_bar``, ``on_estimate``, ``on_answer`` and ``on_note`` are told what ``Callbacks`` says. ``progress`` shows each
+    stage: by itself in a notebook and on a terminal, always with True, never with False. Raises ``ConfigurationError``,
     ``MarketDataError``, ``ModelError``, ``BudgetReached`` and ``RunFolderError`` before or while running (answers
     already given are kept, the same call goes on where it was cut off), and ``TooManyFailures`` after writing the
     folder where too many decisions failed.
     """
     wanted = as_experiment(experiment)
+    clients: Clients = client
+    if advisors is not None or arms is not None:
+        wanted, clients = with_parts(wanted, advisors or {}, arms, client)
     with progress_for(progress) as shown:
-        return execute(wanted, tuple(wanted.arms), client, shown, **callbacks)
+        return execute(wanted, tuple(wanted.arms), clients, shown, **callbacks)
 
 
 def as_experiment(given: AnyExperiment) -> Experiment:
@@ -117,6 +127,9 @@ def execute(
     for section in experiment.output.sections:
         load_section(section)  # before anything is asked
     chosen = tuple(map(experiment.arm, arms))
+    for arm in chosen:
+        if arm.kind == "strategy":
+            own_strategy(arm).find()  # before anything is asked
     progress.head(_models_line(experiment, chosen, client))
     progress.begin("environment")
     progress.beside("loading prices")

@@ -21,10 +21,11 @@ from llm_strategy.llm.requests import Generation, Request, Slot, request_hash
 from simulator.experiment.advisor import AdvisorConfig
 from simulator.experiment.configuration import Experiment
 from simulator.prices.universe import Universe
+from simulator.runs.answers import advisor_of
 from simulator.runs.simulation import Upcoming, upcoming
 
 if TYPE_CHECKING:
-    from simulator.runs.advisor_session import AdvisorSession
+    from simulator.runs.advisors.session import AdvisorSession
 
 COUNTED = 64
 """Questions whose tokens are counted, evenly spread over those to ask; the others are taken to be alike."""
@@ -165,23 +166,13 @@ def _count(
         seen = upcoming(universe, experiment, choice)
         decisions += len(seen.decisions)
         for number in (0, *experiment.further_draws):
-            drawn = ModelAdvisor(
-                client,
-                view=choice.view,
-                options=choice.prompt_options,
-                draw=number,
-                repairs=choice.repairs,
-                context=choice.context,
-            )
+            drawn = advisor_of(client, choice, draw=number)
             found, unknown, unusable = _looked_up(drawn, seen, client)
             known |= found
             missing |= dict.fromkeys(unknown)
             again += unusable
     first = configs[0]
-    advisor = ModelAdvisor(
-        client, view=first.view, options=first.prompt_options, repairs=first.repairs, context=first.context
-    )
-    return _Counted(advisor, first.prompt_options, known, list(missing), again, decisions)
+    return _Counted(advisor_of(client, first), first.prompt_options, known, list(missing), again, decisions)
 
 
 def _estimated(

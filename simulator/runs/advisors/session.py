@@ -21,7 +21,7 @@ from simulator.experiment.arms import Arm
 from simulator.experiment.configuration import Experiment
 from simulator.experiment.runtime import runtime_settings, sets_runtime
 from simulator.folder.workspace import AUDIT, Workspace
-from simulator.runs.answers import connect, recorded
+from simulator.runs.answers import advisor_of, connect, recorded
 from simulator.runs.estimate import Estimate, SpeedWatch
 
 
@@ -63,15 +63,7 @@ class AdvisorSession:
 
     def advisor(self, experiment: Experiment, config: AdvisorConfig, draw: int = 0) -> ModelAdvisor:
         """The advisor of one arm, or of a further draw of it."""
-        return ModelAdvisor(
-            self.asked,
-            view=config.view,
-            options=config.prompt_options,
-            fallback=experiment.fallback_of(config),
-            draw=draw,
-            repairs=config.repairs,
-            context=config.context,
-        )
+        return advisor_of(self.asked, config, fallback=experiment.fallback_of(config), draw=draw)
 
     @contextmanager
     def naming(self) -> Iterator[None]:
