@@ -21,7 +21,7 @@ NOTHING_SHARED = "no decision in common"
 SAME, DIFFERENT = "same decisions", "different decisions"
 WITHIN_NOISE, BEYOND_NOISE = "no more than asking again changes", "more than asking again changes"
 """What may be said of the decisions of two advisors; the last two where several draws were made."""
-ADDS, AS_WELL, BETTER_NULL = "adds to its null", "the null does as well", "the null is better"
+ADDS, AS_WELL, BETTER_NULL = "adds to its null", "the null does as well, as far as can be told", "the null is better"
 OPEN = "cannot be tested"
 """What may be said of an advisor beside its null."""
 
@@ -41,6 +41,7 @@ def add_advisors(table: FactTable, record: Record) -> None:
     advisors = advisor_arms(record)
     if len(advisors) < 2:
         return
+    table.add("run", "advisors", len(advisors), Unit.COUNT, "advisors")
     table.add("pair", "horizon", HORIZON, Unit.BARS, "bars of the horizon over which what followed is measured")
     for arm in advisors:
         usage, counts = arm.manifest["usage"], measure(arm).advice

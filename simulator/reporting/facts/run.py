@@ -52,9 +52,27 @@ def arm_settings(record: Record, name: str) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
+def advisor_settings(record: Record, name: str) -> Mapping[str, Any]:
+    """The settings by which the model of an arm was asked: those of its advisor, with what the arm overrides."""
+    experiment = record.manifest["experiment"]
+    advisors = experiment.get("advisors") or {}
+    own = dict(arm_settings(record, name))
+    advisor, seen = own.pop("advisor", name), set[str]()
+    while advisor in advisors and advisor not in seen:
+        seen.add(advisor)
+        own = {**(advisors[advisor] or {}), **own}
+        advisor = own.pop("like", "")
+    return {**(experiment.get("advisor") or {}), **own} if not seen else own
+
+
 def ungated_arms(record: Record) -> list[str]:
     """The arms that traded without the gate: what the market itself did."""
     return [arm.name for arm in record.arms if "ungated" in arm_settings(record, arm.name)]
+
+
+def strategy_arms(record: Record) -> list[str]:
+    """The arms in which a person's own strategy traded."""
+    return [arm.name for arm in record.arms if "strategy" in arm_settings(record, arm.name)]
 
 
 def null_arms(record: Record) -> dict[str, str]:

@@ -20,16 +20,19 @@ from simulator.reporting.blocks import (
     on_page,
 )
 from simulator.reporting.facts.fact import Facts
-from simulator.reporting.facts.run import advised_arm, subject_arm
+from simulator.reporting.facts.run import advised_arm, advisor_arms, strategy_arms, subject_arm, ungated_arms
 from simulator.reporting.facts.terms import REGIME_TERMS
 
 
 def blocks(record: Record, facts: Facts) -> Iterator[Block]:
     """Shares, returns and volatilities by label, and the labels of two arms against each other."""
     arm, shown = subject_arm(record).name, _arms(record)
+    if not shown:
+        return
     yield Heading("Regimes", "regimes")
     yield on_page(_table(shown, grouped=True))
     yield in_markdown(_table(shown, grouped=False))
+    yield from _further(record, facts)
     each = " on each symbol" if len(record.prices) > 1 else ""
     yield Paragraph(
         [
@@ -61,9 +64,27 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
     )
 
 
+def _further(record: Record, facts: Facts) -> Iterator[Block]:
+    """Each of several advisors in a row, and the labels of the further ones folded away."""
+    names = [arm.name for arm in advisor_arms(record)]
+    if len(names) < 2:
+        return
+    columns = ["Advisor", "Same label as the rule", "Cohen's kappa", "Changes of label a year", "Without a label"]
+    rows = []
+    for name in names:
+        pair = f"{name}-{REFERENCE_ARM}"
+        alike = [f"{{{pair}.{metric}}}" for metric in ("label_agreement", "label_kappa") if f"{pair}.{metric}" in facts]
+        rows.append((name, *(alike or ("", "")), f"{{{name}.flips_per_year}}", f"{{{name}.unlabelled}}"))
+    yield Table(columns, rows, label="Labels of each advisor", marked=names[0])
+    labelled = _table(names[1:], grouped=True)
+    yield on_page(Details("Labels of the further advisors, and what followed them", [labelled]))
+
+
 def _arms(record: Record) -> list[str]:
-    """The model's arm beside the causal rule; rules alone label alike, so one of them is enough."""
-    names = [arm.name for arm in record.arms]
+    """The model's arm beside the causal rule; rules alone label alike, so one of them is enough. Strategies and what
+    trades without a gate label nothing."""
+    without = (*strategy_arms(record), *ungated_arms(record))
+    names = [arm.name for arm in record.arms if arm.name not in without]
     shown = [name for name in dict.fromkeys((subject_arm(record).name, REFERENCE_ARM)) if name in names]
     return shown if advised_arm(record) else shown[-1:]
 
