@@ -317,8 +317,9 @@ def null_sentence(whole: str, null: str, facts: Facts) -> str:
     )
     noise = ", no more than asking the models again changes" if seen == Effect.BELOW_NOISE else ""
     return (
-        f"The null does as well, as far as this run can tell: {by}{noise}. Nothing here shows that what {whole} was shown added anything; a true "
-        f"difference of {{{pair}.detectable}} would have been found with a power of {{run.power}}.{blind}"
+        f"The null does as well, as far as this run can tell: {by}{noise}. Nothing here shows that what {whole} was "
+        f"shown added anything; a true difference of {{{pair}.detectable}} would have been found with a power of "
+        f"{{run.power}}.{blind}"
     )
 
 
