@@ -147,7 +147,9 @@ def write_arm(folder: Path, arm: str, setting: Setting) -> None:
     manifest = _manifest("run", setting, usage, modelled=modelled)
     evidence = ("decisions.jsonl", "orders.csv", "trades.csv", "equity.csv")
     files = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in evidence}
-    _write_json(folder / "manifest.json", manifest | {"arm": arm, "files": files})
+    said = (setting.settings or {}).get(arm) or {}
+    whose = {key: said[key] for key in ("advisor", "null", "null_of") if key in said}
+    _write_json(folder / "manifest.json", manifest | {"arm": arm, "files": files} | whose)
 
 
 def _usage(decisions: list[dict[str, Any]]) -> dict[str, float]:
