@@ -75,9 +75,9 @@ class SymbolDecisions:
     bars: array[int] = field(default_factory=lambda: array("q"))
     closes: array[float] = field(default_factory=lambda: array("d"))
     labels: list[str | None] = field(default_factory=list)
+    own_labels: bool = False
     actions: list[str | None] = field(default_factory=list)
     """What the advisor itself proposed: none where it abstained, or a rule decided in its place."""
-    own_labels: bool = False
 
     def __len__(self) -> int:
         return len(self.times)
