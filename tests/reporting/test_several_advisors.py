@@ -335,3 +335,10 @@ def test_a_result_has_a_row_an_advisor_and_a_row_a_pair(made, facts):
     assert pairs.loc[("small", "large"), "label_kappa"] == facts["pair.small.large.label_kappa"].value
     assert pairs["label_kappa_low"].dtype == float
     assert list(result.decisions.columns) == list(Result.load(made.folder).decisions.columns)
+
+
+def test_the_kill_switch_is_not_told_of_an_arm_without_a_gate(tmp_path):
+    settings = {name: SETTINGS[name] for name in ("small", "regime_rule", "market")}
+    facts = build_facts(load_record(write_several(tmp_path, settings, ("small",), max_drawdown=0.01).folder))
+    assert facts["regime_rule.kill_switch"].value != "never"
+    assert facts["market.kill_switch"].value == "never"

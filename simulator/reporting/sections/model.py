@@ -37,7 +37,11 @@ _EXAMPLES = {
     "balanced": "behind past states with every label alike",
     "nearest": "behind the past states nearest to each",
 }
-_LABELS = {"rule": "labelled by the causal rule", "followed": "labelled by what had followed them"}
+_LABELS = {
+    "rule": "labelled by the causal rule",
+    "followed": "labelled by what had followed them",
+    "shuffled": "with labels that were shuffled among them",
+}
 ONE_OF_MANY = (
     "The same weights in another engine, mode or wording are another advisor: where few of its decisions differ, "
     "trades and figures can differ much, and nothing here says by how much until an experiment runs both."
@@ -109,7 +113,7 @@ def asking(record: Record, arm: ArmRecord) -> list[str]:
     kind = next(iter(options["examples"])) if isinstance(options["examples"], dict) else options["examples"]
     shown = _EXAMPLES[kind]
     if "labels" in options:
-        shown += f", {_LABELS[options['labels']]}"
+        shown += f", {_LABELS.get(options['labels'], 'labelled by a file of your own')}"
     writers = {"never": "the program", "always": "the model", "changes": "the model where label or action changed"}
     return [f"{MODES[options['mode']].manner}, {shown}; rationales are by {writers[options['rationale']]}."]
 
