@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from llm_strategy.advice.examples import ExampleKind, LabelSource
 from llm_strategy.advice.layout import FEATURES, LayoutText
+from llm_strategy.advice.own_prompt import PromptText
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.structured.probabilities import problem_with
 from llm_strategy.market.regimes import USUAL_REGIMES, Regimes
@@ -75,7 +76,9 @@ class PromptOptions:
     itself scores (``auto`` is none with the nearest examples, and batch where the prompt stays), and the ``layout`` of
     the prompt, one of ``prompts/`` by its name or one's own (``auto`` is plain without examples, sheet with the nearest
     and rows with others). ``regimes`` are the labels to choose from. ``context`` names what is shown at a close, in its
-    order; ``features`` is the market's line.
+    order; ``features`` is the market's line. ``prompt`` is a person's own, in every mode (``auto`` examples are then
+    the nearest where it shows examples, and none where it does not). Raises ``ConfigurationError`` for a prompt that
+    shows what is not chosen, or never shows what is.
     """
 
     mode: str = "auto"
@@ -87,6 +90,7 @@ class PromptOptions:
     layout: str | LayoutText = "auto"
     regimes: Regimes = USUAL_REGIMES
     context: tuple[str, ...] = (FEATURES,)
+    prompt: PromptText | None = None
 
     @property
     def chosen_from_past(self) -> bool:
@@ -99,12 +103,14 @@ class PromptOptions:
         if self.chosen_from_past:
             told |= {"examples": {self.examples: self.count}, "labels": self.labels}
         if self.mode == "choices":  # the others read neither
-            told |= {
-                name: value if isinstance(value, str) else "own"
-                for name, value in (("calibration", self.calibration), ("layout", self.layout))
-            }
-        return told
+            told["calibration"] = self.calibration if isinstance(self.calibration, str) else "own"
+            if self.prompt is None:
+                told["layout"] = self.layout if isinstance(self.layout, str) else "own"
+        return told | ({} if self.prompt is None else {"prompt": "own"})
 
     def __post_init__(self) -> None:
         if self.count < 1:
             raise ConfigurationError(f"The number of examples is {self.count}: give at least 1.")
+        if self.prompt is not None:
+            for problem in self.prompt.problems(self.context):
+                raise ConfigurationError(problem)

@@ -19,6 +19,7 @@ from llm_strategy.advice.options import (
     PromptOptions,
     RationaleWanted,
 )
+from llm_strategy.advice.own_prompt import PROMPT_FILES, PromptText
 from llm_strategy.advice.own_rule import RULE_NAME
 from llm_strategy.advice.rules import BASELINES
 from llm_strategy.errors import ConfigurationError
@@ -28,7 +29,7 @@ from llm_strategy.market.view import SHOWN, Style, Unmasked, View
 from llm_strategy.support.plugins import place_reference
 from llm_strategy.support.read_regular import at_home, place_of
 
-_FILES = {"layout": ".yaml", "calibration": ".json"}
+_FILES: dict[str, str | tuple[str, ...]] = {"layout": ".yaml", "calibration": ".json", "prompt": PROMPT_FILES}
 """Choices that may be the path of a file, by its ending."""
 ABSTAIN = "abstain"
 """In place of a rule that decides where the model failed: nobody does."""
@@ -76,6 +77,16 @@ _LAYOUT = _name_or_file(
     ("auto", *LAYOUT_NAMES),
 )
 
+_PROMPT = {
+    "description": "a file of your own (ending in .j2 or .yaml), or its content as in prompt.schema.json",
+    "if": {"type": "object"},
+    "else": {
+        "type": "string",
+        "pattern": "\\.(j2|yaml)$",
+        "description": "a file of your own that ends in .j2 or .yaml",
+    },
+}
+
 
 @dataclass(frozen=True, slots=True)
 class AdvisorConfig:
@@ -87,8 +98,9 @@ class AdvisorConfig:
     number.
     ``layout`` is a name, a ``LayoutText``, its content as a mapping, or the path of a YAML file with it, from the
     current folder (in an experiment's file from its own folder first: ``locate_files``); the file is read at once, and
-    what it says is kept. The same with ``calibration``, which is a kind, a ``LabelPrior``, or the
-    ``calibration.json`` of a run. Raises ``ConfigurationError`` for a wrong one.
+    what it says is kept. The same with ``prompt``, which takes the place of the package's own in every mode, and with
+    ``calibration``, which is a kind, a ``LabelPrior``, or the ``calibration.json`` of a run. Raises
+    ``ConfigurationError`` for a wrong one.
     """
 
     style: Style = "words"
@@ -111,6 +123,8 @@ class AdvisorConfig:
     calibration: Annotated[str | dict[str, Any] | LabelPrior, WithJsonSchema(_CALIBRATION)] = "auto"
     rationale: RationaleWanted = "auto"
     layout: Annotated[str | dict[str, Any] | LayoutText, WithJsonSchema(_LAYOUT)] = "auto"
+    prompt: Annotated[str | dict[str, Any] | PromptText | None, WithJsonSchema(_PROMPT)] = None
+    """A prompt of one's own, in place of the package's: a file, its content, or a ``PromptText``."""
     lookbacks: Annotated[Lookbacks, Field(description="bars behind each feature")] = DEFAULT_LOOKBACKS
     """Bars behind each feature, for every advisor."""
     features: Annotated[
@@ -133,12 +147,11 @@ class AdvisorConfig:
         if isinstance(self.examples, dict):  # 4.0 is a whole number in YAML, too
             whole = {kind: int(count) for kind, count in self.examples.items() if count == int(count)}
             object.__setattr__(self, "examples", self.examples | whole)
-        object.__setattr__(self, "layout", _read_setting(self.layout, _FILES["layout"], LayoutText, "advisor.layout"))
-        object.__setattr__(
-            self,
-            "calibration",
-            _read_setting(self.calibration, _FILES["calibration"], LabelPrior, "advisor.calibration"),
-        )
+        kinds: dict[str, Any] = {"layout": LayoutText, "calibration": LabelPrior, "prompt": PromptText}
+        for name, kind in kinds.items():
+            value = _read_setting(getattr(self, name), _FILES[name], kind, f"advisor.{name}")
+            object.__setattr__(self, name, value)
+        _ = self.options  # a prompt that shows what is not chosen is refused here
 
     @property
     def options(self) -> PromptOptions:
@@ -148,7 +161,10 @@ class AdvisorConfig:
         examples = cast(ExampleKind, kind)  # the schema knows no other
         layout = cast(str | LayoutText, self.layout)  # the schema knows no other name
         calibration = cast(CalibrationKind | LabelPrior, self.calibration)
-        return PromptOptions(self.mode, examples, count, self.labels, calibration, self.rationale, layout)
+        prompt = cast(PromptText | None, self.prompt)  # read at the beginning
+        return PromptOptions(
+            self.mode, examples, count, self.labels, calibration, self.rationale, layout, prompt=prompt
+        )
 
     @property
     def view(self) -> View:
@@ -173,7 +189,15 @@ def locate_files(section: dict[str, Any], folder: Path | None) -> dict[str, Any]
     return section | files
 
 
-def _read_setting(value: Any, suffix: str, kind: type[LayoutText] | type[LabelPrior], where: str) -> Any:
+def plain_prompt(section: dict[str, Any]) -> dict[str, Any]:
+    """The section of an advisor as plain data without what is not set of a prompt, as documents were before there was
+    one."""
+    prompt = section.get("prompt")
+    rest = {key: value for key, value in section.items() if key != "prompt"}
+    return rest if prompt is None else rest | {"prompt": {k: text for k, text in prompt.items() if text is not None}}
+
+
+def _read_setting(value: Any, suffix: str | tuple[str, ...], kind: Any, where: str) -> Any:
     """The value of a setting, where it is a file or its content read as this kind."""
     if isinstance(value, str) and value.endswith(suffix):
         return kind.from_file(at_home(value))

@@ -26,7 +26,7 @@ from llm_strategy.support.schemas import require
 from llm_strategy.support.strict_yaml import parse_yaml
 from llm_strategy.trading.orders import OrderRules
 from simulator.experiment import LLM_ARM, RANDOM_ARM
-from simulator.experiment.advisor import ABSTAIN, AdvisorConfig, locate_files
+from simulator.experiment.advisor import ABSTAIN, AdvisorConfig, locate_files, plain_prompt
 from simulator.experiment.arms import (
     ALL_ARMS,
     ARMS_SCHEMA,
@@ -247,6 +247,7 @@ class Experiment:
             {key: value for key, value in asdict(self).items() if key != "folder"}, "experiment"
         )
         plain["data"]["source"] = self.data.source or None
+        plain["advisor"] = plain_prompt(plain["advisor"])
         return plain
 
 

@@ -246,11 +246,12 @@ def _advice(chosen: Mapping[str, Any]) -> tuple[RecordingClient | None, AdvisorC
         decide_when="always" if changed is None else "changed",
         fallback=_fallback(advisor),
         mode=cast(DecisionMode, options.mode),
-        examples=examples if examples in ("auto", "fixed") else {examples: options.count},
+        examples=examples if examples in ("auto", "none", "fixed") else {examples: options.count},
         labels=options.labels,
         calibration=options.calibration,
         rationale=options.rationale,
         layout=options.layout,
+        prompt=options.prompt,
         lookbacks=lookbacks,
         repairs=advisor.repairs,
     )
