@@ -272,7 +272,9 @@ class ModelAdvisor:
     def _market(self, snapshot: Snapshot) -> MarketMemory:
         markets, key = self._memory.markets, (snapshot.symbol, snapshot.timeframe)
         if key not in markets:
-            markets[key] = MarketMemory(Analogues(self.view, self.options.labels), self._new_mode())
+            markets[key] = MarketMemory(
+                Analogues(self.view, self.options.labels, self.options.regimes), self._new_mode()
+            )
         return markets[key]
 
 

@@ -19,6 +19,7 @@ from llm_strategy.advice.options import (
     PromptOptions,
     RationaleWanted,
 )
+from llm_strategy.advice.own_labels import LABELS_FILE, OwnLabels
 from llm_strategy.advice.own_prompt import PROMPT_FILES, PromptText
 from llm_strategy.advice.own_rule import RULE_NAME
 from llm_strategy.advice.rules import BASELINES
@@ -29,8 +30,20 @@ from llm_strategy.market.view import SHOWN, Style, Unmasked, View
 from llm_strategy.support.plugins import place_reference
 from llm_strategy.support.read_regular import at_home, place_of
 
-_FILES: dict[str, str | tuple[str, ...]] = {"layout": ".yaml", "calibration": ".json", "prompt": PROMPT_FILES}
+_FILES: dict[str, str | tuple[str, ...]] = {
+    "layout": ".yaml",
+    "calibration": ".json",
+    "prompt": PROMPT_FILES,
+    "labels": LABELS_FILE,
+}
 """Choices that may be the path of a file, by its ending."""
+_KINDS: dict[str, Any] = {
+    "layout": LayoutText,
+    "calibration": LabelPrior,
+    "prompt": PromptText,
+    "labels": OwnLabels,
+}
+"""What the content of such a file is read as."""
 ABSTAIN = "abstain"
 """In place of a rule that decides where the model failed: nobody does."""
 
@@ -77,6 +90,13 @@ _LAYOUT = _name_or_file(
     ("auto", *LAYOUT_NAMES),
 )
 
+_LABELS = _name_or_file(
+    "by whom past states are labelled: a name, a file of your own (ending in .csv), or its content as in "
+    "labels.schema.json",
+    "labels",
+    "a file of your own that ends in .csv",
+    get_args(LabelSource),
+)
 _PROMPT = {
     "description": "a file of your own (ending in .j2 or .yaml), or its content as in prompt.schema.json",
     "if": {"type": "object"},
@@ -119,7 +139,8 @@ class AdvisorConfig:
     fallback: Annotated[str, WithJsonSchema(_FALLBACK)] = ABSTAIN
     mode: DecisionMode = "auto"
     examples: Annotated[str | dict[str, int], WithJsonSchema(_EXAMPLES)] = "auto"
-    labels: LabelSource = "rule"
+    labels: Annotated[str | dict[str, Any] | OwnLabels, WithJsonSchema(_LABELS)] = "rule"
+    """What the past states of the examples are labelled by; a file of one's own has the columns time and label."""
     calibration: Annotated[str | dict[str, Any] | LabelPrior, WithJsonSchema(_CALIBRATION)] = "auto"
     rationale: RationaleWanted = "auto"
     layout: Annotated[str | dict[str, Any] | LayoutText, WithJsonSchema(_LAYOUT)] = "auto"
@@ -147,7 +168,12 @@ class AdvisorConfig:
         if isinstance(self.examples, dict):  # 4.0 is a whole number in YAML, too
             whole = {kind: int(count) for kind, count in self.examples.items() if count == int(count)}
             object.__setattr__(self, "examples", self.examples | whole)
-        kinds: dict[str, Any] = {"layout": LayoutText, "calibration": LabelPrior, "prompt": PromptText}
+        kinds: dict[str, Any] = {
+            "layout": LayoutText,
+            "calibration": LabelPrior,
+            "prompt": PromptText,
+            "labels": OwnLabels,
+        }
         for name, kind in kinds.items():
             value = _read_setting(getattr(self, name), _FILES[name], kind, f"advisor.{name}")
             object.__setattr__(self, name, value)
@@ -162,9 +188,8 @@ class AdvisorConfig:
         layout = cast(str | LayoutText, self.layout)  # the schema knows no other name
         calibration = cast(CalibrationKind | LabelPrior, self.calibration)
         prompt = cast(PromptText | None, self.prompt)  # read at the beginning
-        return PromptOptions(
-            self.mode, examples, count, self.labels, calibration, self.rationale, layout, prompt=prompt
-        )
+        labels = cast(LabelSource | OwnLabels, self.labels)  # the schema knows no other name
+        return PromptOptions(self.mode, examples, count, labels, calibration, self.rationale, layout, prompt=prompt)
 
     @property
     def view(self) -> View:

@@ -250,7 +250,7 @@ def test_wrong_yaml_is_one_sentence(tmp_path, content, told):
     [
         ("mien.j2", "There is no file mien.j2, did you mean 'mine.j2'?"),
         ("folder.j2", "folder.j2 cannot be read"),
-        ("mine.txt", 'advisor.prompt is "mine.txt", it must be a file of your own (ending in .j2 or .yaml)'),
+        ("mine.txt", 'advisor.prompt is "mine.txt", it must be a file of your own that ends in .j2 or .yaml'),
         (3, "advisor.prompt is 3, it must be of type string"),
         ({"user": ""}, "advisor.prompt"),
     ],

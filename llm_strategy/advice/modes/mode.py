@@ -200,8 +200,9 @@ class Mode(ABC):
             why = f"the fixed examples of {where} have labels of their own"
             if examples == "none":
                 why = f"no examples are shown in {where}"
+            labels = options.labels if isinstance(options.labels, str) else "your own file"
             raise ConfigurationError(
-                f"advisor.labels is {options.labels}, and {why}: set advisor.examples to {{nearest: {options.count}}} "
+                f"advisor.labels is {labels}, and {why}: set advisor.examples to {{nearest: {options.count}}} "
                 "or {balanced: 4}, or leave labels out."
             )
         return examples
@@ -243,7 +244,7 @@ class Mode(ABC):
 
     def shows_examples(self, question: Question) -> bool:
         """Whether examples stand in the prompt, chosen ones or, while there are too few states, the fixed ones."""
-        return self.options.examples != "none"
+        return bool(question.examples) or self.options.falls_back_to_fixed
 
     @classmethod
     def _refuse_settings_of_scores(cls, options: PromptOptions, able: Abilities) -> None:

@@ -31,6 +31,6 @@ class Slots(Json):
     def repair(self, question: Question, defaults: Request, answer: str, problem: ContractError) -> Request:
         """The question with the fixed examples, where others led astray: a small model that is shown the slots it
         filled wrongly fills them so again."""
-        if self.options.prompt is None and question.examples:
+        if self.options.prompt is None and question.examples and self.options.falls_back_to_fixed:
             return ask_for_advice(question.market, with_form=True, defaults=defaults, context=question.context)
         return super().repair(question, defaults, answer, problem)

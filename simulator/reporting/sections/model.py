@@ -37,7 +37,12 @@ _EXAMPLES = {
     "balanced": "behind past states with every label alike",
     "nearest": "behind the past states nearest to each",
 }
-_LABELS = {"rule": "labelled by the causal rule", "followed": "labelled by what had followed them"}
+_LABELS = {
+    "rule": "labelled by the causal rule",
+    "followed": "labelled by what had followed them",
+    "shuffled": "with the causal rule's labels exchanged among them, so that they say nothing",
+    "own": "with labels from a file of the user",
+}
 ONE_OF_MANY = (
     "The same weights in another engine, mode or wording are another advisor: where few of its decisions differ, "
     "trades and figures can differ much, and nothing here says by how much until an experiment runs both."
