@@ -17,7 +17,8 @@ Purpose: TypeAlias = Literal["advice", "repair", "label", "prior", "action", "ra
 
 
 class RegimeLabel(StrEnum):
-    """What kind of market the last closed bars look like."""
+    """What kind of market the last closed bars look like, as the causal rule says it; an experiment may have labels of
+    its own in their place (``llm_strategy.market.regimes``)."""
 
     BULL = "bull"
     BEAR = "bear"
@@ -108,6 +109,8 @@ class Window:
     close: Sequence[float]
     volume: Sequence[float]
     time: Sequence[str]
+    known: bool = True
+    """Whether every bar of it has true prices."""
 
     def __len__(self) -> int:
         return len(self.close)
@@ -175,7 +178,8 @@ class Snapshot:
 
     @property
     def known(self) -> bool:
-        """Whether every feature is a number; a bar without a true price leaves NaN in all that look back on it."""
+        """Whether every feature is a number and every bar of the window true; a bar without a true price leaves NaN in
+        all that look back on it."""
         features = (
             self.trend + self.momentum + self.volatility + self.volatility_rank + self.drawdown + self.range_position
         )
@@ -183,14 +187,16 @@ class Snapshot:
             features == features
             and self.volume_ratio == self.volume_ratio
             and (not self.extra or all(value == value for _, value in self.extra))
+            and (self.window is None or self.window.known)
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Regime:
-    """A label for the market, with the advisor's own confidence (0 to 1) where it gave one."""
+    """A label for the market, with the advisor's own confidence (0 to 1) where it gave one. The label is one of those
+    that the experiment has: a ``RegimeLabel``, or a text where it has its own."""
 
-    label: RegimeLabel
+    label: str
     confidence: float | None = None
 
 

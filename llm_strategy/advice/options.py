@@ -11,13 +11,12 @@ from llm_strategy.advice.examples import ExampleKind, LabelSource
 from llm_strategy.advice.layout import FEATURES, LayoutText
 from llm_strategy.advice.own_labels import OwnLabels
 from llm_strategy.advice.own_prompt import PromptText
-from llm_strategy.errors import ConfigurationError
+from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.llm.structured.probabilities import problem_with
-from llm_strategy.market.regimes import USUAL_REGIMES, Regimes
+from llm_strategy.market.regimes import USUAL_REGIMES, Regimes, as_label
 from llm_strategy.support.read_regular import read_text
 from llm_strategy.support.schemas import require
 from llm_strategy.support.strict_json import parse_json
-from llm_strategy.types import RegimeLabel
 
 CalibrationKind = Literal["auto", "none", "content_free", "batch"]
 RationaleWanted = Literal["auto", "always", "changes", "never"]
@@ -35,9 +34,27 @@ class LabelPrior:
     labels: Mapping[str, float]
 
     def __post_init__(self) -> None:
-        problem = problem_with(self.labels) if self.labels.keys() == set(RegimeLabel) else "is not of each label"
-        if problem:
+        for name in self.labels:
+            try:
+                as_label(name)
+            except ValueError:
+                raise ConfigurationError(f"labels.{name!s:.40} is an unknown key, and no label.") from None
+        if problem := problem_with(self.labels):
             raise ConfigurationError(f"the probability {problem}: name the calibration.json of a run as it left it.")
+
+    def check_labels(self, regimes: Regimes) -> None:
+        """Raise ``ConfigurationError`` where it is not of these labels."""
+        for name in self.labels:
+            if name not in regimes.kinds:
+                raise ConfigurationError(
+                    f"advisor.calibration: labels.{name} is an unknown key{did_you_mean(name, regimes)}"
+                )
+        for name in regimes:
+            if name not in self.labels:
+                raise ConfigurationError(
+                    f"advisor.calibration: labels.{name} is missing: name the calibration.json of a run with these "
+                    "labels as it left it."
+                )
 
     @classmethod
     def from_document(cls, document: Any, where: str) -> LabelPrior:
@@ -79,8 +96,7 @@ class PromptOptions:
     the prompt, one of ``prompts/`` by its name or one's own (``auto`` is plain without examples, sheet with the nearest
     and rows with others). ``regimes`` are the labels to choose from. ``context`` names what is shown at a close, in its
     order; ``features`` is the market's line. ``prompt`` is a person's own, in every mode (``auto`` examples are then
-    the nearest where it shows examples, and none where it does not). Raises ``ConfigurationError`` for a prompt that
-    shows what is not chosen, or never shows what is.
+    the nearest where it shows examples, and none where it does not).
     """
 
     mode: str = "auto"
@@ -105,6 +121,12 @@ class PromptOptions:
         """Whether examples are past states of the market."""
         return self.examples in ("balanced", "nearest")
 
+    def check_prompt(self) -> None:
+        """Raise ``ConfigurationError`` for a person's own prompt that shows what is not chosen, or never what is."""
+        if self.prompt is not None:
+            for problem in self.prompt.problems(self.context):
+                raise ConfigurationError(problem)
+
     def as_dict(self) -> dict[str, Any]:
         """The options as a manifest tells them: what is of a person's own is ``own``."""
         told: dict[str, Any] = {"mode": self.mode, "examples": self.examples, "rationale": self.rationale}
@@ -118,10 +140,9 @@ class PromptOptions:
         return told | ({} if self.prompt is None else {"prompt": "own"})
 
     def __post_init__(self) -> None:
+        if isinstance(self.calibration, LabelPrior):
+            self.calibration.check_labels(self.regimes)
         if self.count < 1:
             raise ConfigurationError(f"The number of examples is {self.count}: give at least 1.")
         if isinstance(self.labels, OwnLabels):
             self.labels.check(self.regimes.names)
-        if self.prompt is not None:
-            for problem in self.prompt.problems(self.context):
-                raise ConfigurationError(problem)

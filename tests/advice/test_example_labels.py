@@ -181,7 +181,8 @@ def test_a_run_with_own_labels_replays_without_their_file_and_tells_their_covera
     result = simulator.run(own_run(tmp_path, rows), client=client)
     (tmp_path / "mine.csv").unlink()
     assert "6 of 7 labels of advisor.labels are of bars of this run" in " ".join(result.record.about.notes)
-    assert any("turbulent" in message.content for message in model.requests[-2].messages[1:-1])
+    shown = [message.content for request in model.requests for message in request.messages]
+    assert any('{"label": "turbulent"}' in text for text in shown)
     assert all(check.same for check in simulator.replay(result.folder))
     page = (result.folder / "report.html").read_text(encoding="utf-8")
     assert "with labels from a file of the user" in page

@@ -73,7 +73,7 @@ class Json(Mode):
     def _ask(self, question: Question, defaults: Request, form: Form, *, with_form: bool) -> Request:
         """The request for an advice in this form: in a person's own prompt, behind examples or, where none are wanted,
         behind what labels and actions mean."""
-        market, context, regimes = question.market, question.context, self.options.regimes
+        market, context, regimes = question.market, self.context_of(question), self.options.regimes
         if self.options.prompt is not None:
             messages = self.own_messages(self.options.prompt, question, form_text(form, regimes))
             return held_to_form(replace(defaults, messages=messages), market, form=form, with_form=with_form)

@@ -34,6 +34,19 @@ class Question(NamedTuple):
     timeframe: str
     context: tuple[Shown, ...] = ()
 
+    @property
+    def shown(self) -> tuple[Shown, ...]:
+        """What is shown beside the market's line, without the mark of that line's place."""
+        return tuple(shown for shown in self.context if shown.text)
+
+    @property
+    def state(self) -> str:
+        """All that is shown of the market, as one text."""
+        return "\n".join((self.market, *(shown.text for shown in self.shown)))
+
+
+_NOTHING = Shown("", "Nothing is known of the market at this close.")
+
 
 class Ask(Protocol):
     """Puts the requests of one decision to a model and keeps each exchange."""
@@ -165,6 +178,7 @@ class Mode(ABC):
                 "to context, or write a prompt of your own (advisor.prompt)."
             )
         if options.prompt is not None:
+            options.check_prompt()
             cls._check_prompt(options.prompt, options.layout)
             layout = "auto"  # which nothing reads
         return replace(
@@ -241,6 +255,11 @@ class Mode(ABC):
             sources=options.context,
             context=question.context if market is None else (),
         )
+
+    def context_of(self, question: Question) -> tuple[Shown, ...]:
+        """What is shown at a close; where neither the market's line is chosen nor another source has anything to show,
+        words that say so."""
+        return question.context or (() if FEATURES in self.options.context else (_NOTHING,))
 
     def shows_examples(self, question: Question) -> bool:
         """Whether examples stand in the prompt, chosen ones or, while there are too few states, the fixed ones."""
