@@ -26,6 +26,7 @@ from simulator.experiment.configuration import Experiment
 from simulator.folder.evidence import HARM, evidence_files, file_hashes
 from simulator.folder.manifest import FORMAT_VERSION, Manifest
 from simulator.folder.provenance import model_of, own_parts, provenance
+from simulator.folder.sent_request import REQUEST
 from simulator.folder.tally import CALIBRATION, Questions
 from simulator.prices.load import Prices
 from simulator.prices.universe import Universe
@@ -53,7 +54,7 @@ class RunDescription:
     def of_arm(self, arm: str, folder: Path, **how: Unpack[Happened]) -> Manifest:
         """The manifest of one arm, whose evidence stands in ``folder``."""
         draws = self._experiment.further_draws if arm == LLM_ARM else ()
-        files = file_hashes(folder, evidence_files(draws), if_there=(CALIBRATION, "prices.csv"))
+        files = file_hashes(folder, evidence_files(draws), if_there=(CALIBRATION, REQUEST, "prices.csv"))
         return self._manifest("run", arm, None, files, **how)
 
     def of_comparison(self, arms: tuple[str, ...], folder: Path, **how: Unpack[Happened]) -> Manifest:

@@ -1,13 +1,16 @@
 """A prompt of a person's own: asked as written in every mode, kept with the run, and refused in a sentence."""
 
 import itertools
+import json
 import time
 from pathlib import Path
 
 import pytest
 import yaml
 from past_states import SNAPSHOT, states
+from small_run import recording, small
 
+import simulator
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.modes.mode import Question
 from llm_strategy.advice.modes.registry import MODES
@@ -283,3 +286,38 @@ def test_the_wording_of_a_scored_answer_is_refused_where_none_is_scored():
     told = refusal(lambda: asked(prompt, "json"))
     assert "has the key answer, which only mode choices reads" in told
     assert asked(prompt, "choices")[1].status is Status.ADVISED
+
+
+def run_of(tmp_path, **advisor):
+    data = {"source": "synthetic:cycles?bars=300&seed=5"}
+    output = {"folder": str(tmp_path / "reports"), "explain": False}
+    return small(tmp_path, arms=["llm"], data=data, advisor={"mode": "json", **advisor}, output=output)
+
+
+def test_a_run_with_an_own_prompt_replays_without_its_file_and_is_named_by_every_letter(tmp_path):
+    path = tmp_path / "mine.j2"
+
+    def run(text):
+        path.write_text(text, encoding="utf-8")
+        client, model = recording(lambda request: ADVICE)
+        result = simulator.run(run_of(tmp_path, prompt=str(path)), client=client)
+        path.unlink()
+        return result, model
+
+    result, model = run("What of {{ features }}?\n{{ form }}")
+    assert all(request.messages[1].content.startswith("What of trend: ") for request in model.requests)
+    assert result.record.arms[0].manifest["options"]["prompt"] == "own"
+    kept = result.record.arms[0].manifest["experiment"]["advisor"]["prompt"]
+    assert kept == {"user": "What of {{ features }}?\n{{ form }}"}
+    checks = simulator.replay(result.folder)
+    assert all(check.same for check in checks)
+    assert "request.json" in [check.name for check in checks]
+    sent = json.loads((result.folder / "request.json").read_text(encoding="utf-8"))
+    last = list(result.record.arms[0].entries)[-1].decision
+    assert sent["request"] == last.exchanges[0].request_hash
+    assert sent["messages"][1]["content"].startswith(f"What of {last.prompt}?")
+    page = (result.folder / "report.html").read_text(encoding="utf-8")
+    assert f"What of {last.prompt}?" in page
+    assert "One whole request of llm as the model was sent it" in page
+    assert run("What of {{ features }}!\n{{ form }}")[0].folder.name != result.folder.name
+    assert run("What of {{ features }}?\n{{ form }}")[0].folder.name == result.folder.name
