@@ -166,7 +166,7 @@ class ModelAdvisor:
 
     def witness(self, snapshot: Snapshot) -> None:
         """Take a bar without a decision into the past, where none may be missing; ``decide`` does it by itself."""
-        if self.options.examples != "fixed":
+        if self.options.examples not in ("none", "fixed"):
             self._market(snapshot).past.take(snapshot)
 
     def request(self, snapshot: Snapshot) -> Request:

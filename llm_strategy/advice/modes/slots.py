@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from llm_strategy.advice.modes.json import Json
 from llm_strategy.advice.modes.mode import Defaults, Question
-from llm_strategy.advice.written_prompt import ask_for_advice, ask_for_decision
+from llm_strategy.advice.plain_prompt import explain_labels, with_labels
+from llm_strategy.advice.written_prompt import ADVICE_FORM, DECISION_FORM, ask_for_advice, ask_for_decision
 from llm_strategy.errors import ContractError
 from llm_strategy.llm.requests import Request
 
@@ -21,13 +22,18 @@ class Slots(Json):
 
     def requests(self, question: Question, defaults: Request) -> tuple[Request, ...]:
         """The one request for the values, those of a rationale among them where one is wanted."""
-        if self.options.rationale == "never":
-            return (ask_for_decision(question.market, defaults, question.examples),)
-        return (ask_for_advice(question.market, with_form=True, defaults=defaults, examples=question.examples),)
+        if self.options.rationale != "never":
+            return (self._ask(question, defaults, ADVICE_FORM, with_form=True),)
+        if self.shows_examples(question):
+            request = ask_for_decision(question.market, defaults, question.examples, question.context)
+            return (with_labels(explain_labels(request, self.options.regimes), self.options.regimes),)
+        return (self._ask(question, defaults, DECISION_FORM, with_form=True),)
 
     def repair(self, question: Question, defaults: Request, answer: str, problem: ContractError) -> Request:
         """The question with the fixed examples, where others led astray: a small model that is shown the slots it
-        filled wrongly fills them so again."""
-        if question.examples:
-            return ask_for_advice(question.market, with_form=True, defaults=defaults)
+        filled wrongly fills them so again. The fixed examples know the usual labels alone."""
+        regimes = self.options.regimes
+        if question.examples and regimes.are_usual:
+            request = ask_for_advice(question.market, with_form=True, defaults=defaults, context=question.context)
+            return with_labels(request, regimes)
         return super().repair(question, defaults, answer, problem)
