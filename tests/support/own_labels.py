@@ -10,13 +10,23 @@ DOCUMENT = {
 OWN = Regimes.from_document(DOCUMENT)
 
 
-def risk_reader(request):
-    """A model that reads: on when the line says above, off when it says below; it fills slots or writes JSON."""
+def slots_reader(request):
+    """A model that reads, and fills slots: on when the line says above, off (and long, which does not agree) when it
+    says below."""
     market = request.messages[-1].content
+    label, action = "mixed", "hold"
     if "above" in market:
-        label, action, why = "risk_on", "enter_long", "Above the long average."
+        label, action = "risk_on", "enter_long"
     elif "below" in market:
-        label, action, why = "risk_off", "enter_long", "Below the long average."  # which does not agree
-    else:
-        label, action, why = "mixed", "hold", "Near the long average."
-    return {"label": label, "action": action, "action_confidence": "70", "rationale": why}
+        label, action = "risk_off", "enter_long"
+    return {"label": label, "action": action, "action_confidence": "70", "rationale": "As the average says."}
+
+
+def json_reader(request):
+    """The same as a whole JSON object."""
+    said = slots_reader(request)
+    return {
+        "rationale": said["rationale"],
+        "regime": {"label": said["label"]},
+        "action": {"type": said["action"], "confidence": 0.7},
+    }
