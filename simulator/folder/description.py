@@ -79,7 +79,7 @@ class RunDescription:
                 **model_of(how["model"]),
                 "options": options_of(self._experiment.advisor, how["model"]) if arm else None,
                 "explainer": self._explainer,
-                **own_parts(self._experiment.advisor.features),
+                **own_parts(self._experiment.advisor.features, self._experiment.advisor.context),
                 "usage": asdict(how["usage"]) | {"seconds": round(how["usage"].seconds, 3)},
                 **self._provenance,
                 "started": how["started"],

@@ -181,14 +181,9 @@ class Choices(Mode):
             return correct_scores(raw, scored(CONTENT_FREE, "prior"))
         if calibration == "batch":
             prior = self._batch.prior()
-            self._batch.take(_state(question), raw)
+            self._batch.take(question.state, raw)
             return correct_scores(raw, prior) if prior else raw
         return raw
-
-
-def _state(question: Question) -> str:
-    """What a state is known by: all that is shown of it."""
-    return "\n".join([question.market, *(block.text for block in question.context)])
 
 
 def _choosing(request: Request, choices: tuple[str, ...]) -> Request:
