@@ -260,6 +260,6 @@ def test_a_contract_error_is_told_of_own_labels_leniently_too():
     about = {"symbol": "A", "timeframe": "1d", "labels": OWN.names}
     text = json.dumps(whole("risk_on") | {"action": {"type": "hold", "confidence": "70%"}})
     assert parse_answer(text, repairs="lenient", **about).advice.action.confidence == pytest.approx(0.7)
-    with pytest.raises(ContractError, match="set advisor.repairs to lenient"):
+    with pytest.raises(ContractError, match=r"set advisor\.repairs to lenient"):
         parse_answer(text, **about)
     assert parse_answer(json.dumps(whole("mixed")), **about).advice.action.type is ActionType.HOLD
