@@ -160,6 +160,10 @@ class LayoutText:
         slot = Slot("rationale", RATIONALE_TOKENS, stop=after[:1] or "\n")
         return replace(request, opening=opening, form=(slot,))
 
+    def form(self, market: str) -> str:
+        """How an answer is worded, with LABEL and ACTION in the places of both."""
+        return _fill(self.answer, market=market, label="LABEL", action="ACTION")
+
     def _question(self, market: str) -> str:
         return _fill(self.question, market=market)
 

@@ -28,7 +28,7 @@ from llm_strategy.support.schemas import require
 from llm_strategy.support.strict_yaml import parse_yaml
 from llm_strategy.trading.orders import OrderRules
 from simulator.experiment import LLM_ARM, RANDOM_ARM
-from simulator.experiment.advisor import ABSTAIN, AdvisorConfig, locate_files
+from simulator.experiment.advisor import ABSTAIN, AdvisorConfig, locate_files, plain_prompt
 from simulator.experiment.arms import (
     ALL_ARMS,
     ARMS_SCHEMA,
@@ -260,6 +260,7 @@ class Experiment:
             {key: value for key, value in asdict(self).items() if key != "folder"}, "experiment"
         )
         plain["data"]["source"] = self.data.source or None
+        plain["advisor"] = plain_prompt(plain["advisor"])
         if self.advisor.context == DEFAULT_CONTEXT:
             del plain["advisor"]["context"]  # an experiment of before there was a choice keeps its identity
         del plain["advisor"]["regimes"]  # which stand in their own place

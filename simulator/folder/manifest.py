@@ -37,8 +37,8 @@ class Manifest:
     ``kind`` is run or comparison, ``status`` complete or failed, with the ``problem`` in one sentence. A run has an
     ``arm``, a comparison ``arms``. ``experiment`` is its configuration, ``model`` and ``sampler`` are who answered,
     ``options`` say how the model of an arm was asked, with nothing left to be ``auto``. ``explainer`` is who explained
-    where rules alone traded. ``own_parts`` are hashes of the files of a person's own features,
-    ``files`` those of the evidence, ``seal`` those of every file (``folder.integrity``). Times: ISO 8601.
+    where rules alone traded. ``own_parts`` are hashes of the files of a person's own features, ``files`` those of the
+    evidence, ``seal`` those of every file (``folder.integrity``). Times: ISO 8601.
     """
 
     format: str

@@ -13,7 +13,7 @@ from llm_strategy.advice.examples import Example
 from llm_strategy.advice.layout import CONTENT_FREE, LayoutText, load_layout
 from llm_strategy.advice.modes.mode import Ask, Defaults, Mode, Question, Recorded
 from llm_strategy.advice.options import LabelPrior, PromptOptions
-from llm_strategy.advice.plain_prompt import actions_text, explain_labels, labels_text
+from llm_strategy.advice.plain_prompt import actions_text, explain_labels, form_text, labels_text
 from llm_strategy.advice.written_prompt import fixed_examples
 from llm_strategy.errors import ConfigurationError, ContractError
 from llm_strategy.llm.requests import Request
@@ -89,7 +89,7 @@ class Choices(Mode):
                 "choose another mode."
             )
         super().__init__(options, repairs)
-        self._layout = load_layout(options.layout)
+        self._layout = load_layout(options.layout) if options.prompt is None else options.prompt.layout
         self._words = {"labels": labels_text(options.regimes), "actions": actions_text()}
         self._batch = BatchPrior()
         self._last: tuple[str, ActionType] | None = None
@@ -144,6 +144,10 @@ class Choices(Mode):
 
     def _about(self, question: Question, line: str, defaults: Request) -> Request:
         """The request with the conversation up to the question about this line of a market."""
+        if (prompt := self.options.prompt) is not None:
+            form = form_text(self._layout.form(question.market), self.options.regimes)
+            messages = self.own_messages(prompt, question, form, market=None if line == question.market else line)
+            return replace(defaults, messages=messages, form=(), json_mode=False, json_schema="")
         examples: tuple[Example, ...] = ()
         words = self._words
         if self.shows_examples(question):
@@ -154,7 +158,7 @@ class Choices(Mode):
             line,
             examples,
             with_reason=self.options.rationale != "never",
-            context=() if line == CONTENT_FREE else question.context,
+            context=() if line == CONTENT_FREE else self.context_of(question),
             words=words,
         )
         request = replace(defaults, messages=messages, form=(), json_mode=False, json_schema="")

@@ -11,8 +11,9 @@ from llm_strategy.advice.modes.mode import Abilities
 from llm_strategy.advice.modes.registry import MODES, complete_options, mode_for
 from llm_strategy.advice.options import NEAREST_BY_DEFAULT, LabelPrior, PromptOptions
 from llm_strategy.errors import ConfigurationError
-from simulator.folder.record import Record
-from simulator.reporting.blocks import Block, Heading, Paragraph, Quoted, in_markdown, on_page
+from simulator.folder.record import ArmRecord, Record
+from simulator.folder.sent_request import read_request
+from simulator.reporting.blocks import Block, Code, Details, Heading, Paragraph, Quoted, in_markdown, on_page
 from simulator.reporting.facts.fact import Facts, FactTable
 from simulator.reporting.facts.run import advised_arm
 from simulator.reporting.facts.terms import Term, Unit
@@ -37,7 +38,12 @@ _EXAMPLES = {
     "balanced": "behind past states with every label alike",
     "nearest": "behind the past states nearest to each",
 }
-_LABELS = {"rule": "labelled by the causal rule", "followed": "labelled by what had followed them"}
+_LABELS = {
+    "rule": "labelled by the causal rule",
+    "followed": "labelled by what had followed them",
+    "shuffled": "with the causal rule's labels exchanged among them, so that they say nothing",
+    "own": "with labels from a file of the user",
+}
 ONE_OF_MANY = (
     "The same weights in another engine, mode or wording are another advisor: where few of its decisions differ, "
     "trades and figures can differ much, and nothing here says by how much until an experiment runs both."
@@ -52,7 +58,8 @@ def facts(table: FactTable, record: Record) -> None:
 
 def blocks(record: Record, facts: Facts) -> Iterator[Block]:
     """Questions, time and tokens, and how it was asked; nothing where only rules ran."""
-    if advised_arm(record) is None:
+    advised = advised_arm(record)
+    if advised is None:
         return
     model = record.manifest["model"]
     took = ", a question {model.mean_seconds} in the mean, nineteen of twenty within {model.p95_seconds}"
@@ -69,6 +76,13 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
     yield in_markdown(Paragraph((Quoted(model["name"]), ": ", counted)))
     if sentences := asking(record):
         yield Paragraph([*sentences])
+    yield from request_of(advised)
+
+
+def request_of(arm: ArmRecord) -> Iterator[Block]:
+    """What the model read, folded away: one whole request as it was sent."""
+    if sent := read_request(arm.folder):
+        yield on_page(Details(f"One whole request of {arm.name} as the model was sent it", [Code(sent)]))
 
 
 def asking(record: Record) -> tuple[str, ...]:
