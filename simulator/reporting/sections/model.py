@@ -124,6 +124,8 @@ def _each_advisor(record: Record) -> Iterator[Block]:
         yield Paragraph(
             [*(f"{listed_names(names)}: {said[0].lower()}{said[1:]}" for said, names in by_manner.items()), ONE_OF_MANY]
         )
+    for arm in advisors:
+        yield from request_of(arm)
 
 
 def asking(record: Record, arm: ArmRecord) -> list[str]:
