@@ -3,6 +3,7 @@ engine."""
 
 import math
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,10 +19,15 @@ from llm_strategy.market.context.context import Context
 from llm_strategy.market.features import LONGEST_LOOKBACK
 from llm_strategy.market.view import View
 
+OWN = str(Path(__file__).parents[2] / "examples" / "own_context.py")
 MODES = [(True, True), (True, False), (False, True), (False, False)]
 SOURCES = {
     "history": [{"history": {"bars": 40, "decimals": 4, "columns": ["open", "high", "low", "close", "volume"]}}],
     "a longer history": ["features", {"history": {"bars": 3, "longer": {"bars": 5, "every": 60}}}],
+    "analogues": ["features", {"analogues": {"k": 3, "horizon": 5}}],
+    "analogues by path": [{"analogues": {"k": 3, "horizon": 5, "distance": "path", "of": "all"}}, "features"],
+    "random analogues": [{"analogues": {"k": 3, "horizon": 5, "null": "random"}}],
+    "one's own": ["features", {f"{OWN}:Streak": {"most": 30}}, f"{OWN}:busy"],
 }
 """Contexts whose look-ahead is tried: a new source is a line here."""
 

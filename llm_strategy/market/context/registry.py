@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from llm_strategy.errors import BacktraderLLMError, ConfigurationError, did_you_mean, exception_line
+from llm_strategy.market.context.analogues import Analogues
 from llm_strategy.market.context.features import FEATURES, Features
 from llm_strategy.market.context.history import History
 from llm_strategy.market.context.source import ContextSource
@@ -24,6 +25,7 @@ SOURCES: dict[str, type[ContextSource]] = {
     for source in (
         Features,
         History,
+        Analogues,
     )
 }
 """The sources of the package by name: a new one is added here."""
