@@ -104,19 +104,21 @@ def test_the_past_is_masked_unless_the_mask_is_lifted(seen):
 def test_other_symbols_are_known_up_to_the_close_before(seen):
     """Whatever the others did at the same close, and whichever symbol comes first, is not there yet."""
     other = [replace(snapshot, symbol="OTHER") for snapshot in read_all(random_prices(600, seed=13), window=20)]
-    wild = [*other[:-1], replace(other[-1], close=1e6, trend=99.0)]
-    shown = []
-    for others, first in ((other, True), (other, False), (wild, True)):
-        context, last = source(of="others", k=3, horizon=5), ""
-        for own, theirs in zip(seen, others, strict=True):
+
+    def last(k, closes, horizon=1, *, first=True):
+        """What is shown at the last of so many closes."""
+        context, found = source(of="others", k=k, horizon=horizon), ()
+        for own, theirs in zip(seen[:closes], other[:closes], strict=True):
             for snapshot in (theirs, own) if first else (own, theirs):
                 if snapshot is own:
-                    last = "".join(each.text for each in context.show(own))
+                    found = context.show(own)
                 context.take(snapshot)
-        shown.append(last)
-    assert shown[0]
-    assert shown[0] == shown[1] == shown[2]
-    assert shown[0] != texts(source(k=3, horizon=5), seen)[-1]
+        return found
+
+    assert last(40, 42)  # of 41 closes before it 40 have a close behind them
+    assert not last(41, 42)
+    assert last(3, 300, 5) == last(3, 300, 5, first=False) != ()
+    assert last(3, 300, 5)[0].text != texts(source(k=3, horizon=5), seen[:300])[-1]
 
 
 def test_the_null_draws_other_states_the_same_ones_each_time(seen):
