@@ -22,7 +22,7 @@ from llm_strategy.llm.requests import Request
 from llm_strategy.market.context.context import Context
 from llm_strategy.market.context.registry import DEFAULT_CONTEXT
 from llm_strategy.market.view import View, render_snapshot, with_features
-from llm_strategy.types import Decision, Snapshot
+from llm_strategy.types import Decision, Shown, Snapshot
 
 MOST_FAILURES_AHEAD = 5
 """Questions in a row that failed, as their answers come: then the others wait for their turn."""
@@ -190,6 +190,7 @@ class ModelAdvisor:
     def witness(self, snapshot: Snapshot) -> None:
         """Take a bar without a decision into the past, where none may be missing; ``decide`` does it by itself."""
         self.context.take(snapshot)
+        self._memory.latest = None
         if self.options.examples != "fixed":
             self._market(snapshot).past.take(snapshot)
 
@@ -204,6 +205,10 @@ class ModelAdvisor:
     def possible_requests(self, snapshot: Snapshot) -> Iterator[Request]:
         """The requests of which the answers to ``known_requests`` decide that one is made; none where there is none."""
         return self.mode.follow_ups(self._question(snapshot), self._conversation.defaults)
+
+    def shown(self, snapshot: Snapshot) -> tuple[Shown, ...]:
+        """What stands beside the market's line in the request for a snapshot, after those that came before."""
+        return self._question(snapshot).shown
 
     def unusable_on_record(self, snapshot: Snapshot) -> tuple[Request, ...]:
         """The requests for a snapshot that earlier commands were answered without ever meeting the contract, so that
@@ -291,9 +296,13 @@ class ModelAdvisor:
         return question
 
     def _question(self, snapshot: Snapshot) -> Question:
-        examples = self._market(snapshot).past.choose(snapshot, self.options.examples, self.options.count)
-        market, context = render_snapshot(snapshot, self.view), self.context.show(snapshot)
-        return Question(market, examples, snapshot.symbol, snapshot.timeframe, context)
+        latest = self._memory.latest
+        if latest is None or latest[0] is not snapshot:  # a source may take its time
+            examples = self._market(snapshot).past.choose(snapshot, self.options.examples, self.options.count)
+            market, context = render_snapshot(snapshot, self.view), self.context.show(snapshot)
+            question = Question(market, examples, snapshot.symbol, snapshot.timeframe, context)
+            self._memory.latest = latest = snapshot, question
+        return latest[1]
 
     def _market(self, snapshot: Snapshot) -> MarketMemory:
         markets, key = self._memory.markets, (snapshot.symbol, snapshot.timeframe)
