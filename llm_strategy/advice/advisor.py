@@ -23,7 +23,7 @@ from llm_strategy.llm.requests import Request
 from llm_strategy.market.context.context import Context
 from llm_strategy.market.context.registry import DEFAULT_CONTEXT
 from llm_strategy.market.view import View, render_snapshot, with_features
-from llm_strategy.types import Decision, Shown, Snapshot
+from llm_strategy.types import Decision, Snapshot
 
 MOST_FAILURES_AHEAD = 5
 """Questions in a row that failed, as their answers come: then the others wait for their turn."""
@@ -129,10 +129,6 @@ class ModelAdvisor:
     def _new_conversation(self) -> Conversation:
         return Conversation(self.client, self._memory.answers if self._remember else None, self.draw)
 
-    def begin(self) -> ModelAdvisor:
-        """A copy with an empty past for a run."""
-        return self._at_the_beginning()
-
     @property
     def window(self) -> int:
         """Bars that the ``window`` of a snapshot must hold."""
@@ -173,7 +169,7 @@ class ModelAdvisor:
         may answer it. After ``MOST_FAILURES_AHEAD`` failures in a row no more are begun, and until the first answer no
         more are under way at once. Raises as ``decide`` does, once what is under way has ended; every answer is kept.
         """
-        scout = self._at_the_beginning()
+        scout = self.begin()
         questions: dict[Question, Snapshot] = {}
         for snapshot in self.context.in_order(list(snapshots)):
             if wants(snapshot):
@@ -211,16 +207,13 @@ class ModelAdvisor:
         """The requests of which the answers to ``known_requests`` decide that one is made; none where there is none."""
         return self.mode.follow_ups(self._question(snapshot), self._conversation.defaults)
 
-    def shown(self, snapshot: Snapshot) -> tuple[Shown, ...]:
-        """What stands beside the market's line in the request for a snapshot, after those that came before."""
-        return self._question(snapshot).shown
-
     def unusable_on_record(self, snapshot: Snapshot) -> tuple[Request, ...]:
         """The requests for a snapshot that earlier commands were answered without ever meeting the contract, so that
         they are asked again."""
         return self._conversation.unusable_on_record(self._question(snapshot), self.mode)
 
-    def _at_the_beginning(self) -> ModelAdvisor:
+    def begin(self) -> ModelAdvisor:
+        """A copy with an empty past, for a run."""
         bound = copy(self)
         bound._memory = self._memory.without_past()
         bound.context = self.context.anew()

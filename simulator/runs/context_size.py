@@ -71,7 +71,7 @@ def _decisions(advisor: ModelAdvisor, seen: Upcoming) -> Iterator[tuple[Request,
     for snapshot in seen.snapshots:
         if seen.wants(snapshot):
             if number % step == 0:
-                yield scout.request(snapshot), scout.shown(snapshot)
+                yield scout.request(snapshot), [shown for shown in scout.context.show(snapshot) if shown.text]
             number += 1
         scout.witness(snapshot)
 
