@@ -5,9 +5,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from own_cerebro import own_cerebro, run
 from small_run import recording
+from small_study import study
 
 import simulator
+from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.errors import ConfigurationError, PromptTooLong, RunFolderError
 from llm_strategy.llm import MemoryStore, RecordingClient
 from llm_strategy.llm.backends.local.gpt4all import Gpt4AllBackend
@@ -224,3 +227,14 @@ def test_a_prompt_that_cannot_fit_is_told_before_anything_is_asked(folder, model
     told = str(caught.value)
     assert "tokens and the model's context 1,024" in told
     assert "is history of advisor.context with " in told
+
+
+def test_a_study_of_ones_own_cerebro_shows_what_the_cerebro_does(folder):
+    chosen = ["features", {"history": {"bars": 4}}, "own_context.py:Streak"]
+    advisor = ModelAdvisor(ScriptedClient(label), context=chosen)
+    (alone, *_) = run(own_cerebro(), advisor=advisor)
+    result = study(folder, advisor=advisor).run()
+    together = [entry.decision.context for entry in result.record.arm("llm").entries]
+    assert together == [entry.decision.context for entry in alone]
+    assert {shown.source for shown in together[0]} == {"history", "Streak"}
+    assert all(check.same for check in simulator.replay(result.folder))
