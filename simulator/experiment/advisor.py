@@ -264,6 +264,11 @@ class AdvisorConfig:
         return with_features(view, self.shown_context.feature_names)
 
     @property
+    def analogues_of(self) -> str:
+        """Whose past states are shown as analogues; empty where none are."""
+        return next((str(each.options["of"]) for each in read_choices(self.context) if each.name == "analogues"), "")
+
+    @property
     def shown_context(self) -> Context:
         """The sources of what the model is shown, without a past."""
         return Context(self.context, self.unmasked)
