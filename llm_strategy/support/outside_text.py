@@ -76,6 +76,23 @@ def quoted(text: str) -> str:
     return '"' + text.replace('"', "'").replace(";", ",") + '"'
 
 
+_BRACKETS = str.maketrans("<>[]{}`", "()()()'")
+"""Every special token of a chat template stands in one of these, and so do the marks of our own frames."""
+_SPEAKER = re.compile(
+    r"\b(system|developer|user|human|assistant|model|ai|tool|function|instructions?|response|answer|market|regime|action)"
+    r"(\W{0,3})[:=\uff1a]",
+    re.IGNORECASE,
+)
+_RULE = re.compile(r"([#=*_~|-])\1{2,}")
+
+
+def as_quotation(text: str) -> str:
+    """What somebody wrote as one visible line that opens nothing in a prompt: no bracket of a special token or of a
+    frame, no name of a speaker with a colon (``assistant:``), no rule of signs that parts a prompt (``###``)."""
+    line = visible_line(text, len(text) * 18).translate(_BRACKETS)  # NFKC makes at most 18 signs of one
+    return _RULE.sub(r"\1", _SPEAKER.sub(r"\1\2 -", line))
+
+
 def _is_unseen(character: str) -> bool:
     return (_is_hidden(character) and not _is_new_emoji(character)) or character in _LINE_BREAKS
 
