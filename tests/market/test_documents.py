@@ -2,17 +2,21 @@
 
 import numpy as np
 import pytest
-from dated_texts import snapshot, text, texts_file
+from dated_texts import opened, snapshot, text, texts_file
 
 from llm_strategy.errors import ConfigurationError
-from llm_strategy.market.context.documents import Documents, framed_texts
+from llm_strategy.market.context.documents import Documents, Query, framed_texts
 from llm_strategy.market.context.ranking import WordIndex, words_of
 
 OLD = text("2008-10-01T12:00:00Z", "Banks lend no more", id="banks")
 
 
+def source_of(path, unmasked=(), **options):
+    return opened(Documents(path, **options), unmasked)
+
+
 def shown(path, at=None, **options):
-    return Documents(path=path, **options).show(at or snapshot())
+    return source_of(path, **options).show(at or snapshot())
 
 
 def test_a_daily_bar_sees_what_was_there_before_its_date(tmp_path):
@@ -43,7 +47,7 @@ def test_a_text_is_seen_at_the_close_and_not_a_second_after_it(
 
 
 def test_bars_with_a_close_of_their_own_refuse_another(tmp_path):
-    source = Documents(path=texts_file(tmp_path, OLD), close="16:00 America/New_York")
+    source = source_of(texts_file(tmp_path, OLD), close="16:00 America/New_York")
     with pytest.raises(ConfigurationError, match="bars of 5m have a close of their own: leave close out"):
         source.show(snapshot("2008-10-10T14:35:00", "5m"))
 
@@ -66,7 +70,7 @@ def test_the_ranks_are_those_of_bm25_over_the_available_texts_alone(tmp_path):
     path = texts_file(
         tmp_path, *(text(f"2008-01-01T00:{n // 60:02}:{n % 60:02}Z", t, id=str(n)) for n, t in enumerate(made))
     )
-    index = WordIndex(Documents(path=path).corpus)
+    index = WordIndex(source_of(path).corpus)
     for available in (1, 40, 300):
         theirs = bm25s.BM25()
         theirs.index(bm25s.tokenize(made[:available], stopwords="en", show_progress=False), show_progress=False)
@@ -78,7 +82,7 @@ def test_the_ranks_are_those_of_bm25_over_the_available_texts_alone(tmp_path):
 def test_words_of_ones_own_find_only_what_shares_one_with_them(tmp_path):
     path = texts_file(tmp_path, OLD, text("2008-10-02T12:00:00Z", "Oil is dear", id="oil"))
     assert shown(path, query="oil prices").ids == ("oil",)
-    assert shown(path, query={"words": "wheat"}) == shown(path, query="the wheat")
+    assert shown(path, query=Query(words="wheat")) == shown(path, query="the wheat")
     assert shown(path, query="wheat").text == ""
     assert shown(path, query="wheat").ids == ()
 
@@ -92,7 +96,7 @@ def test_auto_goes_by_the_state_and_fills_with_the_newest(tmp_path):
         text("2008-10-02T12:00:00Z", "Rice", id="a"),
     )
     assert shown(path).ids == ("state", "a", "b")
-    assert shown(path, query={"state": True}).ids == ("state",)
+    assert shown(path, query=Query(state=True)).ids == ("state",)
 
 
 def test_a_text_about_another_symbol_is_not_shown(tmp_path):
@@ -151,11 +155,11 @@ def test_a_text_is_one_line_of_bounded_length_that_opens_no_frame(tmp_path):
 def test_shuffled_shows_the_same_texts_at_the_times_of_others(tmp_path):
     rows = [text(f"2008-10-{day:02}T12:00:00Z", f"News number {day}", id=str(day)) for day in range(1, 29)]
     path = texts_file(tmp_path, *rows)
-    plain, null = Documents(path=path), Documents(path=path, null="shuffled")
+    plain, null = source_of(path), source_of(path, null="shuffled")
     assert sorted(each.available_at for each in null.corpus) == [each.available_at for each in plain.corpus]
     assert {each.id for each in null.corpus} == {each.id for each in plain.corpus}
     assert null.show(snapshot()).ids != plain.show(snapshot()).ids
-    assert null.show(snapshot()) == Documents(path=path, null="shuffled").show(snapshot())
+    assert null.show(snapshot()) == source_of(path, null="shuffled").show(snapshot())
     assert len(null.show(snapshot()).ids) == 3
 
 
@@ -174,8 +178,8 @@ def test_a_function_of_ones_own_can_be_the_embedding(tmp_path):
 def test_an_embedding_that_is_not_there_is_one_sentence(tmp_path):
     path = texts_file(tmp_path, OLD)
     with pytest.raises(ConfigurationError, match="run pip install sentence-transformers"):
-        Documents(path=path, rank="embedding", embedding="all-MiniLM-L6-v2")
+        source_of(path, rank="embedding", embedding="all-MiniLM-L6-v2")
     with pytest.raises(ConfigurationError, match="set embedding to a model"):
-        Documents(path=path, rank="embedding")
+        source_of(path, rank="embedding")
     with pytest.raises(ConfigurationError, match="rank bm25 asks no model"):
-        Documents(path=path, embedding="all-MiniLM-L6-v2")
+        source_of(path, embedding="all-MiniLM-L6-v2")

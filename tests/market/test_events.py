@@ -1,10 +1,14 @@
 """Dated series: what each said last at a close, measured by its own past, and when the samples were published."""
 
 import pytest
-from dated_texts import snapshot
+from dated_texts import opened, snapshot
 
 from llm_strategy.errors import ConfigurationError, MarketDataError
 from llm_strategy.market.context.events import Events
+
+
+def source_of(path, unmasked=(), **options):
+    return opened(Events(path, **options), unmasked)
 
 
 def series(folder, *rows, name="claims.csv", header="available_at,value"):
@@ -19,29 +23,30 @@ ROWS = [f"2008-10-0{day}T12:00:00Z,{value}" for day, value in ((1, 10), (2, 11),
 def test_the_last_value_is_told_by_its_own_past(tmp_path):
     path = series(tmp_path, *ROWS)
     at = snapshot("2008-10-09T00:00:00")
-    assert Events(path=path).show(at).text == "claims: rank 100 of 100, change +2.8 deviations, 1 day old"
-    levels = Events(path={"weekly claims": path}, unmasked=("price",)).show(at).text
-    assert levels == "weekly claims: value 14, rank 100 of 100, change +2.8 deviations, 1 day old"
-    assert Events(path=path, max_age_days=1).show(at).text == ""
-    assert Events(path=path).show(snapshot("2008-10-01T00:00:00")).text == ""
+    assert source_of(path).show(at).text == "claims: rank 100 of 100, change +2.8 deviations, 1 day old"
+    levels = source_of(path, unmasked=("price",)).show(at).text
+    assert levels == "claims: value 14, rank 100 of 100, change +2.8 deviations, 1 day old"
+    assert source_of(path, max_age_days=1).show(at).text == ""
+    assert source_of(path).show(snapshot("2008-10-01T00:00:00")).text == ""
 
 
 def test_a_value_is_known_at_its_moment_and_not_a_second_before(tmp_path):
     path = series(tmp_path, *ROWS)
     told = [
-        Events(path=path).show(snapshot(time, "5m")).text.startswith("claims: rank 100")
+        source_of(path).show(snapshot(time, "5m")).text.startswith("claims: rank 100")
         for time in ("2008-10-07T11:59:59", "2008-10-07T12:00:00")
     ]
     assert told == [False, True]
-    late = Events(path=path, delay="1d")
+    late = source_of(path, delay="1d")
     assert "100 of 100" in late.show(snapshot("2008-10-08T12:00:00", "5m")).text
     assert "100 of 100" not in late.show(snapshot("2008-10-08T11:59:59", "5m")).text
 
 
 def test_what_becomes_known_later_changes_nothing(tmp_path):
     at = snapshot("2008-10-07T00:00:00")
-    later = series(tmp_path, *ROWS, "2008-10-07T00:00:01Z,-500", "2009-01-01T00:00:00Z,900", name="later.csv")
-    assert Events(path={"x": series(tmp_path, *ROWS[:4])}).show(at) == Events(path={"x": later}).show(at)
+    before = source_of(series(tmp_path, *ROWS[:4])).show(at)
+    later = series(tmp_path, *ROWS, "2008-10-07T00:00:01Z,-500", "2009-01-01T00:00:00Z,900")
+    assert source_of(later).show(at) == before
 
 
 @pytest.mark.parametrize(
@@ -54,23 +59,23 @@ def test_what_becomes_known_later_changes_nothing(tmp_path):
     ],
 )
 def test_a_sample_is_known_from_its_publication_on(sample, a_second_before, published):
-    source = Events(path=f"sample:{sample}")
+    source = source_of(f"sample:{sample}")
     assert source.show(snapshot(a_second_before, "5m")).text == ""
     assert source.show(snapshot(published, "5m")).text == f"{sample}: 0 days old"
 
 
 def test_a_factor_is_chosen_by_its_column():
     at = snapshot("1990-01-10T00:00:00")
-    assert Events(path="sample:french", column="HML").show(at) != Events(path="sample:french").show(at)
+    assert source_of("sample:french", column="HML").show(at) != source_of("sample:french").show(at)
 
 
 def test_shuffled_shows_the_same_values_at_wrong_times(tmp_path):
     path = series(tmp_path, *(f"2008-0{1 + n // 28}-{1 + n % 28:02}T00:00:00Z,{n}" for n in range(200)))
-    plain, null = Events(path=path), Events(path=path, null="shuffled")
+    plain, null = source_of(path), source_of(path, null="shuffled")
     at = snapshot("2008-08-10T00:00:00")
     assert plain.show(at).text.startswith("claims: rank 100 of 100")
     assert null.show(at) != plain.show(at)
-    assert null.show(at) == Events(path=path, null="shuffled").show(at)
+    assert null.show(at) == source_of(path, null="shuffled").show(at)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +96,7 @@ def test_shuffled_shows_the_same_values_at_wrong_times(tmp_path):
 )
 def test_a_wrong_row_is_one_sentence(tmp_path, row, sentence):
     with pytest.raises(MarketDataError, match=sentence):
-        Events(path=series(tmp_path, row))
+        source_of(series(tmp_path, row))
 
 
 @pytest.mark.parametrize(
@@ -108,4 +113,4 @@ def test_a_wrong_row_is_one_sentence(tmp_path, row, sentence):
 )
 def test_a_wrong_option_is_one_sentence(options, sentence):
     with pytest.raises(ConfigurationError, match=sentence):
-        Events(**options)
+        source_of(**options)

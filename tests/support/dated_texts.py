@@ -6,6 +6,13 @@ from pathlib import Path
 from llm_strategy.types import Snapshot
 
 
+def opened(source, unmasked=()):
+    """A source of context, ready for its first close."""
+    source.unmasked = unmasked
+    source.open()
+    return source
+
+
 def texts_file(folder: Path, *rows: dict, name: str = "news.jsonl") -> str:
     """A JSONL file of these texts."""
     path = folder / name

@@ -11,8 +11,6 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from llm_strategy.market.view import Unmasked
-
 OWN, OTHER, DATE, YEAR, AMOUNT = "this asset", "another asset", "(date)", "(year)", "(amount)"
 
 _MONTH = (
@@ -39,7 +37,7 @@ _AMOUNTS = re.compile(
 )
 
 
-def mask_text(text: str, symbol: str, names: Mapping[str, tuple[str, ...]], unmasked: Iterable[Unmasked]) -> str:
+def mask_text(text: str, symbol: str, names: Mapping[str, tuple[str, ...]], unmasked: Iterable[str]) -> str:
     """A visible line with its names, dates and amounts masked, but for what is ``unmasked``: of ``symbol`` as "this
     asset", of all other symbols of ``names`` as "another asset"."""
     shown = frozenset(unmasked)

@@ -6,68 +6,27 @@ import math
 import random
 import re
 from bisect import bisect_right
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import ConfigDict, Field
-from pydantic.dataclasses import dataclass
+from pydantic import Field
 
 from llm_strategy.errors import ConfigurationError, MarketDataError, nearest, shown
 from llm_strategy.market.context.corpus import read_rows
 from llm_strategy.market.context.entity_mask import mask_text
 from llm_strategy.market.context.event_samples import read_sample
-from llm_strategy.market.context.moments import SessionClose, known_until, parse_zoned
+from llm_strategy.market.context.moments import DAY, SessionClose, known_until, parse_zoned
 from llm_strategy.market.context.source import ContextSource
-from llm_strategy.market.view import Unmasked
 from llm_strategy.support.outside_text import as_quotation
 from llm_strategy.support.read_regular import at_home
 from llm_strategy.types import Shown, Snapshot
 
-_DAY = 86_400_000_000
 _DELAY = re.compile(r"(\d{1,4})(d|h|m)")
-_UNITS = {"d": _DAY, "h": _DAY // 24, "m": _DAY // 1440}
+_UNITS = {"d": DAY, "h": DAY // 24, "m": DAY // 1440}
 _SEED = "events"
 _LONGEST_NAME = 40
 _MOST_VALUES = 2_000_000
-
-
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class EventOptions:
-    """Which series are shown.
-
-    ``path``: a file (JSONL, CSV, Parquet) with ``available_at`` (ISO 8601 with a zone) and ``value``, or one of the
-    samples ``sample:vix``, ``sample:wti``, ``sample:core_cpi`` and ``sample:french``; several as a mapping of the name
-    under which each is shown to its path. ``column`` holds the values where that is not ``value``. ``delay`` is added
-    to the time of every value, such as ``1d``, ``6h`` or ``15m``. ``close`` as with documents. ``null``: ``shuffled``
-    shows the same values at wrong times.
-    """
-
-    path: str | dict[str, str]
-    column: str | None = None
-    delay: str | None = None
-    max_age_days: Annotated[float, Field(gt=0, le=36525)] | None = None
-    close: str | None = None
-    null: Literal["shuffled"] | None = None
-
-    def __post_init__(self) -> None:
-        if not self.path:
-            raise ConfigurationError("events names no series: set path to a file of dated values, or to sample:vix.")
-        if self.delay is not None and _DELAY.fullmatch(self.delay) is None:
-            raise ConfigurationError(
-                f"delay is {self.delay!r:.60}: write a number with d, h or m behind it, such as 1d."
-            )
-        if self.close is not None:
-            SessionClose.parse(self.close)
-
-    @property
-    def paths(self) -> Mapping[str, str]:
-        """The path of each series by the name under which it is shown."""
-        if isinstance(self.path, str):
-            name = self.path.removeprefix("sample:") if self.path.startswith("sample:") else Path(self.path).stem
-            return {name: self.path}
-        return self.path
 
 
 class Series:
@@ -92,53 +51,75 @@ class Series:
         if known > 3 and (usual := float(np.std(np.diff(values[:-1])))) > 0:
             change = round(float(values[-1] - values[-2]) / usual, 1) + 0.0
             facts.append(f"change {change:+.1f} deviations")
-        days = (until - self.times[known - 1]) // _DAY
+        days = (until - self.times[known - 1]) // DAY
         facts.append(f"{days} day{'' if days == 1 else 's'} old")
         return f"{self.name}: {', '.join(facts)}"
 
 
 class Events(ContextSource):
-    """The source ``events``; its options are those of ``EventOptions``, and ``unmasked`` is the advisor's: a level is
-    shown where prices are, because the level of a known series tells the date.
+    """Dated series of numbers: what each said last at the close, measured by its own past.
 
-    Raises ``ConfigurationError`` and ``MarketDataError`` for series that cannot be read.
+    ``path``: one series or several, each a file (JSONL, CSV, Parquet) with ``available_at`` (ISO 8601 with a zone) and
+    ``value``, which is shown under the file's name, or one of the samples ``sample:vix``, ``sample:wti``,
+    ``sample:core_cpi`` and ``sample:french``. ``column`` holds the values where that is not ``value``. ``delay`` is
+    added to the time of every value, such as ``1d``, ``6h`` or ``15m``. ``max_age_days``: older values are left out.
+    ``close`` as with documents. ``null``: ``shuffled`` shows the same values at wrong times.
+
+    A level is shown where the advisor's ``unmasked`` lists ``price``: that of a known series tells the date. Raises
+    ``ConfigurationError`` for wrong options; ``open`` reads the series.
     """
 
-    name: ClassVar[str] = "events"
-    nulls: ClassVar[tuple[str, ...]] = ("shuffled",)
-    from_prices: ClassVar[bool] = False
-    options_type: ClassVar[type[EventOptions]] = EventOptions
+    name = "events"
+    nulls = ("shuffled",)
+    from_prices = False
 
-    def __init__(self, *, unmasked: tuple[Unmasked, ...] = (), **options: Any) -> None:
-        self.options = EventOptions(**options)
-        self._unmasked = unmasked
-        self._close = SessionClose.parse(self.options.close) if self.options.close else None
-        self._series = [self._read(name, path) for name, path in self.options.paths.items()]
+    def __init__(
+        self,
+        path: str | tuple[str, ...],
+        column: str | None = None,
+        delay: str | None = None,
+        max_age_days: Annotated[float, Field(gt=0, le=36525)] | None = None,
+        close: str | None = None,
+        null: Literal["shuffled"] | None = None,
+    ) -> None:
+        self._paths = (path,) if isinstance(path, str) else tuple(path)
+        if not all(self._paths) or not self._paths:
+            raise ConfigurationError("events names no series: set path to a file of dated values, or to sample:vix.")
+        self._delay = 0 if delay is None else _microseconds(delay)
+        self._oldest = None if max_age_days is None else int(max_age_days * DAY)
+        self._close = None if close is None else SessionClose.parse(close)
+        self._column, self._null = column, null
+
+    def open(self) -> None:
+        """Read the series."""
+        self._series = [self._read(path) for path in self._paths]
+        names = [series.name for series in self._series]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ConfigurationError(f"events has two series of the name {twice!r}: rename one of the files.")
 
     def show(self, snapshot: Snapshot) -> Shown:
         """A line for each series of which something is known."""
         until = known_until(snapshot, self._close)
-        oldest = None if self.options.max_age_days is None else int(self.options.max_age_days * _DAY)
-        told = (each.tell(until, oldest, levels="price" in self._unmasked) for each in self._series)
-        lines = [mask_text(line, snapshot.symbol, {}, (*self._unmasked, "price", "date")) for line in told if line]
+        told = (each.tell(until, self._oldest, levels="price" in self.unmasked) for each in self._series)
+        lines = [mask_text(line, snapshot.symbol, {}, (*self.unmasked, "price", "date")) for line in told if line]
         return Shown(self.name, "\n".join(lines))
 
-    def _read(self, name: str, path: str) -> Series:
-        called = as_quotation(name)[:_LONGEST_NAME].strip()
-        if not called:
-            raise ConfigurationError(f"events names a series {name!r:.60}: give it a name that can be seen.")
-        if path.startswith("sample:"):
-            values = read_sample(path.removeprefix("sample:"), self.options.column)
-        else:
-            values = _read_values(at_home(path), self.options.column or "value")
-        if self.options.delay:
-            number, unit = _DELAY.fullmatch(self.options.delay).groups()  # type: ignore[union-attr]
-            values = [(moment + int(number) * _UNITS[unit], value) for moment, value in values]
-        if self.options.null == "shuffled":
+    def _read(self, path: str) -> Series:
+        sample = path.removeprefix("sample:") if path.startswith("sample:") else ""
+        name = as_quotation(sample or Path(path).stem)[:_LONGEST_NAME].strip() or self.name
+        values = read_sample(sample, self._column) if sample else _read_values(at_home(path), self._column or "value")
+        if self._null == "shuffled":
             mixed = [value for _, value in values]
             random.Random(f"{_SEED} {name}").shuffle(mixed)  # noqa: S311 - no secret
             values = [(moment, value) for (moment, _), value in zip(values, mixed, strict=True)]
-        return Series(called, values)
+        return Series(name, [(moment + self._delay, value) for moment, value in values])
+
+
+def _microseconds(delay: str) -> int:
+    found = _DELAY.fullmatch(delay)
+    if found is None:
+        raise ConfigurationError(f"delay is {delay!r:.60}: write a number with d, h or m behind it, such as 1d.")
+    return int(found[1]) * _UNITS[found[2]]
 
 
 def _read_values(path: Path, column: str) -> list[tuple[int, float]]:

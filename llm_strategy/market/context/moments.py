@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.types import Snapshot
 
+DAY = 86_400_000_000
+"""Microseconds."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAILY = re.compile(r"\d+(?:d|w|mo)")
 _CLOSE = re.compile(r"(\d{1,2}:\d\d(?::\d\d)?) +(\S+)")
