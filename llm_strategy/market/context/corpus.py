@@ -78,7 +78,7 @@ def read_corpus(paths: Sequence[Path]) -> Corpus:
         characters = 0
         for path, content in contents:
             for place, row in _rows(path, content):
-                document = _document(place, row)
+                document = parse_row(place, row)
                 if document.id in found:
                     raise MarketDataError(_twice(place, found[document.id][0], document, given=bool(row.get("id"))))
                 found[document.id] = place, document
@@ -186,7 +186,7 @@ def _parquet_rows(path: Path, content: bytes) -> Iterator[tuple[str, dict[str, A
         raise MarketDataError(f"{path} is no Parquet file that can be read ({said}): write it again.") from None
 
 
-def _document(place: str, row: Mapping[str, Any]) -> Document:
+def parse_row(place: str, row: Mapping[str, Any]) -> Document:
     for name in ("available_at", "text"):
         if row.get(name) in (None, ""):
             others = [other for other in row if other not in _FIELDS]
