@@ -137,14 +137,14 @@ class Documents(ContextSource):
         return [self.corpus[number] for number in best]
 
     def record(self, identity: str) -> dict[str, str]:
-        """What is known of a text that was shown, for the ledger: ``available_at`` (as this source has it, so moved in
-        the null), ``source`` and ``title``."""
+        """``available_at`` (as this source has it, so moved in the null) and ``source`` of a text, for the ledger."""
         document = self._by_id[identity]
-        return {
-            "available_at": iso_zoned(document.available_at),
-            "source": document.source,
-            "title": document.title,
-        }
+        return {"available_at": iso_zoned(document.available_at), "source": document.source}
+
+    def collection(self, last: Snapshot | None) -> dict[str, int | str]:
+        """How many texts there are, how many of them were available at a close, and the hash of their files."""
+        available = 0 if last is None else bisect_right(self._times, known_until(last, self._close))
+        return {"texts": len(self.corpus), "available": available, "sha256": self.corpus.sha256}
 
     def _words(self, snapshot: Snapshot) -> str:
         chosen = self._query
