@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from llm_strategy.advice.rules import BASELINES, Rule
     from llm_strategy.costs.costs import Costs
     from llm_strategy.llm import get_llm_client
+    from llm_strategy.market.context.source import ContextSource
     from llm_strategy.market.feature import Bars, Feature
     from llm_strategy.market.features import Lookbacks
     from llm_strategy.market.view import View, render_snapshot
@@ -34,8 +35,10 @@ if TYPE_CHECKING:
         Decision,
         Regime,
         RegimeLabel,
+        Shown,
         Snapshot,
         Status,
+        Window,
     )
 
 __all__ = [
@@ -48,6 +51,7 @@ __all__ = [
     "Advisor",
     "Bars",
     "Constraints",
+    "ContextSource",
     "Costs",
     "Decision",
     "Feature",
@@ -64,11 +68,13 @@ __all__ = [
     "Regime",
     "RegimeLabel",
     "Rule",
+    "Shown",
     "SimulatedBroker",
     "Snapshot",
     "Status",
     "Verdict",
     "View",
+    "Window",
     "get_llm_client",
     "judge",
     "render_snapshot",
@@ -84,6 +90,7 @@ _HOMES = {
     "Advisor": "llm_strategy.advice.advisor",
     "Bars": "llm_strategy.market.feature",
     "Constraints": "llm_strategy.types",
+    "ContextSource": "llm_strategy.market.context.source",
     "Costs": "llm_strategy.costs.costs",
     "Decision": "llm_strategy.types",
     "Feature": "llm_strategy.market.feature",
@@ -100,11 +107,13 @@ _HOMES = {
     "Regime": "llm_strategy.types",
     "RegimeLabel": "llm_strategy.types",
     "Rule": "llm_strategy.advice.rules",
+    "Shown": "llm_strategy.types",
     "SimulatedBroker": "llm_strategy.trading.broker",
     "Snapshot": "llm_strategy.types",
     "Status": "llm_strategy.types",
     "Verdict": "llm_strategy.risk",
     "View": "llm_strategy.market.view",
+    "Window": "llm_strategy.types",
     "get_llm_client": "llm_strategy.llm",
     "judge": "llm_strategy.risk",
     "render_snapshot": "llm_strategy.market.view",

@@ -108,6 +108,8 @@ class Window:
     close: Sequence[float]
     volume: Sequence[float]
     time: Sequence[str]
+    known: bool = True
+    """Whether every bar of it has true prices."""
 
     def __len__(self) -> int:
         return len(self.close)
@@ -175,7 +177,8 @@ class Snapshot:
 
     @property
     def known(self) -> bool:
-        """Whether every feature is a number; a bar without a true price leaves NaN in all that look back on it."""
+        """Whether every feature is a number and every bar of the window true; a bar without a true price leaves NaN in
+        all that look back on it."""
         features = (
             self.trend + self.momentum + self.volatility + self.volatility_rank + self.drawdown + self.range_position
         )
@@ -183,6 +186,7 @@ class Snapshot:
             features == features
             and self.volume_ratio == self.volume_ratio
             and (not self.extra or all(value == value for _, value in self.extra))
+            and (self.window is None or self.window.known)
         )
 
 

@@ -19,7 +19,9 @@ from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.concurrency.parallel import side_by_side
 from llm_strategy.llm.record.user import in_users_record
 from llm_strategy.llm.requests import Request
-from llm_strategy.market.view import View, render_snapshot
+from llm_strategy.market.context.context import Context
+from llm_strategy.market.context.registry import DEFAULT_CONTEXT
+from llm_strategy.market.view import View, render_snapshot, with_features
 from llm_strategy.types import Decision, Snapshot
 
 MOST_FAILURES_AHEAD = 5
@@ -47,16 +49,24 @@ def witness_of(advisor: Advisor) -> Callable[[Snapshot], None] | None:
     return getattr(advisor, "witness", None)
 
 
+def begin_run(advisor: Advisor) -> Advisor:
+    """The advisor of a new run, without a past: its copies for the feeds of that run share one. Rules keep none."""
+    begin: Callable[[], Advisor] | None = getattr(advisor, "begin", None)
+    return advisor if begin is None else begin()
+
+
 class ModelAdvisor:
     """An advisor that asks a language model.
 
     What it asks is a function of the snapshots so far, which must come in order; each symbol has its own past. Equal
     requests are asked once a run (``remember``); a replay turns that off so that every recorded decision is read.
-    ``options`` say how it asks (``PromptOptions``). Sampler and time-out are the client's ``defaults``; the time is for
-    the whole decision, the repair attempt included. ``draw`` is which sample of each answer is asked for
-    (``Request.draw``). With ``repairs="lenient"`` values that break the contract and can mean one thing alone (a number
-    in quotes, a percentage, null for nothing) are put right and counted; ``strict`` asks again. What stands around the
-    JSON of an answer is taken off and counted in both.
+    ``context`` chooses what it shows: a list of sources by name or reference, with options where there are some, such
+    as ``["features", {"history": {"bars": 30}}]``; the market's line alone where absent. ``options`` say how it asks
+    (``PromptOptions``). Sampler and time-out are the client's ``defaults``; the time is for the whole decision, the
+    repair attempt included. ``draw`` is which sample of each answer is asked for (``Request.draw``). With
+    ``repairs="lenient"`` values that break the contract and can mean one thing alone (a number in quotes, a percentage,
+    null for nothing) are put right and counted; ``strict`` asks again. What stands around the JSON of an answer is
+    taken off and counted in both.
     With ``record`` an ``AdvisedStrategy`` asks a client of ``get_llm_client`` once for all runs: its answers are kept
     in the user's cache folder, as those of ``btllm``. ``record=False`` asks anew in each run.
     ``fallback`` is an advisor (a rule) that decides in place of a model that failed; without one such a decision is an
@@ -77,9 +87,11 @@ class ModelAdvisor:
         draw: int = 0,
         record: bool = True,
         repairs: Repairs = "strict",
+        context: Any = DEFAULT_CONTEXT,
     ) -> None:
         self.client = client
-        self.view, self.fallback = view, fallback
+        self.context = (context if isinstance(context, Context) else Context(context, view.unmasked)).open()
+        self.view, self.fallback = with_features(view, self.context.feature_names), fallback
         self.record, self.draw = record, draw
         self.repairs: Repairs = repairs
         self.wanted_options = options
@@ -112,9 +124,20 @@ class ModelAdvisor:
     def _new_conversation(self) -> Conversation:
         return Conversation(self.client, self._memory.answers if self._remember else None, self.draw)
 
+    def begin(self) -> ModelAdvisor:
+        """A copy with an empty past for a run."""
+        return self._at_the_beginning()
+
+    @property
+    def window(self) -> int:
+        """Bars that the ``window`` of a snapshot must hold."""
+        return self.context.window
+
     def attach(self, data: Any) -> ModelAdvisor:
-        """A copy with an empty past, and with the indicators of a fallback rule; answers are shared."""
-        bound = self._at_the_beginning()
+        """A copy with an empty past of the feed, and with the indicators of a fallback rule; answers are shared, and so
+        are the sources of context, which look at all symbols."""
+        bound = copy(self)
+        bound._memory = self._memory.without_past()
         bound.fallback = None if self.fallback is None else self.fallback.attach(data)
         return bound
 
@@ -147,7 +170,7 @@ class ModelAdvisor:
         """
         scout = self._at_the_beginning()
         questions: dict[Question, Snapshot] = {}
-        for snapshot in snapshots:
+        for snapshot in self.context.in_order(list(snapshots)):
             if wants(snapshot):
                 questions[scout._take(snapshot)] = snapshot
             else:
@@ -166,6 +189,7 @@ class ModelAdvisor:
 
     def witness(self, snapshot: Snapshot) -> None:
         """Take a bar without a decision into the past, where none may be missing; ``decide`` does it by itself."""
+        self.context.take(snapshot)
         if self.options.examples != "fixed":
             self._market(snapshot).past.take(snapshot)
 
@@ -189,11 +213,12 @@ class ModelAdvisor:
     def _at_the_beginning(self) -> ModelAdvisor:
         bound = copy(self)
         bound._memory = self._memory.without_past()
+        bound.context = self.context.anew()
         return bound
 
     def _decide(self, snapshot: Snapshot, question: Question) -> Decision:
         outcome = self._counted(snapshot, question)
-        decision = outcome.decision(snapshot, question.market)
+        decision = outcome.decision(snapshot, question.market, question.shown)
         if self.fallback is None or outcome.abstention is None:
             return decision
         return decide_by_rule(self.fallback.decide(snapshot), decision)
@@ -267,7 +292,8 @@ class ModelAdvisor:
 
     def _question(self, snapshot: Snapshot) -> Question:
         examples = self._market(snapshot).past.choose(snapshot, self.options.examples, self.options.count)
-        return Question(render_snapshot(snapshot, self.view), examples, snapshot.symbol, snapshot.timeframe)
+        market, context = render_snapshot(snapshot, self.view), self.context.show(snapshot)
+        return Question(market, examples, snapshot.symbol, snapshot.timeframe, context)
 
     def _market(self, snapshot: Snapshot) -> MarketMemory:
         markets, key = self._memory.markets, (snapshot.symbol, snapshot.timeframe)
@@ -276,10 +302,15 @@ class ModelAdvisor:
         return markets[key]
 
 
-def rewind_advisor(advisor: Advisor) -> Advisor:
-    """The advisor without its past, behind bars that cannot be true: what follows a state is counted in bars, and those
-    between are not known. A rule keeps no past."""
-    return advisor._at_the_beginning() if isinstance(advisor, ModelAdvisor) else advisor
+def rewind_advisor(advisor: Advisor, symbol: str) -> Advisor:
+    """The advisor without the past of this symbol, behind bars that cannot be true: what follows a state is counted in
+    bars, and those between are not known. A rule keeps no past."""
+    if not isinstance(advisor, ModelAdvisor):
+        return advisor
+    advisor.context.forget(symbol)
+    bound = copy(advisor)
+    bound._memory = advisor._memory.without_past()
+    return bound
 
 
 class Schedule:

@@ -29,6 +29,7 @@ from llm_strategy.types import (
     PolicyOutcome,
     PolicyVerdict,
     RegimeLabel,
+    Shown,
     Snapshot,
     Status,
     events_of_answer,
@@ -117,8 +118,8 @@ class Outcome:
         exchanges[-1] = replace(exchanges[-1], events=(*exchanges[-1].events, *after))
         return replace(self, exchanges=tuple(exchanges))
 
-    def decision(self, snapshot: Snapshot, prompt: str) -> Decision:
-        """The decision at this bar."""
+    def decision(self, snapshot: Snapshot, prompt: str, context: tuple[Shown, ...] = ()) -> Decision:
+        """The decision at this bar, for which the model was shown this beside the market's line."""
         return Decision(
             snapshot=snapshot,
             status=self.status,
@@ -128,6 +129,7 @@ class Outcome:
             prompt=prompt,
             exchanges=self.exchanges,
             repairs=self.repairs,
+            context=context,
         )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.market.feature import COLUMNS, Bars, Feature, all_bars, finite_number
 from llm_strategy.market.features import DEFAULT_LOOKBACKS, RANGE_BARS, Lookbacks, market_features, threshold_scale
+from llm_strategy.market.window import WindowReader
 from llm_strategy.support.outside_text import symbol_name
 from llm_strategy.types import Snapshot
 
@@ -28,8 +29,8 @@ _UNITS = {
 class SnapshotReader:
     """The features of one feed, created in a strategy's ``__init__`` and read at each close.
 
-    Creating it makes backtrader wait until ``lookbacks.longest``, and for what the features ``measured`` beside those
-    of every snapshot look back on, before the first ``next``.
+    Creating it makes backtrader wait until ``lookbacks.longest``, for what the features ``measured`` beside those of
+    every snapshot look back on, and for the ``window`` (bars) that snapshots hold, before the first ``next``.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class SnapshotReader:
         symbol: str | None = None,
         lookbacks: Lookbacks = DEFAULT_LOOKBACKS,
         measured: tuple[Feature, ...] = (),
+        window: int = 0,
     ) -> None:
         self._data = data
         self.symbol = symbol_name(symbol or data._name or "")
@@ -51,6 +53,7 @@ class SnapshotReader:
         self._trend_scale = (lookbacks.trend / DEFAULT_LOOKBACKS.trend) ** 0.5
         self._drawdown_scale = (lookbacks.drawdown / DEFAULT_LOOKBACKS.drawdown) ** 0.5
         self._momentum_bars = lookbacks.momentum
+        self._window = WindowReader(data, window, iso_time) if window else None
 
     def read(self) -> Snapshot:
         """The snapshot of the bar that has just closed."""
@@ -58,8 +61,10 @@ class SnapshotReader:
         scale = threshold_scale(self._usual[0])
         features: list[Any] = [line[0] for line in self._lines]
         features += [scale * self._trend_scale, scale * self._drawdown_scale, self._momentum_bars]
-        if self._extra:
+        if self._extra or self._window:
             features.append(tuple((name, line[0]) for name, line in self._extra))
+        if self._window:
+            features.append(self._window.read())
         return Snapshot(self.symbol, self._timeframe, iso_time(lines.datetime[0]), lines.close[0], *features)
 
 

@@ -3,7 +3,8 @@ beat. Pure; equal market states give equal bytes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from operator import attrgetter
 from typing import Any, Literal, get_args
@@ -110,6 +111,18 @@ class View:
     def measured(self) -> tuple[Feature, ...]:
         """Those shown that are no part of every snapshot, so that they have to be measured for this view."""
         return tuple(sorted((each for each in self.shown if each.name not in IN_SNAPSHOT), key=attrgetter("name")))
+
+
+def with_features(view: View, names: Sequence[str] | None) -> View:
+    """The view that shows these features, where they are chosen in ``context``; raises ``ConfigurationError`` where the
+    view itself shows others than the usual ones and not these."""
+    if names is None or tuple(names) == view.features:
+        return view
+    if view.features != SHOWN:
+        raise ConfigurationError(
+            f"The features are {', '.join(view.features)}, and context names {', '.join(names)}: name them once."
+        )
+    return replace(view, features=tuple(names))
 
 
 def measured_for(*views: View | None) -> tuple[Feature, ...]:

@@ -42,6 +42,7 @@ class AdvisedFeed(TradedFeed):
         tick_volume: bool,
         lookbacks: Lookbacks,
         measured: tuple[Feature, ...],
+        window: int,
         start: float,
     ) -> None:
         super().__init__(data, decisions, symbol=symbol, group=group, tick_volume=tick_volume)
@@ -53,7 +54,7 @@ class AdvisedFeed(TradedFeed):
         self._decisions_counted = 0
         self._is_ready = False
         self._start = start
-        self._reader = SnapshotReader(decisions, symbol, lookbacks, measured)
+        self._reader = SnapshotReader(decisions, symbol, lookbacks, measured, window)
         self._advisor = advisor.attach(decisions)
         self._witness = witness_of(self._advisor)
         self._schedule = schedule
@@ -114,7 +115,7 @@ class AdvisedFeed(TradedFeed):
                 return bad_bar(snapshot, why) if self._schedule.due() else None
             if self._interrupted:
                 self._interrupted = False
-                self._advisor = rewind_advisor(self._advisor)
+                self._advisor = rewind_advisor(self._advisor, self.symbol)
                 self._witness = witness_of(self._advisor)
         if self._schedule.wants(snapshot):
             return self._advisor.decide(snapshot)

@@ -26,6 +26,7 @@ from llm_strategy.types import (
     Purpose,
     Regime,
     RegimeLabel,
+    Shown,
     Snapshot,
     Status,
 )
@@ -53,6 +54,7 @@ def write_decision(entry: Entry) -> str:
         decision.exchanges,
         decision.repairs,
         decision.instead_of,
+        decision.context,
     )
     clamps, gate = _verdict_parts(entry.verdict)
     return (
@@ -86,10 +88,11 @@ def _outcome_parts(
     exchanges: tuple[Exchange, ...],
     repairs: tuple[str, ...],
     instead_of: Abstention | None,
+    context: tuple[Shown, ...],
 ) -> tuple[str, str, str]:
     """What equal outcomes have in common, in the places where the sorted keys put it; it is most of a line.
 
-    ``events`` and ``instead_of`` are written only where something happened.
+    ``events`` and ``instead_of`` are written only where something happened, ``context`` where something was shown.
     """
     asked = [
         {"request": exchange.request_hash, "answer": exchange.answer} | _events(exchange) for exchange in exchanges
@@ -109,6 +112,7 @@ def _outcome_parts(
     happened = {"events": first["events"]} if "events" in first else {}
     stood_in = {} if instead_of is None else {"instead_of": _abstention(instead_of)}
     after_clamps = {
+        **({"context": [_shown(each) for each in context]} if context else {}),
         **happened,
         **stood_in,
         **({"further": further} if further else {}),
@@ -119,6 +123,10 @@ def _outcome_parts(
         "request": first["request"],
     }
     return _json(before_bar)[1:-1], _json(after_clamps)[1:-1], _json({"status": status})[1:-1]
+
+
+def _shown(shown: Shown) -> dict[str, Any]:
+    return {"source": shown.source, "text": shown.text} | ({"ids": shown.ids} if shown.ids else {})
 
 
 def _abstention(abstention: Abstention | None) -> dict[str, str] | None:
@@ -165,6 +173,7 @@ def entry_of(row: Mapping[str, Any]) -> Entry:
         _exchanges_of(row),
         tuple(row["repairs"]),
         _abstention_of(row.get("instead_of")),
+        tuple(Shown(each["source"], each["text"], tuple(each.get("ids", ()))) for each in row.get("context", ())),
     )
     clamps = tuple([ClampEvent(cut["limit"], cut["before"], cut["after"]) for cut in row["clamps"]])
     gate = Verdict(

@@ -36,7 +36,9 @@ class Frames(NamedTuple):
     equity: pd.DataFrame
 
 
-_FEATURES = tuple(name for name in Snapshot.__slots__ if name not in ("symbol", "timeframe", "time", "close", "extra"))
+_FEATURES = tuple(
+    name for name in Snapshot.__slots__ if name not in ("symbol", "timeframe", "time", "close", "extra", "window")
+)
 _DECISIONS = {
     "time": "time", "symbol": "str", "bar": "int64", "status": "str", "label": "str", "action": "str",
     "confidence": "float64", "rationale": "str", "reason": "str", "detail": "str", "policy": "str", "intent": "str",

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import backtrader as bt
 
-from llm_strategy.advice.advisor import ModelAdvisor, Schedule
+from llm_strategy.advice.advisor import ModelAdvisor, Schedule, begin_run
 from llm_strategy.costs.costs import VOLATILITY_BARS
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.market.features import DEFAULT_LOOKBACKS
@@ -104,7 +104,7 @@ class AdvisedStrategy(bt.Strategy):
             raise ConfigurationError(problem)
         self.journal: Journal = self.p.journal if self.p.journal is not None else Journal()
         advisor = self.p.advisor
-        self._advisor = advisor.on_record() if isinstance(advisor, ModelAdvisor) else advisor
+        self._advisor = begin_run(advisor.on_record() if isinstance(advisor, ModelAdvisor) else advisor)
         self._names = feed_names(self.datas)
         called: Mapping[str, str] = self.p.symbols or {}
         traded = traded_of(self.p.trade, self._names)
@@ -303,6 +303,7 @@ class AdvisedStrategy(bt.Strategy):
             tick_volume=symbol in (self.p.tick_volume or ()),
             lookbacks=self.p.lookbacks or DEFAULT_LOOKBACKS,
             measured=measured_for(getattr(self._advisor, "view", None), view),
+            window=getattr(self._advisor, "window", 0),
             start=-math.inf if self.p.start is None else bt.date2num(self.p.start),
         )
         feed.indicators = self._lineiterators[self.IndType][before:]

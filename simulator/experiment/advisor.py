@@ -23,10 +23,13 @@ from llm_strategy.advice.own_rule import RULE_NAME
 from llm_strategy.advice.rules import BASELINES
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.metering.calls import Budget
+from llm_strategy.market.context.context import Context
+from llm_strategy.market.context.registry import DEFAULT_CONTEXT, SOURCES, read_choices, with_files
 from llm_strategy.market.features import DEFAULT_LOOKBACKS, Lookbacks
-from llm_strategy.market.view import SHOWN, Style, Unmasked, View
+from llm_strategy.market.view import SHOWN, Style, Unmasked, View, with_features
 from llm_strategy.support.plugins import place_reference
 from llm_strategy.support.read_regular import at_home, place_of
+from simulator.experiment.schema import keywords_schema
 
 _FILES = {"layout": ".yaml", "calibration": ".json"}
 """Choices that may be the path of a file, by its ending."""
@@ -62,6 +65,21 @@ def _name_or_file(description: str, setting: str, otherwise: str, names: tuple[s
     }
 
 
+def _context_schema() -> dict[str, Any]:
+    """The schema of what is shown: a list of names and one-key mappings, or a mapping; options of a person's own
+    sources are checked where these are found."""
+    sources = {name: keywords_schema(kind) | {"type": ["object", "null"]} for name, kind in SOURCES.items()}
+    chosen = {"type": "object", "minProperties": 1, "properties": sources}
+    entry = {"if": {"type": "object"}, "then": chosen | {"maxProperties": 1}, "else": {"type": "string"}}
+    return {
+        "description": "a list of sources by name, with options as in {history: {bars: 30}}",
+        "if": {"type": "object"},
+        "then": chosen,
+        "else": {"type": "array", "minItems": 1, "items": entry},
+    }
+
+
+_CONTEXT = _context_schema()
 _CALIBRATION = _name_or_file(
     "a kind, the calibration.json of an earlier run, or its content as in calibration.schema.json",
     "calibration",
@@ -119,6 +137,8 @@ class AdvisorConfig:
         ),
     ] = SHOWN
     """Names of the features that are shown, in their order; one's own as a ``View`` takes them."""
+    context: Annotated[tuple[str | dict[str, dict[str, Any]], ...], WithJsonSchema(_CONTEXT)] = DEFAULT_CONTEXT
+    """What the model is shown, in its order: sources by name, with options as in {history: {bars: 30}}."""
 
     def __post_init__(self) -> None:
         if self.decimals and self.style == "words":
@@ -126,8 +146,10 @@ class AdvisorConfig:
                 f"advisor.decimals is {self.decimals}, and style words shows no figures: set advisor.style to numbers, "
                 "or leave decimals out."
             )
-        _ = self.view  # features that are not there, or cannot be shown, are refused here
         # The one way to give a frozen instance its normal form.
+        chosen = tuple(choice.plain for choice in read_choices(self.context, "advisor.context"))
+        object.__setattr__(self, "context", chosen)
+        _ = self.view  # features that are not there, or cannot be shown, are refused here
         if isinstance(self.examples, dict):  # 4.0 is a whole number in YAML, too
             whole = {kind: int(count) for kind, count in self.examples.items() if count == int(count)}
             object.__setattr__(self, "examples", self.examples | whole)
@@ -151,7 +173,13 @@ class AdvisorConfig:
     @property
     def view(self) -> View:
         """How a snapshot is rendered."""
-        return View(self.style, self.decimals, self.unmasked, self.features)
+        view = View(self.style, self.decimals, self.unmasked, self.features)
+        return with_features(view, self.shown_context.feature_names)
+
+    @property
+    def shown_context(self) -> Context:
+        """The sources of what the model is shown, without a past."""
+        return Context(self.context, self.unmasked)
 
     @property
     def changed_view(self) -> View | None:
@@ -161,13 +189,24 @@ class AdvisorConfig:
 
 def locate_files(section: dict[str, Any], folder: Path | None) -> dict[str, Any]:
     """The section with the files that it names looked for in this folder before the working folder."""
+
+    def place_part(name: str) -> str:
+        return place_reference(name, folder)
+
+    def place_file(path: str) -> str:
+        return path if path.startswith("sample:") else str(place_of(path, folder))
+
     files = {
-        name: str(place_of(section[name], folder))
+        name: place_file(section[name])
         for name, suffix in _FILES.items()
         if isinstance(section.get(name), str) and section[name].endswith(suffix)
     }
     if "features" in section:
-        section = section | {"features": [place_reference(name, folder) for name in section["features"]]}
+        section = section | {"features": [*map(place_part, section["features"])]}
+    if "context" in section:
+        chosen = section["context"]
+        entries = [{name: options} for name, options in chosen.items()] if isinstance(chosen, dict) else chosen
+        section = section | {"context": [with_files(entry, place_part, place_file) for entry in entries]}
     return section | files
 
 

@@ -18,6 +18,7 @@ from llm_strategy.advice.rules import BASELINES, Rule
 from llm_strategy.costs.costs import Costs
 from llm_strategy.errors import ConfigurationError, shown
 from llm_strategy.llm.metering.calls import Budget
+from llm_strategy.market.context.registry import DEFAULT_CONTEXT
 from llm_strategy.market.features import RANGE_BARS, Lookbacks, WarmUp
 from llm_strategy.risk import Limits
 from llm_strategy.support.plugins import place_reference
@@ -222,6 +223,9 @@ class Experiment:
         limits need."""
         needs = [self.advisor.lookbacks.longest]
         needs += [
+            WarmUp(bars, f"{name} of advisor.context") for name, bars in self.advisor.shown_context.lookbacks.items()
+        ]
+        needs += [
             WarmUp(feature.lookback, f"{feature.name} of advisor.features") for feature in self.advisor.view.measured
         ]
         for name in dict.fromkeys((*self.arms, self.advisor.fallback)):
@@ -247,6 +251,8 @@ class Experiment:
             {key: value for key, value in asdict(self).items() if key != "folder"}, "experiment"
         )
         plain["data"]["source"] = self.data.source or None
+        if self.advisor.context == DEFAULT_CONTEXT:
+            del plain["advisor"]["context"]  # an experiment of before there was a choice keeps its identity
         return plain
 
 

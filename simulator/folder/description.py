@@ -75,7 +75,7 @@ class RunDescription:
                 "notes": self._notes,
                 **model_of(how["model"]),
                 "explainer": self._explainer,
-                **own_parts(self._experiment.advisor.features),
+                **own_parts(self._experiment.advisor.features, self._experiment.advisor.context),
                 "usage": asdict(how["usage"]) | {"seconds": round(how["usage"].seconds, 3)},
                 **self._provenance,
                 "started": how["started"],

@@ -14,6 +14,7 @@ from typing import Any
 
 from llm_strategy.advice.written_prompt import prompts_sha256
 from llm_strategy.llm.client import LLMClient
+from llm_strategy.market.context.registry import CONTEXT_GROUP, feature_names, own_sources
 from llm_strategy.market.view import FEATURE_GROUP, is_own
 from llm_strategy.support.plugins import source_sha256
 from llm_strategy.support.schemas import schemas_sha256
@@ -33,7 +34,9 @@ def run_identity(experiment: Experiment, arms: tuple[str, ...], universe: Univer
         "schemas": schemas_sha256(),
         "versions": {"backtrader-llm": version("backtrader-llm")},
     }
-    return identity_from(decides | own_parts(experiment.advisor.features) | model_of(model), arms)
+    return identity_from(
+        decides | own_parts(experiment.advisor.features, experiment.advisor.context) | model_of(model), arms
+    )
 
 
 def identity_from(manifest: Mapping[str, Any], arms: Sequence[str]) -> str:
@@ -57,15 +60,17 @@ def identity_from(manifest: Mapping[str, Any], arms: Sequence[str]) -> str:
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
 
-def own_parts(features: Iterable[str]) -> dict[str, dict[str, str]]:
-    """sha256 of the files of a person's own among these features, by their names in the experiment without folders, for
-    a manifest; nothing where there are none."""
+def own_parts(features: Iterable[str], context: Any = ()) -> dict[str, dict[str, str]]:
+    """sha256 of the files of a person's own among these features and sources of context, by their names in the
+    experiment without folders, for a manifest; nothing where there are none."""
     own: dict[str, str] = {}
-    for feature in filter(is_own, features):
-        name = file_name(feature)
+    parts = [(feature, FEATURE_GROUP) for feature in (*features, *feature_names(context)) if is_own(feature)]
+    parts += [(source, CONTEXT_GROUP) for source in own_sources(context)]
+    for part, group in dict.fromkeys(parts):
+        name = file_name(part)
         while name in own:  # a file of that name in another folder
             name += "_"
-        own[name] = source_sha256(feature, FEATURE_GROUP)
+        own[name] = source_sha256(part, group)
     return {"own_parts": own} if own else {}
 
 

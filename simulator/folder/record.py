@@ -27,6 +27,7 @@ from typing import Any, overload
 import pandas as pd
 
 from llm_strategy.errors import RunFolderError
+from llm_strategy.market.context.registry import with_files
 from llm_strategy.trading.decision_lines import Entry, entry_of
 from simulator.folder.evidence import DECISIONS, EQUITY_COLUMNS, ORDER_COLUMNS, PRICE_COLUMNS, TRADE_COLUMNS, draw_name
 from simulator.folder.manifest import Manifest, read_manifest
@@ -168,6 +169,9 @@ def without_folders(configuration: Mapping[str, Any]) -> dict[str, Any]:
         }
     if "features" in parts["advisor"]:
         parts["advisor"] = {**parts["advisor"], "features": [*map(file_name, parts["advisor"]["features"])]}
+    if "context" in parts["advisor"]:
+        chosen = [with_files(entry, file_name, lambda path: Path(path).name) for entry in parts["advisor"]["context"]]
+        parts["advisor"] = {**parts["advisor"], "context": chosen}
     return parts
 
 

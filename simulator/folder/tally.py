@@ -51,7 +51,8 @@ class Tally:
             self.requests.add(exchange.request_hash)
             if self._scores is not None and exchange.purpose == "label" and exchange.answer is not None:
                 with suppress(ContractError):  # no decision was made of such an answer either
-                    self.scored.take(decision.prompt, self._scores.label_scores(decision.prompt, exchange.answer))
+                    shown = "\n".join((decision.prompt, *(each.text for each in decision.context)))
+                    self.scored.take(shown, self._scores.label_scores(decision.prompt, exchange.answer))
 
 
 def failure_of(decision: Decision) -> Abstention | None:

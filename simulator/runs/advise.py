@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 
 from llm_strategy.advice.advisor import ModelAdvisor
@@ -100,13 +101,19 @@ def advise_at(
         )
     choice = experiment.advisor
     advisor = ModelAdvisor(
-        client or connect(experiment), view=choice.view, options=choice.options, repairs=choice.repairs
+        client or connect(experiment),
+        view=choice.view,
+        options=choice.options,
+        repairs=choice.repairs,
+        context=choice.context,
     )
-    seen = upcoming(Universe((prices,)), experiment)
-    past = seen.snapshots[: len(times) - warm_up.bars + 1]
+    others = advisor.context.shows_more  # what is shown may look at the other symbols
+    seen = upcoming(universe if others else Universe((prices,)), experiment)
+    own = [snapshot for snapshot in seen.snapshots if snapshot.symbol == prices.symbol]
+    past = own[: len(times) - warm_up.bars + 1]
     place = max(place for place, snapshot in enumerate(past) if seen.wants(snapshot))
     snapshot = past[place]
-    for earlier in past[:place]:
+    for earlier in takewhile(lambda earlier: earlier is not snapshot, seen.snapshots):
         # What was asked before matters where answers so far correct the next one or decide whether a reason is asked.
         if seen.wants(earlier) and not advisor.stateless:
             advisor.decide(earlier)

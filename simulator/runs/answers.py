@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
+from itertools import tee
 from typing import Any, TypeAlias
 
 from llm_strategy.advice.advisor import ModelAdvisor
@@ -20,7 +21,7 @@ from llm_strategy.llm.record.store import FolderStore, MemoryStore
 from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request, request_hash
 from llm_strategy.llm.settings import load_settings
 from llm_strategy.trading.decision_lines import Entry
-from llm_strategy.types import Abstention, AbstentionReason
+from llm_strategy.types import Abstention, AbstentionReason, Decision, Shown, Snapshot
 from simulator.experiment.configuration import Experiment
 
 
@@ -176,8 +177,12 @@ def replay_advisor(
     draw: int = 0,
 ) -> ModelAdvisor:
     """The advisor of a finished llm arm, or of a further draw of it, answering from the journal of those entries."""
-    client = RunAnswers(identity, sampler, recorded_answers(entries), strict_order=True)
     choice = experiment.advisor
+    context = choice.shown_context
+    if not context.from_prices:
+        entries, shown = tee(entries)
+        context = context.replayed(ShownBefore(shown))
+    client = RunAnswers(identity, sampler, recorded_answers(entries), strict_order=True)
     return ModelAdvisor(
         client,
         view=choice.view,
@@ -186,4 +191,26 @@ def replay_advisor(
         fallback=experiment.fallback_rule,
         draw=draw,
         repairs=choice.repairs,
+        context=context,
     )
+
+
+class ShownBefore:
+    """What a finished run showed at the closes of its decisions, which are asked for in their order; raises
+    ``AnswerNotRecorded`` for a close at which it decided nothing."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self._decisions = (entry.decision for entry in entries)
+        self._last: Decision | None = None
+
+    def __call__(self, snapshot: Snapshot) -> Sequence[Shown]:
+        """What was shown at this close."""
+        while not self._is_at(snapshot):
+            self._last = next(self._decisions, None)
+            if self._last is None:
+                raise AnswerNotRecorded(f"The journal holds no decision on {snapshot.symbol} at {snapshot.time}.")
+        return self._last.context if self._last else ()
+
+    def _is_at(self, snapshot: Snapshot) -> bool:
+        at = self._last.snapshot if self._last else None
+        return at is not None and (at.symbol, at.time) == (snapshot.symbol, snapshot.time)

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from llm_strategy.advice.advisor import Advisor, ModelAdvisor, OnAnswer, witness_of
+from llm_strategy.advice.advisor import Advisor, ModelAdvisor, OnAnswer, begin_run, witness_of
 from llm_strategy.advice.rules import MatchedRandom
 from llm_strategy.errors import PromptTooLong, TooManyFailures
 from llm_strategy.llm.client import LLMClient
@@ -37,7 +37,12 @@ class _FirstMustFit:
     def __init__(self, advisor: Advisor) -> None:
         self._advisor = advisor
         self.view = getattr(advisor, "view", None)
+        self.window = getattr(advisor, "window", 0)
         self._first = True
+
+    def begin(self) -> _FirstMustFit:
+        """The advisor of a run, whose copies share one past."""
+        return _FirstMustFit(begin_run(self._advisor))
 
     def attach(self, data: Any) -> _FirstMustFit:
         """The advisor of one feed, whose first question must fit."""
@@ -162,6 +167,7 @@ class ArmRunner:
             fallback=self._experiment.fallback_rule,
             draw=draw,
             repairs=choice.repairs,
+            context=choice.context,
         )
 
     @cached_property

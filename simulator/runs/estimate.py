@@ -74,13 +74,22 @@ def estimate(experiment: Experiment, universe: Universe, client: RecordingClient
     ``rough_tokens``. Seconds are those of answers on record, else those noted when this model was last asked so.
     """
     choice = experiment.advisor
-    advisor = ModelAdvisor(client, view=choice.view, options=choice.options, repairs=choice.repairs)
+    advisor = ModelAdvisor(
+        client, view=choice.view, options=choice.options, repairs=choice.repairs, context=choice.context
+    )
     seen = upcoming(universe, experiment)
     known: dict[Request, Generation] = {}
     missing: list[Request] = []
     again = 0
     for number in (0, *experiment.further_draws):
-        drawn = ModelAdvisor(client, view=choice.view, options=choice.options, draw=number, repairs=choice.repairs)
+        drawn = ModelAdvisor(
+            client,
+            view=choice.view,
+            options=choice.options,
+            draw=number,
+            repairs=choice.repairs,
+            context=choice.context,
+        )
         found, unknown, unusable = _looked_up(drawn, seen, client)
         known |= found
         missing += unknown

@@ -121,7 +121,8 @@ def _experiment(record: Record) -> Experiment:
         if isinstance(rule, dict) and "rule" in rule and not rule.get("sha256"):  # which code it was must be certain
             raise RunFolderError(f"{path} names a rule without the hash of its file: restore it, or run it again.")
     then = record.manifest.get("own_parts", {})
-    now = own_parts(configuration.get("advisor", {}).get("features", ())).get("own_parts", {})
+    choice = configuration.get("advisor", {})
+    now = own_parts(choice.get("features", ()), choice.get("context", ())).get("own_parts", {})
     for name in now:
         if now[name] and now[name] != then.get(name):  # one that is not there is told below
             raise RunFolderError(

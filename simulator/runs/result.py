@@ -39,7 +39,7 @@ COLUMNS = {
 
 DECISION_COLUMNS = (
     "symbol", "status", "label", "action", "confidence", "rationale", "policy", "intent", "size", "stop_pct",
-    "target_pct", "reason", "close",
+    "target_pct", "reason", "close", "context",
 )  # fmt: skip
 
 
@@ -95,7 +95,8 @@ class Result:
         one arm. Columns: symbol, status (advised, repaired, abstained), label, action and confidence (0 to 1) as
         advised, missing where it abstained, rationale, policy (allow, review, deny), intent (what the gate made of it),
         size (shares), stop_pct and target_pct (fractions of the fill), reason (why it abstained, or the gate did
-        nothing), close (the price)."""
+        nothing), close (the price), context (what the model was shown beside the market's line, a line for each
+        source)."""
         rows = [_decision_row(arm.name, entry) for arm in self.record.arms for entry in arm.entries]
         table = pd.DataFrame(rows, columns=["arm", "time", *DECISION_COLUMNS])
         return table.assign(time=pd.to_datetime(table["time"])).set_index(["arm", "time"])
@@ -176,4 +177,5 @@ def _decision_row(arm: str, entry: Entry) -> tuple[object, ...]:
         arm, snapshot.time, snapshot.symbol, decision.status.value, *advised, decision.policy.verdict.value,
         gate.intent.value, gate.size, gate.stop_pct, gate.target_pct,
         f"{abstained.reason}: {abstained.detail}" if abstained else gate.reason, snapshot.close,
+        "\n".join(f"{shown.source}: {shown.text}" for shown in decision.context),
     )  # fmt: skip

@@ -28,8 +28,8 @@ from simulator.prices.universe import Universe, decisions_name
 
 @dataclass(frozen=True)
 class Upcoming:
-    """``snapshots`` of every close from the first decision on, symbol by symbol, in order, and those among them at
-    which an advisor is asked."""
+    """``snapshots`` of every close from the first decision on, symbol by symbol, or in the order of time where the
+    advisor shows more than a line of its market, and those among them at which an advisor is asked."""
 
     snapshots: tuple[Snapshot, ...]
     decisions: frozenset[Snapshot]
@@ -49,6 +49,7 @@ def upcoming(universe: Universe, experiment: Experiment) -> Upcoming:
         of_symbol = snapshots(universe.decisions(symbol), experiment)
         seen += of_symbol
         wanted += filter(schedule.wants, of_symbol)
+    seen = list(choice.shown_context.in_order(seen))
     return Upcoming(tuple(seen), frozenset(wanted))
 
 
@@ -57,14 +58,16 @@ def snapshots(prices: Prices, experiment: Experiment | None = None) -> list[Snap
     the first close with all features on."""
     lookbacks = experiment.advisor.lookbacks if experiment else DEFAULT_LOOKBACKS
     measured = experiment.advisor.view.measured if experiment else ()
+    window = experiment.advisor.shown_context.window if experiment else 0
     warm_up = (experiment.warm_up if experiment else lookbacks.longest).bars
     if len(prices.table) < warm_up:
         return []
+    reader = {"symbol": prices.symbol, "lookbacks": lookbacks, "measured": measured, "window": window}
     cerebro = bt.Cerebro(stdstats=False)
     cerebro.adddata(make_feed(prices))
-    cerebro.addstrategy(_Collector, reader={"symbol": prices.symbol, "lookbacks": lookbacks, "measured": measured})
+    cerebro.addstrategy(_Collector, reader=reader)
     (collector,) = cerebro.run()
-    first = max(lookbacks.longest.bars, *(feature.lookback for feature in measured), 0)
+    first = max(lookbacks.longest.bars, *(feature.lookback for feature in measured), window)
     return list(collector.seen[warm_up - first :])
 
 

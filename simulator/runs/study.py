@@ -253,6 +253,7 @@ def _advice(chosen: Mapping[str, Any]) -> tuple[RecordingClient | None, AdvisorC
         layout=options.layout,
         lookbacks=lookbacks,
         repairs=advisor.repairs,
+        context=advisor.context.plain,
     )
 
 

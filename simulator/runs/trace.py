@@ -88,6 +88,8 @@ class Trace:
         yield "Features " + ", ".join(f"{name} {value}" for name, value in shown.items())
         if decision["prompt"]:
             yield f"Shown    {decision['prompt']}"
+        for shown in decision.get("context", ()):
+            yield f"Context  {shown['source']}: {shown['text']}"
         repairs = f" ({', '.join(decision['repairs'])})" if decision["repairs"] else ""
         yield f"Status   {decision['status']}{repairs}"
         failure = decision["abstention"] or decision.get("instead_of")

@@ -12,6 +12,7 @@ from llm_strategy.advice.contract import ParsedAnswer, Repairs
 from llm_strategy.advice.layout import CONTENT_FREE, load_layout
 from llm_strategy.advice.modes.mode import Ask, Defaults, Mode, Question, Recorded
 from llm_strategy.advice.options import LabelPrior, PromptOptions
+from llm_strategy.advice.shown_context import with_context
 from llm_strategy.advice.written_prompt import fixed_examples
 from llm_strategy.errors import ConfigurationError, ContractError
 from llm_strategy.llm.requests import Request
@@ -142,7 +143,8 @@ class Choices(Mode):
         """The request with the conversation up to the question about this line of a market."""
         examples = question.examples or fixed_examples(question.market)
         messages = self._layout.messages(line, examples, with_reason=self.options.rationale != "never")
-        return replace(defaults, messages=messages, form=(), json_mode=False, json_schema="")
+        asked = replace(defaults, messages=messages, form=(), json_mode=False, json_schema="")
+        return asked if line == CONTENT_FREE else with_context(asked, question.context)
 
     def _ask_label(self, question: Question, line: str, defaults: Request) -> tuple[Request, tuple[str, ...]]:
         return self._layout.ask_label(self._about(question, line, defaults), line)
@@ -160,7 +162,7 @@ class Choices(Mode):
             return correct_scores(raw, scored(CONTENT_FREE, "prior"))
         if calibration == "batch":
             prior = self._batch.prior()
-            self._batch.take(question.market, raw)
+            self._batch.take(question.state, raw)
             return correct_scores(raw, prior) if prior else raw
         return raw
 

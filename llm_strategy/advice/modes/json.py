@@ -7,6 +7,7 @@ from functools import partial
 
 from llm_strategy.advice.contract import ParsedAnswer, parse_answer
 from llm_strategy.advice.modes.mode import Ask, Mode, Question, Recorded
+from llm_strategy.advice.shown_context import with_context
 from llm_strategy.advice.written_prompt import ask_for_advice, ask_for_repair
 from llm_strategy.errors import ContractError
 from llm_strategy.llm.requests import Request
@@ -23,7 +24,8 @@ class Json(Mode):
 
     def requests(self, question: Question, defaults: Request) -> tuple[Request, ...]:
         """The one request for the advice."""
-        return (ask_for_advice(question.market, with_form=False, defaults=defaults, examples=question.examples),)
+        asked = ask_for_advice(question.market, with_form=False, defaults=defaults, examples=question.examples)
+        return (with_context(asked, question.context),)
 
     def repair(self, question: Question, defaults: Request, answer: str, problem: ContractError) -> Request:
         """The request that follows an answer that broke the contract."""

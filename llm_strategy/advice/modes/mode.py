@@ -31,6 +31,16 @@ class Question(NamedTuple):
     timeframe: str
     context: tuple[Shown, ...] = ()
 
+    @property
+    def shown(self) -> tuple[Shown, ...]:
+        """What is shown beside the market's line, without the mark of that line's place."""
+        return tuple(shown for shown in self.context if shown.text)
+
+    @property
+    def state(self) -> str:
+        """All that is shown of the market, as one text."""
+        return "\n".join((self.market, *(shown.text for shown in self.shown)))
+
 
 class Ask(Protocol):
     """Puts the requests of one decision to a model and keeps each exchange."""

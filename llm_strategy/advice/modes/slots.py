@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from llm_strategy.advice.modes.json import Json
 from llm_strategy.advice.modes.mode import Defaults, Question
+from llm_strategy.advice.shown_context import with_context
 from llm_strategy.advice.written_prompt import ask_for_advice, ask_for_decision
 from llm_strategy.errors import ContractError
 from llm_strategy.llm.requests import Request
@@ -22,12 +23,14 @@ class Slots(Json):
     def requests(self, question: Question, defaults: Request) -> tuple[Request, ...]:
         """The one request for the values, those of a rationale among them where one is wanted."""
         if self.options.rationale == "never":
-            return (ask_for_decision(question.market, defaults, question.examples),)
-        return (ask_for_advice(question.market, with_form=True, defaults=defaults, examples=question.examples),)
+            asked = ask_for_decision(question.market, defaults, question.examples)
+        else:
+            asked = ask_for_advice(question.market, with_form=True, defaults=defaults, examples=question.examples)
+        return (with_context(asked, question.context),)
 
     def repair(self, question: Question, defaults: Request, answer: str, problem: ContractError) -> Request:
         """The question with the fixed examples, where others led astray: a small model that is shown the slots it
         filled wrongly fills them so again."""
         if question.examples:
-            return ask_for_advice(question.market, with_form=True, defaults=defaults)
+            return with_context(ask_for_advice(question.market, with_form=True, defaults=defaults), question.context)
         return super().repair(question, defaults, answer, problem)

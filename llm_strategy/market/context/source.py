@@ -13,19 +13,23 @@ from llm_strategy.types import Shown, Snapshot
 
 
 class ContextSource(ABC):
-    """One thing that a model may be shown at a close; made with its options as keywords.
+    """One thing that a model may be shown at a close; made with its options as keywords, without opening a file.
 
-    Closes of several symbols may come symbol by symbol or in the order of time, so ``show`` uses of other symbols only
-    what had closed strictly before the close in question.
+    Options are annotated (``Annotated[int, Field(ge=1)]``), and their defaults are what stands in a configuration. One
+    that is called ``path`` (a text or a list of them) is a file, looked for beside the experiment first. Closes of
+    several symbols may come symbol by symbol or in the order of time, so ``show`` uses of other symbols only what had
+    closed strictly before the close in question.
     """
 
-    name: ClassVar[str]
+    name: ClassVar[str] = ""
     """The name by which ``context`` of an advisor chooses it."""
     nulls: ClassVar[tuple[str, ...]] = ()
     """Values of the option ``null`` with which the source shows what cannot help, the usual one first."""
     from_prices: ClassVar[bool] = True
     """Whether it is a function of prices alone, so that a replay makes it again; else a replay reads from the journal
     what was shown."""
+    unmasked: tuple[str, ...] = ()
+    """What the advisor shows in spite of the mask (``symbol``, ``date``, ``price``); set before the first close."""
 
     @property
     def lookback(self) -> int:
@@ -33,8 +37,14 @@ class ContextSource(ABC):
         none."""
         return 0
 
+    def open(self) -> None:  # noqa: B027 - most sources need nothing beside prices
+        """Read what it needs beside prices, before the first question; not called where a replay reads the journal."""
+
     def take(self, snapshot: Snapshot) -> None:  # noqa: B027 - most sources keep nothing of the past
         """Take a close into the past, decided on or not; it is not yet there where ``show`` is asked about it."""
+
+    def forget(self, symbol: str) -> None:  # noqa: B027
+        """Begin the past of a symbol anew: bars that cannot be true lie between it and what follows."""
 
     @abstractmethod
     def show(self, snapshot: Snapshot) -> Shown:

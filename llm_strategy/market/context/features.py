@@ -1,0 +1,28 @@
+"""The line of features as a source of context: where it stands among the others, and which features it shows."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from llm_strategy.market.context.source import ContextSource
+from llm_strategy.types import Shown, Snapshot
+
+FEATURES = "features"
+"""The source that stands for the market's line."""
+MARKER = Shown(FEATURES, "")
+"""Where the market's line stands among what is shown; the line itself is made by a ``View``."""
+
+
+class Features(ContextSource):
+    """The market's line of features; ``names`` are those that it shows, in their order, as ``advisor.features``."""
+
+    name = FEATURES
+
+    def __init__(self, names: Annotated[tuple[str, ...], Field(min_length=1)] | None = None) -> None:
+        self.names = names
+
+    def show(self, snapshot: Snapshot) -> Shown:
+        """The place of the line."""
+        return MARKER
