@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 from llm_strategy.types import PolicyOutcome, PolicyVerdict, Shown
@@ -20,12 +21,12 @@ def cited_numbers(rationale: str) -> tuple[int, ...]:
     )
 
 
-def citable(context: tuple[Shown, ...]) -> tuple[str, ...]:
+def citable(context: Sequence[Shown]) -> tuple[str, ...]:
     """The ids of the texts that may be cited, of ``[D1]`` first; none where nothing was found."""
     return next((shown.ids for shown in context if shown.source == DOCUMENTS), ())
 
 
-def check_citations(policy: PolicyOutcome, rationale: str, context: tuple[Shown, ...]) -> PolicyOutcome:
+def check_citations(policy: PolicyOutcome, rationale: str, context: Sequence[Shown]) -> PolicyOutcome:
     """The verdict with a reason for each citation of a text that was not shown. Such an advice is marked for review: it
     rests on something that was not there, and asking again would teach a model to cite what it did not use."""
     shown = len(citable(context))

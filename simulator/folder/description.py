@@ -19,6 +19,7 @@ from llm_strategy.llm.client import LLMClient
 from llm_strategy.risk import Limits
 from simulator.experiment import LLM_ARM
 from simulator.experiment.configuration import Experiment
+from simulator.folder.documents import LEDGER
 from simulator.folder.evidence import HARM, evidence_files, file_hashes
 from simulator.folder.manifest import FORMAT_VERSION, Manifest
 from simulator.folder.provenance import model_of, own_parts, provenance
@@ -49,7 +50,7 @@ class RunDescription:
     def of_arm(self, arm: str, folder: Path, **how: Unpack[Happened]) -> Manifest:
         """The manifest of one arm, whose evidence stands in ``folder``."""
         draws = self._experiment.further_draws if arm == LLM_ARM else ()
-        files = file_hashes(folder, evidence_files(draws), if_there=(CALIBRATION, "prices.csv"))
+        files = file_hashes(folder, evidence_files(draws), if_there=(CALIBRATION, LEDGER, "prices.csv"))
         return self._manifest("run", arm, None, files, **how)
 
     def of_comparison(self, arms: tuple[str, ...], folder: Path, **how: Unpack[Happened]) -> Manifest:

@@ -17,7 +17,8 @@ from typing import Any, Protocol
 
 from llm_strategy.advice.citations import DOCUMENTS as SOURCE
 from llm_strategy.errors import RunFolderError
-from llm_strategy.market.context.documents import framed_texts
+from llm_strategy.market.context.context import Context
+from llm_strategy.market.context.documents import Documents, framed_texts
 from llm_strategy.support.outside_text import spelled_out_json
 from llm_strategy.support.write_whole import write_whole
 from llm_strategy.types import Decision, Snapshot
@@ -68,6 +69,19 @@ class Ledger:
             known = {"id": identity, "available_at": about["available_at"], "source": about["source"]}
             lines.append(_line({**known, "sha256": _sha256(text), "text": text}))
         write_whole(folder / LEDGER, "".join(lines))
+
+
+def library_of(advisor: object) -> Library | None:
+    """The texts that an advisor can show; None where it has none."""
+    context = getattr(advisor, "context", None)
+    source = context.source(SOURCE) if isinstance(context, Context) else None
+    return source if isinstance(source, Documents) else None
+
+
+def write_ledger(ledger: Ledger, folder: Path, library: Library | None) -> None:
+    """Write a ledger where there are texts to be shown."""
+    if library is not None:
+        ledger.write(folder, library)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,19 @@ from simulator.reporting.render_html import HtmlWriter, page, secured
 from simulator.reporting.render_markdown import MarkdownWriter, without_bare_links
 from simulator.reporting.sections.explanation import ExplanationSection, explanation_facts
 
-BEFORE = ("summary", "arms", "pairs", "noise", "charts", "symbols", "gate", "regimes", "decisions", "trades")
+BEFORE = (
+    "summary",
+    "arms",
+    "pairs",
+    "noise",
+    "charts",
+    "symbols",
+    "gate",
+    "regimes",
+    "decisions",
+    "documents",
+    "trades",
+)
 """The sections of a page, in order; behind them stand further modules of ``sections/`` and a person's own sections."""
 AFTER = ("model", "explanation", "caveats", "provenance")
 """The sections that end a page."""

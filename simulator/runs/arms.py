@@ -21,6 +21,7 @@ from llm_strategy.types import Abstention, AbstentionReason, ActionType, Decisio
 from simulator.experiment import LLM_ARM, RANDOM_ARM
 from simulator.experiment.configuration import Experiment
 from simulator.folder.description import RunDescription, now
+from simulator.folder.documents import library_of, write_ledger
 from simulator.folder.evidence import draw_name, write_json
 from simulator.folder.tally import Questions, Tally, failure_of, write_calibration
 from simulator.prices.universe import Universe
@@ -147,6 +148,7 @@ class ArmRunner:
         trade(self._universe, asked, self._experiment, decided, folder)
         if not draw:
             write_calibration(made.scored, folder)
+            write_ledger(made.documents, folder, library_of(advisor))
         return made, too_many_failures(made, self._experiment.advisor.max_failure_rate, draw=draw)
 
     def _advisor(self, arm: str) -> tuple[Advisor, RecordingClient | None]:

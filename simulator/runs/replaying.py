@@ -21,6 +21,7 @@ from llm_strategy.trading.decision_lines import Entry
 from llm_strategy.types import ActionType
 from simulator.experiment import LLM_ARM, RANDOM_ARM
 from simulator.experiment.configuration import Experiment
+from simulator.folder.documents import LEDGER, LedgerRecord, write_ledger
 from simulator.folder.evidence import DECISIONS, HARM, draw_name, evidence_files
 from simulator.folder.integrity import check_evidence, is_sealed, seal
 from simulator.folder.provenance import own_parts
@@ -88,6 +89,7 @@ def _replay_record(record: Record, target: Path) -> None:
         folder = target / arm.name if comparison else target
         made = _simulated(universe, _advisor(arm, experiment, advised), experiment, folder)
         write_calibration(made.scored, folder)
+        write_ledger(made.documents, folder, LedgerRecord.read(arm.decisions.path.parent))
         if arm.name == LLM_ARM:
             advised = made.advised
         for draw in arm.draws:
@@ -122,7 +124,7 @@ def _experiment(record: Record) -> Experiment:
             raise RunFolderError(f"{path} names a rule without the hash of its file: restore it, or run it again.")
     then = record.manifest.get("own_parts", {})
     choice = configuration.get("advisor", {})
-    now = own_parts(choice.get("features", ()), choice.get("context", ())).get("own_parts", {})
+    now = own_parts(choice.get("features", ()), choice.get("context", ()), data=False).get("own_parts", {})
     for name in now:
         if now[name] and now[name] != then.get(name):  # one that is not there is told below
             raise RunFolderError(
@@ -197,8 +199,8 @@ def _files(record: Record, target: Path) -> list[str]:
     names: list[str] = []
     for arm in record.arms:
         evidence = evidence_files(draw.number for draw in arm.draws)
-        names += [f"{arm.name}/{name}" for name in (*evidence, CALIBRATION, FACTS)] if comparison else evidence
-    names += [CALIBRATION, "prices.csv", HARM, *REPORT_FILES]
+        names += [f"{arm.name}/{name}" for name in (*evidence, CALIBRATION, LEDGER, FACTS)] if comparison else evidence
+    names += [CALIBRATION, LEDGER, "prices.csv", HARM, *REPORT_FILES]
     there = [record.folder, target]
     if not comparison and not (record.folder / "prices.csv").exists():
         there.remove(target)  # an arm's prices and page are those of its comparison

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from llm_strategy.errors import ConfigurationError, MarketDataError, nearest, shown
 from llm_strategy.market.context.corpus import read_rows
+from llm_strategy.market.context.documents import Paths
 from llm_strategy.market.context.entity_mask import mask_text
 from llm_strategy.market.context.event_samples import read_sample
 from llm_strategy.market.context.moments import DAY, SessionClose, known_until, parse_zoned
@@ -75,7 +76,7 @@ class Events(ContextSource):
 
     def __init__(
         self,
-        path: str | tuple[str, ...],
+        path: Paths,
         column: str | None = None,
         delay: str | None = None,
         max_age_days: Annotated[float, Field(gt=0, le=36525)] | None = None,

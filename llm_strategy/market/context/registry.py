@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from llm_strategy.errors import BacktraderLLMError, ConfigurationError, did_you_mean, exception_line
+from llm_strategy.market.context.documents import Documents
+from llm_strategy.market.context.events import Events
 from llm_strategy.market.context.features import FEATURES, Features
 from llm_strategy.market.context.history import History
 from llm_strategy.market.context.source import ContextSource
@@ -24,6 +26,8 @@ SOURCES: dict[str, type[ContextSource]] = {
     for source in (
         Features,
         History,
+        Documents,
+        Events,
     )
 }
 """The sources of the package by name: a new one is added here."""
@@ -171,6 +175,20 @@ def own_sources(chosen: Any) -> list[str]:
     entries = chosen if isinstance(chosen, list | tuple | Mapping) else ()
     names = [name for entry in entries for name in (entry if isinstance(entry, Mapping) else (entry,))]
     return [name for name in names if isinstance(name, str) and is_own(name)]
+
+
+def data_files(chosen: Any) -> list[str]:
+    """The files that the option ``path`` of sources names in a list of choices, which may be damaged; samples of the
+    program are none."""
+    found: list[str] = []
+
+    def take(path: str) -> str:
+        found.append(path)
+        return path
+
+    for entry in [chosen] if isinstance(chosen, Mapping) else chosen if isinstance(chosen, list | tuple) else ():
+        with_files(entry, str, take)
+    return [path for path in found if not path.startswith("sample:")]
 
 
 def feature_names(chosen: Any) -> list[str]:
