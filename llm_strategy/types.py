@@ -17,7 +17,8 @@ Purpose: TypeAlias = Literal["advice", "repair", "label", "prior", "action", "ra
 
 
 class RegimeLabel(StrEnum):
-    """What kind of market the last closed bars look like."""
+    """What kind of market the last closed bars look like, as the causal rule says it; an experiment may have labels of
+    its own in their place (``llm_strategy.market.regimes``)."""
 
     BULL = "bull"
     BEAR = "bear"
@@ -192,9 +193,10 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Regime:
-    """A label for the market, with the advisor's own confidence (0 to 1) where it gave one."""
+    """A label for the market, with the advisor's own confidence (0 to 1) where it gave one. The label is one of those
+    that the experiment has: a ``RegimeLabel``, or a text where it has its own."""
 
-    label: RegimeLabel
+    label: str
     confidence: float | None = None
 
 

@@ -10,14 +10,18 @@ import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from copy import deepcopy
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from jsonschema import Draft202012Validator
+
 from llm_strategy.errors import ContractError
 from llm_strategy.llm.structured.answer_text import LARGEST_ANSWER, THOUGHT_ALONE, nesting, unwrap
-from llm_strategy.support.schemas import violation
+from llm_strategy.market.regimes import USUAL_REGIMES, as_label
+from llm_strategy.support.schemas import validator, violation
 from llm_strategy.support.strict_json import NoNumber, RepeatedKey, parse_json
-from llm_strategy.types import Action, ActionType, Advice, Constraints, Regime, RegimeLabel
+from llm_strategy.types import Action, ActionType, Advice, Constraints, Regime
 
 Repairs: TypeAlias = Literal["strict", "lenient"]
 """Whether values that break the contract are errors, or read where they can mean one thing alone."""
@@ -47,8 +51,15 @@ class ParsedAnswer(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def parse_answer(text: str, *, symbol: str, timeframe: str, repairs: Repairs = "strict") -> ParsedAnswer:
-    """Read an answer strictly.
+def parse_answer(
+    text: str,
+    *,
+    symbol: str,
+    timeframe: str,
+    repairs: Repairs = "strict",
+    labels: tuple[str, ...] = USUAL_REGIMES.names,
+) -> ParsedAnswer:
+    """Read an answer strictly; its label is one of these.
 
     What the program knows (version, intent, symbol, timeframe) is filled in where the model left it out; where the
     model wrote it, it must be right. What stands around the one JSON object (``answer_text``) is taken off and counted
@@ -62,22 +73,22 @@ def parse_answer(text: str, *, symbol: str, timeframe: str, repairs: Repairs = "
     known = {"version": VERSION, "intent": INTENT, "symbol": symbol, "timeframe": timeframe}
     mended, kinds = read_leniently(document)
     if repairs == "lenient":
-        return ParsedAnswer(_advice(mended, known), taken_off + kinds)
+        return ParsedAnswer(_advice(mended, known, labels), taken_off + kinds)
     try:
-        return ParsedAnswer(_advice(document, known), taken_off)
+        return ParsedAnswer(_advice(document, known, labels), taken_off)
     except ContractError as problem:
         with suppress(ContractError):
-            _advice(mended, known)
+            _advice(mended, known, labels)
             problem = ContractError(problem.field, problem.problem, MEND)
         raise problem from None
 
 
-def _advice(document: dict[str, Any], known: Mapping[str, str]) -> Advice:
+def _advice(document: dict[str, Any], known: Mapping[str, str], labels: tuple[str, ...]) -> Advice:
     """The advice of a document in which what the program knows is filled in."""
     for field, value in known.items():
         if document.setdefault(field, value) != value:
             raise ContractError(field, f"is {document[field]!r}, the request was for {value!r}")
-    return advice_from_document(document)
+    return advice_from_document(document, labels)
 
 
 def parse_object(text: str) -> dict[str, Any]:
@@ -110,9 +121,20 @@ def parse_object(text: str) -> dict[str, Any]:
     return document
 
 
-def advice_from_document(document: dict[str, Any]) -> Advice:
-    """A whole document against the schema; raises ``ContractError``."""
-    if wrong := violation("advice", document):
+@lru_cache(maxsize=64)
+def _contract(labels: tuple[str, ...]) -> Draft202012Validator:
+    """The contract with these labels in the place of the usual ones."""
+    usual = validator("advice")
+    if labels == USUAL_REGIMES.names:
+        return usual
+    schema: Any = deepcopy(usual.schema)
+    schema["properties"]["regime"]["properties"]["label"] = {"enum": list(labels)}
+    return Draft202012Validator(schema, format_checker=usual.format_checker)
+
+
+def advice_from_document(document: dict[str, Any], labels: tuple[str, ...] = USUAL_REGIMES.names) -> Advice:
+    """A whole document against the schema, with these labels; raises ``ContractError``."""
+    if wrong := violation(_contract(labels), document):
         raise ContractError(*wrong)
     regime, action = document["regime"], document["action"]
     requested = {name: float(value) for name, value in action.get("constraints", {}).items()}
@@ -121,7 +143,7 @@ def advice_from_document(document: dict[str, Any]) -> Advice:
         intent=document["intent"],
         symbol=document["symbol"],
         timeframe=document["timeframe"],
-        regime=Regime(RegimeLabel(regime["label"]), float(regime["confidence"]) if "confidence" in regime else None),
+        regime=Regime(as_label(regime["label"]), float(regime["confidence"]) if "confidence" in regime else None),
         rationale=document["rationale"],
         action=Action(ActionType(action["type"]), float(action["confidence"]), Constraints(**requested)),
     )

@@ -140,7 +140,8 @@ class Conversation:
         inquiry = Inquiry(self, snapshot, remember=mode.scores)
         try:
             with contract_errors(inquiry.exchanges):
-                return judge_answer(mode.decide(question, self.defaults, inquiry), inquiry.exchanges)
+                parsed = mode.decide(question, self.defaults, inquiry)
+                return judge_answer(parsed, inquiry.exchanges, mode.options.regimes)
         except ContractError as problem:
             return abstain(AbstentionReason.INVALID, redact(encodable(str(problem))), inquiry.exchanges)
         except tuple(FAILURES) as problem:

@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 from llm_strategy.advice.examples import ExampleKind, LabelSource
 from llm_strategy.advice.layout import LayoutText
-from llm_strategy.errors import ConfigurationError
+from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.llm.structured.probabilities import problem_with
+from llm_strategy.market.regimes import USUAL_REGIMES, Regimes, as_label
 from llm_strategy.support.read_regular import read_text
 from llm_strategy.support.schemas import require
 from llm_strategy.support.strict_json import parse_json
-from llm_strategy.types import RegimeLabel
 
 CalibrationKind = Literal["auto", "none", "content_free", "batch"]
 RationaleWanted = Literal["auto", "always", "changes", "never"]
@@ -32,9 +32,27 @@ class LabelPrior:
     labels: Mapping[str, float]
 
     def __post_init__(self) -> None:
-        problem = problem_with(self.labels) if self.labels.keys() == set(RegimeLabel) else "is not of each label"
-        if problem:
+        for name in self.labels:
+            try:
+                as_label(name)
+            except ValueError:
+                raise ConfigurationError(f"labels.{name!s:.40} is an unknown key, and no label.") from None
+        if problem := problem_with(self.labels):
             raise ConfigurationError(f"the probability {problem}: name the calibration.json of a run as it left it.")
+
+    def check_labels(self, regimes: Regimes) -> None:
+        """Raise ``ConfigurationError`` where it is not of these labels."""
+        for name in self.labels:
+            if name not in regimes.kinds:
+                raise ConfigurationError(
+                    f"advisor.calibration: labels.{name} is an unknown key{did_you_mean(name, regimes)}"
+                )
+        for name in regimes:
+            if name not in self.labels:
+                raise ConfigurationError(
+                    f"advisor.calibration: labels.{name} is missing: name the calibration.json of a run with these "
+                    "labels as it left it."
+                )
 
     @classmethod
     def from_document(cls, document: Any, where: str) -> LabelPrior:
@@ -72,6 +90,7 @@ class PromptOptions:
     otherwise). With choices alone: ``calibration`` of the label's probabilities, by a ``LabelPrior`` or by what the run
     itself scores (``auto`` is batch with examples that stay, none with the nearest), and the ``layout`` of the prompt,
     one of ``prompts/`` by its name or one's own (``auto`` is rows with examples that stay, sheet with the nearest).
+    ``regimes`` are the labels to choose from, where they are not the usual four.
     """
 
     mode: str = "auto"
@@ -81,7 +100,10 @@ class PromptOptions:
     calibration: CalibrationKind | LabelPrior = "auto"
     rationale: RationaleWanted = "auto"
     layout: str | LayoutText = "auto"
+    regimes: Regimes = USUAL_REGIMES
 
     def __post_init__(self) -> None:
+        if isinstance(self.calibration, LabelPrior):
+            self.calibration.check_labels(self.regimes)
         if self.count < 1:
             raise ConfigurationError(f"The number of examples is {self.count}: give at least 1.")

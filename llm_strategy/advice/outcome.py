@@ -18,6 +18,7 @@ from llm_strategy.errors import (
     ModelError,
     PromptTooLong,
 )
+from llm_strategy.market.regimes import USUAL_REGIMES, Regimes
 from llm_strategy.types import (
     Abstention,
     AbstentionReason,
@@ -139,9 +140,9 @@ def without_occasion(exchange: Exchange) -> Exchange:
     return replace(exchange, events=events_of_answer(exchange.events))
 
 
-def judge_answer(parsed: ParsedAnswer, exchanges: Sequence[Exchange]) -> Outcome:
-    """What the policy makes of an answer that keeps the contract."""
-    policy = assess(parsed.advice)
+def judge_answer(parsed: ParsedAnswer, exchanges: Sequence[Exchange], regimes: Regimes = USUAL_REGIMES) -> Outcome:
+    """What the policy makes of an answer that keeps the contract, with these labels."""
+    policy = assess(parsed.advice, regimes)
     if policy.verdict is PolicyVerdict.DENY:
         return abstain(AbstentionReason.DENIED, "; ".join(policy.reasons), exchanges, policy)
     status = Status.REPAIRED if parsed.repairs else Status.ADVISED
@@ -184,14 +185,6 @@ def bad_bar(snapshot: Snapshot, why: str) -> Decision:
     return abstain(AbstentionReason.BAD_BAR, why, ()).decision(snapshot, "")
 
 
-COHERENT_ACTIONS = {
-    RegimeLabel.BULL: {ActionType.ENTER_LONG, ActionType.HOLD},
-    RegimeLabel.BEAR: {ActionType.EXIT, ActionType.ENTER_SHORT, ActionType.HOLD},
-    RegimeLabel.SIDEWAYS: {ActionType.HOLD, ActionType.EXIT},
-    RegimeLabel.TURBULENT: {ActionType.EXIT, ActionType.HOLD},
-}
-"""Which actions follow from which label; anything else is marked for review."""
-
 _NO_PRICE = r"%|percent|bars?|days?|weeks?|months?|years?|sma|ema|ma\b|deviations?|times|x\b|st\b|nd\b|rd\b|th\b"
 _PRICE = rf"[$€£¥]?\s?\d[\d,]*(?:\.\d+)?(?![\s-]*(?:{_NO_PRICE})|/\d|[\d,.]*\d)"
 _INDICATOR = r"(?<!rsi )(?<!rank )(?<!drawdown )(?<!volatility )(?<!momentum )"
@@ -220,19 +213,19 @@ _DOWNWARD = re.compile(
 )
 
 
-def assess(advice: Advice) -> PolicyOutcome:
-    """The policy's verdict on one advice, with a reason for each thing found."""
-    return _assess(advice.regime.label, advice.action.type, advice.rationale)
+def assess(advice: Advice, regimes: Regimes = USUAL_REGIMES) -> PolicyOutcome:
+    """The policy's verdict on one advice, whose label is one of these, with a reason for each thing found."""
+    return _assess(advice.regime.label, advice.action.type, advice.rationale, regimes)
 
 
 @lru_cache(maxsize=4096)
-def _assess(label: RegimeLabel, action: ActionType, rationale: str) -> PolicyOutcome:
+def _assess(label: str, action: ActionType, rationale: str, regimes: Regimes) -> PolicyOutcome:
     denials = []
     if match := _REAL_TRADING.search(rationale):
         denials.append(f"simulation only: the rationale speaks of {match[0].strip()!r}")
     if match := _PRICE_PREDICTION.search(rationale):
         denials.append(f"exact price: the rationale says {match[0].strip()!r}")
-    contradictions = _contradictions(label, action, rationale)
+    contradictions = _contradictions(label, action, rationale, regimes)
     if denials:
         return PolicyOutcome(PolicyVerdict.DENY, (*denials, *contradictions), coherent=not contradictions)
     if contradictions:
@@ -240,19 +233,21 @@ def _assess(label: RegimeLabel, action: ActionType, rationale: str) -> PolicyOut
     return PolicyOutcome(PolicyVerdict.ALLOW)
 
 
-def _contradictions(label: RegimeLabel, action: ActionType, rationale: str) -> tuple[str, ...]:
+def _contradictions(label: str, action: ActionType, rationale: str, regimes: Regimes) -> tuple[str, ...]:
     contradictions = []
-    if action not in COHERENT_ACTIONS[label]:
+    if action not in regimes.kinds[label].actions:
         contradictions.append(f"label and action: {action} in a {label} market")
-    affirmed = _NEGATED.sub(" ", rationale)
+    usual = regimes.are_usual
+    said = rationale if usual else re.sub(rf"\b(?:{'|'.join(regimes)})\b", " ", rationale, flags=re.IGNORECASE)
+    affirmed = _NEGATED.sub(" ", said)
     upward, downward = bool(_UPWARD.search(affirmed)), bool(_DOWNWARD.search(affirmed))
     if upward and not downward:
-        if label is RegimeLabel.BEAR:
+        if usual and label == RegimeLabel.BEAR:
             contradictions.append("label and rationale: a bear market with an upward rationale")
         if action is ActionType.ENTER_SHORT:
             contradictions.append("action and rationale: enter_short with an upward rationale")
     if downward and not upward:
-        if label is RegimeLabel.BULL:
+        if usual and label == RegimeLabel.BULL:
             contradictions.append("label and rationale: a bull market with a downward rationale")
         if action is ActionType.ENTER_LONG:
             contradictions.append("action and rationale: enter_long with a downward rationale")

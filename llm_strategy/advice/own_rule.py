@@ -1,8 +1,8 @@
-"""Baselines of a person's own: a subclass of ``Rule``, named by a reference (``package.module:name``, ``FILE.py:name``)
-or brought by an installed package.
+"""Baselines of a person's own: a subclass of ``Rule`` or a function of the snapshot, named by a reference
+(``package.module:name``, ``FILE.py:name``) or brought by an installed package.
 
 The settings of one are a mapping: ``rule`` is its reference, ``sha256`` the hash of the file that it stands in (not of
-what that file imports), and all others are the keywords of its constructor.
+what that file imports), and all others are the keywords of its constructor, or of the function behind its snapshot.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import FunctionType
 from typing import Any, TypeVar
 
 from llm_strategy.advice.rules import Rule
@@ -58,13 +59,8 @@ def whole_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
             f"{settings['sha256']:.12}: restore the file, or leave sha256 out."
         )
     kind = load_reference("baseline", reference)
-    if not (isinstance(kind, type) and issubclass(kind, Rule)):
-        raise ConfigurationError(f"{subject} is no class of llm_strategy.Rule: derive it from Rule, with an action.")
-    rationale = getattr(kind, "rationale", None)
-    if not (isinstance(rationale, str) and rationale.strip()):
-        raise ConfigurationError(f"{subject} has no rationale: say in a sentence what it does, without numbers.")
     keywords = {key: value for key, value in settings.items() if key not in ("rule", "sha256")}
-    settable = inspect.signature(kind).parameters.values()
+    settable = _settable(subject, kind)
     known = {each.name: each for each in settable if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)}
     for key in keywords:
         if key not in known and all(each.kind is not each.VAR_KEYWORD for each in settable):
@@ -87,13 +83,63 @@ def make_rule(name: str, settings: Mapping[str, Any]) -> Rule:
     """The rule ``name``, made anew; what it raises is one sentence. Raises as ``whole_settings`` does."""
     whole = whole_settings(name, settings)
     keywords = {key: value for key, value in whole.items() if key not in ("rule", "sha256")}
-    return _OneSentence(f"The baseline {name!r} ({whole['rule']})", load_reference("baseline", whole["rule"]), keywords)
+    subject, kind = f"The baseline {name!r} ({whole['rule']})", load_reference("baseline", whole["rule"])
+    if isinstance(kind, FunctionType):
+        return _OneSentence(subject, partial(FunctionRule, subject, kind), keywords)
+    return _OneSentence(subject, kind, keywords)
+
+
+class FunctionRule(Rule):
+    """A rule that is a function: ``decide(snapshot, **keywords)`` returns an action (``ActionType`` or its word), or
+    ``None`` to change nothing."""
+
+    rationale = "Follows a function of the market."
+
+    def __init__(self, subject: str, function: Callable[..., Any], **keywords: Any) -> None:
+        self._subject, self._function, self._keywords = subject, function, keywords
+
+    def action(self, snapshot: Snapshot) -> ActionType:
+        """What the function says; raises ``ConfigurationError`` where that is no action."""
+        said = self._function(snapshot, **self._keywords)
+        if said is None:
+            return ActionType.HOLD
+        if not isinstance(said, str) or said not in _ACTIONS:
+            hint = did_you_mean(said, _ACTIONS) if isinstance(said, str) else f"; known are {', '.join(_ACTIONS)}."
+            raise ConfigurationError(
+                f"{self._subject} returned {said!r:.60} at {snapshot.symbol}, {snapshot.time}, which is no action{hint}"
+            )
+        return ActionType(said)
+
+
+_ACTIONS = tuple(str(action) for action in ActionType)
+
+
+def _settable(subject: str, kind: Any) -> list[inspect.Parameter]:
+    """What a rule can be given; raises ``ConfigurationError`` for what is no rule."""
+    if isinstance(kind, FunctionType):
+        given = list(inspect.signature(kind).parameters.values())
+        first = given[0] if given else None
+        if first is None or first.kind not in (first.POSITIONAL_ONLY, first.POSITIONAL_OR_KEYWORD):
+            raise ConfigurationError(
+                f"{subject} takes no snapshot: write it as def {kind.__name__}(snapshot), with its settings as "
+                "keywords behind."
+            )
+        return given[1:]
+    if not (isinstance(kind, type) and issubclass(kind, Rule)):
+        raise ConfigurationError(
+            f"{subject} is neither a class of llm_strategy.Rule nor a function: derive it from Rule, with an action, "
+            "or write def decide(snapshot)."
+        )
+    rationale = getattr(kind, "rationale", None)
+    if not (isinstance(rationale, str) and rationale.strip()):
+        raise ConfigurationError(f"{subject} has no rationale: say in a sentence what it does, without numbers.")
+    return list(inspect.signature(kind).parameters.values())
 
 
 class _OneSentence(Rule):
     """A rule whose exceptions say which rule raised what, and where: ``ConfigurationError``."""
 
-    def __init__(self, subject: str, kind: type[Rule], keywords: Mapping[str, Any]) -> None:
+    def __init__(self, subject: str, kind: Callable[..., Rule], keywords: Mapping[str, Any]) -> None:
         self._subject = subject
         self._rule = self._try("when it is made", lambda: kind(**keywords))
         self.rationale = self._rule.rationale

@@ -29,7 +29,6 @@ from llm_strategy.types import (
     Decision,
     PolicyOutcome,
     Regime,
-    RegimeLabel,
     Snapshot,
     Status,
 )
@@ -73,7 +72,7 @@ class Rule(ABC):
 
 @lru_cache(maxsize=4096)
 def _advice(
-    symbol: str, timeframe: str, label: RegimeLabel, rationale: str, action: ActionType
+    symbol: str, timeframe: str, label: str, rationale: str, action: ActionType
 ) -> tuple[Advice, PolicyOutcome]:
     """Kept, because a rule says the same few things at thousands of bars."""
     advice = Advice(symbol, timeframe, Regime(label), rationale, Action(action, confidence=1.0))

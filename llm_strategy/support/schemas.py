@@ -24,12 +24,16 @@ def validator(name: str) -> Draft202012Validator:
     return Draft202012Validator(schema, format_checker=FormatChecker())
 
 
-def violation(schema: str | dict[str, Any], document: Any) -> tuple[str, str] | None:
-    """The first thing wrong with a document as (field, problem), or ``None``; a text names a schema of ``contracts/``.
+def violation(schema: str | dict[str, Any] | Draft202012Validator, document: Any) -> tuple[str, str] | None:
+    """The first thing wrong with a document as (field, problem), or ``None``; a text names a schema of ``contracts/``,
+    and a validator is one that is compiled already.
 
     The field is a dotted path; an unknown key is answered by the closest known one.
     """
-    compiled = validator(schema) if isinstance(schema, str) else Draft202012Validator(schema)
+    if isinstance(schema, Draft202012Validator):
+        compiled = schema
+    else:
+        compiled = validator(schema) if isinstance(schema, str) else Draft202012Validator(schema)
     if compiled.is_valid(document):  # several times faster than collecting errors
         return None
     error = best_match(compiled.iter_errors(document))

@@ -100,13 +100,7 @@ class Book:
 
     def row(self, time: str) -> EquityRow:
         """The account at this close."""
-        net = gross = 0.0
-        for data, position in self._broker.positions.items():
-            if position.size:
-                value = position.size * last_close(data)
-                net += value
-                gross += abs(value)
-        return EquityRow(time, self._equity, self._cash, net, gross, float(getattr(self._broker, "carry", 0.0)))
+        return account_row(self._broker, time, self._equity, self._cash)
 
     def _credit(self) -> float:
         lent = getattr(self._broker, "credit", None)
@@ -163,3 +157,14 @@ class Book:
             waiting = buying if order.isbuy() else selling
             waiting[order.data] = waiting.get(order.data, 0.0) + abs(order.executed.remsize)
         return buying, selling
+
+
+def account_row(broker: bt.brokers.BackBroker, time: str, equity: float, cash: float) -> EquityRow:
+    """The account of a broker at a close, of which equity and cash (currency) are known."""
+    net = gross = 0.0
+    for data, position in broker.positions.items():
+        if position.size:
+            value = position.size * last_close(data)
+            net += value
+            gross += abs(value)
+    return EquityRow(time, equity, cash, net, gross, float(getattr(broker, "carry", 0.0)))

@@ -112,7 +112,7 @@ class SimulatedBroker(bt.brokers.BackBroker):
         self.set_coo(False)
         if costs.max_fill_share is not None:
             self.set_filler(self._share_of_volume)
-        self._slippage_varies = bool(costs.slippage_per_share or costs.slippage_volatility or costs.impact)
+        self.slippage_varies = bool(costs.slippage_per_share or costs.slippage_volatility or costs.impact)
 
     def init(self) -> None:
         """Begin anew; backtrader calls it before each run."""
@@ -191,7 +191,7 @@ class SimulatedBroker(bt.brokers.BackBroker):
             if now <= order.created.dt or now == self._tried.get(data) or not (self._is_sound(data) or possible(data)):
                 return
             self._trying[data] = now
-        if self._slippage_varies:
+        if self.slippage_varies:
             self.p.slip_perc = self._slippage(order)
         super()._try_exec(order)
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from llm_strategy.advice.contract import advice_to_document
+from llm_strategy.market.regimes import as_label
 from llm_strategy.risk import Intent, Verdict
 from llm_strategy.types import (
     Abstention,
@@ -25,7 +26,6 @@ from llm_strategy.types import (
     PolicyVerdict,
     Purpose,
     Regime,
-    RegimeLabel,
     Shown,
     Snapshot,
     Status,
@@ -210,7 +210,7 @@ _NO_WISHES = Constraints()
 
 @lru_cache(maxsize=64, typed=True)
 def _regime_of(label: str, confidence: float | None) -> Regime:
-    return Regime(RegimeLabel(label), confidence)
+    return Regime(as_label(label), confidence)
 
 
 @lru_cache(maxsize=64, typed=True)

@@ -88,7 +88,17 @@ class _OpenTrade:
     exited_value: float = 0.0
 
 
-_TYPES = {bt.Order.Market: "market", bt.Order.Stop: "stop", bt.Order.Limit: "limit"}
+_TYPES = {
+    bt.Order.Market: "market",
+    bt.Order.Close: "close",
+    bt.Order.Limit: "limit",
+    bt.Order.Stop: "stop",
+    bt.Order.StopTrail: "stop",
+    bt.Order.StopLimit: "stop",
+    bt.Order.StopTrailLimit: "stop",
+}
+"""What an order is due at: the open, the close, its limit or its trigger."""
+_WITHOUT_PRICE = (bt.Order.Market, bt.Order.Close)
 DUST = 1e-9
 """Shares; below this a position is flat (0.1 + 0.2 - 0.3 is not 0)."""
 
@@ -116,12 +126,12 @@ class Ledger:
         self._rows[order.ref] = OrderRow(
             order=len(self._rows) + 1,
             symbol=self._symbols[order.data],
-            created=_now(order.data),
+            created=now_of(order.data),
             kind=kind,
             side="buy" if order.isbuy() else "sell",
             type=_TYPES[order.exectype],
             size=abs(order.created.size),
-            price=None if order.exectype == bt.Order.Market else order.created.price,
+            price=None if order.exectype in _WITHOUT_PRICE else order.created.price,
             status="pending",
             done="",
             fill_price=None,
@@ -134,6 +144,10 @@ class Ledger:
         """What this order is for, or ``None`` if it is not one of ours."""
         return self._kinds.get(order.ref)
 
+    def row_of(self, order: bt.Order) -> OrderRow:
+        """The row of an order that was sent."""
+        return self._rows[order.ref]
+
     def update(self, order: bt.Order) -> float:
         """Book a notification; returns the shares filled since the last one, signed."""
         row = self._rows[order.ref]
@@ -144,7 +158,7 @@ class Ledger:
             row.commission = order.executed.comm
         if not order.alive():
             row.status = order.getstatusname().lower()
-            row.done = _now(order.data)
+            row.done = now_of(order.data)
         return fresh if order.isbuy() else -fresh
 
     def open_trade(self, order: bt.Order, *, planned_loss_pct: float, breached: bool) -> None:
@@ -153,12 +167,25 @@ class Ledger:
         self._open[order.data] = _OpenTrade(
             direction=1 if done.size > 0 else -1,
             size=abs(done.size),
-            entered=_now(order.data),
+            entered=now_of(order.data),
             entry_price=done.price,
             entry_bar=len(order.data),
             planned_loss=abs(done.size) * done.price * planned_loss_pct,
             breached=breached,
             commission=done.comm,
+        )
+
+    def begin_trade(self, data: bt.AbstractDataBase, size: float, price: float, commission: float) -> None:
+        """Begin a round trip with shares (signed) that were filled at a price, for which no loss is planned."""
+        self._open[data] = _OpenTrade(
+            direction=1 if size > 0 else -1,
+            size=abs(size),
+            entered=now_of(data),
+            entry_price=price,
+            entry_bar=len(data),
+            planned_loss=0.0,
+            breached=False,
+            commission=commission,
         )
 
     def reduce_trade(self, order: bt.Order) -> None:
@@ -176,13 +203,19 @@ class Ledger:
     def finish(self, waiting: Sequence[bt.Order]) -> None:
         """At the end of the data: end what was cancelled at the last close, which nobody announces, and show positions
         still held as rows marked at their last close. ``waiting`` are the orders that the broker still holds."""
-        alive = {order.ref for order in waiting}
-        for ref, row in self._rows.items():
-            if row.status == "pending" and ref not in alive:
-                row.status, row.done = "canceled", _now(self._feeds[ref])
+        self._cancel_all_but(waiting)
         for order in waiting:
             if self._kinds.get(order.ref) is OrderKind.EXIT and order.executed.size:
                 self.reduce_trade(order)
+        self._mark_open_trades()
+
+    def _cancel_all_but(self, waiting: Sequence[bt.Order]) -> None:
+        alive = {order.ref for order in waiting}
+        for ref, row in self._rows.items():
+            if row.status == "pending" and ref not in alive:
+                row.status, row.done = "canceled", now_of(self._feeds[ref])
+
+    def _mark_open_trades(self) -> None:
         for data, trade in self._open.items():
             left = trade.size - trade.exited_size
             value = trade.exited_value + left * last_close(data)
@@ -197,7 +230,7 @@ class Ledger:
             size=trade.size,
             entered=trade.entered,
             entry_price=trade.entry_price,
-            exited=_now(data),
+            exited=now_of(data),
             exit_price=exit_price,
             exit_reason=reason,
             bars_held=len(data) - trade.entry_bar,
@@ -215,5 +248,6 @@ class Ledger:
         return abs(position) < DUST
 
 
-def _now(data: bt.AbstractDataBase) -> str:
+def now_of(data: bt.AbstractDataBase) -> str:
+    """The time of the bar of a feed that has just closed, ISO 8601."""
     return iso_time(data.datetime[0])

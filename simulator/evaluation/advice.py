@@ -200,7 +200,7 @@ def _rule_answer(decision: Decision) -> tuple[str, str]:
 
 
 def _answer(advice: Advice) -> tuple[str, str]:
-    return advice.regime.label.value, advice.action.type.value
+    return str(advice.regime.label), advice.action.type.value
 
 
 def _kinds(sentences: Iterable[str]) -> set[str]:

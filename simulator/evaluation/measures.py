@@ -41,14 +41,14 @@ class ArmMeasures:
 def measure(arm: ArmRecord) -> ArmMeasures:
     """What the decisions of an arm come to, read from its journal the first time."""
     if arm not in _MEASURED:
-        _MEASURED[arm] = _measured(arm.entries)
+        _MEASURED[arm] = _measured(arm.entries, own_labels=not arm.regimes.are_usual)
     return _MEASURED[arm]
 
 
 _MEASURED: WeakKeyDictionary[ArmRecord, ArmMeasures] = WeakKeyDictionary()
 
 
-def _measured(entries: Iterable[Entry]) -> ArmMeasures:
+def _measured(entries: Iterable[Entry], *, own_labels: bool) -> ArmMeasures:
     advice, gate, same, changed = AdviceCounter(), GateCounter(), SamenessCounter(), ChangeFinder()
     symbols: dict[str, SymbolDecisions] = {}
     changes, cuts, activity = 0, Counter[str](), Activity()
@@ -57,7 +57,7 @@ def _measured(entries: Iterable[Entry]) -> ArmMeasures:
         advice.take(entry)
         gate.take(entry)
         same.take(entry)
-        symbols.setdefault(decision.snapshot.symbol, SymbolDecisions()).take(entry)
+        symbols.setdefault(decision.snapshot.symbol, SymbolDecisions(own_labels=own_labels)).take(entry)
         changes += changed.take(entry)
         if (limit := cut_to(verdict)) is not None:
             cuts[limit] += 1

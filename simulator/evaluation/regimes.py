@@ -22,6 +22,7 @@ from llm_strategy.types import RegimeLabel
 from simulator.evaluation.metrics import volatility
 
 LABELS = tuple(label.value for label in RegimeLabel)
+"""Those of the causal rule, and of an advisor that has none of its own."""
 FEWEST_MOVES = 30
 """Moves after a label below which a figure for a year would say nothing."""
 
@@ -42,7 +43,8 @@ class RegimeStatistics:
 
 @dataclass(frozen=True, slots=True)
 class RegimeTable:
-    """``regimes`` in the order of ``RegimeLabel``, also those that never came; ``unlabelled`` counts abstentions."""
+    """``regimes`` in the order of the arm's labels, also those that never came; ``unlabelled`` counts abstentions, and
+    decisions of a rule in the model's place where that has labels of its own."""
 
     regimes: tuple[RegimeStatistics, ...]
     unlabelled: int
@@ -66,12 +68,14 @@ class Agreement:
 
 @dataclass(slots=True)
 class SymbolDecisions:
-    """What the decisions on one symbol were about, in columns, because a run may have a million of them."""
+    """What the decisions on one symbol were about, in columns, because a run may have a million of them. Where the
+    advisor has ``own_labels``, that of a rule which decided in its place is none."""
 
     times: list[str] = field(default_factory=list)
     bars: array[int] = field(default_factory=lambda: array("q"))
     closes: array[float] = field(default_factory=lambda: array("d"))
     labels: list[str | None] = field(default_factory=list)
+    own_labels: bool = False
 
     def __len__(self) -> int:
         return len(self.times)
@@ -79,10 +83,12 @@ class SymbolDecisions:
     def take(self, entry: Entry) -> None:
         """Take one more."""
         snapshot, advice = entry.decision.snapshot, entry.decision.advice
+        if self.own_labels and entry.decision.instead_of is not None:
+            advice = None
         self.times.append(intern(snapshot.time))  # the arms of a run see the same bars
         self.bars.append(entry.bar)
         self.closes.append(snapshot.close)
-        self.labels.append(None if advice is None else advice.regime.label.value)
+        self.labels.append(None if advice is None else intern(str(advice.regime.label)))
 
 
 BySymbol: TypeAlias = Mapping[str, SymbolDecisions]
@@ -110,10 +116,10 @@ def decisions_per_year(decisions: JournalEntries, times: pd.Index, bars_per_year
     return bars_per_year * steps / bars if bars else bars_per_year
 
 
-def regime_table(decisions: JournalEntries, per_year: float) -> RegimeTable:
-    """Score the labels of one arm, ``per_year`` decisions on a symbol being a year; the last decision on each symbol
-    has no next one."""
-    moves: dict[str, list[float]] = {name: [] for name in LABELS}
+def regime_table(decisions: JournalEntries, per_year: float, names: Sequence[str] = LABELS) -> RegimeTable:
+    """Score the labels of one arm, which are of these ``names``, ``per_year`` decisions on a symbol being a year; the
+    last decision on each symbol has no next one."""
+    moves: dict[str, list[float]] = {name: [] for name in names}
     counts: Counter[str] = Counter()
     flips = steps = unlabelled = 0
     for made in by_symbol(decisions).values():
@@ -128,24 +134,24 @@ def regime_table(decisions: JournalEntries, per_year: float) -> RegimeTable:
     labels = counts.total()
     regimes = tuple(
         RegimeStatistics(name, counts[name], counts[name] / max(1, labels), *_of_a_year(moves[name], per_year))
-        for name in LABELS
+        for name in names
     )
     return RegimeTable(regimes, unlabelled, flips * per_year / steps if steps else None)
 
 
-def agreement(first: JournalEntries, second: JournalEntries) -> Agreement:
-    """Compare the labels of two arms on the bars, each of one symbol, that both labelled."""
+def agreement(first: JournalEntries, second: JournalEntries, names: Sequence[str] = LABELS) -> Agreement:
+    """Compare the labels of two arms, both of these ``names``, on the bars, each of one symbol, that both labelled."""
     others, counts = by_symbol(second), Counter[tuple[str, str]]()
     for symbol, made in by_symbol(first).items():
         if symbol in others:
             known = dict(zip(others[symbol].bars, others[symbol].labels, strict=True))
             pairs = ((label, known.get(bar)) for bar, label in zip(made.bars, made.labels, strict=True))
             counts.update((a, b) for a, b in pairs if a is not None and b is not None)
-    confusion = {(a, b): counts[a, b] for a in LABELS for b in LABELS}
+    confusion = {(a, b): counts[a, b] for a in names for b in names}
     total = sum(confusion.values())
     if not total:
         return Agreement(0, None, None, confusion)
-    same = sum(confusion[label, label] for label in LABELS)
+    same = sum(confusion[label, label] for label in names)
     return Agreement(total, same / total, kappa(confusion), confusion)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_args
 
@@ -26,6 +26,7 @@ from llm_strategy.llm.metering.calls import Budget
 from llm_strategy.market.context.context import Context
 from llm_strategy.market.context.registry import DEFAULT_CONTEXT, SOURCES, read_choices, with_files
 from llm_strategy.market.features import DEFAULT_LOOKBACKS, Lookbacks
+from llm_strategy.market.regimes import USUAL_REGIMES, Regimes
 from llm_strategy.market.view import SHOWN, Style, Unmasked, View, with_features
 from llm_strategy.support.plugins import place_reference
 from llm_strategy.support.read_regular import at_home, place_of
@@ -139,6 +140,8 @@ class AdvisorConfig:
     """Names of the features that are shown, in their order; one's own as a ``View`` takes them."""
     context: Annotated[tuple[str | dict[str, dict[str, Any]], ...], WithJsonSchema(_CONTEXT)] = DEFAULT_CONTEXT
     """What the model is shown, in its order: sources by name, with options as in {history: {bars: 30}}."""
+    regimes: Regimes = field(default=USUAL_REGIMES, init=False, compare=False, repr=False)
+    """The labels of the experiment that this is a part of, which sets them (``with_regimes``)."""
 
     def __post_init__(self) -> None:
         if self.decimals and self.style == "words":
@@ -168,7 +171,16 @@ class AdvisorConfig:
         examples = cast(ExampleKind, kind)  # the schema knows no other
         layout = cast(str | LayoutText, self.layout)  # the schema knows no other name
         calibration = cast(CalibrationKind | LabelPrior, self.calibration)
-        return PromptOptions(self.mode, examples, count, self.labels, calibration, self.rationale, layout)
+        return PromptOptions(
+            self.mode, examples, count, self.labels, calibration, self.rationale, layout, regimes=self.regimes
+        )
+
+    def with_regimes(self, regimes: Regimes) -> AdvisorConfig:
+        """The same settings in an experiment with these labels; raises ``ConfigurationError`` where they do not fit."""
+        config = replace(self)
+        object.__setattr__(config, "regimes", regimes)
+        _ = config.options  # a calibration of other labels is refused here
+        return config
 
     @property
     def view(self) -> View:

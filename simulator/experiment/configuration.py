@@ -20,6 +20,7 @@ from llm_strategy.errors import ConfigurationError, shown
 from llm_strategy.llm.metering.calls import Budget
 from llm_strategy.market.context.registry import DEFAULT_CONTEXT
 from llm_strategy.market.features import RANGE_BARS, Lookbacks, WarmUp
+from llm_strategy.market.regimes import REGIMES_SCHEMA, USUAL_REGIMES, Regimes
 from llm_strategy.risk import Limits
 from llm_strategy.support.plugins import place_reference
 from llm_strategy.support.read_regular import at_home, read_text
@@ -127,6 +128,9 @@ class Experiment:
     one's own has its reference there: ``{"mine": {"rule": "my_rules.py:Mine", "bars": 60}}``."""
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
+    regimes: Annotated[Regimes, WithJsonSchema(REGIMES_SCHEMA)] = USUAL_REGIMES
+    """The labels that every advisor chooses from. Plain data is read, too: by name a meaning, or a mapping of
+    ``meaning``, ``actions`` (those that agree with it) and ``colour``."""
     folder: Path | None = field(default=None, compare=False, repr=False)
     """The folder of the experiment's file, where relative paths of what is read (prices, layout, calibration,
     ``configs/llm.yaml``) are looked for before the working folder. It is no part of what decides a run."""
@@ -139,7 +143,10 @@ class Experiment:
             )
         own = own_rules(self.arms, self.advisor.fallback, self.baselines)
         check_arms(self.arms, own)
+        regimes = self.regimes if isinstance(self.regimes, Regimes) else Regimes.from_document(self.regimes)
         # the one way to give a frozen instance its normal form
+        object.__setattr__(self, "regimes", regimes)
+        object.__setattr__(self, "advisor", self.advisor.with_regimes(regimes))
         object.__setattr__(self, "baselines", whole_baselines(self.baselines, own))
         for name in self.baselines:
             self.rule(name)  # settings that contradict are refused here
@@ -156,6 +163,8 @@ class Experiment:
         document = {key: value for key, value in _plain(mapping, where).items() if value is not None}
         if isinstance(document.get("data"), Mapping):
             check_sources(document["data"].get("source"), document["data"].get("sources"))
+        if "regimes" in document:
+            document["regimes"] = Regimes.from_document(document["regimes"], where).as_dict()  # in words of its own
         require(names_schema(own_rules_in(document)), document, where)
         require("experiment", document, where)
         if "baselines" in document:
@@ -253,7 +262,9 @@ class Experiment:
         plain["data"]["source"] = self.data.source or None
         if self.advisor.context == DEFAULT_CONTEXT:
             del plain["advisor"]["context"]  # an experiment of before there was a choice keeps its identity
-        return plain
+        del plain["advisor"]["regimes"]  # which stand in their own place
+        del plain["regimes"]
+        return plain if self.regimes.are_default else plain | {"regimes": self.regimes.as_dict()}
 
 
 def _contradictions(experiment: Experiment) -> list[str]:

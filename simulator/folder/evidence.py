@@ -26,8 +26,8 @@ ORDER_COLUMNS = [
     "commission", "reason",
 ]  # fmt: skip
 """One row an order: number in the run, symbol, bar times (ISO), kind (entry, stop, target, exit), side (buy, sell),
-type (market, stop, limit), size in shares, trigger price, final status, fill price and size, commission in currency,
-and why it was sent."""
+type (market, close, stop, limit), size in shares, trigger price, final status, fill price and size, commission in
+currency, and why it was sent."""
 
 TRADE_COLUMNS = [
     "trade", "symbol", "side", "size", "entered", "entry_price", "exited", "exit_price", "exit_reason", "bars_held",

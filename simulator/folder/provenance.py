@@ -46,6 +46,8 @@ def identity_from(manifest: Mapping[str, Any], arms: Sequence[str]) -> str:
     output = configuration.pop("output")
     # a budget decides when a run stops, not what it finds
     configuration["advisor"] = {key: value for key, value in configuration["advisor"].items() if key != "budget"}
+    if "regimes" in configuration:  # their order is that of the choices in a prompt
+        configuration["regimes"] = list(configuration["regimes"].items())
     asked = manifest.get("explainer") or manifest
     decides = {
         "experiment": configuration,

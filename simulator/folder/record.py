@@ -26,8 +26,9 @@ from typing import Any, overload
 
 import pandas as pd
 
-from llm_strategy.errors import RunFolderError
+from llm_strategy.errors import ConfigurationError, RunFolderError
 from llm_strategy.market.context.registry import with_files
+from llm_strategy.market.regimes import Regimes
 from llm_strategy.trading.decision_lines import Entry, entry_of
 from simulator.folder.evidence import DECISIONS, EQUITY_COLUMNS, ORDER_COLUMNS, PRICE_COLUMNS, TRADE_COLUMNS, draw_name
 from simulator.folder.manifest import Manifest, read_manifest
@@ -111,6 +112,18 @@ class ArmRecord:
         """What the manifest says."""
         with as_damage(self.decisions.path.parent):
             return Manifest.from_mapping(self.manifest)
+
+    @cached_property
+    def regimes(self) -> Regimes:
+        """The labels that its advisor chose from: the experiment's where a model decided, else those of the rules."""
+        named = None if self.manifest["model"] is None else self.manifest["experiment"].get("regimes")
+        try:
+            return Regimes.from_document(named)
+        except ConfigurationError as problem:
+            raise RunFolderError(
+                f"{self.decisions.path.parent} has labels that no run writes ({str(problem).rstrip('.')}): restore it, "
+                "or run the experiment again."
+            ) from None
 
     @property
     def entries(self) -> Iterator[Entry]:

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Quoted:
     """Text from outside, shown as it is; ``look`` is ``code``, ``emphasis``, ``small``, ``q``, ``read`` (what the model
-    was shown), ``alarm`` or ``swatch`` (a label beside its colour)."""
+    was shown), ``alarm`` or ``swatch`` (a label beside its ``colour``, as a style sheet writes it; one of the causal
+    rule's has one already)."""
 
     text: object
     look: str = ""
+    colour: str = ""
 
 
 @dataclass(frozen=True, slots=True)

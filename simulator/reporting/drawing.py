@@ -7,7 +7,7 @@ import io
 import re
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -21,7 +21,7 @@ from matplotlib.dates import AutoDateLocator, num2date
 from matplotlib.figure import Figure
 from matplotlib.ticker import Formatter
 
-from simulator.evaluation.regimes import LABELS
+from llm_strategy.market.regimes import MOST_LABELS, Regimes
 
 WIDE, NARROW = (960, 400), (380, 360)
 """Width and height in CSS pixels. Two renderings keep the text readable on any screen; the style sheet shows one."""
@@ -32,13 +32,17 @@ HUES = 8
 
 INK, FAINT, GROUND = "#010101", "#020202", "#050505"
 ARM = [f"#0300{number:02x}" for number in range(HUES)]
-REGIME = {label: f"#0400{number:02x}" for number, label in enumerate(LABELS)}
+SHADES = [f"#0400{number:02x}" for number in range(MOST_LABELS)]
+"""Stand-ins for the colours of labels, in their order (``label_colours``)."""
+LABEL_COLOURS = (
+    "#4b9be0", "#e58a45", "#9a63c4", "#4fa36b", "#d2609a", "#b39a2f", "#2f9aa0", "#c0504d", "#7f8c3f", "#5f74c9",
+    "#a9764f", "#8d949c",
+)  # fmt: skip
+"""For a person's own labels without a colour: told apart on a light page and on a dark one."""
 Plot = Callable[[Axes, bool], None]
-_THEME = (
-    {INK: "var(--ink)", FAINT: "var(--rule)", GROUND: "var(--ground)"}
-    | {colour: f"var(--arm-{number})" for number, colour in enumerate(ARM)}
-    | {colour: f"var(--{label})" for label, colour in REGIME.items()}
-)
+_THEME = {INK: "var(--ink)", FAINT: "var(--rule)", GROUND: "var(--ground)"} | {
+    colour: f"var(--arm-{number})" for number, colour in enumerate(ARM)
+}
 """Stand-ins that matplotlib draws with, and what the style sheet calls them."""
 _STYLE: Any = {
     "svg.fonttype": "none", "svg.hashsalt": "backtrader-llm", "path.simplify": True, "path.simplify_threshold": 0.5,
@@ -71,8 +75,19 @@ class Drawing:
     narrow: str
 
 
-def drawing(name: str, title: str, description: str, *plots: Plot) -> Drawing:
-    """Draw a figure in both sizes, one panel below the other; a plot gets the axes, and whether they are wide."""
+def label_colours(regimes: Regimes) -> dict[str, str]:
+    """The colour of each label as a style sheet writes it."""
+    if regimes.are_usual:
+        return {name: kind.colour or f"var(--{name})" for name, kind in regimes.kinds.items()}
+    chosen = {kind.colour.lower() for kind in regimes.kinds.values()}
+    free = (colour for colour in LABEL_COLOURS if colour not in chosen)
+    return {name: kind.colour or next(free) for name, kind in regimes.kinds.items()}
+
+
+def drawing(name: str, title: str, description: str, *plots: Plot, shades: Iterable[str] = ()) -> Drawing:
+    """Draw a figure in both sizes, one panel below the other; a plot gets the axes, and whether they are wide. The
+    colours of ``shades`` come into the places of ``SHADES``."""
+    theme = _THEME | dict(zip(SHADES, shades, strict=False))
 
     def rendered(size: tuple[int, int]) -> str:
         wide = size == WIDE
@@ -85,17 +100,17 @@ def drawing(name: str, title: str, description: str, *plots: Plot) -> Drawing:
                 plot(axes, wide)
             written = io.StringIO()
             canvas.savefig(written, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-        return _inline(written.getvalue(), f"{name}-{'wide' if wide else 'narrow'}", title, description)
+        return _inline(written.getvalue(), f"{name}-{'wide' if wide else 'narrow'}", title, description, theme)
 
     return Drawing(name, title, rendered(WIDE), rendered(NARROW))
 
 
-def _inline(document: str, name: str, title: str, description: str) -> str:
+def _inline(document: str, name: str, title: str, description: str, theme: Mapping[str, str]) -> str:
     """The drawing alone: no prolog, metadata, style or size of its own; ids that are unique on the page."""
     view = re.search(r'viewBox="[^"]*"', document)
     body = document[document.index("</metadata>") + len("</metadata>") : document.rindex("</svg>")]
     body = re.sub(r"<defs>\s*<style.*?</defs>", "", body, count=1, flags=re.DOTALL)
-    body = "".join(_tag(part, name) if part.startswith("<") else part for part in re.split(r"(<[^>]*>)", body))
+    body = "".join(_tag(part, name, theme) if part.startswith("<") else part for part in re.split(r"(<[^>]*>)", body))
     body = re.sub(r"\s*\n\s*", " ", body)
     head = (
         f'<svg class="chart" {view[0] if view else ""} role="img" aria-labelledby="{name}-title {name}-text">'
@@ -104,8 +119,9 @@ def _inline(document: str, name: str, title: str, description: str) -> str:
     return f"{head}{body.strip()}</svg>"
 
 
-def _tag(tag: str, name: str) -> str:
-    """A tag with its attributes as a page needs them; text between tags is never touched: it holds the labels."""
+def _tag(tag: str, name: str, theme: Mapping[str, str]) -> str:
+    """A tag with its attributes as a page needs them, colours by the ``theme``; text between tags is never touched: it
+    holds the labels."""
     opening = re.match(r"<([\w:]*)", tag)
     is_group = opening is not None and opening[1] == "g"
 
@@ -119,7 +135,7 @@ def _tag(tag: str, name: str) -> str:
             value = re.sub(r"(\d\.\d\d)\d+", r"\1", value)
         if key in _REFERENCES:
             value = re.sub(r"font-family: [^;]*; ?", "", value).replace("url(#", f"url(#{name}-")
-            value = re.sub(r"#0[1-5]0[0-9a-f]{3}\b", lambda colour: _THEME.get(colour[0], colour[0]), value)
+            value = re.sub(r"#0[1-5]0[0-9a-f]{3}\b", lambda colour: theme.get(colour[0], colour[0]), value)
         return f' {key}="{value}"'
 
     return re.sub(r'\s+([\w:-]+)="([^"]*)"', attribute, tag)

@@ -12,6 +12,7 @@ from importlib.resources import files
 
 from markupsafe import Markup
 
+from llm_strategy.market.regimes import COLOUR_PATTERN
 from simulator.evaluation.regimes import LABELS
 from simulator.reporting import blocks as b
 from simulator.reporting.blocks import Block, Cell, Column, Table, Text, blocks_for, pieces
@@ -47,11 +48,11 @@ _LOOKS = {
     "read": '<span class="read">{0}</span>',
     "small": "<small>{0}</small>",
     "strong": "<strong>{0}</strong>",
-    "swatch": '<span class="swatch" style="background: var(--{0})"></span>{0}',
 }
 """Looks of a text, ``{0}``."""
 _TABLES = {"figures": "figures stack", "matrix": "figures", "quoted": "rows quoted"}
 """Classes of tables by their look, where they are named otherwise."""
+_COLOUR = re.compile(rf"{COLOUR_PATTERN}|var\(--[a-z]+\)")
 _STYLE = re.compile(r"(?<=<style>).*?(?=</style>)", re.DOTALL)
 _STYLE_ATTRIBUTE = re.compile(r'\sstyle="([^"]*)"')
 
@@ -195,8 +196,9 @@ class HtmlWriter:
             case str():
                 return Markup().join(self._piece(kind, piece) for kind, piece in pieces(text))
             case b.Quoted():
-                look = "" if text.look == "swatch" and text.text not in LABELS else text.look
-                return Markup(_LOOKS[look]).format(text.text)  # noqa: S704 - a look is ours
+                if text.look == "swatch":
+                    return _swatch(text)
+                return Markup(_LOOKS[text.look]).format(text.text)  # noqa: S704 - a look is ours
             case b.Source():
                 letter = text.by[0]
                 if not text.text:
@@ -213,6 +215,14 @@ class HtmlWriter:
         if kind == "fact":
             return fact_in_html(self._facts[piece])
         return Markup(_LOOKS[kind]).format(piece)  # noqa: S704 - a look is ours
+
+
+def _swatch(label: b.Quoted) -> Markup:
+    """A label beside its colour, alone where it has none."""
+    colour = label.colour or (f"var(--{label.text})" if label.text in LABELS else "")
+    if not _COLOUR.fullmatch(colour):
+        return Markup("{}").format(label.text)
+    return Markup('<span class="swatch" style="background: {}"></span>{}').format(colour, label.text)
 
 
 def fact_in_html(fact: Fact) -> Markup:

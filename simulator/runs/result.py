@@ -193,7 +193,7 @@ def _decision_row(arm: str, entry: Entry) -> tuple[object, ...]:
     decision, gate = entry.decision, entry.verdict
     snapshot, advice, abstained = decision.snapshot, decision.advice, decision.abstention
     advised = (
-        (advice.regime.label.value, advice.action.type.value, advice.action.confidence, advice.rationale)
+        (str(advice.regime.label), advice.action.type.value, advice.action.confidence, advice.rationale)
         if advice
         else (None,) * 4
     )

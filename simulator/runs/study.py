@@ -19,6 +19,7 @@ from llm_strategy.costs.costs import Costs
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.record.client import RecordingClient
 from llm_strategy.market.features import DEFAULT_LOOKBACKS
+from llm_strategy.market.regimes import USUAL_REGIMES, Regimes
 from llm_strategy.market.snapshot import timeframe_of
 from llm_strategy.risk import Limits
 from llm_strategy.trading.broker import SimulatedBroker, require_simulated
@@ -111,6 +112,7 @@ class Study:
             arms=arms,
             evaluation=evaluation or EvaluationConfig(),
             output=OutputConfig(str(folder), explain),
+            regimes=_regimes(chosen),
         )
         warm_up = self.experiment.warm_up
         check_bars(self.universe, warm_up.bars + 2, warm_up)
@@ -255,6 +257,12 @@ def _advice(chosen: Mapping[str, Any]) -> tuple[RecordingClient | None, AdvisorC
         repairs=advisor.repairs,
         context=advisor.context.plain,
     )
+
+
+def _regimes(chosen: Mapping[str, Any]) -> Regimes:
+    """The labels that the advisor chooses from."""
+    advisor = chosen.get("advisor")
+    return advisor.wanted_options.regimes if isinstance(advisor, ModelAdvisor) else USUAL_REGIMES
 
 
 def _fallback(advisor: ModelAdvisor) -> str:

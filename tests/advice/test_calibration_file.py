@@ -113,7 +113,7 @@ def test_a_run_without_scored_labels_leaves_no_calibration(tmp_path, monkeypatch
         (prior(bull=True), "labels.bull is true, it must be of type number"),
         (prior(bull="0.7"), 'labels.bull is "0.7", it must be of type number'),
         (prior(bull=10**400), "is no setting: every number lies within"),
-        (prior(calm=0.1), "unknown key"),
+        (prior(calm=0), "labels.calm is an unknown key; known are bull"),
         (prior(bull=1, bear=1, sideways=1, turbulent=1), "the probability of all together is 4, and not 1"),
         (prior(bull=0, bear=0, sideways=0, turbulent=0), "the probability of all together is 0, and not 1"),
         ("nan.json", "nan.json: the probability of bear is nan"),

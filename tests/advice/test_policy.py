@@ -2,7 +2,8 @@
 
 import pytest
 
-from llm_strategy.advice.outcome import COHERENT_ACTIONS, assess
+from llm_strategy.advice.outcome import assess
+from llm_strategy.market.regimes import USUAL_REGIMES
 from llm_strategy.market.view import ACTION_FOR_LABEL
 from llm_strategy.types import Action, ActionType, Advice, PolicyVerdict, Regime, RegimeLabel
 
@@ -84,4 +85,4 @@ def test_a_negated_word_is_no_contradiction():
 
 def test_the_causal_rule_is_coherent():
     for label, action in ACTION_FOR_LABEL.items():
-        assert action in COHERENT_ACTIONS[label]
+        assert action in USUAL_REGIMES.kinds[label].actions

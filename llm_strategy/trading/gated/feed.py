@@ -61,8 +61,19 @@ class SentOrder:
 class GatedFeed(TradedFeed):
     """Position, waiting entries and exits of one strategy on one feed."""
 
-    def __init__(self, data: bt.AbstractDataBase, *, symbol: str, group: str, on_cut: OnCut) -> None:
-        super().__init__(data, data, symbol=symbol, group=group)
+    def __init__(
+        self,
+        data: bt.AbstractDataBase,
+        decisions: bt.AbstractDataBase | None = None,
+        *,
+        symbol: str,
+        group: str,
+        on_cut: OnCut,
+        tick_volume: bool = False,
+    ) -> None:
+        super().__init__(
+            data, data if decisions is None else decisions, symbol=symbol, group=group, tick_volume=tick_volume
+        )
         self._on_cut = on_cut
         self._position = 0.0
         self._cash_flow = 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -55,9 +55,18 @@ class AskedOrder:
 
 
 class Gate:
-    """The gate of one strategy over all its feeds; ``log`` holds every cut."""
+    """The gate of one strategy over all its feeds, or those that ``decisions`` names with the feed whose bars count
+    time for each; ``tick_volume`` are symbols whose volume counts ticks. ``log`` holds every cut."""
 
-    def __init__(self, strategy: bt.Strategy, limits: Limits, groups: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        strategy: bt.Strategy,
+        limits: Limits,
+        groups: Mapping[str, str],
+        *,
+        decisions: Mapping[bt.AbstractDataBase, bt.AbstractDataBase] | None = None,
+        tick_volume: Collection[str] = (),
+    ) -> None:
         check_kinds({"limits": limits, "groups": groups})
         require_simulated(strategy.broker)
         if strategy.broker.p.coo:
@@ -67,15 +76,23 @@ class Gate:
         self.log: list[GateCut] = []
         self._strategy = strategy
         self._limits = limits
-        symbols = symbols_of(feed_names(strategy.datas))
+        names = feed_names(strategy.datas)
+        counted = {data: data for data in names} if decisions is None else decisions
+        symbols = symbols_of({data: names[data] for data in counted})
         for data in symbols:
             check_scheme(strategy.broker, data)
         strategy.broker.set_checksubmit(False)
         self._feeds = {
-            data: GatedFeed(data, symbol=symbol, group=groups.get(symbol, ""), on_cut=self._cut)
+            data: GatedFeed(
+                data,
+                counted[data],
+                symbol=symbol,
+                group=groups.get(symbol, ""),
+                on_cut=self._cut,
+                tick_volume=symbol in tick_volume,
+            )
             for data, symbol in symbols.items()
         }
-        names = feed_names(strategy.datas)
         self._checks = {data: BarCheck(data, names[data], may_abstain=False) for data in symbols}
         self._clock = self._feeds[strategy.datas[0]]
         self._book = Book(strategy, list(self._feeds.values()), limits)

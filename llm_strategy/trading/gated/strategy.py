@@ -137,8 +137,11 @@ class Gated(_Strategy):
     # backtrader's own hooks, and not start, next and notify_order: a strategy overrides those without calling super.
 
     def _start(self) -> None:
-        self._gate = Gate(self, getattr(self.p, "limits", None) or self.limits, self.groups)
+        self._gate = self._new_gate()
         super()._start()
+
+    def _new_gate(self) -> Gate:
+        return Gate(self, getattr(self.p, "limits", None) or self.limits, self.groups)
 
     def _addnotification(self, order: bt.Order, quicknotify: bool = False) -> None:
         self._gate.booked(order)

@@ -28,7 +28,7 @@ def with_all_settings(text: str) -> str:
     for section, kind in SECTIONS.items():
         head, start, rest = text.partition(f"\n{section}:")
         body, end, others = rest.partition("\n\n")
-        missing = [field for field in fields(kind) if f" {field.name}:" not in body]
+        missing = [field for field in fields(kind) if field.compare and f" {field.name}:" not in body]
         about = _docstrings(kind) if missing else {}
         for field in missing:
             usual = json.dumps(field.metadata.get("usual", field.default), default=str)

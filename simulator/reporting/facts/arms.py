@@ -28,7 +28,8 @@ def add_arm(table: FactTable, record: Record, arm: ArmRecord) -> None:
     table.add(arm.name, "status", arm.manifest["status"], Unit.TEXT, f"status of {arm.name}")
     made, trades = measure(arm), trading(arm.trades)
     counts, gate = made.advice, made.gate
-    regimes = regime_table(made.decisions, decisions_per_year(made.decisions, arm.equity.index, year))
+    per_year = decisions_per_year(made.decisions, arm.equity.index, year)
+    regimes = regime_table(made.decisions, per_year, tuple(arm.regimes))
     deals = dealing(arm.orders, arm.equity, record.prices, year, same_close=same_close(record))
     for measured in (performance(arm.equity, year), trades, deals, counts, gate, regimes):
         for field in fields(measured):
@@ -125,7 +126,7 @@ def add_pair(table: FactTable, record: Record, first: ArmRecord, second: ArmReco
         one, other = table.number(f"{first.name}.{of}"), table.number(f"{second.name}.{of}")
         add(metric, None if one is None or other is None else one - other)
     add_pair_noise(table, first.name, second.name)
-    if second.name == REFERENCE_ARM:
+    if second.name == REFERENCE_ARM and first.regimes.are_usual:
         agreed = agreement(measure(first).decisions, measure(second).decisions)
         add("label_bars", agreed.bars)
         add("label_agreement", agreed.share)

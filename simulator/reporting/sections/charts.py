@@ -15,10 +15,21 @@ from matplotlib.path import Path
 from matplotlib.ticker import LogLocator, NullLocator, PercentFormatter
 
 from simulator.evaluation.measures import measure, most_traded
-from simulator.evaluation.regimes import LABELS, SymbolDecisions
+from simulator.evaluation.regimes import SymbolDecisions
 from simulator.folder.record import ArmRecord, Record
 from simulator.reporting.blocks import Block, Figure, Heading, on_page
-from simulator.reporting.drawing import ARM, GROUND, INK, REGIME, Drawing, PlainNumbers, Plot, drawing, name_dates
+from simulator.reporting.drawing import (
+    ARM,
+    GROUND,
+    INK,
+    SHADES,
+    Drawing,
+    PlainNumbers,
+    Plot,
+    drawing,
+    label_colours,
+    name_dates,
+)
 from simulator.reporting.facts.fact import Facts
 from simulator.reporting.facts.run import subject_arm
 
@@ -69,11 +80,12 @@ def _prices(record: Record, subject: ArmRecord) -> Drawing:
     return drawing(
         "price",
         f"{which}, the regimes seen by {subject.name}, and its trades",
-        f"Shades: {', '.join(LABELS)}. Triangles are entries, crosses are exits; the trades are listed below.",
+        f"Shades: {', '.join(subject.regimes)}. Triangles are entries, crosses are exits; the trades are listed below.",
         *(
             _panel(record.prices[symbol], subject, symbol, first=symbol == shown[0], several=several)
             for symbol in shown
         ),
+        shades=label_colours(subject.regimes).values(),
     )
 
 
@@ -153,9 +165,10 @@ def _name_lines(axes: Axes, ends: Sequence[tuple[str, float, int]]) -> None:
 def _price(axes: Axes, wide: bool, prices: pd.DataFrame, arm: ArmRecord, symbol: str) -> None:
     shown = prices.loc[arm.equity.index[0] : arm.equity.index[-1], "close"]
     made = measure(arm).decisions.get(symbol, SymbolDecisions())
-    for label, spans in _regime_spans(made.times, made.labels).items():
+    shades = dict(zip(arm.regimes, SHADES, strict=False))
+    for label, spans in _regime_spans(made.times, made.labels, list(shades)).items():
         patch = PathPatch(_rectangles(spans), transform=axes.get_xaxis_transform(), label=label)
-        patch.set(facecolor=REGIME[label], edgecolor="none", alpha=0.28)
+        patch.set(facecolor=shades[label], edgecolor="none", alpha=0.28)
         axes.add_patch(patch)
     axes.plot(shown.index.to_numpy(), shown.to_numpy(), color=INK, linewidth=1.1)
     trades = arm.trades[arm.trades["symbol"] == symbol]
@@ -179,11 +192,13 @@ def _price(axes: Axes, wide: bool, prices: pd.DataFrame, arm: ArmRecord, symbol:
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=7 if wide else 3, fontsize=10, handlelength=1.2)
 
 
-def _regime_spans(closes: list[str], labels: Sequence[str | None]) -> dict[str, list[tuple[float, float]]]:
+def _regime_spans(
+    closes: list[str], labels: Sequence[str | None], names: Sequence[str]
+) -> dict[str, list[tuple[float, float]]]:
     """From the close of the first decision of a run of equal labels to the close of the decision after its last."""
     times = pd.DatetimeIndex(closes)
     days = date2num(times.to_numpy())  # type: ignore[no-untyped-call]
-    spans: dict[str, list[tuple[float, float]]] = {label: [] for label in LABELS}
+    spans: dict[str, list[tuple[float, float]]] = {label: [] for label in names}
     for label, run in groupby(enumerate(labels), key=itemgetter(1)):
         numbers = [number for number, _ in run]
         if label is not None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from llm_strategy.types import ActionType
 from simulator.evaluation.regimes import LABELS
 from simulator.experiment import REFERENCE_ARM
-from simulator.folder.record import Record
+from simulator.folder.record import ArmRecord, Record
 from simulator.reporting.blocks import (
     Block,
     Column,
@@ -19,23 +20,28 @@ from simulator.reporting.blocks import (
     in_markdown,
     on_page,
 )
+from simulator.reporting.drawing import label_colours
 from simulator.reporting.facts.fact import Facts
 from simulator.reporting.facts.run import advised_arm, subject_arm
 from simulator.reporting.facts.terms import REGIME_TERMS
 
 
 def blocks(record: Record, facts: Facts) -> Iterator[Block]:
-    """Shares, returns and volatilities by label, and the labels of two arms against each other."""
-    arm, shown = subject_arm(record).name, _arms(record)
+    """Shares, returns and volatilities by label, what labels of the experiment's own mean, and the labels of two arms
+    against each other."""
+    subject, shown = subject_arm(record), _arms(record)
+    arm = subject.name
     yield Heading("Regimes", "regimes")
+    if not subject.regimes.are_usual:
+        yield from _own_labels(subject)
     yield on_page(_table(shown, grouped=True))
     yield in_markdown(_table(shown, grouped=False))
     each = " on each symbol" if len(record.prices) > 1 else ""
     yield Paragraph(
         [
-            f"{name} changed its label {{{name}.flips_per_year}} times a year{each}; {{{name}.unlabelled}} of its "
-            "decisions carry no label."
-            for name in shown
+            f"{one.name} changed its label {{{one.name}.flips_per_year}} times a year{each}; {{{one.name}.unlabelled}} "
+            "of its decisions carry no label."
+            for one in shown
         ]
     )
     pair = f"{arm}-{REFERENCE_ARM}"
@@ -61,22 +67,42 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
     )
 
 
-def _arms(record: Record) -> list[str]:
+def _arms(record: Record) -> list[ArmRecord]:
     """The model's arm beside the causal rule; rules alone label alike, so one of them is enough."""
     names = [arm.name for arm in record.arms]
     shown = [name for name in dict.fromkeys((subject_arm(record).name, REFERENCE_ARM)) if name in names]
-    return shown if advised_arm(record) else shown[-1:]
+    return [record.arm(name) for name in (shown if advised_arm(record) else shown[-1:])]
 
 
-def _table(arms: list[str], *, grouped: bool) -> Table:
+def _own_labels(arm: ArmRecord) -> Iterator[Block]:
+    """What a person's own labels mean, and what cannot be said of them."""
+    coloured = any(kind.colour for kind in arm.regimes.kinds.values())
     rows: list[tuple[Text, ...]] = [
         (
-            arm if not (grouped and number) else "",
-            Quoted(label, "swatch"),
-            *(f"{{{arm}.regime.{label}.{metric}}}" for metric in REGIME_TERMS),
+            Quoted(name, "swatch", colour),
+            Quoted(kind.meaning),
+            "any" if set(kind.actions) == set(ActionType) else ", ".join(kind.actions),
+            *([Quoted(kind.colour or "chosen by the page", "small")] if coloured else ()),
+        )
+        for (name, kind), colour in zip(arm.regimes.kinds.items(), label_colours(arm.regimes).values(), strict=True)
+    ]
+    columns = ["Label", Column("Meaning", "long"), "Actions that agree", *(["Colour"] if coloured else ())]
+    yield Table(columns, rows, look="rows", label="Labels of the experiment")
+    yield Paragraph(
+        f"These labels are the experiment's own. The causal rule gives others ({', '.join(LABELS)}), so nobody can say "
+        "how far it agrees with them: no agreement, no kappa and no table of both is shown."
+    )
+
+
+def _table(arms: list[ArmRecord], *, grouped: bool) -> Table:
+    rows: list[tuple[Text, ...]] = [
+        (
+            arm.name if not (grouped and number) else "",
+            Quoted(label, "swatch", colour),
+            *(f"{{{arm.name}.regime.{label}.{metric}}}" for metric in REGIME_TERMS),
         )
         for arm in arms
-        for number, label in enumerate(LABELS)
+        for number, (label, colour) in enumerate(label_colours(arm.regimes).items())
     ]
     columns: list[Column | str] = [
         "Seen by",

@@ -1,0 +1,236 @@
+"""The arm of a person's own ``bt.Strategy``: behind the gate, with the fills, costs and evidence of every arm."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import backtrader as bt
+
+from llm_strategy.advice.rules import Rule
+from llm_strategy.errors import ConfigurationError
+from llm_strategy.market.snapshot import iso_time
+from llm_strategy.risk import Intent, Verdict
+from llm_strategy.trading.broker import SimulatedBroker
+from llm_strategy.trading.decision_lines import Entry
+from llm_strategy.trading.gated.arm import ArmTerms, GatedArm, Wish
+from llm_strategy.trading.gated.own_strategy import (
+    as_one_sentence,
+    find_strategy,
+    subject_of,
+    typed_params,
+)
+from llm_strategy.trading.journal import Journal
+from llm_strategy.types import ActionType, ClampEvent, Snapshot
+from simulator.experiment.configuration import Experiment
+from simulator.folder.evidence import DECISIONS, write_tables
+from simulator.prices.feed import make_feed
+from simulator.prices.universe import Universe, decisions_name
+from simulator.runs.simulation import snapshots, without_garbage_collection
+
+
+@dataclass(frozen=True, slots=True)
+class OwnStrategy:
+    """A strategy as an experiment names it: the arm's name, its reference (or the class itself), params, and the hash
+    of its file where that is fixed."""
+
+    name: str
+    reference: str | type
+    params: Mapping[str, Any]
+    sha256: str = ""
+
+    @property
+    def subject(self) -> str:
+        """How sentences about it begin."""
+        return subject_of(self.name, self.reference)
+
+    def find(self) -> type[bt.Strategy]:
+        """Its class; raises ``ConfigurationError`` as ``find_strategy``."""
+        return find_strategy(self.name, self.reference, self.params, self.sha256)
+
+
+def trade_strategy(
+    universe: Universe,
+    strategy: OwnStrategy,
+    experiment: Experiment,
+    decided: Callable[[Entry], None],
+    folder: Path,
+) -> None:
+    """Let a person's strategy trade and write the evidence into its folder; each decision is ``decided`` and not kept.
+
+    A decision is a close of a symbol from the first decision of the experiment on: its action is what the strategy
+    sent orders for since the last one (the last entry, else an exit at the market, else a hold), its verdict what the
+    gate made of them. Feeds are all symbols by name, and after them their decision bars where those are longer. Raises
+    ``ConfigurationError`` in one sentence for whatever the strategy raises, and for what an arm cannot do.
+    """
+    with (folder / DECISIONS).open("w", encoding="utf-8", newline="\n") as sink:
+        journal = simulate_strategy(universe, strategy, experiment, Journal(sink, keep=decided))
+    write_tables(journal, folder)
+    gc.collect()  # broker and strategy hold each other, and with them the bars
+
+
+def simulate_strategy(
+    universe: Universe,
+    strategy: OwnStrategy,
+    experiment: Experiment,
+    journal: Journal,
+    on_wishes: Callable[[str, str, list[Wish]], None] | None = None,
+) -> Journal:
+    """Let a person's strategy trade; everything that happened is in the journal. ``on_wishes`` is told time and symbol
+    of each decision with the orders that the strategy asked for."""
+    kind, subject = strategy.find(), strategy.subject
+    cerebro = bt.Cerebro(stdstats=False)
+    for prices in universe.markets:
+        cerebro.adddata(make_feed(prices))
+    for symbol in universe.symbols if universe.decide_on else ():
+        cerebro.adddata(make_feed(universe.decisions(symbol), decisions_name(symbol)))
+    broker = cerebro.broker = SimulatedBroker(experiment.costs, same_close=experiment.orders.fill == "same_close")
+    recorder = _Recorder(universe, experiment, journal, on_wishes)
+    members = {"terms": _terms(universe, experiment, subject), "after_bar": lambda arm: recorder.bar_closed(arm)}
+    arm: Any = type(f"_{kind.__name__}", (GatedArm, kind), members | {"__module__": kind.__module__})
+    cerebro.addstrategy(arm, **typed_params(kind, strategy.params))
+    as_given = _settings_of(broker)
+    try:
+        with without_garbage_collection():
+            run = cerebro.run()
+    except (Exception, SystemExit) as problem:
+        raise as_one_sentence(subject, problem, kind, _when(cerebro)) from None
+    if not run:
+        raise ConfigurationError(f"{subject} skips itself: let it begin, and send no orders where it should not trade.")
+    if cerebro.broker is not broker or _settings_of(broker) != as_given:
+        raise ConfigurationError(
+            f"{subject} changes the broker (cash, commission, slippage or how it fills): every arm trades with the "
+            "costs of the experiment, set those there."
+        )
+    if recorder.bars < recorder.expected:
+        raise ConfigurationError(
+            f"{subject} stops the run at {recorder.time}: let it go on to the end, and send no orders."
+        )
+    recorder.finish(run[0])
+    return journal
+
+
+class _Recorder:
+    """Writes what a strategy did, at each close."""
+
+    def __init__(
+        self,
+        universe: Universe,
+        experiment: Experiment,
+        journal: Journal,
+        on_wishes: Callable[[str, str, list[Wish]], None] | None,
+    ) -> None:
+        self._journal = journal
+        self._on_wishes = on_wishes
+        self._rule = _Doing()
+        self._due = {symbol: _due(universe, symbol, experiment) for symbol in universe.symbols}
+        self._begun: set[str] = set()
+        self._seen = dict.fromkeys(universe.symbols, 0)
+        self.bars = 0
+        self.expected = len({time for prices in universe.markets for time in prices.table.index})
+        self.time = ""
+        journal.begin()
+
+    def bar_closed(self, strategy: Any) -> None:
+        """Take a close that the strategy is through with."""
+        self.bars += 1
+        self.time = iso_time(max(data.datetime[0] for data in strategy.datas if len(data)))
+        any_begun = False
+        for data in strategy.datas[: len(self._seen)]:
+            symbol = data._name
+            if len(data) == self._seen[symbol]:
+                continue
+            self._seen[symbol] = len(data)
+            if due := self._due[symbol].get(iso_time(data.datetime[0])):
+                self._begun.add(symbol)
+                self._decide(strategy, symbol, *due)
+            any_begun = any_begun or symbol in self._begun
+        if any_begun:
+            self._journal.closed(strategy.gate.row(self.time))
+
+    def finish(self, strategy: Any) -> None:
+        """Close the books at the end of the data."""
+        ledger = strategy.gate.ledger
+        ledger.finish(strategy.broker.get_orders_open())
+        self._journal.finished(ledger.orders, ledger.trades)
+
+    def _decide(self, strategy: Any, symbol: str, bar: int, snapshot: Snapshot) -> None:
+        wishes, forced = strategy.gate.take_wishes(symbol)
+        if self._on_wishes is not None:
+            self._on_wishes(snapshot.time, symbol, wishes)
+        wish = next((each for each in reversed(wishes) if each.opens), None)
+        wish = wish or next((each for each in reversed(wishes) if each.at_market), None)
+        self._rule.does = _action(wish)
+        verdict = _forced(forced) if forced else _verdict(self._rule.does, wish)
+        self._journal.decided(bar, self._rule.decide(snapshot), verdict)
+
+
+class _Doing(Rule):
+    """Says what a strategy did."""
+
+    rationale = "Sends orders of its own."
+    does = ActionType.HOLD
+
+    def action(self, snapshot: Snapshot) -> ActionType:
+        """What was done at this close."""
+        return self.does
+
+
+def _action(wish: Wish | None) -> ActionType:
+    if wish is None:
+        return ActionType.HOLD
+    if not wish.opens:
+        return ActionType.EXIT
+    return ActionType.ENTER_LONG if wish.side > 0 else ActionType.ENTER_SHORT
+
+
+def _verdict(action: ActionType, wish: Wish | None) -> Verdict:
+    if wish is None:
+        return Verdict(Intent.NONE)
+    if wish.allowed > 0:
+        return Verdict(Intent(action), wish.allowed if wish.opens else 0.0, clamps=wish.clamps)
+    limit = wish.clamps[-1].limit if wish.clamps else "the gate"
+    return Verdict(Intent.NONE, reason=f"Nothing is left of the order: {limit}.", clamps=wish.clamps)
+
+
+def _forced(why: ClampEvent) -> Verdict:
+    return Verdict(Intent.EXIT, reason=f"The gate closes the position: {why.limit}.", clamps=(why,))
+
+
+def _due(universe: Universe, symbol: str, experiment: Experiment) -> dict[str, tuple[int, Snapshot]]:
+    """The closes that are decided on by their times: row of the decision bars, and what an advisor may see there."""
+    first = experiment.warm_up.bars - 1
+    seen = snapshots(universe.decisions(symbol), experiment)
+    return {snapshot.time: (first + place, snapshot) for place, snapshot in enumerate(seen)}
+
+
+def _terms(universe: Universe, experiment: Experiment, subject: str) -> ArmTerms:
+    warm_up = experiment.warm_up.bars
+    first_bars, counted = {}, {}
+    for prices in universe.markets:
+        symbol, decisions = prices.symbol, universe.decisions(prices.symbol).table
+        first = decisions.index[min(warm_up, len(decisions)) - 1]
+        first_bars[symbol] = int(prices.table.index.searchsorted(first)) + 1
+        counted[symbol] = symbol
+        if universe.decide_on:
+            first_bars[decisions_name(symbol)] = warm_up
+            counted[symbol] = decisions_name(symbol)
+    ticks = tuple(prices.symbol for prices in universe.markets if prices.volume == "ticks")
+    return ArmTerms(subject, experiment.risk, first_bars, counted, universe.groups, ticks)
+
+
+def _settings_of(broker: SimulatedBroker) -> tuple[Any, ...]:
+    """What decides how a broker fills and charges, and the cash that it began with."""
+    varies = ("slip_perc",) if broker.slippage_varies else ()
+    settings = {key: value for key, value in broker.p._getkwargs().items() if key not in varies}
+    schemes = [id(scheme) for scheme in broker.comminfo.values()]
+    return settings, schemes, broker.costs, broker.startingcash, broker.fundshares
+
+
+def _when(cerebro: bt.Cerebro) -> str:
+    """Where a run is, as it reads in a sentence."""
+    now = [data.datetime[0] for data in cerebro.datas if len(data)]
+    return f"at {iso_time(max(now))}" if now else "before its first bar"
