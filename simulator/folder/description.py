@@ -16,6 +16,9 @@ from typing import Any, TypedDict, Unpack
 import pandas as pd
 
 from llm_strategy.llm.client import LLMClient
+from llm_strategy.market.context.documents import Documents
+from llm_strategy.market.context.events import Events
+from llm_strategy.market.context.moments import lasts_days
 from llm_strategy.risk import Limits
 from simulator.experiment import LLM_ARM
 from simulator.experiment.configuration import Experiment
@@ -130,7 +133,11 @@ MOST_NAMES = 5
 def notes_on(experiment: Experiment, universe: Universe) -> tuple[str, ...]:
     """The notes of a run, in the order of the symbols; those on volumes and limits last."""
     found = (note for prices in universe.markets for note in prices.notes)
-    return tuple(dict.fromkeys([*found, *_volumes(experiment, universe), *_limits(experiment.risk)]))
+    return tuple(
+        dict.fromkeys(
+            [*found, *_volumes(experiment, universe), *_limits(experiment.risk), *_texts(experiment, universe)]
+        )
+    )
 
 
 def _volumes(experiment: Experiment, universe: Universe) -> Iterator[str]:
@@ -151,6 +158,19 @@ def _volumes(experiment: Experiment, universe: Universe) -> Iterator[str]:
             f"No volumes known{why}, participation not limited: an entry in {_named(without)} may be larger than what "
             "was traded."
         )
+
+
+def _texts(experiment: Experiment, universe: Universe) -> Iterator[str]:
+    """What a bar of a day or longer is shown of the texts and values of its own day."""
+    if not lasts_days(universe.decide_on or universe.timeframe):
+        return
+    for entry in experiment.advisor.context:
+        for name, options in entry.items() if isinstance(entry, dict) else ():
+            if name in (Documents.name, Events.name) and options.get("close") is None:
+                yield (
+                    f"A bar is shown the {name} from before its date (UTC) alone: set close of {name} to the time and "
+                    "zone of the session's close, such as 16:00 America/New_York, to show those of the day itself."
+                )
 
 
 def _limits(risk: Limits) -> Iterator[str]:

@@ -62,6 +62,11 @@ class SessionClose(NamedTuple):
             ) from None
 
 
+def lasts_days(timeframe: str) -> bool:
+    """Whether bars of this length (``1d``, ``1w``, ``1mo``) are stamped with a date alone."""
+    return _DAILY.fullmatch(timeframe) is not None
+
+
 def known_until(snapshot: Snapshot, close: SessionClose | None) -> int:
     """The moment of a close, in microseconds since 1970: what was available then can be seen.
 
@@ -69,7 +74,7 @@ def known_until(snapshot: Snapshot, close: SessionClose | None) -> int:
     moment of that date in UTC, which lies before the close of every session; with ``close`` for the close of that day.
     Raises ``ConfigurationError`` where ``close`` is set and the bars are shorter.
     """
-    if _DAILY.fullmatch(snapshot.timeframe) is None:
+    if not lasts_days(snapshot.timeframe):
         if close is not None:
             raise ConfigurationError(
                 f"close is set, and bars of {snapshot.timeframe} have a close of their own: leave close out."
