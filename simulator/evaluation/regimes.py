@@ -76,6 +76,8 @@ class SymbolDecisions:
     closes: array[float] = field(default_factory=lambda: array("d"))
     labels: list[str | None] = field(default_factory=list)
     own_labels: bool = False
+    actions: list[str | None] = field(default_factory=list)
+    """What the advisor itself proposed: none where it abstained, or a rule decided in its place."""
 
     def __len__(self) -> int:
         return len(self.times)
@@ -89,6 +91,8 @@ class SymbolDecisions:
         self.bars.append(entry.bar)
         self.closes.append(snapshot.close)
         self.labels.append(None if advice is None else intern(str(advice.regime.label)))
+        own = advice is not None and entry.decision.instead_of is None
+        self.actions.append(advice.action.type.value if advice is not None and own else None)
 
 
 BySymbol: TypeAlias = Mapping[str, SymbolDecisions]

@@ -128,7 +128,7 @@ def _bootstrap(first: Floats, second: Floats, samples: int, seed: int) -> tuple[
     bars = len(first)
     series = np.column_stack([first, second, first**2, second**2])
     moments = series.mean(axis=0)
-    block = _block_length((series - moments) @ gradient(moments))
+    block = block_length((series - moments) @ gradient(moments))
     wrapped = np.cumsum(np.vstack([np.zeros((1, 4)), series, series[: block - 1]]), axis=0)
     sums = wrapped[block:] - wrapped[:-block]
     error = float(difference_error(moments, sums.T @ sums / bars, block, bars))
@@ -146,8 +146,9 @@ def _bootstrap(first: Floats, second: Floats, samples: int, seed: int) -> tuple[
     return block, error, np.where(np.isfinite(distances), distances, np.inf)
 
 
-def _block_length(influence: Floats) -> int:
-    """Politis and White (2004), for the mean of the influence of each bar on the difference."""
+def block_length(influence: Floats) -> int:
+    """Blocks for the mean of the influence of each bar on a figure (Politis and White 2004), cut short so that at least
+    ``FEWEST_BLOCKS`` can be drawn."""
     best = float(optimal_block_length(influence)["circular"].iloc[0])
     return max(1, min(math.ceil(best), len(influence) // FEWEST_BLOCKS)) if math.isfinite(best) else 1
 

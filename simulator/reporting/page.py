@@ -17,20 +17,22 @@ from llm_strategy.support.outside_text import spelled_out
 from simulator.folder.record import Record
 from simulator.reporting import sections
 from simulator.reporting.blocks import Banner, Block, Quoted, in_markdown, on_page
+from simulator.reporting.explanation.section import ExplanationSection, explanation_facts
+from simulator.reporting.facts.advisors import add_verdicts
 from simulator.reporting.facts.arms import add_arm, add_pair, add_ranks, overall
 from simulator.reporting.facts.fact import Fact, Facts, FactTable
-from simulator.reporting.facts.run import add_run, advised_arm
+from simulator.reporting.facts.run import add_run, advised_arm, compared_arms
 from simulator.reporting.facts.terms import Unit
 from simulator.reporting.own_sections import OwnSection, own_sections
 from simulator.reporting.render_html import HtmlWriter, page, secured
 from simulator.reporting.render_markdown import MarkdownWriter, without_bare_links
-from simulator.reporting.sections.explanation import ExplanationSection, explanation_facts
 
 BEFORE = (
     "summary",
     "arms",
     "pairs",
     "noise",
+    "advisors",
     "charts",
     "symbols",
     "gate",
@@ -42,6 +44,8 @@ BEFORE = (
 """The sections of a page, in order; behind them stand further modules of ``sections/`` and a person's own sections."""
 AFTER = ("model", "explanation", "caveats", "provenance")
 """The sections that end a page."""
+_TOLD = "explanation"
+"""The one that is no module: it shows what ``explanation.json`` holds."""
 
 
 class Section(Protocol):
@@ -56,11 +60,11 @@ def page_sections(record: Record, explanation: Mapping[str, Any] | None = None) 
     """All sections of a record's report in order."""
     names = [module.name for module in iter_modules(sections.__path__)]
     further = [name for name in names if name not in (*BEFORE, *AFTER)]
-    modules: dict[str, Any] = {
-        name: import_module(f"{sections.__name__}.{name}") for name in (*BEFORE, *further, *AFTER)
-    }
-    ending: list[Any] = [ExplanationSection(explanation) if name == "explanation" else modules[name] for name in AFTER]
-    return [*(modules[name] for name in (*BEFORE, *further)), *own_sections(record), *ending]
+
+    def named(name: str) -> Any:
+        return ExplanationSection(explanation) if name == _TOLD else import_module(f"{sections.__name__}.{name}")
+
+    return [*map(named, (*BEFORE, *further)), *own_sections(record), *map(named, AFTER)]
 
 
 def build_facts(record: Record) -> dict[str, Fact]:
@@ -76,10 +80,10 @@ def build_facts(record: Record) -> dict[str, Fact]:
             own.append(section)
         elif (add := getattr(section, "facts", None)) is not None:
             add(table, record)
-    for other in record.arms:
-        if advised is not None and other is not advised:
-            add_pair(table, record, advised, other)
+    for first, second in compared_arms(record):
+        add_pair(table, record, first, second)
     table.add("run", "verdict", overall(table, record, advised), Unit.TEXT, "verdict on the advice")
+    add_verdicts(table, record)
     for section in own:
         section.facts(table, record)
     return table.facts

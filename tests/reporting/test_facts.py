@@ -12,10 +12,10 @@ from record_factory import ARMS, write_comparison, write_run
 from llm_strategy.errors import RunFolderError
 from simulator.evaluation.regimes import LABELS
 from simulator.folder.record import load_record
+from simulator.reporting.explanation.section import explanation_facts
 from simulator.reporting.facts.fact import read_facts, show, write_facts
 from simulator.reporting.facts.terms import Unit
 from simulator.reporting.page import build_facts, render
-from simulator.reporting.sections.explanation import explanation_facts
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

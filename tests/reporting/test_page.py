@@ -11,9 +11,9 @@ from page_parser import Page
 from record_factory import ARMS, EXPLANATION, write_comparison, write_run
 
 from simulator.folder.record import load_record
+from simulator.reporting.explanation.section import explanation_facts
 from simulator.reporting.page import build_facts, render
 from simulator.reporting.sections.decisions import LISTED
-from simulator.reporting.sections.explanation import explanation_facts
 
 pytestmark = pytest.mark.slow
 

@@ -148,7 +148,6 @@ class GatedArm(Gated):
     gate: RecordingGate
     _first: dict[Any, int]
     _minperiods: list[int]
-    _minperiods: list[int]
 
     def __init__(self, *args: Any, **keywords: Any) -> None:
         self._given_sizer = self.getsizer()  # backtrader's own, of one share

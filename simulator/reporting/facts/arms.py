@@ -17,7 +17,7 @@ from simulator.reporting.facts.fact import FactTable, Value
 from simulator.reporting.facts.run import bars_a_year, benchmark_arms, day, same_close
 from simulator.reporting.facts.terms import ARM_TERMS, COUNTED_TERMS, DIFFERENCES, PAIR_TERMS, REGIME_TERMS, Unit
 from simulator.reporting.sections import noise
-from simulator.reporting.sections.noise import add_pair_noise, against_floor
+from simulator.reporting.sections.noise import add_pair_noise, against_floor, has_floor, noise_floor
 
 NEVER = "never"
 
@@ -120,7 +120,7 @@ def add_pair(table: FactTable, record: Record, first: ArmRecord, second: ArmReco
     for field in fields(tested):
         if field.name in PAIR_TERMS:
             add(field.name, getattr(tested, field.name))
-    effect = _above_noise(table, tested)
+    effect = _above_noise(table, tested, first.name, second.name)
     table.add(subject, "verdict", str(effect), Unit.TEXT, f"what {first.name} adds to {second.name}")
     for metric, of in DIFFERENCES.items():
         one, other = table.number(f"{first.name}.{of}"), table.number(f"{second.name}.{of}")
@@ -152,12 +152,12 @@ def _tested(record: Record, first: ArmRecord, second: ArmRecord) -> SharpeDiffer
     )
 
 
-def _above_noise(table: FactTable, tested: SharpeDifference) -> Effect:
+def _above_noise(table: FactTable, tested: SharpeDifference, *arms: str) -> Effect:
     """What the test says, unless asking the model again changes as much, or nobody could measure how much."""
     seen = tested.effect in (Effect.ADDS, Effect.SUBTRACTS) and tested.sharpe_difference is not None
-    if not seen or "noise.sharpe_floor" not in table.facts:
+    if not seen or not has_floor(table, *arms):
         return tested.effect
-    match against_floor(tested.sharpe_difference, table.number("noise.sharpe_floor")):
+    match against_floor(tested.sharpe_difference, noise_floor(table, "sharpe", *arms)):
         case noise.ABOVE:
             return tested.effect
         case noise.UNKNOWN:
@@ -174,7 +174,8 @@ def overall(table: FactTable, record: Record, advised: ArmRecord | None) -> str:
         return "failed"
     if table.facts[f"{advised.name}.life"].value == Life.DEAD:
         return "dead advisor"
-    effects = [table.facts[f"{advised.name}-{name}.verdict"].value for name in benchmark_arms(record)]
+    others = [name for name in benchmark_arms(record) if f"{advised.name}-{name}.verdict" in table.facts]
+    effects = [table.facts[f"{advised.name}-{name}.verdict"].value for name in others]
     if effects and all(effect == Effect.ADDS for effect in effects):
         return str(Effect.ADDS)
     for effect in (Effect.SUBTRACTS, Effect.BELOW_NOISE, Effect.INCONCLUSIVE, Effect.NOT_DETECTABLE):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
 from simulator.evaluation.metrics import bars_per_year
 from simulator.evaluation.sharpe import POWER
-from simulator.experiment import LLM_ARM, MARKET_ARM, REFERENCE_ARM
+from simulator.experiment import MARKET_ARM, REFERENCE_ARM
 from simulator.folder.record import ArmRecord, Record, origin
 from simulator.reporting.facts.fact import FactTable, Value
 from simulator.reporting.facts.terms import Unit
@@ -20,15 +23,67 @@ MOST_NAMES = 5
 
 
 def benchmark_arms(record: Record) -> list[str]:
-    """The arms that the verdict rests on: the benchmarks among them, or else all but the advised one."""
+    """The arms that a verdict on advice rests on: the benchmarks among them, what the market did without a gate too, or
+    else all that no model advised, or else all but the advised one."""
     names = [arm.name for arm in record.arms if arm is not advised_arm(record)]
-    return [name for name in BENCHMARKS if name in names] or names
+    market = [name for name in ungated_arms(record) if arm_settings(record, name)["ungated"] == MARKET_ARM]
+    models = [arm.name for arm in advisor_arms(record)]
+    return (
+        [name for name in (*BENCHMARKS, *market) if name in names]
+        or [name for name in names if name not in models]
+        or names
+    )
+
+
+def advisor_arms(record: Record) -> list[ArmRecord]:
+    """The arms that a model advised, in their order; the first one is the primary one."""
+    return [arm for arm in record.arms if arm.manifest["model"] is not None]
 
 
 def advised_arm(record: Record) -> ArmRecord | None:
-    """The arm that a model advised: ``llm``, or else the first one with a model; ``None`` where only rules ran."""
-    modelled = [arm for arm in record.arms if arm.manifest["model"] is not None]
-    return next((arm for arm in modelled if arm.name == LLM_ARM), modelled[0] if modelled else None)
+    """The primary arm: the first one that a model advised; ``None`` where only rules ran."""
+    return next(iter(advisor_arms(record)), None)
+
+
+def arm_settings(record: Record, name: str) -> Mapping[str, Any]:
+    """What the experiment says of an arm; nothing where it only names it."""
+    arms = record.manifest["experiment"].get("arms")
+    found = arms.get(name) if isinstance(arms, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def ungated_arms(record: Record) -> list[str]:
+    """The arms that traded without the gate: what the market itself did."""
+    return [arm.name for arm in record.arms if "ungated" in arm_settings(record, arm.name)]
+
+
+def null_arms(record: Record) -> dict[str, str]:
+    """The arms that are the null of another, by name, and that other: the same settings but for the null, or else the
+    first arm of the same advisor."""
+    names = [arm.name for arm in advisor_arms(record)]
+    settings = {name: arm_settings(record, name) for name in names}
+    found = {}
+    for name in names:
+        if not settings[name].get("null"):
+            continue
+        rest = {key: value for key, value in settings[name].items() if key != "null"}
+        whole = [other for other in names if not settings[other].get("null")]
+        same = [other for other in whole if settings[other] == rest]
+        kin = [other for other in whole if settings[other].get("advisor", other) == rest.get("advisor", name)]
+        if same or kin:
+            found[name] = (same or kin)[0]
+    return found
+
+
+def compared_arms(record: Record) -> list[tuple[ArmRecord, ArmRecord]]:
+    """The pairs of arms whose results are compared: the primary arm with each other one, each further advisor with the
+    benchmarks, and each advisor with its null."""
+    advisors = advisor_arms(record)
+    pairs = [(advisors[0], other) for other in record.arms if other is not advisors[0]] if advisors else []
+    benchmarks = [record.arm(name) for name in benchmark_arms(record)]
+    pairs += [(arm, other) for arm in advisors[1:] for other in benchmarks if other not in advisors]
+    nulls = [(record.arm(whole), record.arm(null)) for null, whole in null_arms(record).items()]
+    return pairs + [pair for pair in nulls if pair[0] is not advisors[0]]
 
 
 def subject_arm(record: Record) -> ArmRecord:
@@ -49,7 +104,8 @@ def add_run(table: FactTable, record: Record) -> None:
     evaluation = experiment["evaluation"]
     firsts, lasts = zip(*((table.index[0], table.index[-1]) for table in record.prices.values()), strict=True)
     sources = dict.fromkeys(origin(market["source"]) for market in manifest["prices"]["symbols"].values())
-    level, others = evaluation["confidence_level"], len(record.arms) - 1 if advised_arm(record) else 0
+    level, others = evaluation["confidence_level"], len(compared_arms(record))
+    several = len(advisor_arms(record)) > 1
     failed = [arm.name for arm in record.arms if arm.manifest["status"] == "failed"]
     problems = [manifest["problem"], *(arm.manifest["problem"] for arm in record.arms)]
     texts = {
@@ -77,7 +133,13 @@ def add_run(table: FactTable, record: Record) -> None:
         ("years", "years from the first decision on", (len(times) - 1) / year if year else 0.0, Unit.RATIO, None),
         ("bars_per_year", "bars in a year", year, Unit.BARS, f"{round(year, 1):,.10g}"),
         ("arms", "arms", len(record.arms), Unit.COUNT, None),
-        ("comparisons", "comparisons with the advised arm", others, Unit.COUNT, None),
+        (
+            "comparisons",
+            "comparisons of two arms" if several else "comparisons with the advised arm",
+            others,
+            Unit.COUNT,
+            None,
+        ),
         ("confidence_level", "level of the intervals", level, Unit.FRACTION, f"{100 * level:g}%"),
         ("power", "power for the detectable difference", POWER, Unit.FRACTION, f"{100 * POWER:g}%"),
         ("false_alarms", "comparisons expected to stand out by luck", others * (1 - level), Unit.RATIO, None),

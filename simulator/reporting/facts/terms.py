@@ -203,6 +203,53 @@ PAIR_TERMS = {
 }  # fmt: skip
 """Figures of two arms, in the order of their columns."""
 
+DECISION_TERMS = {
+    "bars": Term(Unit.COUNT, "decisions that {} and {} were both asked for"),
+    "both": Term(Unit.COUNT, "decisions that {} and {} both made", "Both decided"),
+    "first_alone": Term(Unit.COUNT, "decisions that {} made and {} did not"),
+    "second_alone": Term(Unit.COUNT, "decisions that {} did not make and {} did"),
+    "same": Term(Unit.COUNT, "decisions with the same label and action of {} and {}"),
+    "differing": Term(Unit.FRACTION, "share of decisions with another label or action of {} and {}", "Differ"),
+    "label_agreement": Term(Unit.FRACTION, "share of decisions with the same label of {} and {}", "Same label"),
+    "label_kappa": Term(Unit.RATIO, "Cohen's kappa of the labels of {} and {}", "Kappa of labels"),
+    "action_agreement": Term(Unit.FRACTION, "share of decisions with the same action of {} and {}", "Same action"),
+    "action_kappa": Term(Unit.RATIO, "Cohen's kappa of the actions of {} and {}", "Kappa of actions"),
+    "first_long_bars": Term(Unit.COUNT, "decisions at which {} stood long and {} did not"),
+    "first_long_spells": Term(Unit.COUNT, "spells in which {} stood long and {} did not"),
+    "first_long_next": Term(Unit.FRACTION, "mean return until the next decision where {} stood long and {} did not"),
+    "first_long_later": Term(Unit.FRACTION, "mean return over the horizon where {} stood long and {} did not"),
+    "second_long_bars": Term(Unit.COUNT, "decisions at which {} did not stand long and {} did"),
+    "second_long_spells": Term(Unit.COUNT, "spells in which {} did not stand long and {} did"),
+    "second_long_next": Term(
+        Unit.FRACTION, "mean return until the next decision where {} did not stand long and {} did"
+    ),
+    "second_long_later": Term(Unit.FRACTION, "mean return over the horizon where {} did not stand long and {} did"),
+    "next_difference": Term(
+        Unit.FRACTION, "mean return until the next decision where only {} stood long minus that where only {} did"
+    ),
+    "later_difference": Term(
+        Unit.FRACTION, "mean return over the horizon where only {} stood long minus that where only {} did"
+    ),
+    "first_parting": Term(Unit.TEXT, "first close at which {} and {} part", "First parted"),
+    "verdict": Term(Unit.TEXT, "whether the decisions of {} and {} can be told apart", "Told apart"),
+}
+"""Figures of the decisions of two advisors, ``pair.FIRST.SECOND.KEY``; one with an interval has its ends under
+``KEY_low`` and ``KEY_high``."""
+
+ADVISOR_TERMS = {
+    "model": Term(Unit.TEXT, "model", "Model"),
+    "valid_share": Term(Unit.FRACTION, "share of decisions with a valid advice of the model", "Valid"),
+    "usage.decisions": Term(Unit.COUNT, "decisions in all draws", "Decisions"),
+    "usage.questions": Term(Unit.COUNT, "questions in the decisions", "Questions"),
+    "usage.distinct": Term(Unit.COUNT, "distinct questions", "Distinct"),
+    "usage.asked": Term(Unit.COUNT, "questions that the model was asked in this run", "Asked now"),
+    "usage.from_record": Term(Unit.COUNT, "questions answered from the record", "From record"),
+    "usage.seconds": Term(Unit.SECONDS, "time spent in the model", "Time"),
+    "usage.tokens_in": Term(Unit.COUNT, "tokens read by the model", "Tokens read"),
+    "usage.tokens_out": Term(Unit.COUNT, "tokens written by the model", "Written"),
+}
+"""Figures of each of several advisors, beside those of its arm; a label reads "WORDS of ARM"."""
+
 DIFFERENCES = {
     "return_difference": "total_return",
     "drawdown_difference": "max_drawdown",

@@ -10,10 +10,10 @@ from llm_strategy.advice.modes.registry import mode_for
 from simulator.evaluation.metrics import performance
 from simulator.evaluation.noise import Spread, count_flips, is_above, spread
 from simulator.experiment import RANDOM_ARM
-from simulator.folder.record import Record
+from simulator.folder.record import ArmRecord, Record
 from simulator.reporting.blocks import Block, Column, Heading, Paragraph, Table, in_markdown, on_page
 from simulator.reporting.facts.fact import Facts, FactTable, listed_names
-from simulator.reporting.facts.run import advised_arm, bars_a_year, benchmark_arms
+from simulator.reporting.facts.run import advised_arm, advisor_arms, bars_a_year, benchmark_arms
 from simulator.reporting.facts.terms import Term, Unit
 
 NOISE_TERMS = {
@@ -48,13 +48,23 @@ ABOVE, BELOW, NONE, UNKNOWN = "above the noise floor", "below the noise floor", 
 
 def facts(table: FactTable, record: Record) -> None:
     """Add how often the draws of the advised arm disagree and how far its results move; of one draw, only that it was
-    one."""
-    arm = advised_arm(record)
-    if arm is None:
-        return
+    one. Of several advisors ``noise.KEY`` are those of the primary one, and each has ``ARM.noise.KEY``."""
+    advisors = advisor_arms(record)
+    for arm in advisors[:1]:
+        _add_noise(table, record, arm)
+    for arm in advisors if len(advisors) > 1 else ():
+        _add_noise(table, record, arm, arm.name)
+
+
+def _add_noise(table: FactTable, record: Record, arm: ArmRecord, subject: str = "") -> None:
+    """Add the figures of one arm, as those of the page where it has no ``subject``."""
 
     def add(metric: str, value: float | int | str | None) -> None:
-        table.add("noise", metric, value, NOISE_TERMS[metric].unit, NOISE_TERMS[metric].words)
+        term = NOISE_TERMS[metric]
+        if subject:
+            table.add(subject, f"noise.{metric}", value, term.unit, f"{term.words}, of {subject}")
+        else:
+            table.add("noise", metric, value, term.unit, term.words)
 
     add("draws", 1 + len(arm.draws))
     if not arm.draws:
@@ -70,11 +80,11 @@ def facts(table: FactTable, record: Record) -> None:
         add(f"{name}_flips_by_bars", rate.bars)
     year = bars_a_year(record)
     drawn = [performance(equity, year) for equity in (arm.equity, *(draw.equity for draw in arm.draws))]
-    for name, of in MEASURED.items():
+    for figure, of in MEASURED.items():
         distances: Spread | None = spread([getattr(one, of) for one in drawn])
         for part in _PARTS:
-            add(f"{name}_{part}", None if distances is None else getattr(distances, part))
-        _add_judgement(table, arm.name, name, of, f"whether the {WORDS[name]} of {arm.name}")
+            add(f"{figure}_{part}", None if distances is None else getattr(distances, part))
+        _add_judgement(table, arm.name, figure, of, f"whether the {WORDS[figure]} of {arm.name}", arm.name)
 
 
 def _sampled(manifest: dict[str, Any], temperature: float | None) -> bool:
@@ -86,14 +96,36 @@ def _sampled(manifest: dict[str, Any], temperature: float | None) -> bool:
 
 def add_pair_noise(table: FactTable, first: str, second: str) -> None:
     """Add whether the differences of two arms exceed what asking again changes, where that was measured."""
-    if "noise.sharpe_floor" in table.facts:
+    if has_floor(table, first, second):
         for name, of in DIFFERING.items():
             words = f"whether the {WORDS[name]} of {first} minus that of {second}"
-            _add_judgement(table, f"{first}-{second}", name, of, words)
+            _add_judgement(table, f"{first}-{second}", name, of, words, first, second)
 
 
-def _add_judgement(table: FactTable, subject: str, name: str, of: str, words: str) -> None:
-    effect, floor = table.number(f"{subject}.{of}"), table.number(f"noise.{name}_floor")
+def has_floor(table: FactTable, *arms: str) -> bool:
+    """Whether one of these arms was drawn several times."""
+    return bool(_floors(table, "sharpe", arms))
+
+
+def noise_floor(table: FactTable, name: str, *arms: str) -> float | None:
+    """How far asking their models again moves the difference of these arms, or one of them alone: the floors add up.
+    ``None`` where one that was drawn several times has no such figure."""
+    floors = [table.number(identity) for identity in _floors(table, name, arms)]
+    return None if None in floors or not floors else sum(floor or 0.0 for floor in floors)
+
+
+def _floors(table: FactTable, name: str, arms: Sequence[str]) -> list[str]:
+    """The ids of the floors of these arms; that of the page is the primary arm's."""
+    ids = []
+    for arm in arms:
+        own = f"{arm}.noise.{name}_floor"
+        found = f"noise.{name}_floor" if arm == table.facts["run.subject"].value else own
+        ids += [identity for identity in (found,) if identity in table.facts]
+    return ids
+
+
+def _add_judgement(table: FactTable, subject: str, name: str, of: str, words: str, *arms: str) -> None:
+    effect, floor = table.number(f"{subject}.{of}"), noise_floor(table, name, *arms)
     table.add(subject, f"{name}_noise", against_floor(effect, floor), Unit.TEXT, f"{words} exceeds the noise floor")
 
 
@@ -229,7 +261,8 @@ _IN_WORDS = {BELOW: f"{BELOW} and not to be believed", NONE: "nothing at all"}
 
 def _effects(record: Record, arm: str, facts: Facts) -> list[tuple[str, str, str, str]]:
     """Rows: against what, the ids of both figures, and whose judgements belong to them."""
-    others = [one.name for one in record.arms if one.name not in (arm, RANDOM_ARM)]
+    models = [one.name for one in advisor_arms(record)]
+    others = [one.name for one in record.arms if one.name not in (arm, RANDOM_ARM, *models)]
     ranked = [(rank, name) for name in others if not isinstance(rank := facts[f"{name}.sharpe_rank"].value, str)]
     best = min(ranked)[1] if ranked else None
     shown = dict.fromkeys([*([best] if best else ()), *(benchmark_arms(record) if others else ())])
