@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
+from dataclasses import replace
 from typing import Any, Protocol, TypeAlias
 
 from llm_strategy.advice.citations import DOCUMENTS
@@ -97,7 +98,7 @@ class ModelAdvisor:
         self.repairs: Repairs = repairs
         self.wanted_options = options
         """As they were given, with ``auto`` in them; ``options`` are what came of them."""
-        self.options = complete_options(options, Abilities.of(client))
+        self.options = complete_options(self._with_context(options), Abilities.of(client))
         self.mode = self._new_mode()
         self._remember = remember
         self._memory = Memory()
@@ -118,6 +119,10 @@ class ModelAdvisor:
             recorded._memory = Memory()  # what was answered off the record is asked again
             recorded._conversation = recorded._new_conversation()
         return self._recorded
+
+    def _with_context(self, options: PromptOptions) -> PromptOptions:
+        """The options that know what is shown beside the market's line."""
+        return replace(options, context=self.context.names) if self.context.shows_more else options
 
     def _new_mode(self) -> Mode:
         return MODES[self.options.mode](self.options, self.repairs)
@@ -191,7 +196,7 @@ class ModelAdvisor:
     def witness(self, snapshot: Snapshot) -> None:
         """Take a bar without a decision into the past, where none may be missing; ``decide`` does it by itself."""
         self.context.take(snapshot)
-        if self.options.examples != "fixed":
+        if self.options.examples not in ("none", "fixed"):
             self._market(snapshot).past.take(snapshot)
 
     def request(self, snapshot: Snapshot) -> Request:

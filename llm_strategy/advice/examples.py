@@ -17,7 +17,7 @@ from llm_strategy.market.features import scaled_momentum
 from llm_strategy.market.view import ACTION_FOR_LABEL, HIGH_VOLATILITY, View, causal_label, market_view, render_snapshot
 from llm_strategy.types import ActionType, RegimeLabel, Snapshot
 
-ExampleKind = Literal["auto", "fixed", "balanced", "nearest"]
+ExampleKind = Literal["auto", "none", "fixed", "balanced", "nearest"]
 LabelSource = Literal["rule", "followed"]
 
 CLEAR_MOVE = 0.5

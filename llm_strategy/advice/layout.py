@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from llm_strategy.advice.examples import Example
@@ -21,7 +22,7 @@ from llm_strategy.market.view import market_view
 from llm_strategy.support.read_regular import read_text
 from llm_strategy.support.schemas import require
 from llm_strategy.support.strict_yaml import parse_yaml
-from llm_strategy.types import ActionType, RegimeLabel
+from llm_strategy.types import ActionType, RegimeLabel, Shown
 
 _PROMPTS = files("llm_strategy.prompts")
 
@@ -39,6 +40,9 @@ CONTENT_FREE = "unknown"
 
 RATIONALE_TOKENS = 28
 
+FEATURES = "features"
+"""The source of context that is the market's line itself: where it stands among the others, if it does."""
+
 _MARKET = ("market", "values", "facts", "telling")
 _ANSWER = ("label", "action")
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_]+)\}")
@@ -48,7 +52,8 @@ _PLACEHOLDER = re.compile(r"\{([A-Za-z_]+)\}")
 class LayoutText:
     """How question, examples and answer are worded.
 
-    Filled in are ``{features}`` (their names) in the system message, ``{market}`` (its line), ``{values}`` (the row of
+    Filled in are ``{features}`` (their names), ``{labels}`` and ``{actions}`` (a line for each, with what it means) in
+    the system message, ``{market}`` (its line), ``{values}`` (the row of
     its values), ``{facts}`` and ``{telling}`` (names and values, or values alone, of what the causal rule goes by) in
     question and answer, ``{label}`` and ``{action}``
     in the answer and ``{rationale}`` in the reason. ``shape``: examples as ``turns`` of the conversation, or all on one
@@ -90,12 +95,22 @@ class LayoutText:
             raise ConfigurationError(f"{path} cannot be read: {problem}.") from None
         return cls.from_document(parse_yaml(text, str(path)), str(path))
 
-    def messages(self, market: str, examples: Sequence[Example], *, with_reason: bool) -> tuple[Message, ...]:
-        """The conversation up to the question about this market."""
+    def messages(
+        self,
+        market: str,
+        examples: Sequence[Example],
+        *,
+        with_reason: bool,
+        context: Sequence[Shown] = (),
+        words: Mapping[str, str] = MappingProxyType({}),
+    ) -> tuple[Message, ...]:
+        """The conversation up to the question about this market, which is shown among its ``context``; ``words`` are
+        what else stands in the system message by its placeholder."""
         shown = [(self._question(example.market), self._answer(example, with_reason)) for example in examples]
         names = market_view(examples[0].market if market == CONTENT_FREE and examples else market).names
-        system = Message("system", self.system.replace("{features}", " ".join(names)))
-        asked = self._question(market)
+        filled = {"features": " ".join(names), **words}
+        system = Message("system", _PLACEHOLDER.sub(lambda found: filled.get(found[1], found[0]), self.system))
+        asked = in_context(self._question(market), context)
         if self.shape == "page":
             return system, Message("user", "\n\n".join([*(f"{q}\n{a}" for q, a in shown), asked]))
         turns = [turn for q, a in shown for turn in (Message("user", q), Message("assistant", a))]
@@ -134,7 +149,7 @@ class LayoutText:
     def _problems(self) -> list[str]:
         """What is wrong with the placeholders and words."""
         allowed = {
-            "system": ("features",),
+            "system": ("features", "labels", "actions"),
             "question": _MARKET,
             "answer": (*_MARKET, *_ANSWER),
             "reason": ("rationale",),
@@ -161,6 +176,15 @@ class LayoutText:
                 if other != label and words[other].startswith(word):
                     wrong.append(f"words.{label} {word!r} is the beginning of that of {other}: word one differently.")
         return wrong
+
+
+def in_context(market: str, context: Sequence[Shown]) -> str:
+    """The text about a market where the mark ``features`` stands among what else is shown at its close, an empty line
+    between each two. Without a context it stands alone; in a context without the mark it is left out."""
+    if not context:
+        return market
+    texts = [market if block.source == FEATURES else block.text for block in context]
+    return "\n\n".join(text for text in texts if text)
 
 
 def _fill(text: str, *, market: str, **values: str) -> str:

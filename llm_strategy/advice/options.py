@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from llm_strategy.advice.examples import ExampleKind, LabelSource
-from llm_strategy.advice.layout import LayoutText
+from llm_strategy.advice.layout import FEATURES, LayoutText
 from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.llm.structured.probabilities import problem_with
 from llm_strategy.market.regimes import USUAL_REGIMES, Regimes, as_label
@@ -82,15 +82,17 @@ class PromptOptions:
     """How to ask, with which examples, and what to make of the probabilities.
 
     ``mode``: the model writes the whole ``json``, only the values (``slots``), or the labels are scored (``choices``);
-    ``auto`` is the last of these that the backend can do. ``examples``: the ``fixed`` ones of ``prompts/``, the first
-    ``count`` past states with every label alike (``balanced``), or the ``count`` past states ``nearest`` to the one in
-    question; ``auto`` is nearest with choices and with slots of an embedded model, and fixed otherwise. ``labels``:
+    ``auto`` is the last of these that the backend can do. ``examples``: ``none``, so that the prompt tells what labels
+    and actions mean and nothing of any rule, the ``fixed`` ones of ``prompts/``, the first ``count`` past states with
+    every label alike (``balanced``), or the ``count`` past states ``nearest`` to the one in question; ``auto`` is none,
+    and for a model that is embedded in the program nearest with choices and slots and fixed with json. ``labels``:
     past states carry the label of the causal rule, or of what ``followed``. ``rationale``: when the model is asked for
     one; else the program writes it (``auto`` is never with choices and with slots behind nearest examples, always
     otherwise). With choices alone: ``calibration`` of the label's probabilities, by a ``LabelPrior`` or by what the run
-    itself scores (``auto`` is batch with examples that stay, none with the nearest), and the ``layout`` of the prompt,
-    one of ``prompts/`` by its name or one's own (``auto`` is rows with examples that stay, sheet with the nearest).
-    ``regimes`` are the labels to choose from, where they are not the usual four.
+    itself scores (``auto`` is none with the nearest examples, and batch where the prompt stays), and the ``layout`` of
+    the prompt, one of ``prompts/`` by its name or one's own (``auto`` is plain without examples, sheet with the nearest
+    and rows with others). ``regimes`` are the labels to choose from. ``context`` names what is shown at a close, in its
+    order; ``features`` is the market's line.
     """
 
     mode: str = "auto"
@@ -101,6 +103,24 @@ class PromptOptions:
     rationale: RationaleWanted = "auto"
     layout: str | LayoutText = "auto"
     regimes: Regimes = USUAL_REGIMES
+    context: tuple[str, ...] = (FEATURES,)
+
+    @property
+    def chosen_from_past(self) -> bool:
+        """Whether examples are past states of the market."""
+        return self.examples in ("balanced", "nearest")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The options as a manifest tells them: what is of a person's own is ``own``."""
+        told: dict[str, Any] = {"mode": self.mode, "examples": self.examples, "rationale": self.rationale}
+        if self.chosen_from_past:
+            told |= {"examples": {self.examples: self.count}, "labels": self.labels}
+        if self.mode == "choices":  # the others read neither
+            told |= {
+                name: value if isinstance(value, str) else "own"
+                for name, value in (("calibration", self.calibration), ("layout", self.layout))
+            }
+        return told
 
     def __post_init__(self) -> None:
         if isinstance(self.calibration, LabelPrior):

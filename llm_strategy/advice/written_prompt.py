@@ -15,11 +15,12 @@ import jinja2
 import yaml
 
 from llm_strategy.advice.examples import Example
+from llm_strategy.advice.layout import in_context
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.requests import Form, Message, Request, Slot, escape, fill
 from llm_strategy.market.view import SHOWN, market_view
 from llm_strategy.support.outside_text import encodable
-from llm_strategy.types import ActionType, RegimeLabel
+from llm_strategy.types import ActionType, RegimeLabel, Shown
 
 _FOLDER = files("llm_strategy.prompts")
 
@@ -118,12 +119,12 @@ _EXAMPLE_CONFIDENCE = 0.66
 @cache
 def _steps() -> dict[str, str]:
     """How the rationale of an example goes from its facts to the label, worded as in the layout ``steps``."""
-    return dict(_prompt_data("choose_steps.yaml")["words"])
+    return dict(prompt_data("choose_steps.yaml")["words"])
 
 
 @cache
 def _fixed() -> tuple[dict[str, Any], ...]:
-    return tuple(_prompt_data("advise_examples.yaml"))
+    return tuple(prompt_data("advise_examples.yaml"))
 
 
 @lru_cache(maxsize=64)
@@ -167,20 +168,34 @@ def _as_slot(value: str | float) -> str:
     return value if isinstance(value, str) else f"{round(100 * value):02d}"
 
 
-def ask_for_advice(market: str, *, with_form: bool, defaults: Request, examples: tuple[Example, ...] = ()) -> Request:
+def question_about(market: str, context: Sequence[Shown] = ()) -> str:
+    """The last message of a request: the market's line, in the middle of what else is shown at this close."""
+    return in_context(render("advise_bar.j2", market=market), context)
+
+
+def ask_for_advice(
+    market: str,
+    *,
+    with_form: bool,
+    defaults: Request,
+    examples: tuple[Example, ...] = (),
+    context: tuple[Shown, ...] = (),
+) -> Request:
     """The request for one bar, with the sampler of ``defaults``.
 
-    ``market`` is the rendered snapshot; without ``examples`` the fixed ones are shown. With a form the program writes
-    the JSON and the model only the values, otherwise the model writes the whole object.
+    ``market`` is the rendered snapshot, shown among its ``context``; without ``examples`` the fixed ones are shown.
+    With a form the program writes the JSON and the model only the values, otherwise the model writes the whole object.
     """
-    question = Message("user", render("advise_bar.j2", market=market))
+    question = Message("user", question_about(market, context))
     form = ADVICE_FORM if with_form else ()
     schema = "" if with_form else ADVICE_SCHEMA
     messages = (*_prefix(examples, market_view(market).names), question)
     return replace(defaults, messages=messages, form=form, json_mode=not with_form, json_schema=schema)
 
 
-def ask_for_decision(market: str, defaults: Request, examples: tuple[Example, ...] = ()) -> Request:
+def ask_for_decision(
+    market: str, defaults: Request, examples: tuple[Example, ...] = (), context: tuple[Shown, ...] = ()
+) -> Request:
     """The request for one bar with few tokens: markets are rows of values, the model decides and explains nothing.
 
     What stands for a rationale is written by the program, behind the last slot, where no model reads it.
@@ -191,10 +206,14 @@ def ask_for_decision(market: str, defaults: Request, examples: tuple[Example, ..
         values = {name: _as_slot(value) for name, value in example.items()}
         turns.append(Message("user", market_view(example["market"]).row(", ")))
         turns.append(Message("assistant", fill(DECISION_FORM, values)))
-    turns.append(Message("user", view.row(", ")))
-    facts = escape(view.rule_facts)
-    form = (*DECISION_FORM[:-1], f'}}, "rationale": "The program notes: {facts}."}}')
-    return replace(defaults, messages=tuple(turns), form=form, json_mode=False, json_schema="")
+    turns.append(Message("user", in_context(view.row(", "), context)))
+    return replace(defaults, messages=tuple(turns), form=decision_form(market), json_mode=False, json_schema="")
+
+
+def decision_form(market: str) -> Form:
+    """The form without a rationale, in whose place the program notes what the causal rule would go by."""
+    facts = escape(market_view(market).rule_facts)
+    return (*DECISION_FORM[:-1], f'}}, "rationale": "The program notes: {facts}."}}')
 
 
 def ask_for_repair(request: Request, answer: str, problem: str) -> Request:
@@ -205,5 +224,6 @@ def ask_for_repair(request: Request, answer: str, problem: str) -> Request:
     return replace(request, messages=(*request.messages, Message("assistant", shown), again))
 
 
-def _prompt_data(name: str) -> Any:
+def prompt_data(name: str) -> Any:
+    """The content of ``prompts/NAME``, which is YAML."""
     return yaml.safe_load((files("llm_strategy.prompts") / name).read_text(encoding="utf-8"))

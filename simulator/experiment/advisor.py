@@ -40,7 +40,7 @@ ABSTAIN = "abstain"
 _FALLBACK = {"anyOf": [{"enum": [ABSTAIN, *BASELINES]}, {"type": "string", "pattern": RULE_NAME}]}
 _EXAMPLES = {
     "anyOf": [
-        {"enum": ["auto", "fixed"]},
+        {"enum": ["auto", "none", "fixed"]},
         {
             "type": "object",
             "additionalProperties": False,
@@ -52,7 +52,8 @@ _EXAMPLES = {
             },
         },
     ],
-    "description": "auto, fixed, a number of balanced ones from 4, or a number of nearest ones, such as {nearest: 4}",
+    "description": "auto, none, fixed, a number of balanced ones from 4, or a number of nearest ones, such as "
+    "{nearest: 4}",
 }
 
 
@@ -101,7 +102,8 @@ class AdvisorConfig:
     it (share of decisions) a run may have.
 
     ``abort_above_failure_rate`` ends a run as soon as it has too many; ``fallback`` is the rule that decides where the
-    model failed; ``examples`` is ``auto``, ``fixed``, or a mapping of ``balanced`` or ``nearest`` to a number.
+    model failed; ``examples`` is ``auto``, ``none``, ``fixed``, or a mapping of ``balanced`` or ``nearest`` to a
+    number.
     ``layout`` is a name, a ``LayoutText``, its content as a mapping, or the path of a YAML file with it, from the
     current folder (in an experiment's file from its own folder first: ``locate_files``); the file is read at once, and
     what it says is kept. The same with ``calibration``, which is a kind, a ``LabelPrior``, or the

@@ -15,12 +15,15 @@ from typing import Any, TypedDict, Unpack
 
 import pandas as pd
 
+from llm_strategy.advice.modes.mode import Abilities
+from llm_strategy.advice.modes.registry import complete_options
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.market.context.documents import Documents
 from llm_strategy.market.context.events import Events
 from llm_strategy.market.context.moments import lasts_days
 from llm_strategy.risk import Limits
 from simulator.experiment import LLM_ARM
+from simulator.experiment.advisor import AdvisorConfig
 from simulator.experiment.configuration import Experiment
 from simulator.folder.documents import LEDGER
 from simulator.folder.evidence import HARM, evidence_files, file_hashes
@@ -78,6 +81,7 @@ class RunDescription:
                 "prices": _prices(self._universe, self._experiment),
                 "notes": self._notes,
                 **model_of(how["model"]),
+                "options": options_of(self._experiment.advisor, how["model"]) if arm else None,
                 "explainer": self._explainer,
                 **own_parts(self._experiment.advisor.features, self._experiment.advisor.context),
                 "usage": asdict(how["usage"]) | {"seconds": round(how["usage"].seconds, 3)},
@@ -96,6 +100,11 @@ class Happened(TypedDict):
     problem: str | None
     usage: Questions
     model: LLMClient | None
+
+
+def options_of(advisor: AdvisorConfig, model: LLMClient | None) -> dict[str, Any] | None:
+    """How a model is asked, for a manifest, with everything written out that ``auto`` means for it."""
+    return None if model is None else complete_options(advisor.options, Abilities.of(model)).as_dict()
 
 
 def _prices(universe: Universe, experiment: Experiment) -> dict[str, Any]:

@@ -36,8 +36,9 @@ class Manifest:
 
     ``kind`` is run or comparison, ``status`` complete or failed, with the ``problem`` in one sentence. A run has an
     ``arm``, a comparison ``arms``. ``experiment`` is its configuration, ``model`` and ``sampler`` are who answered,
-    ``explainer`` who explained where rules alone traded. ``own_parts`` are hashes of the files of a person's own
-    features, ``files`` those of the evidence, ``seal`` those of every file (``folder.integrity``). Times: ISO 8601.
+    ``options`` say how the model of an arm was asked, with nothing left to be ``auto``. ``explainer`` is who explained
+    where rules alone traded. ``own_parts`` are hashes of the files of a person's own features,
+    ``files`` those of the evidence, ``seal`` those of every file (``folder.integrity``). Times: ISO 8601.
     """
 
     format: str
@@ -53,6 +54,7 @@ class Manifest:
     notes: tuple[str, ...] | None
     model: Mapping[str, Any] | None
     sampler: Mapping[str, Any] | None
+    options: Mapping[str, Any] | None
     fallbacks: tuple[str, ...] | None
     explainer: Mapping[str, Any] | None
     own_parts: Mapping[str, str] | None

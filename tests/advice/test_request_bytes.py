@@ -43,6 +43,18 @@ CASES = {
     )
     for (rationale, calibration, layout), (kind, count, labels) in product(SCORED, EXAMPLES)
 }
+CASES |= {
+    f"{mode} {rationale}, none": PromptOptions(mode, "none", rationale=rationale) for mode, rationale in WRITTEN
+} | {
+    f"choices {rationale} {calibration} {layout}, none": PromptOptions(
+        "choices", "none", calibration=calibration, rationale=rationale, layout=layout
+    )
+    for rationale, calibration, layout in [
+        *SCORED[:3],
+        ("never", "batch", "plain"),
+        ("always", "content_free", "plain"),
+    ]
+}
 VIEWS = dict(zip(CASES, cycle([View(), View("numbers", 2)]), strict=False))
 
 

@@ -23,7 +23,9 @@ from simulator.experiment.configuration import Experiment
         ({"layout": "rows", "mode": "slots"}, True, r"mode slots: set advisor\.mode to choices"),
         ({"calibration": "batch"}, False, r"advisor\.calibration is batch, which only mode choices reads"),
         ({"calibration": "content_free", "mode": "json"}, True, r"set advisor\.mode to choices"),
-        ({"labels": "followed"}, False, r"labels is followed, and the fixed examples .* set advisor\.examples to"),
+        ({"labels": "followed"}, False, r"labels is followed, and no examples are shown .* set advisor\.examples to"),
+        ({"labels": "followed", "examples": "none"}, True, r"no examples are shown in mode choices with backend"),
+        ({"context": ("history",), "examples": "nearest"}, False, r"leaves out the features that examples are made of"),
         ({"labels": "followed", "examples": "fixed", "mode": "choices"}, True, "labels of their own"),
     ],
 )
@@ -39,7 +41,9 @@ def test_a_setting_that_changes_nothing_is_refused_at_the_start(options, scores,
         ({"layout": "sheet", "calibration": "batch"}, True),
         ({"labels": "followed", "examples": "nearest"}, False),
         ({"labels": "followed", "examples": "balanced", "count": 4, "mode": "json"}, False),
-        ({"labels": "followed"}, True),
+        ({"labels": "followed", "examples": "nearest"}, True),
+        ({"examples": "none"}, False),
+        ({"examples": "none", "layout": "rows", "calibration": "batch"}, True),
     ],
 )
 def test_what_changes_something_is_taken(options, scores):
@@ -56,10 +60,10 @@ def test_a_layout_that_would_be_ignored_ends_a_run_before_anything_is_asked(tmp_
 @pytest.mark.parametrize(
     ("advisor", "told"),
     [
-        ({"examples": "none"}, r'examples is "none", it must be auto, fixed, a number of balanced ones from 4, or a'),
+        ({"examples": "no"}, r'examples is "no", it must be auto, none, fixed, a number of balanced ones from 4, or a'),
         ({"examples": "nearest"}, r"such as \{nearest: 4\}\."),
         ({"examples": "fixd"}, "did you mean 'fixed'"),
-        ({"examples": 3}, "examples is 3, it must be auto, fixed"),
+        ({"examples": 3}, "examples is 3, it must be auto, none, fixed"),
         ({"decimals": 2}, "decimals is 2, and style words shows no figures: set advisor.style to numbers"),
     ],
 )

@@ -9,14 +9,16 @@ from functools import partial
 from typing import TypeVar
 
 from llm_strategy.advice.contract import ParsedAnswer, Repairs
+from llm_strategy.advice.examples import Example
 from llm_strategy.advice.layout import CONTENT_FREE, load_layout
 from llm_strategy.advice.modes.mode import Ask, Defaults, Mode, Question, Recorded
 from llm_strategy.advice.options import LabelPrior, PromptOptions
-from llm_strategy.advice.shown_context import with_context
+from llm_strategy.advice.plain_prompt import actions_text, labels_text
 from llm_strategy.advice.written_prompt import fixed_examples
 from llm_strategy.errors import ConfigurationError, ContractError
 from llm_strategy.llm.requests import Request
 from llm_strategy.llm.structured.probabilities import probabilities_of
+from llm_strategy.market.view import market_view
 from llm_strategy.support.outside_text import encodable
 from llm_strategy.types import Action, ActionType, Advice, Purpose, Regime, RegimeLabel
 
@@ -76,7 +78,7 @@ class Choices(Mode):
     name = "choices"
     manner = "Its labels and actions were scored, not written"
     needs = "choices"
-    auto = Defaults("nearest", "nearest", "never", "never", calibration="batch")
+    auto = Defaults("nearest", "never", "never", calibration="batch")
     scores = True
     rationales = ("always", "changes", "never")
 
@@ -88,6 +90,7 @@ class Choices(Mode):
             )
         super().__init__(options, repairs)
         self._layout = load_layout(options.layout)
+        self._words = {"labels": labels_text(options.regimes), "actions": actions_text()}
         self._batch = BatchPrior()
         self._last: tuple[RegimeLabel, ActionType] | None = None
 
@@ -141,10 +144,20 @@ class Choices(Mode):
 
     def _about(self, question: Question, line: str, defaults: Request) -> Request:
         """The request with the conversation up to the question about this line of a market."""
-        examples = question.examples or fixed_examples(question.market)
-        messages = self._layout.messages(line, examples, with_reason=self.options.rationale != "never")
-        asked = replace(defaults, messages=messages, form=(), json_mode=False, json_schema="")
-        return asked if line == CONTENT_FREE else with_context(asked, question.context)
+        examples: tuple[Example, ...] = ()
+        words = self._words
+        if self.shows_examples(question):
+            examples = question.examples or fixed_examples(question.market)
+        else:
+            words = words | {"features": " ".join(market_view(question.market).names)}
+        messages = self._layout.messages(
+            line,
+            examples,
+            with_reason=self.options.rationale != "never",
+            context=() if line == CONTENT_FREE else question.context,
+            words=words,
+        )
+        return replace(defaults, messages=messages, form=(), json_mode=False, json_schema="")
 
     def _ask_label(self, question: Question, line: str, defaults: Request) -> tuple[Request, tuple[str, ...]]:
         return self._layout.ask_label(self._about(question, line, defaults), line)

@@ -7,10 +7,10 @@ from functools import partial
 
 from llm_strategy.advice.contract import ParsedAnswer, parse_answer
 from llm_strategy.advice.modes.mode import Ask, Mode, Question, Recorded
-from llm_strategy.advice.shown_context import with_context
-from llm_strategy.advice.written_prompt import ask_for_advice, ask_for_repair
+from llm_strategy.advice.plain_prompt import ask_plainly
+from llm_strategy.advice.written_prompt import ADVICE_FORM, ask_for_advice, ask_for_repair
 from llm_strategy.errors import ContractError
-from llm_strategy.llm.requests import Request
+from llm_strategy.llm.requests import Form, Request
 
 SECOND_ATTEMPT = "second attempt"
 """The kind of a repair for which the model was asked again; all others put an answer right as it is."""
@@ -24,8 +24,7 @@ class Json(Mode):
 
     def requests(self, question: Question, defaults: Request) -> tuple[Request, ...]:
         """The one request for the advice."""
-        asked = ask_for_advice(question.market, with_form=False, defaults=defaults, examples=question.examples)
-        return (with_context(asked, question.context),)
+        return (self._ask(question, defaults, ADVICE_FORM, with_form=False),)
 
     def repair(self, question: Question, defaults: Request, answer: str, problem: ContractError) -> Request:
         """The request that follows an answer that broke the contract."""
@@ -68,6 +67,16 @@ class Json(Mode):
         if repair is None:
             return (request,)
         return () if problem is None else (request, again)
+
+    def _ask(self, question: Question, defaults: Request, form: Form, *, with_form: bool) -> Request:
+        """The request for an advice in this form, behind examples or, where none are wanted, behind what labels and
+        actions mean."""
+        market, context, regimes = question.market, question.context, self.options.regimes
+        if self.shows_examples(question):
+            return ask_for_advice(
+                market, with_form=with_form, defaults=defaults, examples=question.examples, context=context
+            )
+        return ask_plainly(market, defaults, form=form, with_form=with_form, regimes=regimes, context=context)
 
     def _read(self, question: Question, answer: str) -> ParsedAnswer:
         return parse_answer(answer, symbol=question.symbol, timeframe=question.timeframe, repairs=self.repairs)

@@ -12,6 +12,7 @@ from typing import ClassVar, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from llm_strategy.advice.contract import ParsedAnswer, Repairs
 from llm_strategy.advice.examples import Example, ExampleKind
+from llm_strategy.advice.layout import FEATURES
 from llm_strategy.advice.options import CalibrationKind, PromptOptions, RationaleWanted
 from llm_strategy.errors import ConfigurationError, ContractError
 from llm_strategy.llm.client import LLMClient
@@ -78,10 +79,9 @@ class Abilities(NamedTuple):
 
 
 class Defaults(NamedTuple):
-    """What ``auto`` means in a mode. With a model that is embedded in the program the examples are others, and behind
-    the nearest examples, which change from bar to bar, the rationale; scores are never corrected behind these."""
+    """What ``auto`` means in a mode. Only a model that is embedded in the program is shown examples; behind the nearest
+    ones, which change from bar to bar, the rationale is another, and scores are never corrected behind these."""
 
-    examples: ExampleKind = "fixed"
     examples_embedded: ExampleKind = "fixed"
     rationale: RationaleWanted = "always"
     rationale_nearest: RationaleWanted = "always"
@@ -151,15 +151,7 @@ class Mode(ABC):
         would change nothing."""
         if not cls.scores:
             cls._refuse_settings_of_scores(options, able)
-        examples = options.examples
-        if examples == "auto":
-            examples = cls.auto.examples_embedded if able.embedded else cls.auto.examples
-        if examples == "fixed" and options.labels != "rule":
-            raise ConfigurationError(
-                f"advisor.labels is {options.labels}, and the fixed examples that mode {cls.name} shows with backend "
-                f"{able.backend!r} have labels of their own: set advisor.examples to {{nearest: {options.count}}} or "
-                "{balanced: 4}, or leave labels out."
-            )
+        examples = cls._examples(options, able)
         stay = examples != "nearest"
         rationale, calibration, layout = options.rationale, options.calibration, options.layout
         if rationale == "auto":
@@ -172,10 +164,37 @@ class Mode(ABC):
         if calibration == "auto":
             calibration = cls.auto.calibration if stay else "none"
         if layout == "auto":
-            layout = "rows" if stay else "sheet"
+            layout = "plain" if examples == "none" else "rows" if stay else "sheet"
         return replace(
             options, mode=cls.name, examples=examples, rationale=rationale, calibration=calibration, layout=layout
         )
+
+    @classmethod
+    def _examples(cls, options: PromptOptions, able: Abilities) -> ExampleKind:
+        """Which examples are shown; raises ``ConfigurationError`` for labels of examples that are not chosen ones, and
+        for examples of a market's line where the question shows none."""
+        examples, line = options.examples, FEATURES in options.context
+        if examples == "auto":
+            examples = cls.auto.examples_embedded if able.embedded and line else "none"
+        if examples != "none" and not line:
+            raise ConfigurationError(
+                f"advisor.examples is {examples}, and advisor.context leaves out the features that examples are made "
+                "of: add features to context, or set examples to none."
+            )
+        if examples in ("none", "fixed") and options.labels != "rule":
+            where = f"mode {cls.name} with backend {able.backend!r}"
+            why = f"the fixed examples of {where} have labels of their own"
+            if examples == "none":
+                why = f"no examples are shown in {where}"
+            raise ConfigurationError(
+                f"advisor.labels is {options.labels}, and {why}: set advisor.examples to {{nearest: {options.count}}} "
+                "or {balanced: 4}, or leave labels out."
+            )
+        return examples
+
+    def shows_examples(self, question: Question) -> bool:
+        """Whether examples stand in the prompt, chosen ones or, while there are too few states, the fixed ones."""
+        return self.options.examples != "none"
 
     @classmethod
     def _refuse_settings_of_scores(cls, options: PromptOptions, able: Abilities) -> None:

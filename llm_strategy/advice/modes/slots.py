@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from llm_strategy.advice.modes.json import Json
 from llm_strategy.advice.modes.mode import Defaults, Question
-from llm_strategy.advice.shown_context import with_context
-from llm_strategy.advice.written_prompt import ask_for_advice, ask_for_decision
+from llm_strategy.advice.written_prompt import ADVICE_FORM, DECISION_FORM, ask_for_advice, ask_for_decision
 from llm_strategy.errors import ContractError
 from llm_strategy.llm.requests import Request
 
@@ -22,15 +21,15 @@ class Slots(Json):
 
     def requests(self, question: Question, defaults: Request) -> tuple[Request, ...]:
         """The one request for the values, those of a rationale among them where one is wanted."""
-        if self.options.rationale == "never":
-            asked = ask_for_decision(question.market, defaults, question.examples)
-        else:
-            asked = ask_for_advice(question.market, with_form=True, defaults=defaults, examples=question.examples)
-        return (with_context(asked, question.context),)
+        if self.options.rationale != "never":
+            return (self._ask(question, defaults, ADVICE_FORM, with_form=True),)
+        if self.shows_examples(question):
+            return (ask_for_decision(question.market, defaults, question.examples, question.context),)
+        return (self._ask(question, defaults, DECISION_FORM, with_form=True),)
 
     def repair(self, question: Question, defaults: Request, answer: str, problem: ContractError) -> Request:
         """The question with the fixed examples, where others led astray: a small model that is shown the slots it
         filled wrongly fills them so again."""
         if question.examples:
-            return with_context(ask_for_advice(question.market, with_form=True, defaults=defaults), question.context)
+            return ask_for_advice(question.market, with_form=True, defaults=defaults, context=question.context)
         return super().repair(question, defaults, answer, problem)

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from llm_strategy.advice.modes.mode import Abilities
-from llm_strategy.advice.modes.registry import MODES, complete_options
-from llm_strategy.advice.options import LabelPrior, PromptOptions
+from llm_strategy.advice.modes.registry import MODES, complete_options, mode_for
+from llm_strategy.advice.options import NEAREST_BY_DEFAULT, LabelPrior, PromptOptions
 from llm_strategy.errors import ConfigurationError
 from simulator.folder.record import Record
 from simulator.reporting.blocks import Block, Heading, Paragraph, Quoted, in_markdown, on_page
@@ -32,6 +32,7 @@ MODEL_TERMS = {
 """Figures of the model runtime, from ``usage`` in the manifest."""
 
 _EXAMPLES = {
+    "none": "without an example",
     "fixed": "behind the fixed examples of the package",
     "balanced": "behind past states with every label alike",
     "nearest": "behind the past states nearest to each",
@@ -72,38 +73,47 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
 
 def asking(record: Record) -> tuple[str, ...]:
     """Sentences about mode, examples and rationale, and what they leave open; none where that is not on record."""
-    model = record.manifest["model"]
-    options = None if model is None else _options(record.manifest["experiment"]["advisor"], model)
+    arm = advised_arm(record)
+    options = None if arm is None else _options(arm.manifest)
     if options is None:
         return ()
-    shown = _EXAMPLES[options.examples]
-    if options.examples != "fixed":
-        shown += f", {_LABELS[options.labels]}"
+    kind = next(iter(options["examples"])) if isinstance(options["examples"], dict) else options["examples"]
+    shown = _EXAMPLES[kind]
+    if "labels" in options:
+        shown += f", {_LABELS[options['labels']]}"
     writers = {"never": "the program", "always": "the model", "changes": "the model where label or action changed"}
-    return f"{MODES[options.mode].manner}, {shown}; rationales are by {writers[options.rationale]}.", ONE_OF_MANY
+    return f"{MODES[options['mode']].manner}, {shown}; rationales are by {writers[options['rationale']]}.", ONE_OF_MANY
 
 
-def _options(advisor: Mapping[str, Any], model: Mapping[str, Any]) -> PromptOptions | None:
-    """The settings of a manifest as they came out for its model."""
-    examples = advisor.get("examples", "auto")
-    ((kind, count),) = examples.items() if isinstance(examples, dict) else ((examples, 1),)
-    prior = advisor.get("calibration", "auto")
-    calibration = LabelPrior.from_document(prior, "advisor.calibration") if isinstance(prior, dict) else prior
+def _options(manifest: Mapping[str, Any]) -> dict[str, Any] | None:
+    """How a model was asked: as its manifest says, or, where an earlier version wrote that, as its settings came out
+    for the model then."""
+    told, advisor, model = manifest.get("options"), manifest["experiment"]["advisor"], manifest["model"]
+    if told is not None or model is None:
+        return None if told is None else dict(told)
     able = Abilities(
         forms=model.get("supports_forms", False),
         choices=model.get("supports_choices", False),
         backend=model.get("backend", ""),
         embedded=bool(model.get("weights_sha256")),
     )
+    prior = advisor.get("calibration", "auto")
+    calibration = LabelPrior.from_document(prior, "advisor.calibration") if isinstance(prior, dict) else prior
     try:
+        mode = mode_for(advisor.get("mode", "auto"), able)
+        examples = advisor.get("examples", "auto")
+        if examples == "auto":  # which did not mean none then
+            scored_or_own = mode.scores or (able.embedded and mode.needs == "forms")
+            examples = {"nearest": NEAREST_BY_DEFAULT} if scored_or_own else "fixed"
+        ((kind, count),) = examples.items() if isinstance(examples, dict) else ((examples, 1),)
         options = PromptOptions(
-            mode=advisor.get("mode", "auto"),
+            mode=mode.name,
             examples=kind,
             count=count,
             labels=advisor.get("labels", "rule"),
             calibration=calibration,
             rationale=advisor.get("rationale", "auto"),
         )
-        return complete_options(options, able)
+        return complete_options(options, able).as_dict()
     except ConfigurationError:  # written when such settings were let through
         return None

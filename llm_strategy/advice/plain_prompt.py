@@ -1,0 +1,81 @@
+"""The neutral prompt: what labels and actions mean and how the answer is written, without an example or a rule, so that
+what a model says is its own opinion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache, lru_cache
+
+from llm_strategy.advice.written_prompt import ADVICE_SCHEMA, decision_form, prompt_data, question_about, render
+from llm_strategy.llm.requests import Form, Message, Request, Slot, fill
+from llm_strategy.market.regimes import Regimes
+from llm_strategy.types import ActionType, Shown
+
+_HOLES = {"rationale": "REASON", "label": "LABEL", "action": "ACTION", "action_confidence": "NN"}
+
+
+@cache
+def meaning_of_actions() -> Mapping[ActionType, str]:
+    """What each action does, in the words of ``prompts/plain_actions.yaml``."""
+    words = prompt_data("plain_actions.yaml")
+    return {action: words[action] for action in ActionType}
+
+
+def labels_text(regimes: Regimes) -> str:
+    """A line for each label with its meaning."""
+    return "\n".join(f"- {name}: {kind.meaning}" for name, kind in regimes.kinds.items())
+
+
+def actions_text() -> str:
+    """A line for each action with what it does."""
+    return "\n".join(f"- {action}: {meaning}" for action, meaning in meaning_of_actions().items())
+
+
+def form_text(form: Form | str, regimes: Regimes) -> str:
+    """How an answer is to be written: in a form of ``written_prompt`` with names in its holes, or in a text that holds
+    LABEL and ACTION already."""
+    written = form if isinstance(form, str) else fill(form, _HOLES)
+    return render(
+        "plain_form.j2",
+        form=written,
+        rationale="REASON" in written,
+        confidence="NN" in written,
+        labels=", ".join(regimes.names),
+        actions=", ".join(ActionType),
+    )
+
+
+@lru_cache(maxsize=64)
+def _system(labels: str, form: str) -> str:
+    return render("plain_system.j2", labels=labels, actions=actions_text(), form=form)
+
+
+def plain_system(regimes: Regimes, form: str = "") -> str:
+    """The neutral system prompt, with how the answer is written where the question does not say it."""
+    return _system(labels_text(regimes), form)
+
+
+def ask_plainly(
+    market: str,
+    defaults: Request,
+    *,
+    form: Form,
+    with_form: bool,
+    regimes: Regimes,
+    context: tuple[Shown, ...] = (),
+) -> Request:
+    """The request for one bar without examples: the meaning of labels and actions, the form, and the market's line
+    among its ``context``. With a form the program writes the JSON and the model only the values."""
+    system = Message("system", plain_system(regimes, form_text(form, regimes)))
+    messages = (system, Message("user", question_about(market, context)))
+    return held_to_form(replace(defaults, messages=messages), market, form=form, with_form=with_form)
+
+
+def held_to_form(request: Request, market: str, *, form: Form, with_form: bool) -> Request:
+    """The request with the form that the model fills, or else held to JSON by the schema of an advice. Where the form
+    has no rationale the program notes the market's facts in its place."""
+    if not with_form:
+        return replace(request, form=(), json_mode=True, json_schema=ADVICE_SCHEMA)
+    reasoned = any(isinstance(part, Slot) and part.name == "rationale" for part in form)
+    return replace(request, form=form if reasoned else decision_form(market), json_mode=False, json_schema="")
