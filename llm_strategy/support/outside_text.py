@@ -24,6 +24,8 @@ _SELECTORS = ((0x180B, 0x180F), (0xFE00, 0xFE0F), (0xE0100, 0xE01EF))
 
 def visible_line(text: str, longest: int) -> str:
     """The text in NFKC on one line of at most ``longest`` characters, without any that cannot be seen."""
+    if text.isascii() and text.isprintable():  # nothing to fold, and nothing hidden
+        return " ".join(text.split())[:longest].rstrip()
     shown = "".join(
         " " if character.isspace() else character
         for character in unicodedata.normalize("NFKC", text)

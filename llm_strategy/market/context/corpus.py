@@ -10,6 +10,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ _MOST_SYMBOLS = 100
 _FIELDS = ("available_at", "text", "id", "symbols", "source", "title")
 _ENDINGS = (".jsonl", ".csv", ".parquet")
 _KEPT = 8
+_SAYS = re.compile("[0-9A-Za-z]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +208,7 @@ def parse_row(place: str, row: Mapping[str, Any]) -> Document:
             f"{place}: its text has {len(text):,} characters, and at most {LONGEST_TEXT:,} are read: cut it into parts."
         )
     title, source = (_short(place, name, row.get(name, "")) for name in ("title", "source"))
-    if not (visible_line(text[:1000], 1) or visible_line(text, 1)):
+    if not (_SAYS.search(text) or visible_line(text, 1)):
         raise MarketDataError(f"{place}: its text is empty: every text needs one.")
     given = _short(place, "id", row.get("id", ""))
     if row.get("id") is not None and given != row["id"]:
