@@ -35,9 +35,8 @@ def print_documents() -> None:
             source.show(snapshot)
             taken.append(1000 * (time.perf_counter() - began))
     worst = statistics.quantiles(taken, n=100)[-1]
-    print(
-        f"texts of {TEXTS:,} at a decision, ms               {statistics.median(taken):.1f}   (99 of 100 in {worst:.1f})"
-    )
+    middle = statistics.median(taken)
+    print(f"texts of {TEXTS:,} at a decision, ms               {middle:.1f}   (99 of 100 in {worst:.1f})")
     print(f"    read and made ready, s                  {opened:.1f}")
 
 

@@ -150,7 +150,7 @@ def is_own(name: str) -> bool:
 
 def with_files(entry: Any, reference: Callable[[str], str], path: Callable[[str], str]) -> Any:
     """An entry of a list of choices with the files that it names put elsewhere: those of references to a person's own
-    code, and those of the option ``path``. What cannot be an entry is left as it is."""
+    code (in ``embedding``, too), and those of the option ``path``. What cannot be an entry is left as it is."""
     if isinstance(entry, str):
         return reference(entry)
     if not isinstance(entry, Mapping):
@@ -158,7 +158,7 @@ def with_files(entry: Any, reference: Callable[[str], str], path: Callable[[str]
     placed: dict[Any, Any] = {}
     for name, options in entry.items():
         changes: dict[str, Any] = {}
-        for option, place in (("path", path), ("names", reference)):
+        for option, place in (("path", path), ("names", reference), ("embedding", reference)):
             value = options.get(option) if isinstance(options, Mapping) else None
             if option == "names" and name != FEATURES:
                 continue
@@ -178,17 +178,16 @@ def own_sources(chosen: Any) -> list[str]:
 
 
 def data_files(chosen: Any) -> list[str]:
-    """The files that the option ``path`` of sources names in a list of choices, which may be damaged; samples of the
-    program are none."""
-    found: list[str] = []
-
-    def take(path: str) -> str:
-        found.append(path)
-        return path
-
-    for entry in [chosen] if isinstance(chosen, Mapping) else chosen if isinstance(chosen, list | tuple) else ():
-        with_files(entry, str, take)
-    return [path for path in found if not path.startswith("sample:")]
+    """The files that the options ``path`` and ``embedding`` of sources name in a list of choices, which may be damaged;
+    samples of the program are none."""
+    entries = [chosen] if isinstance(chosen, Mapping) else chosen if isinstance(chosen, list | tuple) else ()
+    found: list[Any] = []
+    for options in (each for entry in entries if isinstance(entry, Mapping) for each in entry.values()):
+        if isinstance(options, Mapping):
+            paths, model = options.get("path"), options.get("embedding")
+            found += paths if isinstance(paths, list | tuple) else [paths]
+            found += [model.rpartition(":")[0]] if isinstance(model, str) and ".py:" in model else []
+    return [path for path in found if isinstance(path, str) and not path.startswith("sample:")]
 
 
 def feature_names(chosen: Any) -> list[str]:
