@@ -68,6 +68,8 @@ class Memory:
         """What was asked before its bar, until that has come."""
         self.markets: dict[tuple[str, str], MarketMemory] = {}
         """By symbol and timeframe."""
+        self.latest: tuple[Snapshot, Question] | None = None
+        """The last snapshot that was looked at and its question, until it belongs to the past."""
 
     def without_past(self) -> Memory:
         """The same answers, and no markets yet."""

@@ -25,6 +25,7 @@ from simulator.folder.documents import library_of, write_ledger
 from simulator.folder.evidence import draw_name, write_json
 from simulator.folder.tally import Questions, Tally, failure_of, write_calibration
 from simulator.prices.universe import Universe
+from simulator.runs.context_size import require_room
 from simulator.runs.simulation import trade, upcoming
 
 OnBar = Callable[[str, int, int], None]
@@ -135,8 +136,9 @@ class ArmRunner:
     def _trade(self, arm: str, advisor: Advisor, folder: Path, draw: int = 0) -> tuple[Tally, str | None]:
         """What the advisor brought about, its evidence written, and a sentence where it failed too often."""
         folder.mkdir(parents=True, exist_ok=True)
-        if isinstance(advisor, ModelAdvisor) and advisor.asks_ahead:
+        if isinstance(advisor, ModelAdvisor) and (advisor.asks_ahead or advisor.context.shows_more):
             seen = upcoming(self._universe, self._experiment)
+            require_room(advisor, seen)
             advisor.ask_ahead(seen.snapshots, self._on_answer, wants=seen.wants)
         asked = _FirstMustFit(advisor) if isinstance(advisor, ModelAdvisor) else advisor
         made = Tally(advisor)

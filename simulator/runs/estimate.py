@@ -18,6 +18,7 @@ from llm_strategy.llm.record.client import RecordingClient
 from llm_strategy.llm.requests import Generation, Request, Slot
 from simulator.experiment.configuration import Experiment
 from simulator.prices.universe import Universe
+from simulator.runs.context_size import SourceTokens, source_tokens
 from simulator.runs.simulation import Upcoming, upcoming
 
 COUNTED = 64
@@ -44,6 +45,8 @@ class Estimate:
     draws: int = 1
     besides: tuple[str, ...] = ()
     asked_again: int = 0
+    sources: tuple[SourceTokens, ...] = ()
+    """What each source of context shows at a decision."""
 
     @property
     def to_ask(self) -> int:
@@ -51,7 +54,10 @@ class Estimate:
         return self.distinct - self.on_record
 
     def as_text(self) -> str:
-        """The estimate as one line."""
+        """The estimate as one line, and one for each source of context."""
+        return "\n".join([self._questions(), *(source.as_text() for source in self.sources)])
+
+    def _questions(self) -> str:
         drawn = f" of {self.draws} draws" if self.draws > 1 else ""
         known = (
             f"{self.distinct:,} distinct questions in {self.decisions:,} decisions{drawn}, {self.on_record:,} on record"
@@ -109,6 +115,7 @@ def estimate(experiment: Experiment, universe: Universe, client: RecordingClient
         draws=experiment.evaluation.draws,
         besides=tuple(_besides(advisor, explained=experiment.output.explain)),
         asked_again=again,
+        sources=source_tokens(advisor, seen) if advisor.context.shows_more else (),
     )
 
 
