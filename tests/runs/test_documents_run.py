@@ -1,6 +1,7 @@
 """A run whose model is shown dated texts: told, cited, kept in a ledger, and replayed without the texts."""
 
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -229,3 +230,23 @@ def test_news_of_another_symbol_are_not_shown(folder):
     assert {row["text"] for row in ledger.texts} == {"About this asset on (date)"}
     assert set(result.documents.groupby("symbol").size().index) == {"ONE", "TWO"}
     assert not any(name in each.messages[-1].content for each in model.requests for name in ("ONE", "TWO"))
+
+
+def test_series_of_events_are_shown_replayed_from_the_journal_and_have_their_null(folder):
+    def run(**options):
+        plan = experiment(folder, ["features", {"events": {"path": ["sample:vix", "sample:core_cpi"], **options}}])
+        data = {"source": "sample:sp500", "start": "2016-01-04", "end": "2016-06-30"}
+        client, _ = recording(answer("Calm."))
+        return simulator.compare(
+            simulator.Experiment.from_mapping(plan.as_dict() | {"data": data}, folder=folder), client=client
+        )
+
+    result = run()
+    shown = [line["context"][0]["text"] for line in lines_of(result.folder / "llm" / "decisions.jsonl")]
+    assert all(
+        re.fullmatch(r"vix: rank \d+ of 100, change \S+ deviations, [0-4] days? old\ncore_cpi: .*", text)
+        for text in shown
+    )
+    assert all(check.same for check in simulator.replay(result.folder))
+    null = run(null="shuffled")
+    assert [line["context"][0]["text"] for line in lines_of(null.folder / "llm" / "decisions.jsonl")] != shown
