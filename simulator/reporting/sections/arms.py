@@ -12,6 +12,7 @@ import pandas as pd
 
 from simulator.evaluation.measures import measure
 from simulator.evaluation.sameness import CUT_AWAY, SAME_LABEL, SAME_TEXT, SAME_TREND, cut_away
+from simulator.folder.manifest import advisor_settings
 from simulator.folder.record import Record
 from simulator.reporting.blocks import Block, Column, Details, Heading, Paragraph, Table, in_markdown, on_page
 from simulator.reporting.facts.fact import Facts, FactTable
@@ -133,8 +134,7 @@ def doubt_sentences(record: Record, facts: Facts) -> list[str]:
         )
     if f"{arm}.same_text" in facts or f"{arm}.same_trend" in facts:
         what = "text" if f"{arm}.same_text" in facts else "trend"
-        experiment = record.manifest["experiment"]
-        numbers = experiment["advisor"]["style"] == "numbers"
+        numbers = advisor_settings(record.manifest)["style"] == "numbers"
         cure = "more advisor.decimals" if numbers else "advisor.style numbers, other advisor.lookbacks or longer bars"
         sentences.append(
             f"The model could hardly tell states apart: {{{arm}.same_{what}}} of the decisions showed it the same "

@@ -11,6 +11,7 @@ from llm_strategy.advice.modes.mode import Abilities
 from llm_strategy.advice.modes.registry import MODES, complete_options, mode_for
 from llm_strategy.advice.options import NEAREST_BY_DEFAULT, LabelPrior, PromptOptions
 from llm_strategy.errors import ConfigurationError
+from simulator.folder.manifest import advisor_settings
 from simulator.folder.record import Record
 from simulator.reporting.blocks import Block, Heading, Paragraph, Quoted, in_markdown, on_page
 from simulator.reporting.facts.fact import Facts, FactTable
@@ -88,7 +89,7 @@ def asking(record: Record) -> tuple[str, ...]:
 def _options(manifest: Mapping[str, Any]) -> dict[str, Any] | None:
     """How a model was asked: as its manifest says, or, where an earlier version wrote that, as its settings came out
     for the model then."""
-    told, advisor, model = manifest.get("options"), manifest["experiment"]["advisor"], manifest["model"]
+    told, advisor, model = manifest.get("options"), advisor_settings(manifest), manifest["model"]
     if told is not None or model is None:
         return None if told is None else dict(told)
     able = Abilities(
