@@ -41,16 +41,14 @@ class Arm:
 ALL_ARMS = (LLM_ARM, *BASELINES, RANDOM_ARM)
 _SETTABLE = {name: settings for name in BASELINES if (settings := rule_settings(name))}
 _RULE_ARM = {"type": "string", "pattern": RULE_NAME}
-ARMS_SCHEMA = {
-    "if": {"type": "object"},
-    "then": {"minProperties": 1, "additionalProperties": {"type": ["object", "null"]}},
-    "else": {
-        "type": "array",
-        "minItems": 1,
-        "uniqueItems": True,
-        "items": {"anyOf": [{"enum": list(ALL_ARMS)}, _RULE_ARM]},
-    },
+_LISTED = {
+    "type": "array",
+    "minItems": 1,
+    "uniqueItems": True,
+    "items": {"anyOf": [{"enum": list(ALL_ARMS)}, _RULE_ARM]},
 }
+_NAMED = {"minProperties": 1, "additionalProperties": {"type": ["object", "null"]}}
+ARMS_SCHEMA = {"allOf": [{"if": {"type": "object"}, "then": _NAMED, "else": _LISTED}]}
 RULES_SCHEMA = {
     "type": "object",
     "additionalProperties": {

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from llm_strategy.errors import ConfigurationError, did_you_mean
+from llm_strategy.market.context.registry import null_choices
 from simulator.experiment.advisor import AdvisorConfig
 
 Null: TypeAlias = Callable[[AdvisorConfig], AdvisorConfig]
@@ -24,7 +25,22 @@ def shuffled_labels(config: AdvisorConfig) -> AdvisorConfig:
     return replace(config, labels=labels)
 
 
-NULLS: dict[str, Null] = {"shuffled_labels": shuffled_labels}
+def null_of_source(source: str, value: str | None) -> Null:
+    """The same advisor with this null of a source of context, or for None without that source."""
+
+    def change(config: AdvisorConfig) -> AdvisorConfig:
+        return replace(config, context=null_choices(config.context, source, value))
+
+    return change
+
+
+NULLS: dict[str, Null] = {
+    "shuffled_labels": shuffled_labels,
+    "shuffled_documents": null_of_source("documents", "shuffled"),
+    "no_documents": null_of_source("documents", None),
+    "shuffled_events": null_of_source("events", "shuffled"),
+    "no_events": null_of_source("events", None),
+}
 """By the word that an arm says."""
 
 
