@@ -94,7 +94,9 @@ def check_lookahead(
 ) -> None:
     """Run your strategies, rules, features and context again on cut histories: which decision changes, looks ahead.
 
-    Exit code 1 where something does not pass. Example: btllm check-lookahead experiment.yaml
+    The exit code is 1 where something does not pass.
+
+    Example: btllm check-lookahead experiment.yaml
     """
     from simulator.progress.surfaces import progress_on_stderr
 
