@@ -129,10 +129,6 @@ class ModelAdvisor:
     def _new_conversation(self) -> Conversation:
         return Conversation(self.client, self._memory.answers if self._remember else None, self.draw)
 
-    def begin(self) -> ModelAdvisor:
-        """A copy with an empty past for a run."""
-        return self._at_the_beginning()
-
     @property
     def window(self) -> int:
         """Bars that the ``window`` of a snapshot must hold."""
@@ -173,7 +169,7 @@ class ModelAdvisor:
         may answer it. After ``MOST_FAILURES_AHEAD`` failures in a row no more are begun, and until the first answer no
         more are under way at once. Raises as ``decide`` does, once what is under way has ended; every answer is kept.
         """
-        scout = self._at_the_beginning()
+        scout = self.begin()
         questions: dict[Question, Snapshot] = {}
         for snapshot in self.context.in_order(list(snapshots)):
             if wants(snapshot):
@@ -195,6 +191,7 @@ class ModelAdvisor:
     def witness(self, snapshot: Snapshot) -> None:
         """Take a bar without a decision into the past, where none may be missing; ``decide`` does it by itself."""
         self.context.take(snapshot)
+        self._memory.latest = None
         if self.options.examples not in ("none", "fixed"):
             self._market(snapshot).past.take(snapshot)
 
@@ -206,6 +203,13 @@ class ModelAdvisor:
         """The requests for a snapshot that depend on no answer, ``request`` the first of them."""
         return self.mode.requests(self._question(snapshot), self._conversation.defaults)
 
+    @property
+    def last_request(self) -> Request | None:
+        """The first request of the last decision, as it was asked; None before there was a decision."""
+        for question in self._memory.last:
+            return self.mode.requests(question, self._conversation.defaults)[0]
+        return None
+
     def possible_requests(self, snapshot: Snapshot) -> Iterator[Request]:
         """The requests of which the answers to ``known_requests`` decide that one is made; none where there is none."""
         return self.mode.follow_ups(self._question(snapshot), self._conversation.defaults)
@@ -215,13 +219,15 @@ class ModelAdvisor:
         they are asked again."""
         return self._conversation.unusable_on_record(self._question(snapshot), self.mode)
 
-    def _at_the_beginning(self) -> ModelAdvisor:
+    def begin(self) -> ModelAdvisor:
+        """A copy with an empty past, for a run."""
         bound = copy(self)
         bound._memory = self._memory.without_past()
         bound.context = self.context.anew()
         return bound
 
     def _decide(self, snapshot: Snapshot, question: Question) -> Decision:
+        self._memory.last[:] = [question]
         outcome = self._counted(snapshot, question)
         decision = outcome.decision(snapshot, question.market, question.shown)
         if self.fallback is None or outcome.abstention is None:
@@ -296,14 +302,20 @@ class ModelAdvisor:
         return question
 
     def _question(self, snapshot: Snapshot) -> Question:
-        examples = self._market(snapshot).past.choose(snapshot, self.options.examples, self.options.count)
-        market, context = render_snapshot(snapshot, self.view), self.context.show(snapshot)
-        return Question(market, examples, snapshot.symbol, snapshot.timeframe, context)
+        latest = self._memory.latest
+        if latest is None or latest[0] is not snapshot:  # a source may take its time
+            examples = self._market(snapshot).past.choose(snapshot, self.options.examples, self.options.count)
+            market, context = render_snapshot(snapshot, self.view), self.context.show(snapshot)
+            question = Question(market, examples, snapshot.symbol, snapshot.timeframe, context)
+            self._memory.latest = latest = snapshot, question
+        return latest[1]
 
     def _market(self, snapshot: Snapshot) -> MarketMemory:
         markets, key = self._memory.markets, (snapshot.symbol, snapshot.timeframe)
         if key not in markets:
-            markets[key] = MarketMemory(Analogues(self.view, self.options.labels), self._new_mode())
+            markets[key] = MarketMemory(
+                Analogues(self.view, self.options.labels, self.options.regimes), self._new_mode()
+            )
         return markets[key]
 
 

@@ -66,13 +66,18 @@ class Memory:
         """What was answered to scores."""
         self.ahead: dict[Question, Outcome] = {}
         """What was asked before its bar, until that has come."""
+        self.last: list[Question] = []
+        """The question of the last decision."""
         self.markets: dict[tuple[str, str], MarketMemory] = {}
         """By symbol and timeframe."""
+        self.latest: tuple[Snapshot, Question] | None = None
+        """The last snapshot that was looked at and its question, until it belongs to the past."""
 
     def without_past(self) -> Memory:
         """The same answers, and no markets yet."""
         other = Memory()
         other.outcomes, other.answers, other.ahead = self.outcomes, self.answers, self.ahead
+        other.last = self.last
         return other
 
 

@@ -1,4 +1,4 @@
-"""Commands that run experiments: demo, run, compare, advise, init.
+"""Commands that run experiments: demo, run, compare, advise, check-lookahead, init.
 
 What a command needs is imported when it runs, so that help comes at once and an interruption is met.
 """
@@ -84,6 +84,32 @@ def advise(
         console.print_json(consultation.as_dict())
     else:
         console.say(consultation.as_text())
+
+
+def check_lookahead(
+    experiment: ExperimentFile = Path("experiment.yaml"),
+    cuts: Annotated[int, typer.Option(help="How many bars the histories are cut at.")] = 20,
+    built_in: Annotated[bool, typer.Option("--all", help="Check the built-in parts too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run your strategies, rules, features and context again on cut histories: which decision changes, looks ahead.
+
+    Exit code 1 where something does not pass. Example: btllm check-lookahead experiment.yaml
+    """
+    from simulator.progress.surfaces import progress_on_stderr
+
+    with progress_on_stderr() as progress:
+        progress.begin("checking")
+        from simulator.runs.lookahead.check import check_lookahead as check
+
+        result = check(experiment, cuts=cuts, built_in=built_in)
+        progress.drop()
+    if as_json:
+        console.print_json(result.as_dict())
+    else:
+        console.say(result.as_text())
+    if not result.passed:
+        raise typer.Exit(1)
 
 
 def init(

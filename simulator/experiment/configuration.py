@@ -359,4 +359,9 @@ def _contradictions(experiment: Experiment) -> list[str]:
         problems.append(
             "orders.fill is same_close, which knows no volume to fill from: leave costs.max_fill_share out."
         )
+    if len(data.sources or ()) < 2 and (of := experiment.advisor.analogues_of) not in ("", "own"):
+        problems.append(
+            f"advisor.context: analogues looks at {of} symbols, and there is one alone: leave of out, or name more "
+            "symbols in data.sources."
+        )
     return problems

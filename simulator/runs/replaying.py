@@ -27,6 +27,7 @@ from simulator.folder.integrity import check_evidence, is_sealed, seal
 from simulator.folder.provenance import own_parts
 from simulator.folder.record import ArmRecord, Record, load_record
 from simulator.folder.record_check import as_damage
+from simulator.folder.sent_request import REQUEST, write_request
 from simulator.folder.tally import CALIBRATION, Tally, write_calibration
 from simulator.folder.workspace import as_run_folder_error
 from simulator.prices.universe import Universe, read_universe_csv
@@ -90,6 +91,8 @@ def _replay_record(record: Record, target: Path) -> None:
         planned = experiment.arm(arm.name)
         made = _simulated(universe, planned, _advisor(arm, planned, experiment, advised), experiment, folder)
         write_calibration(made.scored, folder)
+        if (arm.folder / REQUEST).exists():  # earlier versions wrote none
+            write_request(made, folder)
         if planned.config is not None:
             advised = advised or made.advised  # of the first that a model advised
         for draw in arm.draws:
@@ -229,8 +232,9 @@ def _files(record: Record, target: Path) -> list[str]:
     names: list[str] = []
     for arm in record.arms:
         evidence = evidence_files(draw.number for draw in arm.draws)
-        names += [f"{arm.name}/{name}" for name in (*evidence, CALIBRATION, FACTS)] if comparison else evidence
-    names += [CALIBRATION, "prices.csv", HARM, *REPORT_FILES]
+        more = (CALIBRATION, REQUEST, FACTS)
+        names += [f"{arm.name}/{name}" for name in (*evidence, *more)] if comparison else evidence
+    names += [CALIBRATION, REQUEST, "prices.csv", HARM, *REPORT_FILES]
     there = [record.folder, target]
     if not comparison and not (record.folder / "prices.csv").exists():
         there.remove(target)  # an arm's prices and page are those of its comparison
