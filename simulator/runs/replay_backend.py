@@ -40,9 +40,9 @@ def answers_of(folder: Path) -> RunAnswers:
         raise RunFolderError(f"No model was asked in {folder}: name the folder of a run with the llm arm.")
     about = arms[0].about
     same = [arm for arm in arms if arm.about.model == about.model]
-    decided = [recorded_answers(each.entries) for arm in same for each in (arm, *arm.draws)]
+    journals = [entries for arm in same for entries in (arm.entries, *(draw.entries for draw in arm.draws))]
     with as_damage(folder):
-        answers = chain(*decided, _explained(folder / EXPLANATION))
+        answers = chain(*map(recorded_answers, journals), _explained(folder / EXPLANATION))
         sampler = about.sampler or {}
         return RunAnswers(about.model_identity, sampler, answers, strict_order=False, place=str(folder))
 
