@@ -141,7 +141,8 @@ def test_several_advisors_go_on_where_they_were(tmp_path, commands):
             return tmp_path / name, environment(server.url, tmp_path / name / "cache")
 
         folder, settings = place("whole")
-        assert commands.run(folder, settings, COMPARE)[0] == 0
+        code, said, _ = commands.run(folder, settings, COMPARE)
+        assert code == 0, said
         wanted, questions = evidence_of_arms(folder), len(on_record(folder))
         assert len(whole(server)) == questions, "what two advisors ask is asked once"
         folder, settings = place("killed")
