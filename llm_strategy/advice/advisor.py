@@ -8,13 +8,14 @@ from copy import copy
 from dataclasses import replace
 from typing import Any, Protocol, TypeAlias
 
+from llm_strategy.advice.citations import DOCUMENTS
 from llm_strategy.advice.contract import Repairs
 from llm_strategy.advice.conversation import Conversation, MarketMemory, Memory
 from llm_strategy.advice.examples import Analogues
 from llm_strategy.advice.modes.mode import Abilities, Mode, Question
 from llm_strategy.advice.modes.registry import MODES, complete_options
 from llm_strategy.advice.options import PromptOptions
-from llm_strategy.advice.outcome import Outcome, decide_by_rule
+from llm_strategy.advice.outcome import Outcome, decide_by_rule, with_citations
 from llm_strategy.errors import BreakerOpen, ConfigurationError
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.concurrency.parallel import side_by_side
@@ -258,7 +259,8 @@ class ModelAdvisor:
         return outcome
 
     def _asked(self, conversation: Conversation, snapshot: Snapshot, question: Question) -> Outcome:
-        return conversation.outcome(snapshot, question, self._market(snapshot).mode)
+        outcome = conversation.outcome(snapshot, question, self._market(snapshot).mode)
+        return with_citations(outcome, question.shown) if DOCUMENTS in self.context.names else outcome
 
     def _ask_ahead(self, questions: Mapping[Question, Snapshot], on_answer: OnAnswer | None = None) -> None:
         if not self.asks_ahead:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from llm_strategy.errors import ConfigurationError, did_you_mean
+from llm_strategy.market.context.registry import null_choices
 from simulator.experiment.advisor import AdvisorConfig
 from simulator.experiment.advisors import OF_EVERY_BACKEND, told_at
 
@@ -41,9 +42,23 @@ def best_member(config: AdvisorConfig) -> AdvisorConfig:
     return replace(config, **alone)
 
 
+def null_of_source(source: str, value: str | None) -> Null:
+    """The same advisor with this null of a source of context, or for None without that source."""
+
+    def change(config: AdvisorConfig) -> AdvisorConfig:
+        return replace(config, context=null_choices(config.context, source, value))
+
+    return change
+
+
 NULLS: dict[str, Null] = {
     "shuffled_labels": shuffled_labels,
     "best_member": best_member,
+    "random_analogues": null_of_source("analogues", "random"),
+    "shuffled_documents": null_of_source("documents", "shuffled"),
+    "no_documents": null_of_source("documents", None),
+    "shuffled_events": null_of_source("events", "shuffled"),
+    "no_events": null_of_source("events", None),
 }
 """By the word that an arm says."""
 

@@ -21,6 +21,7 @@ from simulator.experiment.advisor import AdvisorConfig
 from simulator.experiment.arms import Arm
 from simulator.experiment.configuration import Experiment
 from simulator.folder.description import RunDescription, now
+from simulator.folder.documents import library_of, write_ledger
 from simulator.folder.evidence import draw_name, write_json
 from simulator.folder.provenance import model_of
 from simulator.folder.sent_request import write_request
@@ -162,6 +163,7 @@ class ArmRunner:
         if not draw:
             write_calibration(made.scored, folder)
             write_request(made, folder)
+            write_ledger(made.documents, folder, library_of(advisor))
         return made, too_many_failures(made, choice.max_failure_rate, draw=draw)
 
     def _advisor(self, arm: Arm, session: AdvisorSession | None) -> Advisor | None:

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from llm_strategy.errors import BacktraderLLMError, ConfigurationError, did_you_mean, exception_line
 from llm_strategy.market.context.analogues import Analogues
+from llm_strategy.market.context.documents import Documents
+from llm_strategy.market.context.events import Events
 from llm_strategy.market.context.features import FEATURES, Features
 from llm_strategy.market.context.history import History
 from llm_strategy.market.context.source import ContextSource
@@ -27,6 +29,8 @@ SOURCES: dict[str, type[ContextSource]] = {
         Features,
         History,
         Analogues,
+        Documents,
+        Events,
     )
 }
 """The sources of the package by name: a new one is added here."""
@@ -184,7 +188,7 @@ def is_own(name: str) -> bool:
 
 def with_files(entry: Any, reference: Callable[[str], str], path: Callable[[str], str]) -> Any:
     """An entry of a list of choices with the files that it names put elsewhere: those of references to a person's own
-    code, and those of the option ``path``. What cannot be an entry is left as it is."""
+    code (in ``embedding``, too), and those of the option ``path``. What cannot be an entry is left as it is."""
     if isinstance(entry, str):
         return reference(entry)
     if not isinstance(entry, Mapping):
@@ -192,7 +196,7 @@ def with_files(entry: Any, reference: Callable[[str], str], path: Callable[[str]
     placed: dict[Any, Any] = {}
     for name, options in entry.items():
         changes: dict[str, Any] = {}
-        for option, place in (("path", path), ("names", reference)):
+        for option, place in (("path", path), ("names", reference), ("embedding", reference)):
             value = options.get(option) if isinstance(options, Mapping) else None
             if option == "names" and name != FEATURES:
                 continue
@@ -209,6 +213,19 @@ def own_sources(chosen: Any) -> list[str]:
     entries = chosen if isinstance(chosen, list | tuple | Mapping) else ()
     names = [name for entry in entries for name in (entry if isinstance(entry, Mapping) else (entry,))]
     return [name for name in names if isinstance(name, str) and is_own(name)]
+
+
+def data_files(chosen: Any) -> list[str]:
+    """The files that the options ``path`` and ``embedding`` of sources name in a list of choices, which may be damaged;
+    samples of the program are none."""
+    entries = [chosen] if isinstance(chosen, Mapping) else chosen if isinstance(chosen, list | tuple) else ()
+    found: list[Any] = []
+    for options in (each for entry in entries if isinstance(entry, Mapping) for each in entry.values()):
+        if isinstance(options, Mapping):
+            paths, model = options.get("path"), options.get("embedding")
+            found += paths if isinstance(paths, list | tuple) else [paths]
+            found += [model.rpartition(":")[0]] if isinstance(model, str) and ".py:" in model else []
+    return [path for path in found if isinstance(path, str) and not path.startswith("sample:")]
 
 
 def feature_names(chosen: Any) -> list[str]:
