@@ -22,7 +22,7 @@ NOTHING_SHARED = "no decision in common"
 SAME, DIFFERENT = "same decisions", "different decisions"
 WITHIN_NOISE, BEYOND_NOISE = "no more than asking again changes", "more than asking again changes"
 """What may be said of the decisions of two advisors; the last two where several draws were made."""
-ADDS, AS_WELL, BETTER_NULL = "adds to its null", "the null does as well, as far as can be told", "the null is better"
+ADDS, AS_WELL, BETTER_NULL = "adds to its null", "the null does as well", "the null is better"
 OPEN = "cannot be tested"
 """What may be said of an advisor beside its null."""
 

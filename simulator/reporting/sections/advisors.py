@@ -66,6 +66,8 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
     for other in others:
         yield Heading(f"{primary.name} and {other.name}", level=3)
         yield Paragraph(pair_sentences(primary.name, other.name, facts))
+        if facts[f"{pair_subject(primary.name, other.name)}.verdict"].value in (SAME, NOTHING_SHARED):
+            continue
         shown = _figures(record, primary, other, facts)
         if len(others) <= FEW_PAIRS:
             yield on_page(*shown)
