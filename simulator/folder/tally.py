@@ -24,7 +24,7 @@ from simulator.folder.evidence import write_json
 class Tally:
     """Takes the entries of a journal one by one (``Journal(keep=...)``); ``advisor`` is who decides."""
 
-    def __init__(self, advisor: Advisor) -> None:
+    def __init__(self, advisor: Advisor | None) -> None:
         self.decisions = self.questions = self.refused = 0
         """``refused`` are the decisions that ended with a question that an open breaker let nobody answer."""
         self.requests: set[str] = set()
@@ -35,6 +35,8 @@ class Tally:
         """Why the advisor gave no advice, whether or not a rule decided in its place."""
         self.scored = BatchPrior()
         """The scores of labels: of several answers to a state the last counts."""
+        self.asks = advisor if isinstance(advisor, ModelAdvisor) else None
+        """The advisor, where it asks a model."""
         self._scores = advisor.mode if isinstance(advisor, ModelAdvisor) and advisor.mode.scores else None
 
     def take(self, entry: Entry) -> None:

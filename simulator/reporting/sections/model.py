@@ -11,8 +11,21 @@ from llm_strategy.advice.modes.mode import Abilities
 from llm_strategy.advice.modes.registry import MODES, complete_options, mode_for
 from llm_strategy.advice.options import NEAREST_BY_DEFAULT, LabelPrior, PromptOptions
 from llm_strategy.errors import ConfigurationError
+from simulator.folder.manifest import advisor_settings
 from simulator.folder.record import ArmRecord, Record
-from simulator.reporting.blocks import Block, Column, Heading, Paragraph, Quoted, Table, in_markdown, on_page
+from simulator.folder.sent_request import read_request
+from simulator.reporting.blocks import (
+    Block,
+    Code,
+    Column,
+    Details,
+    Heading,
+    Paragraph,
+    Quoted,
+    Table,
+    in_markdown,
+    on_page,
+)
 from simulator.reporting.facts.fact import Facts, FactTable, listed_names
 from simulator.reporting.facts.run import advised_arm, advisor_arms
 from simulator.reporting.facts.terms import ADVISOR_TERMS, Term, Unit
@@ -40,7 +53,8 @@ _EXAMPLES = {
 _LABELS = {
     "rule": "labelled by the causal rule",
     "followed": "labelled by what had followed them",
-    "shuffled": "with labels that were shuffled among them",
+    "shuffled": "with the causal rule's labels exchanged among them, so that they say nothing",
+    "own": "with labels from a file of the user",
 }
 ONE_OF_MANY = (
     "The same weights in another engine, mode or wording are another advisor: where few of its decisions differ, "
@@ -77,6 +91,13 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
     yield in_markdown(Paragraph((Quoted(model["name"]), ": ", counted)))
     if sentences := asking(record, advised):
         yield Paragraph([*sentences, ONE_OF_MANY])
+    yield from request_of(advised)
+
+
+def request_of(arm: ArmRecord) -> Iterator[Block]:
+    """What the model read, folded away: one whole request as it was sent."""
+    if sent := read_request(arm.folder):
+        yield on_page(Details(f"One whole request of {arm.name} as the model was sent it", [Code(sent)]))
 
 
 def _each_advisor(record: Record) -> Iterator[Block]:
@@ -113,7 +134,7 @@ def asking(record: Record, arm: ArmRecord) -> list[str]:
     kind = next(iter(options["examples"])) if isinstance(options["examples"], dict) else options["examples"]
     shown = _EXAMPLES[kind]
     if "labels" in options:
-        shown += f", {_LABELS.get(options['labels'], 'labelled by a file of your own')}"
+        shown += f", {_LABELS[options['labels']]}"
     writers = {"never": "the program", "always": "the model", "changes": "the model where label or action changed"}
     return [f"{MODES[options['mode']].manner}, {shown}; rationales are by {writers[options['rationale']]}."]
 
@@ -121,7 +142,7 @@ def asking(record: Record, arm: ArmRecord) -> list[str]:
 def _options(manifest: Mapping[str, Any]) -> dict[str, Any] | None:
     """How a model was asked: as its manifest says, or, where an earlier version wrote that, as its settings came out
     for the model then."""
-    told, advisor, model = manifest.get("options"), manifest["experiment"]["advisor"], manifest["model"]
+    told, advisor, model = manifest.get("options"), advisor_settings(manifest), manifest["model"]
     if told is not None or model is None:
         return None if told is None else dict(told)
     able = Abilities(

@@ -10,6 +10,7 @@ from llm_strategy.advice.modes.registry import mode_for
 from simulator.evaluation.metrics import performance
 from simulator.evaluation.noise import Spread, count_flips, is_above, spread
 from simulator.experiment import RANDOM_ARM
+from simulator.folder.manifest import advisor_settings
 from simulator.folder.record import ArmRecord, Record
 from simulator.reporting.blocks import Block, Column, Heading, Paragraph, Table, in_markdown, on_page
 from simulator.reporting.facts.fact import Facts, FactTable, listed_names
@@ -91,7 +92,7 @@ def _sampled(manifest: dict[str, Any], temperature: float | None) -> bool:
     """Whether label and action come from a sampler: scored choices and greedy answers do not."""
     model = manifest["model"]
     able = Abilities(model.get("supports_forms", False), model.get("supports_choices", False))
-    return not mode_for(manifest["experiment"]["advisor"]["mode"], able).scores and temperature != 0
+    return not mode_for(advisor_settings(manifest)["mode"], able).scores and temperature != 0
 
 
 def add_pair_noise(table: FactTable, first: str, second: str) -> None:
