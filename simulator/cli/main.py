@@ -80,8 +80,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="A language model advises at every bar close, a gate clamps it, and a report says whether it added anything. "
     "Simulation only.",
-    epilog="Exit codes: 0 done, 2 configuration, 3 prices, 4 model, 5 not a simulated broker, 6 run folder, "
-    "7 too many failed decisions, 8 budget used up, 130 interrupted, 141 the reader of a pipe has gone.",
+    epilog="Exit codes: 0 done, 1 a part looks ahead, 2 configuration, 3 prices, 4 model, 5 not a simulated broker, "
+    "6 run folder, 7 too many failed decisions, 8 budget used up, 130 interrupted, 141 the reader of a pipe has gone.",
 )
 for command in (
     experiments.demo,
@@ -92,6 +92,7 @@ for command in (
     folders.view,
     experiments.advise,
     folders.trace,
+    experiments.check_lookahead,
     experiments.init,
     model.doctor,
     model.forget,

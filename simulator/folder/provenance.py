@@ -18,6 +18,7 @@ from llm_strategy.market.context.registry import CONTEXT_GROUP, feature_names, o
 from llm_strategy.market.view import FEATURE_GROUP, is_own
 from llm_strategy.support.plugins import source_sha256
 from llm_strategy.support.schemas import schemas_sha256
+from simulator.experiment.advisor import RUNTIME
 from simulator.experiment.configuration import Experiment
 from simulator.folder.record import file_name, without_folders
 from simulator.prices.universe import Universe
@@ -25,8 +26,15 @@ from simulator.prices.universe import Universe
 _PACKAGES = ("backtrader-llm", "backtrader", "gpt4all", "openai", "arch", "numpy", "pandas", "matplotlib", "jsonschema")
 
 
-def run_identity(experiment: Experiment, arms: tuple[str, ...], universe: Universe, model: LLMClient | None) -> str:
-    """Hash over everything that decides the evidence: equal identities mean equal runs, folder and output apart."""
+def run_identity(
+    experiment: Experiment,
+    arms: tuple[str, ...],
+    universe: Universe,
+    model: LLMClient | None,
+    advisors: Mapping[str, Mapping[str, Any]] | None = None,
+) -> str:
+    """Hash over everything that decides the evidence: equal identities mean equal runs, folder and output apart.
+    ``advisors`` are who answers each of them, by name."""
     decides = {
         "experiment": experiment.as_dict(),
         "prices": {"sha256": universe.sha256},
@@ -34,17 +42,19 @@ def run_identity(experiment: Experiment, arms: tuple[str, ...], universe: Univer
         "schemas": schemas_sha256(),
         "versions": {"backtrader-llm": version("backtrader-llm")},
     }
-    return identity_from(
-        decides | own_parts(experiment.advisor.features, experiment.advisor.context) | model_of(model), arms
-    )
+    who = {"advisors": advisors} if advisors else {}
+    return identity_from(decides | own_parts(*shown_parts(experiment)) | model_of(model) | who, arms)
 
 
 def identity_from(manifest: Mapping[str, Any], arms: Sequence[str]) -> str:
     """The identity of a run of these arms, from what stands in its manifest."""
     configuration = without_folders(manifest["experiment"])
     output = configuration.pop("output")
-    # a budget decides when a run stops, not what it finds
-    configuration["advisor"] = {key: value for key, value in configuration["advisor"].items() if key != "budget"}
+    if "advisor" in configuration:
+        configuration["advisor"] = _that_decides(configuration["advisor"])
+    for section in ("advisors", "arms"):
+        if isinstance(configuration.get(section), Mapping):
+            configuration[section] = {name: _that_decides(one) for name, one in configuration[section].items()}
     if "regimes" in configuration:  # their order is that of the choices in a prompt
         configuration["regimes"] = list(configuration["regimes"].items())
     asked = manifest.get("explainer") or manifest
@@ -59,7 +69,27 @@ def identity_from(manifest: Mapping[str, Any], arms: Sequence[str]) -> str:
         "schemas": manifest["schemas"],
         "version": manifest["versions"]["backtrader-llm"],
     } | {key: place[key] for place, key in ((asked, "fallbacks"), (manifest, "own_parts")) if key in place}
+    if manifest.get("advisors"):
+        decides["advisors"] = {
+            name: {key: value for key, value in who.items() if key != "usage"}
+            for name, who in manifest["advisors"].items()
+        }
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+
+
+def _that_decides(settings: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Settings of an advisor or an arm without what changes no answer: a budget decides when a run stops, not what it
+    finds, and of who answers the model's own identity tells."""
+    if settings is None:
+        return None
+    return {name: value for name, value in settings.items() if name not in ("budget", *RUNTIME)}
+
+
+def shown_parts(experiment: Experiment) -> tuple[list[str], list[Any]]:
+    """The features and the sources of context of all advisors."""
+    configs = [arm.config for arm in experiment.plan if arm.config is not None] or [experiment.advisor]
+    features = dict.fromkeys(name for config in configs for name in config.features)
+    return list(features), [entry for config in configs for entry in config.context]
 
 
 def own_parts(features: Iterable[str], context: Any = ()) -> dict[str, dict[str, str]]:

@@ -24,7 +24,7 @@ from simulator.folder.evidence import write_json
 class Tally:
     """Takes the entries of a journal one by one (``Journal(keep=...)``); ``advisor`` is who decides."""
 
-    def __init__(self, advisor: Advisor) -> None:
+    def __init__(self, advisor: Advisor | None) -> None:
         self.decisions = self.questions = self.refused = 0
         """``refused`` are the decisions that ended with a question that an open breaker let nobody answer."""
         self.requests: set[str] = set()
