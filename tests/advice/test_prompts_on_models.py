@@ -72,8 +72,8 @@ def expected(way, mode, decision, examples):
         "many bars\n- sideways: prices move without a direction\n- turbulent: prices swing widely, up and down\n\n"
         "Actions:\n- enter_long: open a position that gains when prices rise\n- enter_short: open a position that "
         "gains when prices fall\n- exit: close the position, if there is one\n- hold: change nothing\n\nYou know "
-        "nothing of the account: neither what is held nor how much money there is. What you propose is held to fixed limits "
-        "before anything is traded."
+        "nothing of the account: neither what is held nor how much money there is. What you propose is held to fixed "
+        "limits before anything is traded."
     )
     system += "" if mode == "choices" else f"\n\n{told}"
     return Message("system", system), Message("user", f"Market: {decision.prompt}")
