@@ -12,18 +12,31 @@ if TYPE_CHECKING:
     from simulator.experiment.configuration import Experiment
     from simulator.prices.load import Prices, load_prices
     from simulator.runs.compare import compare, run
+    from simulator.runs.lookahead.check import check_lookahead
     from simulator.runs.replaying import replay
     from simulator.runs.report import rebuild_report
     from simulator.runs.result import Result
     from simulator.runs.study import Study
 
-__all__ = ["Experiment", "Prices", "Result", "Study", "compare", "load_prices", "rebuild_report", "replay", "run"]
+__all__ = [
+    "Experiment",
+    "Prices",
+    "Result",
+    "Study",
+    "check_lookahead",
+    "compare",
+    "load_prices",
+    "rebuild_report",
+    "replay",
+    "run",
+]
 
 _HOMES = {
     "Experiment": "simulator.experiment.configuration",
     "Prices": "simulator.prices.load",
     "Result": "simulator.runs.result",
     "Study": "simulator.runs.study",
+    "check_lookahead": "simulator.runs.lookahead.check",
     "compare": "simulator.runs.compare",
     "load_prices": "simulator.prices.load",
     "rebuild_report": "simulator.runs.report",

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, TypeVar
 
-from llm_strategy.advice.rules import Rule
+from llm_strategy.advice.rules import BASELINES, Rule
 from llm_strategy.errors import BacktraderLLMError, ConfigurationError, did_you_mean, exception_line
 from llm_strategy.support.plugins import load_reference, place_reference, source_sha256
 from llm_strategy.types import ActionType, Decision, Snapshot
@@ -58,7 +58,7 @@ def whole_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
             f"{subject} has changed: its file has the sha256 {sha256[:12]}, and that asked for is "
             f"{settings['sha256']:.12}: restore the file, or leave sha256 out."
         )
-    kind = load_reference("baseline", reference)
+    kind = _load_rule(reference)
     keywords = {key: value for key, value in settings.items() if key not in ("rule", "sha256")}
     settable = _settable(subject, kind)
     known = {each.name: each for each in settable if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)}
@@ -83,10 +83,15 @@ def make_rule(name: str, settings: Mapping[str, Any]) -> Rule:
     """The rule ``name``, made anew; what it raises is one sentence. Raises as ``whole_settings`` does."""
     whole = whole_settings(name, settings)
     keywords = {key: value for key, value in whole.items() if key not in ("rule", "sha256")}
-    subject, kind = f"The baseline {name!r} ({whole['rule']})", load_reference("baseline", whole["rule"])
+    subject, kind = f"The baseline {name!r} ({whole['rule']})", _load_rule(whole["rule"])
     if isinstance(kind, FunctionType):
         return _OneSentence(subject, partial(FunctionRule, subject, kind), keywords)
     return _OneSentence(subject, kind, keywords)
+
+
+def _load_rule(reference: str) -> Any:
+    """What a reference means, which may be the name of one of our rules."""
+    return BASELINES[reference] if reference in BASELINES else load_reference("baseline", reference)
 
 
 class FunctionRule(Rule):

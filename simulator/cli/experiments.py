@@ -1,4 +1,4 @@
-"""Commands that run experiments: demo, run, compare, advise, init.
+"""Commands that run experiments: demo, run, compare, advise, check-lookahead, init.
 
 What a command needs is imported when it runs, so that help comes at once and an interruption is met.
 """
@@ -15,7 +15,6 @@ import typer
 from llm_strategy.errors import RunFolderError
 from simulator.cli import console
 from simulator.cli.console import AsJson
-from simulator.experiment import LLM_ARM
 
 if TYPE_CHECKING:
     from simulator.progress.stages import Progress
@@ -47,7 +46,9 @@ def compare(
 
 def run(
     experiment: ExperimentFile = Path("experiment.yaml"),
-    arm: Annotated[str, typer.Option(help="Which arm: llm or the name of a baseline.")] = LLM_ARM,
+    arm: Annotated[
+        str, typer.Option(help="Which arm, by its name or a baseline's; the first that a model advises if absent.")
+    ] = "",
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -58,7 +59,7 @@ def run(
     with _progress(quiet) as progress:
         from simulator.runs.compare import run as run_arm
 
-        result = run_arm(experiment, arm, progress=progress)
+        result = run_arm(experiment, arm or None, progress=progress)
     console.print_result(result, as_json=as_json, quiet=quiet)
 
 
@@ -67,6 +68,7 @@ def advise(
         str, typer.Option(help="The last decision up to this day (or time), ISO; the last bar if absent.")
     ] = "",
     symbol: Annotated[str, typer.Option(help="Which symbol, where there are several.")] = "",
+    advisor: Annotated[str, typer.Option(help="Which advisor, by its name or its arm's; the first if absent.")] = "",
     experiment: ExperimentFile = Path("experiment.yaml"),
     as_json: AsJson = False,
 ) -> None:
@@ -77,11 +79,37 @@ def advise(
     from simulator.runs.advise import advise_at
     from simulator.runs.compare import as_experiment
 
-    consultation = advise_at(as_experiment(experiment), at or None, symbol=symbol or None)
+    consultation = advise_at(as_experiment(experiment), at or None, symbol=symbol or None, advisor=advisor or None)
     if as_json:
         console.print_json(consultation.as_dict())
     else:
         console.say(consultation.as_text())
+
+
+def check_lookahead(
+    experiment: ExperimentFile = Path("experiment.yaml"),
+    cuts: Annotated[int, typer.Option(help="How many bars the histories are cut at.")] = 20,
+    built_in: Annotated[bool, typer.Option("--all", help="Check the built-in parts too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run your strategies, rules, features and context again on cut histories: which decision changes, looks ahead.
+
+    Exit code 1 where something does not pass. Example: btllm check-lookahead experiment.yaml
+    """
+    from simulator.progress.surfaces import progress_on_stderr
+
+    with progress_on_stderr() as progress:
+        progress.begin("checking")
+        from simulator.runs.lookahead.check import check_lookahead as check
+
+        result = check(experiment, cuts=cuts, built_in=built_in)
+        progress.drop()
+    if as_json:
+        console.print_json(result.as_dict())
+    else:
+        console.say(result.as_text())
+    if not result.passed:
+        raise typer.Exit(1)
 
 
 def init(

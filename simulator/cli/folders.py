@@ -93,7 +93,7 @@ def view(run_folder: RunFolder) -> None:
 def trace(
     run_folder: RunFolder,
     at: Annotated[str, typer.Option(help="The day (or time) of the bar, ISO; the last decision if absent.")] = "",
-    arm: Annotated[str, typer.Option(help="Which arm of a comparison; llm if absent.")] = "",
+    arm: Annotated[str, typer.Option(help="Which arm of a comparison; the first that a model advised if absent.")] = "",
     symbol: Annotated[str, typer.Option(help="Which symbol, where there are several.")] = "",
     draw: Annotated[int, typer.Option(help="Which draw, where evaluation.draws made several.")] = 1,
     as_json: AsJson = False,

@@ -18,7 +18,7 @@ try:
     from llm_strategy.errors import BacktraderLLMError, RunFolderError
     from llm_strategy.support.outside_text import spelled_out
     from llm_strategy.support.threads import GRACE_S, native_calls
-    from simulator.cli import console, experiments, folders
+    from simulator.cli import console, documents, experiments, folders
     from simulator.cli import models as model
 except KeyboardInterrupt:  # imports take a while on a busy machine, and nothing has begun yet
     sys.stderr.write("Error: interrupted before anything was done.\n")
@@ -80,8 +80,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="A language model advises at every bar close, a gate clamps it, and a report says whether it added anything. "
     "Simulation only.",
-    epilog="Exit codes: 0 done, 2 configuration, 3 prices, 4 model, 5 not a simulated broker, 6 run folder, "
-    "7 too many failed decisions, 8 budget used up, 130 interrupted, 141 the reader of a pipe has gone.",
+    epilog="Exit codes: 0 done, 1 a part looks ahead, 2 configuration, 3 prices, 4 model, 5 not a simulated broker, "
+    "6 run folder, 7 too many failed decisions, 8 budget used up, 130 interrupted, 141 the reader of a pipe has gone.",
 )
 for command in (
     experiments.demo,
@@ -92,12 +92,14 @@ for command in (
     folders.view,
     experiments.advise,
     folders.trace,
+    experiments.check_lookahead,
     experiments.init,
     model.doctor,
     model.forget,
 ):
     app.command()(command)
 app.add_typer(model.app, name="models")
+app.add_typer(documents.app, name="documents")
 
 
 def _version(wanted: bool) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_args
 
@@ -27,11 +28,12 @@ from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.metering.calls import Budget
 from llm_strategy.market.context.context import Context
 from llm_strategy.market.context.registry import DEFAULT_CONTEXT, SOURCES, read_choices, with_files
-from llm_strategy.market.features import DEFAULT_LOOKBACKS, Lookbacks
+from llm_strategy.market.features import DEFAULT_LOOKBACKS, Lookbacks, WarmUp
 from llm_strategy.market.regimes import USUAL_REGIMES, Regimes
 from llm_strategy.market.view import SHOWN, Style, Unmasked, View, with_features
 from llm_strategy.support.plugins import place_reference
 from llm_strategy.support.read_regular import at_home, place_of
+from simulator.experiment.documents import plain, whole, with_tuples
 from simulator.experiment.schema import keywords_schema
 
 _FILES: dict[str, str | tuple[str, ...]] = {
@@ -51,6 +53,9 @@ _KINDS: dict[str, Any] = {
 ABSTAIN = "abstain"
 """In place of a rule that decides where the model failed: nobody does."""
 
+RUNTIME = ("backend", "model", "base_url", "options")
+"""Settings of who answers, in place of those of ``configs/llm.yaml``; a document leaves out those that are not set."""
+
 _FALLBACK = {"anyOf": [{"enum": [ABSTAIN, *BASELINES]}, {"type": "string", "pattern": RULE_NAME}]}
 _EXAMPLES = {
     "anyOf": [
@@ -69,6 +74,13 @@ _EXAMPLES = {
     "description": "auto, none, fixed, a number of balanced ones from 4, or a number of nearest ones, such as "
     "{nearest: 4}",
 }
+
+
+_BASE_URL = {
+    "anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "items": {"type": "string", "minLength": 1}}],
+    "description": "an address such as http://127.0.0.1:8080/v1, or a list of them",
+}
+_OPTIONS = {"type": "object", "description": "settings of configs/llm.yaml by name"}
 
 
 def _name_or_file(description: str, setting: str, otherwise: str, names: tuple[str, ...]) -> dict[str, Any]:
@@ -175,6 +187,16 @@ class AdvisorConfig:
         ),
     ] = SHOWN
     """Names of the features that are shown, in their order; one's own as a ``View`` takes them."""
+    backend: Annotated[str, Field(min_length=1)] | None = None
+    """Who answers, in place of the backend of configs/llm.yaml (and then with a model of its own)."""
+    model: Annotated[str, Field(min_length=1)] | None = None
+    """Its model; if absent that under the name of this backend in configs/llm.yaml, or of the same backend."""
+    base_url: Annotated[tuple[str, ...], WithJsonSchema(_BASE_URL)] = field(default=(), metadata={"usual": []})
+    """Addresses of its server."""
+    options: Annotated[Mapping[str, Any], WithJsonSchema(_OPTIONS)] = field(
+        default_factory=dict, metadata={"usual": {}}
+    )
+    """Other settings of configs/llm.yaml for it, such as {temperature: 0.7, seed: 3}, and options of its backend."""
     context: Annotated[tuple[str | dict[str, dict[str, Any]], ...], WithJsonSchema(_CONTEXT)] = DEFAULT_CONTEXT
     """What the model is shown, in its order: sources by name, with options as in {history: {bars: 30}}."""
     regimes: Regimes = field(default=USUAL_REGIMES, init=False, compare=False, repr=False)
@@ -187,6 +209,8 @@ class AdvisorConfig:
                 "or leave decimals out."
             )
         # The one way to give a frozen instance its normal form.
+        if isinstance(self.base_url, str):
+            object.__setattr__(self, "base_url", tuple(filter(None, map(str.strip, self.base_url.split(",")))))
         chosen = tuple(choice.plain for choice in read_choices(self.context, "advisor.context"))
         object.__setattr__(self, "context", chosen)
         _ = self.view  # features that are not there, or cannot be shown, are refused here
@@ -204,7 +228,7 @@ class AdvisorConfig:
             object.__setattr__(self, name, value)
 
     @property
-    def options(self) -> PromptOptions:
+    def prompt_options(self) -> PromptOptions:
         """How the question is put and the answer read."""
         chosen = self.examples if isinstance(self.examples, dict) else {self.examples: NEAREST_BY_DEFAULT}
         ((kind, count),) = chosen.items()
@@ -230,7 +254,7 @@ class AdvisorConfig:
         """The same settings in an experiment with these labels; raises ``ConfigurationError`` where they do not fit."""
         config = replace(self)
         object.__setattr__(config, "regimes", regimes)
-        config.options.check_prompt()  # a calibration or examples of other labels are refused here, too
+        config.prompt_options.check_prompt()  # a calibration or examples of other labels are refused here, too
         return config
 
     @property
@@ -240,14 +264,46 @@ class AdvisorConfig:
         return with_features(view, self.shown_context.feature_names)
 
     @property
+    def analogues_of(self) -> str:
+        """Whose past states are shown as analogues; empty where none are."""
+        return next((str(each.options["of"]) for each in read_choices(self.context) if each.name == "analogues"), "")
+
+    @property
     def shown_context(self) -> Context:
         """The sources of what the model is shown, without a past."""
         return Context(self.context, self.unmasked)
 
     @property
+    def warm_ups(self) -> list[WarmUp]:
+        """Decision bars that what is shown needs before the first decision, by what needs them."""
+        needs = [self.lookbacks.longest]
+        needs += [WarmUp(bars, f"{name} of advisor.context") for name, bars in self.shown_context.lookbacks.items()]
+        own = [WarmUp(feature.lookback, f"{feature.name} of advisor.features") for feature in self.view.measured]
+        return needs + own
+
+    @property
     def changed_view(self) -> View | None:
         """Where decisions are made only when the text has changed: how that text is rendered."""
         return self.view if self.decide_when == "changed" else None
+
+
+def read_advisor(document: Mapping[str, Any], folder: Path | None) -> AdvisorConfig:
+    """The settings of a document, whose relative paths are looked for in this folder before the working folder."""
+    settings = locate_files(whole(AdvisorConfig, with_tuples(dict(document))), folder)
+    for name, kind in (("budget", Budget), ("lookbacks", Lookbacks)):
+        if isinstance(settings.get(name), Mapping):
+            settings[name] = kind(**whole(kind, dict(settings[name])))
+    return AdvisorConfig(**with_tuples(settings))
+
+
+def write_advisor(config: AdvisorConfig) -> dict[str, Any]:
+    """The document that ``read_advisor`` reads: every setting written out, but what is shown and those of ``RUNTIME``
+    only where they are set, so that an experiment of before there was a choice keeps its identity."""
+    document: dict[str, Any] = plain_prompt(plain(asdict(config), "advisor"))
+    del document["regimes"]  # which stand in their own place
+    if config.context == DEFAULT_CONTEXT:
+        del document["context"]
+    return {name: value for name, value in document.items() if value or name not in RUNTIME}
 
 
 def locate_files(section: dict[str, Any], folder: Path | None) -> dict[str, Any]:
@@ -266,6 +322,8 @@ def locate_files(section: dict[str, Any], folder: Path | None) -> dict[str, Any]
     }
     if "features" in section:
         section = section | {"features": [*map(place_part, section["features"])]}
+    if isinstance(section.get("backend"), str):
+        section = section | {"backend": place_part(section["backend"])}
     if "context" in section:
         chosen = section["context"]
         entries = [{name: options} for name, options in chosen.items()] if isinstance(chosen, dict) else chosen

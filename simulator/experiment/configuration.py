@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import datetime
-import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-import pandas as pd
 from pydantic import Field, WithJsonSchema
 
 from llm_strategy.advice.own_rule import in_folder, make_rule
 from llm_strategy.advice.rules import BASELINES, Rule
 from llm_strategy.costs.costs import Costs
 from llm_strategy.errors import ConfigurationError, shown
-from llm_strategy.llm.metering.calls import Budget
-from llm_strategy.market.context.registry import DEFAULT_CONTEXT
-from llm_strategy.market.features import RANGE_BARS, Lookbacks, WarmUp
+from llm_strategy.market.features import RANGE_BARS, WarmUp
 from llm_strategy.market.regimes import REGIMES_SCHEMA, USUAL_REGIMES, Regimes
 from llm_strategy.risk import Limits
 from llm_strategy.support.plugins import place_reference
@@ -27,28 +22,29 @@ from llm_strategy.support.read_regular import at_home, read_text
 from llm_strategy.support.schemas import require
 from llm_strategy.support.strict_yaml import parse_yaml
 from llm_strategy.trading.orders import OrderRules
-from simulator.experiment import LLM_ARM, RANDOM_ARM
-from simulator.experiment.advisor import ABSTAIN, AdvisorConfig, locate_files, plain_prompt
+from simulator.experiment import LLM_ARM
+from simulator.experiment.advisor import ABSTAIN, AdvisorConfig, read_advisor, write_advisor
+from simulator.experiment.advisors import ADVISORS_SCHEMA, read_advisors
 from simulator.experiment.arms import (
     ALL_ARMS,
     ARMS_SCHEMA,
     RULES_SCHEMA,
-    check_arms,
+    TAKEN_BY_ADVISORS,
+    Arm,
     names_schema,
     own_rules,
     own_rules_in,
     whole_baselines,
 )
-from simulator.experiment.schema import whole_numbers
+from simulator.experiment.documents import plain, whole, with_tuples, without_nulls
+from simulator.experiment.objects import entry_of
+from simulator.experiment.plan import check_used, plan_arms, split_rules, write_arm
 from simulator.experiment.starters import starter_text
 from simulator.prices.config import DataConfig, check_sources
-from simulator.prices.sources.frames import FrameSource
 
+BOTH = "advisor and advisors are given: put all advisors under advisors, each by its name."
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
-_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 MOST_DRAWS = 100
-LARGEST_NUMBER = 10**15
-"""Of any setting, in either direction: beyond it sums of money and counts of bars lose their last digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,18 +118,27 @@ class Experiment:
     risk: Limits = field(default_factory=Limits)
     orders: OrderRules = field(default_factory=OrderRules)
     costs: Costs = field(default_factory=Costs)
-    arms: Annotated[tuple[str, ...], WithJsonSchema(ARMS_SCHEMA)] = ALL_ARMS
+    arms: Annotated[tuple[str, ...] | Mapping[str, Any], WithJsonSchema(ARMS_SCHEMA)] = ALL_ARMS
+    """Names of arms, or a mapping of each name to who decides there: ``{advisor: NAME}`` with any other settings of an
+    advisor, ``{rule: NAME}``, ``{strategy: REFERENCE, params: {}}``, ``{ungated: RULE}``, or nothing for a name that is
+    known."""
     baselines: Annotated[Mapping[str, Mapping[str, Any]], WithJsonSchema(RULES_SCHEMA)] = field(default_factory=dict)
     """Settings of the rules by name, such as ``{"momentum": {"bars": 60}}``; the usual ones where absent. A rule of
     one's own has its reference there: ``{"mine": {"rule": "my_rules.py:Mine", "bars": 60}}``."""
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
+    advisors: Annotated[Mapping[str, AdvisorConfig | Mapping[str, Any]], WithJsonSchema(ADVISORS_SCHEMA)] = field(
+        default_factory=dict
+    )
+    """Several advisors by name, each a mapping of the settings of ``advisor``, in place of that one."""
     regimes: Annotated[Regimes, WithJsonSchema(REGIMES_SCHEMA)] = USUAL_REGIMES
     """The labels that every advisor chooses from. Plain data is read, too: by name a meaning, or a mapping of
     ``meaning``, ``actions`` (those that agree with it) and ``colour``."""
     folder: Path | None = field(default=None, compare=False, repr=False)
     """The folder of the experiment's file, where relative paths of what is read (prices, layout, calibration,
     ``configs/llm.yaml``) are looked for before the working folder. It is no part of what decides a run."""
+    plan: tuple[Arm, ...] = field(default=(), init=False, compare=False, repr=False)
+    """The arms in their order, with who decides in each."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
@@ -141,51 +146,81 @@ class Experiment:
                 f"name is {self.name!r}: write letters, digits, dots, hyphens and underscores, at most 60 of them, and "
                 "begin with a letter or a digit."
             )
-        own = own_rules(self.arms, self.advisor.fallback, self.baselines)
-        check_arms(self.arms, own)
         regimes = self.regimes if isinstance(self.regimes, Regimes) else Regimes.from_document(self.regimes)
-        # the one way to give a frozen instance its normal form
         object.__setattr__(self, "regimes", regimes)
-        object.__setattr__(self, "advisor", self.advisor.with_regimes(regimes))
-        object.__setattr__(self, "baselines", whole_baselines(self.baselines, own))
+        self._plan_arms()
         for name in self.baselines:
             self.rule(name)  # settings that contradict are refused here
         for problem in _contradictions(self):
             raise ConfigurationError(problem)
-        document = _without_nulls(self.as_dict())  # what is written in Python has the same bounds
-        require(names_schema(own), document, "experiment")
+        document = without_nulls(self.as_dict())  # what is written in Python has the same bounds
+        require(names_schema(self._own_rules(), self.advisors), document, "experiment")
         require("experiment", document, "experiment")
+
+    def _plan_arms(self) -> None:
+        """Give what is said of advisors and arms its normal form."""
+        named = read_advisors(self.advisors, self.folder, TAKEN_BY_ADVISORS) if self.advisors else {}
+        advisors = {name: one.with_regimes(self.regimes) for name, one in (named or {LLM_ARM: self.advisor}).items()}
+        arms, baselines, by_name = self.arms, self.baselines, isinstance(self.arms, Mapping)
+        if isinstance(arms, Mapping):
+            entries, baselines = split_rules(arms, baselines, advisors, self.folder)
+        else:
+            entries = dict.fromkeys(arms)
+        if not entries or len(entries) < len(arms):
+            raise ConfigurationError(f"arms is {list(arms)}: name at least one arm, and each once.")
+        fallbacks = [config.fallback for config in advisors.values()]
+        own = own_rules(entries, fallbacks, baselines)
+        plan = tuple(
+            arm if arm.config is None else replace(arm, config=arm.config.with_regimes(self.regimes))
+            for arm in plan_arms(entries, advisors, own, self.folder)
+        )
+        if named:
+            check_used(plan, named)
+            if self.advisor not in (AdvisorConfig(), *(arm.config for arm in plan)):
+                raise ConfigurationError(BOTH)
+        # the one way to give a frozen instance its normal form
+        if by_name:
+            object.__setattr__(self, "arms", {arm.name: write_arm(arm, entries[arm.name]) for arm in plan})
+        primary = next(arm.config for arm in plan if arm.config is not None) if named else advisors[LLM_ARM]
+        object.__setattr__(self, "advisor", primary)
+        object.__setattr__(self, "advisors", advisors if named else {})
+        object.__setattr__(self, "plan", plan)
+        object.__setattr__(self, "baselines", whole_baselines(baselines, own))
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any], where: str = "experiment", *, folder: Path | None = None) -> Self:
         """An experiment from plain data, checked against ``contracts/experiment.schema.json``; relative paths belong to
         the ``folder``, or else to the working folder."""
-        document = {key: value for key, value in _plain(mapping, where).items() if value is not None}
+        document = {key: value for key, value in plain(mapping, where).items() if value is not None}
+        if isinstance(document.get("arms"), dict):
+            document["arms"] = {name: entry_of(name, entry) for name, entry in document["arms"].items()}
         if isinstance(document.get("data"), Mapping):
             check_sources(document["data"].get("source"), document["data"].get("sources"))
+        if document.get("advisor") and document.get("advisors"):
+            raise ConfigurationError(f"{where}: {BOTH}")
         if "regimes" in document:
             document["regimes"] = Regimes.from_document(document["regimes"], where).as_dict()  # in words of its own
-        require(names_schema(own_rules_in(document)), document, where)
+        advisors = document.get("advisors")
+        require(names_schema(own_rules_in(document), advisors if isinstance(advisors, dict) else ()), document, where)
         require("experiment", document, where)
         if "baselines" in document:
             document["baselines"] = {
                 name: in_folder(settings, folder) for name, settings in document["baselines"].items()
             }
-        if "budget" in document.get("advisor", {}):
-            document["advisor"]["budget"] = Budget(**_whole(Budget, document["advisor"]["budget"]))
-        if "lookbacks" in document.get("advisor", {}):
-            document["advisor"]["lookbacks"] = Lookbacks(**document["advisor"]["lookbacks"])
         if "data" in document:
             document["data"] = {key: value for key, value in document["data"].items() if value is not None}
-        if "advisor" in document:
-            document["advisor"] = locate_files(document["advisor"], folder)
         if "sections" in document.get("output", {}):
             sections = [place_reference(section, folder) for section in document["output"]["sections"]]
             document["output"] = document["output"] | {"sections": sections}
+        document = with_tuples(document)
+        if "advisor" in document:
+            document["advisor"] = read_advisor(document["advisor"], folder)
         return cls(
             **{
-                key: SECTIONS[key](**_whole(SECTIONS[key], _with_tuples(value))) if key in SECTIONS else value
-                for key, value in _with_tuples(document).items()
+                key: SECTIONS[key](**whole(SECTIONS[key], with_tuples(value)))
+                if key in SECTIONS and isinstance(value, dict)
+                else value
+                for key, value in document.items()
             },
             folder=folder,
         )
@@ -218,36 +253,63 @@ class Experiment:
 
     @property
     def known_arms(self) -> tuple[str, ...]:
-        """The names that an arm can have: the model's, those of the rules, and ``random``."""
-        return (*ALL_ARMS, *(name for name in self.baselines if name not in BASELINES))
+        """The names that an arm can have: those of its arms, of its advisors, of the rules, and ``random``."""
+        names = (*(arm.name for arm in self.plan), *(self.advisors or (LLM_ARM,)), *ALL_ARMS[1:], *self.baselines)
+        return tuple(dict.fromkeys(names))
+
+    def arm(self, name: str) -> Arm:
+        """The arm of this name, which need not be one of those that are compared; ``ConfigurationError`` where it is
+        unknown."""
+        for arm in self.plan:
+            if arm.name == name:
+                return arm
+        (arm,) = plan_arms({name: None}, self.advisors_by_name, self._own_rules(), self.folder)
+        return arm
+
+    @property
+    def advisors_by_name(self) -> Mapping[str, AdvisorConfig]:
+        """The settings of each advisor; of the only one, where it has no name, by ``llm``."""
+        return {name: config for name, config in self.advisors.items() if isinstance(config, AdvisorConfig)} or {
+            LLM_ARM: self.advisor
+        }
+
+    @property
+    def primary(self) -> Arm | None:
+        """The first arm that a model advises: the one that a report is about, whose schedule the rules follow."""
+        return next((arm for arm in self.plan if arm.kind == "advisor"), None)
+
+    @property
+    def primary_config(self) -> AdvisorConfig:
+        """The settings of the primary arm, or of ``advisor`` where no model advises."""
+        return self.primary.config if self.primary and self.primary.config else self.advisor
+
+    @property
+    def names_advisors(self) -> bool:
+        """Whether advisors or arms are written by name, which earlier versions do not know."""
+        return bool(self.advisors) or isinstance(self.arms, Mapping)
 
     @property
     def further_draws(self) -> range:
-        """The numbers of the llm arm's draws after the first."""
+        """The numbers of the draws of an advised arm after the first."""
         return range(2, self.evaluation.draws + 1)
 
     @property
     def warm_up(self) -> WarmUp:
         """Decision bars up to the first decision, the same for every arm: the most that features, arms, fallback and
         limits need."""
-        needs = [self.advisor.lookbacks.longest]
-        needs += [
-            WarmUp(bars, f"{name} of advisor.context") for name, bars in self.advisor.shown_context.lookbacks.items()
-        ]
-        needs += [
-            WarmUp(feature.lookback, f"{feature.name} of advisor.features") for feature in self.advisor.view.measured
-        ]
-        for name in dict.fromkeys((*self.arms, self.advisor.fallback)):
-            if name not in (LLM_ARM, RANDOM_ARM, ABSTAIN):
-                needs.append(WarmUp(self.rule(name).bars_needed, f"baselines.{name}"))
+        configs = [arm.config for arm in self.plan if arm.config is not None] or [self.advisor]
+        rules = [arm.rule for arm in self.plan if arm.kind in ("rule", "ungated")]
+        rules += [config.fallback for config in configs if config.fallback != ABSTAIN]
+        needs = [need for config in configs for need in config.warm_ups]
+        needs += [WarmUp(self.rule(name).bars_needed, f"baselines.{name}") for name in dict.fromkeys(rules)]
         if self.risk.uses_average_range:
             needs.append(WarmUp(RANGE_BARS + 1, "the average true range of risk"))
         return max(needs, key=lambda need: need.bars)
 
-    @property
-    def fallback_rule(self) -> Rule | None:
-        """The rule that decides where the model failed, made anew; none where the decision is an abstention."""
-        return None if self.advisor.fallback == ABSTAIN else self.rule(self.advisor.fallback)
+    def fallback_of(self, config: AdvisorConfig) -> Rule | None:
+        """The rule that decides where this advisor's model failed, made anew; none where the decision is an
+        abstention."""
+        return None if config.fallback == ABSTAIN else self.rule(config.fallback)
 
     def rule(self, name: str) -> Rule:
         """A baseline by its name, made anew with its settings."""
@@ -255,17 +317,27 @@ class Experiment:
         return BASELINES[name](**settings) if name in BASELINES else make_rule(name, settings)
 
     def as_dict(self) -> dict[str, Any]:
-        """The whole configuration as plain data, every default written out."""
-        plain: dict[str, Any] = _plain(
-            {key: value for key, value in asdict(self).items() if key != "folder"}, "experiment"
+        """The whole configuration as plain data, every default written out; of ``advisor`` and ``advisors`` the one
+        that is used."""
+        values = {one.name: getattr(self, one.name) for one in fields(self) if one.compare}
+        document: dict[str, Any] = plain(
+            {
+                name: asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+                for name, value in values.items()
+                if name not in ("advisor", "advisors", "regimes")
+            },
+            "experiment",
         )
-        plain["data"]["source"] = self.data.source or None
-        plain["advisor"] = plain_prompt(plain["advisor"])
-        if self.advisor.context == DEFAULT_CONTEXT:
-            del plain["advisor"]["context"]  # an experiment of before there was a choice keeps its identity
-        del plain["advisor"]["regimes"]  # which stand in their own place
-        del plain["regimes"]
-        return plain if self.regimes.are_default else plain | {"regimes": self.regimes.as_dict()}
+        document["data"]["source"] = self.data.source or None
+        named = {name: write_advisor(config) for name, config in self.advisors_by_name.items()}
+        more = {"advisors": named} if self.advisors else {"advisor": write_advisor(self.advisor)}
+        if not self.regimes.are_default:
+            more["regimes"] = self.regimes.as_dict()
+        order = [name for name in values if name in document | more]
+        return {name: (document | more)[name] for name in order}
+
+    def _own_rules(self) -> list[str]:
+        return [name for name in self.baselines if name not in BASELINES]
 
 
 def _contradictions(experiment: Experiment) -> list[str]:
@@ -287,50 +359,9 @@ def _contradictions(experiment: Experiment) -> list[str]:
         problems.append(
             "orders.fill is same_close, which knows no volume to fill from: leave costs.max_fill_share out."
         )
+    if len(data.sources or ()) < 2 and (of := experiment.advisor.analogues_of) not in ("", "own"):
+        problems.append(
+            f"advisor.context: analogues looks at {of} symbols, and there is one alone: leave of out, or name more "
+            "symbols in data.sources."
+        )
     return problems
-
-
-def _plain(value: Any, place: str) -> Any:
-    """Mappings, lists and dates of YAML as JSON types, DataFrames as sources; an error begins with the ``place``."""
-    if isinstance(value, Mapping):
-        for key in value:
-            if not isinstance(key, str):
-                raise ConfigurationError(
-                    f"The key {key!r} is no text (YAML reads ON, NO and 0700 as something else): put it in quotes."
-                )
-        return {key: _plain(entry, f"{place}: {key:.60}") for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(entry, place) for entry in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ConfigurationError(f"{place}: {value} is no setting: every number must be finite.")
-    if isinstance(value, int | float) and abs(value) > LARGEST_NUMBER:
-        number = f"{value:.6g}" if isinstance(value, float) else f"A whole number of {value.bit_length()} bits"
-        raise ConfigurationError(
-            f"{place}: {number} is no setting: every number lies within {LARGEST_NUMBER:.0e} of zero."
-        )
-    if isinstance(value, str) and _NO_TEXT.search(value):
-        raise ConfigurationError(
-            f"{place}: {value!r:.60} is no setting: no text holds a NUL character, or half of a sign (as a name of a "
-            "file does that is not UTF-8): correct it, or rename the file."
-        )
-    if isinstance(value, datetime.date):
-        return value.isoformat()
-    return FrameSource(value) if isinstance(value, pd.DataFrame) else value
-
-
-def _without_nulls(document: dict[str, Any]) -> dict[str, Any]:
-    """A whole configuration without what is not set, as a person would write it."""
-    return {
-        key: {name: entry for name, entry in value.items() if entry is not None} if isinstance(value, dict) else value
-        for key, value in document.items()
-    }
-
-
-def _whole(kind: type, section: dict[str, Any]) -> dict[str, Any]:
-    """The section with whole numbers where only those are meant: 2.0 is one in YAML, too."""
-    counts = whole_numbers(kind)
-    return {key: int(value) if key in counts and isinstance(value, float) else value for key, value in section.items()}
-
-
-def _with_tuples(section: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in section.items()}

@@ -8,7 +8,7 @@ folders and is the same for the same prices and configuration.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -19,13 +19,17 @@ from llm_strategy.advice.modes.mode import Abilities
 from llm_strategy.advice.modes.registry import complete_options
 from llm_strategy.advice.own_labels import OwnLabels
 from llm_strategy.llm.client import LLMClient
+from llm_strategy.market.context.documents import Documents
+from llm_strategy.market.context.events import Events
+from llm_strategy.market.context.moments import lasts_days
 from llm_strategy.risk import Limits
-from simulator.experiment import LLM_ARM
-from simulator.experiment.advisor import AdvisorConfig
+from simulator.experiment.advisor import AdvisorConfig, write_advisor
+from simulator.experiment.arms import Arm
 from simulator.experiment.configuration import Experiment
+from simulator.folder.documents import LEDGER
 from simulator.folder.evidence import HARM, evidence_files, file_hashes
-from simulator.folder.manifest import FORMAT_VERSION, Manifest
-from simulator.folder.provenance import model_of, own_parts, provenance
+from simulator.folder.manifest import ADVISORS_FORMAT, FORMAT_VERSION, Manifest
+from simulator.folder.provenance import model_of, own_parts, provenance, shown_parts
 from simulator.folder.sent_request import REQUEST
 from simulator.folder.tally import CALIBRATION, Questions
 from simulator.prices.load import Prices
@@ -51,23 +55,46 @@ class RunDescription:
         self._notes = notes_on(experiment, universe)
         self._provenance = provenance()
 
-    def of_arm(self, arm: str, folder: Path, **how: Unpack[Happened]) -> Manifest:
+    def of_arm(self, arm: Arm, folder: Path, **how: Unpack[Happened]) -> Manifest:
         """The manifest of one arm, whose evidence stands in ``folder``."""
-        draws = self._experiment.further_draws if arm == LLM_ARM else ()
-        files = file_hashes(folder, evidence_files(draws), if_there=(CALIBRATION, REQUEST, "prices.csv"))
-        return self._manifest("run", arm, None, files, **how)
+        draws = self._experiment.further_draws if arm.kind == "advisor" else ()
+        files = file_hashes(folder, evidence_files(draws), if_there=(CALIBRATION, REQUEST, LEDGER, "prices.csv"))
+        asked = {"options": options_of(arm.config or self._experiment.primary_config, how["model"])}
+        return self._manifest("run", arm.name, None, files, asked | self._whose(arm), **how)
 
-    def of_comparison(self, arms: tuple[str, ...], folder: Path, **how: Unpack[Happened]) -> Manifest:
-        """The manifest of a ``folder`` that holds these arms."""
+    def of_comparison(
+        self, arms: Sequence[Arm], folder: Path, advisors: Mapping[str, Mapping[str, Any]], **how: Unpack[Happened]
+    ) -> Manifest:
+        """The manifest of a ``folder`` that holds these arms, whose ``advisors`` asked these models."""
         files = file_hashes(folder, (), if_there=(HARM, "prices.csv"))
-        return self._manifest("comparison", None, arms, files, **how)
+        more: dict[str, Any] = {}
+        if self._experiment.names_advisors:
+            first = next((arm for arm in arms if arm.kind == "advisor"), None)
+            more = {"advisors": dict(advisors)} if advisors else {}
+            more |= {"settings": _settings_of(first or Arm("", "advisor", config=self._experiment.advisor))}
+        return self._manifest("comparison", None, tuple(arm.name for arm in arms), files, more, **how)
+
+    def _whose(self, arm: Arm) -> dict[str, Any]:
+        """Whose model an arm asks, and how, where there are names for that."""
+        if not self._experiment.names_advisors:
+            return {}
+        if arm.config is None:
+            return {"settings": write_advisor(self._experiment.primary_config)}  # whose schedule it follows
+        said = {"advisor": arm.advisor, "settings": _settings_of(arm)}
+        return said | ({"null": arm.null, "null_of": arm.null_of} if arm.null else {})
 
     def _manifest(
-        self, kind: str, arm: str | None, arms: tuple[str, ...] | None, files: dict[str, str], **how: Unpack[Happened]
+        self,
+        kind: str,
+        arm: str | None,
+        arms: tuple[str, ...] | None,
+        files: dict[str, str],
+        more: dict[str, Any],
+        **how: Unpack[Happened],
     ) -> Manifest:
         return Manifest.from_mapping(
             {
-                "format": FORMAT_VERSION,
+                "format": ADVISORS_FORMAT if self._experiment.names_advisors else FORMAT_VERSION,
                 "kind": kind,
                 "name": self._experiment.name,
                 "identity": self._identity,
@@ -79,9 +106,9 @@ class RunDescription:
                 "prices": _prices(self._universe, self._experiment),
                 "notes": self._notes,
                 **model_of(how["model"]),
-                "options": options_of(self._experiment.advisor, how["model"]) if arm else None,
                 "explainer": self._explainer,
-                **own_parts(self._experiment.advisor.features, self._experiment.advisor.context),
+                **more,
+                **own_parts(*shown_parts(self._experiment)),
                 "usage": asdict(how["usage"]) | {"seconds": round(how["usage"].seconds, 3)},
                 **self._provenance,
                 "started": how["started"],
@@ -89,6 +116,10 @@ class RunDescription:
                 "files": files,
             }
         )
+
+
+def _settings_of(arm: Arm) -> dict[str, Any]:
+    return write_advisor(arm.config or AdvisorConfig())
 
 
 class Happened(TypedDict):
@@ -102,7 +133,7 @@ class Happened(TypedDict):
 
 def options_of(advisor: AdvisorConfig, model: LLMClient | None) -> dict[str, Any] | None:
     """How a model is asked, for a manifest, with everything written out that ``auto`` means for it."""
-    return None if model is None else complete_options(advisor.options, Abilities.of(model)).as_dict()
+    return None if model is None else complete_options(advisor.prompt_options, Abilities.of(model)).as_dict()
 
 
 def _prices(universe: Universe, experiment: Experiment) -> dict[str, Any]:
@@ -140,15 +171,19 @@ MOST_NAMES = 5
 def notes_on(experiment: Experiment, universe: Universe) -> tuple[str, ...]:
     """The notes of a run, in the order of the symbols; those on volumes and limits last."""
     found = (note for prices in universe.markets for note in prices.notes)
-    told = [*found, *_volumes(experiment, universe), *_limits(experiment.risk), *_labels(experiment, universe)]
+    told = [*found, *_volumes(experiment, universe), *_limits(experiment.risk)]
+    told += [*_labels(experiment, universe), *_texts(experiment, universe)]
     return tuple(dict.fromkeys(told))
 
 
 def _labels(experiment: Experiment, universe: Universe) -> Iterator[str]:
     """How many of a person's own labels are of states that this run comes past."""
-    labels = experiment.advisor.labels
-    if not isinstance(labels, OwnLabels):
-        return
+    configs = [arm.config for arm in experiment.plan if arm.config is not None] or [experiment.advisor]
+    for labels in [config.labels for config in configs if isinstance(config.labels, OwnLabels)]:
+        yield _coverage(labels, experiment, universe)
+
+
+def _coverage(labels: OwnLabels, experiment: Experiment, universe: Universe) -> str:
     decided = {
         symbol: {time.isoformat() for time in universe.decisions(symbol).table.index[experiment.warm_up.bars - 1 :]}
         for symbol in universe.symbols
@@ -156,7 +191,7 @@ def _labels(experiment: Experiment, universe: Universe) -> Iterator[str]:
     everywhere = set[str]().union(*decided.values())
     idle = [time for time, _, symbol in labels.rows if time not in (decided.get(symbol, ()) if symbol else everywhere)]
     told = f"{len(labels.rows) - len(idle):,} of {len(labels.rows):,} labels of advisor.labels are of bars of this run"
-    yield f"{told}, the others are never shown (the first is of {idle[0]})." if idle else f"{told}."
+    return f"{told}, the others are never shown (the first is of {idle[0]})." if idle else f"{told}."
 
 
 def _volumes(experiment: Experiment, universe: Universe) -> Iterator[str]:
@@ -177,6 +212,19 @@ def _volumes(experiment: Experiment, universe: Universe) -> Iterator[str]:
             f"No volumes known{why}, participation not limited: an entry in {_named(without)} may be larger than what "
             "was traded."
         )
+
+
+def _texts(experiment: Experiment, universe: Universe) -> Iterator[str]:
+    """What a bar of a day or longer is shown of the texts and values of its own day."""
+    if not lasts_days(universe.decide_on or universe.timeframe):
+        return
+    for entry in shown_parts(experiment)[1]:
+        for name, options in entry.items() if isinstance(entry, dict) else ():
+            if name in (Documents.name, Events.name) and options.get("close") is None:
+                yield (
+                    f"A bar is shown the {name} from before its date (UTC) alone: set close of {name} to the time and "
+                    "zone of the session's close, such as 16:00 America/New_York, to show those of the day itself."
+                )
 
 
 def _limits(risk: Limits) -> Iterator[str]:

@@ -18,10 +18,13 @@ from filelock import FileLock, Timeout
 
 from llm_strategy.errors import RunFolderError
 from llm_strategy.llm.requests import ModelIdentity
+from simulator.experiment import LLM_ARM
 from simulator.folder.record_check import check_regular
 from simulator.folder.tally import Questions
 
 FORMAT_VERSION = "2.1.0"
+ADVISORS_FORMAT = "2.2.0"
+"""The format where advisors or arms are written by name: earlier versions know no ``advisors`` of an experiment."""
 UNSEALED_FORMAT = "2.0.0"
 """The format before manifests had a seal (``simulator.folder.integrity``); everything else of it is the same."""
 
@@ -37,8 +40,11 @@ class Manifest:
     ``kind`` is run or comparison, ``status`` complete or failed, with the ``problem`` in one sentence. A run has an
     ``arm``, a comparison ``arms``. ``experiment`` is its configuration, ``model`` and ``sampler`` are who answered,
     ``options`` say how the model of an arm was asked, with nothing left to be ``auto``. ``explainer`` is who explained
-    where rules alone traded. ``own_parts`` are hashes of the files of a person's own features, ``files`` those of the
-    evidence, ``seal`` those of every file (``folder.integrity``). Times: ISO 8601.
+    where rules alone traded. Where advisors or arms have names of their own, a run says whose model it asked
+    (``advisor``) and how (``settings``, those of ``advisor`` in an experiment), with the word of a ``null`` and the arm
+    that it is the null of; a comparison has the model, sampler and usage of each of its ``advisors``, and the settings
+    of the first arm that one advises. ``own_parts`` are hashes of the files of a person's own features, ``files`` those
+    of the evidence, ``seal`` those of every file (``folder.integrity``). Times: ISO 8601.
     """
 
     format: str
@@ -57,6 +63,11 @@ class Manifest:
     options: Mapping[str, Any] | None
     fallbacks: tuple[str, ...] | None
     explainer: Mapping[str, Any] | None
+    advisor: str | None
+    settings: Mapping[str, Any] | None
+    null: str | None
+    null_of: str | None
+    advisors: Mapping[str, Any] | None
     own_parts: Mapping[str, str] | None
     usage: Questions
     versions: Mapping[str, Any]
@@ -88,6 +99,11 @@ class Manifest:
         }
 
     @property
+    def advisor_name(self) -> str | None:
+        """Whose model decided in an arm; None where none did."""
+        return self.advisor or (None if self.model is None else LLM_ARM)
+
+    @property
     def is_comparison(self) -> bool:
         """Whether it is that of a folder with a run folder for each arm."""
         return self.kind == "comparison"
@@ -102,6 +118,13 @@ class Manifest:
     def model_identity(self) -> ModelIdentity:
         """Who answered, of a manifest with a ``model``."""
         return ModelIdentity.from_dict(self.model or {})
+
+
+def advisor_settings(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of the advisor of an arm, or of the first arm of a comparison that a model advises, as in the
+    section ``advisor`` of an experiment."""
+    settings: dict[str, Any] = manifest.get("settings") or manifest["experiment"]["advisor"]
+    return settings
 
 
 def read_manifest(folder: Path, arm: str | None = None) -> dict[str, Any]:
@@ -134,7 +157,7 @@ def read_manifest(folder: Path, arm: str | None = None) -> dict[str, Any]:
             f"{path} is that of the arm {manifest.get('arm')!r}: restore it, or run the experiment again."
         )
     version = manifest["format"]
-    if version not in (FORMAT_VERSION, UNSEALED_FORMAT):
+    if version not in (ADVISORS_FORMAT, FORMAT_VERSION, UNSEALED_FORMAT):
         raise RunFolderError(
             f"{path} is of run format {version}, this is {FORMAT_VERSION}: install the version of "
             "backtrader-llm named in its manifest, or run the experiment again."

@@ -14,10 +14,12 @@ from typing import Any
 
 from llm_strategy.advice.written_prompt import prompts_sha256
 from llm_strategy.llm.client import LLMClient
-from llm_strategy.market.context.registry import CONTEXT_GROUP, feature_names, own_sources
+from llm_strategy.market.context.registry import CONTEXT_GROUP, data_files, feature_names, own_sources
 from llm_strategy.market.view import FEATURE_GROUP, is_own
 from llm_strategy.support.plugins import source_sha256
+from llm_strategy.support.read_regular import at_home, open_regular
 from llm_strategy.support.schemas import schemas_sha256
+from simulator.experiment.advisor import RUNTIME
 from simulator.experiment.configuration import Experiment
 from simulator.folder.record import file_name, without_folders
 from simulator.prices.universe import Universe
@@ -25,8 +27,15 @@ from simulator.prices.universe import Universe
 _PACKAGES = ("backtrader-llm", "backtrader", "gpt4all", "openai", "arch", "numpy", "pandas", "matplotlib", "jsonschema")
 
 
-def run_identity(experiment: Experiment, arms: tuple[str, ...], universe: Universe, model: LLMClient | None) -> str:
-    """Hash over everything that decides the evidence: equal identities mean equal runs, folder and output apart."""
+def run_identity(
+    experiment: Experiment,
+    arms: tuple[str, ...],
+    universe: Universe,
+    model: LLMClient | None,
+    advisors: Mapping[str, Mapping[str, Any]] | None = None,
+) -> str:
+    """Hash over everything that decides the evidence: equal identities mean equal runs, folder and output apart.
+    ``advisors`` are who answers each of them, by name."""
     decides = {
         "experiment": experiment.as_dict(),
         "prices": {"sha256": universe.sha256},
@@ -34,17 +43,19 @@ def run_identity(experiment: Experiment, arms: tuple[str, ...], universe: Univer
         "schemas": schemas_sha256(),
         "versions": {"backtrader-llm": version("backtrader-llm")},
     }
-    return identity_from(
-        decides | own_parts(experiment.advisor.features, experiment.advisor.context) | model_of(model), arms
-    )
+    who = {"advisors": advisors} if advisors else {}
+    return identity_from(decides | own_parts(*shown_parts(experiment)) | model_of(model) | who, arms)
 
 
 def identity_from(manifest: Mapping[str, Any], arms: Sequence[str]) -> str:
     """The identity of a run of these arms, from what stands in its manifest."""
     configuration = without_folders(manifest["experiment"])
     output = configuration.pop("output")
-    # a budget decides when a run stops, not what it finds
-    configuration["advisor"] = {key: value for key, value in configuration["advisor"].items() if key != "budget"}
+    if "advisor" in configuration:
+        configuration["advisor"] = _that_decides(configuration["advisor"])
+    for section in ("advisors", "arms"):
+        if isinstance(configuration.get(section), Mapping):
+            configuration[section] = {name: _that_decides(one) for name, one in configuration[section].items()}
     if "regimes" in configuration:  # their order is that of the choices in a prompt
         configuration["regimes"] = list(configuration["regimes"].items())
     asked = manifest.get("explainer") or manifest
@@ -59,21 +70,53 @@ def identity_from(manifest: Mapping[str, Any], arms: Sequence[str]) -> str:
         "schemas": manifest["schemas"],
         "version": manifest["versions"]["backtrader-llm"],
     } | {key: place[key] for place, key in ((asked, "fallbacks"), (manifest, "own_parts")) if key in place}
+    if manifest.get("advisors"):
+        decides["advisors"] = {
+            name: {key: value for key, value in who.items() if key != "usage"}
+            for name, who in manifest["advisors"].items()
+        }
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
 
-def own_parts(features: Iterable[str], context: Any = ()) -> dict[str, dict[str, str]]:
-    """sha256 of the files of a person's own among these features and sources of context, by their names in the
-    experiment without folders, for a manifest; nothing where there are none."""
+def _that_decides(settings: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Settings of an advisor or an arm without what changes no answer: a budget decides when a run stops, not what it
+    finds, and of who answers the model's own identity tells."""
+    if settings is None:
+        return None
+    return {name: value for name, value in settings.items() if name not in ("budget", *RUNTIME)}
+
+
+def shown_parts(experiment: Experiment) -> tuple[list[str], list[Any]]:
+    """The features and the sources of context of all advisors."""
+    configs = [arm.config for arm in experiment.plan if arm.config is not None] or [experiment.advisor]
+    features = dict.fromkeys(name for config in configs for name in config.features)
+    return list(features), [entry for config in configs for entry in config.context]
+
+
+def own_parts(features: Iterable[str], context: Any = (), *, data: bool = True) -> dict[str, dict[str, str]]:
+    """sha256 of the files of a person's own among these features and sources of context, and with ``data`` of those
+    that sources read, by their names in the experiment without folders, for a manifest; nothing where there are
+    none."""
     own: dict[str, str] = {}
     parts = [(feature, FEATURE_GROUP) for feature in (*features, *feature_names(context)) if is_own(feature)]
     parts += [(source, CONTEXT_GROUP) for source in own_sources(context)]
-    for part, group in dict.fromkeys(parts):
-        name = file_name(part)
+    hashes = [(file_name(part), source_sha256(part, group)) for part, group in dict.fromkeys(parts)]
+    if data:
+        hashes += [(at_home(path).name, _file_sha256(at_home(path))) for path in dict.fromkeys(data_files(context))]
+    for name, sha256 in hashes:
         while name in own:  # a file of that name in another folder
             name += "_"
-        own[name] = source_sha256(part, group)
+        own[name] = sha256
     return {"own_parts": own} if own else {}
+
+
+def _file_sha256(path: Path) -> str:
+    """Of a file's content; empty where it cannot be read, which the source says itself."""
+    try:
+        with open_regular(path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
 
 
 def model_of(client: LLMClient | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ A *run* is one arm::
     prices.csv        the validated prices that the run saw, by symbol (a comparison keeps them once, beside its arms)
     decisions.jsonl   one line a decision
     orders.csv  trades.csv  equity.csv
+    documents.jsonl   each text that the model was shown, once, where it could be shown any
     calibration.json  what the model says to anything, where labels were scored (input for a later run)
     draw-2/ ...       the same four files for each further draw of a model's decisions (evaluation.draws)
     facts.json  report.html  report.md
@@ -185,12 +186,27 @@ def without_folders(configuration: Mapping[str, Any]) -> dict[str, Any]:
             name: {key: file_name(value) if key == "rule" else value for key, value in settings.items()}
             for name, settings in parts["baselines"].items()
         }
-    if "features" in parts["advisor"]:
-        parts["advisor"] = {**parts["advisor"], "features": [*map(file_name, parts["advisor"]["features"])]}
-    if "context" in parts["advisor"]:
-        chosen = [with_files(entry, file_name, lambda path: Path(path).name) for entry in parts["advisor"]["context"]]
-        parts["advisor"] = {**parts["advisor"], "context": chosen}
+    if "advisor" in parts:
+        parts["advisor"] = _without_places(parts["advisor"])
+    for section in ("advisors", "arms"):
+        if isinstance(parts.get(section), Mapping):
+            parts[section] = {name: _without_places(one) for name, one in parts[section].items()}
     return parts
+
+
+def _without_places(settings: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Settings of an advisor or an arm without the folders of the files that they name."""
+    if settings is None:
+        return None
+    if "strategy" in settings:
+        return {**settings, "strategy": file_name(settings["strategy"])}
+    placed = dict(settings)
+    if "features" in settings:
+        placed["features"] = [*map(file_name, settings["features"])]
+    if "context" in settings:
+        context = settings["context"]
+        placed["context"] = [with_files(entry, file_name, lambda path: Path(path).name) for entry in context]
+    return placed
 
 
 def load_record(folder: Path) -> Record:

@@ -31,6 +31,13 @@ class RunStages:
         self._asked_before = len(model.latencies) if model else 0
         self._asking = False
         self._trading = ""
+        self._arms: tuple[str, ...] = (LLM_ARM,)
+
+    def turn_to(self, model: RecordingClient, arms: tuple[str, ...]) -> None:
+        """Count the questions of this model from now on, which these arms ask."""
+        self._model, self._arms = model, arms
+        self._asked_before = len(model.latencies)
+        self._asking = False
 
     def ask(self, plan: Estimate) -> None:
         """The questions begin, as many as the plan has to ask."""
@@ -48,7 +55,7 @@ class RunStages:
 
     def traded(self, arm: str, done: int, total: int) -> None:
         """Call it as an ``OnBar``."""
-        if self._asking and arm.split()[0] == LLM_ARM:
+        if self._asking and arm.split()[0] in self._arms:
             self._progress.beside(f"{arm} {done:,}/{total:,} decisions")
             self._name_asking()
             return

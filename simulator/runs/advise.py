@@ -8,17 +8,17 @@ from datetime import datetime
 from itertools import takewhile
 from typing import Any
 
-from llm_strategy.advice.advisor import ModelAdvisor
-from llm_strategy.errors import ConfigurationError
+from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.risk import Account, Market, Verdict, judge
 from llm_strategy.support.outside_text import hanging
 from llm_strategy.trading.decision_lines import Entry, write_decision
 from llm_strategy.types import Decision
+from simulator.experiment.arms import Arm
 from simulator.experiment.configuration import Experiment
 from simulator.prices.load import moment
 from simulator.prices.universe import Universe, load_universe
-from simulator.runs.answers import connect
+from simulator.runs.answers import advisor_of, connect
 from simulator.runs.simulation import upcoming
 
 
@@ -74,10 +74,16 @@ class Consultation:
 
 
 def advise_at(
-    experiment: Experiment, at: str | None = None, *, symbol: str | None = None, client: LLMClient | None = None
+    experiment: Experiment,
+    at: str | None = None,
+    *,
+    symbol: str | None = None,
+    client: LLMClient | None = None,
+    advisor: str | None = None,
 ) -> Consultation:
     """Ask for the advice of the last decision up to ``at`` (ISO date or time; the end of the data if ``None``) on a
-    symbol, which may be left out where there is one alone: the very question that a run asks there.
+    symbol, which may be left out where there is one alone: the very question that a run asks there. The advice is that
+    of the ``advisor``, or arm that one advises, of this name; of the first such arm if none is named.
 
     A bar at which the schedule wants no decision has none here either: the one before it is shown. Raises as
     ``compare`` does.
@@ -99,28 +105,22 @@ def advise_at(
             f"{prices.symbol} has {len(times)} decision bars up to there and a decision needs "
             f"{warm_up.bars}: ask for a later bar."
         )
-    choice = experiment.advisor
-    advisor = ModelAdvisor(
-        client or connect(experiment),
-        view=choice.view,
-        options=choice.options,
-        repairs=choice.repairs,
-        context=choice.context,
-    )
-    others = advisor.context.shows_more  # what is shown may look at the other symbols
-    seen = upcoming(universe if others else Universe((prices,)), experiment)
+    choice = advised_arm(experiment, advisor).config or experiment.primary_config
+    asked = advisor_of(client or connect(experiment, choice), choice)
+    others = asked.context.shows_more  # what is shown may look at the other symbols
+    seen = upcoming(universe if others else Universe((prices,)), experiment, choice)
     own = [snapshot for snapshot in seen.snapshots if snapshot.symbol == prices.symbol]
     past = own[: len(times) - warm_up.bars + 1]
     place = max(place for place, snapshot in enumerate(past) if seen.wants(snapshot))
     snapshot = past[place]
     for earlier in takewhile(lambda earlier: earlier is not snapshot, seen.snapshots):
         # What was asked before matters where answers so far correct the next one or decide whether a reason is asked.
-        if seen.wants(earlier) and not advisor.stateless:
-            advisor.decide(earlier)
+        if seen.wants(earlier) and not asked.stateless:
+            asked.decide(earlier)
         else:
-            advisor.witness(earlier)
-    messages = advisor.request(snapshot).messages
-    decision = advisor.decide(snapshot)
+            asked.witness(earlier)
+    messages = asked.request(snapshot).messages
+    decision = asked.decide(snapshot)
     costs = experiment.costs
     market = Market(decision.snapshot.close, costs.at_bar(None, decision.snapshot.volatility))
     account = Account(equity=costs.starting_cash, cash=costs.starting_cash)
@@ -129,9 +129,23 @@ def advise_at(
         decision,
         judge(decision.advice, market, account, experiment.risk),
         tuple((message.role, message.content) for message in messages),
-        advisor.client.identity.name,
+        asked.client.identity.name,
         len(past) - 1 - place,
     )
+
+
+def advised_arm(experiment: Experiment, advisor: str | None) -> Arm:
+    """The arm of an advisor, or the arm that one advises, of this name; the first of them if none is named. Raises
+    ``ConfigurationError`` where there is none."""
+    advised = [arm for arm in experiment.plan if arm.kind == "advisor"]
+    names = list(dict.fromkeys([*experiment.advisors_by_name, *(arm.name for arm in advised)]))
+    if advisor is None:
+        return advised[0] if advised else experiment.arm(names[0])
+    if advisor not in names:
+        raise ConfigurationError(f"The experiment has no advisor {advisor!r}{did_you_mean(advisor, names)}")
+    if advisor in experiment.advisors_by_name:
+        return Arm(advisor, "advisor", advisor, experiment.advisors_by_name[advisor])
+    return experiment.arm(advisor)
 
 
 def _end_of(at: str) -> datetime:

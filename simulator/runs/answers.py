@@ -19,20 +19,32 @@ from llm_strategy.llm.models.store import cache_folder
 from llm_strategy.llm.record.client import Mode, RecordingClient
 from llm_strategy.llm.record.store import FolderStore, MemoryStore
 from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request, request_hash
-from llm_strategy.llm.settings import load_settings
+from llm_strategy.llm.settings import LlmSettings
 from llm_strategy.trading.decision_lines import Entry
 from llm_strategy.types import Abstention, AbstentionReason, Decision, Shown, Snapshot
+from simulator.experiment.advisor import AdvisorConfig
 from simulator.experiment.configuration import Experiment
+from simulator.experiment.runtime import runtime_settings
 
 
-def connect(experiment: Experiment) -> RecordingClient:
-    """The model that is configured in the experiment's folder, or else in the working folder, behind the user's record
-    of answers; the model itself is loaded at the first miss.
+def connect(
+    experiment: Experiment,
+    config: AdvisorConfig | None = None,
+    *,
+    settings: LlmSettings | None = None,
+    client: LLMClient | None = None,
+) -> RecordingClient:
+    """The model of an advisor, or that of the primary arm, behind the user's record of answers; the model itself is
+    loaded at the first miss.
 
-    Raises ``ModelError`` where there is no model to speak of.
+    It is the one of these runtime ``settings``, or else of the experiment's folder and of the advisor, or a ``client``
+    that is connected already. Raises ``ModelError`` where there is no model to speak of.
     """
-    model = get_llm_client(experiment.name, settings=load_settings(experiment.folder))
-    return RecordingClient(model, model.identity, FolderStore(cache_folder() / "answers"), experiment.advisor.answers)
+    choice = config or experiment.primary_config
+    if client is None:
+        settings = settings or runtime_settings(choice, experiment.folder, "advisor")
+        client = get_llm_client(experiment.name, settings=settings)
+    return RecordingClient(client, client.identity, FolderStore(cache_folder() / "answers"), choice.answers)
 
 
 def recorded(client: LLMClient, answers: Mode = "live", *, kept: bool = True) -> RecordingClient:
@@ -175,24 +187,25 @@ def replay_advisor(
     entries: Iterable[Entry],
     experiment: Experiment,
     draw: int = 0,
+    config: AdvisorConfig | None = None,
 ) -> ModelAdvisor:
-    """The advisor of a finished llm arm, or of a further draw of it, answering from the journal of those entries."""
-    choice = experiment.advisor
+    """The advisor of a finished arm that a model advised (as ``config`` says, or as the primary arm), or of a further
+    draw of it, answering from the journal of those entries."""
+    choice = config or experiment.primary_config
     context = choice.shown_context
     if not context.from_prices:
         entries, shown = tee(entries)
         context = context.replayed(ShownBefore(shown))
     client = RunAnswers(identity, sampler, recorded_answers(entries), strict_order=True)
-    return ModelAdvisor(
-        client,
-        view=choice.view,
-        options=choice.options,
-        remember=False,
-        fallback=experiment.fallback_rule,
-        draw=draw,
-        repairs=choice.repairs,
-        context=context,
+    return advisor_of(
+        client, choice, remember=False, fallback=experiment.fallback_of(choice), draw=draw, context=context
     )
+
+
+def advisor_of(client: LLMClient, config: AdvisorConfig, **more: Any) -> ModelAdvisor:
+    """An advisor that asks a client as these settings say; ``more`` are other keywords of ``ModelAdvisor``."""
+    keywords = {"context": config.context, **more}
+    return ModelAdvisor(client, view=config.view, options=config.prompt_options, repairs=config.repairs, **keywords)
 
 
 class ShownBefore:

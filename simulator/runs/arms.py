@@ -15,17 +15,22 @@ from llm_strategy.advice.rules import MatchedRandom
 from llm_strategy.errors import PromptTooLong, TooManyFailures
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.metering.calls import Usage
-from llm_strategy.llm.record.client import RecordingClient
 from llm_strategy.trading.decision_lines import Entry
 from llm_strategy.types import Abstention, AbstentionReason, ActionType, Decision, Snapshot
-from simulator.experiment import LLM_ARM, RANDOM_ARM
+from simulator.experiment.advisor import AdvisorConfig
+from simulator.experiment.arms import Arm
 from simulator.experiment.configuration import Experiment
 from simulator.folder.description import RunDescription, now
+from simulator.folder.documents import library_of, write_ledger
 from simulator.folder.evidence import draw_name, write_json
+from simulator.folder.provenance import model_of
 from simulator.folder.sent_request import write_request
 from simulator.folder.tally import Questions, Tally, failure_of, write_calibration
 from simulator.prices.universe import Universe
-from simulator.runs.simulation import trade, upcoming
+from simulator.runs.advisors.session import AdvisorSession
+from simulator.runs.context_size import require_room
+from simulator.runs.simulation import upcoming
+from simulator.runs.strategies.trade import trade_arm
 
 OnBar = Callable[[str, int, int], None]
 """Called after each decision with the arm's name (``llm draw 2`` for a further draw), decisions made, and decisions in
@@ -65,10 +70,9 @@ class _FirstMustFit:
 
 
 class ArmRunner:
-    """Runs arms and writes the folder of each. ``random`` needs the actions that ``llm`` advised, so ``llm`` goes
-    first. ``asked`` is the client that the advisor asks, ``model`` itself or one in front of it. What the model is
-    asked is asked ahead of the simulation, as many questions at once as it takes. ``explainer`` is the model that
-    explains where rules alone trade.
+    """Runs arms and writes the folder of each. ``random`` needs the actions that the primary arm advised, so that goes
+    first. What a model is asked is asked ahead of the simulation, as many questions at once as it takes. ``explainer``
+    is the model that explains where rules alone trade.
 
     ``problem`` is one sentence after an arm whose decisions failed too often.
     """
@@ -78,9 +82,8 @@ class ArmRunner:
         experiment: Experiment,
         universe: Universe,
         identity: str,
-        model: RecordingClient | None,
+        sessions: Sequence[AdvisorSession],
         on_bar: OnBar | None,
-        asked: LLMClient | None = None,
         on_answer: OnAnswer | None = None,
         explainer: LLMClient | None = None,
     ) -> None:
@@ -88,8 +91,7 @@ class ArmRunner:
         self._experiment = experiment
         self._warm_up = experiment.warm_up.bars
         self._universe = universe
-        self._model = model
-        self._asked = asked or model
+        self._sessions = sessions
         self._on_bar = on_bar
         self._on_answer = on_answer
         self._description = RunDescription(experiment, universe, identity, explainer)
@@ -97,80 +99,81 @@ class ArmRunner:
         self._usage: dict[str, Questions] = {}
         self._advised: dict[str, list[ActionType]] = {}
 
-    def run(self, arm: str, folder: Path) -> None:
-        """Run one arm and write its evidence and manifest."""
+    def run(self, arm: Arm, folder: Path, session: AdvisorSession | None = None) -> None:
+        """Run one arm, which a model advises in its ``session``, and write its evidence and manifest."""
         started = now()
-        advisor, model = self._advisor(arm)
+        model = session.model if session else None
         before = replace(model.usage) if model else Usage()
-        made, problem = self._trade(arm, advisor, folder)
+        made, problem = self._trade(arm, self._advisor(arm, session), folder)
         tallies = [made]
-        if arm == LLM_ARM:
-            self._advised = made.advised
+        if session is not None and arm.config is not None:
+            self._advised = self._advised or made.advised  # of the primary arm, which goes first
             for number in self._experiment.further_draws:
-                drawn, failed = self._trade(arm, self._model_advisor(number), folder / draw_name(number), number)
+                advisor = session.advisor(self._experiment, arm.config, number)
+                drawn, failed = self._trade(arm, advisor, folder / draw_name(number), number)
                 tallies.append(drawn)
                 problem = problem or failed
+            if problem and session.named:
+                problem = f"Arm {arm.name}: {problem}"
         self.problem = self.problem or problem
-        self._usage[arm] = (
+        self._usage[arm.name] = (
             Questions.of(tallies, model.usage.since(before), model.latencies[before.asked :]) if model else Questions()
         )
         manifest = self._description.of_arm(
-            arm, folder, started=started, problem=problem, usage=self._usage[arm], model=model
+            arm, folder, started=started, problem=problem, usage=self._usage[arm.name], model=model
         )
         write_json(manifest.as_dict(), folder / "manifest.json")
 
-    def finish_comparison(self, arms: tuple[str, ...], folder: Path) -> None:
+    def finish_comparison(self, arms: Sequence[Arm], folder: Path) -> None:
         """Write the manifest of the folder that holds the arms."""
-        usages = [asdict(self._usage[arm]) for arm in arms]
         manifest = self._description.of_comparison(
             arms,
             folder,
+            {
+                session.name: model_of(session.model) | {"usage": asdict(self._usage_of(session.arms))}
+                for session in self._sessions
+            },
             started=self._started,
             problem=self.problem,
-            usage=Questions(**{name: sum(usage[name] for usage in usages) for name in usages[0]}),
-            model=self._model if LLM_ARM in arms else None,
+            usage=self._usage_of(arms),
+            model=self._sessions[0].model if self._sessions else None,
         )
         write_json(manifest.as_dict(), folder / "manifest.json")
 
-    def _trade(self, arm: str, advisor: Advisor, folder: Path, draw: int = 0) -> tuple[Tally, str | None]:
+    def _usage_of(self, arms: Sequence[Arm]) -> Questions:
+        usages = [asdict(self._usage[arm.name]) for arm in arms]
+        return Questions(**{name: sum(usage[name] for usage in usages) for name in usages[0]})
+
+    def _trade(self, arm: Arm, advisor: Advisor | None, folder: Path, draw: int = 0) -> tuple[Tally, str | None]:
         """What the advisor brought about, its evidence written, and a sentence where it failed too often."""
         folder.mkdir(parents=True, exist_ok=True)
-        if isinstance(advisor, ModelAdvisor) and advisor.asks_ahead:
-            seen = upcoming(self._universe, self._experiment)
+        choice = arm.config or self._experiment.primary_config
+        if isinstance(advisor, ModelAdvisor) and (advisor.asks_ahead or advisor.context.shows_more):
+            seen = upcoming(self._universe, self._experiment, choice)
+            require_room(advisor, seen)
             advisor.ask_ahead(seen.snapshots, self._on_answer, wants=seen.wants)
         asked = _FirstMustFit(advisor) if isinstance(advisor, ModelAdvisor) else advisor
         made = Tally(advisor)
 
         def decided(entry: Entry) -> None:
             made.take(entry)
-            self._decided(arm, made, entry.decision, draw)
+            self._decided(arm, choice, made, entry.decision, draw)
 
-        trade(self._universe, asked, self._experiment, decided, folder)
+        trade_arm(self._universe, arm, asked, self._experiment, decided, folder)
         if not draw:
             write_calibration(made.scored, folder)
             write_request(made, folder)
-        return made, too_many_failures(made, self._experiment.advisor.max_failure_rate, draw=draw)
+            write_ledger(made.documents, folder, library_of(advisor))
+        return made, too_many_failures(made, choice.max_failure_rate, draw=draw)
 
-    def _advisor(self, arm: str) -> tuple[Advisor, RecordingClient | None]:
-        if arm == LLM_ARM:
-            return self._model_advisor(), self._model
-        if arm == RANDOM_ARM:
-            return MatchedRandom(self._advised, self._experiment.evaluation.seed), None
-        return self._experiment.rule(arm), None
-
-    def _model_advisor(self, draw: int = 0) -> ModelAdvisor:
-        if self._asked is None:
-            raise ValueError("the llm arm needs a model")
-        choice = self._experiment.advisor
-        return ModelAdvisor(
-            self._asked,
-            view=choice.view,
-            options=choice.options,
-            fallback=self._experiment.fallback_rule,
-            draw=draw,
-            repairs=choice.repairs,
-            context=choice.context,
-        )
+    def _advisor(self, arm: Arm, session: AdvisorSession | None) -> Advisor | None:
+        if arm.config is not None:
+            if session is None:
+                raise ValueError(f"the arm {arm.name} needs a model")
+            return session.advisor(self._experiment, arm.config)
+        if arm.kind == "random":
+            return MatchedRandom(self._advised, self._experiment.evaluation.seed)
+        return self._experiment.rule(arm.rule) if arm.kind == "rule" else None
 
     @cached_property
     def _decisions(self) -> int:
@@ -179,11 +182,10 @@ class ArmRunner:
             max(0, len(self._universe.decisions(symbol).table) - self._warm_up + 1) for symbol in self._universe.symbols
         )
 
-    def _decided(self, arm: str, made: Tally, decision: Decision, draw: int) -> None:
+    def _decided(self, arm: Arm, choice: AdvisorConfig, made: Tally, decision: Decision, draw: int) -> None:
         total = self._decisions
         if self._on_bar is not None:
-            self._on_bar(f"{arm} draw {draw}" if draw else arm, made.decisions, total)
-        choice = self._experiment.advisor
+            self._on_bar(f"{arm.name} draw {draw}" if draw else arm.name, made.decisions, total)
         if choice.abort_above_failure_rate and failure_of(decision) is not None:
             problem = too_many_failures(made, choice.max_failure_rate, total, draw)
             if problem:

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from llm_strategy.advice.advisor import OnAnswer
 from llm_strategy.errors import ConfigurationError, TooManyFailures, did_you_mean
 from llm_strategy.llm.client import LLMClient
-from llm_strategy.llm.loader import prices_of, without_price
-from llm_strategy.llm.metering.audit import AuditLog
-from llm_strategy.llm.metering.calls import Prices as TokenPrices
-from llm_strategy.llm.record.client import RecordingClient
 from llm_strategy.llm.settings import load_settings
 from simulator.experiment import LLM_ARM, RANDOM_ARM
+from simulator.experiment.arms import Arm
 from simulator.experiment.configuration import Experiment
+from simulator.experiment.runtime import runtime_settings, sets_runtime
 from simulator.folder.description import notes_on
-from simulator.folder.provenance import run_identity
-from simulator.folder.workspace import AUDIT, Workspace, as_run_folder_error
+from simulator.folder.provenance import model_of, run_identity
+from simulator.folder.workspace import Workspace, as_run_folder_error
 from simulator.prices.universe import Universe, load_universe
 from simulator.progress.run import RunStages, model_line
 from simulator.progress.stages import SILENT, Progress
 from simulator.progress.surfaces import progress_for
 from simulator.reporting.own_sections import load_section
-from simulator.runs.answers import connect, recorded
+from simulator.runs.advisors.given import GivenAdvisor, with_parts
+from simulator.runs.advisors.session import AdvisorSession, Clients, explaining_session, sessions_of
 from simulator.runs.arms import ArmRunner, OnBar
-from simulator.runs.estimate import Estimate, SpeedWatch, estimate
+from simulator.runs.estimate import Estimate, estimate_run
 from simulator.runs.report import write_report
 from simulator.runs.result import Result
+from simulator.runs.strategies.trade import own_strategy
 from simulator.runs.worst_case import write_harm
 
 AnyExperiment = Experiment | str | Path | dict[str, Any]
@@ -55,16 +55,18 @@ class Callbacks(TypedDict, total=False):
 
 def run(
     experiment: AnyExperiment,
-    arm: str = LLM_ARM,
+    arm: str | None = None,
     *,
     client: LLMClient | None = None,
     progress: Progress | bool | None = None,
     **callbacks: Unpack[Callbacks],
 ) -> Result:
-    """Run one arm and write its folder; arguments, result and errors as for ``compare``."""
+    """Run one arm, the first that a model advises if none is named, and write its folder; arguments, result and errors
+    as for ``compare``."""
     if arm == RANDOM_ARM:
         raise ConfigurationError("The random arm keeps the holding times of llm: compare the two with btllm compare.")
     wanted = as_experiment(experiment)
+    arm = arm or (wanted.primary.name if wanted.primary else LLM_ARM)
     if arm not in wanted.known_arms:
         raise ConfigurationError(f"There is no arm {arm!r}{did_you_mean(arm, wanted.known_arms)}")
     with progress_for(progress) as shown:
@@ -75,22 +77,30 @@ def compare(
     experiment: AnyExperiment,
     *,
     client: LLMClient | None = None,
+    advisors: Mapping[str, GivenAdvisor] | None = None,
+    arms: Mapping[str, Any] | Sequence[str] | None = None,
     progress: Progress | bool | None = None,
     **callbacks: Unpack[Callbacks],
 ) -> Result:
     """Run all arms of an experiment side by side and write the comparison's folder.
 
     ``client`` answers in place of the configured model, and is asked once for all runs where it comes from
-    ``get_llm_client``; ``on_bar``, ``on_estimate``, ``on_answer`` and ``on_note`` are told what ``Callbacks`` says.
-    ``progress`` shows each stage: by itself in a notebook and on a terminal, always with True, never with False. Raises
-    ``ConfigurationError``,
+    ``get_llm_client``. ``advisors`` are advisors by name, in place of ``llm``: settings as in an experiment, with those
+    of its section ``advisor`` where they set none, an ``AdvisorConfig``, a client with the experiment's settings, or a
+    ``ModelAdvisor``. ``arms`` take the place of the experiment's: names, or a mapping as in an experiment, in which an
+    arm may be a ``Rule`` or its class, a function or a class of ``bt.Strategy``.
+    ``on_bar``, ``on_estimate``, ``on_answer`` and ``on_note`` are told what ``Callbacks`` says. ``progress`` shows each
+    stage: by itself in a notebook and on a terminal, always with True, never with False. Raises ``ConfigurationError``,
     ``MarketDataError``, ``ModelError``, ``BudgetReached`` and ``RunFolderError`` before or while running (answers
     already given are kept, the same call goes on where it was cut off), and ``TooManyFailures`` after writing the
     folder where too many decisions failed.
     """
     wanted = as_experiment(experiment)
+    clients: Clients = client
+    if advisors is not None or arms is not None:
+        wanted, clients = with_parts(wanted, advisors or {}, arms, client)
     with progress_for(progress) as shown:
-        return execute(wanted, wanted.arms, client, shown, **callbacks)
+        return execute(wanted, tuple(wanted.arms), clients, shown, **callbacks)
 
 
 def as_experiment(given: AnyExperiment) -> Experiment:
@@ -103,7 +113,7 @@ def as_experiment(given: AnyExperiment) -> Experiment:
 def execute(
     experiment: Experiment,
     arms: tuple[str, ...],
-    client: LLMClient | None,
+    client: Clients,
     progress: Progress = SILENT,
     *,
     universe: Universe | None = None,
@@ -116,10 +126,11 @@ def execute(
     those of the experiment's sources, or a ``universe`` that is given."""
     for section in experiment.output.sections:
         load_section(section)  # before anything is asked
-    given = None if client is None else recorded(client, experiment.advisor.answers)
-    asks = LLM_ARM in arms
-    settings = load_settings(experiment.folder)
-    progress.head(model_line(settings, given) if asks or given else "Model: none is asked, all arms are rules")
+    chosen = tuple(map(experiment.arm, arms))
+    for arm in chosen:
+        if arm.kind == "strategy":
+            own_strategy(arm).find()  # before anything is asked
+    progress.head(_models_line(experiment, chosen, client))
     progress.begin("environment")
     progress.beside("loading prices")
     warm_up = experiment.warm_up
@@ -127,66 +138,106 @@ def execute(
         experiment.data, minimum_bars=warm_up.bars + 2, warm_up=warm_up, folder=experiment.folder
     )
     _check_volumes(experiment, universe)
-    money = _prices_of_tokens(experiment, given)
     progress.end(_size_of(universe))
     progress.begin("model")
-    model = given or _model(experiment, arms)
-    identity = run_identity(experiment, arms, universe, model)
-    progress.end(f"{model.identity.name} by {model.identity.backend}" if model else "all arms are rules, none is asked")
+    sessions = sessions_of(experiment, chosen, client)
+    asking = sessions or ([] if client is None else [explaining_session(experiment, client)])
+    model = asking[0].model if asking else None
     comparison = len(arms) > 1
+    who = {session.name: model_of(session.model) for session in sessions}
+    named = who if comparison and experiment.names_advisors else None
+    identity = run_identity(experiment, arms, universe, model, named)
+    progress.end(_who_answers(asking))
     name = experiment.name if comparison else f"{experiment.name}-{arms[0]}"
     folder = experiment.output.path / f"{name}-{identity[:8]}"
     with Workspace(folder) as work, as_run_folder_error(folder), contextlib.ExitStack() as at_the_end:
         progress.release()
         for sentence in notes_on(experiment, universe):
             _both(on_note, lambda told: progress.note(f"Note: {told}"))(sentence)
-        asked = audit = watch = None
         stages = RunStages(progress, model)
-        if model:
-            audit, watch = AuditLog(work.path / AUDIT, money), SpeedWatch(experiment, model)
-            asked = at_the_end.enter_context(
-                model.session(
-                    budget=experiment.advisor.budget,
-                    prices=money,
-                    own=work.answered_requests(),
-                    on_record=watch.after(work.answered),
-                    audit=audit,
-                )
-            )
-            if asks and (on_estimate or progress.shows):
-                progress.begin("counting questions")
-                plan = estimate(experiment, universe, model, money)
-                progress.end(f"{plan.distinct:,} distinct")
-                tell = _both(on_estimate, lambda told: progress.note(told.as_text()))
-                tell(plan)
-                watch.tell(plan, tell)
-                stages.ask(plan)
+        for session in asking:
+            at_the_end.enter_context(session.open(work))
+        if sessions and (on_estimate or progress.shows):
+            progress.begin("counting questions")
+            plan = estimate_run(experiment, universe, sessions)
+            progress.end(f"{plan.distinct:,} distinct")
+            tell = _both(on_estimate, lambda told: progress.note(told.as_text()))
+            tell(plan)
+            for session in sessions:
+                session.plan = plan.of(session.name)
+                session.watch.tell(session.plan, tell)
         runner = ArmRunner(
-            experiment, universe, identity, model, _both(on_bar, stages.traded), asked, _both(on_answer, stages.asked),
-            explainer=None if asks else model,
+            experiment, universe, identity, sessions, _both(on_bar, stages.traded), _both(on_answer, stages.asked),
+            explainer=None if sessions else model,
         )  # fmt: skip
         universe.write_csv(work.path / "prices.csv")
-        for arm in sorted(arms, key=lambda arm: arm != LLM_ARM):
-            try:
-                runner.run(arm, work.path / arm if comparison else work.path)
-            except TooManyFailures:
-                if model:
-                    work.forget(model.unusable)  # started again it asks them again, or it would end here for ever
-                raise
-        if watch and client is None:
-            watch.note()
+
+        def place(arm: Arm) -> Path:
+            return work.path / arm.name if comparison else work.path
+
+        for session in sessions:
+            _run_advised(session, runner, place, work, stages)
+        for arm in chosen:
+            if arm.kind != "advisor":
+                runner.run(arm, place(arm))
+        if client is None:
+            for session in sessions:
+                session.watch.note()
         if comparison:
             progress.begin("the worst advice under these limits")
             write_harm(universe, experiment, work.path)
-            runner.finish_comparison(arms, work.path)
-        write_report(work.path, asked if experiment.output.explain else None, stages.reported)
-        if audit:
-            audit.close()
+            runner.finish_comparison(chosen, work.path)
+        if model is not None:
+            stages.turn_to(model, ())
+        explains = asking[0].asked if asking and experiment.output.explain else None
+        write_report(work.path, explains, stages.reported)
+        for session in asking:
+            session.audit.close()
         written = work.finish(failed=runner.problem is not None)
     progress.end()
     if runner.problem:
         raise TooManyFailures(f"{runner.problem} Everything is kept in {written}.")
     return Result.load(written)
+
+
+def _run_advised(
+    session: AdvisorSession, runner: ArmRunner, place: Callable[[Arm], Path], work: Workspace, stages: RunStages
+) -> None:
+    """Run the arms of one advisor, which asks nothing that another one has just been answered."""
+    stages.turn_to(session.model, tuple(arm.name for arm in session.arms))
+    session.model.take_for_own(work.answered_requests())
+    if session.plan is not None:
+        stages.ask(session.plan)
+    with session.naming():
+        for arm in session.arms:
+            try:
+                runner.run(arm, place(arm), session)
+            except TooManyFailures:
+                work.forget(session.model.unusable)  # started again it asks them again, or it would end here for ever
+                raise
+
+
+def _models_line(experiment: Experiment, arms: Sequence[Arm], client: Clients) -> str:
+    """The first line of a run: who answers each advisor."""
+    lines: dict[str, str] = {}
+    for arm in arms:
+        if arm.config is not None:
+            given = client.get(arm.advisor) if isinstance(client, Mapping) else client
+            settings = runtime_settings(arm.config, experiment.folder, f"advisors.{arm.advisor}")
+            given = None if given is client and sets_runtime(arm.config) else given
+            lines.setdefault(arm.advisor, model_line(settings, given))
+    if not lines and isinstance(client, LLMClient):
+        return model_line(load_settings(experiment.folder), client)
+    if not lines:
+        return "Model: none is asked, all arms are rules"
+    if len(lines) == 1:
+        return next(iter(lines.values()))
+    return "Models: " + "; ".join(f"{name}: {line.removeprefix('Model: ')}" for name, line in lines.items())
+
+
+def _who_answers(sessions: Sequence[AdvisorSession]) -> str:
+    names = [f"{session.model.identity.name} by {session.model.identity.backend}" for session in sessions]
+    return ", ".join(dict.fromkeys(names)) or "all arms are rules, none is asked"
 
 
 def _both(first: Callable[..., None] | None, second: Callable[..., None]) -> Callable[..., None]:
@@ -220,20 +271,3 @@ def _check_volumes(experiment: Experiment, universe: Universe) -> None:
                 f"costs.impact and costs.max_fill_share need volumes in shares, and those of {prices.symbol} count "
                 "ticks: leave them out, or set data.volume: shares if they are shares."
             )
-
-
-def _prices_of_tokens(experiment: Experiment, client: LLMClient | None) -> TokenPrices:
-    """Prices of the configured backend; a given client's calls have them where it says no others."""
-    settings = load_settings(experiment.folder)
-    money = prices_of(settings.for_backend(settings.backend))
-    if client is None:
-        unpriced = without_price(settings)
-    else:
-        unpriced = () if (client.prices or money).known else (client.identity.backend,)
-    experiment.advisor.budget.check_prices(unpriced)
-    return money
-
-
-def _model(experiment: Experiment, arms: tuple[str, ...]) -> RecordingClient | None:
-    """The configured model where an arm needs one; a run of rules is explained by the program alone."""
-    return connect(experiment) if LLM_ARM in arms else None

@@ -5,20 +5,28 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 from llm_strategy.advice.advisor import ModelAdvisor
+from llm_strategy.advice.options import PromptOptions
 from llm_strategy.doctor.speed import SLOW_SECONDS, read_speed, record_speed, way_of_asking
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.metering.calls import Prices as TokenPrices
 from llm_strategy.llm.metering.calls import Usage
 from llm_strategy.llm.models.token_count import rough_tokens
 from llm_strategy.llm.record.client import RecordingClient
-from llm_strategy.llm.requests import Generation, Request, Slot
+from llm_strategy.llm.requests import Generation, Request, Slot, request_hash
+from simulator.experiment.advisor import AdvisorConfig
 from simulator.experiment.configuration import Experiment
 from simulator.prices.universe import Universe
+from simulator.runs.answers import advisor_of
+from simulator.runs.context_size import SourceTokens, source_tokens
 from simulator.runs.simulation import Upcoming, upcoming
+
+if TYPE_CHECKING:
+    from simulator.runs.advisors.session import AdvisorSession
 
 COUNTED = 64
 """Questions whose tokens are counted, evenly spread over those to ask; the others are taken to be alike."""
@@ -44,18 +52,39 @@ class Estimate:
     draws: int = 1
     besides: tuple[str, ...] = ()
     asked_again: int = 0
+    sources: tuple[SourceTokens, ...] = ()
+    """What each source of context shows at a decision."""
+    shared: int = 0
+    """Questions that an advisor before this one asks the same model, so that it is asked them once."""
+    advisor: str = ""
+    """Whose questions they are, where there are several advisors."""
+    parts: Mapping[str, Estimate] = field(default_factory=dict)
+    """The estimates of several advisors by name, whose sum it is."""
 
     @property
     def to_ask(self) -> int:
         """Questions that nobody has answered yet."""
-        return self.distinct - self.on_record
+        return self.distinct - self.on_record - self.shared
+
+    def of(self, advisor: str) -> Estimate:
+        """The part of an advisor, or the whole where there is one alone."""
+        return self.parts.get(advisor, self)
 
     def as_text(self) -> str:
-        """The estimate as one line."""
+        """The estimate as one line, and one for each source of context; of several advisors these of each, and a
+        line for all of them."""
+        if self.parts:
+            return "\n".join([*(part.as_text() for part in self.parts.values()), f"In all: {self._as_line()}"])
+        questions = f"{self.advisor}: {self._as_line()}" if self.advisor else self._as_line()
+        return "\n".join([questions, *(source.as_text() for source in self.sources)])
+
+    def _as_line(self) -> str:
         drawn = f" of {self.draws} draws" if self.draws > 1 else ""
         known = (
             f"{self.distinct:,} distinct questions in {self.decisions:,} decisions{drawn}, {self.on_record:,} on record"
         )
+        if self.shared:
+            known += f", {self.shared:,} asked by an advisor before"
         if not self.to_ask:
             return f"{known}: the model is asked nothing."
         time = "time unknown until the first answers" if self.seconds is None else f"about {_duration(self.seconds)}"
@@ -67,48 +96,119 @@ class Estimate:
     __str__ = as_text
 
 
-def estimate(experiment: Experiment, universe: Universe, client: RecordingClient, money: TokenPrices) -> Estimate:
+@dataclass(frozen=True, eq=False)
+class _Counted:
+    """The questions of the arms of one advisor: those with an answer on record, the others, how many of these have one
+    that cannot be used, and decisions in one draw."""
+
+    advisor: ModelAdvisor
+    options: PromptOptions
+    known: Mapping[Request, Generation]
+    missing: Sequence[Request]
+    again: int
+    decisions: int
+    sources: tuple[SourceTokens, ...] = ()
+
+
+def estimate(
+    experiment: Experiment,
+    universe: Universe,
+    client: RecordingClient,
+    money: TokenPrices,
+    configs: Sequence[AdvisorConfig] = (),
+) -> Estimate:
     """Look every question of the run up in the record, and count the tokens of the others.
 
     Tokens are those of the model's own vocabulary where it lies on this machine, else those of answers on record, else
-    ``rough_tokens``. Seconds are those of answers on record, else those noted when this model was last asked so.
+    ``rough_tokens``. Seconds are those of answers on record, else those noted when this model was last asked so. The
+    questions are those of an advisor whose arms have these ``configs``, or of the primary arm.
     """
-    choice = experiment.advisor
-    advisor = ModelAdvisor(
-        client, view=choice.view, options=choice.options, repairs=choice.repairs, context=choice.context
+    counted = _count(experiment, universe, client, configs or (experiment.primary_config,))
+    return _estimated(experiment, counted, client, money, counted.missing)
+
+
+def estimate_run(experiment: Experiment, universe: Universe, sessions: Sequence[AdvisorSession]) -> Estimate:
+    """The estimate of all advisors of a run; of several with a part for each. What two of them ask the same model is
+    asked by the first."""
+    parts: dict[str, Estimate] = {}
+    seen: set[str] = set()
+    for session in sessions:
+        configs = [arm.config for arm in session.arms if arm.config is not None]
+        counted = _count(experiment, universe, session.model, configs)
+        if len(sessions) == 1:
+            return _estimated(experiment, counted, session.model, session.prices, counted.missing)
+        keys = {request_hash(request, session.model.identity): request for request in counted.missing}
+        to_ask = [request for key, request in keys.items() if key not in seen]
+        part = _estimated(experiment, counted, session.model, session.prices, to_ask)
+        parts[session.name] = replace(part, advisor=session.name)
+        seen |= keys.keys()
+    return _sum(parts)
+
+
+def _sum(parts: Mapping[str, Estimate]) -> Estimate:
+    each = tuple(parts.values())
+    seconds, costs = [part.seconds for part in each], [part.cost for part in each]
+    return Estimate(
+        decisions=sum(part.decisions for part in each),
+        distinct=sum(part.distinct - part.shared for part in each),
+        on_record=sum(part.on_record for part in each),
+        tokens=sum(part.tokens for part in each),
+        seconds=None if None in seconds else sum(filter(None, seconds)),
+        cost=None if None in costs else sum(filter(None, costs)),
+        draws=each[0].draws,
+        besides=tuple(dict.fromkeys(more for part in each for more in part.besides)),
+        asked_again=sum(part.asked_again for part in each),
+        parts=parts,
     )
-    seen = upcoming(universe, experiment)
+
+
+def _count(
+    experiment: Experiment, universe: Universe, client: RecordingClient, configs: Sequence[AdvisorConfig]
+) -> _Counted:
     known: dict[Request, Generation] = {}
-    missing: list[Request] = []
-    again = 0
-    for number in (0, *experiment.further_draws):
-        drawn = ModelAdvisor(
-            client,
-            view=choice.view,
-            options=choice.options,
-            draw=number,
-            repairs=choice.repairs,
-            context=choice.context,
-        )
-        found, unknown, unusable = _looked_up(drawn, seen, client)
-        known |= found
-        missing += unknown
-        again += unusable
-    tokens_in, tokens_out = _tokens(missing, known, client)
-    noted = read_speed(client.identity, way_of_asking(client, choice.options))
-    at_once = client.concurrency if advisor.asks_ahead else 1
+    missing: dict[Request, None] = {}
+    again = decisions = 0
+    for choice in configs:
+        seen = upcoming(universe, experiment, choice)
+        decisions += len(seen.decisions)
+        for number in (0, *experiment.further_draws):
+            drawn = advisor_of(client, choice, draw=number)
+            found, unknown, unusable = _looked_up(drawn, seen, client)
+            known |= found
+            missing |= dict.fromkeys(unknown)
+            again += unusable
+    first = configs[0]
+    advisor = advisor_of(client, first)
+    sources = source_tokens(advisor, upcoming(universe, experiment, first)) if advisor.context.shows_more else ()
+    return _Counted(advisor, first.prompt_options, known, list(missing), again, decisions, sources)
+
+
+def _estimated(
+    experiment: Experiment,
+    counted: _Counted,
+    client: RecordingClient,
+    money: TokenPrices,
+    to_ask: Sequence[Request],
+) -> Estimate:
+    """What asking these questions takes, which are those that are missing or some of them."""
+    known = counted.known
+    tokens_in, tokens_out = _tokens(to_ask, known, client)
+    noted = read_speed(client.identity, way_of_asking(client, counted.options))
+    at_once = client.concurrency if counted.advisor.asks_ahead else 1
     if known:
         noted = fmean(answer.latency_ms for answer in known.values()) / 1000 / at_once
     return Estimate(
-        decisions=len(seen.decisions) * experiment.evaluation.draws,
-        distinct=len(known) + len(missing),
+        decisions=counted.decisions * experiment.evaluation.draws,
+        distinct=len(known) + len(counted.missing),
         on_record=len(known),
         tokens=tokens_in + tokens_out,
-        seconds=None if noted is None else len(missing) * noted,
+        seconds=None if noted is None else len(to_ask) * noted,
         cost=money.cost(tokens_in, tokens_out),
         draws=experiment.evaluation.draws,
-        besides=tuple(_besides(advisor, explained=experiment.output.explain)),
-        asked_again=again,
+        besides=tuple(_besides(counted.advisor, explained=experiment.output.explain)),
+        asked_again=counted.again,
+        shared=len(counted.missing) - len(to_ask),
+        sources=counted.sources,
     )
 
 
@@ -201,8 +301,8 @@ SLOW_ANSWERS = 3
 class SpeedWatch:
     """Hears of each answer of a run that is recorded."""
 
-    def __init__(self, experiment: Experiment, client: RecordingClient) -> None:
-        self._experiment = experiment
+    def __init__(self, options: PromptOptions, client: RecordingClient) -> None:
+        self._options = options
         self._client = client
         self._before = replace(client.usage)
         self._first: Usage | None = None
@@ -227,7 +327,7 @@ class SpeedWatch:
     def note(self) -> None:
         """Keep the speed of what was asked so far."""
         if seconds := self._seconds():
-            record_speed(self._client.identity, way_of_asking(self._client, self._experiment.advisor.options), seconds)
+            record_speed(self._client.identity, way_of_asking(self._client, self._options), seconds)
 
     def _count(self) -> None:
         used = self._client.usage.since(self._before)

@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from llm_strategy.advice.advisor import Advisor, ModelAdvisor
-from llm_strategy.advice.rules import MatchedRandom
+from llm_strategy.advice.rules import BASELINES, MatchedRandom
 from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, ForeignAnswers, MarketDataError, RunFolderError
 from llm_strategy.support.outside_text import spelled_out, spelled_out_json
 from llm_strategy.trading.decision_lines import Entry
 from llm_strategy.types import ActionType
-from simulator.experiment import LLM_ARM, RANDOM_ARM
+from simulator.experiment.arms import Arm
 from simulator.experiment.configuration import Experiment
+from simulator.experiment.objects import is_of_program, is_there
+from simulator.folder.documents import LEDGER, LedgerRecord, write_ledger
 from simulator.folder.evidence import DECISIONS, HARM, draw_name, evidence_files
 from simulator.folder.integrity import check_evidence, is_sealed, seal
 from simulator.folder.provenance import own_parts
@@ -35,7 +37,7 @@ from simulator.reporting.render_html import secured
 from simulator.reporting.render_markdown import without_bare_links
 from simulator.runs.answers import RunAnswers, replay_advisor
 from simulator.runs.report import EXPLANATION, FACTS, REPORT_FILES, write_page
-from simulator.runs.simulation import trade
+from simulator.runs.strategies.trade import trade_arm
 from simulator.runs.worst_case import write_harm
 
 
@@ -85,17 +87,19 @@ def _replay_record(record: Record, target: Path) -> None:
     universe = _universe(record, experiment)
     comparison = record.about.is_comparison
     advised: dict[str, list[ActionType]] = {}
-    for arm in sorted(record.arms, key=lambda arm: arm.name != LLM_ARM):
+    for arm in sorted(record.arms, key=lambda arm: arm.about.model is None):
         folder = target / arm.name if comparison else target
-        made = _simulated(universe, _advisor(arm, experiment, advised), experiment, folder)
+        planned = experiment.arm(arm.name)
+        made = _simulated(universe, planned, _advisor(arm, planned, experiment, advised), experiment, folder)
         write_calibration(made.scored, folder)
         if (arm.folder / REQUEST).exists():  # earlier versions wrote none
             write_request(made, folder)
-        if arm.name == LLM_ARM:
-            advised = made.advised
+        write_ledger(made.documents, folder, LedgerRecord.read(arm.decisions.path.parent))
+        if planned.config is not None:
+            advised = advised or made.advised  # of the first that a model advised
         for draw in arm.draws:
-            again = _asked_again(arm, draw.entries, experiment, draw.number)
-            _simulated(universe, again, experiment, folder / draw_name(draw.number))
+            again = _asked_again(arm, planned, draw.entries, experiment, draw.number)
+            _simulated(universe, planned, again, experiment, folder / draw_name(draw.number))
         _write_manifest(arm.manifest, folder)
     if comparison:
         write_harm(universe, experiment, target)
@@ -120,12 +124,22 @@ def _experiment(record: Record) -> Experiment:
     """The experiment of a folder; what it names of a person's own is compared with what it was before it is run."""
     path, configuration = record.folder / "manifest.json", record.manifest["experiment"]
     rules = configuration.get("baselines")
+    arms = configuration.get("arms")
+    parts = [*_entries(rules, "rule"), *_entries(arms, "strategy")]
+    for reference in parts:
+        if is_of_program(reference) and not is_there(reference):
+            raise RunFolderError(
+                f"{reference} was given to the run in {record.folder} as an object of a program that cannot be "
+                "imported, and it is not here: run the experiment again there, or name a part that stands in a file."
+            )
     for rule in rules.values() if isinstance(rules, dict) else ():
-        if isinstance(rule, dict) and "rule" in rule and not rule.get("sha256"):  # which code it was must be certain
+        reference = rule.get("rule") if isinstance(rule, dict) else None
+        if is_of_program(reference) or reference in (None, *BASELINES):
+            continue
+        if not rule.get("sha256"):  # which code it was must be certain
             raise RunFolderError(f"{path} names a rule without the hash of its file: restore it, or run it again.")
     then = record.manifest.get("own_parts", {})
-    choice = configuration.get("advisor", {})
-    now = own_parts(choice.get("features", ()), choice.get("context", ())).get("own_parts", {})
+    now = own_parts(*_shown_parts(configuration), data=False).get("own_parts", {})
     for name in now:
         if now[name] and now[name] != then.get(name):  # one that is not there is told below
             raise RunFolderError(
@@ -143,29 +157,49 @@ def _experiment(record: Record) -> Experiment:
     return experiment
 
 
-def _simulated(universe: Universe, advisor: Advisor, experiment: Experiment, folder: Path) -> Tally:
+def _entries(section: Any, key: str) -> list[Any]:
+    """What the entries of a section say under this key."""
+    entries = section.values() if isinstance(section, dict) else ()
+    return [entry[key] for entry in entries if isinstance(entry, dict) and key in entry]
+
+
+def _shown_parts(configuration: dict[str, Any]) -> tuple[list[str], list[Any]]:
+    """The features and sources that the advisors of an experiment are shown, as its document names them."""
+    sections = [{"": configuration.get("advisor")}, configuration.get("advisors"), configuration.get("arms")]
+    named = [one for section in sections if isinstance(section, dict) for one in section.values()]
+    told = [one for one in named if isinstance(one, dict)]
+    features = dict.fromkeys(name for one in told for name in one.get("features", ()))
+    return list(features), [entry for one in told for entry in one.get("context", ())]
+
+
+def _simulated(universe: Universe, arm: Arm, advisor: Advisor | None, experiment: Experiment, folder: Path) -> Tally:
     folder.mkdir(parents=True)
     made = Tally(advisor)
     try:
-        trade(universe, advisor, experiment, made.take, folder)
+        trade_arm(universe, arm, advisor, experiment, made.take, folder)
         _finish(advisor)
     except AnswerNotRecorded as problem:
         raise ForeignAnswers(f"{folder / DECISIONS}: {problem}") from None
     return made
 
 
-def _advisor(arm: ArmRecord, experiment: Experiment, advised: dict[str, list[ActionType]]) -> Advisor:
-    if arm.about.model is not None:
-        return _asked_again(arm, arm.entries, experiment)
-    if arm.name == RANDOM_ARM:
+def _advisor(
+    record: ArmRecord, arm: Arm, experiment: Experiment, advised: dict[str, list[ActionType]]
+) -> Advisor | None:
+    if arm.config is not None:
+        return _asked_again(record, arm, record.entries, experiment)
+    if arm.kind == "random":
         if not advised:
             raise RunFolderError("The random arm keeps the holding times of llm: replay the folder that holds both.")
         return MatchedRandom(advised, experiment.evaluation.seed)
-    return experiment.rule(arm.name)
+    return experiment.rule(arm.rule) if arm.kind == "rule" else None
 
 
-def _asked_again(arm: ArmRecord, entries: Iterable[Entry], experiment: Experiment, draw: int = 0) -> ModelAdvisor:
-    return replay_advisor(arm.about.model_identity, arm.about.sampler or {}, entries, experiment, draw)
+def _asked_again(
+    record: ArmRecord, arm: Arm, entries: Iterable[Entry], experiment: Experiment, draw: int = 0
+) -> ModelAdvisor:
+    about = record.about
+    return replay_advisor(about.model_identity, about.sampler or {}, entries, experiment, draw, arm.config)
 
 
 def _finish(advisor: Any) -> None:
@@ -200,9 +234,9 @@ def _files(record: Record, target: Path) -> list[str]:
     names: list[str] = []
     for arm in record.arms:
         evidence = evidence_files(draw.number for draw in arm.draws)
-        more = (CALIBRATION, REQUEST, FACTS)
+        more = (CALIBRATION, REQUEST, LEDGER, FACTS)
         names += [f"{arm.name}/{name}" for name in (*evidence, *more)] if comparison else evidence
-    names += [CALIBRATION, REQUEST, "prices.csv", HARM, *REPORT_FILES]
+    names += [CALIBRATION, REQUEST, LEDGER, "prices.csv", HARM, *REPORT_FILES]
     there = [record.folder, target]
     if not comparison and not (record.folder / "prices.csv").exists():
         there.remove(target)  # an arm's prices and page are those of its comparison

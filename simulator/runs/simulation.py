@@ -12,13 +12,13 @@ from pathlib import Path
 import backtrader as bt
 
 from llm_strategy.advice.advisor import Advisor, Schedule
-from llm_strategy.market.features import DEFAULT_LOOKBACKS
 from llm_strategy.market.snapshot import SnapshotReader
 from llm_strategy.trading.broker import SimulatedBroker
 from llm_strategy.trading.decision_lines import Entry
 from llm_strategy.trading.journal import Journal
 from llm_strategy.trading.strategy import AdvisedStrategy
 from llm_strategy.types import Snapshot
+from simulator.experiment.advisor import AdvisorConfig
 from simulator.experiment.configuration import Experiment
 from simulator.folder.evidence import DECISIONS, write_tables
 from simulator.prices.feed import add_feeds, make_feed
@@ -39,26 +39,27 @@ class Upcoming:
         return snapshot in self.decisions
 
 
-def upcoming(universe: Universe, experiment: Experiment) -> Upcoming:
-    """The closes of a run, as its schedule takes them."""
-    choice = experiment.advisor
+def upcoming(universe: Universe, experiment: Experiment, config: AdvisorConfig | None = None) -> Upcoming:
+    """The closes of a run, as the schedule of an advisor, or of the primary arm, takes them."""
+    choice = config or experiment.primary_config
     seen: list[Snapshot] = []
     wanted: list[Snapshot] = []
     for symbol in universe.symbols:
         schedule = Schedule(choice.decide_every, choice.changed_view)
-        of_symbol = snapshots(universe.decisions(symbol), experiment)
+        of_symbol = snapshots(universe.decisions(symbol), experiment, choice)
         seen += of_symbol
         wanted += filter(schedule.wants, of_symbol)
     seen = list(choice.shown_context.in_order(seen))
     return Upcoming(tuple(seen), frozenset(wanted))
 
 
-def snapshots(prices: Prices, experiment: Experiment | None = None) -> list[Snapshot]:
-    """What an advisor may see at each close, in order, from the first decision of an experiment on, or without one from
-    the first close with all features on."""
-    lookbacks = experiment.advisor.lookbacks if experiment else DEFAULT_LOOKBACKS
-    measured = experiment.advisor.view.measured if experiment else ()
-    window = experiment.advisor.shown_context.window if experiment else 0
+def snapshots(
+    prices: Prices, experiment: Experiment | None = None, config: AdvisorConfig | None = None
+) -> list[Snapshot]:
+    """What an advisor (that of the primary arm if none is given) may see at each close, in order, from the first
+    decision of an experiment on, or without one from the first close with all features on."""
+    choice = config or (experiment.primary_config if experiment else AdvisorConfig())
+    lookbacks, measured, window = choice.lookbacks, choice.view.measured, choice.shown_context.window
     warm_up = (experiment.warm_up if experiment else lookbacks.longest).bars
     if len(prices.table) < warm_up:
         return []
@@ -82,14 +83,20 @@ class _Collector(bt.Strategy):
         self.seen.append(self._reader.read())
 
 
-def simulate(universe: Universe, advisor: Advisor, experiment: Experiment, journal: Journal) -> Journal:
-    """Let one advisor trade these symbols through gate, orders and costs; everything that happened is in the
-    journal."""
+def simulate(
+    universe: Universe,
+    advisor: Advisor,
+    experiment: Experiment,
+    journal: Journal,
+    config: AdvisorConfig | None = None,
+) -> Journal:
+    """Let one advisor trade these symbols through gate, orders and costs, at the bars that its settings, or those of
+    the primary arm, want; everything that happened is in the journal."""
     cerebro = bt.Cerebro(stdstats=False)
     add_feeds(cerebro, universe)
     cerebro.broker = SimulatedBroker(experiment.costs, same_close=experiment.orders.fill == "same_close")
     longer = {symbol: decisions_name(symbol) for symbol in universe.symbols} if universe.decide_on else None
-    choice = experiment.advisor
+    choice = config or experiment.primary_config
     cerebro.addstrategy(
         AdvisedStrategy,
         advisor=advisor,
@@ -112,11 +119,17 @@ def simulate(universe: Universe, advisor: Advisor, experiment: Experiment, journ
 
 
 def trade(
-    universe: Universe, advisor: Advisor, experiment: Experiment, decided: Callable[[Entry], None], folder: Path
+    universe: Universe,
+    advisor: Advisor,
+    experiment: Experiment,
+    decided: Callable[[Entry], None],
+    folder: Path,
+    config: AdvisorConfig | None = None,
 ) -> None:
-    """Let one advisor trade and write the evidence into its folder; each decision is ``decided`` and not kept."""
+    """Let one advisor trade as ``simulate`` does, and write the evidence into its folder; each decision is ``decided``
+    and not kept."""
     with (folder / DECISIONS).open("w", encoding="utf-8", newline="\n") as sink:
-        journal = simulate(universe, advisor, experiment, Journal(sink, keep=decided))
+        journal = simulate(universe, advisor, experiment, Journal(sink, keep=decided), config)
     write_tables(journal, folder)
     gc.collect()  # broker and strategy hold each other, and with them the bars
 

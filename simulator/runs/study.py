@@ -6,15 +6,14 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Unpack, cast
+from typing import Any, Unpack
 
 import backtrader as bt
 import numpy as np
 import pandas as pd
 
 from llm_strategy.advice.advisor import ModelAdvisor
-from llm_strategy.advice.modes.registry import DecisionMode
-from llm_strategy.advice.rules import BASELINES, Rule
+from llm_strategy.advice.rules import BASELINES
 from llm_strategy.costs.costs import Costs
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.record.client import RecordingClient
@@ -28,7 +27,7 @@ from llm_strategy.trading.parameters import check_kinds
 from llm_strategy.trading.strategy import AdvisedStrategy
 from llm_strategy.trading.traded_feed import feed_names, symbols_of, traded_of
 from simulator.experiment import LLM_ARM, MARKET_ARM, RANDOM_ARM, REFERENCE_ARM
-from simulator.experiment.advisor import ABSTAIN, AdvisorConfig
+from simulator.experiment.advisor import AdvisorConfig
 from simulator.experiment.configuration import EvaluationConfig, Experiment, OutputConfig
 from simulator.prices.config import DataConfig
 from simulator.prices.load import Prices
@@ -38,6 +37,7 @@ from simulator.prices.universe import Universe, check_bars
 from simulator.prices.validation import validate_prices
 from simulator.progress.stages import Progress
 from simulator.progress.surfaces import progress_for
+from simulator.runs.advisors.given import config_of
 from simulator.runs.answers import recorded
 from simulator.runs.compare import Callbacks, execute
 from simulator.runs.result import Result
@@ -122,7 +122,7 @@ class Study:
 
     def run(self, *, progress: Progress | bool | None = None, **callbacks: Unpack[Callbacks]) -> Result:
         """Run all arms and write the folder; arguments, result and errors as of ``compare``."""
-        arms, client = self.experiment.arms, self._client
+        arms, client = tuple(self.experiment.arms), self._client
         with progress_for(progress) as shown:
             return execute(self.experiment, arms, client, shown, universe=self.universe, **callbacks)
 
@@ -237,26 +237,11 @@ def _advice(chosen: Mapping[str, Any]) -> tuple[RecordingClient | None, AdvisorC
             "A study draws by evaluation.draws, and decides on changes of what the model is shown alone: leave draw "
             "out, and give decide_when_changed the view of the advisor."
         )
-    view, options = advisor.view, advisor.wanted_options
-    examples = options.examples
-    return recorded(advisor.client, kept=advisor.record), AdvisorConfig(
-        style=view.style,
-        decimals=view.decimals,
-        unmasked=view.unmasked,
-        features=view.features,
+    return recorded(advisor.client, kept=advisor.record), config_of(
+        advisor,
         decide_every=every,
         decide_when="always" if changed is None else "changed",
-        fallback=_fallback(advisor),
-        mode=cast(DecisionMode, options.mode),
-        examples=examples if examples in ("auto", "none", "fixed") else {examples: options.count},
-        labels=options.labels,
-        calibration=options.calibration,
-        rationale=options.rationale,
-        layout=options.layout,
-        prompt=options.prompt,
         lookbacks=lookbacks,
-        repairs=advisor.repairs,
-        context=advisor.context.plain,
     )
 
 
@@ -264,19 +249,6 @@ def _regimes(chosen: Mapping[str, Any]) -> Regimes:
     """The labels that the advisor chooses from."""
     advisor = chosen.get("advisor")
     return advisor.wanted_options.regimes if isinstance(advisor, ModelAdvisor) else USUAL_REGIMES
-
-
-def _fallback(advisor: ModelAdvisor) -> str:
-    rule = advisor.fallback
-    if rule is None:
-        return ABSTAIN
-    for name, kind in BASELINES.items():
-        if type(rule) is kind and isinstance(rule, Rule) and vars(rule) == vars(kind()):
-            return name
-    raise ConfigurationError(
-        f"The advisor's fallback is a {type(rule).__name__} of its own: a study takes the rules {', '.join(BASELINES)} "
-        "as they are, or none."
-    )
 
 
 def _costs(broker: Any, traded: Iterable[bt.AbstractDataBase], rules: OrderRules) -> Costs:

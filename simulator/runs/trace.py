@@ -17,7 +17,6 @@ from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.support.outside_text import hanging
 from llm_strategy.trading.decision_lines import Entry, entry_of
 from simulator.evaluation.regimes import by_symbol
-from simulator.experiment import LLM_ARM
 from simulator.folder.record import ArmRecord, Decisions, Record, load_record
 from simulator.folder.record_check import as_damage
 
@@ -169,9 +168,10 @@ def _arm(record: Record, arm: str | None) -> ArmRecord:
     names = [one.name for one in record.arms]
     if arm is not None and arm not in names:
         raise ConfigurationError(f"{record.folder} has no arm {arm!r}{did_you_mean(arm, names)}")
-    if arm is None and LLM_ARM not in names and len(names) > 1:
+    advised = [one.name for one in record.arms if one.about.model is not None]
+    if arm is None and not advised and len(names) > 1:
         raise ConfigurationError(f"{record.folder} has several arms: add --arm with one of {', '.join(names)}.")
-    return record.arm(arm or (LLM_ARM if LLM_ARM in names else names[0]))
+    return record.arm(arm or next(iter(advised), names[0]))
 
 
 def _drawn(arm: ArmRecord, draw: int) -> Decisions:

@@ -86,8 +86,8 @@ def test_one_decision_alone_is_the_decision_of_the_run(run):
 
 def test_what_is_asked_ahead_is_what_the_run_asks(run):
     experiment, client, _, result = run
-    choice = experiment.advisor
-    advisor = ModelAdvisor(client, view=choice.view, options=choice.options)
+    choice = experiment.primary_config
+    advisor = ModelAdvisor(client, view=choice.view, options=choice.prompt_options)
     seen = upcoming(load_universe(experiment.data, warm_up=experiment.warm_up), experiment)
     ahead = []
     for snapshot in seen.snapshots:

@@ -209,7 +209,7 @@ def test_what_followed_lies_as_far_ahead_as_the_momentum_looks_back(tmp_path):
     wanted = {"lookbacks": dataclasses.asdict(SHORT), "mode": "slots", "examples": {"nearest": 1}, "labels": "followed"}
     experiment = small(tmp_path, data=data, advisor=wanted, arms=["llm"])
     seen = snapshots(load_prices(data["source"]), experiment)
-    advisor = ModelAdvisor(recording()[0], options=experiment.advisor.options)
+    advisor = ModelAdvisor(recording()[0], options=experiment.advisor.prompt_options)
     for number, snapshot in enumerate(seen[:12]):
         assert bool(advisor._question(snapshot).examples) == (number > 8)
         advisor.witness(snapshot)

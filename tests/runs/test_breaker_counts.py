@@ -96,7 +96,7 @@ def journal_of(request):
     def run(server, store=None, *, concurrency=1, remember=True, on_decision=None):
         with model_at(server, MemoryStore() if store is None else store, concurrency) as client:
             choice = wanted.advisor
-            advisor = ModelAdvisor(client, view=choice.view, options=choice.options, remember=remember)
+            advisor = ModelAdvisor(client, view=choice.view, options=choice.prompt_options, remember=remember)
             if advisor.asks_ahead:
                 seen = upcoming(universe, wanted)
                 advisor.ask_ahead(seen.snapshots, wants=seen.wants)

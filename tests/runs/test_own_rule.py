@@ -50,7 +50,13 @@ class Needy(Mine):
 class Unfinished(Rule):
     rationale = "Says nothing."
 
-def function(snapshot):
+def function(snapshot, share=0.5):
+    {action}
+
+def nothing():
+    return "hold"
+
+def needy(snapshot, share):
     return "hold"
 """
 
@@ -103,7 +109,7 @@ def test_an_own_rule_runs_alone_and_decides_where_the_model_fails():
     with pytest.raises(ConfigurationError, match="There is no arm 'mime', did you mean 'mine'"):
         run(experiment(), "mime")
     failing = Experiment.from_mapping(experiment() | {"advisor": {"fallback": "mine"}, "arms": ["llm"]})
-    assert failing.fallback_rule.rationale == "Holds what trades in the upper half of its range."
+    assert failing.fallback_of(failing.advisor).rationale == "Holds what trades in the upper half of its range."
     assert failing.warm_up.bars == 270
 
 
@@ -169,7 +175,13 @@ def test_a_rule_that_fails_at_its_first_bar_is_one_sentence_with_symbol_and_bar(
         ({"mine": {"rule": "ruls.py:Mine"}}, "names the file ruls.py, which is not there, did you mean 'rules.py'?"),
         ({"mine": {"rule": "no_such_package.rules:Mine"}}, "cannot be imported (ModuleNotFoundError: No module named"),
         ({"mine": {"rule": "rules.py"}}, "is no reference: write package.module:name or FILE.py:name"),
-        ({"mine": {"rule": "rules.py:function"}}, "is no class of llm_strategy.Rule: derive it from Rule"),
+        (
+            {"mine": {"rule": "rules.py:ActionType"}},
+            "is neither a class of llm_strategy.Rule nor a function: derive it",
+        ),
+        ({"mine": {"rule": "rules.py:nothing"}}, "takes no snapshot: write it as def nothing(snapshot)"),
+        ({"mine": {"rule": "rules.py:needy"}}, "needs its setting 'share': write it under baselines.mine"),
+        ({"mine": {"rule": "rules.py:function", "shares": 1}}, "has no setting 'shares', did you mean 'share'?"),
         ({"mine": {"rule": "rules.py:Silent"}}, "has no rationale: say in a sentence what it does"),
         ({"mine": {"rule": "rules.py:Quiet"}}, "has no rationale: say in a sentence what it does"),
         ({"mine": {"rule": "rules.py:Nameless"}}, "has a default of type NoneType for its setting 'period': give it a"),
@@ -219,3 +231,34 @@ def test_the_code_of_a_run_folder_is_never_run(folder):
     write_rule(result.folder, name="evil.py")
     with pytest.raises(ConfigurationError, match="lies in a run folder, which holds data alone"):
         Experiment.from_mapping({"baselines": {"evil": {"rule": f"{result.folder}/evil.py:Mine"}}})
+
+
+def test_a_function_is_a_rule_and_is_replayed(folder):
+    write_rule(folder, 'return "enter_long" if snapshot.range_position > share else None')
+    result = compare(experiment("rules.py:function", share=0.7))
+    lines = (result.folder / "mine" / "decisions.jsonl").read_text().splitlines()
+    snapshots = [json.loads(line) for line in lines]
+    wanted = ["enter_long" if each["snapshot"]["range_position"] > 0.7 else "hold" for each in snapshots]
+    assert [each["advice"]["action"]["type"] for each in snapshots] == wanted
+    assert len(set(wanted)) == 2
+    rule = json.loads((result.folder / "manifest.json").read_text())["experiment"]["baselines"]["mine"]
+    assert (rule["share"], len(rule["sha256"])) == (0.7, 64)
+    assert all(check.same for check in replay(result.folder))
+
+
+@pytest.mark.parametrize(
+    ("action", "words"),
+    [
+        (
+            'return "enter_lung"',
+            r"returned 'enter_lung' at CYCLES, 200\d-.*, which is no action, did you mean 'enter_long'",
+        ),
+        ("return 1", "returned 1 at CYCLES, .*, which is no action; known are enter_long, enter_short, exit, hold"),
+        ("return snapshot.volum", r"fails at CYCLES, 200\d-.* \(AttributeError: "),
+    ],
+)
+def test_what_a_function_returns_wrongly_is_one_sentence(folder, action, words):
+    write_rule(folder, action)
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        compare(experiment("rules.py:function"))
+    assert "\n" not in str(caught.value)

@@ -60,13 +60,14 @@ _decision: ContextVar[AuditedDecision | None] = ContextVar("decision", default=N
 class AuditLog:
     """Appends lines to a file. Threads may share it.
 
-    ``prices`` are those of calls that have none of their own. Raises ``RunFolderError`` where the file cannot be
-    written.
+    ``prices`` are those of calls that have none of their own; an ``advisor`` is named in each line. Raises
+    ``RunFolderError`` where the file cannot be written.
     """
 
-    def __init__(self, path: Path, prices: Prices = Prices()) -> None:  # noqa: B008 - frozen
+    def __init__(self, path: Path, prices: Prices = Prices(), advisor: str = "") -> None:  # noqa: B008 - frozen
         self.path = path
         self.prices = prices
+        self.advisor = advisor
         self._writing = threading.Lock()
         self._open: dict[AuditedDecision, tuple[dict[str, Any], OpenQuestion | None]] = {}
         """The last line of a decision, not yet judged."""
@@ -78,7 +79,7 @@ class AuditLog:
         self._open = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "prices": self.prices}
+        return {"path": self.path, "prices": self.prices, "advisor": self.advisor}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]  # another process keeps its own lock and open lines
@@ -185,6 +186,7 @@ class AuditLog:
         return {
             "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
             "run": run_id,
+            **({"advisor": self.advisor} if self.advisor else {}),
             "backend": who and who.backend,
             "model": who and who.name,
             "request": who and request_hash(request, who),

@@ -133,11 +133,8 @@ class RecordingClient(Layer):
             begun_s=self._under_way.seconds,
             answered=dict(self._session.answered),
         )
-        for key in own:
-            if recorded := self.store.get(key):
-                session.answered[key] = recorded
-                session.own.add(key)
         self._session = session
+        self.take_for_own(own)
         try:
             if audit is not None:
                 audit.take_up(alone=True)
@@ -149,6 +146,13 @@ class RecordingClient(Layer):
             finally:
                 session.on_record = None  # an answer that was left behind may still come
                 self._session = session.above or self._whole
+
+    def take_for_own(self, requests: Iterable[str]) -> None:
+        """Take the answers on record to these requests, by hash, for those of this command, as ``session`` does."""
+        for key in requests:
+            if key not in self._session.own and (recorded := self.store.get(key)):
+                self._session.answered[key] = recorded
+                self._session.own.add(key)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what belongs to one process: locks, questions under way, and an open session."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from itertools import combinations
 
+from simulator.evaluation.advice import valid_share
 from simulator.evaluation.measures import measure
 from simulator.evaluation.pairs import HORIZON, PairedDecisions, compare_decisions
 from simulator.evaluation.resampling import Estimate, Resampling
@@ -14,14 +15,14 @@ from simulator.evaluation.sharpe import Effect
 from simulator.folder.record import ArmRecord, Record
 from simulator.reporting.facts.arms import overall
 from simulator.reporting.facts.fact import NOT_AVAILABLE, FactTable, Value
-from simulator.reporting.facts.run import advisor_arms, arm_settings, day, null_arms
+from simulator.reporting.facts.run import advisor_arms, day, null_arms
 from simulator.reporting.facts.terms import ADVISOR_TERMS, DECISION_TERMS, Unit
 
 NOTHING_SHARED = "no decision in common"
 SAME, DIFFERENT = "same decisions", "different decisions"
 WITHIN_NOISE, BEYOND_NOISE = "no more than asking again changes", "more than asking again changes"
 """What may be said of the decisions of two advisors; the last two where several draws were made."""
-ADDS, AS_WELL, BETTER_NULL = "adds to its null", "the null does as well", "the null is better"
+ADDS, AS_WELL, BETTER_NULL = "adds to its null", "the null does as well, as far as can be told", "the null is better"
 OPEN = "cannot be tested"
 """What may be said of an advisor beside its null."""
 
@@ -41,13 +42,13 @@ def add_advisors(table: FactTable, record: Record) -> None:
     advisors = advisor_arms(record)
     if len(advisors) < 2:
         return
+    table.add("run", "advisors", len(advisors), Unit.COUNT, "advisors")
     table.add("pair", "horizon", HORIZON, Unit.BARS, "bars of the horizon over which what followed is measured")
     for arm in advisors:
-        usage, counts = arm.manifest["usage"], measure(arm).advice
-        valid = sum(counts.statuses.get(status, 0) for status in ("advised", "repaired"))
+        usage = arm.manifest["usage"]
         values: dict[str, Value] = {
             "model": str((arm.manifest["model"] or {}).get("name", "")),
-            "valid_share": valid / counts.decisions if counts.decisions else None,
+            "valid_share": valid_share(measure(arm).advice),
             **{f"usage.{name}": count for name, count in usage.items()},
         }
         for metric, term in ADVISOR_TERMS.items():
@@ -117,7 +118,7 @@ def add_verdicts(table: FactTable, record: Record) -> None:
     for arm in advisors:
         table.add(arm.name, "verdict", overall(table, record, arm), Unit.TEXT, f"verdict on the advice of {arm.name}")
     for null, whole in null_arms(record).items():
-        word = str(arm_settings(record, null)["null"]).replace("_", " ")
+        word = str(record.arm(null).manifest.get("null") or "null").replace("_", " ")
         table.add(null, "null", word, Unit.TEXT, f"what {null} is the null of {whole} by")
         table.add(null, "null_of", whole, Unit.TEXT, f"the arm that {null} is the null of")
         label = f"whether {whole} does better than its null {null}"

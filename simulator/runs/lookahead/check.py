@@ -43,12 +43,12 @@ def check_lookahead(
     warm_up = wanted.warm_up
     universe = load_universe(wanted.data, minimum_bars=warm_up.bars + 2, warm_up=warm_up, folder=wanted.folder)
     files = PriceFiles(universe, wanted.folder)
-    check = _Check(wanted, universe, files, cuts, wanted.evaluation.seed if seed is None else seed)
+    check = Check(wanted, universe, files, cuts, wanted.evaluation.seed if seed is None else seed)
     checked = tuple(check.of(part) for part in parts_of(wanted, built_in=built_in))
     return LookaheadResult(checked, tuple(sorted({Path(name).name for name in files.others})))
 
 
-class _Check:
+class Check:
     """Checks the parts of one experiment on its prices."""
 
     def __init__(self, experiment: Experiment, universe: Universe, files: PriceFiles, cuts: int, seed: int) -> None:

@@ -11,6 +11,9 @@ import pandas as pd
 
 from simulator.prices.universe import Universe
 
+AFTERWARDS = 100
+"""Bars of a rewritten history after the time: enough for whoever looks ahead from bar to bar, and quicker than all."""
+
 
 def cut(universe: Universe, time: pd.Timestamp) -> Universe:
     """The bars of all symbols up to a time, as if the data ended there."""
@@ -18,8 +21,8 @@ def cut(universe: Universe, time: pd.Timestamp) -> Universe:
 
 
 def rewritten(universe: Universe, time: pd.Timestamp) -> Universe:
-    """All bars, of which those after a time are mirrored at the last close before: what rises falls by the same
-    factor, and volumes come in the opposite order."""
+    """The bars up to a time, and ``AFTERWARDS`` of those behind it, mirrored at the last close before: what rises falls
+    by the same factor, and volumes come in the opposite order."""
     return _changed(universe, time, _mirrored)
 
 
@@ -36,7 +39,7 @@ def _changed(universe: Universe, time: pd.Timestamp, change: Callable[[pd.DataFr
 
 
 def _mirrored(table: pd.DataFrame, close: float) -> pd.DataFrame:
-    square = close * close
+    table, square = table.iloc[:AFTERWARDS], close * close
     turned = {"open": "open", "high": "low", "low": "high", "close": "close"}
     columns = {name: square / table[source] for name, source in turned.items()}
     return pd.DataFrame(columns | {"volume": table["volume"].to_numpy()[::-1]}, index=table.index)

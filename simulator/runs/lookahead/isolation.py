@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def fresh_code(references: Iterable[str]) -> Iterator[None]:
         file = getattr(module, "__file__", None)
         if name == "__main__" or (file and file.startswith(_OURS)):
             return False
-        return name.split(".")[0] in packages or bool(file and os.path.dirname(os.path.realpath(file)) in folders)
+        return name.split(".")[0] in packages or bool(file and _folder_of(file) in folders)
 
     kept = {name: module for name, module in list(sys.modules.items()) if own(name, module)}
     for name in kept:
@@ -55,6 +56,11 @@ def fresh_code(references: Iterable[str]) -> Iterator[None]:
         for name in [name for name, module in list(sys.modules.items()) if own(name, module)]:
             del sys.modules[name]
         sys.modules.update(kept)
+
+
+@lru_cache(maxsize=16384)
+def _folder_of(file: str) -> str:
+    return os.path.dirname(os.path.realpath(file))
 
 
 class PriceFiles:

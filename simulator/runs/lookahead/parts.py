@@ -6,15 +6,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
+from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.rules import Rule
 from llm_strategy.errors import BacktraderLLMError
+from llm_strategy.llm.backends.scripted import ScriptedClient
+from llm_strategy.market.context.context import Context
+from llm_strategy.market.context.registry import Choice
+from llm_strategy.support.plugins import is_reference
 from llm_strategy.trading.decision_lines import Entry
 from llm_strategy.trading.gated.arm import Wish
 from llm_strategy.trading.journal import Journal
+from llm_strategy.types import Snapshot
+from simulator.experiment.advisor import AdvisorConfig
 from simulator.experiment.configuration import Experiment
 from simulator.prices.universe import Universe
 from simulator.runs.simulation import simulate, snapshots
-from simulator.runs.strategies.own_strategy import OwnStrategy, simulate_strategy
+from simulator.runs.strategies.own_strategy import OwnStrategy, ask_strategy
 
 Close = tuple[str, str]
 """Time (ISO 8601) and symbol."""
@@ -72,7 +79,7 @@ class StrategyPart(Part):
             if wishes:
                 seen.acts.add(time)
 
-        simulate_strategy(universe, self._strategy, experiment, Journal(keep=lambda _: None), note)
+        ask_strategy(universe, self._strategy, experiment, note)
 
 
 class RulePart(Part):
@@ -99,15 +106,62 @@ class RulePart(Part):
 class FeaturePart(Part):
     """A feature: its value."""
 
-    def __init__(self, feature: str, name: str, own: bool) -> None:
+    def __init__(self, feature: str, name: str, config: AdvisorConfig, *, own: bool) -> None:
         self.name = f"feature {name}"
         self.references = (feature,) if own else ()
-        self._feature, self._extra = name, own
+        self._feature, self._config, self._extra = name, config, own
 
     def decide_all(self, universe: Universe, experiment: Experiment, seen: Observation, at: Collection[str]) -> None:
         """Measure."""
-        for symbol in universe.symbols:
-            for snapshot in snapshots(universe.decisions(symbol), experiment):
-                values = dict(snapshot.extra)
-                value = values[self._feature] if self._extra else getattr(snapshot, self._feature)
-                seen.decisions[snapshot.time, symbol] = f"{self._feature} {value:.12g}"
+        for snapshot in _closes(universe, experiment, self._config):
+            value = dict(snapshot.extra)[self._feature] if self._extra else getattr(snapshot, self._feature)
+            seen.decisions[snapshot.time, snapshot.symbol] = f"{self._feature} {value:.12g}"
+
+
+class ContextPart(Part):
+    """A source of context: what it shows."""
+
+    def __init__(self, advisor: str, choice: Choice, config: AdvisorConfig) -> None:
+        self.name = f"context {choice.label} of {advisor}"
+        self.references = (choice.name,) if is_reference(choice.name) else ()
+        self._choice, self._config = choice, config
+
+    def decide_all(self, universe: Universe, experiment: Experiment, seen: Observation, at: Collection[str]) -> None:
+        """Show."""
+        context = Context([self._choice.plain], self._config.unmasked).anew()
+        for snapshot in context.in_order(_closes(universe, experiment, self._config)):
+            shown = "\n".join(each.text for each in context.show(snapshot))
+            seen.decisions[snapshot.time, snapshot.symbol] = shown or "nothing"
+            context.take(snapshot)
+
+
+class RequestPart(Part):
+    """An advisor: its first request at a close, for which no model is asked."""
+
+    def __init__(self, advisor: str, config: AdvisorConfig, references: tuple[str, ...]) -> None:
+        self.name = f"requests of {advisor}"
+        self.references = references
+        self._config = config
+
+    def decide_all(self, universe: Universe, experiment: Experiment, seen: Observation, at: Collection[str]) -> None:
+        """Write the requests at these times; the closes between are witnessed."""
+        config, wanted = self._config, set(at)
+        advisor = ModelAdvisor(
+            ScriptedClient((), supports_choices=True),
+            view=config.view,
+            options=config.prompt_options,
+            repairs=config.repairs,
+            context=config.context,
+        ).begin()
+        for snapshot in advisor.context.in_order(_closes(universe, experiment, config)):
+            said = ""
+            if snapshot.time in wanted:
+                request = advisor.request(snapshot)
+                said = "\n".join(f"[{message.role}] {message.content}" for message in request.messages)
+            seen.decisions[snapshot.time, snapshot.symbol] = said or "no request"
+            advisor.witness(snapshot)
+
+
+def _closes(universe: Universe, experiment: Experiment, config: AdvisorConfig) -> list[Snapshot]:
+    of_symbols = (snapshots(universe.decisions(symbol), experiment, config) for symbol in universe.symbols)
+    return [snapshot for of_symbol in of_symbols for snapshot in of_symbol]

@@ -17,19 +17,22 @@ from llm_strategy.risk import Intent, Verdict
 from llm_strategy.trading.broker import SimulatedBroker
 from llm_strategy.trading.decision_lines import Entry
 from llm_strategy.trading.gated.arm import ArmTerms, GatedArm, Wish
-from llm_strategy.trading.gated.own_strategy import (
+from llm_strategy.trading.journal import Journal
+from llm_strategy.types import ActionType, ClampEvent, Snapshot
+from simulator.experiment.configuration import Experiment
+from simulator.folder.evidence import DECISIONS, write_tables
+from simulator.prices.feed import backtrader_days, make_feed
+from simulator.prices.universe import Universe, decisions_name
+from simulator.runs.simulation import snapshots, without_garbage_collection
+from simulator.runs.strategies.strategy_class import (
     as_one_sentence,
     find_strategy,
     subject_of,
     typed_params,
 )
-from llm_strategy.trading.journal import Journal
-from llm_strategy.types import ActionType, ClampEvent, Snapshot
-from simulator.experiment.configuration import Experiment
-from simulator.folder.evidence import DECISIONS, write_tables
-from simulator.prices.feed import make_feed
-from simulator.prices.universe import Universe, decisions_name
-from simulator.runs.simulation import snapshots, without_garbage_collection
+
+OnWishes = Callable[[str, str, list[Wish]], None]
+"""Told time and symbol of a decision with the orders that were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +75,24 @@ def trade_strategy(
     gc.collect()  # broker and strategy hold each other, and with them the bars
 
 
-def simulate_strategy(
-    universe: Universe,
-    strategy: OwnStrategy,
-    experiment: Experiment,
-    journal: Journal,
-    on_wishes: Callable[[str, str, list[Wish]], None] | None = None,
-) -> Journal:
-    """Let a person's strategy trade; everything that happened is in the journal. ``on_wishes`` is told time and symbol
-    of each decision with the orders that the strategy asked for."""
+def simulate_strategy(universe: Universe, strategy: OwnStrategy, experiment: Experiment, journal: Journal) -> Journal:
+    """Let a person's strategy trade; everything that happened is in the journal."""
+    journal.begin()
+    arm = _run(universe, strategy, experiment, _Recorder(universe, experiment, journal))
+    ledger = arm.gate.ledger
+    ledger.finish(arm.broker.get_orders_open())
+    journal.finished(ledger.orders, ledger.trades)
+    return journal
+
+
+def ask_strategy(universe: Universe, strategy: OwnStrategy, experiment: Experiment, on_wishes: OnWishes) -> None:
+    """Let a person's strategy trade as its arm does, and tell at each decision what orders it asked for since the last
+    one; raises as ``trade_strategy``."""
+    _run(universe, strategy, experiment, _Listener(universe, experiment, on_wishes))
+
+
+def _run(universe: Universe, strategy: OwnStrategy, experiment: Experiment, closes: _Closes) -> Any:
+    """The strategy at the end of its run; raises ``ConfigurationError`` for what an arm cannot do."""
     kind, subject = strategy.find(), strategy.subject
     cerebro = bt.Cerebro(stdstats=False)
     for prices in universe.markets:
@@ -88,8 +100,7 @@ def simulate_strategy(
     for symbol in universe.symbols if universe.decide_on else ():
         cerebro.adddata(make_feed(universe.decisions(symbol), decisions_name(symbol)))
     broker = cerebro.broker = SimulatedBroker(experiment.costs, same_close=experiment.orders.fill == "same_close")
-    recorder = _Recorder(universe, experiment, journal, on_wishes)
-    members = {"terms": _terms(universe, experiment, subject), "after_bar": lambda arm: recorder.bar_closed(arm)}
+    members = {"terms": _terms(universe, experiment, subject), "after_bar": lambda arm: closes.bar_closed(arm)}
     arm: Any = type(f"_{kind.__name__}", (GatedArm, kind), members | {"__module__": kind.__module__})
     cerebro.addstrategy(arm, **typed_params(kind, strategy.params))
     as_given = _settings_of(broker)
@@ -105,67 +116,88 @@ def simulate_strategy(
             f"{subject} changes the broker (cash, commission, slippage or how it fills): every arm trades with the "
             "costs of the experiment, set those there."
         )
-    if recorder.bars < recorder.expected:
+    if closes.bars < len({time for prices in universe.markets for time in prices.table.index}):
         raise ConfigurationError(
-            f"{subject} stops the run at {recorder.time}: let it go on to the end, and send no orders."
+            f"{subject} stops the run at {closes.time}: let it go on to the end, and send no orders."
         )
-    recorder.finish(run[0])
-    return journal
+    return run[0]
 
 
-class _Recorder:
-    """Writes what a strategy did, at each close."""
+class _Closes:
+    """Follows a strategy from close to close; ``first_bar`` is the row of the first decision bar."""
 
-    def __init__(
-        self,
-        universe: Universe,
-        experiment: Experiment,
-        journal: Journal,
-        on_wishes: Callable[[str, str, list[Wish]], None] | None,
-    ) -> None:
-        self._journal = journal
-        self._on_wishes = on_wishes
-        self._rule = _Doing()
-        self._due = {symbol: _due(universe, symbol, experiment) for symbol in universe.symbols}
+    def __init__(self, universe: Universe, experiment: Experiment) -> None:
+        self.first_bar = experiment.warm_up.bars - 1
+        self.bars = 0
+        self.time = ""
         self._begun: set[str] = set()
         self._seen = dict.fromkeys(universe.symbols, 0)
-        self.bars = 0
-        self.expected = len({time for prices in universe.markets for time in prices.table.index})
-        self.time = ""
-        journal.begin()
+        times = {symbol: universe.decisions(symbol).table.index[self.first_bar :] for symbol in universe.symbols}
+        self._due = {
+            symbol: {iso_time(day): place for place, day in enumerate(backtrader_days(index).tolist())}
+            for symbol, index in times.items()
+        }
 
-    def bar_closed(self, strategy: Any) -> None:
+    def bar_closed(self, arm: Any) -> None:
         """Take a close that the strategy is through with."""
         self.bars += 1
-        self.time = iso_time(max(data.datetime[0] for data in strategy.datas if len(data)))
+        self.time = iso_time(max(data.datetime[0] for data in arm.datas if len(data)))
         any_begun = False
-        for data in strategy.datas[: len(self._seen)]:
-            symbol = data._name
-            if len(data) == self._seen[symbol]:
+        for data in arm.datas[: len(self._seen)]:
+            symbol, bars = data._name, len(data)
+            if bars == self._seen[symbol]:
                 continue
-            self._seen[symbol] = len(data)
-            if due := self._due[symbol].get(iso_time(data.datetime[0])):
+            self._seen[symbol] = bars
+            time = iso_time(data.datetime[0])
+            place = self._due[symbol].get(time)
+            if place is not None:
                 self._begun.add(symbol)
-                self._decide(strategy, symbol, *due)
+                self.decided(symbol, time, place, *arm.gate.take_wishes(symbol))
             any_begun = any_begun or symbol in self._begun
         if any_begun:
-            self._journal.closed(strategy.gate.row(self.time))
+            self.valued(arm)
 
-    def finish(self, strategy: Any) -> None:
-        """Close the books at the end of the data."""
-        ledger = strategy.gate.ledger
-        ledger.finish(strategy.broker.get_orders_open())
-        self._journal.finished(ledger.orders, ledger.trades)
+    def decided(self, symbol: str, time: str, place: int, wishes: list[Wish], forced: ClampEvent | None) -> None:
+        """Take a decision, the number ``place`` of its symbol from 0."""
+        raise NotImplementedError
 
-    def _decide(self, strategy: Any, symbol: str, bar: int, snapshot: Snapshot) -> None:
-        wishes, forced = strategy.gate.take_wishes(symbol)
-        if self._on_wishes is not None:
-            self._on_wishes(snapshot.time, symbol, wishes)
+    def valued(self, arm: Any) -> None:
+        """Take the account at a close."""
+
+
+class _Listener(_Closes):
+    """Tells what a strategy asks for."""
+
+    def __init__(self, universe: Universe, experiment: Experiment, on_wishes: OnWishes) -> None:
+        super().__init__(universe, experiment)
+        self._on_wishes = on_wishes
+
+    def decided(self, symbol: str, time: str, place: int, wishes: list[Wish], forced: ClampEvent | None) -> None:
+        """Tell it."""
+        self._on_wishes(time, symbol, wishes)
+
+
+class _Recorder(_Closes):
+    """Writes what a strategy did into a journal."""
+
+    def __init__(self, universe: Universe, experiment: Experiment, journal: Journal) -> None:
+        super().__init__(universe, experiment)
+        self._journal = journal
+        self._snapshots = {symbol: snapshots(universe.decisions(symbol), experiment) for symbol in universe.symbols}
+        self._rule = _Doing()
+
+    def decided(self, symbol: str, time: str, place: int, wishes: list[Wish], forced: ClampEvent | None) -> None:
+        """Write a line."""
         wish = next((each for each in reversed(wishes) if each.opens), None)
         wish = wish or next((each for each in reversed(wishes) if each.at_market), None)
         self._rule.does = _action(wish)
         verdict = _forced(forced) if forced else _verdict(self._rule.does, wish)
-        self._journal.decided(bar, self._rule.decide(snapshot), verdict)
+        decision = self._rule.decide(self._snapshots[symbol][place])
+        self._journal.decided(self.first_bar + place, decision, verdict)
+
+    def valued(self, arm: Any) -> None:
+        """Write a row."""
+        self._journal.closed(arm.gate.row(self.time))
 
 
 class _Doing(Rule):
@@ -198,13 +230,6 @@ def _verdict(action: ActionType, wish: Wish | None) -> Verdict:
 
 def _forced(why: ClampEvent) -> Verdict:
     return Verdict(Intent.EXIT, reason=f"The gate closes the position: {why.limit}.", clamps=(why,))
-
-
-def _due(universe: Universe, symbol: str, experiment: Experiment) -> dict[str, tuple[int, Snapshot]]:
-    """The closes that are decided on by their times: row of the decision bars, and what an advisor may see there."""
-    first = experiment.warm_up.bars - 1
-    seen = snapshots(universe.decisions(symbol), experiment)
-    return {snapshot.time: (first + place, snapshot) for place, snapshot in enumerate(seen)}
 
 
 def _terms(universe: Universe, experiment: Experiment, subject: str) -> ArmTerms:

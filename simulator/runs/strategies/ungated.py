@@ -103,7 +103,7 @@ class _Purse:
     """One symbol of an ungated line: its feeds, its rule, its cash, and what it waits for."""
 
     def __init__(self, data: Any, decisions: Any, rule: Rule, experiment: Experiment, cash: float) -> None:
-        choice = experiment.advisor
+        choice = experiment.primary_config
         self.data, self.decisions, self.cash = data, decisions, cash
         self.rule = rule.attach(decisions)
         self._reader = SnapshotReader(decisions, data._name, choice.lookbacks, measured_for(choice.view))
@@ -115,7 +115,7 @@ class _Purse:
     @property
     def begun(self) -> bool:
         """Whether its first decision bar has closed."""
-        return len(self.decisions) >= self._first
+        return bool(len(self.decisions) >= self._first)
 
     def has_new_bar(self) -> bool:
         """Whether a trading bar has closed since the last call."""

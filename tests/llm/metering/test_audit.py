@@ -345,7 +345,7 @@ def test_a_speed_that_was_noted_tells_the_time_of_the_first_run(tmp_path, monkey
     monkeypatch.setenv("BTLLM_CACHE_DIR", str(tmp_path / "cache"))
     client, seen = recording()[0], []
     experiment = small(tmp_path)
-    record_speed(client.identity, way_of_asking(client, experiment.advisor.options), 60.0)
+    record_speed(client.identity, way_of_asking(client, experiment.advisor.prompt_options), 60.0)
     simulator.run(experiment, client=client, on_estimate=seen.append)
     (plan,) = seen
     assert plan.seconds == 60.0 * plan.to_ask

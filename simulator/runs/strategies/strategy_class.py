@@ -11,11 +11,12 @@ from typing import Any
 import backtrader as bt
 
 from llm_strategy.errors import BacktraderLLMError, ConfigurationError, did_you_mean, exception_line
-from llm_strategy.support.plugins import load_reference, source_sha256
+from llm_strategy.support.plugins import find_plugin, source_sha256
 from llm_strategy.trading.gated.strategy import Gated
 from llm_strategy.trading.strategy import AdvisedStrategy
 
 GROUP = "backtrader_llm.strategies"
+"""Entry points of installed packages that are strategies, by name."""
 _BETWEEN_BARS = ("prenext_open", "nextstart_open", "next_open")
 Params = Mapping[str, Any]
 
@@ -34,7 +35,7 @@ def find_strategy(name: str, reference: str | type, params: Params, sha256: str 
                 f"{subject} has changed: its file has the sha256 {now[:12]}, and that asked for is {sha256:.12}: "
                 "restore the file, or leave sha256 out."
             )
-        kind = load_reference("strategy", reference)
+        kind = find_plugin("strategy", reference, GROUP, {})
     else:
         kind = reference
     if not (isinstance(kind, type) and issubclass(kind, bt.Strategy)):

@@ -1,0 +1,55 @@
+"""Nulls: an advisor without what it is praised for, by one word on an arm (``null: shuffled_labels``).
+
+A word is VALUE_SOURCE, and what it does is a function from the settings of the advisor to those of its null. What an
+advisor owes to its sense is gone in the null, and all else is left as it was: a sense whose null does as well adds
+nothing. A further null is its function here and its line in ``NULLS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from llm_strategy.errors import ConfigurationError, did_you_mean
+from llm_strategy.market.context.registry import null_choices
+from simulator.experiment.advisor import AdvisorConfig
+
+Null: TypeAlias = Callable[[AdvisorConfig], AdvisorConfig]
+"""Makes the settings of the null; raises ``ConfigurationError`` where these settings have none."""
+
+
+def shuffled_labels(config: AdvisorConfig) -> AdvisorConfig:
+    """The same past states as examples, their labels dealt out anew among them."""
+    labels: Any = "shuffled"
+    return replace(config, labels=labels)
+
+
+def null_of_source(source: str, value: str | None) -> Null:
+    """The same advisor with this null of a source of context, or for None without that source."""
+
+    def change(config: AdvisorConfig) -> AdvisorConfig:
+        return replace(config, context=null_choices(config.context, source, value))
+
+    return change
+
+
+NULLS: dict[str, Null] = {
+    "shuffled_labels": shuffled_labels,
+    "shuffled_documents": null_of_source("documents", "shuffled"),
+    "no_documents": null_of_source("documents", None),
+    "shuffled_events": null_of_source("events", "shuffled"),
+    "no_events": null_of_source("events", None),
+}
+"""By the word that an arm says."""
+
+
+def null_of(config: AdvisorConfig, word: str, where: str) -> AdvisorConfig:
+    """The settings of an advisor's null; raises ``ConfigurationError``, which begins with ``where``, for a word that is
+    none, and where it would change nothing."""
+    if word not in NULLS:
+        raise ConfigurationError(f"{where}.null is {word!r}{did_you_mean(word, NULLS)}")
+    changed = NULLS[word](config)
+    if changed == config:
+        raise ConfigurationError(f"{where}.null is {word}, which changes nothing there: leave this arm out.")
+    return changed

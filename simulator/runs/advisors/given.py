@@ -1,0 +1,95 @@
+"""Advisors and arms that a program gives to a comparison as objects, as settings of its experiment and clients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias, cast
+
+from llm_strategy.advice.advisor import ModelAdvisor
+from llm_strategy.advice.modes.registry import DecisionMode
+from llm_strategy.advice.rules import BASELINES, Rule
+from llm_strategy.errors import ConfigurationError
+from llm_strategy.llm.client import LLMClient
+from simulator.experiment import LLM_ARM
+from simulator.experiment.advisor import ABSTAIN, AdvisorConfig
+from simulator.experiment.advisors import override
+from simulator.experiment.configuration import Experiment
+from simulator.runs.advisors.session import Clients
+from simulator.runs.answers import recorded
+
+GivenAdvisor: TypeAlias = AdvisorConfig | Mapping[str, Any] | LLMClient | ModelAdvisor
+"""Settings of an advisor, a client that answers it, or an advisor that asks a client of its own."""
+
+
+def with_parts(
+    experiment: Experiment,
+    advisors: Mapping[str, GivenAdvisor],
+    arms: Mapping[str, Any] | Sequence[str] | None,
+    client: LLMClient | None,
+) -> tuple[Experiment, Clients]:
+    """The experiment with these advisors and arms, and the clients that answer; raises ``ConfigurationError``."""
+    if client is not None and any(isinstance(one, (LLMClient, ModelAdvisor)) for one in advisors.values()):
+        raise ConfigurationError("client is given, and an advisor with a client of its own: keep one of them.")
+    configs: dict[str, AdvisorConfig | Mapping[str, Any]] = dict(experiment.advisors)
+    clients: dict[str, LLMClient] = {}
+    base = AdvisorConfig() if experiment.advisors else experiment.advisor
+    for name, given in advisors.items():
+        if isinstance(given, ModelAdvisor):
+            configs[name], clients[name] = config_of(given), recorded(given.client, kept=given.record)
+        elif isinstance(given, LLMClient):
+            configs[name], clients[name] = base, given
+        elif isinstance(given, Mapping):
+            like = given.get("like")
+            configs[name] = given if like else override(base, given, experiment.folder, f"advisors.{name}")
+        elif isinstance(given, AdvisorConfig):
+            configs[name] = given
+        else:
+            raise ConfigurationError(
+                f"advisors[{name!r}] is {given!r:.60}: give settings, a client or a ModelAdvisor, and what decides "
+                "otherwise as an arm."
+            )
+    wanted = experiment.arms if arms is None else arms if isinstance(arms, Mapping) else tuple(arms)
+    if configs and not isinstance(wanted, Mapping):
+        there = [name for name in wanted if name != LLM_ARM or LLM_ARM in configs]
+        wanted = (*(name for name in advisors if name not in there and arms is None), *there)
+    elif configs and arms is None and isinstance(wanted, Mapping):
+        wanted = {**wanted, **{name: None for name in advisors if name not in wanted}}
+    advisor = experiment.advisor if not configs else AdvisorConfig()
+    return replace(experiment, advisor=advisor, advisors=configs, arms=wanted), clients or client
+
+
+def config_of(advisor: ModelAdvisor, **schedule: Any) -> AdvisorConfig:
+    """The settings that an advisor was made with, and those of its ``schedule``."""
+    view, options = advisor.view, advisor.wanted_options
+    examples = options.examples
+    return AdvisorConfig(
+        style=view.style,
+        decimals=view.decimals,
+        unmasked=view.unmasked,
+        features=view.features,
+        fallback=_fallback(advisor),
+        mode=cast(DecisionMode, options.mode),
+        examples=examples if examples in ("auto", "fixed", "none") else {examples: options.count},
+        labels=options.labels,
+        calibration=options.calibration,
+        rationale=options.rationale,
+        layout=options.layout,
+        prompt=options.prompt,
+        repairs=advisor.repairs,
+        context=advisor.context.plain,
+        **schedule,
+    )
+
+
+def _fallback(advisor: ModelAdvisor) -> str:
+    rule = advisor.fallback
+    if rule is None:
+        return ABSTAIN
+    for name, kind in BASELINES.items():
+        if type(rule) is kind and isinstance(rule, Rule) and vars(rule) == vars(kind()):
+            return name
+    raise ConfigurationError(
+        f"The advisor's fallback is a {type(rule).__name__} of its own: a study takes the rules {', '.join(BASELINES)} "
+        "as they are, or none."
+    )

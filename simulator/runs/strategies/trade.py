@@ -1,0 +1,40 @@
+"""The trading of an arm, whoever decides in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from llm_strategy.advice.advisor import Advisor
+from llm_strategy.trading.decision_lines import Entry
+from simulator.experiment.arms import Arm
+from simulator.experiment.configuration import Experiment
+from simulator.prices.universe import Universe
+from simulator.runs.simulation import trade
+from simulator.runs.strategies.own_strategy import OwnStrategy, trade_strategy
+from simulator.runs.strategies.ungated import trade_ungated
+
+
+def own_strategy(arm: Arm) -> OwnStrategy:
+    """The strategy of an arm of this kind."""
+    return OwnStrategy(arm.name, arm.reference, arm.params)
+
+
+def trade_arm(
+    universe: Universe,
+    arm: Arm,
+    advisor: Advisor | None,
+    experiment: Experiment,
+    decided: Callable[[Entry], None],
+    folder: Path,
+) -> None:
+    """Trade an arm and write the evidence into its folder; each decision is ``decided`` and not kept. The ``advisor``
+    decides, but in an arm that is a person's strategy or has no gate."""
+    if arm.kind == "strategy":
+        trade_strategy(universe, own_strategy(arm), experiment, decided, folder)
+    elif arm.kind == "ungated":
+        trade_ungated(universe, experiment.rule(arm.rule), experiment, decided, folder)
+    elif advisor is None:
+        raise ValueError(f"nobody decides in the arm {arm.name}")
+    else:
+        trade(universe, advisor, experiment, decided, folder, arm.config)
