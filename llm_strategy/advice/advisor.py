@@ -204,6 +204,12 @@ class ModelAdvisor:
         """The requests for a snapshot that depend on no answer, ``request`` the first of them."""
         return self.mode.requests(self._question(snapshot), self._conversation.defaults)
 
+    @property
+    def last_request(self) -> Request | None:
+        """The first request of the last decision, as it was asked; None before there was a decision."""
+        asked = (self.mode.requests(question, self._conversation.defaults)[0] for question in self._memory.last)
+        return next(asked, None)
+
     def possible_requests(self, snapshot: Snapshot) -> Iterator[Request]:
         """The requests of which the answers to ``known_requests`` decide that one is made; none where there is none."""
         return self.mode.follow_ups(self._question(snapshot), self._conversation.defaults)
@@ -221,6 +227,7 @@ class ModelAdvisor:
         return bound
 
     def _decide(self, snapshot: Snapshot, question: Question) -> Decision:
+        self._memory.last[:] = [question]
         outcome = self._counted(snapshot, question)
         decision = outcome.decision(snapshot, question.market, question.shown)
         if self.fallback is None or outcome.abstention is None:
@@ -307,7 +314,9 @@ class ModelAdvisor:
     def _market(self, snapshot: Snapshot) -> MarketMemory:
         markets, key = self._memory.markets, (snapshot.symbol, snapshot.timeframe)
         if key not in markets:
-            markets[key] = MarketMemory(Analogues(self.view, self.options.labels), self._new_mode())
+            markets[key] = MarketMemory(
+                Analogues(self.view, self.options.labels, self.options.regimes), self._new_mode()
+            )
         return markets[key]
 
 

@@ -66,6 +66,8 @@ class Memory:
         """What was answered to scores."""
         self.ahead: dict[Question, Outcome] = {}
         """What was asked before its bar, until that has come."""
+        self.last: list[Question] = []
+        """The question of the last decision."""
         self.markets: dict[tuple[str, str], MarketMemory] = {}
         """By symbol and timeframe."""
         self.latest: tuple[Snapshot, Question] | None = None
@@ -75,6 +77,7 @@ class Memory:
         """The same answers, and no markets yet."""
         other = Memory()
         other.outcomes, other.answers, other.ahead = self.outcomes, self.answers, self.ahead
+        other.last = self.last
         return other
 
 

@@ -7,18 +7,22 @@ build it again.
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import chain
 from operator import eq, itemgetter
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
+from llm_strategy.advice.own_labels import OwnLabels, same_time
 from llm_strategy.market.features import scaled_momentum
+from llm_strategy.market.regimes import USUAL_REGIMES, Regimes
 from llm_strategy.market.view import ACTION_FOR_LABEL, HIGH_VOLATILITY, View, causal_label, market_view, render_snapshot
 from llm_strategy.types import ActionType, RegimeLabel, Snapshot
 
 ExampleKind = Literal["auto", "none", "fixed", "balanced", "nearest"]
-LabelSource = Literal["rule", "followed"]
+LabelSource = Literal["rule", "followed", "shuffled"]
 
 CLEAR_MOVE = 0.5
 """A return over those bars counts as a rise or fall from this many times what their volatility makes."""
@@ -29,11 +33,13 @@ class Example(NamedTuple):
 
     market: str
     label: RegimeLabel
+    own_action: ActionType | None = None
+    """What is done about a label that the causal rule does not know."""
 
     @property
     def action(self) -> ActionType:
         """What the causal rule does about the label."""
-        return ACTION_FOR_LABEL[self.label]
+        return self.own_action or ACTION_FOR_LABEL[self.label]
 
     @property
     def rationale(self) -> str:
@@ -59,22 +65,49 @@ class _Search(NamedTuple):
     nearest: tuple[tuple[int, str], ...] = ()
 
 
-class Analogues:
-    """The distinct past states of one market, as a model reads them, each with the label of its last occurrence."""
+def cyclic_partner(partners: list[int]) -> None:
+    """Add one more to a permutation that is a single cycle, so that it stays one (Sattolo 1986, grown by one at a
+    time): none stands for itself once there are two, and which stands for which follows from their number alone."""
+    number = len(partners)
+    if not number:
+        partners.append(0)
+        return
+    drawn = int.from_bytes(hashlib.sha256(f"shuffled labels {number}".encode()).digest()[:8]) % number
+    partners.append(partners[drawn])
+    partners[drawn] = number
 
-    def __init__(self, view: View, labels: LabelSource = "rule") -> None:
+
+class Analogues:
+    """The distinct past states of one market, as a model reads them, each with the label of its last occurrence.
+
+    ``labels`` are by the causal rule, by what ``followed``, or a person's own, of which only the states that have one
+    are known. With ``shuffled`` ones each state is shown with the rule's label of another past state: the labels are
+    exchanged among all states so far along one random cycle (among those that are shown, where they are balanced), so
+    that the labels are as frequent as without, and say nothing of the state beside them.
+    """
+
+    def __init__(self, view: View, labels: LabelSource | OwnLabels = "rule", regimes: Regimes = USUAL_REGIMES) -> None:
         self._view = replace(view, unmasked=())
         self._in_words = view.in_words
         self._labels = labels
+        self._regimes = regimes
+        self._own: Mapping[str, str] | None = None
+        self._partners: list[int] = []
+        self._numbers: dict[str, int] = {}
         self._waiting: deque[Snapshot] = deque()
         self._states: dict[str, Example] = {}
         self._words: list[tuple[str, tuple[str, ...]]] = []  # of each state, in the order in which they were first seen
         self._searches: dict[tuple[tuple[str, ...], int], _Search] = {}
-        self._first: dict[RegimeLabel, list[Example]] = {label: [] for label in RegimeLabel}
+        self._first: dict[str, list[Example]] = {label: [] for label in regimes.names}
 
     def take(self, snapshot: Snapshot) -> None:
         """Take the next bar. With ``followed`` a state is known once its following bars are."""
-        if self._labels == "rule":
+        if isinstance(self._labels, OwnLabels):
+            self._own = self._labels.of(snapshot.symbol) if self._own is None else self._own
+            if label := self._own.get(same_time(snapshot.time)):
+                self._keep(snapshot, cast(RegimeLabel, label))
+            return
+        if self._labels != "followed":
             self._keep(snapshot, causal_label(snapshot))
             return
         self._waiting.append(snapshot)
@@ -89,8 +122,11 @@ class Analogues:
 
     def _keep(self, snapshot: Snapshot, label: RegimeLabel) -> None:
         market = render_snapshot(snapshot, self._view)
-        example = Example(market, label)
+        unknown = label not in ACTION_FOR_LABEL
+        example = Example(market, label, self._regimes.kinds[label].actions[0] if unknown else None)
         if market not in self._states:
+            self._numbers[market] = len(self._words)
+            cyclic_partner(self._partners)
             self._words.append((market, self._words_of(snapshot)))
             self._first[label].append(example)
         self._states[market] = example
@@ -99,7 +135,7 @@ class Analogues:
         """The states with the most words in common, the first seen among equals, so that equal markets keep their
         examples until a nearer state comes up and few questions differ. States are only ever added, so a search for
         the same words goes on where the last one ended."""
-        if len(self._states) < count:
+        if len(self._states) < max(count, 2 if self._labels == "shuffled" else 1):
             return ()
         words = self._words_of(snapshot)
         search = self._searches.get((words, count), _Search())
@@ -107,14 +143,30 @@ class Analogues:
             later = [(sum(map(eq, words, theirs)), market) for market, theirs in self._words[search.searched :]]
             nearest = sorted((*search.nearest, *later), key=itemgetter(0), reverse=True)[:count]
             search = self._searches[words, count] = _Search(len(self._words), tuple(nearest))
-        return tuple(self._states[market] for _, market in reversed(search.nearest))
+        return tuple(self._shown(market) for _, market in reversed(search.nearest))
 
     def _balanced(self, count: int) -> tuple[Example, ...]:
         """The first states of each label, as many of each, so that the choice stays once it can be made."""
         each = count // len(self._first)
         if any(len(examples) < each for examples in self._first.values()):
             return ()
-        return tuple(chain.from_iterable(zip(*(examples[:each] for examples in self._first.values()), strict=True)))
+        chosen = tuple(chain.from_iterable(zip(*(examples[:each] for examples in self._first.values()), strict=True)))
+        if self._labels != "shuffled":
+            return chosen
+        partners: list[int] = []
+        for _ in chosen:
+            cyclic_partner(partners)
+        return tuple(
+            example._replace(label=chosen[partner].label) for example, partner in zip(chosen, partners, strict=True)
+        )
+
+    def _shown(self, market: str) -> Example:
+        """A state with the label that it is shown with."""
+        example = self._states[market]
+        if self._labels != "shuffled":
+            return example
+        other = self._words[self._partners[self._numbers[market]]][0]
+        return example._replace(label=self._states[other].label)
 
     def _words_of(self, snapshot: Snapshot) -> tuple[str, ...]:
         return tuple(render_snapshot(snapshot, self._in_words).split("; "))

@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from llm_strategy.advice.examples import ExampleKind, LabelSource
 from llm_strategy.advice.layout import FEATURES, LayoutText
+from llm_strategy.advice.own_labels import OwnLabels
+from llm_strategy.advice.own_prompt import PromptText
 from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.llm.structured.probabilities import problem_with
 from llm_strategy.market.regimes import USUAL_REGIMES, Regimes, as_label
@@ -86,44 +88,63 @@ class PromptOptions:
     and actions mean and nothing of any rule, the ``fixed`` ones of ``prompts/``, the first ``count`` past states with
     every label alike (``balanced``), or the ``count`` past states ``nearest`` to the one in question; ``auto`` is none,
     and for a model that is embedded in the program nearest with choices and slots and fixed with json. ``labels``:
-    past states carry the label of the causal rule, or of what ``followed``. ``rationale``: when the model is asked for
+    past states carry the label of the causal rule, of what ``followed``, ``shuffled`` ones of the rule (which say
+    nothing: the null of the others), or a person's own (``OwnLabels``). ``rationale``: when the model is asked for
     one; else the program writes it (``auto`` is never with choices and with slots behind nearest examples, always
     otherwise). With choices alone: ``calibration`` of the label's probabilities, by a ``LabelPrior`` or by what the run
     itself scores (``auto`` is none with the nearest examples, and batch where the prompt stays), and the ``layout`` of
     the prompt, one of ``prompts/`` by its name or one's own (``auto`` is plain without examples, sheet with the nearest
     and rows with others). ``regimes`` are the labels to choose from. ``context`` names what is shown at a close, in its
-    order; ``features`` is the market's line.
+    order; ``features`` is the market's line. ``prompt`` is a person's own, in every mode (``auto`` examples are then
+    the nearest where it shows examples, and none where it does not).
     """
 
     mode: str = "auto"
     examples: ExampleKind = "auto"
     count: int = NEAREST_BY_DEFAULT
-    labels: LabelSource = "rule"
+    labels: LabelSource | OwnLabels = "rule"
     calibration: CalibrationKind | LabelPrior = "auto"
     rationale: RationaleWanted = "auto"
     layout: str | LayoutText = "auto"
     regimes: Regimes = USUAL_REGIMES
     context: tuple[str, ...] = (FEATURES,)
+    prompt: PromptText | None = None
+
+    @property
+    def falls_back_to_fixed(self) -> bool:
+        """Whether the fixed examples of ``prompts/``, which the causal rule labels, are shown while there are too few
+        past states; labels of another kind are never mixed with them."""
+        return self.examples == "fixed" or (self.chosen_from_past and self.labels in ("rule", "followed"))
 
     @property
     def chosen_from_past(self) -> bool:
         """Whether examples are past states of the market."""
         return self.examples in ("balanced", "nearest")
 
+    def check_prompt(self) -> None:
+        """Raise ``ConfigurationError`` for a person's own prompt that shows what is not chosen, or never what is."""
+        if self.prompt is not None:
+            for problem in self.prompt.problems(self.context):
+                raise ConfigurationError(problem)
+
     def as_dict(self) -> dict[str, Any]:
         """The options as a manifest tells them: what is of a person's own is ``own``."""
         told: dict[str, Any] = {"mode": self.mode, "examples": self.examples, "rationale": self.rationale}
         if self.chosen_from_past:
-            told |= {"examples": {self.examples: self.count}, "labels": self.labels}
+            labels = "own" if isinstance(self.labels, OwnLabels) else self.labels
+            told |= {"examples": {self.examples: self.count}, "labels": labels}
         if self.mode == "choices":  # the others read neither
-            told |= {
-                name: value if isinstance(value, str) else "own"
-                for name, value in (("calibration", self.calibration), ("layout", self.layout))
-            }
-        return told
+            told["calibration"] = self.calibration if isinstance(self.calibration, str) else "own"
+            if self.prompt is None:
+                told["layout"] = self.layout if isinstance(self.layout, str) else "own"
+        return told | ({} if self.prompt is None else {"prompt": "own"})
 
     def __post_init__(self) -> None:
         if isinstance(self.calibration, LabelPrior):
             self.calibration.check_labels(self.regimes)
+        if isinstance(self.layout, LayoutText):
+            self.layout.check_labels(self.regimes)
         if self.count < 1:
             raise ConfigurationError(f"The number of examples is {self.count}: give at least 1.")
+        if isinstance(self.labels, OwnLabels):
+            self.labels.check(self.regimes.names)

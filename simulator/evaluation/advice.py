@@ -14,7 +14,7 @@ from typing import Any
 
 from llm_strategy.market.view import ACTION_FOR_LABEL, causal_label
 from llm_strategy.trading.decision_lines import Entry
-from llm_strategy.types import OF_ANSWERS, Advice, Decision, Event, EventKind
+from llm_strategy.types import OF_ANSWERS, Advice, Decision, Event, EventKind, Status
 
 DEAD_SHARE = 0.99
 """Share of the advised decisions with the same answer from which an advisor counts as constant."""
@@ -152,6 +152,12 @@ class AdviceCounter:
             other_builds=self._others,
             other_build_first=self._first_other,
         )
+
+
+def valid_share(counts: AdviceCounts) -> float | None:
+    """The share of the decisions with a valid advice of the model, repaired or not; ``None`` without decisions."""
+    valid = counts.statuses.get(Status.ADVISED, 0) + counts.statuses.get(Status.REPAIRED, 0)
+    return valid / counts.decisions if counts.decisions else None
 
 
 class ChangeFinder:

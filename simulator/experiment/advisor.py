@@ -20,6 +20,8 @@ from llm_strategy.advice.options import (
     PromptOptions,
     RationaleWanted,
 )
+from llm_strategy.advice.own_labels import LABELS_FILE, OwnLabels
+from llm_strategy.advice.own_prompt import PROMPT_FILES, PromptText
 from llm_strategy.advice.own_rule import RULE_NAME
 from llm_strategy.advice.rules import BASELINES
 from llm_strategy.errors import ConfigurationError
@@ -34,8 +36,20 @@ from llm_strategy.support.read_regular import at_home, place_of
 from simulator.experiment.documents import plain, whole, with_tuples
 from simulator.experiment.schema import keywords_schema
 
-_FILES = {"layout": ".yaml", "calibration": ".json"}
+_FILES: dict[str, str | tuple[str, ...]] = {
+    "layout": ".yaml",
+    "calibration": ".json",
+    "prompt": PROMPT_FILES,
+    "labels": LABELS_FILE,
+}
 """Choices that may be the path of a file, by its ending."""
+_KINDS: dict[str, Any] = {
+    "layout": LayoutText,
+    "calibration": LabelPrior,
+    "prompt": PromptText,
+    "labels": OwnLabels,
+}
+"""What the content of such a file is read as."""
 ABSTAIN = "abstain"
 """In place of a rule that decides where the model failed: nobody does."""
 
@@ -66,7 +80,7 @@ _BASE_URL = {
     "anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "items": {"type": "string", "minLength": 1}}],
     "description": "an address such as http://127.0.0.1:8080/v1, or a list of them",
 }
-_OPTIONS = {"type": "object", "description": "settings of configs/llm.yaml by name"}
+_OPTIONS = WithJsonSchema({"type": "object", "description": "settings of configs/llm.yaml by name"})
 
 
 def _name_or_file(description: str, setting: str, otherwise: str, names: tuple[str, ...]) -> dict[str, Any]:
@@ -107,6 +121,23 @@ _LAYOUT = _name_or_file(
     ("auto", *LAYOUT_NAMES),
 )
 
+_LABELS = _name_or_file(
+    "by whom past states are labelled: a name, a file of your own (ending in .csv), or its content as in "
+    "labels.schema.json",
+    "labels",
+    "a file of your own that ends in .csv",
+    get_args(LabelSource),
+)
+_PROMPT = {
+    "description": "a file of your own (ending in .j2 or .yaml), or its content as in prompt.schema.json",
+    "if": {"type": "object"},
+    "else": {
+        "type": "string",
+        "pattern": "\\.(j2|yaml)$",
+        "description": "a file of your own that ends in .j2 or .yaml",
+    },
+}
+
 
 @dataclass(frozen=True, slots=True)
 class AdvisorConfig:
@@ -118,8 +149,9 @@ class AdvisorConfig:
     number.
     ``layout`` is a name, a ``LayoutText``, its content as a mapping, or the path of a YAML file with it, from the
     current folder (in an experiment's file from its own folder first: ``locate_files``); the file is read at once, and
-    what it says is kept. The same with ``calibration``, which is a kind, a ``LabelPrior``, or the
-    ``calibration.json`` of a run. Raises ``ConfigurationError`` for a wrong one.
+    what it says is kept. The same with ``prompt``, which takes the place of the package's own in every mode, and with
+    ``calibration``, which is a kind, a ``LabelPrior``, or the ``calibration.json`` of a run. Raises
+    ``ConfigurationError`` for a wrong one.
     """
 
     style: Style = "words"
@@ -138,10 +170,13 @@ class AdvisorConfig:
     fallback: Annotated[str, WithJsonSchema(_FALLBACK)] = ABSTAIN
     mode: DecisionMode = "auto"
     examples: Annotated[str | dict[str, int], WithJsonSchema(_EXAMPLES)] = "auto"
-    labels: LabelSource = "rule"
+    labels: Annotated[str | dict[str, Any] | OwnLabels, WithJsonSchema(_LABELS)] = "rule"
+    """What the past states of the examples are labelled by; a file of one's own has the columns time and label."""
     calibration: Annotated[str | dict[str, Any] | LabelPrior, WithJsonSchema(_CALIBRATION)] = "auto"
     rationale: RationaleWanted = "auto"
     layout: Annotated[str | dict[str, Any] | LayoutText, WithJsonSchema(_LAYOUT)] = "auto"
+    prompt: Annotated[str | dict[str, Any] | PromptText | None, WithJsonSchema(_PROMPT)] = None
+    """A prompt of one's own, in place of the package's: a file, its content, or a ``PromptText``."""
     lookbacks: Annotated[Lookbacks, Field(description="bars behind each feature")] = DEFAULT_LOOKBACKS
     """Bars behind each feature, for every advisor."""
     features: Annotated[
@@ -158,10 +193,8 @@ class AdvisorConfig:
     """Its model; if absent that under the name of this backend in configs/llm.yaml, or of the same backend."""
     base_url: Annotated[tuple[str, ...], WithJsonSchema(_BASE_URL)] = field(default=(), metadata={"usual": []})
     """Addresses of its server."""
-    options: Annotated[Mapping[str, Any], WithJsonSchema(_OPTIONS)] = field(
-        default_factory=dict, metadata={"usual": {}}
-    )
-    """Other settings of configs/llm.yaml for it, such as {temperature: 0.7, seed: 3}, and options of its backend."""
+    options: Annotated[Mapping[str, Any], _OPTIONS] = field(default_factory=dict, metadata={"usual": {}})
+    """Other settings of configs/llm.yaml for it, such as {seed: 3}, and options of its backend."""
     context: Annotated[tuple[str | dict[str, dict[str, Any]], ...], WithJsonSchema(_CONTEXT)] = DEFAULT_CONTEXT
     """What the model is shown, in its order: sources by name, with options as in {history: {bars: 30}}."""
     regimes: Regimes = field(default=USUAL_REGIMES, init=False, compare=False, repr=False)
@@ -182,12 +215,9 @@ class AdvisorConfig:
         if isinstance(self.examples, dict):  # 4.0 is a whole number in YAML, too
             whole = {kind: int(count) for kind, count in self.examples.items() if count == int(count)}
             object.__setattr__(self, "examples", self.examples | whole)
-        object.__setattr__(self, "layout", _read_setting(self.layout, _FILES["layout"], LayoutText, "advisor.layout"))
-        object.__setattr__(
-            self,
-            "calibration",
-            _read_setting(self.calibration, _FILES["calibration"], LabelPrior, "advisor.calibration"),
-        )
+        for name, kind in _KINDS.items():
+            value = _read_setting(getattr(self, name), _FILES[name], kind, f"advisor.{name}")
+            object.__setattr__(self, name, value)
 
     @property
     def prompt_options(self) -> PromptOptions:
@@ -197,15 +227,26 @@ class AdvisorConfig:
         examples = cast(ExampleKind, kind)  # the schema knows no other
         layout = cast(str | LayoutText, self.layout)  # the schema knows no other name
         calibration = cast(CalibrationKind | LabelPrior, self.calibration)
+        prompt = cast(PromptText | None, self.prompt)  # read at the beginning
+        labels = cast(LabelSource | OwnLabels, self.labels)  # the schema knows no other name
         return PromptOptions(
-            self.mode, examples, count, self.labels, calibration, self.rationale, layout, regimes=self.regimes
+            self.mode,
+            examples,
+            count,
+            labels,
+            calibration,
+            self.rationale,
+            layout,
+            regimes=self.regimes,
+            context=tuple(choice.label for choice in read_choices(self.context)),
+            prompt=prompt,
         )
 
     def with_regimes(self, regimes: Regimes) -> AdvisorConfig:
         """The same settings in an experiment with these labels; raises ``ConfigurationError`` where they do not fit."""
         config = replace(self)
         object.__setattr__(config, "regimes", regimes)
-        _ = config.prompt_options  # a calibration of other labels is refused here
+        config.prompt_options.check_prompt()  # a calibration or examples of other labels are refused here, too
         return config
 
     @property
@@ -213,6 +254,11 @@ class AdvisorConfig:
         """How a snapshot is rendered."""
         view = View(self.style, self.decimals, self.unmasked, self.features)
         return with_features(view, self.shown_context.feature_names)
+
+    @property
+    def analogues_of(self) -> str:
+        """Whose past states are shown as analogues; empty where none are."""
+        return next((str(each.options["of"]) for each in read_choices(self.context) if each.name == "analogues"), "")
 
     @property
     def shown_context(self) -> Context:
@@ -245,11 +291,17 @@ def read_advisor(document: Mapping[str, Any], folder: Path | None) -> AdvisorCon
 def write_advisor(config: AdvisorConfig) -> dict[str, Any]:
     """The document that ``read_advisor`` reads: every setting written out, but what is shown and those of ``RUNTIME``
     only where they are set, so that an experiment of before there was a choice keeps its identity."""
-    document: dict[str, Any] = plain(asdict(config), "advisor")
-    del document["regimes"]  # which stand in their own place
+    document = write_whole_advisor(config)
     if config.context == DEFAULT_CONTEXT:
         del document["context"]
-    return {name: value for name, value in document.items() if value or name not in RUNTIME}
+    return {name: value for name, value in plain_prompt(document).items() if value or name not in RUNTIME}
+
+
+def write_whole_advisor(config: AdvisorConfig) -> dict[str, Any]:
+    """The same with all settings."""
+    document: dict[str, Any] = plain_prompt(plain(asdict(config), "advisor"))
+    del document["regimes"]  # which stand in their own place
+    return document
 
 
 def locate_files(section: dict[str, Any], folder: Path | None) -> dict[str, Any]:
@@ -277,7 +329,15 @@ def locate_files(section: dict[str, Any], folder: Path | None) -> dict[str, Any]
     return section | files
 
 
-def _read_setting(value: Any, suffix: str, kind: type[LayoutText] | type[LabelPrior], where: str) -> Any:
+def plain_prompt(section: dict[str, Any]) -> dict[str, Any]:
+    """The section of an advisor as plain data without what is not set of a prompt, as documents were before there was
+    one."""
+    prompt = section.get("prompt")
+    rest = {key: value for key, value in section.items() if key != "prompt"}
+    return rest if prompt is None else rest | {"prompt": {k: text for k, text in prompt.items() if text is not None}}
+
+
+def _read_setting(value: Any, suffix: str | tuple[str, ...], kind: Any, where: str) -> Any:
     """The value of a setting, where it is a file or its content read as this kind."""
     if isinstance(value, str) and value.endswith(suffix):
         return kind.from_file(at_home(value))

@@ -17,6 +17,7 @@ import pandas as pd
 
 from llm_strategy.advice.modes.mode import Abilities
 from llm_strategy.advice.modes.registry import complete_options
+from llm_strategy.advice.own_labels import OwnLabels
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.market.context.documents import Documents
 from llm_strategy.market.context.events import Events
@@ -29,6 +30,7 @@ from simulator.folder.documents import LEDGER
 from simulator.folder.evidence import HARM, evidence_files, file_hashes
 from simulator.folder.manifest import ADVISORS_FORMAT, FORMAT_VERSION, Manifest
 from simulator.folder.provenance import model_of, own_parts, provenance, shown_parts
+from simulator.folder.sent_request import REQUEST
 from simulator.folder.tally import CALIBRATION, Questions
 from simulator.prices.load import Prices
 from simulator.prices.universe import Universe
@@ -56,7 +58,7 @@ class RunDescription:
     def of_arm(self, arm: Arm, folder: Path, **how: Unpack[Happened]) -> Manifest:
         """The manifest of one arm, whose evidence stands in ``folder``."""
         draws = self._experiment.further_draws if arm.kind == "advisor" else ()
-        files = file_hashes(folder, evidence_files(draws), if_there=(CALIBRATION, LEDGER, "prices.csv"))
+        files = file_hashes(folder, evidence_files(draws), if_there=(CALIBRATION, REQUEST, LEDGER, "prices.csv"))
         asked = {"options": options_of(arm.config or self._experiment.primary_config, how["model"])}
         return self._manifest("run", arm.name, None, files, asked | self._whose(arm), **how)
 
@@ -169,11 +171,27 @@ MOST_NAMES = 5
 def notes_on(experiment: Experiment, universe: Universe) -> tuple[str, ...]:
     """The notes of a run, in the order of the symbols; those on volumes and limits last."""
     found = (note for prices in universe.markets for note in prices.notes)
-    return tuple(
-        dict.fromkeys(
-            [*found, *_volumes(experiment, universe), *_limits(experiment.risk), *_texts(experiment, universe)]
-        )
-    )
+    told = [*found, *_volumes(experiment, universe), *_limits(experiment.risk)]
+    told += [*_labels(experiment, universe), *_texts(experiment, universe)]
+    return tuple(dict.fromkeys(told))
+
+
+def _labels(experiment: Experiment, universe: Universe) -> Iterator[str]:
+    """How many of a person's own labels are of states that this run comes past."""
+    configs = [arm.config for arm in experiment.plan if arm.config is not None] or [experiment.advisor]
+    for labels in [config.labels for config in configs if isinstance(config.labels, OwnLabels)]:
+        yield _coverage(labels, experiment, universe)
+
+
+def _coverage(labels: OwnLabels, experiment: Experiment, universe: Universe) -> str:
+    decided = {
+        symbol: {time.isoformat() for time in universe.decisions(symbol).table.index[experiment.warm_up.bars - 1 :]}
+        for symbol in universe.symbols
+    }
+    everywhere = set[str]().union(*decided.values())
+    idle = [time for time, _, symbol in labels.rows if time not in (decided.get(symbol, ()) if symbol else everywhere)]
+    told = f"{len(labels.rows) - len(idle):,} of {len(labels.rows):,} labels of advisor.labels are of bars of this run"
+    return f"{told}, the others are never shown (the first is of {idle[0]})." if idle else f"{told}."
 
 
 def _volumes(experiment: Experiment, universe: Universe) -> Iterator[str]:

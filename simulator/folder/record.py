@@ -114,6 +114,11 @@ class ArmRecord:
         with as_damage(self.decisions.path.parent):
             return Manifest.from_mapping(self.manifest)
 
+    @property
+    def folder(self) -> Path:
+        """Where its evidence stands."""
+        return self.decisions.path.parent
+
     @cached_property
     def regimes(self) -> Regimes:
         """The labels that its advisor chose from: the experiment's where a model decided, else those of the rules."""

@@ -38,6 +38,8 @@ class Tally:
         """The texts that the model was shown."""
         self.scored = BatchPrior()
         """The scores of labels: of several answers to a state the last counts."""
+        self.asks = advisor if isinstance(advisor, ModelAdvisor) else None
+        """The advisor, where it asks a model."""
         self._scores = advisor.mode if isinstance(advisor, ModelAdvisor) and advisor.mode.scores else None
 
     def take(self, entry: Entry) -> None:

@@ -24,6 +24,7 @@ from simulator.folder.description import RunDescription, now
 from simulator.folder.documents import library_of, write_ledger
 from simulator.folder.evidence import draw_name, write_json
 from simulator.folder.provenance import model_of
+from simulator.folder.sent_request import write_request
 from simulator.folder.tally import Questions, Tally, failure_of, write_calibration
 from simulator.prices.universe import Universe
 from simulator.runs.advisors.session import AdvisorSession
@@ -161,6 +162,7 @@ class ArmRunner:
         trade_arm(self._universe, arm, asked, self._experiment, decided, folder)
         if not draw:
             write_calibration(made.scored, folder)
+            write_request(made, folder)
             write_ledger(made.documents, folder, library_of(advisor))
         return made, too_many_failures(made, choice.max_failure_rate, draw=draw)
 

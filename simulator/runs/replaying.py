@@ -28,6 +28,7 @@ from simulator.folder.integrity import check_evidence, is_sealed, seal
 from simulator.folder.provenance import own_parts
 from simulator.folder.record import ArmRecord, Record, load_record
 from simulator.folder.record_check import as_damage
+from simulator.folder.sent_request import REQUEST, write_request
 from simulator.folder.tally import CALIBRATION, Tally, write_calibration
 from simulator.folder.workspace import as_run_folder_error
 from simulator.prices.universe import Universe, read_universe_csv
@@ -36,7 +37,7 @@ from simulator.reporting.render_html import secured
 from simulator.reporting.render_markdown import without_bare_links
 from simulator.runs.answers import RunAnswers, replay_advisor
 from simulator.runs.report import EXPLANATION, FACTS, REPORT_FILES, write_page
-from simulator.runs.strategies.trade import trade_arm
+from simulator.runs.strategies.trade import own_strategy, trade_arm
 from simulator.runs.worst_case import write_harm
 
 
@@ -91,6 +92,8 @@ def _replay_record(record: Record, target: Path) -> None:
         planned = experiment.arm(arm.name)
         made = _simulated(universe, planned, _advisor(arm, planned, experiment, advised), experiment, folder)
         write_calibration(made.scored, folder)
+        if (arm.folder / REQUEST).exists():  # earlier versions wrote none
+            write_request(made, folder)
         write_ledger(made.documents, folder, LedgerRecord.read(arm.decisions.path.parent))
         if planned.config is not None:
             advised = advised or made.advised  # of the first that a model advised
@@ -147,6 +150,9 @@ def _experiment(record: Record) -> Experiment:
         experiment = Experiment.from_mapping(configuration, str(path))
         for section in experiment.output.sections:
             load_section(section)
+        for arm in experiment.plan:
+            if arm.kind == "strategy":
+                own_strategy(arm).find()
     except ConfigurationError as problem:
         raise RunFolderError(
             f"{path} holds an experiment that cannot be run ({problem}): restore it, or run the experiment again."
@@ -231,8 +237,9 @@ def _files(record: Record, target: Path) -> list[str]:
     names: list[str] = []
     for arm in record.arms:
         evidence = evidence_files(draw.number for draw in arm.draws)
-        names += [f"{arm.name}/{name}" for name in (*evidence, CALIBRATION, LEDGER, FACTS)] if comparison else evidence
-    names += [CALIBRATION, LEDGER, "prices.csv", HARM, *REPORT_FILES]
+        more = (CALIBRATION, REQUEST, LEDGER, FACTS)
+        names += [f"{arm.name}/{name}" for name in (*evidence, *more)] if comparison else evidence
+    names += [CALIBRATION, REQUEST, LEDGER, "prices.csv", HARM, *REPORT_FILES]
     there = [record.folder, target]
     if not comparison and not (record.folder / "prices.csv").exists():
         there.remove(target)  # an arm's prices and page are those of its comparison

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
+from itertools import combinations
 from pathlib import Path
 from typing import Self
 
@@ -15,13 +16,18 @@ import pandas as pd
 from llm_strategy.advice.citations import citable
 from llm_strategy.support.outside_text import spelled_out
 from llm_strategy.trading.decision_lines import Entry
-from simulator.evaluation.measures import arm_remarks
+from llm_strategy.types import shown_text
+from simulator.evaluation.advice import valid_share
+from simulator.evaluation.measures import arm_remarks, measure
+from simulator.folder.answer_costs import answer_costs
 from simulator.folder.documents import LedgerRecord
 from simulator.folder.integrity import changed_evidence
 from simulator.folder.manifest import put_back
 from simulator.folder.record import Record, load_record
-from simulator.reporting.facts.fact import Facts, read_facts
-from simulator.reporting.facts.run import same_close
+from simulator.reporting.facts.advisors import pair_subject
+from simulator.reporting.facts.fact import NOT_AVAILABLE, Facts, read_facts
+from simulator.reporting.facts.run import advisor_arms, same_close
+from simulator.reporting.facts.terms import DECISION_TERMS
 from simulator.reporting.sections.arms import doubt_sentences
 from simulator.reporting.sections.summary import UNREAL_FILLS
 from simulator.reporting.sections.symbols import SYMBOL_TERMS, slugs_of
@@ -45,6 +51,7 @@ DECISION_COLUMNS = (
 )  # fmt: skip
 
 
+ADVISOR_COLUMNS = ("model", "valid_share", "coherent_share", "abstained", "cost", "asked")
 _OF_TEXT = ("available_at", "source")
 
 
@@ -100,11 +107,45 @@ class Result:
         one arm. Columns: symbol, status (advised, repaired, abstained), label, action and confidence (0 to 1) as
         advised, missing where it abstained, rationale, policy (allow, review, deny), intent (what the gate made of it),
         size (shares), stop_pct and target_pct (fractions of the fill), reason (why it abstained, or the gate did
-        nothing), close (the price), context (what the model was shown beside the market's line, a line for each
-        source)."""
+        nothing), close (the price), context (what the model was shown beside the market's line, a paragraph for
+        each source)."""
         rows = [_decision_row(arm.name, entry) for arm in self.record.arms for entry in arm.entries]
         table = pd.DataFrame(rows, columns=["arm", "time", *DECISION_COLUMNS])
         return table.assign(time=pd.to_datetime(table["time"])).set_index(["arm", "time"])
+
+    @cached_property
+    def advisors(self) -> pd.DataFrame:
+        """A row an arm that a model advised, by its name, the primary one first. Columns: model, valid_share (decisions
+        with a valid advice of the model), coherent_share (advice whose label, action and rationale agree), both
+        fractions, abstained and asked (decisions without advice, and questions that the model was asked in this run),
+        cost (of these, in the currency of the configured prices; missing where a call had no price or none is on
+        record)."""
+        arms, rows = advisor_arms(self.record), {}
+        costs = answer_costs(self.folder, arms)
+        for arm in arms:
+            counts, usage = measure(arm).advice, arm.about.usage
+            model = (arm.about.model or {}).get("name")
+            valid = valid_share(counts)
+            abstained = counts.statuses.get("abstained", 0)
+            rows[arm.name] = (model, valid, counts.coherent_share, abstained, costs[arm.name], usage.asked)
+        return pd.DataFrame.from_dict(rows, orient="index", columns=list(ADVISOR_COLUMNS)).rename_axis("arm")
+
+    @cached_property
+    def pairs(self) -> pd.DataFrame:
+        """A row for any two of the advisors, index ``first`` and ``second``: what ``DECISION_TERMS`` counts and the
+        ends of its intervals (``label_kappa``, ``label_kappa_low``, ``label_kappa_high``), missing where there is
+        none. Shares, kappas and returns are fractions; ``verdict`` says whether their decisions can be told apart."""
+        names = [arm.name for arm in advisor_arms(self.record)]
+        rows = {}
+        for first, second in combinations(names, 2):
+            subject = f"{pair_subject(first, second)}."
+            found = {fact.metric: fact.value for name, fact in self.facts.items() if name.startswith(subject)}
+            rows[first, second] = {key: None if value == NOT_AVAILABLE else value for key, value in found.items()}
+        index = pd.MultiIndex.from_tuples(list(rows), names=["first", "second"]) if rows else None
+        columns = [f"{metric}{end}" for metric in DECISION_TERMS for end in ("", "_low", "_high")]
+        known = set().union(*rows.values()) if rows else set(DECISION_TERMS)
+        table = pd.DataFrame(list(rows.values()), index, [column for column in columns if column in known])
+        return table.astype({column: float for column in table if column not in ("first_parting", "verdict")})
 
     @cached_property
     def trades(self) -> pd.DataFrame:
@@ -201,5 +242,5 @@ def _decision_row(arm: str, entry: Entry) -> tuple[object, ...]:
         arm, snapshot.time, snapshot.symbol, decision.status.value, *advised, decision.policy.verdict.value,
         gate.intent.value, gate.size, gate.stop_pct, gate.target_pct,
         f"{abstained.reason}: {abstained.detail}" if abstained else gate.reason, snapshot.close,
-        "\n".join(f"{shown.source}: {shown.text}" for shown in decision.context),
+        shown_text(decision.context),
     )  # fmt: skip

@@ -6,14 +6,16 @@ import pytest
 from past_states import SNAPSHOT, states
 
 from llm_strategy.advice.advisor import ModelAdvisor
-from llm_strategy.advice.modes.mode import Abilities
-from llm_strategy.advice.modes.registry import complete_options
+from llm_strategy.advice.modes.mode import Abilities, Question
+from llm_strategy.advice.modes.registry import MODES, complete_options
 from llm_strategy.advice.options import PromptOptions
+from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.backends.scripted import ScriptedClient
+from llm_strategy.llm.requests import Request
 from llm_strategy.market.feature import Feature
 from llm_strategy.market.features import FEATURES
 from llm_strategy.market.regimes import USUAL_REGIMES
-from llm_strategy.types import ActionType, RegimeLabel, Status
+from llm_strategy.types import ActionType, RegimeLabel, Shown, Status
 
 ADVICE = {"rationale": "So it is.", "regime": {"label": "bull"}, "action": {"type": "hold", "confidence": 0.6}}
 VALUES = {"rationale": "So it is.", "label": "bull", "action": "hold", "action_confidence": "60"}
@@ -107,3 +109,14 @@ def test_a_calibration_by_nothing_keeps_the_names_of_the_features_that_are_shown
     label, prior = requests[0], requests[1]
     assert prior.messages[0] == label.messages[0]
     assert prior.messages[1].content == "unknown"
+
+
+@pytest.mark.parametrize("mode", ["json", "slots"])
+def test_a_context_without_the_markets_line_never_shows_it(mode):
+    made = MODES[mode](PromptOptions(mode, "none", rationale="always", context=("history",)))
+    question = Question("trend: far", (), "S", "1d", (Shown("history", "100 101"),))
+    shown = made.requests(question, Request(()))[0].messages[1].content
+    silent = made.requests(question._replace(context=()), Request(()))[0].messages[1].content
+    assert (shown, silent) == ("100 101", "Nothing is known of the market at this close.")
+    with pytest.raises(ConfigurationError, match=r"context leaves out features, and the layouts of mode choices"):
+        complete_options(PromptOptions("choices", context=("history",)), Abilities(forms=True, choices=True))

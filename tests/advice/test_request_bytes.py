@@ -14,6 +14,7 @@ from past_states import states
 
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.options import PromptOptions
+from llm_strategy.advice.own_prompt import PromptText
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.requests import request_hash
 from llm_strategy.market.view import View
@@ -34,6 +35,8 @@ SCORED = [
     ("always", "none", "page"),
     ("never", "none", "json"),
 ]
+OWN = "Now {{ features }}.\n{{ form }}"
+EXAMPLES_TOO = "{% for example in examples %}\n{{ loop.index }}: {{ example.market }} = {{ example.label }}{% endfor %}"
 CASES = {
     f"{mode} {rationale}, {kind} {count} {labels}": PromptOptions(mode, kind, count, labels, rationale=rationale)
     for (mode, rationale), (kind, count, labels) in product(WRITTEN, EXAMPLES)
@@ -54,6 +57,18 @@ CASES |= {
         ("never", "batch", "plain"),
         ("always", "content_free", "plain"),
     ]
+}
+CASES |= {
+    f"{mode} {rationale}, own prompt{', examples' * shown}, {kind} {labels}": PromptOptions(
+        mode,
+        kind,
+        labels=labels,
+        rationale=rationale,
+        calibration="none",
+        prompt=PromptText(OWN + EXAMPLES_TOO * shown),
+    )
+    for mode, rationale in [*WRITTEN, ("choices", "never")]
+    for shown, kind, labels in [(False, "none", "rule"), (True, "nearest", "shuffled"), (True, "fixed", "rule")]
 }
 VIEWS = dict(zip(CASES, cycle([View(), View("numbers", 2)]), strict=False))
 

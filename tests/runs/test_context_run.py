@@ -238,3 +238,30 @@ def test_a_study_of_ones_own_cerebro_shows_what_the_cerebro_does(folder):
     assert together == [entry.decision.context for entry in alone]
     assert {shown.source for shown in together[0]} == {"history", "Streak"}
     assert all(check.same for check in simulator.replay(result.folder))
+
+
+@pytest.mark.parametrize("of", ["others", "all"])
+def test_analogues_of_other_symbols_need_others(folder, of):
+    with pytest.raises(ConfigurationError, match=f"analogues looks at {of} symbols, and there is one alone: leave of"):
+        experiment(folder, ["features", {"analogues": {"of": of}}])
+    assert experiment(folder, ["features", {"analogues": {"of": of}}], TWO).advisor.analogues_of == of
+
+
+@pytest.mark.parametrize(
+    ("context", "told"),
+    [
+        ([{"history": {"bars": 1}}], "advisor.context.0.history.bars is 1, it must be at least 2."),
+        ([{"history": {"barz": 1}}], "advisor.context.0.history.barz is an unknown key, did you mean 'bars'?"),
+        ({"history": {"columns": ["clos"]}}, "advisor.context.history.columns.0 is \"clos\", it must be one of open"),
+        ([{"analogues": {"of": "own", "null": "rnd"}}], "advisor.context.0.analogues.null is \"rnd\", it must be"),
+        (["features", "histroy"], "There is no context source 'histroy', did you mean 'history'?"),
+        ([], "advisor.context"),
+        (7, "advisor.context is 7"),
+        (["features", "nowhere.py:x"], "names the file"),
+    ],
+)  # fmt: skip
+def test_a_wrong_context_of_an_experiment_is_one_sentence(folder, context, told):
+    with pytest.raises(ConfigurationError) as caught:
+        experiment(folder, context)
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -75,6 +75,12 @@ class Setting:
     """Bars that the data of the last symbol end before the others."""
     max_drawdown: float = 1.0
     fill: str = "next_open"
+    advisors: tuple[str, ...] = ("llm",)
+    """The arms that a model advises; each one's mistakes are its own."""
+    twins: tuple[str, ...] = ()
+    """Advisors that decide as the first one does."""
+    settings: dict[str, Any] | None = None
+    """What the experiment says of its arms, by name."""
 
     @property
     def prices(self) -> dict[str, pd.DataFrame]:
@@ -102,7 +108,7 @@ def write_comparison(
     for arm in arms:
         for name, count in json.loads((folder / arm / "manifest.json").read_text())["usage"].items():
             usage[name] += count
-    head = _manifest("comparison", setting, usage, modelled="llm" in arms)
+    head = _manifest("comparison", setting, usage, modelled=bool({*setting.advisors} & {*arms}))
     _write_json(folder / "manifest.json", head | {"arms": list(arms)})
     if explained:
         _write_json(folder / "explanation.json", EXPLANATION)
@@ -127,18 +133,23 @@ def write_arm(folder: Path, arm: str, setting: Setting) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     stop_at = WARM_UP + (setting.bars - WARM_UP) // 2 if setting.failed else setting.bars
     prices = {symbol: table.iloc[:stop_at] for symbol, table in setting.prices.items()}
-    dice = random.Random(f"{arm}{setting.seed}")
-    decisions, book = trade(arm, prices, dice, dead=setting.dead, max_drawdown=setting.max_drawdown)
+    modelled = arm in setting.advisors
+    dice = random.Random(f"{setting.advisors[0] if arm in setting.twins else arm}{setting.seed}")
+    decisions, book = trade(
+        "llm" if modelled else arm, prices, dice, dead=setting.dead, max_drawdown=setting.max_drawdown
+    )
     with (folder / "decisions.jsonl").open("w", encoding="utf-8") as lines:
         lines.writelines(json.dumps(line, sort_keys=True, separators=(",", ":")) + "\n" for line in decisions)
     pd.DataFrame(book.orders, columns=ORDER_COLUMNS).to_csv(folder / "orders.csv", index=False)
     pd.DataFrame(book.trades, columns=TRADE_COLUMNS).to_csv(folder / "trades.csv", index=False)
     pd.DataFrame(book.equity, columns=EQUITY_COLUMNS).to_csv(folder / "equity.csv", index=False)
-    usage = _usage(decisions) if arm == "llm" else dict.fromkeys(_usage([]), 0)
-    manifest = _manifest("run", setting, usage, modelled=arm == "llm")
+    usage = _usage(decisions) if modelled else dict.fromkeys(_usage([]), 0)
+    manifest = _manifest("run", setting, usage, modelled=modelled)
     evidence = ("decisions.jsonl", "orders.csv", "trades.csv", "equity.csv")
     files = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in evidence}
-    _write_json(folder / "manifest.json", manifest | {"arm": arm, "files": files})
+    said = (setting.settings or {}).get(arm) or {}
+    whose = {key: said[key] for key in ("advisor", "null", "null_of") if key in said}
+    _write_json(folder / "manifest.json", manifest | {"arm": arm, "files": files} | whose)
 
 
 def _usage(decisions: list[dict[str, Any]]) -> dict[str, float]:
@@ -169,7 +180,7 @@ def _manifest(kind: str, setting: Setting, usage: dict[str, float], *, modelled:
         "format": FORMAT_VERSION, "kind": kind, "name": "moods", "identity": hashlib.sha256(b"moods").hexdigest(),
         "status": "failed" if failed else "complete",
         "problem": "The backend did not answer for 31 of 130 decisions: start it and run again." if failed else None,
-        "experiment": experiment.as_dict(),
+        "experiment": experiment.as_dict() | ({"arms": setting.settings} if setting.settings else {}),
         "prices": {
             "timeframe": "1d", "decide_on": "1d", "sha256": hashlib.sha256(b"prices").hexdigest(),
             "symbols": {

@@ -12,11 +12,13 @@ from typing import ClassVar, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from llm_strategy.advice.contract import ParsedAnswer, Repairs
 from llm_strategy.advice.examples import Example, ExampleKind
-from llm_strategy.advice.layout import FEATURES
+from llm_strategy.advice.layout import FEATURES, LAYOUT_NAMES, LayoutText, load_layout
 from llm_strategy.advice.options import CalibrationKind, PromptOptions, RationaleWanted
+from llm_strategy.advice.own_prompt import PromptText
+from llm_strategy.advice.written_prompt import fixed_examples
 from llm_strategy.errors import ConfigurationError, ContractError
 from llm_strategy.llm.client import LLMClient
-from llm_strategy.llm.requests import Request
+from llm_strategy.llm.requests import Message, Request
 from llm_strategy.types import Purpose, Shown
 
 _Read = TypeVar("_Read")
@@ -41,6 +43,9 @@ class Question(NamedTuple):
     def state(self) -> str:
         """All that is shown of the market, as one text."""
         return "\n".join((self.market, *(shown.text for shown in self.shown)))
+
+
+_NOTHING = Shown("", "Nothing is known of the market at this close.")
 
 
 class Ask(Protocol):
@@ -101,6 +106,8 @@ class Mode(ABC):
     scores: ClassVar[bool] = False
     """Whether labels and actions are scored: no sampler plays a part in them, there is nothing to repair, and each
     answer is remembered by itself."""
+    needs_form: ClassVar[bool] = False
+    """Whether a model that was not told how an answer is written could not answer."""
     rationales: ClassVar[tuple[RationaleWanted, ...]] = ("always",)
     """When a rationale can be asked for."""
 
@@ -163,8 +170,25 @@ class Mode(ABC):
             )
         if calibration == "auto":
             calibration = cls.auto.calibration if stay else "none"
+        own = not options.regimes.are_usual
         if layout == "auto":
-            layout = "plain" if examples == "none" else "rows" if stay else "sheet"
+            with_examples = ("turns" if stay else "page") if own else ("rows" if stay else "sheet")
+            layout = "plain" if examples == "none" else with_examples
+        if own and cls.scores and isinstance(layout, str) and load_layout(layout).words:
+            others = [name for name in LAYOUT_NAMES if not load_layout(name).words]
+            raise ConfigurationError(
+                f"advisor.layout is {layout}, whose words are for the labels of the causal rule, and the labels are "
+                f"{', '.join(options.regimes)}: choose one of {', '.join(others)}, or a file of your own."
+            )
+        if cls.scores and options.prompt is None and FEATURES not in options.context:
+            raise ConfigurationError(
+                f"advisor.context leaves out features, and the layouts of mode {cls.name} ask about them: add features "
+                "to context, or write a prompt of your own (advisor.prompt)."
+            )
+        if options.prompt is not None:
+            options.check_prompt()
+            cls._check_prompt(options.prompt, options.layout)
+            layout = "auto"  # which nothing reads
         return replace(
             options, mode=cls.name, examples=examples, rationale=rationale, calibration=calibration, layout=layout
         )
@@ -173,9 +197,28 @@ class Mode(ABC):
     def _examples(cls, options: PromptOptions, able: Abilities) -> ExampleKind:
         """Which examples are shown; raises ``ConfigurationError`` for labels of examples that are not chosen ones, and
         for examples of a market's line where the question shows none."""
-        examples, line = options.examples, FEATURES in options.context
-        if examples == "auto":
-            examples = cls.auto.examples_embedded if able.embedded and line else "none"
+        examples, line, prompt = options.examples, FEATURES in options.context, options.prompt
+        own = not options.regimes.are_usual
+        if prompt is not None:
+            shows = "examples" in prompt.shown
+            if examples == "auto":
+                examples = "nearest" if shows else "none"
+            if shows is (examples == "none"):
+                does, cure = (
+                    ("shows", "leave {{ examples }} out") if shows else ("never shows", "put {{ examples }} in")
+                )
+                raise ConfigurationError(
+                    f"advisor.prompt {does} examples, and advisor.examples is {examples}: {cure}, or set examples to "
+                    f"{'{nearest: 2}' if shows else 'none'}."
+                )
+        elif examples == "auto":
+            examples = cls.auto.examples_embedded if able.embedded and line and not own else "none"
+        if own and examples != "none" and isinstance(options.labels, str):
+            raise ConfigurationError(
+                f"advisor.examples is {examples}, and examples have the labels of the causal rule, none of "
+                f"{', '.join(options.regimes)}: set examples to none, or name a file with labels of your own in "
+                "advisor.labels."
+            )
         if examples != "none" and not line:
             raise ConfigurationError(
                 f"advisor.examples is {examples}, and advisor.context leaves out the features that examples are made "
@@ -186,15 +229,56 @@ class Mode(ABC):
             why = f"the fixed examples of {where} have labels of their own"
             if examples == "none":
                 why = f"no examples are shown in {where}"
+            labels = options.labels if isinstance(options.labels, str) else "your own file"
             raise ConfigurationError(
-                f"advisor.labels is {options.labels}, and {why}: set advisor.examples to {{nearest: {options.count}}} "
+                f"advisor.labels is {labels}, and {why}: set advisor.examples to {{nearest: {options.count}}} "
                 "or {balanced: 4}, or leave labels out."
             )
         return examples
 
+    @classmethod
+    def _check_prompt(cls, prompt: PromptText, layout: str | LayoutText) -> None:
+        """Raise ``ConfigurationError`` for a person's own prompt beside what it takes the place of, and for one that
+        leaves out what this mode needs, or sets what it does not read."""
+        if layout != "auto":
+            raise ConfigurationError(
+                "advisor.layout and advisor.prompt are both set, and each words the question: leave one out."
+            )
+        if cls.needs_form and "form" not in prompt.shown:
+            raise ConfigurationError(
+                f"advisor.prompt never shows {{{{ form }}}}, and in mode {cls.name} the model must know how its answer "
+                "is to be written: put it in."
+            )
+        if prompt.answer is not None and not cls.scores:
+            raise ConfigurationError(
+                f"advisor.prompt has the key answer, which only mode choices reads, and the advisor decides in mode "
+                f"{cls.name}: leave it out, or set advisor.mode to choices."
+            )
+
+    def own_messages(
+        self, prompt: PromptText, question: Question, form: str, *, market: str | None = None
+    ) -> tuple[Message, ...]:
+        """The conversation of a person's own prompt about a question, or about another ``market`` in its place, of
+        which nothing else is known."""
+        options = self.options
+        examples = fixed_examples(question.market) if options.examples == "fixed" else question.examples
+        return prompt.messages(
+            question.market if market is None else market,
+            examples,
+            form=form,
+            regimes=options.regimes,
+            sources=options.context,
+            context=question.context if market is None else (),
+        )
+
+    def context_of(self, question: Question) -> tuple[Shown, ...]:
+        """What is shown at a close; where neither the market's line is chosen nor another source has anything to show,
+        words that say so."""
+        return question.context or (() if FEATURES in self.options.context else (_NOTHING,))
+
     def shows_examples(self, question: Question) -> bool:
         """Whether examples stand in the prompt, chosen ones or, while there are too few states, the fixed ones."""
-        return self.options.examples != "none"
+        return bool(question.examples) or self.options.falls_back_to_fixed
 
     @classmethod
     def _refuse_settings_of_scores(cls, options: PromptOptions, able: Abilities) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
-from simulator.experiment import LLM_ARM
 from simulator.reporting.facts.fact import Fact, Facts, listed_names
 from simulator.reporting.facts.terms import ARM_TERMS
 
@@ -108,6 +107,35 @@ def dead(facts: Facts, arm: str) -> Iterator[PlainSentence]:
         )
 
 
+def agreeing(facts: Facts, first: str, second: str) -> Iterator[PlainSentence]:
+    """How alike two advisors decide, and whether their decisions can be told apart."""
+    pair = f"pair.{first}.{second}"
+    known = [facts.get(f"{pair}.{metric}") for metric in ("label_agreement", "action_agreement", "verdict")]
+    told = [fact for fact in known if fact is not None]
+    if len(told) < 3 or None in map(_number, told[:2]):
+        return
+    labels, actions, verdict = told
+    alike = verdict.value in ("same decisions", "no more than asking again changes")
+    yield PlainSentence(
+        f"{first} and {second} gave the same label on {labels.text} and the same action on {actions.text} of the "
+        f"decisions that both made: {verdict.text}.",
+        tuple(fact.id for fact in told),
+        adverse=alike,
+    )
+
+
+def beside_null(facts: Facts, null: str) -> Iterator[PlainSentence]:
+    """Whether an advisor does better than its null."""
+    whole, verdict = facts.get(f"{null}.null_of"), facts.get(f"{null}.null_verdict")
+    if whole is None or verdict is None:
+        return
+    ids = [f"{whole.value}-{null}.{metric}" for metric in ("sharpe_difference", "low", "high")]
+    backing = tuple(name for name in ids if name in facts)
+    known = ", as far as this run can tell" if verdict.value == "the null does as well" else ""
+    text = f"{whole.text} beside its null {null}: {verdict.text}{known}."
+    yield PlainSentence(text, (whole.id, verdict.id, *backing), adverse=verdict.value != "adds to its null")
+
+
 def undecided(facts: Facts, arm: str, others: Iterable[str]) -> Iterator[PlainSentence]:
     """Against which arms luck alone could explain the difference, and how small a difference would go unseen."""
     within, ids, unseen, unseen_ids = list[str](), list[str](), list[str](), list[str]()
@@ -165,9 +193,11 @@ def topics(facts: Facts) -> list[Topic]:
     if not arms:
         return []
     known = facts.get("run.subject")
-    arm = str(known.value) if known and known.value in arms else LLM_ARM if LLM_ARM in arms else arms[0]
+    arm = str(known.value) if known and known.value in arms else arms[0]
     others = [other for other in arms if other != arm]
+    advisors = [fact.subject for fact in facts.values() if fact.metric == "usage.asked"]
     ready = [_against(facts, arm, other) for other in others]
+    ready += [_advisors(facts, arm, [other for other in advisors if other != arm])]
     ready += [_risk(facts, arm, others), _costs(facts, arm, others), _failures(facts, arm), _doubts(facts, arm, others)]
     return [topic for topic in ready if topic.sentences]
 
@@ -179,6 +209,12 @@ def _against(facts: Facts, arm: str, other: str) -> Topic:
         interval(facts, arm, other),
     )
     return _topic(f"{arm} against {other}", facts, sentences, [f"{arm}-{other}.p_value"])
+
+
+def _advisors(facts: Facts, arm: str, further: list[str]) -> Topic:
+    """Each further advisor: whether it is dead, and how it decides beside the first."""
+    each = ((*dead(facts, other), *agreeing(facts, arm, other), *beside_null(facts, other)) for other in further)
+    return _topic("The advisors beside each other", facts, chain.from_iterable(each))
 
 
 def _risk(facts: Facts, arm: str, others: list[str]) -> Topic:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from itertools import combinations
 
+from simulator.evaluation.advice import valid_share
 from simulator.evaluation.measures import measure
 from simulator.evaluation.pairs import HORIZON, PairedDecisions, compare_decisions
 from simulator.evaluation.resampling import Estimate, Resampling
 from simulator.evaluation.sharpe import Effect
 from simulator.folder.record import ArmRecord, Record
 from simulator.reporting.facts.arms import overall
-from simulator.reporting.facts.fact import NOT_AVAILABLE, FactTable, Value
-from simulator.reporting.facts.run import advisor_arms, arm_settings, day, null_arms
+from simulator.reporting.facts.fact import NOT_AVAILABLE, Facts, FactTable, Value
+from simulator.reporting.facts.run import advisor_arms, day, null_arms
 from simulator.reporting.facts.terms import ADVISOR_TERMS, DECISION_TERMS, Unit
 
 NOTHING_SHARED = "no decision in common"
@@ -31,6 +32,15 @@ def pair_subject(first: str, second: str) -> str:
     return f"pair.{first}.{second}"
 
 
+def decide_alike(facts: Facts, one: str, other: str) -> bool:
+    """Whether not one decision of two advisors differs, and neither abstained where the other did not."""
+    first = pair_subject(one, other)
+    subject = first if f"{first}.verdict" in facts else pair_subject(other, one)
+    return facts[f"{subject}.verdict"].value == SAME and not any(
+        facts[f"{subject}.{side}_alone"].value for side in ("first", "second")
+    )
+
+
 def decision_pairs(record: Record) -> list[tuple[ArmRecord, ArmRecord]]:
     """Any two of the advisors, those with the primary one first."""
     return list(combinations(advisor_arms(record), 2))
@@ -41,13 +51,13 @@ def add_advisors(table: FactTable, record: Record) -> None:
     advisors = advisor_arms(record)
     if len(advisors) < 2:
         return
+    table.add("run", "advisors", len(advisors), Unit.COUNT, "advisors")
     table.add("pair", "horizon", HORIZON, Unit.BARS, "bars of the horizon over which what followed is measured")
     for arm in advisors:
-        usage, counts = arm.manifest["usage"], measure(arm).advice
-        valid = sum(counts.statuses.get(status, 0) for status in ("advised", "repaired"))
+        usage = arm.manifest["usage"]
         values: dict[str, Value] = {
             "model": str((arm.manifest["model"] or {}).get("name", "")),
-            "valid_share": valid / counts.decisions if counts.decisions else None,
+            "valid_share": valid_share(measure(arm).advice),
             **{f"usage.{name}": count for name, count in usage.items()},
         }
         for metric, term in ADVISOR_TERMS.items():
@@ -117,7 +127,7 @@ def add_verdicts(table: FactTable, record: Record) -> None:
     for arm in advisors:
         table.add(arm.name, "verdict", overall(table, record, arm), Unit.TEXT, f"verdict on the advice of {arm.name}")
     for null, whole in null_arms(record).items():
-        word = str(arm_settings(record, null)["null"]).replace("_", " ")
+        word = str(record.arm(null).manifest.get("null") or "null").replace("_", " ")
         table.add(null, "null", word, Unit.TEXT, f"what {null} is the null of {whole} by")
         table.add(null, "null_of", whole, Unit.TEXT, f"the arm that {null} is the null of")
         label = f"whether {whole} does better than its null {null}"
@@ -127,6 +137,8 @@ def add_verdicts(table: FactTable, record: Record) -> None:
 def beside_null(table: FactTable, whole: str, null: str) -> str:
     """What the difference of the Sharpe ratios of an advisor and its null allows to say."""
     pair = f"{whole}-{null}"
+    if decide_alike(table.facts, whole, null):
+        return AS_WELL
     if table.facts[f"{pair}.sharpe_difference"].value == NOT_AVAILABLE:
         return OPEN
     match table.facts[f"{pair}.verdict"].value:

@@ -7,14 +7,14 @@ from __future__ import annotations
 from dataclasses import fields
 
 from simulator.evaluation.advice import Life
-from simulator.evaluation.measures import kill_switch, measure
+from simulator.evaluation.measures import KillSwitchUse, kill_switch, measure
 from simulator.evaluation.metrics import dealing, performance, returns, trading
 from simulator.evaluation.regimes import RegimeTable, agreement, decisions_per_year, regime_table
 from simulator.evaluation.sharpe import UNMEASURED, Effect, SharpeDifference, compare_sharpe
 from simulator.experiment import REFERENCE_ARM
 from simulator.folder.record import ArmRecord, Record
 from simulator.reporting.facts.fact import FactTable, Value
-from simulator.reporting.facts.run import bars_a_year, benchmark_arms, day, same_close
+from simulator.reporting.facts.run import bars_a_year, benchmark_arms, day, same_close, ungated_arms
 from simulator.reporting.facts.terms import ARM_TERMS, COUNTED_TERMS, DIFFERENCES, PAIR_TERMS, REGIME_TERMS, Unit
 from simulator.reporting.sections import noise
 from simulator.reporting.sections.noise import add_pair_noise, against_floor, has_floor, noise_floor
@@ -91,7 +91,9 @@ def add_ranks(table: FactTable, arms: list[str]) -> None:
 
 def _add_kill_switch(table: FactTable, record: Record, arm: ArmRecord) -> None:
     risk = record.manifest["experiment"]["risk"]
-    used = kill_switch(arm.equity, risk["max_drawdown"], risk["rearm_after_bars"])
+    used = KillSwitchUse(None, 0, for_good=False)
+    if arm.name not in ungated_arms(record):
+        used = kill_switch(arm.equity, risk["max_drawdown"], risk["rearm_after_bars"])
     values: dict[str, Value] = {
         "kill_switch": day(used.fired) or NEVER,
         "kill_switch_bars_out": used.bars_out,

@@ -57,22 +57,16 @@ def ungated_arms(record: Record) -> list[str]:
     return [arm.name for arm in record.arms if "ungated" in arm_settings(record, arm.name)]
 
 
+def strategy_arms(record: Record) -> list[str]:
+    """The arms in which a person's own strategy traded."""
+    return [arm.name for arm in record.arms if "strategy" in arm_settings(record, arm.name)]
+
+
 def null_arms(record: Record) -> dict[str, str]:
-    """The arms that are the null of another, by name, and that other: the same settings but for the null, or else the
-    first arm of the same advisor."""
+    """The arms that are the null of another one of this record, by name, and that other."""
     names = [arm.name for arm in advisor_arms(record)]
-    settings = {name: arm_settings(record, name) for name in names}
-    found = {}
-    for name in names:
-        if not settings[name].get("null"):
-            continue
-        rest = {key: value for key, value in settings[name].items() if key != "null"}
-        whole = [other for other in names if not settings[other].get("null")]
-        same = [other for other in whole if settings[other] == rest]
-        kin = [other for other in whole if settings[other].get("advisor", other) == rest.get("advisor", name)]
-        if same or kin:
-            found[name] = (same or kin)[0]
-    return found
+    whole = {arm.name: arm.manifest.get("null_of") for arm in advisor_arms(record)}
+    return {name: str(of) for name, of in whole.items() if of in names}
 
 
 def compared_arms(record: Record) -> list[tuple[ArmRecord, ArmRecord]]:

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from simulator.evaluation.advice import Life
 from simulator.evaluation.measures import measure
 from simulator.evaluation.pairs import find_partings
+from simulator.evaluation.sharpe import Effect
 from simulator.folder.record import ArmRecord, Record
 from simulator.reporting.blocks import (
     Block,
@@ -32,11 +32,12 @@ from simulator.reporting.facts.advisors import (
     SAME,
     WITHIN_NOISE,
     add_advisors,
+    decide_alike,
     decision_pairs,
     pair_subject,
 )
 from simulator.reporting.facts.fact import NOT_AVAILABLE, Facts, FactTable
-from simulator.reporting.facts.run import advised_arm, advisor_arms, day, null_arms
+from simulator.reporting.facts.run import advisor_arms, day, null_arms
 from simulator.reporting.facts.terms import DECISION_TERMS
 
 FEW_PAIRS = 2
@@ -66,6 +67,8 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
     for other in others:
         yield Heading(f"{primary.name} and {other.name}", level=3)
         yield Paragraph(pair_sentences(primary.name, other.name, facts))
+        if facts[f"{pair_subject(primary.name, other.name)}.verdict"].value in (SAME, NOTHING_SHARED):
+            continue
         shown = _figures(record, primary, other, facts)
         if len(others) <= FEW_PAIRS:
             yield on_page(*shown)
@@ -186,8 +189,8 @@ def _followed(first: str, second: str, facts: Facts) -> list[str]:
         else "what followed speaks for either, by how far one looks ahead"
     )
     return [
-        f"Where only {first} stood long the mean return was higher than where only {second} did by "
-        f"{' and by '.join(parts)}: {said}."
+        f"The mean return where only {first} stood long, minus that where only {second} did, is "
+        f"{' and '.join(parts)}: {said}."
     ]
 
 
@@ -195,9 +198,13 @@ def _results(first: str, second: str, facts: Facts) -> list[str]:
     pair = f"{first}-{second}"
     if f"{pair}.verdict" not in facts or facts[f"{pair}.sharpe_difference"].value == NOT_AVAILABLE:
         return []
+    if facts[f"{pair}.low"].value == facts[f"{pair}.high"].value == 0:
+        return ["Both accounts earned the same on every bar."]
+    apart = facts[f"{pair}.verdict"].value in (Effect.ADDS, Effect.SUBTRACTS)
+    alone = ", taken alone," if apart and facts["run.comparisons"].value != 1 else ""
     return [
-        f"The annual Sharpe ratio of {first} minus that of {second} is {_interval(pair, 'sharpe_difference', facts)}: "
-        f"{{{pair}.verdict}}."
+        f"The annual Sharpe ratio of {first} minus that of {second} is {sharpe_interval(pair, facts)}: by their "
+        f"results{alone} the two {'can' if apart else 'cannot'} be told apart ({{{pair}.verdict}})."
     ]
 
 
@@ -208,11 +215,11 @@ def _within(pair: str, metric: str, facts: Facts) -> str:
     return f"{{{pair}.{metric}}} ({{{pair}.{metric}_low}} to {{{pair}.{metric}_high}})"
 
 
-def _interval(pair: str, metric: str, facts: Facts) -> str:
-    """The same of a Sharpe difference."""
+def sharpe_interval(pair: str, facts: Facts) -> str:
+    """The difference of two Sharpe ratios with its interval, or alone where there is none."""
     if facts[f"{pair}.low"].value == NOT_AVAILABLE:
-        return f"{{{pair}.{metric}}}"
-    return f"{{{pair}.{metric}}} ({{{pair}.low}} to {{{pair}.high}})"
+        return f"{{{pair}.sharpe_difference}}"
+    return f"{{{pair}.sharpe_difference}} ({{{pair}.low}} to {{{pair}.high}})"
 
 
 def _figures(record: Record, first: ArmRecord, second: ArmRecord, facts: Facts) -> list[Block]:
@@ -274,7 +281,7 @@ def _nulls(record: Record, facts: Facts) -> Iterator[Block]:
         pair, decisions = f"{whole}-{null}", pair_subject(*sorted((whole, null), key=names.index))
         rows.append(
             (
-                whole, f"{null} ({{{null}.null}})", _interval(pair, "sharpe_difference", facts), f"{{{pair}.p_value}}",
+                whole, f"{null} ({{{null}.null}})", sharpe_interval(pair, facts), f"{{{pair}.p_value}}",
                 f"{{{pair}.detectable}}", f"{{{decisions}.differing}}", f"{{{decisions}.action_kappa}}",
                 f"{{{null}.null_verdict}}",
             )
@@ -294,7 +301,7 @@ def _nulls(record: Record, facts: Facts) -> Iterator[Block]:
 def null_sentence(whole: str, null: str, facts: Facts) -> str:
     """What an advisor and its null allow to say."""
     pair = f"{whole}-{null}"
-    by = f"the Sharpe ratio of {whole} minus that of {null} is {_interval(pair, 'sharpe_difference', facts)}"
+    by = f"the Sharpe ratio of {whole} minus that of {null} is {sharpe_interval(pair, facts)}"
     verdict = facts[f"{null}.null_verdict"].value
     if verdict == OPEN:
         return (
@@ -305,12 +312,22 @@ def null_sentence(whole: str, null: str, facts: Facts) -> str:
         return f"{whole} does better than its null: {by}. On this path what it was shown added something."
     if verdict == BETTER_NULL:
         return f"The null does better: {by}. What {whole} was shown took away rather than added."
+    if decide_alike(facts, whole, null):
+        return (
+            f"The null does as well: not one decision of {whole} differs from that of {null}, so what it was shown "
+            "changed nothing."
+        )
+    if facts[f"{pair}.low"].value == facts[f"{pair}.high"].value == 0:
+        return f"The null does as well: {whole} and {null} earned the same on every bar."
     seen = facts[f"{pair}.verdict"].value
-    blind = " That settles little: even a large difference could have been missed." if seen == "inconclusive" else ""
-    noise = ", no more than asking the models again changes" if seen == "below the noise floor" else ""
+    blind = (
+        " That settles little: even a large difference could have been missed." if seen == Effect.INCONCLUSIVE else ""
+    )
+    noise = ", no more than asking the models again changes" if seen == Effect.BELOW_NOISE else ""
     return (
-        f"The null does as well: {by}{noise}. Nothing here shows that what {whole} was shown added anything; less than "
-        f"{{{pair}.detectable}} could not have been seen.{blind}"
+        f"The null does as well, as far as this run can tell: {by}{noise}. Nothing here shows that what {whole} was "
+        f"shown added anything; a true difference of {{{pair}.detectable}} would have been found with a power of "
+        f"{{run.power}}.{blind}"
     )
 
 
@@ -327,32 +344,3 @@ def _pairs(pairs: list[tuple[ArmRecord, ArmRecord]], facts: Facts) -> Table:
         for one, other in pairs
     ]
     return Table(columns, rows, label="Pairs of further advisors")
-
-
-def advisor_lines(record: Record, facts: Facts) -> list[Text]:
-    """How each further advisor compares with the primary one, a line each; empty with one advisor."""
-    primary, nulls = advised_arm(record), null_arms(record)
-    lines: list[Text] = []
-    for arm in advisor_arms(record)[1:] if primary is not None else ():
-        assert primary is not None  # noqa: S101 - the first of them
-        lines.append([f"*{arm.name}* ({{{arm.name}.model}}):", *_line(primary.name, arm.name, nulls, facts)])
-    return lines
-
-
-def _line(primary: str, name: str, nulls: dict[str, str], facts: Facts) -> list[str]:
-    pair, decisions = f"{primary}-{name}", pair_subject(primary, name)
-    said = [f"annual Sharpe ratio {{{name}.sharpe}}, valid advice on {{{name}.valid_share}} of its decisions."]
-    if facts[f"{name}.life"].value == Life.DEAD:
-        said.append(f"It is dead: {{{name}.constant_share}} of its advice is the same, whatever it was shown.")
-    if facts[f"{decisions}.verdict"].value == NOTHING_SHARED:
-        said.append(f"It decided at no close at which {primary} did.")
-    else:
-        said.append(
-            f"Same label as {primary} on {{{decisions}.label_agreement}} of the decisions, same action on "
-            f"{{{decisions}.action_agreement}}."
-        )
-    if facts[f"{pair}.sharpe_difference"].value != NOT_AVAILABLE:
-        said.append(f"{primary} minus {name}: {_interval(pair, 'sharpe_difference', facts)}, {{{pair}.verdict}}.")
-    if name in nulls:
-        said.append(f"It is the null of {nulls[name]} ({{{name}.null}}): {{{name}.null_verdict}}.")
-    return said

@@ -13,10 +13,10 @@ import pandas as pd
 from simulator.evaluation.measures import measure
 from simulator.evaluation.sameness import CUT_AWAY, SAME_LABEL, SAME_TEXT, SAME_TREND, cut_away
 from simulator.folder.manifest import advisor_settings
-from simulator.folder.record import Record
+from simulator.folder.record import ArmRecord, Record
 from simulator.reporting.blocks import Block, Column, Details, Heading, Paragraph, Table, in_markdown, on_page
 from simulator.reporting.facts.fact import Facts, FactTable
-from simulator.reporting.facts.run import day, join_names, subject_arm
+from simulator.reporting.facts.run import advisor_arms, day, join_names, subject_arm, ungated_arms
 from simulator.reporting.facts.terms import Term, Unit, listed
 from simulator.reporting.sections.symbols import slugs_of
 
@@ -65,10 +65,22 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
 
 def table_of_arms(record: Record, terms: Mapping[str, Term]) -> Table:
     """A row for each arm, a column for each term; the arm that the page is about stands out among several."""
-    arms = [arm.name for arm in record.arms]
+    return _table(record, [arm.name for arm in record.arms], terms)
+
+
+def table_of_gated(record: Record, terms: Mapping[str, Term]) -> Table:
+    """The same of the arms that traded through the gate."""
+    ungated = ungated_arms(record)
+    return _table(record, [arm.name for arm in record.arms if arm.name not in ungated], terms)
+
+
+def _table(record: Record, arms: list[str], terms: Mapping[str, Term]) -> Table:
+    ungated = ungated_arms(record)
     columns = [Column("Arm"), *(Column(term.heading) for term in terms.values())]
-    rows = [(arm, *(f"{{{arm}.{metric}}}" for metric in terms)) for arm in arms]
-    return Table(columns, rows, marked=subject_arm(record).name if len(arms) > 1 else None)
+    rows = [
+        (f"{arm} (no gate)" if arm in ungated else arm, *(f"{{{arm}.{metric}}}" for metric in terms)) for arm in arms
+    ]
+    return Table(columns, rows, marked=subject_arm(record).name if len(record.arms) > 1 else None)
 
 
 def _price_changes(record: Record) -> list[str]:
@@ -86,7 +98,17 @@ def _price_changes(record: Record) -> list[str]:
 
 def add_doubts(table: FactTable, record: Record) -> None:
     """Add what the sentences are made of."""
-    arm = subject_arm(record)
+    for arm in advisor_arms(record) or [subject_arm(record)]:
+        _add_sameness(table, arm)
+    gated = [each for each in record.arms if each.name not in ungated_arms(record)]
+    cut = cut_away(sum((measure(each).cuts for each in gated), Counter()))
+    if cut is not None and cut.share >= CUT_AWAY:
+        table.add("run", "cut_away", cut.share, Unit.FRACTION, "share of entries cut away by a limit of the trade")
+        table.add("run", "cut_away_by", cut.limit, Unit.TEXT, "limit that cut most of them away")
+    _add_late_start(table, record)
+
+
+def _add_sameness(table: FactTable, arm: ArmRecord) -> None:
     same = measure(arm).sameness
     if same is not None:
         if same.text is not None and same.text >= SAME_TEXT:
@@ -99,11 +121,6 @@ def add_doubts(table: FactTable, record: Record) -> None:
             words = f"share of the decisions of {arm.name} with the most frequent label of the causal rule"
             table.add(arm.name, "same_label", same.label, Unit.FRACTION, words)
             table.add(arm.name, "same_label_name", same.label_name, Unit.TEXT, f"that label of {arm.name}")
-    cut = cut_away(sum((measure(each).cuts for each in record.arms), Counter()))
-    if cut is not None and cut.share >= CUT_AWAY:
-        table.add("run", "cut_away", cut.share, Unit.FRACTION, "share of entries cut away by a limit of the trade")
-        table.add("run", "cut_away_by", cut.limit, Unit.TEXT, "limit that cut most of them away")
-    _add_late_start(table, record)
 
 
 def _add_late_start(table: FactTable, record: Record) -> None:
@@ -132,14 +149,19 @@ def doubt_sentences(record: Record, facts: Facts) -> list[str]:
             "decision needs {run.warm_up} bars before it, and {run.before_start} stand there. Begin the file earlier, "
             "or set shorter advisor.lookbacks and baselines."
         )
-    if f"{arm}.same_text" in facts or f"{arm}.same_trend" in facts:
-        what = "text" if f"{arm}.same_text" in facts else "trend"
-        numbers = advisor_settings(record.manifest)["style"] == "numbers"
-        cure = "more advisor.decimals" if numbers else "advisor.style numbers, other advisor.lookbacks or longer bars"
-        sentences.append(
-            f"The model could hardly tell states apart: {{{arm}.same_{what}}} of the decisions showed it the same "
-            f"{what}. It needs {cure}."
-        )
+    advisors = [each.name for each in advisor_arms(record)] or [arm]
+    for name in advisors:
+        if f"{name}.same_text" in facts or f"{name}.same_trend" in facts:
+            what = "text" if f"{name}.same_text" in facts else "trend"
+            numbers = advisor_settings(record.arm(name).manifest).get("style", "words") == "numbers"
+            cure = (
+                "more advisor.decimals" if numbers else "advisor.style numbers, other advisor.lookbacks or longer bars"
+            )
+            whose = f" of {name}" if len(advisors) > 1 else ""
+            sentences.append(
+                f"The model{whose} could hardly tell states apart: {{{name}.same_{what}}} of the decisions showed it "
+                f"the same {what}. It needs {cure}."
+            )
     if f"{arm}.same_label" in facts:
         sentences.append(
             f"There was little to tell apart: the causal rule says {{{arm}.same_label_name}} at {{{arm}.same_label}} "

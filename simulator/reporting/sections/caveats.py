@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from simulator.folder.record import ArmRecord, Record
 from simulator.reporting.blocks import Block, Heading, Items
-from simulator.reporting.facts.fact import Facts
-from simulator.reporting.facts.run import advised_arm, subject_arm
+from simulator.reporting.facts.fact import Facts, listed_names
+from simulator.reporting.facts.run import advised_arm, advisor_arms, subject_arm
 from simulator.reporting.sections.arms import fill_sentence
 
 
@@ -26,7 +26,7 @@ def _caveats(record: Record, facts: Facts) -> list[str]:
         sentences += [
             "A model may know the period: it may have been trained on text that was written after these bars. The "
             "figures cannot tell memory from skill.",
-            _mask(advised),
+            *_masks(record),
             "A recorded answer is not a new one: the {model.questions} questions of {model.decisions} decisions were "
             "{model.distinct} distinct ones, and equal questions get equal answers.",
         ]
@@ -48,6 +48,16 @@ def _caveats(record: Record, facts: Facts) -> list[str]:
         "hold them. There are no taxes.",
     ]
     return sentences
+
+
+def _masks(record: Record) -> list[str]:
+    """What each model was shown, those that were shown the same in one sentence."""
+    by_sentence: dict[str, list[str]] = {}
+    for arm in advisor_arms(record):
+        by_sentence.setdefault(_mask(arm), []).append(arm.name)
+    if len(by_sentence) < 2:
+        return list(by_sentence)
+    return [f"{listed_names(names)}: {said[0].lower()}{said[1:]}" for said, names in by_sentence.items()]
 
 
 def _mask(arm: ArmRecord) -> str:

@@ -31,13 +31,14 @@ from simulator.reporting.drawing import (
     name_dates,
 )
 from simulator.reporting.facts.fact import Facts
-from simulator.reporting.facts.run import subject_arm
+from simulator.reporting.facts.run import strategy_arms, subject_arm, ungated_arms
 
 LOG_SPAN = 3.0
 """Ratio of highest to lowest value from which an axis is logarithmic."""
 PANELS = 4
 """Symbols of which each gets a panel; of more only one is drawn."""
-DASHES = ("-", (0, (5, 1.2)))
+DASHES = ("-", (0, (5, 1.2)), (0, (1, 1.2)), (0, (8, 1.5, 1.5, 1.5)))
+"""Solid and dashed in turn; where colours begin again, dotted and dashed with dots, so that no two lines look alike."""
 
 
 def blocks(record: Record, facts: Facts) -> Iterator[Block]:
@@ -75,25 +76,31 @@ def draw(record: Record) -> tuple[Drawing, ...]:
 def _prices(record: Record, subject: ArmRecord) -> Drawing:
     """Every symbol where there are a few of them, else the one that the arm traded most."""
     several, many = len(record.prices) > 1, len(record.prices) > PANELS
+    labelled = subject.name not in (*strategy_arms(record), *ungated_arms(record))
     shown = most_traded(subject, record.prices, 1 if many else PANELS)
     which = "Price of the most traded symbol" if many else "Prices" if several else "Price"
     return drawing(
         "price",
-        f"{which}, the regimes seen by {subject.name}, and its trades",
-        f"Shades: {', '.join(subject.regimes)}. Triangles are entries, crosses are exits; the trades are listed below.",
+        f"{which}, the regimes seen by {subject.name}, and its trades"
+        if labelled
+        else f"{which}, and the trades of {subject.name}",
+        (f"Shades: {', '.join(subject.regimes)}. " if labelled else "")
+        + "Triangles are entries, crosses are exits; the trades are listed below.",
         *(
-            _panel(record.prices[symbol], subject, symbol, first=symbol == shown[0], several=several)
+            _panel(record.prices[symbol], subject, symbol, first=symbol == shown[0], several=several, labelled=labelled)
             for symbol in shown
         ),
         shades=label_colours(subject.regimes).values(),
     )
 
 
-def _panel(prices: pd.DataFrame, subject: ArmRecord, symbol: str, *, first: bool, several: bool) -> Plot:
+def _panel(
+    prices: pd.DataFrame, subject: ArmRecord, symbol: str, *, first: bool, several: bool, labelled: bool
+) -> Plot:
     """One of several symbols carries its name, over the same time as all; the first one has the legend of all."""
 
     def plot(axes: Axes, wide: bool) -> None:
-        _price(axes, wide, prices, subject, symbol)
+        _price(axes, wide, prices, subject, symbol, labelled=labelled)
         if several:
             axes.set_xlim(*(date2num(subject.equity.index[end]) for end in (0, -1)))  # type: ignore[no-untyped-call]
             axes.set_title(symbol, loc="right", fontsize=11, parse_math=False)
@@ -119,7 +126,7 @@ def _lines(axes: Axes, wide: bool, series: Sequence[tuple[ArmRecord, pd.Series]]
             values.index.to_numpy(),
             values.to_numpy(),
             color=ARM[number % len(ARM)],
-            linestyle=DASHES[number % len(DASHES)],
+            linestyle=DASHES[_dash(number)],
             linewidth=1.2 if number else 2.2,
             label=arm.name,
         )
@@ -136,6 +143,11 @@ def _lines(axes: Axes, wide: bool, series: Sequence[tuple[ArmRecord, pd.Series]]
         axes.legend(handles[::-1], names[::-1], loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=10)
 
 
+def _dash(number: int) -> int:
+    """The dash of a line: those of the first lines of each colour are the plain ones."""
+    return number % 2 + 2 * (number // len(ARM) % 2)
+
+
 def _name_lines(axes: Axes, ends: Sequence[tuple[str, float, int]]) -> None:
     """Write each name beside the end of its line, moved just far enough apart to be read."""
     axes.margins(x=0)
@@ -148,12 +160,20 @@ def _name_lines(axes: Axes, ends: Sequence[tuple[str, float, int]]) -> None:
     for number in order:
         previous = max(heights[number], previous + gap)
         placed[number] = previous
-    overhang = max(0.0, previous - 1.0)
+    ceiling = 1.0
+    for number in reversed(order):
+        placed[number] = min(placed[number], ceiling)
+        ceiling = placed[number] - gap
+    sampled = len(ends) > len(ARM)  # colours begin again: the dash beside the name tells which line it is
     for number in order:
         name, _, hue = ends[number]
+        if sampled:
+            height, style = placed[number], DASHES[_dash(hue)]
+            sample = axes.plot([1.008, 1.04], [height, height], color=ARM[hue % len(ARM)], linestyle=style)
+            sample[0].set(transform=axes.transAxes, clip_on=False, linewidth=1.2 if number else 2.2)
         axes.text(
-            1.01,
-            placed[number] - overhang,
+            1.05 if sampled else 1.01,
+            placed[number],
             name,
             transform=axes.transAxes,
             color=ARM[hue % len(ARM)],
@@ -162,11 +182,11 @@ def _name_lines(axes: Axes, ends: Sequence[tuple[str, float, int]]) -> None:
         )
 
 
-def _price(axes: Axes, wide: bool, prices: pd.DataFrame, arm: ArmRecord, symbol: str) -> None:
+def _price(axes: Axes, wide: bool, prices: pd.DataFrame, arm: ArmRecord, symbol: str, *, labelled: bool = True) -> None:
     shown = prices.loc[arm.equity.index[0] : arm.equity.index[-1], "close"]
     made = measure(arm).decisions.get(symbol, SymbolDecisions())
     shades = dict(zip(arm.regimes, SHADES, strict=False))
-    for label, spans in _regime_spans(made.times, made.labels, list(shades)).items():
+    for label, spans in _regime_spans(made.times, made.labels, list(shades)).items() if labelled else ():
         patch = PathPatch(_rectangles(spans), transform=axes.get_xaxis_transform(), label=label)
         patch.set(facecolor=shades[label], edgecolor="none", alpha=0.28)
         axes.add_patch(patch)

@@ -14,6 +14,7 @@ from simulator.reporting.blocks import (
     Block,
     Cell,
     Column,
+    Details,
     Grid,
     Heading,
     Paragraph,
@@ -26,7 +27,7 @@ from simulator.reporting.blocks import (
     shares,
 )
 from simulator.reporting.facts.fact import Facts, kinds_of
-from simulator.reporting.facts.run import advised_arm, day, subject_arm
+from simulator.reporting.facts.run import advised_arm, advisor_arms, day, strategy_arms, subject_arm
 from simulator.reporting.facts.terms import COUNTED_TERMS
 
 LISTED = 200
@@ -40,12 +41,7 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
     arm, advised = subject.name, advised_arm(record) is not None
     finder = ChangeFinder()
     changes = deque((row for row in subject.decisions if finder.take(entry_of(row))), maxlen=LISTED)
-    counts = {
-        term.heading: [(kind, f"{{{name}}}") for kind, name in kinds_of(arm, metric, facts)]
-        for metric, term in COUNTED_TERMS.items()
-        if term.heading
-    }
-    counts = {title: kinds for title, kinds in counts.items() if kinds}
+    counts = _counts(arm, facts)
     yield Heading(f"Decisions of {arm}", "decisions")
     coherent = f"abel, action and rationale agree in {{{arm}.coherent_share}} of the advice."
     prompts = f"{{{arm}.decisions}} decisions on {{{arm}.distinct_prompts}} distinct prompts"
@@ -53,12 +49,13 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
         f"The most frequent answer, {{{arm}.constant_label}} and {{{arm}.constant_action}}, came on "
         f"{{{arm}.constant_share}} of it."
     )
-    by_rule = f"{{{arm}.decisions}} decisions, made by a rule."
+    maker = "a strategy of your own" if arm in strategy_arms(record) else "a rule"
+    by_rule = f"{{{arm}.decisions}} decisions, made by {maker}."
     differed = f"{{{arm}.decision_changes}} times status, label or action differed from the decision before"
     last = "The last of them are listed; all decisions are in `decisions.jsonl`."
     yield on_page(
         Paragraph([f"{prompts}.", f"L{coherent}", constant] if advised else by_rule),
-        Grid([Table(["", ""], kinds, look="counts", caption=title) for title, kinds in counts.items()]),
+        _grid(counts),
         Heading("Where the advice changed", "changes", level=3),
         Paragraph(
             [
@@ -75,14 +72,55 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
         Paragraph(f"{differed}; the last of them:"),
         _last_changes(list(changes)[-LISTED_IN_MARKDOWN:], several),
     )
+    yield from _further(record, facts)
 
 
-def _changes(rows: deque[dict[str, Any]], several: bool) -> Table:
+def _counts(arm: str, facts: Facts) -> dict[str, list[tuple[str, str]]]:
+    """What is counted by kind of the decisions of an arm, by its heading."""
+    counts = {
+        term.heading: [(kind, f"{{{name}}}") for kind, name in kinds_of(arm, metric, facts)]
+        for metric, term in COUNTED_TERMS.items()
+        if term.heading
+    }
+    return {title: kinds for title, kinds in counts.items() if kinds}
+
+
+def _grid(counts: dict[str, list[tuple[str, str]]]) -> Grid:
+    return Grid([Table(["", ""], kinds, look="counts", caption=title) for title, kinds in counts.items()])
+
+
+def _further(record: Record, facts: Facts) -> Iterator[Block]:
+    """Each of several advisors in a row, and the counts and last changes of the further ones folded away."""
+    advisors = advisor_arms(record)
+    if len(advisors) < 2:
+        return
+    metrics = {
+        "decisions": "Decisions", "valid_share": "Valid", "statuses.repaired": "Repaired",
+        "statuses.abstained": "Abstained", "coherent_share": "Coherent", "distinct_prompts": "Distinct prompts",
+        "decision_changes": "Changes", "constant_label": "Most frequent label", "constant_action": "and action",
+        "constant_share": "Share of it",
+    }  # fmt: skip
+    columns = [Column("Advisor"), *(Column(title, "text" if "_label" in key or "_action" in key else "")
+                                    for key, title in metrics.items())]  # fmt: skip
+    rows = [(arm.name, *(f"{{{arm.name}.{metric}}}" for metric in metrics)) for arm in advisors]
+    yield Heading("Decisions of each advisor", level=3)
+    yield Table(columns, rows, label="Decisions of each advisor", marked=advisors[0].name)
+    for arm in advisors[1:]:
+        finder, several = ChangeFinder(), len(record.prices) > 1
+        changes = deque((row for row in arm.decisions if finder.take(entry_of(row))), maxlen=LISTED_IN_MARKDOWN)
+        shown: list[Block] = [
+            _grid(_counts(arm.name, facts)),
+            _changes(changes, several, f"Last changes of {arm.name}"),
+        ]
+        yield on_page(Details(f"Decisions of {arm.name}, and where its advice changed last", shown))
+
+
+def _changes(rows: deque[dict[str, Any]], several: bool, label: str = "") -> Table:
     """What was read, said, allowed and done."""
     symbol = ["Symbol"] if several else []
     texts: list[Column | str] = [Column("Read and said", "long"), "Policy", "Gate"]
     columns: list[Column | str] = ["Close of", *symbol, "Label", "Action", Column("Confidence", "number"), *texts]
-    return Table(columns, [_change(row, several) for row in rows], look="quoted", tall=True)
+    return Table(columns, [_change(row, several) for row in rows], look="quoted", label=label, tall=True)
 
 
 def _change(row: dict[str, Any], several: bool) -> list[Text | Cell]:

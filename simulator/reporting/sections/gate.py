@@ -14,8 +14,9 @@ from simulator.folder.evidence import HARM
 from simulator.folder.record import Record
 from simulator.reporting.blocks import Block, Details, Heading, Items, Paragraph, Table, in_markdown, on_page
 from simulator.reporting.facts.fact import Facts, FactTable, kinds_of
+from simulator.reporting.facts.run import ungated_arms
 from simulator.reporting.facts.terms import Term, Unit, listed
-from simulator.reporting.sections.arms import table_of_arms
+from simulator.reporting.sections.arms import table_of_gated
 
 HARM_TERMS = {
     "worst_return": Term(Unit.FRACTION, "total return of the worst advice"),
@@ -47,8 +48,9 @@ def facts(table: FactTable, record: Record) -> None:
 def blocks(record: Record, facts: Facts) -> Iterator[Block]:
     """Cuts, refusals and exits of each arm, and the worst case."""
     yield Heading("What the risk gate did", "gate")
-    yield table_of_arms(record, listed("gate"))
-    limits = [(arm.name, _kinds(arm.name, "clamps", facts), _kinds(arm.name, "refusals", facts)) for arm in record.arms]
+    yield table_of_gated(record, listed("gate"))
+    arms = [arm.name for arm in record.arms if arm.name not in ungated_arms(record)]
+    limits = [(arm, _kinds(arm, "clamps", facts), _kinds(arm, "refusals", facts)) for arm in arms]
     limits = [(arm, cut, refused) for arm, cut, refused in limits if cut or refused]
     if limits:
         table = Table(["Arm", "Cut by", "Refused by"], limits, look="limits")

@@ -12,11 +12,23 @@ from llm_strategy.advice.modes.registry import MODES, complete_options, mode_for
 from llm_strategy.advice.options import NEAREST_BY_DEFAULT, LabelPrior, PromptOptions
 from llm_strategy.errors import ConfigurationError
 from simulator.folder.manifest import advisor_settings
-from simulator.folder.record import Record
-from simulator.reporting.blocks import Block, Heading, Paragraph, Quoted, in_markdown, on_page
-from simulator.reporting.facts.fact import Facts, FactTable
-from simulator.reporting.facts.run import advised_arm
-from simulator.reporting.facts.terms import Term, Unit
+from simulator.folder.record import ArmRecord, Record
+from simulator.folder.sent_request import read_request
+from simulator.reporting.blocks import (
+    Block,
+    Code,
+    Column,
+    Details,
+    Heading,
+    Paragraph,
+    Quoted,
+    Table,
+    in_markdown,
+    on_page,
+)
+from simulator.reporting.facts.fact import Facts, FactTable, listed_names
+from simulator.reporting.facts.run import advised_arm, advisor_arms
+from simulator.reporting.facts.terms import ADVISOR_TERMS, Term, Unit
 
 MODEL_TERMS = {
     "decisions": Term(Unit.COUNT, "decisions of the model"),
@@ -38,7 +50,12 @@ _EXAMPLES = {
     "balanced": "behind past states with every label alike",
     "nearest": "behind the past states nearest to each",
 }
-_LABELS = {"rule": "labelled by the causal rule", "followed": "labelled by what had followed them"}
+_LABELS = {
+    "rule": "labelled by the causal rule",
+    "followed": "labelled by what had followed them",
+    "shuffled": "with the causal rule's labels exchanged among them, so that they say nothing",
+    "own": "with labels from a file of the user",
+}
 ONE_OF_MANY = (
     "The same weights in another engine, mode or wording are another advisor: where few of its decisions differ, "
     "trades and figures can differ much, and nothing here says by how much until an experiment runs both."
@@ -53,9 +70,13 @@ def facts(table: FactTable, record: Record) -> None:
 
 def blocks(record: Record, facts: Facts) -> Iterator[Block]:
     """Questions, time and tokens, and how it was asked; nothing where only rules ran."""
-    if advised_arm(record) is None:
+    advised = advised_arm(record)
+    if advised is None:
         return
-    model = record.manifest["model"]
+    if len(advisor_arms(record)) > 1:
+        yield from _each_advisor(record)
+        return
+    model = record.manifest["model"] or advised.manifest["model"]
     took = ", a question {model.mean_seconds} in the mean, nineteen of twenty within {model.p95_seconds}"
     if not record.manifest["usage"].get("mean_seconds"):
         took = ""
@@ -68,22 +89,56 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
     yield Heading("Model and cache", "model")
     yield on_page(Paragraph((Quoted(model["name"]), *through, ". ", counted)))
     yield in_markdown(Paragraph((Quoted(model["name"]), ": ", counted)))
-    if sentences := asking(record):
-        yield Paragraph([*sentences])
+    if sentences := asking(record, advised):
+        yield Paragraph([*sentences, ONE_OF_MANY])
+    yield from request_of(advised)
 
 
-def asking(record: Record) -> tuple[str, ...]:
-    """Sentences about mode, examples and rationale, and what they leave open; none where that is not on record."""
-    arm = advised_arm(record)
-    options = None if arm is None else _options(arm.manifest)
+def request_of(arm: ArmRecord) -> Iterator[Block]:
+    """What the model read, folded away: one whole request as it was sent."""
+    if sent := read_request(arm.folder):
+        yield on_page(Details(f"One whole request of {arm.name} as the model was sent it", [Code(sent)]))
+
+
+def _each_advisor(record: Record) -> Iterator[Block]:
+    """What each of several models was asked, and how; equal questions to one model are asked once."""
+    advisors = advisor_arms(record)
+    heads = [term.heading for metric, term in ADVISOR_TERMS.items() if metric.startswith("usage.")]
+    metrics = [metric for metric in ADVISOR_TERMS if metric.startswith("usage.")]
+    yield Heading("Models and cache", "model")
+    yield Table(
+        [Column("Arm"), Column("Model", "text"), *map(Column, heads)],
+        [(arm.name, *(f"{{{arm.name}.{metric}}}" for metric in ("model", *metrics))) for arm in advisors],
+        marked=advisors[0].name,
+    )
+    yield Paragraph(
+        "All together: {model.questions} questions, of which {model.asked} were asked in this run and "
+        "{model.from_record} answered from the record. A question that two advisors put to one model is asked once: "
+        "for the second it comes from the record."
+    )
+    by_manner: dict[str, list[str]] = {}
+    for arm in advisors:
+        for said in asking(record, arm):
+            by_manner.setdefault(said, []).append(arm.name)
+    if by_manner:
+        yield Paragraph(
+            [*(f"{listed_names(names)}: {said[0].lower()}{said[1:]}" for said, names in by_manner.items()), ONE_OF_MANY]
+        )
+    for arm in advisors:
+        yield from request_of(arm)
+
+
+def asking(record: Record, arm: ArmRecord) -> list[str]:
+    """A sentence about mode, examples and rationale of an arm; none where that is not on record."""
+    options = _options(arm.manifest)
     if options is None:
-        return ()
+        return []
     kind = next(iter(options["examples"])) if isinstance(options["examples"], dict) else options["examples"]
     shown = _EXAMPLES[kind]
     if "labels" in options:
         shown += f", {_LABELS[options['labels']]}"
     writers = {"never": "the program", "always": "the model", "changes": "the model where label or action changed"}
-    return f"{MODES[options['mode']].manner}, {shown}; rationales are by {writers[options['rationale']]}.", ONE_OF_MANY
+    return [f"{MODES[options['mode']].manner}, {shown}; rationales are by {writers[options['rationale']]}."]
 
 
 def _options(manifest: Mapping[str, Any]) -> dict[str, Any] | None:

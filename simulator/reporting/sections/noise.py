@@ -148,6 +148,7 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
     if "noise.states" not in facts:
         yield Paragraph(_UNMEASURED)
         return
+    yield from _of_each(record)
     rows = _effects(record, advised.name, facts)
     yield Paragraph([_how(facts), _what(facts), _judged(advised.name, rows, facts)])
     effects = Table(
@@ -192,6 +193,22 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
             "as an outcome of its own, not as a hold.",
             "note",
         ),
+    )
+
+
+def _of_each(record: Record) -> Iterator[Block]:
+    """Each of several advisors in a row; what stands below is about the primary one."""
+    names = [arm.name for arm in advisor_arms(record)]
+    if len(names) < 2:
+        return
+    heads = {
+        "draws": "Draws", "label_flips_by_bars": "Another label", "action_flips_by_bars": "Another action",
+        "sharpe_floor": "Floor of Sharpe", "return_floor": "Floor of return",
+    }  # fmt: skip
+    rows = [(name, *(f"{{{name}.noise.{metric}}}" for metric in heads)) for name in names]
+    yield Table(["Asked again", *heads.values()], rows, label="Noise floor of each advisor", marked=names[0])
+    yield Paragraph(
+        f"A difference of two advisors moves with both: their floors add up. What follows is about {names[0]}.", "note"
     )
 
 

@@ -22,7 +22,7 @@ from simulator.reporting.blocks import (
 )
 from simulator.reporting.drawing import label_colours
 from simulator.reporting.facts.fact import Facts
-from simulator.reporting.facts.run import advised_arm, subject_arm
+from simulator.reporting.facts.run import advised_arm, advisor_arms, strategy_arms, subject_arm, ungated_arms
 from simulator.reporting.facts.terms import REGIME_TERMS
 
 
@@ -31,11 +31,14 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
     against each other."""
     subject, shown = subject_arm(record), _arms(record)
     arm = subject.name
+    if not shown:
+        return
     yield Heading("Regimes", "regimes")
     if not subject.regimes.are_usual:
         yield from _own_labels(subject)
     yield on_page(_table(shown, grouped=True))
     yield in_markdown(_table(shown, grouped=False))
+    yield from _further(record, facts)
     each = " on each symbol" if len(record.prices) > 1 else ""
     yield Paragraph(
         [
@@ -67,9 +70,28 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
     )
 
 
+def _further(record: Record, facts: Facts) -> Iterator[Block]:
+    """Each of several advisors in a row, and the labels of the further ones folded away."""
+    advisors = advisor_arms(record)
+    names = [arm.name for arm in advisors]
+    if len(names) < 2:
+        return
+    columns = ["Advisor", "Same label as the rule", "Cohen's kappa", "Changes of label a year", "Without a label"]
+    rows = []
+    for name in names:
+        pair = f"{name}-{REFERENCE_ARM}"
+        alike = [f"{{{pair}.{metric}}}" for metric in ("label_agreement", "label_kappa") if f"{pair}.{metric}" in facts]
+        rows.append((name, *(alike or ("", "")), f"{{{name}.flips_per_year}}", f"{{{name}.unlabelled}}"))
+    yield Table(columns, rows, label="Labels of each advisor", marked=names[0])
+    labelled = _table(advisors[1:], grouped=True)
+    yield on_page(Details("Labels of the further advisors, and what followed them", [labelled]))
+
+
 def _arms(record: Record) -> list[ArmRecord]:
-    """The model's arm beside the causal rule; rules alone label alike, so one of them is enough."""
-    names = [arm.name for arm in record.arms]
+    """The model's arm beside the causal rule; rules alone label alike, so one of them is enough. Strategies and what
+    trades without a gate label nothing."""
+    without = (*strategy_arms(record), *ungated_arms(record))
+    names = [arm.name for arm in record.arms if arm.name not in without]
     shown = [name for name in dict.fromkeys((subject_arm(record).name, REFERENCE_ARM)) if name in names]
     return [record.arm(name) for name in (shown if advised_arm(record) else shown[-1:])]
 
@@ -89,8 +111,8 @@ def _own_labels(arm: ArmRecord) -> Iterator[Block]:
     columns = ["Label", Column("Meaning", "long"), "Actions that agree", *(["Colour"] if coloured else ())]
     yield Table(columns, rows, look="rows", label="Labels of the experiment")
     yield Paragraph(
-        f"These labels are the experiment's own. The causal rule gives others ({', '.join(LABELS)}), so nobody can say "
-        "how far it agrees with them: no agreement, no kappa and no table of both is shown."
+        f"These labels are the experiment's own, and the causal rule has others ({', '.join(LABELS)}), with other "
+        "meanings: how far the two agree cannot be measured, so no kappa and no table of both is shown."
     )
 
 

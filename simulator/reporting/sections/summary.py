@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 from simulator.evaluation.advice import Life
 from simulator.evaluation.measures import arm_remarks
 from simulator.evaluation.sharpe import FEWEST_BARS
 from simulator.folder.record import Record
-from simulator.reporting.blocks import Banner, Block, Heading, Items, Paragraph, Quoted
+from simulator.reporting.blocks import Banner, Block, Heading, Items, Paragraph, Quoted, Text
+from simulator.reporting.facts.advisors import AS_WELL, NOTHING_SHARED, pair_subject
 from simulator.reporting.facts.fact import NOT_AVAILABLE, Facts
-from simulator.reporting.facts.run import NOTE, advised_arm, benchmark_arms, same_close, subject_arm
+from simulator.reporting.facts.run import (
+    NOTE,
+    advised_arm,
+    advisor_arms,
+    benchmark_arms,
+    null_arms,
+    same_close,
+    strategy_arms,
+    subject_arm,
+    ungated_arms,
+)
+from simulator.reporting.sections.advisors import sharpe_interval
 from simulator.reporting.sections.noise import noise_headline
 from simulator.reporting.sections.pairs import interval
 
@@ -49,6 +62,9 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
         "quiet",
     )
     yield Paragraph(headline(record, facts), "verdict")
+    if lines := _advisor_lines(record, facts):
+        yield Paragraph("This is about {run.subject}, the first of {run.advisors} advisors. The others:")
+        yield Items(lines)
     if notes := [f"{{{name}}}" for name in facts if name.startswith(f"run.{NOTE}")]:
         yield Items(notes, "Before you read on:", "Notes on prices and limits")
 
@@ -60,10 +76,17 @@ def headline(record: Record, facts: Facts) -> list[str]:
     sentences = _failures(record, facts) + _killed(record, facts) + _untraded(record, facts)
     if advised is None:
         return sentences + _rules_only(record, facts)
-    sentences += _other_models(advised.name, facts) + _life(advised.name, facts)
-    sentences.append(_VERDICTS[str(facts["run.verdict"].value)])
-    sentences += [_difference(record, advised.name, other, facts) for other in benchmark_arms(record)]
+    of_advisor = [*_other_models(advised.name, facts), *_life(advised.name, facts)]
+    of_advisor.append(_VERDICTS[str(facts["run.verdict"].value)])
+    sentences += [_of(advised.name, said) for said in of_advisor] if "run.advisors" in facts else of_advisor
+    others = dict.fromkeys([*benchmark_arms(record), *strategy_arms(record)])
+    sentences += [_difference(record, advised.name, other, facts) for other in others]
     return sentences + noise_headline(record, facts)
+
+
+def _of(arm: str, sentence: str) -> str:
+    """A sentence on the advice, or the model or advisor behind it, as one on that of this arm among several."""
+    return re.sub(r"\b([Tt]he (?:advice|advisor|model))\b", rf"\1 of {arm}", sentence, count=1)
 
 
 def _failures(record: Record, facts: Facts) -> list[str]:
@@ -157,9 +180,49 @@ def _untested(record: Record, name: str, other: str, facts: Facts) -> str:
 
 def _rules_only(record: Record, facts: Facts) -> list[str]:
     if len(record.arms) == 1:
-        return [f"No model was asked: this is the rule {record.arms[0].name} alone."]
+        return [f"No model was asked: this is {_what(record, record.arms[0].name)} alone."]
     best = [arm.name for arm in record.arms if facts[f"{arm.name}.sharpe_rank"].value == 1]
-    sentences = ["No model was asked: the {run.arms} arms are rules."]
+    others = strategy_arms(record) or ungated_arms(record)
+    sentences = [f"No model was asked{'.' if others else ': the {run.arms} arms are rules.'}"]
     if best:
         sentences.append(f"The best annual Sharpe ratio is that of {best[0]}, {{{best[0]}.sharpe}}.")
     return sentences
+
+
+def _what(record: Record, name: str) -> str:
+    """Who decided in an arm without a model."""
+    if name in strategy_arms(record):
+        return f"the strategy {name}"
+    return f"{name}, without a gate," if name in ungated_arms(record) else f"the rule {name}"
+
+
+def _advisor_lines(record: Record, facts: Facts) -> list[Text]:
+    """How each further advisor compares with the primary one, a line each; empty with one advisor."""
+    primary, nulls = advised_arm(record), null_arms(record)
+    lines: list[Text] = []
+    for arm in advisor_arms(record)[1:] if primary is not None else ():
+        assert primary is not None  # noqa: S101 - the first of them
+        lines.append([f"*{arm.name}* ({{{arm.name}.model}}):", *_advisor_line(primary.name, arm.name, nulls, facts)])
+    return lines
+
+
+def _advisor_line(primary: str, name: str, nulls: dict[str, str], facts: Facts) -> list[str]:
+    pair, decisions = f"{primary}-{name}", pair_subject(primary, name)
+    said = [f"annual Sharpe ratio {{{name}.sharpe}}, valid advice on {{{name}.valid_share}} of its decisions."]
+    if facts[f"{name}.life"].value == Life.DEAD:
+        said.append(f"It is dead: {{{name}.constant_share}} of its advice is the same, whatever it was shown.")
+    if facts[f"{decisions}.verdict"].value == NOTHING_SHARED:
+        said.append(f"It decided at no close at which {primary} did.")
+    else:
+        said.append(
+            f"Same label as {primary} on {{{decisions}.label_agreement}} of the decisions, same action on "
+            f"{{{decisions}.action_agreement}}."
+        )
+    if facts[f"{pair}.low"].value == facts[f"{pair}.high"].value == 0:
+        said.append("Both accounts earned the same on every bar.")
+    elif facts[f"{pair}.sharpe_difference"].value != NOT_AVAILABLE:
+        said.append(f"{primary} minus {name}: {sharpe_interval(pair, facts)}, {{{pair}.verdict}}.")
+    if name in nulls:
+        known = ", as far as this run can tell" if facts[f"{name}.null_verdict"].value == AS_WELL else ""
+        said.append(f"It is the null of {nulls[name]} ({{{name}.null}}): {{{name}.null_verdict}}{known}.")
+    return said

@@ -75,6 +75,7 @@ def config_of(advisor: ModelAdvisor, **schedule: Any) -> AdvisorConfig:
         calibration=options.calibration,
         rationale=options.rationale,
         layout=options.layout,
+        prompt=options.prompt,
         repairs=advisor.repairs,
         context=advisor.context.plain,
         **schedule,
