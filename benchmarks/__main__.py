@@ -6,6 +6,7 @@ import io
 import resource
 
 from benchmarks.asking_ahead import print_asking_ahead
+from benchmarks.documents import print_documents
 from benchmarks.model import distinct_snapshots, measure_validity, seconds_per_decision
 from benchmarks.portfolio import measure_portfolio
 from benchmarks.same_orders import run_same_orders
@@ -54,6 +55,7 @@ def main() -> None:
     print(f"    on the feeds of this package            {many.ours / many.bare:.2f}x   ({many.bare:.1f} s)")
     print(f"    over strategies that do nothing there   {many.ours / many.idle:.2f}x   ({many.idle:.1f} s)")
 
+    print_documents()
     print_asking_ahead()
 
     snapshots = distinct_snapshots(*SOURCES)

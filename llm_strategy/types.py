@@ -126,6 +126,11 @@ class Shown:
     ids: tuple[str, ...] = ()
 
 
+def shown_text(context: Iterable[Shown]) -> str:
+    """What was shown beside the market's line, a paragraph for each source; empty where nothing was."""
+    return "\n\n".join(f"{shown.source}: {shown.text}" for shown in context)
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything an advisor may see at a close: closed bars up to this one, and nothing of the account.

@@ -8,13 +8,14 @@ from copy import copy
 from dataclasses import replace
 from typing import Any, Protocol, TypeAlias
 
+from llm_strategy.advice.citations import DOCUMENTS
 from llm_strategy.advice.contract import Repairs
 from llm_strategy.advice.conversation import Conversation, MarketMemory, Memory
 from llm_strategy.advice.examples import Analogues
 from llm_strategy.advice.modes.mode import Abilities, Mode, Question
 from llm_strategy.advice.modes.registry import MODES, complete_options
 from llm_strategy.advice.options import PromptOptions
-from llm_strategy.advice.outcome import Outcome, decide_by_rule
+from llm_strategy.advice.outcome import Outcome, decide_by_rule, with_citations
 from llm_strategy.errors import BreakerOpen, ConfigurationError
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.concurrency.parallel import side_by_side
@@ -129,10 +130,6 @@ class ModelAdvisor:
     def _new_conversation(self) -> Conversation:
         return Conversation(self.client, self._memory.answers if self._remember else None, self.draw)
 
-    def begin(self) -> ModelAdvisor:
-        """A copy with an empty past for a run."""
-        return self._at_the_beginning()
-
     @property
     def window(self) -> int:
         """Bars that the ``window`` of a snapshot must hold."""
@@ -173,7 +170,7 @@ class ModelAdvisor:
         may answer it. After ``MOST_FAILURES_AHEAD`` failures in a row no more are begun, and until the first answer no
         more are under way at once. Raises as ``decide`` does, once what is under way has ended; every answer is kept.
         """
-        scout = self._at_the_beginning()
+        scout = self.begin()
         questions: dict[Question, Snapshot] = {}
         for snapshot in self.context.in_order(list(snapshots)):
             if wants(snapshot):
@@ -195,6 +192,7 @@ class ModelAdvisor:
     def witness(self, snapshot: Snapshot) -> None:
         """Take a bar without a decision into the past, where none may be missing; ``decide`` does it by itself."""
         self.context.take(snapshot)
+        self._memory.latest = None
         if self.options.examples not in ("none", "fixed"):
             self._market(snapshot).past.take(snapshot)
 
@@ -221,7 +219,8 @@ class ModelAdvisor:
         they are asked again."""
         return self._conversation.unusable_on_record(self._question(snapshot), self.mode)
 
-    def _at_the_beginning(self) -> ModelAdvisor:
+    def begin(self) -> ModelAdvisor:
+        """A copy with an empty past, for a run."""
         bound = copy(self)
         bound._memory = self._memory.without_past()
         bound.context = self.context.anew()
@@ -259,7 +258,8 @@ class ModelAdvisor:
         return outcome
 
     def _asked(self, conversation: Conversation, snapshot: Snapshot, question: Question) -> Outcome:
-        return conversation.outcome(snapshot, question, self._market(snapshot).mode)
+        outcome = conversation.outcome(snapshot, question, self._market(snapshot).mode)
+        return with_citations(outcome, question.shown) if DOCUMENTS in self.context.names else outcome
 
     def _ask_ahead(self, questions: Mapping[Question, Snapshot], on_answer: OnAnswer | None = None) -> None:
         if not self.asks_ahead:
@@ -303,9 +303,13 @@ class ModelAdvisor:
         return question
 
     def _question(self, snapshot: Snapshot) -> Question:
-        examples = self._market(snapshot).past.choose(snapshot, self.options.examples, self.options.count)
-        market, context = render_snapshot(snapshot, self.view), self.context.show(snapshot)
-        return Question(market, examples, snapshot.symbol, snapshot.timeframe, context)
+        latest = self._memory.latest
+        if latest is None or latest[0] is not snapshot:  # a source may take its time
+            examples = self._market(snapshot).past.choose(snapshot, self.options.examples, self.options.count)
+            market, context = render_snapshot(snapshot, self.view), self.context.show(snapshot)
+            question = Question(market, examples, snapshot.symbol, snapshot.timeframe, context)
+            self._memory.latest = latest = snapshot, question
+        return latest[1]
 
     def _market(self, snapshot: Snapshot) -> MarketMemory:
         markets, key = self._memory.markets, (snapshot.symbol, snapshot.timeframe)

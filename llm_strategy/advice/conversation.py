@@ -70,6 +70,8 @@ class Memory:
         """The question of the last decision."""
         self.markets: dict[tuple[str, str], MarketMemory] = {}
         """By symbol and timeframe."""
+        self.latest: tuple[Snapshot, Question] | None = None
+        """The last snapshot that was looked at and its question, until it belongs to the past."""
 
     def without_past(self) -> Memory:
         """The same answers, and no markets yet."""

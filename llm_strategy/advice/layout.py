@@ -18,11 +18,12 @@ from typing import Any, Literal
 from llm_strategy.advice.examples import Example
 from llm_strategy.errors import ConfigurationError, did_you_mean, nearest
 from llm_strategy.llm.requests import Message, Request, Slot
+from llm_strategy.market.regimes import USUAL_REGIMES, Regimes
 from llm_strategy.market.view import market_view
 from llm_strategy.support.read_regular import read_text
 from llm_strategy.support.schemas import require
 from llm_strategy.support.strict_yaml import parse_yaml
-from llm_strategy.types import ActionType, RegimeLabel, Shown
+from llm_strategy.types import ActionType, Shown
 
 _PROMPTS = files("llm_strategy.prompts")
 
@@ -116,17 +117,38 @@ class LayoutText:
         turns = [turn for q, a in shown for turn in (Message("user", q), Message("assistant", a))]
         return (system, *turns, Message("user", asked))
 
-    def ask_label(self, request: Request, market: str) -> tuple[Request, tuple[str, ...]]:
+    def check_labels(self, regimes: Regimes) -> None:
+        """Raise ``ConfigurationError`` where these labels, as they are written, cannot be told apart, or one of the
+        words is for none of them."""
+        for label in self.words:
+            if label not in regimes.kinds:
+                raise ConfigurationError(
+                    f"advisor.layout: words.{label} is an unknown key{did_you_mean(label, regimes)}"
+                )
+        words = {label: self.words.get(label, label) for label in regimes}
+        for label, word in words.items():
+            for other in words:
+                if other != label and words[other].startswith(word):
+                    raise ConfigurationError(
+                        f"advisor.layout: words.{label} {word!r} is the beginning of that of {other}: word one "
+                        "differently."
+                    )
+
+    def ask_label(
+        self, request: Request, market: str, regimes: Regimes = USUAL_REGIMES
+    ) -> tuple[Request, tuple[str, ...]]:
         """The request with the answer begun up to the label, and the labels as they stand there."""
-        words = tuple(self.words.get(label, label) for label in RegimeLabel)
+        words = tuple(self.words.get(label, label) for label in regimes.names)
         opening, labels = _before_space(_fill(self.answer.partition("{label}")[0], market=market), words)
         return replace(request, opening=opening), labels
 
-    def ask_action(self, request: Request, market: str, label: str) -> tuple[Request, tuple[str, ...]]:
+    def ask_action(
+        self, request: Request, market: str, label: str, regimes: Regimes = USUAL_REGIMES
+    ) -> tuple[Request, tuple[str, ...]]:
         """The same up to the action, behind this label."""
-        begun, labels = self.ask_label(request, market)
+        begun, labels = self.ask_label(request, market, regimes)
         before_action = self.answer.partition("{label}")[2].partition("{action}")[0]
-        chosen = labels[tuple(RegimeLabel).index(RegimeLabel(label))] + _fill(before_action, market=market)
+        chosen = labels[regimes.names.index(label)] + _fill(before_action, market=market)
         behind, actions = _before_space(chosen, tuple(ActionType))
         return replace(begun, chosen=behind), actions
 
@@ -174,11 +196,6 @@ class LayoutText:
                 wrong.append(f"{key} has the placeholder {{{name}}} {times} times: put it there once.")
         if self.answer.find("{label}") > self.answer.find("{action}"):
             wrong.append("answer has {action} before {label}: the action is asked behind the label, swap them.")
-        words = {label: self.words.get(label, label) for label in RegimeLabel}
-        for label, word in words.items():
-            for other in words:
-                if other != label and words[other].startswith(word):
-                    wrong.append(f"words.{label} {word!r} is the beginning of that of {other}: word one differently.")
         return wrong
 
 

@@ -142,6 +142,8 @@ class PromptOptions:
     def __post_init__(self) -> None:
         if isinstance(self.calibration, LabelPrior):
             self.calibration.check_labels(self.regimes)
+        if isinstance(self.layout, LayoutText):
+            self.layout.check_labels(self.regimes)
         if self.count < 1:
             raise ConfigurationError(f"The number of examples is {self.count}: give at least 1.")
         if isinstance(self.labels, OwnLabels):

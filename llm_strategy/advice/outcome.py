@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from llm_strategy.advice.citations import check_citations
 from llm_strategy.advice.contract import ParsedAnswer
 from llm_strategy.errors import (
     AnswerTimeout,
@@ -148,6 +149,13 @@ def judge_answer(parsed: ParsedAnswer, exchanges: Sequence[Exchange], regimes: R
     if any(event.kind is EventKind.FALLBACK for exchange in exchanges for event in exchange.events):
         status = Status.FALLBACK
     return Outcome(status, parsed.advice, None, policy, tuple(exchanges), parsed.repairs)
+
+
+def with_citations(outcome: Outcome, context: Sequence[Shown]) -> Outcome:
+    """The outcome with what is wrong with its citations, for an advisor that shows texts to be cited."""
+    if outcome.advice is None:
+        return outcome
+    return replace(outcome, policy=check_citations(outcome.policy, outcome.advice.rationale, context))
 
 
 def abstain(

@@ -3,13 +3,14 @@ what a model says is its own opinion."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache, lru_cache
 
 from llm_strategy.advice.written_prompt import ADVICE_SCHEMA, decision_form, prompt_data, question_about, render
 from llm_strategy.llm.requests import Form, Message, Request, Slot, fill
-from llm_strategy.market.regimes import Regimes
+from llm_strategy.market.regimes import USUAL_REGIMES, Regimes
 from llm_strategy.types import ActionType, Shown
 
 _HOLES = {"rationale": "REASON", "label": "LABEL", "action": "ACTION", "action_confidence": "NN"}
@@ -70,6 +71,39 @@ def ask_plainly(
     system = Message("system", plain_system(regimes, form_text(form, regimes)))
     messages = (system, Message("user", question_about(market, context)))
     return held_to_form(replace(defaults, messages=messages), market, form=form, with_form=with_form)
+
+
+def explain_labels(request: Request, regimes: Regimes) -> Request:
+    """The request with what labels of the experiment's own mean behind its system message; the usual ones are told by
+    the examples that it shows."""
+    if regimes.are_usual:
+        return request
+    system, *others = request.messages
+    said = replace(system, content=f"{system.content}\n\nRegimes:\n{labels_text(regimes)}")
+    return replace(request, messages=(said, *others))
+
+
+def with_labels(request: Request, regimes: Regimes) -> Request:
+    """The request with these labels in the hole of its form that is for one, or in the schema of its answer."""
+    names = tuple(regimes)
+    if names == tuple(USUAL_REGIMES):
+        return request
+    longest = max(map(len, names))  # in tokens they are shorter
+    form = tuple(
+        replace(part, choices=names, max_tokens=max(part.max_tokens, longest))
+        if isinstance(part, Slot) and part.name == "label"
+        else part
+        for part in request.form
+    )
+    schema = request.json_schema and _schema(request.json_schema, names)
+    return replace(request, form=form, json_schema=schema)
+
+
+@lru_cache(maxsize=64)
+def _schema(usual: str, names: tuple[str, ...]) -> str:
+    schema = json.loads(usual)
+    schema["properties"]["regime"]["properties"]["label"]["enum"] = list(names)
+    return json.dumps(schema)
 
 
 def held_to_form(request: Request, market: str, *, form: Form, with_form: bool) -> Request:

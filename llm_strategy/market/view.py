@@ -25,6 +25,8 @@ SHOWN = ("trend", "momentum", "volatility", "drawdown", "range", "volume")
 OF_RULE = ("trend", "volatility")
 """The features that the causal rule goes by."""
 
+PREFIX = "talib:"
+"""Begins the name of a feature that is a function of TA-Lib."""
 FEATURE_GROUP = "backtrader_llm.features"
 """Entry points of a person's own features."""
 _TAKEN = {*FEATURES, *IN_SNAPSHOT, *get_args(Unmasked)}
@@ -71,7 +73,8 @@ class View:
     ``unmasked`` lifts the mask: a model that knows the symbol or the date may remember the period instead of reading
     it.
     ``features`` are shown in this order: those of ``SHOWN`` by name, and ``Feature`` objects of one's own as
-    ``package.module:name``, ``FILE.py:name`` or the name of an entry point of the group ``backtrader_llm.features``.
+    ``package.module:name``, ``FILE.py:name`` or the name of an entry point of the group ``backtrader_llm.features``;
+    functions of TA-Lib as ``talib:RSI(timeperiod=14)``, where it is installed.
     Raises ``ConfigurationError`` for one that is not found or cannot be shown.
     """
 
@@ -133,24 +136,35 @@ def measured_for(*views: View | None) -> tuple[Feature, ...]:
 
 def find_feature(name: str) -> Feature:
     """The feature that a name means; raises ``ConfigurationError`` where there is none."""
-    found = find_plugin("feature", name, FEATURE_GROUP, FEATURES)
+    if name.startswith(PREFIX):
+        found: Any = _of_talib(name)
+    else:
+        found = find_plugin("feature", name, FEATURE_GROUP, FEATURES)
     if not isinstance(found, Feature):
         raise ConfigurationError(
             f"The feature {name!r} is of type {type(found).__name__}: write it as Feature(name, lookback, function)."
         )
-    if is_own(name) and (found.of or found.all_bars):
+    brought = name not in FEATURES
+    if brought and (found.of or found.all_bars):
         raise ConfigurationError(
             f"The feature {name!r} sets of or all_bars, which are for those of every market: leave them out."
         )
     taken = next((called for called in (found.name, found.label) if called in _TAKEN), None)
-    if taken and is_own(name):
+    if taken and brought:
         raise ConfigurationError(f"The feature {name!r} is called {taken!r}, which is taken: rename it.")
     return found
 
 
+@lru_cache(maxsize=64)
+def _of_talib(name: str) -> Feature:
+    from llm_strategy.market.talib_feature import read_talib  # most need it not
+
+    return read_talib(name)
+
+
 def is_own(name: str) -> bool:
     """Whether the name of a feature means a person's own code."""
-    return name not in FEATURES
+    return name not in FEATURES and not name.startswith(PREFIX)
 
 
 def render_snapshot(snapshot: Snapshot, view: View = View()) -> str:

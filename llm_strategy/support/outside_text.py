@@ -24,6 +24,8 @@ _SELECTORS = ((0x180B, 0x180F), (0xFE00, 0xFE0F), (0xE0100, 0xE01EF))
 
 def visible_line(text: str, longest: int) -> str:
     """The text in NFKC on one line of at most ``longest`` characters, without any that cannot be seen."""
+    if text.isascii() and text.isprintable():  # nothing to fold, and nothing hidden
+        return " ".join(text.split())[:longest].rstrip()
     shown = "".join(
         " " if character.isspace() else character
         for character in unicodedata.normalize("NFKC", text)
@@ -74,6 +76,23 @@ def quoted(text: str) -> str:
     """The text as a quotation within a line of ``name: value;`` pairs: it can neither end the quotation nor begin
     another pair."""
     return '"' + text.replace('"', "'").replace(";", ",") + '"'
+
+
+_BRACKETS = str.maketrans("<>[]{}`", "()()()'")
+"""Every special token of a chat template stands in one of these, and so do the marks of our own frames."""
+_SPEAKER = re.compile(
+    r"\b(system|developer|user|human|assistant|model|ai|tool|function|instructions?|response|answer|market|regime|action)"
+    r"(\W{0,3})[:=\uff1a]",
+    re.IGNORECASE,
+)
+_RULE = re.compile(r"([#=*_~|-])\1{2,}")
+
+
+def as_quotation(text: str) -> str:
+    """What somebody wrote as one visible line that opens nothing in a prompt: no bracket of a special token or of a
+    frame, no name of a speaker with a colon (``assistant:``), no rule of signs that parts a prompt (``###``)."""
+    line = visible_line(text, len(text) * 18).translate(_BRACKETS)  # NFKC makes at most 18 signs of one
+    return _RULE.sub(r"\1", _SPEAKER.sub(r"\1\2 -", line))
 
 
 def _is_unseen(character: str) -> bool:

@@ -18,7 +18,7 @@ try:
     from llm_strategy.errors import BacktraderLLMError, RunFolderError
     from llm_strategy.support.outside_text import spelled_out
     from llm_strategy.support.threads import GRACE_S, native_calls
-    from simulator.cli import console, experiments, folders
+    from simulator.cli import console, documents, experiments, folders
     from simulator.cli import models as model
 except KeyboardInterrupt:  # imports take a while on a busy machine, and nothing has begun yet
     sys.stderr.write("Error: interrupted before anything was done.\n")
@@ -99,6 +99,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(model.app, name="models")
+app.add_typer(documents.app, name="documents")
 
 
 def _version(wanted: bool) -> None:

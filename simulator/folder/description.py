@@ -19,10 +19,14 @@ from llm_strategy.advice.modes.mode import Abilities
 from llm_strategy.advice.modes.registry import complete_options
 from llm_strategy.advice.own_labels import OwnLabels
 from llm_strategy.llm.client import LLMClient
+from llm_strategy.market.context.documents import Documents
+from llm_strategy.market.context.events import Events
+from llm_strategy.market.context.moments import lasts_days
 from llm_strategy.risk import Limits
 from simulator.experiment.advisor import AdvisorConfig, write_advisor
 from simulator.experiment.arms import Arm
 from simulator.experiment.configuration import Experiment
+from simulator.folder.documents import LEDGER
 from simulator.folder.evidence import HARM, evidence_files, file_hashes
 from simulator.folder.manifest import ADVISORS_FORMAT, FORMAT_VERSION, Manifest
 from simulator.folder.provenance import model_of, own_parts, provenance, shown_parts
@@ -54,7 +58,7 @@ class RunDescription:
     def of_arm(self, arm: Arm, folder: Path, **how: Unpack[Happened]) -> Manifest:
         """The manifest of one arm, whose evidence stands in ``folder``."""
         draws = self._experiment.further_draws if arm.kind == "advisor" else ()
-        files = file_hashes(folder, evidence_files(draws), if_there=(CALIBRATION, REQUEST, "prices.csv"))
+        files = file_hashes(folder, evidence_files(draws), if_there=(CALIBRATION, REQUEST, LEDGER, "prices.csv"))
         asked = {"options": options_of(arm.config or self._experiment.primary_config, how["model"])}
         return self._manifest("run", arm.name, None, files, asked | self._whose(arm), **how)
 
@@ -167,15 +171,19 @@ MOST_NAMES = 5
 def notes_on(experiment: Experiment, universe: Universe) -> tuple[str, ...]:
     """The notes of a run, in the order of the symbols; those on volumes and limits last."""
     found = (note for prices in universe.markets for note in prices.notes)
-    told = [*found, *_volumes(experiment, universe), *_limits(experiment.risk), *_labels(experiment, universe)]
+    told = [*found, *_volumes(experiment, universe), *_limits(experiment.risk)]
+    told += [*_labels(experiment, universe), *_texts(experiment, universe)]
     return tuple(dict.fromkeys(told))
 
 
 def _labels(experiment: Experiment, universe: Universe) -> Iterator[str]:
     """How many of a person's own labels are of states that this run comes past."""
-    labels = experiment.advisor.labels
-    if not isinstance(labels, OwnLabels):
-        return
+    configs = [arm.config for arm in experiment.plan if arm.config is not None] or [experiment.advisor]
+    for labels in [config.labels for config in configs if isinstance(config.labels, OwnLabels)]:
+        yield _coverage(labels, experiment, universe)
+
+
+def _coverage(labels: OwnLabels, experiment: Experiment, universe: Universe) -> str:
     decided = {
         symbol: {time.isoformat() for time in universe.decisions(symbol).table.index[experiment.warm_up.bars - 1 :]}
         for symbol in universe.symbols
@@ -183,7 +191,7 @@ def _labels(experiment: Experiment, universe: Universe) -> Iterator[str]:
     everywhere = set[str]().union(*decided.values())
     idle = [time for time, _, symbol in labels.rows if time not in (decided.get(symbol, ()) if symbol else everywhere)]
     told = f"{len(labels.rows) - len(idle):,} of {len(labels.rows):,} labels of advisor.labels are of bars of this run"
-    yield f"{told}, the others are never shown (the first is of {idle[0]})." if idle else f"{told}."
+    return f"{told}, the others are never shown (the first is of {idle[0]})." if idle else f"{told}."
 
 
 def _volumes(experiment: Experiment, universe: Universe) -> Iterator[str]:
@@ -204,6 +212,19 @@ def _volumes(experiment: Experiment, universe: Universe) -> Iterator[str]:
             f"No volumes known{why}, participation not limited: an entry in {_named(without)} may be larger than what "
             "was traded."
         )
+
+
+def _texts(experiment: Experiment, universe: Universe) -> Iterator[str]:
+    """What a bar of a day or longer is shown of the texts and values of its own day."""
+    if not lasts_days(universe.decide_on or universe.timeframe):
+        return
+    for entry in shown_parts(experiment)[1]:
+        for name, options in entry.items() if isinstance(entry, dict) else ():
+            if name in (Documents.name, Events.name) and options.get("close") is None:
+                yield (
+                    f"A bar is shown the {name} from before its date (UTC) alone: set close of {name} to the time and "
+                    "zone of the session's close, such as 16:00 America/New_York, to show those of the day itself."
+                )
 
 
 def _limits(risk: Limits) -> Iterator[str]:

@@ -14,9 +14,10 @@ from typing import Any
 
 from llm_strategy.advice.written_prompt import prompts_sha256
 from llm_strategy.llm.client import LLMClient
-from llm_strategy.market.context.registry import CONTEXT_GROUP, feature_names, own_sources
+from llm_strategy.market.context.registry import CONTEXT_GROUP, data_files, feature_names, own_sources
 from llm_strategy.market.view import FEATURE_GROUP, is_own
 from llm_strategy.support.plugins import source_sha256
+from llm_strategy.support.read_regular import at_home, open_regular
 from llm_strategy.support.schemas import schemas_sha256
 from simulator.experiment.advisor import RUNTIME
 from simulator.experiment.configuration import Experiment
@@ -92,18 +93,30 @@ def shown_parts(experiment: Experiment) -> tuple[list[str], list[Any]]:
     return list(features), [entry for config in configs for entry in config.context]
 
 
-def own_parts(features: Iterable[str], context: Any = ()) -> dict[str, dict[str, str]]:
-    """sha256 of the files of a person's own among these features and sources of context, by their names in the
-    experiment without folders, for a manifest; nothing where there are none."""
+def own_parts(features: Iterable[str], context: Any = (), *, data: bool = True) -> dict[str, dict[str, str]]:
+    """sha256 of the files of a person's own among these features and sources of context, and with ``data`` of those
+    that sources read, by their names in the experiment without folders, for a manifest; nothing where there are
+    none."""
     own: dict[str, str] = {}
     parts = [(feature, FEATURE_GROUP) for feature in (*features, *feature_names(context)) if is_own(feature)]
     parts += [(source, CONTEXT_GROUP) for source in own_sources(context)]
-    for part, group in dict.fromkeys(parts):
-        name = file_name(part)
+    hashes = [(file_name(part), source_sha256(part, group)) for part, group in dict.fromkeys(parts)]
+    if data:
+        hashes += [(at_home(path).name, _file_sha256(at_home(path))) for path in dict.fromkeys(data_files(context))]
+    for name, sha256 in hashes:
         while name in own:  # a file of that name in another folder
             name += "_"
-        own[name] = source_sha256(part, group)
+        own[name] = sha256
     return {"own_parts": own} if own else {}
+
+
+def _file_sha256(path: Path) -> str:
+    """Of a file's content; empty where it cannot be read, which the source says itself."""
+    try:
+        with open_regular(path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
 
 
 def model_of(client: LLMClient | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ A *run* is one arm::
     prices.csv        the validated prices that the run saw, by symbol (a comparison keeps them once, beside its arms)
     decisions.jsonl   one line a decision
     orders.csv  trades.csv  equity.csv
+    documents.jsonl   each text that the model was shown, once, where it could be shown any
     calibration.json  what the model says to anything, where labels were scored (input for a later run)
     draw-2/ ...       the same four files for each further draw of a model's decisions (evaluation.draws)
     facts.json  report.html  report.md

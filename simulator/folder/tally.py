@@ -18,6 +18,7 @@ from llm_strategy.errors import ContractError
 from llm_strategy.llm.metering.calls import Usage
 from llm_strategy.trading.decision_lines import Entry
 from llm_strategy.types import Abstention, AbstentionReason, ActionType, Decision
+from simulator.folder.documents import Ledger
 from simulator.folder.evidence import write_json
 
 
@@ -33,6 +34,8 @@ class Tally:
         """The advised action at each decision, by symbol; an abstention changes nothing, as a hold does."""
         self.failed: list[Abstention] = []
         """Why the advisor gave no advice, whether or not a rule decided in its place."""
+        self.documents = Ledger()
+        """The texts that the model was shown."""
         self.scored = BatchPrior()
         """The scores of labels: of several answers to a state the last counts."""
         self.asks = advisor if isinstance(advisor, ModelAdvisor) else None
@@ -42,6 +45,7 @@ class Tally:
     def take(self, entry: Entry) -> None:
         """Count one more."""
         decision = entry.decision
+        self.documents.take(decision)
         action = ActionType.HOLD if decision.advice is None else decision.advice.action.type
         self.advised.setdefault(decision.snapshot.symbol, []).append(action)
         self.decisions += 1

@@ -38,6 +38,7 @@ BEFORE = (
     "gate",
     "regimes",
     "decisions",
+    "documents",
     "trades",
 )
 """The sections of a page, in order; behind them stand further modules of ``sections/`` and a person's own sections."""

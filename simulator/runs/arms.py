@@ -21,12 +21,14 @@ from simulator.experiment.advisor import AdvisorConfig
 from simulator.experiment.arms import Arm
 from simulator.experiment.configuration import Experiment
 from simulator.folder.description import RunDescription, now
+from simulator.folder.documents import library_of, write_ledger
 from simulator.folder.evidence import draw_name, write_json
 from simulator.folder.provenance import model_of
 from simulator.folder.sent_request import write_request
 from simulator.folder.tally import Questions, Tally, failure_of, write_calibration
 from simulator.prices.universe import Universe
 from simulator.runs.advisors.session import AdvisorSession
+from simulator.runs.context_size import require_room
 from simulator.runs.simulation import upcoming
 from simulator.runs.strategies.trade import trade_arm
 
@@ -146,8 +148,9 @@ class ArmRunner:
         """What the advisor brought about, its evidence written, and a sentence where it failed too often."""
         folder.mkdir(parents=True, exist_ok=True)
         choice = arm.config or self._experiment.primary_config
-        if isinstance(advisor, ModelAdvisor) and advisor.asks_ahead:
+        if isinstance(advisor, ModelAdvisor) and (advisor.asks_ahead or advisor.context.shows_more):
             seen = upcoming(self._universe, self._experiment, choice)
+            require_room(advisor, seen)
             advisor.ask_ahead(seen.snapshots, self._on_answer, wants=seen.wants)
         asked = _FirstMustFit(advisor) if isinstance(advisor, ModelAdvisor) else advisor
         made = Tally(advisor)
@@ -160,6 +163,7 @@ class ArmRunner:
         if not draw:
             write_calibration(made.scored, folder)
             write_request(made, folder)
+            write_ledger(made.documents, folder, library_of(advisor))
         return made, too_many_failures(made, choice.max_failure_rate, draw=draw)
 
     def _advisor(self, arm: Arm, session: AdvisorSession | None) -> Advisor | None:

@@ -22,6 +22,7 @@ from simulator.experiment.advisor import AdvisorConfig
 from simulator.experiment.configuration import Experiment
 from simulator.prices.universe import Universe
 from simulator.runs.answers import advisor_of
+from simulator.runs.context_size import SourceTokens, source_tokens
 from simulator.runs.simulation import Upcoming, upcoming
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class Estimate:
     draws: int = 1
     besides: tuple[str, ...] = ()
     asked_again: int = 0
+    sources: tuple[SourceTokens, ...] = ()
+    """What each source of context shows at a decision."""
     shared: int = 0
     """Questions that an advisor before this one asks the same model, so that it is asked them once."""
     advisor: str = ""
@@ -68,10 +71,12 @@ class Estimate:
         return self.parts.get(advisor, self)
 
     def as_text(self) -> str:
-        """The estimate as one line, or one for each advisor and one for all of them."""
+        """The estimate as one line, and one for each source of context; of several advisors these of each, and a
+        line for all of them."""
         if self.parts:
             return "\n".join([*(part.as_text() for part in self.parts.values()), f"In all: {self._as_line()}"])
-        return f"{self.advisor}: {self._as_line()}" if self.advisor else self._as_line()
+        questions = f"{self.advisor}: {self._as_line()}" if self.advisor else self._as_line()
+        return "\n".join([questions, *(source.as_text() for source in self.sources)])
 
     def _as_line(self) -> str:
         drawn = f" of {self.draws} draws" if self.draws > 1 else ""
@@ -102,6 +107,7 @@ class _Counted:
     missing: Sequence[Request]
     again: int
     decisions: int
+    sources: tuple[SourceTokens, ...] = ()
 
 
 def estimate(
@@ -172,7 +178,9 @@ def _count(
             missing |= dict.fromkeys(unknown)
             again += unusable
     first = configs[0]
-    return _Counted(advisor_of(client, first), first.prompt_options, known, list(missing), again, decisions)
+    advisor = advisor_of(client, first)
+    sources = source_tokens(advisor, upcoming(universe, experiment, first)) if advisor.context.shows_more else ()
+    return _Counted(advisor, first.prompt_options, known, list(missing), again, decisions, sources)
 
 
 def _estimated(
@@ -200,6 +208,7 @@ def _estimated(
         besides=tuple(_besides(counted.advisor, explained=experiment.output.explain)),
         asked_again=counted.again,
         shared=len(counted.missing) - len(to_ask),
+        sources=counted.sources,
     )
 
 

@@ -22,6 +22,7 @@ from llm_strategy.types import ActionType
 from simulator.experiment.arms import Arm
 from simulator.experiment.configuration import Experiment
 from simulator.experiment.objects import is_of_program, is_there
+from simulator.folder.documents import LEDGER, LedgerRecord, write_ledger
 from simulator.folder.evidence import DECISIONS, HARM, draw_name, evidence_files
 from simulator.folder.integrity import check_evidence, is_sealed, seal
 from simulator.folder.provenance import own_parts
@@ -36,7 +37,7 @@ from simulator.reporting.render_html import secured
 from simulator.reporting.render_markdown import without_bare_links
 from simulator.runs.answers import RunAnswers, replay_advisor
 from simulator.runs.report import EXPLANATION, FACTS, REPORT_FILES, write_page
-from simulator.runs.strategies.trade import trade_arm
+from simulator.runs.strategies.trade import own_strategy, trade_arm
 from simulator.runs.worst_case import write_harm
 
 
@@ -93,6 +94,7 @@ def _replay_record(record: Record, target: Path) -> None:
         write_calibration(made.scored, folder)
         if (arm.folder / REQUEST).exists():  # earlier versions wrote none
             write_request(made, folder)
+        write_ledger(made.documents, folder, LedgerRecord.read(arm.decisions.path.parent))
         if planned.config is not None:
             advised = advised or made.advised  # of the first that a model advised
         for draw in arm.draws:
@@ -137,7 +139,7 @@ def _experiment(record: Record) -> Experiment:
         if not rule.get("sha256"):  # which code it was must be certain
             raise RunFolderError(f"{path} names a rule without the hash of its file: restore it, or run it again.")
     then = record.manifest.get("own_parts", {})
-    now = own_parts(*_shown_parts(configuration)).get("own_parts", {})
+    now = own_parts(*_shown_parts(configuration), data=False).get("own_parts", {})
     for name in now:
         if now[name] and now[name] != then.get(name):  # one that is not there is told below
             raise RunFolderError(
@@ -148,6 +150,9 @@ def _experiment(record: Record) -> Experiment:
         experiment = Experiment.from_mapping(configuration, str(path))
         for section in experiment.output.sections:
             load_section(section)
+        for arm in experiment.plan:
+            if arm.kind == "strategy":
+                own_strategy(arm).find()
     except ConfigurationError as problem:
         raise RunFolderError(
             f"{path} holds an experiment that cannot be run ({problem}): restore it, or run the experiment again."
@@ -232,9 +237,9 @@ def _files(record: Record, target: Path) -> list[str]:
     names: list[str] = []
     for arm in record.arms:
         evidence = evidence_files(draw.number for draw in arm.draws)
-        more = (CALIBRATION, REQUEST, FACTS)
+        more = (CALIBRATION, REQUEST, LEDGER, FACTS)
         names += [f"{arm.name}/{name}" for name in (*evidence, *more)] if comparison else evidence
-    names += [CALIBRATION, REQUEST, "prices.csv", HARM, *REPORT_FILES]
+    names += [CALIBRATION, REQUEST, LEDGER, "prices.csv", HARM, *REPORT_FILES]
     there = [record.folder, target]
     if not comparison and not (record.folder / "prices.csv").exists():
         there.remove(target)  # an arm's prices and page are those of its comparison

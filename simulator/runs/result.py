@@ -13,11 +13,14 @@ from typing import Self
 
 import pandas as pd
 
+from llm_strategy.advice.citations import citable
 from llm_strategy.support.outside_text import spelled_out
 from llm_strategy.trading.decision_lines import Entry
+from llm_strategy.types import shown_text
 from simulator.evaluation.advice import valid_share
 from simulator.evaluation.measures import arm_remarks, measure
 from simulator.folder.answer_costs import answer_costs
+from simulator.folder.documents import LedgerRecord
 from simulator.folder.integrity import changed_evidence
 from simulator.folder.manifest import put_back
 from simulator.folder.record import Record, load_record
@@ -49,6 +52,7 @@ DECISION_COLUMNS = (
 
 
 ADVISOR_COLUMNS = ("model", "valid_share", "coherent_share", "abstained", "cost", "asked")
+_OF_TEXT = ("available_at", "source")
 
 
 @dataclass(frozen=True, repr=False)
@@ -103,8 +107,8 @@ class Result:
         one arm. Columns: symbol, status (advised, repaired, abstained), label, action and confidence (0 to 1) as
         advised, missing where it abstained, rationale, policy (allow, review, deny), intent (what the gate made of it),
         size (shares), stop_pct and target_pct (fractions of the fill), reason (why it abstained, or the gate did
-        nothing), close (the price), context (what the model was shown beside the market's line, a line for each
-        source)."""
+        nothing), close (the price), context (what the model was shown beside the market's line, a paragraph for
+        each source)."""
         rows = [_decision_row(arm.name, entry) for arm in self.record.arms for entry in arm.entries]
         table = pd.DataFrame(rows, columns=["arm", "time", *DECISION_COLUMNS])
         return table.assign(time=pd.to_datetime(table["time"])).set_index(["arm", "time"])
@@ -149,6 +153,25 @@ class Result:
         prices and amounts in the currency of the prices, sizes in shares."""
         tables = [arm.trades.assign(arm=arm.name) for arm in self.record.arms]
         return pd.concat([table for table in tables if len(table)] or tables[:1]).set_index(["arm", "trade"])
+
+    @cached_property
+    def documents(self) -> pd.DataFrame:
+        """A row for each text that a model was shown at a decision. Index: ``arm`` and ``time`` (the close). Columns:
+        symbol, id, available_at (timestamp, UTC), source, rank (1 is the best, cited as [D1])."""
+        rows: list[list[object]] = []
+        for arm in self.record.arms:
+            ledger = LedgerRecord.read(arm.decisions.path.parent)
+            for entry in arm.entries if ledger is not None else ():
+                seen = entry.decision.snapshot
+                for rank, identity in enumerate(citable(entry.decision.context), 1):
+                    about = ledger.record(identity) if ledger is not None else {}
+                    rows.append([arm.name, seen.time, seen.symbol, identity, *map(about.get, _OF_TEXT), rank])
+        table = pd.DataFrame(rows, columns=["arm", "time", "symbol", "id", *_OF_TEXT, "rank"])
+        times = {
+            "time": pd.to_datetime(table["time"]),
+            "available_at": pd.to_datetime(table["available_at"], utc=True, format="ISO8601"),
+        }
+        return table.assign(**times).set_index(["arm", "time"])
 
     @property
     def symbols(self) -> pd.DataFrame:
@@ -219,5 +242,5 @@ def _decision_row(arm: str, entry: Entry) -> tuple[object, ...]:
         arm, snapshot.time, snapshot.symbol, decision.status.value, *advised, decision.policy.verdict.value,
         gate.intent.value, gate.size, gate.stop_pct, gate.target_pct,
         f"{abstained.reason}: {abstained.detail}" if abstained else gate.reason, snapshot.close,
-        "\n".join(f"{shown.source}: {shown.text}" for shown in decision.context),
+        shown_text(decision.context),
     )  # fmt: skip

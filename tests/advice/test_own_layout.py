@@ -155,9 +155,7 @@ def without(key):
         (without("reason"), "reason is missing"),
         (OWN | {"shape": "pages"}, 'shape is "pages", it must be one of turns, page, did you mean'),
         (OWN | {"system": 3}, "system is 3, it must be of type string"),
-        (OWN | {"words": {"bul": "up"}}, "words.bul is an unknown key, did you mean 'bull'?"),
         (OWN | {"words": {"bull": ""}}, "words.bull"),
-        (OWN | {"words": {"bull": "side"}}, "words.bull 'side' is the beginning of that of sideways"),
         (OWN | {"words": {"bull": "{market}"}}, "words.bull has the unknown placeholder {market}; it may hold none."),
         (OWN | {"question": "What?"}, "question shows no market"),
         (OWN | {"question": "{markt}"}, "question has the unknown placeholder {markt}, did you mean 'market'?"),
@@ -178,6 +176,19 @@ def test_a_wrong_layout_is_one_sentence(in_folder, content, told):
     assert str(caught.value).startswith("mine.yaml")
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ({"bul": "up"}, "words.bul is an unknown key, did you mean 'bull'?"),
+        ({"bull": "side"}, "words.bull 'side' is the beginning of that of sideways"),
+    ],
+)
+def test_words_of_a_layout_are_for_the_labels_of_the_experiment(words, told):
+    with pytest.raises(ConfigurationError) as caught:
+        experiment(OWN | {"words": words})
+    assert str(caught.value).startswith(f"advisor.layout: {told}")
 
 
 @pytest.mark.parametrize(

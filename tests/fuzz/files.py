@@ -122,6 +122,7 @@ def _calibration(data, folder):
     path.write_bytes(data)
     prior = LabelPrior.from_file(path)
     assert prior.states >= 1
+    assert PromptOptions("choices", calibration=prior).calibration is prior
     right = correct_scores(PRIOR["labels"], prior.labels)
     assert all(0 <= share <= 1 for share in right.values()), right
 

@@ -3,6 +3,7 @@ engine."""
 
 import math
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,13 +16,20 @@ from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.requests import request_hash
 from llm_strategy.market.context.context import Context
+from llm_strategy.market.context.history import History
+from llm_strategy.market.context.registry import null_choices
 from llm_strategy.market.features import LONGEST_LOOKBACK
 from llm_strategy.market.view import View
 
+OWN = str(Path(__file__).parents[2] / "examples" / "own_context.py")
 MODES = [(True, True), (True, False), (False, True), (False, False)]
 SOURCES = {
     "history": [{"history": {"bars": 40, "decimals": 4, "columns": ["open", "high", "low", "close", "volume"]}}],
     "a longer history": ["features", {"history": {"bars": 3, "longer": {"bars": 5, "every": 60}}}],
+    "analogues": ["features", {"analogues": {"k": 3, "horizon": 5}}],
+    "analogues by path": [{"analogues": {"k": 3, "horizon": 5, "distance": "path", "of": "all"}}, "features"],
+    "random analogues": [{"analogues": {"k": 3, "horizon": 5, "null": "random"}}],
+    "one's own": ["features", {f"{OWN}:Streak": {"most": 30}}, f"{OWN}:busy"],
 }
 """Contexts whose look-ahead is tried: a new source is a line here."""
 
@@ -179,3 +187,33 @@ def test_features_of_the_line_may_be_named_in_the_context():
     assert advisor.view == View(features=("trend", "volume"))
     with pytest.raises(ConfigurationError, match="The features are range, and context names trend: name them once"):
         ModelAdvisor(ScriptedClient([]), view=View(features=("range",)), context=[{"features": {"names": ["trend"]}}])
+
+
+def own_words(snapshot, word="calm"):
+    return f"It is {word}."
+
+
+def test_a_class_or_function_may_stand_in_the_place_of_its_name():
+    context = Context([History, {own_words: {"word": "wild"}}])
+    assert context.names == ("history", "own_words")
+    assert context.plain[1] == {f"{__name__}:own_words": {"word": "wild"}}
+    assert Context(context.plain).names == context.names
+    with pytest.raises(ConfigurationError, match="cannot be found by its name: define it at the top of a module"):
+        Context([lambda snapshot: ""])
+
+
+def test_a_null_changes_one_source_alone():
+    chosen = ["features", {"analogues": {"k": 3}}, {"history": {"bars": 5}}]
+    drawn, without = null_choices(chosen, "analogues", "random"), null_choices(chosen, "analogues", None)
+    usual = Context(chosen).plain
+    assert drawn[1] == {"analogues": {**usual[1]["analogues"], "null": "random"}}
+    assert (drawn[0], drawn[2]) == (usual[0], usual[2])
+    assert without == (usual[0], usual[2])
+    for label, value, told in (
+        ("documents", None, "The context features, analogues, history has no documents"),
+        ("history", "random", "history has no null 'random'"),
+        ("analogues", "randon", "analogues has no null 'randon', did you mean 'random'?"),
+    ):
+        with pytest.raises(ConfigurationError) as caught:
+            null_choices(chosen, label, value)
+        assert told in str(caught.value)

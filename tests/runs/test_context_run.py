@@ -5,12 +5,17 @@ import shutil
 from pathlib import Path
 
 import pytest
+from own_cerebro import own_cerebro, run
 from small_run import recording
+from small_study import study
 
 import simulator
-from llm_strategy.errors import ConfigurationError, RunFolderError
+from llm_strategy.advice.advisor import ModelAdvisor
+from llm_strategy.errors import ConfigurationError, PromptTooLong, RunFolderError
 from llm_strategy.llm import MemoryStore, RecordingClient
+from llm_strategy.llm.backends.local.gpt4all import Gpt4AllBackend
 from llm_strategy.llm.backends.scripted import ScriptedClient
+from llm_strategy.llm.client import LLMClient
 from simulator.runs.advise import advise_at
 from simulator.runs.trace import trace
 
@@ -192,4 +197,71 @@ def test_a_source_of_ones_own_that_fails_is_one_sentence(folder, body, told):
     client, _ = recording(label)
     with pytest.raises(ConfigurationError, match=told) as caught:
         simulator.compare(experiment(folder, ["features", "bad.py:wrong"]), client=client)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_estimate_has_a_line_for_each_source(folder):
+    chosen, plans = experiment(folder, CONTEXT), []
+    client, _ = recording(label)
+    simulator.compare(chosen, client=client, on_estimate=plans.append)
+    history, streak, busy = plans[0].sources
+    assert (history.source, streak.source, busy.source) == ("history", "Streak", "busy")
+    assert history.most >= history.mean > streak.mean > busy.mean > 0
+    assert busy.most > 2 * busy.mean  # it seldom shows anything
+    assert f"context history: about {history.mean:,.0f} tokens a decision, at most {history.most}" in str(plans[0])
+
+
+@pytest.mark.model
+def test_a_prompt_that_cannot_fit_is_told_before_anything_is_asked(folder, model_path):
+    def run(tokens, context):
+        with LLMClient(Gpt4AllBackend(model_path, context_tokens=tokens, threads=1)) as model:
+            client = RecordingClient(model, model.identity, MemoryStore())
+            try:
+                return simulator.compare(experiment(folder, context, mode="json"), client=client)
+            finally:
+                assert client.usage.asked == 0
+
+    long = {"history": {"bars": 250, "decimals": 2}}
+    with pytest.raises(PromptTooLong) as caught:
+        run(1024, ["features", long, "own_context.py:Streak"])
+    told = str(caught.value)
+    assert "tokens and the model's context 1,024" in told
+    assert "is history of advisor.context with " in told
+
+
+def test_a_study_of_ones_own_cerebro_shows_what_the_cerebro_does(folder):
+    chosen = ["features", {"history": {"bars": 4}}, "own_context.py:Streak"]
+    advisor = ModelAdvisor(ScriptedClient(label), context=chosen)
+    (alone, *_) = run(own_cerebro(), advisor=advisor)
+    result = study(folder, advisor=advisor).run()
+    together = [entry.decision.context for entry in result.record.arm("llm").entries]
+    assert together == [entry.decision.context for entry in alone]
+    assert {shown.source for shown in together[0]} == {"history", "Streak"}
+    assert all(check.same for check in simulator.replay(result.folder))
+
+
+@pytest.mark.parametrize("of", ["others", "all"])
+def test_analogues_of_other_symbols_need_others(folder, of):
+    with pytest.raises(ConfigurationError, match=f"analogues looks at {of} symbols, and there is one alone: leave of"):
+        experiment(folder, ["features", {"analogues": {"of": of}}])
+    assert experiment(folder, ["features", {"analogues": {"of": of}}], TWO).advisor.analogues_of == of
+
+
+@pytest.mark.parametrize(
+    ("context", "told"),
+    [
+        ([{"history": {"bars": 1}}], "advisor.context.0.history.bars is 1, it must be at least 2."),
+        ([{"history": {"barz": 1}}], "advisor.context.0.history.barz is an unknown key, did you mean 'bars'?"),
+        ({"history": {"columns": ["clos"]}}, "advisor.context.history.columns.0 is \"clos\", it must be one of open"),
+        ([{"analogues": {"of": "own", "null": "rnd"}}], "advisor.context.0.analogues.null is \"rnd\", it must be"),
+        (["features", "histroy"], "There is no context source 'histroy', did you mean 'history'?"),
+        ([], "advisor.context"),
+        (7, "advisor.context is 7"),
+        (["features", "nowhere.py:x"], "names the file"),
+    ],
+)  # fmt: skip
+def test_a_wrong_context_of_an_experiment_is_one_sentence(folder, context, told):
+    with pytest.raises(ConfigurationError) as caught:
+        experiment(folder, context)
+    assert told in str(caught.value)
     assert "\n" not in str(caught.value)

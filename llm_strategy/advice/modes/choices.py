@@ -10,17 +10,17 @@ from typing import TypeVar
 
 from llm_strategy.advice.contract import ParsedAnswer, Repairs
 from llm_strategy.advice.examples import Example
-from llm_strategy.advice.layout import CONTENT_FREE, load_layout
+from llm_strategy.advice.layout import CONTENT_FREE, LayoutText, load_layout
 from llm_strategy.advice.modes.mode import Ask, Defaults, Mode, Question, Recorded
 from llm_strategy.advice.options import LabelPrior, PromptOptions
-from llm_strategy.advice.plain_prompt import actions_text, form_text, labels_text
+from llm_strategy.advice.plain_prompt import actions_text, explain_labels, form_text, labels_text
 from llm_strategy.advice.written_prompt import fixed_examples
 from llm_strategy.errors import ConfigurationError, ContractError
 from llm_strategy.llm.requests import Request
 from llm_strategy.llm.structured.probabilities import probabilities_of
 from llm_strategy.market.view import market_view
 from llm_strategy.support.outside_text import encodable
-from llm_strategy.types import Action, ActionType, Advice, Purpose, Regime, RegimeLabel
+from llm_strategy.types import Action, ActionType, Advice, Purpose, Regime
 
 LONGEST_RATIONALE = 600
 """Characters, as in the contract."""
@@ -92,7 +92,7 @@ class Choices(Mode):
         self._layout = load_layout(options.layout) if options.prompt is None else options.prompt.layout
         self._words = {"labels": labels_text(options.regimes), "actions": actions_text()}
         self._batch = BatchPrior()
-        self._last: tuple[RegimeLabel, ActionType] | None = None
+        self._last: tuple[str, ActionType] | None = None
 
     @property
     def stateless(self) -> bool:
@@ -112,15 +112,15 @@ class Choices(Mode):
     def follow_ups(self, question: Question, defaults: Request) -> Iterator[Request]:
         """The requests for the action, one for each label."""
         conversation = self._about(question, question.market, defaults)
-        for label in RegimeLabel:
-            yield _choosing(*self._layout.ask_action(conversation, question.market, label))
+        for label in self.options.regimes.names:
+            yield _choosing(*self._ask_action(conversation, question.market, label))
 
     def decide(self, question: Question, defaults: Request, ask: Ask) -> ParsedAnswer:
         """The likeliest label, the likeliest action behind it, and a rationale."""
         conversation, market = self._about(question, question.market, defaults), question.market
         labels = self._labels(question, defaults, ask)
-        label = RegimeLabel(max(labels, key=labels.__getitem__))
-        actions = _score(*self._layout.ask_action(conversation, market, label), tuple(ActionType), ask, "action")
+        label = max(labels, key=labels.__getitem__)
+        actions = _score(*self._ask_action(conversation, market, label), tuple(ActionType), ask, "action")
         action = ActionType(max(actions, key=actions.__getitem__))
         rationale = f"The likeliest of the labels is {label}, of the actions {action}."
         changed = (label, action) != self._last
@@ -139,8 +139,8 @@ class Choices(Mode):
 
     def label_scores(self, market: str, answer: str) -> dict[str, float]:
         """The probability of each label, as the model gave it to a market line; raises ``ContractError``."""
-        _, choices = self._layout.ask_label(Request(()), market)
-        return _by_name(choices, tuple(RegimeLabel), answer)
+        _, choices = self._layout.ask_label(Request(()), market, self.options.regimes)
+        return _by_name(choices, self.options.regimes.names, answer)
 
     def _about(self, question: Question, line: str, defaults: Request) -> Request:
         """The request with the conversation up to the question about this line of a market."""
@@ -161,16 +161,22 @@ class Choices(Mode):
             context=() if line == CONTENT_FREE else self.context_of(question),
             words=words,
         )
-        return replace(defaults, messages=messages, form=(), json_mode=False, json_schema="")
+        request = replace(defaults, messages=messages, form=(), json_mode=False, json_schema="")
+        if isinstance(self.options.layout, LayoutText) or "{labels}" in self._layout.system:
+            return request
+        return explain_labels(request, self.options.regimes)
 
     def _ask_label(self, question: Question, line: str, defaults: Request) -> tuple[Request, tuple[str, ...]]:
-        return self._layout.ask_label(self._about(question, line, defaults), line)
+        return self._layout.ask_label(self._about(question, line, defaults), line, self.options.regimes)
+
+    def _ask_action(self, conversation: Request, line: str, label: str) -> tuple[Request, tuple[str, ...]]:
+        return self._layout.ask_action(conversation, line, label, self.options.regimes)
 
     def _labels(self, question: Question, defaults: Request, ask: Ask) -> dict[str, float]:
         """The probability of each label, corrected."""
 
         def scored(line: str, purpose: Purpose) -> dict[str, float]:
-            return _score(*self._ask_label(question, line, defaults), tuple(RegimeLabel), ask, purpose)
+            return _score(*self._ask_label(question, line, defaults), self.options.regimes.names, ask, purpose)
 
         raw, calibration = scored(question.market, "label"), self.options.calibration
         if isinstance(calibration, LabelPrior):

@@ -8,7 +8,7 @@ from functools import partial
 
 from llm_strategy.advice.contract import ParsedAnswer, parse_answer
 from llm_strategy.advice.modes.mode import Ask, Mode, Question, Recorded
-from llm_strategy.advice.plain_prompt import ask_plainly, form_text, held_to_form
+from llm_strategy.advice.plain_prompt import ask_plainly, explain_labels, form_text, held_to_form, with_labels
 from llm_strategy.advice.written_prompt import ADVICE_FORM, ask_for_advice, ask_for_repair
 from llm_strategy.errors import ContractError
 from llm_strategy.llm.requests import Form, Request
@@ -76,12 +76,21 @@ class Json(Mode):
         market, context, regimes = question.market, self.context_of(question), self.options.regimes
         if self.options.prompt is not None:
             messages = self.own_messages(self.options.prompt, question, form_text(form, regimes))
-            return held_to_form(replace(defaults, messages=messages), market, form=form, with_form=with_form)
+            own = held_to_form(replace(defaults, messages=messages), market, form=form, with_form=with_form)
+            return with_labels(own, regimes)
         if self.shows_examples(question):
-            return ask_for_advice(
+            request = ask_for_advice(
                 market, with_form=with_form, defaults=defaults, examples=question.examples, context=context
             )
-        return ask_plainly(market, defaults, form=form, with_form=with_form, regimes=regimes, context=context)
+            return with_labels(explain_labels(request, regimes), regimes)
+        plain = ask_plainly(market, defaults, form=form, with_form=with_form, regimes=regimes, context=context)
+        return with_labels(plain, regimes)
 
     def _read(self, question: Question, answer: str) -> ParsedAnswer:
-        return parse_answer(answer, symbol=question.symbol, timeframe=question.timeframe, repairs=self.repairs)
+        return parse_answer(
+            answer,
+            symbol=question.symbol,
+            timeframe=question.timeframe,
+            repairs=self.repairs,
+            labels=self.options.regimes.names,
+        )

@@ -12,7 +12,7 @@ from typing import ClassVar, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from llm_strategy.advice.contract import ParsedAnswer, Repairs
 from llm_strategy.advice.examples import Example, ExampleKind
-from llm_strategy.advice.layout import FEATURES, LayoutText
+from llm_strategy.advice.layout import FEATURES, LAYOUT_NAMES, LayoutText, load_layout
 from llm_strategy.advice.options import CalibrationKind, PromptOptions, RationaleWanted
 from llm_strategy.advice.own_prompt import PromptText
 from llm_strategy.advice.written_prompt import fixed_examples
@@ -170,8 +170,16 @@ class Mode(ABC):
             )
         if calibration == "auto":
             calibration = cls.auto.calibration if stay else "none"
+        own = not options.regimes.are_usual
         if layout == "auto":
-            layout = "plain" if examples == "none" else "rows" if stay else "sheet"
+            with_examples = ("turns" if stay else "page") if own else ("rows" if stay else "sheet")
+            layout = "plain" if examples == "none" else with_examples
+        if own and cls.scores and isinstance(layout, str) and load_layout(layout).words:
+            others = [name for name in LAYOUT_NAMES if not load_layout(name).words]
+            raise ConfigurationError(
+                f"advisor.layout is {layout}, whose words are for the labels of the causal rule, and the labels are "
+                f"{', '.join(options.regimes)}: choose one of {', '.join(others)}, or a file of your own."
+            )
         if cls.scores and options.prompt is None and FEATURES not in options.context:
             raise ConfigurationError(
                 f"advisor.context leaves out features, and the layouts of mode {cls.name} ask about them: add features "
@@ -190,6 +198,7 @@ class Mode(ABC):
         """Which examples are shown; raises ``ConfigurationError`` for labels of examples that are not chosen ones, and
         for examples of a market's line where the question shows none."""
         examples, line, prompt = options.examples, FEATURES in options.context, options.prompt
+        own = not options.regimes.are_usual
         if prompt is not None:
             shows = "examples" in prompt.shown
             if examples == "auto":
@@ -203,7 +212,13 @@ class Mode(ABC):
                     f"{'{nearest: 2}' if shows else 'none'}."
                 )
         elif examples == "auto":
-            examples = cls.auto.examples_embedded if able.embedded and line else "none"
+            examples = cls.auto.examples_embedded if able.embedded and line and not own else "none"
+        if own and examples != "none" and isinstance(options.labels, str):
+            raise ConfigurationError(
+                f"advisor.examples is {examples}, and examples have the labels of the causal rule, none of "
+                f"{', '.join(options.regimes)}: set examples to none, or name a file with labels of your own in "
+                "advisor.labels."
+            )
         if examples != "none" and not line:
             raise ConfigurationError(
                 f"advisor.examples is {examples}, and advisor.context leaves out the features that examples are made "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from llm_strategy.advice.modes.json import Json
 from llm_strategy.advice.modes.mode import Defaults, Question
+from llm_strategy.advice.plain_prompt import explain_labels, with_labels
 from llm_strategy.advice.written_prompt import ADVICE_FORM, DECISION_FORM, ask_for_advice, ask_for_decision
 from llm_strategy.errors import ContractError
 from llm_strategy.llm.requests import Request
@@ -25,12 +26,14 @@ class Slots(Json):
         if self.options.rationale != "never":
             return (self._ask(question, defaults, ADVICE_FORM, with_form=True),)
         if self.options.prompt is None and self.shows_examples(question):
-            return (ask_for_decision(question.market, defaults, question.examples, question.context),)
+            request = ask_for_decision(question.market, defaults, question.examples, question.context)
+            return (with_labels(explain_labels(request, self.options.regimes), self.options.regimes),)
         return (self._ask(question, defaults, DECISION_FORM, with_form=True),)
 
     def repair(self, question: Question, defaults: Request, answer: str, problem: ContractError) -> Request:
         """The question with the fixed examples, where others led astray: a small model that is shown the slots it
         filled wrongly fills them so again."""
         if self.options.prompt is None and question.examples and self.options.falls_back_to_fixed:
-            return ask_for_advice(question.market, with_form=True, defaults=defaults, context=question.context)
+            request = ask_for_advice(question.market, with_form=True, defaults=defaults, context=question.context)
+            return with_labels(request, self.options.regimes)
         return super().repair(question, defaults, answer, problem)

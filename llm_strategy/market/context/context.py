@@ -48,6 +48,10 @@ class Context:
         """What the sources are called, in their order."""
         return tuple(self._sources)
 
+    def source(self, name: str) -> ContextSource | None:
+        """The source that is called so, as it shows; None where it is not chosen."""
+        return self._sources.get(name)
+
     @property
     def feature_names(self) -> tuple[str, ...] | None:
         """The features of the market's line, where they are chosen here."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from llm_strategy.errors import BacktraderLLMError, ConfigurationError, did_you_mean, exception_line
+from llm_strategy.market.context.analogues import Analogues
+from llm_strategy.market.context.documents import Documents
+from llm_strategy.market.context.events import Events
 from llm_strategy.market.context.features import FEATURES, Features
 from llm_strategy.market.context.history import History
 from llm_strategy.market.context.source import ContextSource
@@ -24,6 +28,9 @@ SOURCES: dict[str, type[ContextSource]] = {
     for source in (
         Features,
         History,
+        Analogues,
+        Documents,
+        Events,
     )
 }
 """The sources of the package by name: a new one is added here."""
@@ -52,7 +59,7 @@ class Choice(NamedTuple):
 
 def read_choices(chosen: Any, where: str = "context") -> tuple[Choice, ...]:
     """The sources of a list of names and one-key mappings, or of a mapping of names to options, in their order; options
-    are checked, and defaults written out.
+    are checked, and defaults written out. In Python a class or function may stand in the place of its name.
 
     Raises ``ConfigurationError``, which begins with ``where`` where it is of the list, for a source that is not found
     or stands there twice, and for an unknown or wrong option.
@@ -80,12 +87,25 @@ def _choice(entry: Any, where: str) -> Choice:
     else:
         name, given = entry, {}
     given = {} if given is None else given
+    if callable(name):
+        name = _reference(name)
     if not isinstance(name, str) or not isinstance(given, Mapping):
         raise ConfigurationError(
             f"{where} holds {entry!r:.60}: write the name of a source, or a mapping of it to its options, as in "
             "{history: {bars: 30}}."
         )
     return Choice(name, _checked(name, find_source(name), given))
+
+
+def _reference(part: Callable[..., Any]) -> str:
+    """The reference by which a class or function that is given itself is found."""
+    module, name = getattr(part, "__module__", ""), getattr(part, "__name__", "")
+    if getattr(sys.modules.get(module), name, None) is not part:
+        raise ConfigurationError(
+            f"The context source {part!r:.60} cannot be found by its name: define it at the top of a module, as a "
+            "class or with def, and give the class itself."
+        )
+    return next((known for known, kind in SOURCES.items() if kind is part), f"{module}:{name}")
 
 
 def find_source(name: str) -> Callable[..., Any]:
@@ -139,6 +159,28 @@ class FunctionSource(ContextSource):
         return self._function(snapshot, **self._options)  # type: ignore[no-any-return]
 
 
+def null_choices(chosen: Any, label: str, value: str | None) -> tuple[str | dict[str, dict[str, Any]], ...]:
+    """What is chosen, with the null of one source: its option ``null`` set to this value, or for None without it.
+
+    Raises ``ConfigurationError`` where that source is not chosen, or has no such null.
+    """
+    choices = read_choices(chosen)
+    if label not in (names := [choice.label for choice in choices]):
+        raise ConfigurationError(
+            f"The context {', '.join(names)} has no {label}, so that a null of it changes nothing: choose {label}, or "
+            "leave the null out."
+        )
+    if value is None:
+        return tuple(choice.plain for choice in choices if choice.label != label)
+    kind = find_source(choices[names.index(label)].name)
+    if value not in getattr(kind, "nulls", ()):
+        raise ConfigurationError(f"{label} has no null {value!r}{did_you_mean(value, getattr(kind, 'nulls', ()))}")
+    nulls = [
+        {choice.name: {**choice.options, "null": value}} if choice.label == label else choice for choice in choices
+    ]
+    return tuple(choice.plain for choice in read_choices(nulls))
+
+
 def is_own(name: str) -> bool:
     """Whether the name of a source means a person's own code."""
     return name not in SOURCES
@@ -146,7 +188,7 @@ def is_own(name: str) -> bool:
 
 def with_files(entry: Any, reference: Callable[[str], str], path: Callable[[str], str]) -> Any:
     """An entry of a list of choices with the files that it names put elsewhere: those of references to a person's own
-    code, and those of the option ``path``. What cannot be an entry is left as it is."""
+    code (in ``embedding``, too), and those of the option ``path``. What cannot be an entry is left as it is."""
     if isinstance(entry, str):
         return reference(entry)
     if not isinstance(entry, Mapping):
@@ -154,7 +196,7 @@ def with_files(entry: Any, reference: Callable[[str], str], path: Callable[[str]
     placed: dict[Any, Any] = {}
     for name, options in entry.items():
         changes: dict[str, Any] = {}
-        for option, place in (("path", path), ("names", reference)):
+        for option, place in (("path", path), ("names", reference), ("embedding", reference)):
             value = options.get(option) if isinstance(options, Mapping) else None
             if option == "names" and name != FEATURES:
                 continue
@@ -171,6 +213,19 @@ def own_sources(chosen: Any) -> list[str]:
     entries = chosen if isinstance(chosen, list | tuple | Mapping) else ()
     names = [name for entry in entries for name in (entry if isinstance(entry, Mapping) else (entry,))]
     return [name for name in names if isinstance(name, str) and is_own(name)]
+
+
+def data_files(chosen: Any) -> list[str]:
+    """The files that the options ``path`` and ``embedding`` of sources name in a list of choices, which may be damaged;
+    samples of the program are none."""
+    entries = [chosen] if isinstance(chosen, Mapping) else chosen if isinstance(chosen, list | tuple) else ()
+    found: list[Any] = []
+    for options in (each for entry in entries if isinstance(entry, Mapping) for each in entry.values()):
+        if isinstance(options, Mapping):
+            paths, model = options.get("path"), options.get("embedding")
+            found += paths if isinstance(paths, list | tuple) else [paths]
+            found += [model.rpartition(":")[0]] if isinstance(model, str) and ".py:" in model else []
+    return [path for path in found if isinstance(path, str) and not path.startswith("sample:")]
 
 
 def feature_names(chosen: Any) -> list[str]:

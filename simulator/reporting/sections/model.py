@@ -136,7 +136,7 @@ def asking(record: Record, arm: ArmRecord) -> list[str]:
     kind = next(iter(options["examples"])) if isinstance(options["examples"], dict) else options["examples"]
     shown = _EXAMPLES[kind]
     if "labels" in options:
-        shown += f", {_LABELS.get(options['labels'], 'labelled by a file of your own')}"
+        shown += f", {_LABELS[options['labels']]}"
     writers = {"never": "the program", "always": "the model", "changes": "the model where label or action changed"}
     return [f"{MODES[options['mode']].manner}, {shown}; rationales are by {writers[options['rationale']]}."]
 

@@ -111,8 +111,8 @@ def _own_labels(arm: ArmRecord) -> Iterator[Block]:
     columns = ["Label", Column("Meaning", "long"), "Actions that agree", *(["Colour"] if coloured else ())]
     yield Table(columns, rows, look="rows", label="Labels of the experiment")
     yield Paragraph(
-        f"These labels are the experiment's own. The causal rule gives others ({', '.join(LABELS)}), so nobody can say "
-        "how far it agrees with them: no agreement, no kappa and no table of both is shown."
+        f"These labels are the experiment's own, and the causal rule has others ({', '.join(LABELS)}), with other "
+        "meanings: how far the two agree cannot be measured, so no kappa and no table of both is shown."
     )
 
 
