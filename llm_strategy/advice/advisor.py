@@ -207,9 +207,8 @@ class ModelAdvisor:
     @property
     def last_request(self) -> Request | None:
         """The first request of the last decision, as it was asked; None before there was a decision."""
-        for question in self._memory.last:
-            return self.mode.requests(question, self._conversation.defaults)[0]
-        return None
+        asked = (self.mode.requests(question, self._conversation.defaults)[0] for question in self._memory.last)
+        return next(asked, None)
 
     def possible_requests(self, snapshot: Snapshot) -> Iterator[Request]:
         """The requests of which the answers to ``known_requests`` decide that one is made; none where there is none."""

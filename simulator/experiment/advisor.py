@@ -215,13 +215,7 @@ class AdvisorConfig:
         if isinstance(self.examples, dict):  # 4.0 is a whole number in YAML, too
             whole = {kind: int(count) for kind, count in self.examples.items() if count == int(count)}
             object.__setattr__(self, "examples", self.examples | whole)
-        kinds: dict[str, Any] = {
-            "layout": LayoutText,
-            "calibration": LabelPrior,
-            "prompt": PromptText,
-            "labels": OwnLabels,
-        }
-        for name, kind in kinds.items():
+        for name, kind in _KINDS.items():
             value = _read_setting(getattr(self, name), _FILES[name], kind, f"advisor.{name}")
             object.__setattr__(self, name, value)
 
@@ -300,7 +294,7 @@ def write_advisor(config: AdvisorConfig) -> dict[str, Any]:
     document = write_whole_advisor(config)
     if config.context == DEFAULT_CONTEXT:
         del document["context"]
-    return {name: value for name, value in document.items() if value or name not in RUNTIME}
+    return {name: value for name, value in plain_prompt(document).items() if value or name not in RUNTIME}
 
 
 def write_whole_advisor(config: AdvisorConfig) -> dict[str, Any]:

@@ -35,10 +35,11 @@ ARM = [f"#0300{number:02x}" for number in range(HUES)]
 SHADES = [f"#0400{number:02x}" for number in range(MOST_LABELS)]
 """Stand-ins for the colours of labels, in their order (``label_colours``)."""
 LABEL_COLOURS = (
-    "#4b9be0", "#e58a45", "#9a63c4", "#4fa36b", "#d2609a", "#b39a2f", "#2f9aa0", "#c0504d", "#7f8c3f", "#5f74c9",
-    "#a9764f", "#8d949c",
+    "#d2609a", "#2f9aa0", "#b39a2f", "#5f74c9", "#c0504d", "#4fa36b", "#a9764f", "#7f8c3f", "#4b9be0", "#e58a45",
+    "#9a63c4", "#8d949c",
 )  # fmt: skip
-"""For a person's own labels without a colour: told apart on a light page and on a dark one."""
+"""For a person's own labels without a colour: told apart on a light page and on a dark one, those last that are like
+the colours of the causal rule's labels, which stand in the same table."""
 Plot = Callable[[Axes, bool], None]
 _THEME = {INK: "var(--ink)", FAINT: "var(--rule)", GROUND: "var(--ground)"} | {
     colour: f"var(--arm-{number})" for number, colour in enumerate(ARM)
