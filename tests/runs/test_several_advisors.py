@@ -163,6 +163,16 @@ def test_objects_are_advisors_and_arms_too(tmp_path):
         simulator.replay(result.folder)
 
 
+def test_arms_in_processes_have_the_same_bytes(finished, tmp_path):
+    result = simulator.compare(experiment(tmp_path), client=ScriptedClient(reader), workers=2)
+    for arm in ARMS:
+        for name in ("decisions.jsonl", "orders.csv", "trades.csv", "equity.csv"):
+            assert (result.folder / arm / name).read_bytes() == (finished[0].folder / arm / name).read_bytes()
+    assert result.folder.name == finished[0].folder.name
+    with pytest.raises(ConfigurationError, match="workers is 0: give a whole number"):
+        simulator.compare(experiment(tmp_path), client=ScriptedClient(reader), workers=0)
+
+
 def test_a_client_that_nobody_would_ask_is_refused(tmp_path):
     advisors = {"small": {"backend": "scripted", "options": {"script": "none.txt"}}}
     with pytest.raises(ConfigurationError, match="client is given, and each advisor names a backend"):
@@ -208,3 +218,19 @@ def test_an_advisor_whose_model_cannot_be_reached_is_named(at_home):
         advisors = {"here": remote, "gone": {"like": "here", "base_url": nobody, "options": {"attempts": 1}}}
         with pytest.raises(ModelError, match=r"^Advisor gone: "):
             simulator.compare(experiment(at_home, advisors, {"here": None, "gone": None}))
+
+
+def test_the_doctor_looks_at_the_model_of_the_advisor_that_is_named(at_home):
+    (at_home / "experiment.yaml").write_text(
+        "advisors: {here: {backend: llama_cpp, model: none.gguf}, small: {}}\narms: [here, small]"
+    )
+    said = CliRunner().invoke(app, ["doctor", "--advisor", "here"])
+    assert said.exit_code == 4
+    assert "none.gguf" in said.output
+    for words, told in (
+        (["--advisor", "her"], "has no advisor 'her', did you mean 'here'"),
+        (["--advisor", "here", "--backend", "openai"], "an advisor has its own backend, keep one of them"),
+    ):
+        said = CliRunner().invoke(app, ["doctor", *words])
+        assert said.exit_code == 2
+        assert told in " ".join(said.output.split())

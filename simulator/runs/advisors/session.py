@@ -21,8 +21,9 @@ from simulator.experiment.arms import Arm
 from simulator.experiment.configuration import Experiment
 from simulator.experiment.runtime import runtime_settings, sets_runtime
 from simulator.folder.workspace import AUDIT, Workspace
+from simulator.runs.advisors.speed import SpeedWatch
 from simulator.runs.answers import advisor_of, connect, recorded
-from simulator.runs.estimate import Estimate, SpeedWatch
+from simulator.runs.estimate import Estimate
 
 
 @dataclass(eq=False)
