@@ -16,7 +16,7 @@ from llm_strategy.advice.modes.mode import Abilities, Mode, Question
 from llm_strategy.advice.modes.registry import MODES, complete_options
 from llm_strategy.advice.options import PromptOptions
 from llm_strategy.advice.outcome import Outcome, decide_by_rule, with_citations
-from llm_strategy.errors import BreakerOpen, ConfigurationError
+from llm_strategy.errors import BreakerOpen
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.concurrency.parallel import side_by_side
 from llm_strategy.llm.record.user import in_users_record
@@ -207,9 +207,8 @@ class ModelAdvisor:
     @property
     def last_request(self) -> Request | None:
         """The first request of the last decision, as it was asked; None before there was a decision."""
-        for question in self._memory.last:
-            return self.mode.requests(question, self._conversation.defaults)[0]
-        return None
+        asked = (self.mode.requests(question, self._conversation.defaults)[0] for question in self._memory.last)
+        return next(asked, None)
 
     def possible_requests(self, snapshot: Snapshot) -> Iterator[Request]:
         """The requests of which the answers to ``known_requests`` decide that one is made; none where there is none."""
@@ -330,31 +329,3 @@ def rewind_advisor(advisor: Advisor, symbol: str) -> Advisor:
     bound = copy(advisor)
     bound._memory = advisor._memory.without_past()
     return bound
-
-
-class Schedule:
-    """Wants a decision at every ``every``-th bar and, with a ``changed_view``, only where the text that this view
-    renders differs from that of the last decision."""
-
-    def __init__(self, every: int = 1, changed_view: View | None = None) -> None:
-        if every < 1:
-            raise ConfigurationError(f"decide_every is {every}: it must be a whole number of bars from 1 upwards.")
-        self._every = every
-        self._changed_view = changed_view
-        self._bar = -1
-        self._shown = ""
-
-    def wants(self, snapshot: Snapshot) -> bool:
-        """Whether the advisor is asked about this bar."""
-        if not self.due():
-            return False
-        if self._changed_view is None:
-            return True
-        shown = render_snapshot(snapshot, self._changed_view)
-        changed, self._shown = shown != self._shown, shown
-        return changed
-
-    def due(self) -> bool:
-        """Count a bar; whether its turn has come, whatever it shows."""
-        self._bar += 1
-        return self._bar % self._every == 0

@@ -11,7 +11,10 @@ from typing import Any
 from llm_strategy.advice.examples import Example
 from llm_strategy.advice.layout import FEATURES, LayoutText
 from llm_strategy.advice.plain_prompt import meaning_of_actions, plain_system
-from llm_strategy.advice.prompt_template import (
+from llm_strategy.errors import ConfigurationError, did_you_mean, nearest
+from llm_strategy.llm.requests import Message
+from llm_strategy.market.regimes import USUAL_REGIMES, Regimes
+from llm_strategy.support.prompt_template import (
     Entries,
     Entry,
     Known,
@@ -20,9 +23,6 @@ from llm_strategy.advice.prompt_template import (
     placeholders,
     split_blocks,
 )
-from llm_strategy.errors import ConfigurationError, did_you_mean, nearest
-from llm_strategy.llm.requests import Message
-from llm_strategy.market.regimes import USUAL_REGIMES, Regimes
 from llm_strategy.support.read_regular import read_text
 from llm_strategy.support.schemas import require
 from llm_strategy.support.strict_yaml import parse_yaml

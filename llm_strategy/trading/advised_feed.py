@@ -7,11 +7,12 @@ from typing import Any
 
 import backtrader as bt
 
-from llm_strategy.advice.advisor import Advisor, Schedule, rewind_advisor, witness_of
+from llm_strategy.advice.advisor import Advisor, rewind_advisor, witness_of
 from llm_strategy.advice.outcome import bad_bar
 from llm_strategy.errors import MarketDataError
 from llm_strategy.market.feature import Feature
 from llm_strategy.market.features import Lookbacks
+from llm_strategy.market.schedule import Schedule
 from llm_strategy.market.snapshot import AverageRange, SnapshotReader, bars_in_year
 from llm_strategy.risk import Limits, Market
 from llm_strategy.risk.sizing import worst_price

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 
 import backtrader as bt
 
-from llm_strategy.advice.advisor import ModelAdvisor, Schedule, begin_run
+from llm_strategy.advice.advisor import ModelAdvisor, begin_run
 from llm_strategy.costs.costs import VOLATILITY_BARS
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.market.features import DEFAULT_LOOKBACKS
+from llm_strategy.market.schedule import Schedule
 from llm_strategy.market.snapshot import iso_time
 from llm_strategy.market.view import View, measured_for
 from llm_strategy.risk import Intent, Limits, Verdict, judge

@@ -35,13 +35,16 @@ def demo(as_json: AsJson = False, quiet: Quiet = False) -> None:
 
 
 def compare(
-    experiment: ExperimentFile = Path("experiment.yaml"), as_json: AsJson = False, quiet: Quiet = False
+    experiment: ExperimentFile = Path("experiment.yaml"),
+    workers: Annotated[int, typer.Option(help="Processes for arms that ask no model.")] = 1,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Run all arms of an experiment side by side and write one report.
 
     Example: btllm compare experiment.yaml
     """
-    _compare(experiment, as_json, quiet)
+    _compare(experiment, as_json, quiet, workers)
 
 
 def run(
@@ -94,7 +97,9 @@ def check_lookahead(
 ) -> None:
     """Run your strategies, rules, features and context again on cut histories: which decision changes, looks ahead.
 
-    Exit code 1 where something does not pass. Example: btllm check-lookahead experiment.yaml
+    The exit code is 1 where something does not pass.
+
+    Example: btllm check-lookahead experiment.yaml
     """
     from simulator.progress.surfaces import progress_on_stderr
 
@@ -161,7 +166,7 @@ def _progress(quiet: bool) -> Iterator[Progress]:
         yield progress
 
 
-def _compare(experiment: Path | None, as_json: bool, quiet: bool) -> Result:
+def _compare(experiment: Path | None, as_json: bool, quiet: bool, workers: int = 1) -> Result:
     """Compare the arms of an experiment file; without one, those of the demo."""
     with _progress(quiet) as progress:
         from simulator.experiment.configuration import Experiment
@@ -169,6 +174,6 @@ def _compare(experiment: Path | None, as_json: bool, quiet: bool) -> Result:
         from simulator.runs.compare import compare as compare_arms
 
         wanted = Experiment.starter() if experiment is None else as_experiment(experiment)
-        result = compare_arms(wanted, progress=progress)
+        result = compare_arms(wanted, progress=progress, workers=workers)
     console.print_result(result, as_json=as_json, quiet=quiet)
     return result

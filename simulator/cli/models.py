@@ -5,6 +5,7 @@ What a command needs is imported when it runs, so that help comes at once and an
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -61,17 +62,39 @@ def verify(name: ModelName = EMBEDDED) -> None:
     console.say(f"Verified: {models.verify(name)}")
 
 
-def doctor(backend: Backend = None, as_json: AsJson = False) -> None:
+def doctor(
+    backend: Backend = None,
+    advisor: Annotated[
+        str, typer.Option(help="The advisor of the experiment whose model is checked, by its name or its arm's.")
+    ] = "",
+    experiment: Annotated[Path, typer.Option(help="The experiment that --advisor is looked up in.")] = Path(
+        "experiment.yaml"
+    ),
+    as_json: AsJson = False,
+) -> None:
     """Check the configured model: loading, generation, JSON, streaming, health, errors, speed, each with its cure.
 
     Example: btllm doctor --backend openai
     """
     from llm_strategy.doctor.checks import diagnose
+    from llm_strategy.errors import ConfigurationError
     from llm_strategy.llm.settings import load_settings
 
+    if advisor and backend is not None:
+        raise ConfigurationError("--advisor and --backend are given: an advisor has its own backend, keep one of them.")
+    if advisor:
+        from simulator.experiment.runtime import runtime_settings
+        from simulator.runs.advise import advised_arm
+        from simulator.runs.compare import as_experiment
+
+        wanted = as_experiment(experiment)
+        config = advised_arm(wanted, advisor).config or wanted.primary_config
+        settings = runtime_settings(config, wanted.folder, f"advisors.{advisor}")
+    else:
+        settings = load_settings(**({} if backend is None else {"backend": backend}))
     healthy = True
     checks = []
-    for check in diagnose(load_settings(**({} if backend is None else {"backend": backend}))):
+    for check in diagnose(settings):
         healthy &= check.ok
         checks.append({"name": check.name, "ok": check.ok, "detail": check.detail, "cure": check.cure})
         if not as_json:

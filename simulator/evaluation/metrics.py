@@ -274,7 +274,9 @@ def slippage_paid(
         worse_of_open_and_trigger = side * np.maximum(side * opens, side * triggers)
         better_of_open_and_limit = side * np.minimum(side * opens, side * triggers)
         types = orders["type"].to_numpy(dtype=str)
-        closes = table["close"].reindex(pd.DatetimeIndex(orders["done"])).to_numpy(dtype=np.float64)
+        closes = at_market
+        if (types == "close").any():
+            closes = table["close"].reindex(pd.DatetimeIndex(orders["done"])).to_numpy(dtype=np.float64)
         due = np.select(
             [types == "market", types == "close", types == "stop", types == "limit"],
             [at_market, closes, worse_of_open_and_trigger, better_of_open_and_limit],

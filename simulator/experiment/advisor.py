@@ -80,7 +80,7 @@ _BASE_URL = {
     "anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "items": {"type": "string", "minLength": 1}}],
     "description": "an address such as http://127.0.0.1:8080/v1, or a list of them",
 }
-_OPTIONS = {"type": "object", "description": "settings of configs/llm.yaml by name"}
+_OPTIONS = WithJsonSchema({"type": "object", "description": "settings of configs/llm.yaml by name"})
 
 
 def _name_or_file(description: str, setting: str, otherwise: str, names: tuple[str, ...]) -> dict[str, Any]:
@@ -193,10 +193,8 @@ class AdvisorConfig:
     """Its model; if absent that under the name of this backend in configs/llm.yaml, or of the same backend."""
     base_url: Annotated[tuple[str, ...], WithJsonSchema(_BASE_URL)] = field(default=(), metadata={"usual": []})
     """Addresses of its server."""
-    options: Annotated[Mapping[str, Any], WithJsonSchema(_OPTIONS)] = field(
-        default_factory=dict, metadata={"usual": {}}
-    )
-    """Other settings of configs/llm.yaml for it, such as {temperature: 0.7, seed: 3}, and options of its backend."""
+    options: Annotated[Mapping[str, Any], _OPTIONS] = field(default_factory=dict, metadata={"usual": {}})
+    """Other settings of configs/llm.yaml for it, such as {seed: 3}, and options of its backend."""
     context: Annotated[tuple[str | dict[str, dict[str, Any]], ...], WithJsonSchema(_CONTEXT)] = DEFAULT_CONTEXT
     """What the model is shown, in its order: sources by name, with options as in {history: {bars: 30}}."""
     regimes: Regimes = field(default=USUAL_REGIMES, init=False, compare=False, repr=False)
@@ -217,13 +215,7 @@ class AdvisorConfig:
         if isinstance(self.examples, dict):  # 4.0 is a whole number in YAML, too
             whole = {kind: int(count) for kind, count in self.examples.items() if count == int(count)}
             object.__setattr__(self, "examples", self.examples | whole)
-        kinds: dict[str, Any] = {
-            "layout": LayoutText,
-            "calibration": LabelPrior,
-            "prompt": PromptText,
-            "labels": OwnLabels,
-        }
-        for name, kind in kinds.items():
+        for name, kind in _KINDS.items():
             value = _read_setting(getattr(self, name), _FILES[name], kind, f"advisor.{name}")
             object.__setattr__(self, name, value)
 
@@ -299,11 +291,17 @@ def read_advisor(document: Mapping[str, Any], folder: Path | None) -> AdvisorCon
 def write_advisor(config: AdvisorConfig) -> dict[str, Any]:
     """The document that ``read_advisor`` reads: every setting written out, but what is shown and those of ``RUNTIME``
     only where they are set, so that an experiment of before there was a choice keeps its identity."""
-    document: dict[str, Any] = plain_prompt(plain(asdict(config), "advisor"))
-    del document["regimes"]  # which stand in their own place
+    document = write_whole_advisor(config)
     if config.context == DEFAULT_CONTEXT:
         del document["context"]
-    return {name: value for name, value in document.items() if value or name not in RUNTIME}
+    return {name: value for name, value in plain_prompt(document).items() if value or name not in RUNTIME}
+
+
+def write_whole_advisor(config: AdvisorConfig) -> dict[str, Any]:
+    """The same with all settings."""
+    document: dict[str, Any] = plain_prompt(plain(asdict(config), "advisor"))
+    del document["regimes"]  # which stand in their own place
+    return document
 
 
 def locate_files(section: dict[str, Any], folder: Path | None) -> dict[str, Any]:

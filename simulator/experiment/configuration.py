@@ -13,12 +13,12 @@ from pydantic import Field, WithJsonSchema
 from llm_strategy.advice.own_rule import in_folder, make_rule
 from llm_strategy.advice.rules import BASELINES, Rule
 from llm_strategy.costs.costs import Costs
-from llm_strategy.errors import ConfigurationError, shown
+from llm_strategy.errors import ConfigurationError
 from llm_strategy.market.features import RANGE_BARS, WarmUp
 from llm_strategy.market.regimes import REGIMES_SCHEMA, USUAL_REGIMES, Regimes
 from llm_strategy.risk import Limits
 from llm_strategy.support.plugins import place_reference
-from llm_strategy.support.read_regular import at_home, read_text
+from llm_strategy.support.read_regular import read_text
 from llm_strategy.support.schemas import require
 from llm_strategy.support.strict_yaml import parse_yaml
 from llm_strategy.trading.orders import OrderRules
@@ -38,56 +38,14 @@ from simulator.experiment.arms import (
 )
 from simulator.experiment.documents import plain, whole, with_tuples, without_nulls
 from simulator.experiment.objects import entry_of
-from simulator.experiment.plan import check_used, plan_arms, split_rules, write_arm
+from simulator.experiment.plan import check_used, plan_arms, split_rules, write_arms
+from simulator.experiment.sections import EvaluationConfig as EvaluationConfig
+from simulator.experiment.sections import OutputConfig as OutputConfig
 from simulator.experiment.starters import starter_text
 from simulator.prices.config import DataConfig, check_sources
 
 BOTH = "advisor and advisors are given: put all advisors under advisors, each by its name."
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
-MOST_DRAWS = 100
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluationConfig:
-    """How results are measured. ``bars_per_year`` of ``None`` is counted by the calendar.
-
-    ``draws`` is how often in all the llm arm's decisions are drawn: those beyond the first measure the noise floor.
-    """
-
-    bars_per_year: Annotated[int, Field(ge=1)] | None = None
-    confidence_level: Annotated[float, Field(ge=0.5, le=0.999)] = 0.95
-    bootstrap_samples: Annotated[int, Field(ge=100, le=100_000)] = 2000
-    draws: Annotated[
-        int, Field(ge=1, le=MOST_DRAWS, description="how often in all the decisions of the llm arm are drawn")
-    ] = 1
-    seed: Annotated[int, Field(ge=0)] = 7
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.draws <= MOST_DRAWS or self.draws != int(self.draws):
-            raise ConfigurationError(
-                f"evaluation.draws is {shown(self.draws)}: give a whole number from 1 to {MOST_DRAWS}."
-            )
-        object.__setattr__(self, "draws", int(self.draws))  # 2.0 is a whole number in YAML, too
-
-
-@dataclass(frozen=True, slots=True)
-class OutputConfig:
-    """Where runs go, whether the model is asked to explain them, and which sections of one's own their report has.
-
-    Each of the ``sections`` is ``FILE.py:NAME``, ``package.module:NAME`` or the name of an entry point of the group
-    ``backtrader_llm.report_sections``.
-    """
-
-    folder: Annotated[str, Field(min_length=1)] = "reports"
-    explain: bool = True
-    sections: Annotated[
-        tuple[Annotated[str, Field(min_length=1)], ...], Field(json_schema_extra={"uniqueItems": True})
-    ] = ()
-
-    @property
-    def path(self) -> Path:
-        """The folder, with ``~`` put in place."""
-        return at_home(self.folder)
 
 
 SECTIONS: dict[str, Any] = {
@@ -180,7 +138,7 @@ class Experiment:
                 raise ConfigurationError(BOTH)
         # the one way to give a frozen instance its normal form
         if by_name:
-            object.__setattr__(self, "arms", {arm.name: write_arm(arm, entries[arm.name]) for arm in plan})
+            object.__setattr__(self, "arms", write_arms(plan, entries))
         primary = next(arm.config for arm in plan if arm.config is not None) if named else advisors[LLM_ARM]
         object.__setattr__(self, "advisor", primary)
         object.__setattr__(self, "advisors", advisors if named else {})

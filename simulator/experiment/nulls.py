@@ -7,13 +7,14 @@ nothing. A further null is its function here and its line in ``NULLS``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
 from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.market.context.registry import null_choices
 from simulator.experiment.advisor import AdvisorConfig
+from simulator.experiment.advisors import OF_EVERY_BACKEND, told_at
 
 Null: TypeAlias = Callable[[AdvisorConfig], AdvisorConfig]
 """Makes the settings of the null; raises ``ConfigurationError`` where these settings have none."""
@@ -23,6 +24,22 @@ def shuffled_labels(config: AdvisorConfig) -> AdvisorConfig:
     """The same past states as examples, their labels dealt out anew among them."""
     labels: Any = "shuffled"
     return replace(config, labels=labels)
+
+
+def best_member(config: AdvisorConfig) -> AdvisorConfig:
+    """The member of an ensemble alone that a person names first, which should be the one that was best on prices before
+    these: which is best here nobody knows before the end."""
+    members = config.options.get("members") if config.backend == "ensemble" else None
+    if not isinstance(members, Sequence) or isinstance(members, str) or not members:
+        raise ConfigurationError(
+            "best_member is the null of an ensemble: write backend: ensemble, and its members under options of the "
+            "advisor, the best one first."
+        )
+    first = {"backend": members[0]} if isinstance(members[0], str) else dict(members[0])
+    own = {name: first.pop(name) for name in ("backend", "model", "base_url") if name in first}
+    kept = {name: value for name, value in config.options.items() if name in OF_EVERY_BACKEND}
+    alone: dict[str, Any] = {"model": None, "base_url": (), **own, "options": kept | first}
+    return replace(config, **alone)
 
 
 def null_of_source(source: str, value: str | None) -> Null:
@@ -36,10 +53,15 @@ def null_of_source(source: str, value: str | None) -> Null:
 
 NULLS: dict[str, Null] = {
     "shuffled_labels": shuffled_labels,
+    "best_member": best_member,
+    "random_analogues": null_of_source("analogues", "random"),
     "shuffled_documents": null_of_source("documents", "shuffled"),
     "no_documents": null_of_source("documents", None),
     "shuffled_events": null_of_source("events", "shuffled"),
     "no_events": null_of_source("events", None),
+    "random_analogues": null_of_source("analogues", "random"),
+    "no_analogues": null_of_source("analogues", None),
+    "no_history": null_of_source("history", None),
 }
 """By the word that an arm says."""
 
@@ -49,7 +71,8 @@ def null_of(config: AdvisorConfig, word: str, where: str) -> AdvisorConfig:
     none, and where it would change nothing."""
     if word not in NULLS:
         raise ConfigurationError(f"{where}.null is {word!r}{did_you_mean(word, NULLS)}")
-    changed = NULLS[word](config)
+    with told_at(f"{where}.null"):
+        changed = NULLS[word](config)
     if changed == config:
         raise ConfigurationError(f"{where}.null is {word}, which changes nothing there: leave this arm out.")
     return changed

@@ -12,7 +12,7 @@ from llm_strategy.advice.rules import BASELINES
 from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.support.plugins import is_reference, place_reference, source_sha256
 from simulator.experiment import LLM_ARM, RANDOM_ARM
-from simulator.experiment.advisor import ABSTAIN, AdvisorConfig, write_advisor
+from simulator.experiment.advisor import ABSTAIN, AdvisorConfig, write_whole_advisor
 from simulator.experiment.advisors import override
 from simulator.experiment.arms import ALL_ARMS, OF_REPORTS, Arm
 from simulator.experiment.nulls import null_of
@@ -79,17 +79,23 @@ def check_used(plan: Sequence[Arm], advisors: Mapping[str, AdvisorConfig]) -> No
             )
 
 
-def write_arm(arm: Arm, given: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """The entry of an arm as a document keeps it: with the content of files, and the hash of code."""
+def write_arms(plan: Sequence[Arm], given: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Any]:
+    """The entries of arms as a document keeps them: with the content of files, and the hash of code."""
+    configs = {arm.name: arm.config for arm in plan}
+    return {arm.name: _write(arm, given[arm.name], configs.get(arm.null_of) or arm.config) for arm in plan}
+
+
+def _write(arm: Arm, given: Mapping[str, Any] | None, config: AdvisorConfig | None) -> dict[str, Any] | None:
+    """The entry of an arm, whose settings are these before its null changes them."""
     if arm.kind == "strategy":
         sha256 = source_sha256(arm.reference, STRATEGY_GROUP)
         return {"strategy": arm.reference, "sha256": sha256, "params": dict(arm.params)}
     if arm.kind == "ungated":
         return {"ungated": arm.rule}
-    if arm.kind != "advisor" or not given:
+    if config is None or not given:
         return None
-    settings = write_advisor(arm.config or AdvisorConfig())
-    kept = {key: settings.get(key) for key in given if key not in ("advisor", "null") and given[key] is not None}
+    settings = write_whole_advisor(config)
+    kept = {key: settings[key] for key in given if key not in ("advisor", "null") and given[key] is not None}
     return {"advisor": arm.advisor, **kept, **({"null": arm.null} if arm.null else {})}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_strategy.llm.requests import Request, Slot, request_hash
+from llm_strategy.support.read_regular import read_text
 from simulator.folder.evidence import write_json
 from simulator.folder.tally import Tally
 
@@ -25,7 +26,7 @@ def write_request(made: Tally, folder: Path) -> None:
 def read_request(folder: Path) -> str | None:
     """The request of a run folder as text, message by message; None where there is none that can be read."""
     try:
-        document = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
+        document = json.loads(read_text(folder / REQUEST))
         parts = [f"[{message['role']}]\n{message['content']}" for message in document["messages"]]
         parts += [f"[{name}]\n{document[name]}" for name in ("form", "schema", "opening") if name in document]
         if "choices" in document:

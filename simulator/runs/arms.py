@@ -119,6 +119,19 @@ class ArmRunner:
         self._usage[arm.name] = (
             Questions.of(tallies, model.usage.since(before), model.latencies[before.asked :]) if model else Questions()
         )
+        self._describe(arm, folder, started, problem, model)
+
+    def finish(self, arm: Arm, folder: Path, started: str) -> None:
+        """Write the manifest of an arm that asked no model and was traded elsewhere."""
+        self._usage[arm.name] = Questions()
+        self._describe(arm, folder, started, None, None)
+
+    @property
+    def advised(self) -> dict[str, list[ActionType]]:
+        """What the primary arm advised, by symbol; empty until it has run."""
+        return self._advised
+
+    def _describe(self, arm: Arm, folder: Path, started: str, problem: str | None, model: LLMClient | None) -> None:
         manifest = self._description.of_arm(
             arm, folder, started=started, problem=problem, usage=self._usage[arm.name], model=model
         )
@@ -141,8 +154,15 @@ class ArmRunner:
         write_json(manifest.as_dict(), folder / "manifest.json")
 
     def _usage_of(self, arms: Sequence[Arm]) -> Questions:
-        usages = [asdict(self._usage[arm.name]) for arm in arms]
-        return Questions(**{name: sum(usage[name] for usage in usages) for name in usages[0]})
+        """What several arms took: counts added, the mean time of a question over all of them, and the largest p95."""
+        each = [self._usage[arm.name] for arm in arms]
+        usages = [asdict(usage) for usage in each]
+        whole = Questions(**{name: sum(usage[name] for usage in usages) for name in usages[0]})
+        asking = [usage for usage in each if usage.asked]
+        if len(asking) < 2:
+            return whole
+        mean = sum(usage.asked * usage.mean_seconds for usage in asking) / whole.asked
+        return replace(whole, mean_seconds=round(mean, 3), p95_seconds=max(usage.p95_seconds for usage in asking))
 
     def _trade(self, arm: Arm, advisor: Advisor | None, folder: Path, draw: int = 0) -> tuple[Tally, str | None]:
         """What the advisor brought about, its evidence written, and a sentence where it failed too often."""

@@ -29,6 +29,7 @@ from simulator.runs.arms import ArmRunner, OnBar
 from simulator.runs.estimate import Estimate, estimate_run
 from simulator.runs.report import write_report
 from simulator.runs.result import Result
+from simulator.runs.strategies.processes import ArmProcesses
 from simulator.runs.strategies.trade import own_strategy
 from simulator.runs.worst_case import write_harm
 
@@ -79,6 +80,7 @@ def compare(
     client: LLMClient | None = None,
     advisors: Mapping[str, GivenAdvisor] | None = None,
     arms: Mapping[str, Any] | Sequence[str] | None = None,
+    workers: int = 1,
     progress: Progress | bool | None = None,
     **callbacks: Unpack[Callbacks],
 ) -> Result:
@@ -88,7 +90,8 @@ def compare(
     ``get_llm_client``. ``advisors`` are advisors by name, in place of ``llm``: settings as in an experiment, with those
     of its section ``advisor`` where they set none, an ``AdvisorConfig``, a client with the experiment's settings, or a
     ``ModelAdvisor``. ``arms`` take the place of the experiment's: names, or a mapping as in an experiment, in which an
-    arm may be a ``Rule`` or its class, a function or a class of ``bt.Strategy``.
+    arm may be a ``Rule`` or its class, a function or a class of ``bt.Strategy``. Arms that ask no model trade in up to
+    so many processes as there are ``workers``, with the same bytes; of those ``on_bar`` hears nothing.
     ``on_bar``, ``on_estimate``, ``on_answer`` and ``on_note`` are told what ``Callbacks`` says. ``progress`` shows each
     stage: by itself in a notebook and on a terminal, always with True, never with False. Raises ``ConfigurationError``,
     ``MarketDataError``, ``ModelError``, ``BudgetReached`` and ``RunFolderError`` before or while running (answers
@@ -100,7 +103,7 @@ def compare(
     if advisors is not None or arms is not None:
         wanted, clients = with_parts(wanted, advisors or {}, arms, client)
     with progress_for(progress) as shown:
-        return execute(wanted, tuple(wanted.arms), clients, shown, **callbacks)
+        return execute(wanted, tuple(wanted.arms), clients, shown, workers=workers, **callbacks)
 
 
 def as_experiment(given: AnyExperiment) -> Experiment:
@@ -117,6 +120,7 @@ def execute(
     progress: Progress = SILENT,
     *,
     universe: Universe | None = None,
+    workers: int = 1,
     on_bar: OnBar | None = None,
     on_estimate: OnEstimate | None = None,
     on_answer: OnAnswer | None = None,
@@ -175,11 +179,21 @@ def execute(
         def place(arm: Arm) -> Path:
             return work.path / arm.name if comparison else work.path
 
-        for session in sessions:
-            _run_advised(session, runner, place, work, stages)
-        for arm in chosen:
-            if arm.kind != "advisor":
-                runner.run(arm, place(arm))
+        with ArmProcesses(workers, universe, experiment) as processes:
+            others = [arm for arm in chosen if arm.kind != "advisor"]
+            for arm in others:
+                if arm.kind != "random":
+                    processes.begin(arm, place(arm))
+            for session in sessions:
+                _run_advised(session, runner, place, work, stages)
+            for arm in others:
+                if arm.kind == "random":
+                    processes.begin(arm, place(arm), runner.advised)
+            for arm in others:
+                if (began := processes.finished(arm)) is not None:
+                    runner.finish(arm, place(arm), began)
+                else:
+                    runner.run(arm, place(arm))
         if client is None:
             for session in sessions:
                 session.watch.note()

@@ -29,19 +29,22 @@ NAME = "replay"
 
 
 def answers_of(folder: Path) -> RunAnswers:
-    """What the model of the run in a folder answered, each question at any time.
+    """What the model of the run in a folder answered, each question at any time: that of the first arm that a model
+    advised, and of further arms what the same model answered there.
 
     Raises ``RunFolderError`` where the folder cannot be read or was changed since the run, or no model was asked in it.
     """
     check_evidence(folder, "restore it, or name another run.", may_lack=PAGES)
-    arm = next((arm for arm in load_record(folder).arms if arm.about.model is not None), None)
-    if arm is None:
+    arms = [arm for arm in load_record(folder).arms if arm.about.model is not None]
+    if not arms:
         raise RunFolderError(f"No model was asked in {folder}: name the folder of a run with the llm arm.")
-    decided = map(recorded_answers, (arm.entries, *(draw.entries for draw in arm.draws)))
+    about = arms[0].about
+    same = [arm for arm in arms if arm.about.model == about.model]
+    journals = [entries for arm in same for entries in (arm.entries, *(draw.entries for draw in arm.draws))]
     with as_damage(folder):
-        answers = chain(*decided, _explained(folder / EXPLANATION))
-        sampler = arm.about.sampler or {}
-        return RunAnswers(arm.about.model_identity, sampler, answers, strict_order=False, place=str(folder))
+        answers = chain(*map(recorded_answers, journals), _explained(folder / EXPLANATION))
+        sampler = about.sampler or {}
+        return RunAnswers(about.model_identity, sampler, answers, strict_order=False, place=str(folder))
 
 
 def connect(settings: LlmSettings) -> LLMClient:

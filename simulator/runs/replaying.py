@@ -37,7 +37,7 @@ from simulator.reporting.render_html import secured
 from simulator.reporting.render_markdown import without_bare_links
 from simulator.runs.answers import RunAnswers, replay_advisor
 from simulator.runs.report import EXPLANATION, FACTS, REPORT_FILES, write_page
-from simulator.runs.strategies.trade import trade_arm
+from simulator.runs.strategies.trade import own_strategy, trade_arm
 from simulator.runs.worst_case import write_harm
 
 
@@ -150,6 +150,9 @@ def _experiment(record: Record) -> Experiment:
         experiment = Experiment.from_mapping(configuration, str(path))
         for section in experiment.output.sections:
             load_section(section)
+        for arm in experiment.plan:
+            if arm.kind == "strategy":
+                own_strategy(arm).find()
     except ConfigurationError as problem:
         raise RunFolderError(
             f"{path} holds an experiment that cannot be run ({problem}): restore it, or run the experiment again."

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import backtrader as bt
 
-from llm_strategy.advice.advisor import Advisor, Schedule
+from llm_strategy.advice.advisor import Advisor
+from llm_strategy.market.schedule import Schedule
 from llm_strategy.market.snapshot import SnapshotReader
 from llm_strategy.trading.broker import SimulatedBroker
 from llm_strategy.trading.decision_lines import Entry

@@ -25,6 +25,7 @@ def test_help_shows_every_command_with_an_example(btllm):
         "report",
         "view",
         "advise",
+        "check-lookahead",
         "models",
         "documents",
         "doctor",

@@ -116,6 +116,8 @@ def test_rules_may_be_given_as_classes_and_objects():
         ("arms: {Big: {advisor: llm}}", "cannot be the name of an arm"),
         ("arms: {random: , buy_and_hold: }", "random but not llm"),
         ("advisors: {a: {}}\narms: {x: {advisor: a, null: shufled_labels}}", "did you mean 'shuffled_labels'"),
+        ("arms: {llm: , x: {advisor: llm, null: best_member}}", "arms.x.null: best_member is the null of an ensemble"),
+        ("arms: {x: {advisor: llm, null: shuffled_labels}}", "arms.x is the null of an arm that is not there: add one"),
         ("arms: {x: {strategy: 3}}", "arms.x.strategy is 3: write package.module:NAME"),
         ("arms: {x: {strategy: 'a:B', parms: {}}}", "arms.x.parms is an unknown key, did you mean 'params'"),
         ("arms: {x: {strategy: 'a:B', params: 3}}", "arms.x.params is 3"),
@@ -193,6 +195,36 @@ def test_a_runtime_that_cannot_be_is_one_sentence(tmp_path, monkeypatch, advisor
     with pytest.raises(ConfigurationError) as caught:
         settings(tmp_path, monkeypatch, GROQ, **advisor)
     assert words in str(caught.value)
+
+
+ENSEMBLE = """
+advisors:
+  all: {backend: ensemble, options: {seed: 3, members: [{backend: openai, model: one, seed: 4}, llama_cpp]}}
+arms:
+  all:
+  first: {advisor: all, null: best_member}
+"""
+
+
+def test_a_null_is_the_advisor_without_one_thing_and_knows_whose_it_is():
+    null = plan(ENSEMBLE)["first"]
+    assert (null.null, null.null_of, null.advisor) == ("best_member", "all", "all")
+    assert (null.config.backend, null.config.model, null.config.options) == ("openai", "one", {"seed": 4})
+    shuffled = plan("advisor: {examples: {nearest: 2}}\narms: {llm: , dealt: {advisor: llm, null: shuffled_labels}}")
+    assert (shuffled["llm"].config.labels, shuffled["dealt"].config.labels) == ("rule", "shuffled")
+    again = Experiment.from_mapping(Experiment.from_text(ENSEMBLE).as_dict())
+    assert again.plan == Experiment.from_text(ENSEMBLE).plan
+
+
+def test_an_arm_may_go_back_to_what_is_usual():
+    text = """
+advisors: {wide: {context: [features, history], options: {seed: 3}}}
+arms: {wide: , narrow: {advisor: wide, context: [features], options: {}}}
+"""
+    experiment = Experiment.from_text(text)
+    narrow = Experiment.from_mapping(experiment.as_dict()).plan[1].config
+    assert narrow == experiment.plan[1].config
+    assert (narrow.context, narrow.options) == (("features",), {})
 
 
 def test_an_arm_with_another_backend_leaves_the_model_of_its_advisor_behind():

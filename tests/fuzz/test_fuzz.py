@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from fuzzing import NIGHTLY, TABLE
 
-from fuzz import answers, files, folders, models, servers, texts
+from fuzz import answers, files, folders, models, prompts, servers, texts
 from fuzz.mutation import WHOLE, mutated
 from fuzz.target import Tally, try_one
 
@@ -23,7 +23,15 @@ pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 KEPT, FOUND = Path(__file__).parent / "kept", Path(__file__).parents[2] / ".fuzz"
 MINUTES = float(os.environ.get("BTLLM_FUZZ_MINUTES", "20"))
-ALL = (*answers.TARGETS, *files.TARGETS, *folders.TARGETS, *models.TARGETS, *servers.TARGETS, *texts.TARGETS)
+ALL = (
+    *answers.TARGETS,
+    *files.TARGETS,
+    *folders.TARGETS,
+    *models.TARGETS,
+    *prompts.TARGETS,
+    *servers.TARGETS,
+    *texts.TARGETS,
+)
 TARGETS = {target.name: target for target in ALL if target.tries or NIGHTLY}
 SHARES = sum(target.share for target in TARGETS.values())
 

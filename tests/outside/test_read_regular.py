@@ -10,6 +10,8 @@ import pytest
 
 from llm_strategy.advice.layout import LayoutText
 from llm_strategy.advice.options import LabelPrior
+from llm_strategy.advice.own_labels import OwnLabels
+from llm_strategy.advice.own_prompt import PromptText
 from llm_strategy.errors import BacktraderLLMError, ModelNotLoaded
 from llm_strategy.llm import get_llm_client
 from llm_strategy.llm.backends.network import check_certificates
@@ -93,6 +95,8 @@ READERS = {
     ".env": lambda path, patch: load_settings(),
     "layout.yaml": lambda path, patch: LayoutText.from_file(path),
     "calibration.json": lambda path, patch: LabelPrior.from_file(path),
+    "prompt.j2": lambda path, patch: PromptText.from_file(path),
+    "labels.csv": lambda path, patch: OwnLabels.from_file(path),
     "prices.csv": lambda path, patch: load_prices(f"csv:{path}"),
     "prices.parquet": lambda path, patch: load_prices(f"parquet:{path}"),
     "mine.csv": lambda path, patch: first_experiment(path, Path("out")),

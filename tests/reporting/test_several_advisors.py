@@ -9,8 +9,9 @@ import pytest
 from drawn_record import add_draws, growing
 from page_parser import Page
 from record_factory import EXPLANATION, write_comparison, write_run
+from small_run import recording, small
 
-from simulator import Result
+from simulator import Result, compare, replay
 from simulator.evaluation.sharpe import Effect
 from simulator.folder.record import load_record
 from simulator.reporting.explanation.explain import explain
@@ -206,7 +207,7 @@ def test_a_null_that_does_as_well_is_told_so(record, facts, report):
     assert "large does better than its null" in better
     worse = shown_null(record, facts, (Effect.SUBTRACTS, "the null is better"), -0.9, -0.1)
     assert "The null does better" in worse
-    blind = shown_null(record, facts, (Effect.INCONCLUSIVE, "the null does as well, as far as can be told"), -2.0, 2.0)
+    blind = shown_null(record, facts, (Effect.INCONCLUSIVE, "the null does as well"), -2.0, 2.0)
     assert "That settles little: even a large difference could have been missed." in blind
 
 
@@ -342,3 +343,27 @@ def test_the_kill_switch_is_not_told_of_an_arm_without_a_gate(tmp_path):
     facts = build_facts(load_record(write_several(tmp_path, settings, ("small",), max_drawdown=0.01).folder))
     assert facts["regime_rule.kill_switch"].value != "never"
     assert facts["market.kill_switch"].value == "never"
+
+
+def test_a_run_of_several_advisors_is_told_and_replayed_byte_for_byte(tmp_path):
+    experiment = small(
+        tmp_path,
+        advisors={"words": {}, "figures": {"like": "words", "style": "numbers", "decimals": 1}},
+        arms={
+            "words": {"advisor": "words"},
+            "figures": {"advisor": "figures"},
+            "alike": {"advisor": "words", "examples": {"nearest": 2}},
+            "shuffled": {"advisor": "words", "examples": {"nearest": 2}, "null": "shuffled_labels"},
+            "regime_rule": None,
+            "market": {"ungated": "buy_and_hold"},
+        },
+    )
+    result = compare(experiment, client=recording()[0])
+    assert list(result.advisors.index) == ["words", "figures", "alike", "shuffled"]
+    assert result.facts["shuffled.null_of"].value == "alike"
+    assert result.facts["pair.words.alike.verdict"].value == SAME, "the scripted model looks at the market alone"
+    told = (result.folder / "report.md").read_text()
+    assert "- *figures* (scripted):" in told
+    assert "The null does as well: not one decision of alike differs from that of shuffled" in told
+    assert Page(result.report.read_text()).problems == []
+    assert all(check.same for check in replay(result.folder))

@@ -265,3 +265,16 @@ def test_a_wrong_context_of_an_experiment_is_one_sentence(folder, context, told)
         experiment(folder, context)
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_null_of_analogues_is_an_arm_by_one_word(folder):
+    document = experiment(folder, ["features", {"analogues": {"k": 2, "horizon": 3}}]).as_dict()
+    document["arms"] = {"llm": {"advisor": "llm"}, "drawn": {"advisor": "llm", "null": "random_analogues"}}
+    client, _ = recording(label)
+    result = simulator.compare(simulator.Experiment.from_mapping(document, folder=folder), client=client)
+    kinds = {
+        arm: {text.split(" past states")[0] for text in result.decisions.loc[arm]["context"] if text}
+        for arm in ("llm", "drawn")
+    }
+    assert kinds == {"llm": {"analogues: most similar"}, "drawn": {"analogues: random"}}
+    assert all(check.same for check in simulator.replay(result.folder))

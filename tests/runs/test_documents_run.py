@@ -250,3 +250,22 @@ def test_series_of_events_are_shown_replayed_from_the_journal_and_have_their_nul
     assert all(check.same for check in simulator.replay(result.folder))
     null = run(null="shuffled")
     assert [line["context"][0]["text"] for line in lines_of(null.folder / "llm" / "decisions.jsonl")] != shown
+
+
+def test_the_nulls_of_documents_are_arms_by_one_word(folder):
+    arms = {"llm": {"advisor": "llm"}}
+    arms |= {word: {"advisor": "llm", "null": word} for word in ("shuffled_documents", "no_documents")}
+    plan = simulator.Experiment.from_mapping(experiment(folder).as_dict() | {"arms": arms}, folder=folder)
+    client, _ = recording(answer("Calm."))
+    result = simulator.compare(plan, client=client)
+    plain, shuffled = (lines_of(result.folder / arm / "decisions.jsonl") for arm in ("llm", "shuffled_documents"))
+    assert [line["context"][0]["ids"] for line in plain] != [line["context"][0]["ids"] for line in shuffled]
+    assert all(len(line["context"][0]["ids"]) == 2 for line in shuffled)
+    without = lines_of(result.folder / "no_documents" / "decisions.jsonl")
+    assert not any("context" in line for line in without)
+    assert not (result.folder / "no_documents" / "documents.jsonl").exists()
+    assert result.facts["shuffled_documents.documents_available"].value == 67
+    table = result.documents
+    assert set(table.index.get_level_values("arm")) == {"llm", "shuffled_documents"}
+    (folder / "news.jsonl").unlink()
+    assert all(check.same for check in simulator.replay(result.folder))

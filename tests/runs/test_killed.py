@@ -11,7 +11,7 @@ from collections import Counter
 
 import pytest
 import yaml
-from fault_runs import environment, evidence, replays, run_folder, write_experiment
+from fault_runs import EVIDENCE, environment, evidence, replays, run_folder, write_experiment
 from fuzzing import NIGHTLY
 from misbehaving_server import answer, by_turns, serving
 from preloaded import preloaded
@@ -51,9 +51,9 @@ def begun(folder):
     return len(on_record(folder)) + len(list((folder / "reports").glob("*.partial/.audit.jsonl.*.open")))
 
 
-def kill_one(commands, folder, settings, rng, decisions):
+def kill_one(commands, folder, settings, rng, decisions, words=("run", "experiment.yaml")):
     """Start the command and kill it, at one of its questions or some time after; whether it was still there."""
-    process = commands.start(folder, settings)
+    process = commands.start(folder, settings, words)
     goal, deadline = rng.randint(1, decisions), time.monotonic() + MOST_S
     after = rng.choice([0.0, 0.0, rng.uniform(0, 0.05), rng.uniform(0, 2)])
     while begun(folder) < goal and time.monotonic() < deadline:
@@ -112,6 +112,57 @@ def test_eight_questions_under_way(tmp_path, commands):
     print(
         f"{killed} kills, {turn + 1} runs: {asked_again} asked again while under way, {under_way} noted and never sent"
     )
+
+
+SEVERAL = {
+    "advisor": None,
+    "advisors": {
+        "first": {"style": "numbers", "decimals": 2, "max_failure_rate": 1.0, "mode": "json"},
+        "words": {"like": "first", "style": "words", "decimals": 0},
+        "same": {"like": "first"},
+    },
+    "arms": {"first": None, "words": None, "same": None, "buy_and_hold": None},
+}
+COMPARE = ("compare", "experiment.yaml")
+
+
+def evidence_of_arms(folder):
+    """The bytes of the one finished comparison that depend on no clock, by arm and file."""
+    found = {arm: (run_folder(folder) / arm) for arm in SEVERAL["arms"]}
+    return {(arm, name): (path / name).read_bytes() for arm, path in found.items() for name in EVIDENCE}
+
+
+def test_several_advisors_go_on_where_they_were(tmp_path, commands):
+    rng, decisions = random.Random(3), 12
+    with serving(by_turns(lambda turn, body: answer())) as server:
+
+        def place(name):
+            write_experiment(tmp_path / name, decisions, **SEVERAL)
+            return tmp_path / name, environment(server.url, tmp_path / name / "cache")
+
+        folder, settings = place("whole")
+        code, said, _ = commands.run(folder, settings, COMPARE)
+        assert code == 0, said
+        wanted, questions = evidence_of_arms(folder), len(on_record(folder))
+        assert len(whole(server)) == questions, "what two advisors ask is asked once"
+        folder, settings = place("killed")
+        kept, first = [], len(whole(server))
+        for _ in range(KILLS):
+            if kill_one(commands, folder, settings, rng, questions, COMPARE):
+                while server.open_now:
+                    time.sleep(0.001)
+                kept.append((len(whole(server)), on_record(folder)))
+        code, said, _ = commands.run(folder, settings, COMPARE)
+        assert code == 0, said
+        assert evidence_of_arms(folder) == wanted
+        noted = audit(folder)
+        key = {json.dumps(line["messages"]): line["request"] for line in noted}
+        seen = [key[question] for question in whole(server)[first:]]  # KeyError: one is missing
+        for count, known in kept:
+            assert not set(seen[count - first :]) & known, "a question on record was asked again"
+        assert {line["advisor"] for line in noted} == {"first", "words", "same"}
+    assert kept, "every run was through before it could be killed"
+    assert replays(folder)
 
 
 @pytest.mark.skipif(not NIGHTLY, reason="loading the model again and again takes minutes: HYPOTHESIS_PROFILE=nightly")

@@ -93,7 +93,7 @@ def document(**sections):
     return {"data": DATA, "advisor": advisor, "arms": ["buy_and_hold"]} | sections
 
 
-def checked_strategy(name, cuts=4):
+def checked_strategy(name, cuts=6):
     result = check_lookahead(document(arms={"mine": {"strategy": f"strategies.py:{name}"}}), cuts=cuts)
     (found,) = result.parts
     assert found.part == "strategy mine"
@@ -126,13 +126,15 @@ def test_rules(name, kind):
 
 
 @pytest.mark.parametrize("name", [*PEEKS, *TWINS])
-@pytest.mark.parametrize("kind", ["feature", "context"])
-def test_features_and_sources_of_context_and_the_requests_that_show_them(name, kind):
-    reference = f"signals.py:{kind}_{name}"
-    shown = {"features": ["trend", reference]} if kind == "feature" else {"context": ["features", reference]}
-    result = check_lookahead(document(advisor=shown, arms=["llm"]), cuts=4)
-    outcomes = {part.part.split()[0]: part.outcome for part in result.parts}
-    assert outcomes == dict.fromkeys([kind, "requests"], "looks ahead" if name in PEEKS else "passes")
+def test_features_and_sources_of_context_and_the_requests_that_show_them(name):
+    shown = {
+        "features": ["trend", f"signals.py:feature_{name}"],
+        "context": ["features", f"signals.py:context_{name}"],
+    }
+    result = check_lookahead(document(advisor=shown, arms=["llm"]), cuts=6)
+    outcomes = {part.part: part.outcome for part in result.parts}
+    wanted = "looks ahead" if name in PEEKS else "passes"
+    assert outcomes == dict.fromkeys(["feature signal", f"context context_{name} of llm", "requests of llm"], wanted)
 
 
 def test_the_built_in_parts_pass():
@@ -143,10 +145,10 @@ def test_the_built_in_parts_pass():
     )
     assert {part.outcome for part in result.parts} == {"passes"}
     names = [part.part for part in result.parts]
-    assert names[0] == "rule regime_rule"
+    assert names[-1] == "rule regime_rule"
     assert "feature trend" in names
     assert "context history of llm" in names
-    assert names[-1] == "requests of llm"
+    assert "requests of llm" in names
 
 
 def test_what_is_random_is_told_as_such_and_not_as_look_ahead():
@@ -175,7 +177,7 @@ def test_what_a_module_keeps_between_runs_hides_nothing(folder):
         "    return seen.setdefault(snapshot.time, rule_tomorrow(snapshot))\n"
     )
     result = check_lookahead(
-        document(arms=["buy_and_hold", "mine"], baselines={"mine": {"rule": "kept.py:decide"}}), cuts=4
+        document(arms=["buy_and_hold", "mine"], baselines={"mine": {"rule": "kept.py:decide"}}), cuts=6
     )
     assert [part.outcome for part in result.parts] == ["looks ahead"]
 

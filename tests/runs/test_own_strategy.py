@@ -1,14 +1,15 @@
 """A person's own ``bt.Strategy`` as an arm: behind the gate, on the evidence of every arm, and told where it fails."""
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from own_strategies import STRATEGIES
 
-from llm_strategy.errors import ConfigurationError, MarketDataError
+from llm_strategy.errors import ConfigurationError, MarketDataError, RunFolderError
 from llm_strategy.trading.decision_lines import read_decision, write_decision
-from simulator import Experiment
+from simulator import Experiment, compare, replay
 from simulator.prices.universe import load_universe
 from simulator.runs.simulation import trade
 from simulator.runs.strategies.own_strategy import OwnStrategy, trade_strategy
@@ -145,3 +146,44 @@ def test_a_misspelled_param_names_the_nearest(tmp_path):
 def test_another_file_than_that_of_the_hash_is_refused(file):
     with pytest.raises(ConfigurationError, match="has changed: its file has the sha256"):
         OwnStrategy("mine", f"{file}:Always", {}, sha256="0" * 64).find()
+
+
+@pytest.mark.slow
+def test_strategy_function_and_market_are_arms_of_a_comparison_and_are_replayed(file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    mine = tmp_path / "mine.py"
+    shutil.copy(EXAMPLE, mine)
+    (tmp_path / "rules.py").write_text(
+        'def decide(snapshot, limit=0.5):\n    return "enter_long" if snapshot.range_position > limit else "exit"\n'
+    )
+    result = compare(
+        SMALL
+        | {
+            "arms": {
+                "donchian": {"strategy": "mine.py:Donchian", "params": {"period": 10}},
+                "function": {"rule": "rules.py:decide", "limit": 0.6},
+                "market": {"ungated": "buy_and_hold"},
+                "buy_and_hold": None,
+            },
+            "evaluation": {"bootstrap_samples": 100},
+            "output": {"explain": False},
+        }
+    )
+    assert list(result.table.index) == ["donchian", "function", "market", "buy_and_hold"]
+    assert all(check.same for check in replay(result.folder))
+    mine.write_text(mine.read_text().replace("self.buy()", "self.buy(size=1)"))
+    with pytest.raises(RunFolderError, match="has changed: its file has the sha256"):
+        replay(result.folder)
+    mine.unlink()
+    with pytest.raises(RunFolderError, match=r"names the file mine\.py, which is not there"):
+        replay(result.folder)
+
+
+def test_what_is_wrong_with_a_strategy_is_told_before_anything_runs(btllm, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(EXAMPLE, tmp_path / "mine.py")
+    (tmp_path / "experiment.yaml").write_text('arms: {donchian: {strategy: "mine.py:Donchian", params: {perod: 20}}}\n')
+    code, _, err = btllm("compare")
+    assert code == 2
+    assert "The strategy 'donchian' (mine.py:Donchian) has no param 'perod', did you mean 'period'?" in err
+    assert not (tmp_path / "reports").exists()

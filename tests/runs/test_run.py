@@ -43,7 +43,8 @@ def test_a_comparison_writes_what_the_record_promises(finished):
     }  # fmt: skip
     for arm in arms:
         assert {path.name for path in (result.folder / arm).iterdir()} == {
-            "manifest.json", "decisions.jsonl", "orders.csv", "trades.csv", "equity.csv", "facts.json"
+            "manifest.json", "decisions.jsonl", "orders.csv", "trades.csv", "equity.csv", "facts.json",
+            *(["request.json"] if arm == "llm" else []),
         }  # fmt: skip
     assert list(result.table.index) == arms
     assert result.report.exists()

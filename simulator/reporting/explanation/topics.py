@@ -131,7 +131,8 @@ def beside_null(facts: Facts, null: str) -> Iterator[PlainSentence]:
         return
     ids = [f"{whole.value}-{null}.{metric}" for metric in ("sharpe_difference", "low", "high")]
     backing = tuple(name for name in ids if name in facts)
-    text = f"{whole.text} beside its null {null}: {verdict.text}."
+    known = ", as far as this run can tell" if verdict.value == "the null does as well" else ""
+    text = f"{whole.text} beside its null {null}: {verdict.text}{known}."
     yield PlainSentence(text, (whole.id, verdict.id, *backing), adverse=verdict.value != "adds to its null")
 
 

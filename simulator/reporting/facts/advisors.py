@@ -14,7 +14,7 @@ from simulator.evaluation.resampling import Estimate, Resampling
 from simulator.evaluation.sharpe import Effect
 from simulator.folder.record import ArmRecord, Record
 from simulator.reporting.facts.arms import overall
-from simulator.reporting.facts.fact import NOT_AVAILABLE, FactTable, Value
+from simulator.reporting.facts.fact import NOT_AVAILABLE, Facts, FactTable, Value
 from simulator.reporting.facts.run import advisor_arms, day, null_arms
 from simulator.reporting.facts.terms import ADVISOR_TERMS, DECISION_TERMS, Unit
 
@@ -22,7 +22,7 @@ NOTHING_SHARED = "no decision in common"
 SAME, DIFFERENT = "same decisions", "different decisions"
 WITHIN_NOISE, BEYOND_NOISE = "no more than asking again changes", "more than asking again changes"
 """What may be said of the decisions of two advisors; the last two where several draws were made."""
-ADDS, AS_WELL, BETTER_NULL = "adds to its null", "the null does as well, as far as can be told", "the null is better"
+ADDS, AS_WELL, BETTER_NULL = "adds to its null", "the null does as well", "the null is better"
 OPEN = "cannot be tested"
 """What may be said of an advisor beside its null."""
 
@@ -30,6 +30,15 @@ OPEN = "cannot be tested"
 def pair_subject(first: str, second: str) -> str:
     """The subject of the facts of the decisions of two advisors."""
     return f"pair.{first}.{second}"
+
+
+def decide_alike(facts: Facts, one: str, other: str) -> bool:
+    """Whether not one decision of two advisors differs, and neither abstained where the other did not."""
+    first = pair_subject(one, other)
+    subject = first if f"{first}.verdict" in facts else pair_subject(other, one)
+    return facts[f"{subject}.verdict"].value == SAME and not any(
+        facts[f"{subject}.{side}_alone"].value for side in ("first", "second")
+    )
 
 
 def decision_pairs(record: Record) -> list[tuple[ArmRecord, ArmRecord]]:
@@ -128,6 +137,8 @@ def add_verdicts(table: FactTable, record: Record) -> None:
 def beside_null(table: FactTable, whole: str, null: str) -> str:
     """What the difference of the Sharpe ratios of an advisor and its null allows to say."""
     pair = f"{whole}-{null}"
+    if decide_alike(table.facts, whole, null):
+        return AS_WELL
     if table.facts[f"{pair}.sharpe_difference"].value == NOT_AVAILABLE:
         return OPEN
     match table.facts[f"{pair}.verdict"].value:

@@ -52,12 +52,6 @@ def arm_settings(record: Record, name: str) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def advisor_settings(record: Record, name: str) -> Mapping[str, Any]:
-    """The settings by which the model of an arm was asked."""
-    settings: Mapping[str, Any] = record.arm(name).manifest.get("settings") or record.manifest["experiment"]["advisor"]
-    return settings
-
-
 def ungated_arms(record: Record) -> list[str]:
     """The arms that traded without the gate: what the market itself did."""
     return [arm.name for arm in record.arms if "ungated" in arm_settings(record, arm.name)]

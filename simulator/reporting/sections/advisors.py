@@ -32,6 +32,7 @@ from simulator.reporting.facts.advisors import (
     SAME,
     WITHIN_NOISE,
     add_advisors,
+    decide_alike,
     decision_pairs,
     pair_subject,
 )
@@ -66,6 +67,8 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
     for other in others:
         yield Heading(f"{primary.name} and {other.name}", level=3)
         yield Paragraph(pair_sentences(primary.name, other.name, facts))
+        if facts[f"{pair_subject(primary.name, other.name)}.verdict"].value in (SAME, NOTHING_SHARED):
+            continue
         shown = _figures(record, primary, other, facts)
         if len(others) <= FEW_PAIRS:
             yield on_page(*shown)
@@ -309,6 +312,11 @@ def null_sentence(whole: str, null: str, facts: Facts) -> str:
         return f"{whole} does better than its null: {by}. On this path what it was shown added something."
     if verdict == BETTER_NULL:
         return f"The null does better: {by}. What {whole} was shown took away rather than added."
+    if decide_alike(facts, whole, null):
+        return (
+            f"The null does as well: not one decision of {whole} differs from that of {null}, so what it was shown "
+            "changed nothing."
+        )
     if facts[f"{pair}.low"].value == facts[f"{pair}.high"].value == 0:
         return f"The null does as well: {whole} and {null} earned the same on every bar."
     seen = facts[f"{pair}.verdict"].value

@@ -12,10 +12,11 @@ import pandas as pd
 
 from simulator.evaluation.measures import measure
 from simulator.evaluation.sameness import CUT_AWAY, SAME_LABEL, SAME_TEXT, SAME_TREND, cut_away
+from simulator.folder.manifest import advisor_settings
 from simulator.folder.record import ArmRecord, Record
 from simulator.reporting.blocks import Block, Column, Details, Heading, Paragraph, Table, in_markdown, on_page
 from simulator.reporting.facts.fact import Facts, FactTable
-from simulator.reporting.facts.run import advisor_arms, advisor_settings, day, join_names, subject_arm, ungated_arms
+from simulator.reporting.facts.run import advisor_arms, day, join_names, subject_arm, ungated_arms
 from simulator.reporting.facts.terms import Term, Unit, listed
 from simulator.reporting.sections.symbols import slugs_of
 
@@ -152,7 +153,7 @@ def doubt_sentences(record: Record, facts: Facts) -> list[str]:
     for name in advisors:
         if f"{name}.same_text" in facts or f"{name}.same_trend" in facts:
             what = "text" if f"{name}.same_text" in facts else "trend"
-            numbers = advisor_settings(record, name).get("style", "words") == "numbers"
+            numbers = advisor_settings(record.arm(name).manifest).get("style", "words") == "numbers"
             cure = (
                 "more advisor.decimals" if numbers else "advisor.style numbers, other advisor.lookbacks or longer bars"
             )

@@ -60,8 +60,8 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
         yield Heading(f"Texts that speak to the model of {arm.name}", f"documents-{arm.name}", level=3)
         yield Paragraph(
             [
-                f"{{{arm.name}.documents_imperative}} of the texts shown hold wording that is addressed to a model, "
-                "and not to a reader: somebody may want to steer it.",
+                f"Texts shown with wording that is addressed to a model, and not to a reader: "
+                f"{{{arm.name}.documents_imperative}}. Somebody may want to steer it.",
                 "Whatever it answered, the form of the answer and the gate held as with any other text.",
             ]
         )

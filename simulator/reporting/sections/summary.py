@@ -10,7 +10,7 @@ from simulator.evaluation.measures import arm_remarks
 from simulator.evaluation.sharpe import FEWEST_BARS
 from simulator.folder.record import Record
 from simulator.reporting.blocks import Banner, Block, Heading, Items, Paragraph, Quoted, Text
-from simulator.reporting.facts.advisors import NOTHING_SHARED, pair_subject
+from simulator.reporting.facts.advisors import AS_WELL, NOTHING_SHARED, pair_subject
 from simulator.reporting.facts.fact import NOT_AVAILABLE, Facts
 from simulator.reporting.facts.run import (
     NOTE,
@@ -223,5 +223,6 @@ def _advisor_line(primary: str, name: str, nulls: dict[str, str], facts: Facts) 
     elif facts[f"{pair}.sharpe_difference"].value != NOT_AVAILABLE:
         said.append(f"{primary} minus {name}: {sharpe_interval(pair, facts)}, {{{pair}.verdict}}.")
     if name in nulls:
-        said.append(f"It is the null of {nulls[name]} ({{{name}.null}}): {{{name}.null_verdict}}.")
+        known = ", as far as this run can tell" if facts[f"{name}.null_verdict"].value == AS_WELL else ""
+        said.append(f"It is the null of {nulls[name]} ({{{name}.null}}): {{{name}.null_verdict}}{known}.")
     return said

@@ -21,8 +21,9 @@ from simulator.experiment.arms import Arm
 from simulator.experiment.configuration import Experiment
 from simulator.experiment.runtime import runtime_settings, sets_runtime
 from simulator.folder.workspace import AUDIT, Workspace
+from simulator.runs.advisors.speed import SpeedWatch
 from simulator.runs.answers import advisor_of, connect, recorded
-from simulator.runs.estimate import Estimate, SpeedWatch
+from simulator.runs.estimate import Estimate
 
 
 @dataclass(eq=False)
@@ -99,6 +100,12 @@ def sessions_of(experiment: Experiment, arms: Sequence[Arm], given: Clients) -> 
     ``given`` answers in place of the model of ``configs/llm.yaml``, or is one client for each of some advisors. Equal
     runtime settings share a client. An arm that sets model, budget or record of its own has a session of its own.
     """
+    advised = [arm.config for arm in arms if arm.config is not None]
+    if isinstance(given, LLMClient) and advised and all(map(sets_runtime, advised)):
+        raise ConfigurationError(
+            "client is given, and each advisor names a backend or model of its own: leave client out, or give it to "
+            "one of the advisors."
+        )
     models = _Models(experiment, given)
     groups: list[tuple[str, list[Arm]]] = []
     for arm in arms:
@@ -111,9 +118,7 @@ def sessions_of(experiment: Experiment, arms: Sequence[Arm], given: Clients) -> 
         else:
             taken = any(name == arm.advisor for name, _ in groups)
             groups.append((f"{arm.advisor}/{arm.name}" if taken else arm.advisor, [arm]))
-    sessions = [models.session(name, tuple(of_it)) for name, of_it in groups]
-    models.check_used()
-    return sessions
+    return [models.session(name, tuple(of_it)) for name, of_it in groups]
 
 
 def explaining_session(experiment: Experiment, client: LLMClient | Mapping[str, LLMClient]) -> AdvisorSession:
@@ -143,7 +148,6 @@ class _Models:
         self._experiment = experiment
         self._by_name = dict(given) if isinstance(given, Mapping) else {}
         self._for_all = None if isinstance(given, Mapping) else given
-        self._used_for_all = given is None or isinstance(given, Mapping)
         self._connected: list[tuple[LlmSettings, LLMClient]] = []
         self._recorded: list[tuple[LLMClient, RecordingClient]] = []
 
@@ -165,20 +169,11 @@ class _Models:
                 model = self._connect(settings, config, where)
         return AdvisorSession(name, arms, config, model, prices, named)
 
-    def check_used(self) -> None:
-        """Raise ``ConfigurationError`` where a client was given and nobody asks it."""
-        if not self._used_for_all:
-            raise ConfigurationError(
-                "client is given, and each advisor names a backend or model of its own: leave client out, or give it "
-                "to one of the advisors."
-            )
-
     def _given(self, advisor: str, config: AdvisorConfig) -> LLMClient | None:
         if advisor in self._by_name:
             return self._by_name[advisor]
         if self._for_all is None or sets_runtime(config):
             return None
-        self._used_for_all = True
         return self._for_all
 
     def _of_given(self, client: LLMClient, config: AdvisorConfig) -> RecordingClient:

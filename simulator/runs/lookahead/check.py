@@ -79,8 +79,8 @@ class Check:
         return min(found, key=lambda each: (each.time, each.cut_at), default=checked)
 
     def _observe(self, part: Part, points: Iterable[str] = (), at: str = "", history: str = "") -> Observation:
-        known = pd.Timestamp(at) if history == _ENDS else None
-        with fresh_code(part.references), self._files.known_at(known):
+        known = pd.Timestamp(at) if at else None
+        with fresh_code(part.references), self._files.known_at(known, mirrored=history == _OTHERWISE):
             return part.observe(self._history(at, history), self._experiment, tuple(points))
 
     def _history(self, at: str, history: str) -> Universe:

@@ -10,6 +10,7 @@ import builtins
 import io
 import os
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -20,32 +21,27 @@ from typing import Any
 import pandas as pd
 
 from llm_strategy.support.read_regular import place_of, read_bytes
+from simulator.experiment.objects import PROGRAM
 from simulator.prices.sessions import parse_timeframe
 from simulator.prices.table import MOST_PRICES
 from simulator.prices.universe import Universe
 
 _OURS = tuple(str(Path(__file__).parents[3] / name) for name in ("llm_strategy", "simulator", "prompts", "contracts"))
+_PYTHON = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib"))
 _DATA = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".parquet", ".feather", ".pkl", ".npy", ".npz", ".xlsx", ".gz")
 
 
 @contextmanager
 def fresh_code(references: Iterable[str]) -> Iterator[None]:
-    """Import anew what these references (``FILE.py:name``, ``package.module:name``) lead to, and what lies beside it;
-    afterwards everything is as it was."""
-    folders, packages = set(), set()
-    for reference in references:
-        place = reference.rpartition(":")[0]
-        if place.endswith(".py"):
-            folders.add(str(Path(place).expanduser().resolve().parent))
-        elif place:
-            packages.add(place.split(".")[0])
-    packages -= {"llm_strategy", "simulator"}
+    """Import a person's code anew: the packages of these references, and every module that is neither installed nor
+    ours; afterwards all is as it was."""
+    places = (reference.rpartition(":")[0] for reference in references)
+    packages = {place.split(".")[0] for place in places if place and not place.endswith(".py")}
+    packages -= {"llm_strategy", "simulator", PROGRAM}  # objects of this process cannot be imported anew
 
     def own(name: str, module: Any) -> bool:
         file = getattr(module, "__file__", None)
-        if name == "__main__" or (file and file.startswith(_OURS)):
-            return False
-        return name.split(".")[0] in packages or bool(file and _folder_of(file) in folders)
+        return name.split(".")[0] in packages or bool(name != "__main__" and file and _is_a_persons(file))
 
     kept = {name: module for name, module in list(sys.modules.items()) if own(name, module)}
     for name in kept:
@@ -59,8 +55,11 @@ def fresh_code(references: Iterable[str]) -> Iterator[None]:
 
 
 @lru_cache(maxsize=16384)
-def _folder_of(file: str) -> str:
-    return os.path.dirname(os.path.realpath(file))
+def _is_a_persons(file: str) -> bool:
+    """Whether the file of a module is neither of Python, nor installed, nor of this program."""
+    path = Path(file)
+    installed = {"site-packages", "dist-packages"} & set(path.parts)
+    return not installed and not file.startswith((*_OURS, *_PYTHON))
 
 
 class PriceFiles:
@@ -81,17 +80,20 @@ class PriceFiles:
                     self._texts[path] = text, times
 
     @contextmanager
-    def known_at(self, time: pd.Timestamp | None) -> Iterator[None]:
-        """Let whoever opens one of these files read its rows up to a time alone (all of them for ``None``)."""
+    def known_at(self, time: pd.Timestamp | None, *, mirrored: bool = False) -> Iterator[None]:
+        """Let whoever opens one of these files read its rows up to a time alone (all of them for ``None``); with
+        ``mirrored`` those after it too, with every number turned upside down."""
         with tempfile.TemporaryDirectory(prefix="btllm-lookahead-") as folder:
             served: dict[str, str] = {}
-            if time is not None:
-                for number, (path, (text, times)) in enumerate(self._texts.items()):
-                    served[path] = os.path.join(folder, f"{number}-{os.path.basename(path)}")
-                    lines = text.splitlines(keepends=True)
-                    kept = [line for line, at in zip(lines, times, strict=True) if at is None or at <= time]
-                    with open(served[path], "w", encoding="utf-8", newline="") as file:
-                        file.writelines(kept)
+            for number, (path, (text, times)) in enumerate(self._texts.items() if time is not None else ()):
+                lines, known = text.splitlines(keepends=True), [at is None or at <= time for at in times]
+                if mirrored:
+                    lines = _mirrored(lines, known)
+                else:
+                    lines = [line for line, is_known in zip(lines, known, strict=True) if is_known]
+                served[path] = os.path.join(folder, f"{number}-{os.path.basename(path)}")
+                with open(served[path], "w", encoding="utf-8", newline="") as file:
+                    file.writelines(lines)
             with self._serving(served):
                 yield
 
@@ -131,3 +133,22 @@ def _times_of(lines: list[str], *, daily: bool) -> list[Any] | None:
             naive = [None if pd.isna(time) else time.tz_localize(None) for time in found]
             return [time.normalize() if daily and time is not None else time for time in naive]
     return None
+
+
+def _mirrored(lines: list[str], known: list[bool]) -> list[str]:
+    """Rows of numbers, of which those that are not known rise where they fell: mirrored at the last that is known of
+    their column."""
+    last: dict[int, float] = {}
+    turned = []
+    for line, is_known in zip(lines, known, strict=True):
+        sign = next((sign for sign in ";\t," if sign in line), ",")
+        cells = line.rstrip("\r\n").split(sign)
+        for column, cell in enumerate(cells):
+            with suppress(ValueError):
+                value = float(cell)
+                if is_known:
+                    last[column] = value
+                elif value > 0 and last.get(column, 0.0) > 0:
+                    cells[column] = repr(last[column] ** 2 / value)
+        turned.append(line if is_known else sign.join(cells) + "\n")
+    return turned

@@ -109,12 +109,13 @@ class FeaturePart(Part):
     def __init__(self, feature: str, name: str, config: AdvisorConfig, *, own: bool) -> None:
         self.name = f"feature {name}"
         self.references = (feature,) if own else ()
-        self._feature, self._config, self._extra = name, config, own
+        self._feature, self._config = name, config
 
     def decide_all(self, universe: Universe, experiment: Experiment, seen: Observation, at: Collection[str]) -> None:
         """Measure."""
         for snapshot in _closes(universe, experiment, self._config):
-            value = dict(snapshot.extra)[self._feature] if self._extra else getattr(snapshot, self._feature)
+            further = dict(snapshot.extra)  # a person's own, and those of TA-Lib
+            value = further[self._feature] if self._feature in further else getattr(snapshot, self._feature)
             seen.decisions[snapshot.time, snapshot.symbol] = f"{self._feature} {value:.12g}"
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import backtrader as bt
 
-from llm_strategy.advice.advisor import Schedule
 from llm_strategy.advice.rules import Rule, stances
 from llm_strategy.costs.costs import Costs
+from llm_strategy.market.schedule import Schedule
 from llm_strategy.market.snapshot import SnapshotReader, iso_time
 from llm_strategy.market.view import measured_for
 from llm_strategy.risk import Intent, Verdict

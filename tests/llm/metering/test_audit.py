@@ -318,15 +318,15 @@ def test_an_unknown_time_is_told_after_the_first_answers(tmp_path):
 
 
 def test_slow_answers_are_warned_of_once_and_stand_on_the_page(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr("simulator.runs.estimate.SLOW_SECONDS", 0.01)
+    monkeypatch.setattr("simulator.runs.advisors.speed.SLOW_SECONDS", 0.01)
 
     def slow(request):
         time.sleep(0.02)
         return reader(request)
 
-    with caplog.at_level("WARNING", "simulator.runs.estimate"):
+    with caplog.at_level("WARNING", "simulator.runs.advisors.speed"):
         result = simulator.run(small(tmp_path), client=recording(slow)[0])
-    (warning,) = [record.getMessage() for record in caplog.records if record.name == "simulator.runs.estimate"]
+    (warning,) = [record.getMessage() for record in caplog.records if record.name == "simulator.runs.advisors.speed"]
     assert "Answers of scripted take 0 s in the mean: choose a smaller model" in warning
     usage = result.record.manifest["usage"]
     assert 0.02 <= usage["mean_seconds"] <= usage["seconds"] / usage["asked"] + 0.01
@@ -338,7 +338,7 @@ def test_slow_answers_are_warned_of_once_and_stand_on_the_page(tmp_path, monkeyp
 
 def test_quick_answers_are_not_warned_of(tmp_path, caplog):
     simulator.run(small(tmp_path), client=recording()[0])
-    assert not [record for record in caplog.records if record.name == "simulator.runs.estimate"]
+    assert not [record for record in caplog.records if record.name == "simulator.runs.advisors.speed"]
 
 
 def test_a_speed_that_was_noted_tells_the_time_of_the_first_run(tmp_path, monkeypatch):
