@@ -128,7 +128,7 @@ def test_a_copy_of_a_layout_asks_what_the_layout_asks(tmp_path, name):
     copy = tmp_path / "copy.yaml"
     copy.write_text(text_of(name), encoding="utf-8")
     asked = []
-    for layout in (name, AdvisorConfig(layout=str(copy)).options.layout):
+    for layout in (name, AdvisorConfig(layout=str(copy)).prompt_options.layout):
         client = scorer()
         ModelAdvisor(client, options=PromptOptions("choices", "fixed", rationale="always", layout=layout)).decide(
             SNAPSHOT
@@ -242,4 +242,4 @@ def test_files_are_compared_with_the_layouts_by_one_command(in_folder, monkeypat
 
 def test_a_layout_can_be_made_in_python():
     layout = LayoutText(**OWN)
-    assert AdvisorConfig(layout=layout).options.layout is layout
+    assert AdvisorConfig(layout=layout).prompt_options.layout is layout

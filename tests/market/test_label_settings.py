@@ -33,7 +33,7 @@ def test_the_usual_labels_are_the_default_and_leave_no_trace():
 
 def test_own_labels_are_kept_with_the_experiment_and_reach_its_advisor():
     for made in (Experiment.from_mapping({"regimes": DOCUMENT}), Experiment(regimes=DOCUMENT), Experiment(regimes=OWN)):
-        assert made.regimes == made.advisor.options.regimes == OWN
+        assert made.regimes == made.advisor.prompt_options.regimes == OWN
         assert made.as_dict()["regimes"] == OWN.as_dict()
         assert list(made.as_dict()["regimes"]) == list(DOCUMENT)
         assert Experiment.from_mapping(made.as_dict()) == made != Experiment()
