@@ -59,7 +59,6 @@ NULLS: dict[str, Null] = {
     "no_documents": null_of_source("documents", None),
     "shuffled_events": null_of_source("events", "shuffled"),
     "no_events": null_of_source("events", None),
-    "random_analogues": null_of_source("analogues", "random"),
     "no_analogues": null_of_source("analogues", None),
     "no_history": null_of_source("history", None),
 }
