@@ -29,6 +29,10 @@ def with_parts(
     client: LLMClient | None,
 ) -> tuple[Experiment, Clients]:
     """The experiment with these advisors and arms, and the clients that answer; raises ``ConfigurationError``."""
+    if not isinstance(advisors, Mapping):
+        raise ConfigurationError(
+            f"advisors is {advisors!r:.60}: give a mapping of names to settings, clients or advisors."
+        )
     if client is not None and any(isinstance(one, (LLMClient, ModelAdvisor)) for one in advisors.values()):
         raise ConfigurationError("client is given, and an advisor with a client of its own: keep one of them.")
     configs: dict[str, AdvisorConfig | Mapping[str, Any]] = dict(experiment.advisors)
