@@ -27,11 +27,13 @@ Row: TypeAlias = tuple[str, str, str]
 @dataclass(frozen=True, slots=True)
 class OwnLabels:
     """Which label a person gave to the state at a bar's close: a row for each time, and symbol where one is named.
+    ``shuffled`` ones are exchanged among the states that were seen so far (the null of the others).
 
     Raises ``ConfigurationError`` for rows without a time or label, for two of one time and symbol, and for too many.
     """
 
     rows: tuple[Row, ...]
+    shuffled: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.rows) <= MOST_ROWS:
@@ -51,7 +53,7 @@ class OwnLabels:
     def from_document(cls, document: Any, where: str) -> OwnLabels:
         """Labels from plain data; ``ConfigurationError`` begins with ``where`` and names what is wrong."""
         require("labels", document, where)
-        return _told(where, (tuple(row) for row in document["rows"]))
+        return _told(where, (tuple(row) for row in document["rows"]), shuffled=document.get("shuffled", False))
 
     @classmethod
     def from_file(cls, path: Path) -> OwnLabels:
@@ -113,8 +115,8 @@ def _utc(time: str, number: int) -> str:
         raise ConfigurationError(f"labels, row {number}: {given}: {cure}.") from None
 
 
-def _told(where: str, rows: Iterable[Row]) -> OwnLabels:
+def _told(where: str, rows: Iterable[Row], *, shuffled: bool = False) -> OwnLabels:
     try:
-        return OwnLabels(tuple(rows))
+        return OwnLabels(tuple(rows), shuffled)
     except ConfigurationError as problem:
         raise ConfigurationError(f"{where}: {str(problem).removeprefix('labels, ')}") from None

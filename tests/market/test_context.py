@@ -204,16 +204,38 @@ def test_a_class_or_function_may_stand_in_the_place_of_its_name():
 
 def test_a_null_changes_one_source_alone():
     chosen = ["features", {"analogues": {"k": 3}}, {"history": {"bars": 5}}]
-    drawn, without = null_choices(chosen, "analogues", "random"), null_choices(chosen, "analogues", None)
+    drawn, without = null_choices(chosen, "analogues", "random"), null_choices(chosen, "analogues", "none")
     usual = Context(chosen).plain
     assert drawn[1] == {"analogues": {**usual[1]["analogues"], "null": "random"}}
     assert (drawn[0], drawn[2]) == (usual[0], usual[2])
-    assert without == (usual[0], usual[2])
+    assert without[1] == {"analogues": {**usual[1]["analogues"], "null": "none"}}
+    assert (without[0], without[2]) == (usual[0], usual[2])
     for label, value, told in (
-        ("documents", None, "The context features, analogues, history has no documents"),
+        ("documents", "none", "The context features, analogues, history has no documents"),
         ("history", "random", "history has no null 'random'"),
         ("analogues", "randon", "analogues has no null 'randon', did you mean 'random'?"),
     ):
         with pytest.raises(ConfigurationError) as caught:
             null_choices(chosen, label, value)
         assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "chosen", [{"history": {"bars": 5}}, {"analogues": {}}, {"documents": {"path": "missing.jsonl"}}, own_words]
+)
+def test_every_source_has_a_null_that_stays_chosen_and_shows_nothing(chosen):
+    (usual,) = Context([chosen]).lookbacks.values()
+    choice = chosen if isinstance(chosen, dict) else {own_words: {}}
+    silent = Context([{name: {**options, "null": "none"} for name, options in choice.items()}])
+    assert silent.names == Context([chosen]).names
+    assert silent.lookbacks == {silent.names[0]: usual}, "decisions begin at the same bar"
+    assert Context(silent.plain).plain == silent.plain
+    shown = silent.anew()  # which reads no file
+    for snapshot in states():
+        assert shown.show(snapshot) == ()
+        shown.take(snapshot)
+
+
+def test_the_markets_line_has_no_null():
+    with pytest.raises(ConfigurationError, match=r"features has no null: leave it out of context"):
+        Context([{"features": {"null": "none"}}])

@@ -68,6 +68,15 @@ class Context:
         """Whether anything but the market's line is shown; then closes of several symbols come in the order of time."""
         return bool(self._others)
 
+    def refuse_changed(self, setting: str, cure: str) -> None:
+        """Raise ``ConfigurationError`` where decisions are made on a change of the market's line alone, as ``setting``
+        says, and more is shown, of which something may be new at any close."""
+        if more := ", ".join(self._others):
+            raise ConfigurationError(
+                f"{setting}, which looks at the market's line alone and would pass over what is new in {more}: {cure}, "
+                f"or leave {more} out of context."
+            )
+
     @property
     def from_prices(self) -> bool:
         """Whether all that is shown is a function of prices alone."""

@@ -54,7 +54,9 @@ _LABELS = {
     "rule": "labelled by the causal rule",
     "followed": "labelled by what had followed them",
     "shuffled": "with the causal rule's labels exchanged among them, so that they say nothing",
+    "shuffled_followed": "labelled by what had followed others of them, so that the labels say nothing",
     "own": "with labels from a file of the user",
+    "shuffled_own": "with the labels of the user's file exchanged among them, so that they say nothing",
 }
 ONE_OF_MANY = (
     "The same weights in another engine, mode or wording are another advisor: where few of its decisions differ, "
