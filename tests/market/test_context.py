@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from all_snapshots import read_all
 from markets import random_prices, with_table
+from past_states import states
 
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.options import PromptOptions
