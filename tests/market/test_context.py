@@ -7,14 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from all_snapshots import read_all
+from all_snapshots import read_all, read_requests
 from markets import random_prices, with_table
 
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.options import PromptOptions
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.requests import request_hash
 from llm_strategy.market.context.context import Context
 from llm_strategy.market.context.history import History
 from llm_strategy.market.context.registry import null_choices
@@ -37,12 +36,7 @@ SOURCES = {
 def texts(prices, context, mode=(True, True), options=PromptOptions("slots")):  # noqa: B008 - frozen
     """The last message of each request, and the hash of the whole request."""
     advisor = ModelAdvisor(ScriptedClient([], supports_choices=True), options=options, context=context)
-    found = []
-    for snapshot in read_all(prices, *mode, window=advisor.window):
-        request = advisor.request(snapshot)
-        found.append((request.messages[-1].content, request_hash(request, advisor.client.identity)))
-        advisor.witness(snapshot)
-    return found
+    return read_requests(advisor, prices, mode)
 
 
 def shown(snapshot, **options):
