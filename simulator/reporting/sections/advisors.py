@@ -109,7 +109,7 @@ def _against_modelless(record: Record, advisors: list[ArmRecord], facts: Facts) 
         return
     rows = [(arm.name, *(sharpe_interval(f"{arm.name}-{name}", facts) for name in names)) for arm in advisors]
     yield Table(
-        ["Sharpe ratio", *(f"minus {name}" for name in names)],
+        ["Sharpe ratio", *(Column(f"minus {name}", "interval") for name in names)],
         rows,
         label="Advisors against what asks no model",
         marked=advisors[0].name,
