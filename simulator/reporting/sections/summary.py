@@ -95,7 +95,8 @@ def _failures(record: Record, facts: Facts) -> list[str]:
         return []
     part = len(record.arms) > 1 and facts["run.failed_arms"].value != NOT_AVAILABLE
     what = "Failed arms: {run.failed_arms}." if part else "This run failed."
-    return [what, "{run.problem}", "What follows covers only what was recorded before that."]
+    covered = "What follows of them" if part and "run.advisors" in facts else "What follows"
+    return [what, "{run.problem}", f"{covered} covers only what was recorded before that."]
 
 
 def _killed(record: Record, facts: Facts) -> list[str]:
