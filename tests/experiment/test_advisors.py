@@ -224,6 +224,10 @@ def test_every_source_of_context_has_the_null_of_its_silence():
         assert null.config.context[1][word.removeprefix("no_")]["null"] == "none"
 
 
+def test_decisions_on_a_change_of_the_line_go_with_what_never_changes():
+    assert plan("advisor: {decide_when: changed, context: [legend, features]}")
+
+
 @pytest.mark.parametrize("context", ["[features, history]", "[history]", "{documents: {path: x.jsonl}}"])
 def test_decisions_on_a_change_of_the_line_alone_are_refused_where_more_is_shown(context):
     with pytest.raises(ConfigurationError) as caught:

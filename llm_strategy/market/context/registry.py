@@ -14,7 +14,7 @@ from llm_strategy.errors import BacktraderLLMError, ConfigurationError, did_you_
 from llm_strategy.market.context.analogues import Analogues
 from llm_strategy.market.context.documents import Documents
 from llm_strategy.market.context.events import Events
-from llm_strategy.market.context.features import FEATURES, Features
+from llm_strategy.market.context.features import FEATURES, Features, Legend
 from llm_strategy.market.context.history import History
 from llm_strategy.market.context.source import ContextSource, SilentSource
 from llm_strategy.support.plugins import find_plugin
@@ -27,6 +27,7 @@ SOURCES: dict[str, type[ContextSource]] = {
     source.name: source
     for source in (
         Features,
+        Legend,
         History,
         Analogues,
         Documents,
@@ -139,7 +140,7 @@ def make_source(choice: Choice) -> ContextSource:
         return SilentSource(choice.label, source.lookback) if silent else source
     except BacktraderLLMError:
         raise
-    except Exception as problem:
+    except (Exception, SystemExit) as problem:
         raise ConfigurationError(
             f"The context source {choice.name!r} cannot be made ({exception_line(problem)}): correct it there."
         ) from None
