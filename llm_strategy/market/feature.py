@@ -151,7 +151,7 @@ def finite_number(name: str, part: str, measure: Callable[[], Any], time: Callab
     gives no finite number."""
     try:
         value = measure()
-    except Exception as problem:
+    except (Exception, SystemExit) as problem:
         raise ConfigurationError(
             f"The feature {name!r} failed at the bar of {time()} ({exception_line(problem)}): correct its {part}."
         ) from problem

@@ -30,7 +30,7 @@ from simulator.reporting.facts.fact import NOT_AVAILABLE, Facts, read_facts
 from simulator.reporting.facts.run import advisor_arms, same_close
 from simulator.reporting.facts.terms import DECISION_TERMS
 from simulator.reporting.sections.arms import doubt_sentences
-from simulator.reporting.sections.summary import UNREAL_FILLS
+from simulator.reporting.sections.summary import UNREAL_FILLS, advisor_lines
 from simulator.reporting.sections.symbols import SYMBOL_TERMS, slugs_of
 
 COLUMNS = {
@@ -207,17 +207,36 @@ class Result:
     def doubts(self) -> list[str]:
         """What stands under the table: a late first decision, states that could hardly be told apart, a gate that let
         nothing through; mostly nothing."""
-        sentences = doubt_sentences(self.record, self.facts)
-        return [re.sub(r"\{([^{}]+)\}", lambda part: self.facts[part[1]].text, sentence) for sentence in sentences]
+        return [self._spelled(sentence) for sentence in doubt_sentences(self.record, self.facts)]
 
     @property
     def verdict(self) -> str:
         """What the comparison allows to say about the advice, in one word or two."""
         return self.facts["run.verdict"].text
 
+    @property
+    def verdicts(self) -> dict[str, str]:
+        """The same for each arm that a model advised, by its name, the primary one first."""
+        arms = [arm.name for arm in advisor_arms(self.record)]
+        return {arm: self.facts[f"{arm}.verdict" if len(arms) > 1 else "run.verdict"].text for arm in arms}
+
+    @property
+    def advisor_lines(self) -> list[str]:
+        """Where there are several advisors, how each further one compares with the primary one, a line each."""
+        return [self._spelled(" ".join(line)).replace("*", "") for line in advisor_lines(self.record, self.facts)]
+
     def __repr__(self) -> str:
         arms = f"{len(self.record.arms)} arms" if len(self.record.arms) > 1 else self.record.arms[0].name
-        return spelled_out(f"<Result of {arms}: {self.verdict}; report {self.report}>")
+        return spelled_out(f"<Result of {arms}: {self._verdicts_in_line()}; report {self.report}>")
+
+    def _verdicts_in_line(self) -> str:
+        if len(self.verdicts) < 2:
+            return self.verdict
+        return ", ".join(f"{arm} {verdict}" for arm, verdict in self.verdicts.items())
+
+    def _spelled(self, sentence: str) -> str:
+        """A sentence of the report with the texts of its facts."""
+        return re.sub(r"\{([^{}]+)\}", lambda part: self.facts[part[1]].text, sentence)
 
     def _rows(self, cell: Callable[[str], object]) -> pd.DataFrame:
         arms = [arm.name for arm in self.record.arms]
@@ -226,7 +245,8 @@ class Result:
     def _repr_html_(self) -> str:
         warning = f"<p><strong>{escape(self.warning)}</strong></p>" if self.warning else ""
         notes = "".join(f"<p>Note: {escape(note)}</p>" for note in self.notes)
-        told = escape(f"Verdict: {self.verdict}. Report: {self.report}")
+        several = len(self.verdicts) > 1
+        told = escape(f"{'Verdicts' if several else 'Verdict'}: {self._verdicts_in_line()}. Report: {self.report}")
         return spelled_out(f"{warning}{notes}<p>{told}</p>{self.shown.to_html()}")
 
 

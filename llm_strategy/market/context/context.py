@@ -165,7 +165,7 @@ def _tried(label: str, how: str, part: str, call: Callable[[], Any]) -> Any:
         return call()
     except BacktraderLLMError:
         raise
-    except Exception as problem:
+    except (Exception, SystemExit) as problem:
         how = f"cannot be {how}" if how == "opened" else how
         raise ConfigurationError(
             f"The context source {label!r} {how} ({exception_line(problem)}): correct {part}."

@@ -135,7 +135,7 @@ def make_source(choice: Choice) -> ContextSource:
         return kind(**keywords) if isinstance(kind, type) else FunctionSource(kind, keywords)
     except BacktraderLLMError:
         raise
-    except Exception as problem:
+    except (Exception, SystemExit) as problem:
         raise ConfigurationError(
             f"The context source {choice.name!r} cannot be made ({exception_line(problem)}): correct it there."
         ) from None
@@ -169,6 +169,11 @@ def null_choices(chosen: Any, label: str, value: str | None) -> tuple[str | dict
         raise ConfigurationError(
             f"The context {', '.join(names)} has no {label}, so that a null of it changes nothing: choose {label}, or "
             "leave the null out."
+        )
+    if value is None and len(choices) == 1:
+        raise ConfigurationError(
+            f"{label} is all that is shown, so that nothing is left without it: choose another source beside it, such "
+            "as features, or leave the null out."
         )
     if value is None:
         return tuple(choice.plain for choice in choices if choice.label != label)
