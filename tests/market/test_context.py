@@ -28,6 +28,7 @@ SOURCES = {
     "analogues": ["features", {"analogues": {"k": 3, "horizon": 5}}],
     "analogues by path": [{"analogues": {"k": 3, "horizon": 5, "distance": "path", "of": "all"}}, "features"],
     "random analogues": [{"analogues": {"k": 3, "horizon": 5, "null": "random"}}],
+    "legend": ["legend", "features", {"history": {"bars": 3}}],
     "one's own": ["features", {f"{OWN}:Streak": {"most": 30}}, f"{OWN}:busy"],
 }
 """Contexts whose look-ahead is tried: a new source is a line here."""
@@ -211,3 +212,18 @@ def test_a_null_changes_one_source_alone():
         with pytest.raises(ConfigurationError) as caught:
             null_choices(chosen, label, value)
         assert told in str(caught.value)
+
+
+def test_a_legend_says_what_the_features_of_the_line_are():
+    prices = random_prices(300, seed=6)
+    (asked, _), *_ = texts(prices, ["legend", "features"], options=PromptOptions("json", "none"))
+    assert asked.index("momentum: the return over the last bars") < asked.rindex("momentum: ")
+    assert asked.count("momentum: ") == 2
+
+
+def test_a_legend_of_features_that_say_nothing_is_refused(tmp_path):
+    path = tmp_path / "mute.py"
+    path.write_text("from llm_strategy import Feature\nMUTE = Feature('mute', 2, lambda bars: 1.0, unit='x')\n")
+    view = View("numbers", features=(f"{path}:MUTE",))
+    with pytest.raises(ConfigurationError, match=r"no feature of the market's line has a description"):
+        ModelAdvisor(ScriptedClient([]), view=view, context=["legend", "features"])

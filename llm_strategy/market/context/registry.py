@@ -14,7 +14,7 @@ from llm_strategy.errors import BacktraderLLMError, ConfigurationError, did_you_
 from llm_strategy.market.context.analogues import Analogues
 from llm_strategy.market.context.documents import Documents
 from llm_strategy.market.context.events import Events
-from llm_strategy.market.context.features import FEATURES, Features
+from llm_strategy.market.context.features import FEATURES, Features, Legend
 from llm_strategy.market.context.history import History
 from llm_strategy.market.context.source import ContextSource
 from llm_strategy.support.plugins import find_plugin
@@ -27,6 +27,7 @@ SOURCES: dict[str, type[ContextSource]] = {
     source.name: source
     for source in (
         Features,
+        Legend,
         History,
         Analogues,
         Documents,
