@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from llm_strategy.errors import ConfigurationError, did_you_mean, nearest, shown
-from llm_strategy.support.read_regular import read_text
+from llm_strategy.errors import ConfigurationError, did_you_mean, shown
+from llm_strategy.support.read_regular import read_text, require_file
 from llm_strategy.support.schemas import require
 
 LABELS_FILE = ".csv"
@@ -58,14 +58,8 @@ class OwnLabels:
     @classmethod
     def from_file(cls, path: Path) -> OwnLabels:
         """Labels from a CSV file with the columns time, label and perhaps symbol; raises ``ConfigurationError``."""
-        try:
+        with require_file(path, (LABELS_FILE,), " of the labels"):
             text = read_text(path)
-        except FileNotFoundError:
-            there = sorted(file.name for file in path.parent.glob(f"*{LABELS_FILE}"))
-            meant = nearest(path.name, there) or ": correct the path of the labels."
-            raise ConfigurationError(f"There is no file {path}{meant}") from None
-        except OSError as problem:
-            raise ConfigurationError(f"{path} cannot be read: {problem}.") from None
         try:
             head, *lines = [[cell.strip() for cell in line] for line in csv.reader(io.StringIO(text)) if any(line)]
         except (csv.Error, ValueError):
