@@ -168,10 +168,13 @@ class TooManyFailures(BacktraderLLMError):
     exit_code = 7
 
 
+_LINE_BREAKS = {ord("\n"): "\\n", ord("\r"): "\\r"}
+
+
 def shown(value: object) -> str:
-    """A value in a sentence: its beginning where it is long."""
+    """A value in a sentence, on one line: its beginning where it is long."""
     try:
-        text = str(value)
+        text = str(value).translate(_LINE_BREAKS)
     except ValueError:  # Python writes no number of more than 4,300 digits
         text = "a number of thousands of digits"
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -56,7 +56,7 @@ def whole_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     if sha256 and settings.get("sha256", sha256) != sha256:
         raise ConfigurationError(
             f"{subject} has changed: its file has the sha256 {sha256[:12]}, and that asked for is "
-            f"{settings['sha256']:.12}: restore the file, or leave sha256 out."
+            f"{settings['sha256']!s:.12}: restore the file, or leave sha256 out."
         )
     kind = _load_rule(reference)
     keywords = {key: value for key, value in settings.items() if key not in ("rule", "sha256")}
@@ -67,7 +67,7 @@ def whole_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
             raise ConfigurationError(f"{subject} has no setting {key!r}{did_you_mean(key, list(known))}")
     for key, setting in known.items():
         if key not in keywords and setting.default is inspect.Parameter.empty:
-            raise ConfigurationError(f"{subject} needs its setting {key!r}: write it under baselines.{name}.")
+            raise ConfigurationError(f"{subject} needs its setting {key!r}: write it among the settings of {name}.")
         if key not in keywords and not isinstance(setting.default, (int, float, str)):
             raise ConfigurationError(
                 f"{subject} has a default of type {type(setting.default).__name__} for its setting {key!r}: give it a "
@@ -167,6 +167,6 @@ class _OneSentence(Rule):
             return call()
         except BacktraderLLMError:
             raise
-        except Exception as problem:
+        except (Exception, SystemExit) as problem:
             words = f"{self._subject} fails {where} ({exception_line(problem)})"
             raise ConfigurationError(f"{words}: correct it there.") from None

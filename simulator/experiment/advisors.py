@@ -35,6 +35,16 @@ ADVISORS_SCHEMA = {
 def read_advisors(advisors: Mapping[str, Any], folder: Path | None, taken: Iterable[str]) -> dict[str, AdvisorConfig]:
     """The settings of each advisor, written out; raises ``ConfigurationError`` for a name that is ``taken`` or none,
     and for one that is ``like`` nobody, or like itself by way of others."""
+    check_names(advisors, taken)
+    return {name: _read(name, advisors, folder) for name in advisors}
+
+
+def check_names(advisors: Any, taken: Iterable[str]) -> None:
+    """Raise ``ConfigurationError`` where advisors have no names, or one of them is ``taken`` or none."""
+    if not isinstance(advisors, Mapping):
+        raise ConfigurationError(
+            f"advisors is {advisors!r:.60}: write each under its name, such as {{small: {{}}, large: {{like: small}}}}."
+        )
     for name in advisors:
         if not isinstance(name, str) or not re.fullmatch(RULE_NAME, name):
             raise ConfigurationError(
@@ -43,7 +53,6 @@ def read_advisors(advisors: Mapping[str, Any], folder: Path | None, taken: Itera
             )
         if name in taken:
             raise ConfigurationError(f"advisors: {name!r} is a name of the program's own: give the advisor another.")
-    return {name: _read(name, advisors, folder) for name in advisors}
 
 
 def override(config: AdvisorConfig, settings: Mapping[str, Any], folder: Path | None, where: str) -> AdvisorConfig:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -24,7 +25,7 @@ from llm_strategy.support.strict_yaml import parse_yaml
 from llm_strategy.trading.orders import OrderRules
 from simulator.experiment import LLM_ARM
 from simulator.experiment.advisor import ABSTAIN, AdvisorConfig, read_advisor, write_advisor
-from simulator.experiment.advisors import ADVISORS_SCHEMA, read_advisors
+from simulator.experiment.advisors import ADVISORS_SCHEMA, check_names, read_advisors, told_at
 from simulator.experiment.arms import (
     ALL_ARMS,
     ARMS_SCHEMA,
@@ -38,7 +39,7 @@ from simulator.experiment.arms import (
 )
 from simulator.experiment.documents import plain, whole, with_tuples, without_nulls
 from simulator.experiment.objects import entry_of
-from simulator.experiment.plan import check_used, plan_arms, split_rules, write_arms
+from simulator.experiment.plan import check_fallbacks, check_used, plan_arms, split_rules, with_labels, write_arms
 from simulator.experiment.sections import EvaluationConfig as EvaluationConfig
 from simulator.experiment.sections import OutputConfig as OutputConfig
 from simulator.experiment.starters import starter_text
@@ -118,7 +119,10 @@ class Experiment:
     def _plan_arms(self) -> None:
         """Give what is said of advisors and arms its normal form."""
         named = read_advisors(self.advisors, self.folder, TAKEN_BY_ADVISORS) if self.advisors else {}
-        advisors = {name: one.with_regimes(self.regimes) for name, one in (named or {LLM_ARM: self.advisor}).items()}
+        advisors: dict[str, AdvisorConfig] = {}
+        for name, one in (named or {LLM_ARM: self.advisor}).items():
+            with told_at(f"advisors.{name}") if named else nullcontext():
+                advisors[name] = one.with_regimes(self.regimes)
         arms, baselines, by_name = self.arms, self.baselines, isinstance(self.arms, Mapping)
         if isinstance(arms, Mapping):
             entries, baselines = split_rules(arms, baselines, advisors, self.folder)
@@ -127,11 +131,10 @@ class Experiment:
         if not entries or len(entries) < len(arms):
             raise ConfigurationError(f"arms is {list(arms)}: name at least one arm, and each once.")
         fallbacks = [config.fallback for config in advisors.values()]
+        fallbacks += [str(entry.get("fallback")) for entry in entries.values() if isinstance(entry, Mapping)]
         own = own_rules(entries, fallbacks, baselines)
-        plan = tuple(
-            arm if arm.config is None else replace(arm, config=arm.config.with_regimes(self.regimes))
-            for arm in plan_arms(entries, advisors, own, self.folder)
-        )
+        plan = with_labels(plan_arms(entries, advisors, own, self.folder), self.regimes)
+        check_fallbacks(plan, own)
         if named:
             check_used(plan, named)
             if self.advisor not in (AdvisorConfig(), *(arm.config for arm in plan)):
@@ -159,6 +162,7 @@ class Experiment:
         if "regimes" in document:
             document["regimes"] = Regimes.from_document(document["regimes"], where).as_dict()  # in words of its own
         advisors = document.get("advisors")
+        check_names({} if advisors is None else advisors, TAKEN_BY_ADVISORS)
         require(names_schema(own_rules_in(document), advisors if isinstance(advisors, dict) else ()), document, where)
         require("experiment", document, where)
         if "baselines" in document:

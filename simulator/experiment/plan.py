@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from llm_strategy.advice.own_rule import RULE_NAME, in_folder, installed_rules
 from llm_strategy.advice.rules import BASELINES
 from llm_strategy.errors import ConfigurationError, did_you_mean
+from llm_strategy.market.regimes import Regimes
 from llm_strategy.support.plugins import is_reference, place_reference, source_sha256
 from simulator.experiment import LLM_ARM, RANDOM_ARM
 from simulator.experiment.advisor import ABSTAIN, AdvisorConfig, write_whole_advisor
-from simulator.experiment.advisors import override
+from simulator.experiment.advisors import override, told_at
 from simulator.experiment.arms import ALL_ARMS, OF_REPORTS, Arm
 from simulator.experiment.nulls import null_of
 from simulator.experiment.objects import entry_of
@@ -45,6 +48,7 @@ def split_rules(
         if name in ALL_ARMS and "rule" in entry and entry["rule"] != name:
             raise ConfigurationError(f"arms.{name}: that is a name of the program's own, give the arm another.")
         own = {key: value for key, value in entry.items() if key != "rule" or name not in BASELINES}
+        _check_rule(name, own.get("rule", name))
         if own.get("rule") in installed_rules():
             own["rule"] = installed_rules()[own["rule"]]
         if own:
@@ -77,6 +81,28 @@ def check_used(plan: Sequence[Arm], advisors: Mapping[str, AdvisorConfig]) -> No
             raise ConfigurationError(
                 f"No arm has the advisor {name!r}: add {name} to arms, or leave advisors.{name} out."
             )
+
+
+def check_fallbacks(plan: Sequence[Arm], own: Sequence[str]) -> None:
+    """Raise ``ConfigurationError`` for a rule that decides where a model failed, and is none."""
+    known = (ABSTAIN, *BASELINES, *own)
+    for arm in plan:
+        if arm.config is not None and arm.config.fallback not in known:
+            where = f"arms.{arm.name}" if arm.name != arm.advisor else "advisor"
+            raise ConfigurationError(
+                f"{where}.fallback is {arm.config.fallback!r}, and no such rule is there"
+                f"{did_you_mean(arm.config.fallback, known)}"
+            )
+
+
+def with_labels(plan: Sequence[Arm], regimes: Regimes) -> tuple[Arm, ...]:
+    """The arms in an experiment with these labels; raises ``ConfigurationError`` where settings do not fit them."""
+    found: list[Arm] = []
+    for arm in plan:
+        with nullcontext() if arm.config is None or arm.name == arm.advisor else told_at(f"arms.{arm.name}"):
+            config = None if arm.config is None else arm.config.with_regimes(regimes)
+            found.append(replace(arm, config=config))
+    return tuple(found)
 
 
 def write_arms(plan: Sequence[Arm], given: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Any]:
@@ -127,6 +153,18 @@ def _kind(name: str, entry: Mapping[str, Any], advisors: Mapping[str, Any], base
     )
 
 
+def _check_rule(name: str, rule: object) -> None:
+    """Raise ``ConfigurationError`` for what can be no rule of an arm."""
+    if not isinstance(rule, str) or not rule:
+        raise ConfigurationError(
+            f"arms.{name}.rule is {rule!r:.60}: write the name of a rule, package.module:NAME or FILE.py:NAME."
+        )
+    if not (is_reference(rule) or rule.endswith(".py") or rule in (name, *BASELINES, *installed_rules())):
+        raise ConfigurationError(
+            f"arms.{name}.rule is {rule!r:.60}{did_you_mean(rule, [*BASELINES, *installed_rules()])}"
+        )
+
+
 def _arm(
     name: str,
     entry: Mapping[str, Any] | None,
@@ -153,8 +191,8 @@ def _arm(
 
 def _advised(name: str, entry: Mapping[str, Any], advisors: Mapping[str, AdvisorConfig], folder: Path | None) -> Arm:
     advisor = entry.get("advisor", name)
-    if advisor not in advisors:
-        raise ConfigurationError(f"arms.{name}.advisor is {advisor!r}{did_you_mean(advisor, advisors)}")
+    if not isinstance(advisor, str) or advisor not in advisors:
+        raise ConfigurationError(f"arms.{name}.advisor is {advisor!r:.60}{did_you_mean(advisor, advisors)}")
     if name in (*BASELINES, RANDOM_ARM) or (name in advisors and advisor != name):
         raise ConfigurationError(f"arms.{name}: that is the name of another, give the arm one of its own.")
     settings = {key: value for key, value in entry.items() if key not in ("advisor", "null")}
@@ -190,18 +228,17 @@ def _strategy(name: str, entry: Mapping[str, Any], folder: Path | None) -> Arm:
     if sha256 and entry.get("sha256", sha256) != sha256:
         raise ConfigurationError(
             f"The strategy of the arm {name} ({reference}) has changed: its file has the sha256 {sha256[:12]}, and "
-            f"that asked for is {entry['sha256']:.12}: restore the file, or leave sha256 out."
+            f"that asked for is {entry['sha256']!s:.12}: restore the file, or leave sha256 out."
         )
     return Arm(name, "strategy", reference=placed, params=dict(params))
 
 
 def _ungated(name: str, entry: Mapping[str, Any]) -> Arm:
     _only(name, entry, ("ungated",))
-    if entry["ungated"] not in BASELINES:
-        raise ConfigurationError(
-            f"arms.{name}.ungated is {entry['ungated']!r}{did_you_mean(entry['ungated'], BASELINES)}"
-        )
-    return Arm(name, "ungated", rule=entry["ungated"])
+    rule = entry["ungated"]
+    if not isinstance(rule, str) or rule not in BASELINES:
+        raise ConfigurationError(f"arms.{name}.ungated is {rule!r:.60}{did_you_mean(rule, BASELINES)}")
+    return Arm(name, "ungated", rule=rule)
 
 
 def _only(name: str, entry: Mapping[str, Any], known: Sequence[str]) -> None:

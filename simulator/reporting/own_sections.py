@@ -69,7 +69,7 @@ class OwnSection:
         try:
             if add := getattr(self._section, "facts", None):
                 add(own, deepcopy(record))  # what it changes is not what others measure
-        except Exception as failure:
+        except (Exception, SystemExit) as failure:
             problem = _one_line(failure)
         if problem:
             table.add(f"section.{self._name}", "problem", problem, Unit.TEXT, "what went wrong in the section")
@@ -87,7 +87,7 @@ class OwnSection:
                 kind = type(blocks).__name__
                 raise ConfigurationError(f"Its blocks are of type {kind}: yield blocks, or return a list of them.")
             yield from self._checked(list(blocks), record, facts)
-        except Exception as failure:
+        except (Exception, SystemExit) as failure:
             sentence = f"The section {self._reference!r} is not shown: {_one_line(failure)}"
             log.warning("%s", sentence)
             yield Heading(Quoted(self._title), f"section-{self._name}")
@@ -132,7 +132,7 @@ def load_section(reference: str) -> Any:
     if isinstance(section, type):
         try:
             section = section()
-        except Exception as problem:
+        except (Exception, SystemExit) as problem:
             raise ConfigurationError(f"The report section {reference!r} cannot be made: {_one_line(problem)}") from None
     if not callable(getattr(section, "blocks", None)):
         raise ConfigurationError(f"The report section {reference!r} has no blocks(record, facts): write one.")
@@ -147,7 +147,7 @@ def own_sections(record: Record) -> list[OwnSection]:
         section, problem = None, ""
         try:
             section = load_section(reference)
-        except Exception as failure:
+        except (Exception, SystemExit) as failure:
             problem = _one_line(failure)
         name = re.sub(r"\W+", "_", type(section).__name__ if section else reference.rpartition(":")[2]) or "section"
         while name in own:
@@ -156,7 +156,7 @@ def own_sections(record: Record) -> list[OwnSection]:
     return list(own.values())
 
 
-def _one_line(problem: Exception) -> str:
+def _one_line(problem: BaseException) -> str:
     text = " ".join(str(problem).split())
     if not isinstance(problem, BacktraderLLMError):
         text = f"{type(problem).__name__}: {text}" if text else type(problem).__name__

@@ -11,6 +11,7 @@ from llm_strategy.errors import PromptTooLong
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.models.token_count import rough_tokens
 from llm_strategy.llm.requests import Message, Request
+from llm_strategy.market.context.features import FEATURES
 from llm_strategy.types import Shown
 from simulator.runs.simulation import Upcoming
 
@@ -30,13 +31,15 @@ class SourceTokens:
 
     def as_text(self) -> str:
         """One line."""
+        if not self.most:
+            return f"context {self.source}: shows nothing at any decision that was looked at"
         return f"context {self.source}: about {self.mean:,.0f} tokens a decision, at most {self.most:,}"
 
 
 def source_tokens(advisor: ModelAdvisor, seen: Upcoming) -> tuple[SourceTokens, ...]:
     """The tokens of each source over some of the decisions to come, those at which it shows nothing among them."""
     shown = [{each.source: each for each in blocks} for _, blocks in _decisions(advisor, seen)]
-    names = [name for name in advisor.context.names if any(name in blocks for blocks in shown)]
+    names = [name for name in advisor.context.names if name != FEATURES]
     counts = {
         name: [_tokens(advisor.client, blocks[name].text) if name in blocks else 0 for blocks in shown]
         for name in names

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -19,11 +20,11 @@ from llm_strategy.trading.decision_lines import Entry
 from llm_strategy.types import shown_text
 from simulator.evaluation.advice import valid_share
 from simulator.evaluation.measures import arm_remarks, measure
-from simulator.folder.answer_costs import answer_costs
 from simulator.folder.documents import LedgerRecord
 from simulator.folder.integrity import changed_evidence
 from simulator.folder.manifest import put_back
-from simulator.folder.record import Record, load_record
+from simulator.folder.record import ArmRecord, Record, load_record
+from simulator.folder.workspace import AUDIT
 from simulator.reporting.facts.advisors import pair_subject
 from simulator.reporting.facts.fact import NOT_AVAILABLE, Facts, read_facts
 from simulator.reporting.facts.run import advisor_arms, same_close
@@ -121,7 +122,7 @@ class Result:
         cost (of these, in the currency of the configured prices; missing where a call had no price or none is on
         record)."""
         arms, rows = advisor_arms(self.record), {}
-        costs = answer_costs(self.folder, arms)
+        costs = _answer_costs(self.folder, arms)
         for arm in arms:
             counts, usage = measure(arm).advice, arm.about.usage
             model = (arm.about.model or {}).get("name")
@@ -264,3 +265,28 @@ def _decision_row(arm: str, entry: Entry) -> tuple[object, ...]:
         f"{abstained.reason}: {abstained.detail}" if abstained else gate.reason, snapshot.close,
         shown_text(decision.context),
     )  # fmt: skip
+
+
+def _answer_costs(folder: Path, arms: Sequence[ArmRecord]) -> dict[str, float | None]:
+    """By arm, the cost of what its model was asked in this run, read from the audit log, in the currency of the
+    configured prices.
+
+    ``None`` where a call had no price, where the folder holds no readable log, and where several arms share an advisor,
+    of whose questions the log does not say for which arm they were.
+    """
+    by_advisor: dict[str, float | None] = {}
+    try:
+        lines = (folder / AUDIT).read_text(encoding="utf-8").splitlines()
+        for asked in map(json.loads, lines):
+            name, cost = str(asked.get("advisor", "")), asked["cost"]
+            before = by_advisor.get(name, 0.0)
+            by_advisor[name] = before + float(cost) if before is not None and not isinstance(cost, str) else None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return dict.fromkeys((arm.name for arm in arms), None)
+    advisors = [str(arm.manifest.get("advisor") or "") for arm in arms]
+    return {
+        arm.name: by_advisor.get(advisor, by_advisor.get("", 0.0) if len(arms) == 1 else 0.0)
+        if advisors.count(advisor) == 1
+        else None
+        for arm, advisor in zip(arms, advisors, strict=True)
+    }

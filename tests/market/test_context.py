@@ -7,14 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from all_snapshots import read_all
+from all_snapshots import read_all, read_requests
 from markets import random_prices, with_table
 
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.options import PromptOptions
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.requests import request_hash
 from llm_strategy.market.context.context import Context
 from llm_strategy.market.context.history import History
 from llm_strategy.market.context.registry import null_choices
@@ -29,6 +28,7 @@ SOURCES = {
     "analogues": ["features", {"analogues": {"k": 3, "horizon": 5}}],
     "analogues by path": [{"analogues": {"k": 3, "horizon": 5, "distance": "path", "of": "all"}}, "features"],
     "random analogues": [{"analogues": {"k": 3, "horizon": 5, "null": "random"}}],
+    "legend": ["legend", "features", {"history": {"bars": 3}}],
     "one's own": ["features", {f"{OWN}:Streak": {"most": 30}}, f"{OWN}:busy"],
 }
 """Contexts whose look-ahead is tried: a new source is a line here."""
@@ -37,12 +37,7 @@ SOURCES = {
 def texts(prices, context, mode=(True, True), options=PromptOptions("slots")):  # noqa: B008 - frozen
     """The last message of each request, and the hash of the whole request."""
     advisor = ModelAdvisor(ScriptedClient([], supports_choices=True), options=options, context=context)
-    found = []
-    for snapshot in read_all(prices, *mode, window=advisor.window):
-        request = advisor.request(snapshot)
-        found.append((request.messages[-1].content, request_hash(request, advisor.client.identity)))
-        advisor.witness(snapshot)
-    return found
+    return read_requests(advisor, prices, mode)
 
 
 def shown(snapshot, **options):
@@ -217,3 +212,18 @@ def test_a_null_changes_one_source_alone():
         with pytest.raises(ConfigurationError) as caught:
             null_choices(chosen, label, value)
         assert told in str(caught.value)
+
+
+def test_a_legend_says_what_the_features_of_the_line_are():
+    prices = random_prices(300, seed=6)
+    (asked, _), *_ = texts(prices, ["legend", "features"], options=PromptOptions("json", "none"))
+    assert asked.index("momentum: the return over the last bars") < asked.rindex("momentum: ")
+    assert asked.count("momentum: ") == 2
+
+
+def test_a_legend_of_features_that_say_nothing_is_refused(tmp_path):
+    path = tmp_path / "mute.py"
+    path.write_text("from llm_strategy import Feature\nMUTE = Feature('mute', 2, lambda bars: 1.0, unit='x')\n")
+    view = View("numbers", features=(f"{path}:MUTE",))
+    with pytest.raises(ConfigurationError, match=r"no feature of the market's line has a description"):
+        ModelAdvisor(ScriptedClient([]), view=view, context=["legend", "features"])

@@ -101,6 +101,7 @@ def check_own_words(made, shown):
         asked_for = {block.source: block.text for block in entry.decision.context}
         text = shown(entry)
         assert "gap: " in entry.decision.prompt
+        assert "gap: the last open against the close before it" in text
         for part in (entry.decision.prompt, asked_for["history"], asked_for["documents"]):
             assert part in text
         assert "stress: prices move much and mostly down" in text

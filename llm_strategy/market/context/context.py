@@ -9,7 +9,7 @@ from llm_strategy.errors import BacktraderLLMError, ConfigurationError, exceptio
 from llm_strategy.market.context.features import FEATURES, MARKER, Features
 from llm_strategy.market.context.registry import DEFAULT_CONTEXT, Choice, make_source, read_choices
 from llm_strategy.market.context.source import ContextSource
-from llm_strategy.market.feature import MOST_BARS
+from llm_strategy.market.feature import MOST_BARS, Feature
 from llm_strategy.support.outside_text import encodable
 from llm_strategy.types import Shown, Snapshot
 
@@ -83,6 +83,12 @@ class Context:
         """Bars that a snapshot's window must hold."""
         return max(self.lookbacks.values())
 
+    def beside(self, line: Sequence[Feature]) -> Context:
+        """The same beside a market's line of these features."""
+        for source in self._sources.values():
+            source.features = tuple(line)
+        return self
+
     def open(self) -> Context:
         """The same, with all that its sources need beside prices read."""
         for label, source in self._others.items():
@@ -94,7 +100,7 @@ class Context:
         """The same sources without a past."""
         if not self._others:
             return self
-        other = Context(self.choices, self.unmasked)
+        other = Context(self.choices, self.unmasked).beside(next(iter(self._others.values())).features)
         other._shown_before = self._shown_before
         return other.open()
 
@@ -165,7 +171,7 @@ def _tried(label: str, how: str, part: str, call: Callable[[], Any]) -> Any:
         return call()
     except BacktraderLLMError:
         raise
-    except Exception as problem:
+    except (Exception, SystemExit) as problem:
         how = f"cannot be {how}" if how == "opened" else how
         raise ConfigurationError(
             f"The context source {label!r} {how} ({exception_line(problem)}): correct {part}."

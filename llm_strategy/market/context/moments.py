@@ -32,6 +32,10 @@ def parse_zoned(value: object) -> int:
         raise ValueError(
             "has no zone, and nobody can tell when that was: write it as 2008-10-10T09:30:00-04:00, or with Z for UTC"
         )
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is no time between the years 1 and 9999 (UTC): correct it") from None
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 

@@ -93,7 +93,7 @@ class VectorIndex:
             vectors = np.asarray(self._embed(texts), dtype=np.float64)
             if vectors.ndim != 2 or len(vectors) != len(texts) or not np.isfinite(vectors).all():
                 raise ValueError(f"it gave an array of shape {vectors.shape} for {len(texts)} texts")
-        except Exception as problem:
+        except (Exception, SystemExit) as problem:
             raise ConfigurationError(
                 f"The embedding model of the documents failed ({exception_line(problem)}): it takes a list of texts "
                 "and gives one row of numbers for each, correct it or set rank to bm25."
@@ -119,7 +119,7 @@ def find_embedding(model: str) -> Embed:
         ) from None
     try:
         loaded = SentenceTransformer(model)
-    except Exception as problem:
+    except (Exception, SystemExit) as problem:
         raise ConfigurationError(
             f"The embedding model {model!r} cannot be loaded ({exception_line(problem)}): correct its name or folder."
         ) from None

@@ -14,7 +14,7 @@ from llm_strategy.errors import BacktraderLLMError, ConfigurationError, did_you_
 from llm_strategy.market.context.analogues import Analogues
 from llm_strategy.market.context.documents import Documents
 from llm_strategy.market.context.events import Events
-from llm_strategy.market.context.features import FEATURES, Features
+from llm_strategy.market.context.features import FEATURES, Features, Legend
 from llm_strategy.market.context.history import History
 from llm_strategy.market.context.source import ContextSource
 from llm_strategy.support.plugins import find_plugin
@@ -27,6 +27,7 @@ SOURCES: dict[str, type[ContextSource]] = {
     source.name: source
     for source in (
         Features,
+        Legend,
         History,
         Analogues,
         Documents,
@@ -135,7 +136,7 @@ def make_source(choice: Choice) -> ContextSource:
         return kind(**keywords) if isinstance(kind, type) else FunctionSource(kind, keywords)
     except BacktraderLLMError:
         raise
-    except Exception as problem:
+    except (Exception, SystemExit) as problem:
         raise ConfigurationError(
             f"The context source {choice.name!r} cannot be made ({exception_line(problem)}): correct it there."
         ) from None
@@ -169,6 +170,11 @@ def null_choices(chosen: Any, label: str, value: str | None) -> tuple[str | dict
         raise ConfigurationError(
             f"The context {', '.join(names)} has no {label}, so that a null of it changes nothing: choose {label}, or "
             "leave the null out."
+        )
+    if value is None and len(choices) == 1:
+        raise ConfigurationError(
+            f"{label} is all that is shown, so that nothing is left without it: choose another source beside it, such "
+            "as features, or leave the null out."
         )
     if value is None:
         return tuple(choice.plain for choice in choices if choice.label != label)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+from llm_strategy.market.feature import Feature
 from llm_strategy.types import Shown, Snapshot
 
 
@@ -30,6 +31,9 @@ class ContextSource(ABC):
     what was shown."""
     unmasked: tuple[str, ...] = ()
     """What the advisor shows in spite of the mask (``symbol``, ``date``, ``price``); set before the first close."""
+
+    features: tuple[Feature, ...] = ()
+    """The features of the market's line, set before the first close."""
 
     @property
     def lookback(self) -> int:
