@@ -301,6 +301,21 @@ def test_no_two_of_sixteen_lines_look_alike():
     assert len(looks) == 2 * len(ARM)
 
 
+def test_an_advisor_that_failed_takes_no_verdict_from_another(tmp_path):
+    facts, told = {}, {}
+    for failed in ("large", "small", "regime_rule"):
+        made = write_several(tmp_path / failed, failed=failed)
+        record = load_record(made.folder)
+        facts[failed] = build_facts(record)
+        told[failed] = render(record, facts[failed], None).markdown.split("\n## ")[0]
+    assert facts["large"]["large.verdict"].value == "failed"
+    assert facts["large"]["small.verdict"].value == facts["large"]["run.verdict"].value != "failed"
+    assert "Failed arms: large." in told["large"]
+    assert "What follows of them covers only what was recorded before that." in told["large"]
+    assert facts["small"]["run.verdict"].value == "failed"
+    assert facts["regime_rule"]["small.verdict"].value == "failed", "nothing whole to be held against"
+
+
 def test_the_names_beside_many_lines_do_not_stretch_the_axes():
     figure = Figure()
     axes = figure.subplots()
