@@ -10,4 +10,5 @@ def gap(bars: Bars) -> float:
     return bars.open[-1] / bars.close[-2] - 1
 
 
-GAP = Feature("gap", 2, gap, buckets=((-0.005, "down"), (0.005, "none"), (math.inf, "up")), unit="%", decimals=1)
+BUCKETS = ((-0.005, "down"), (0.005, "none"), (math.inf, "up"))
+GAP = Feature("gap", 2, gap, BUCKETS, unit="%", decimals=1, description="the last open against the close before it")

@@ -92,8 +92,9 @@ class ModelAdvisor:
         context: Any = DEFAULT_CONTEXT,
     ) -> None:
         self.client = client
-        self.context = (context if isinstance(context, Context) else Context(context, view.unmasked)).open()
-        self.view, self.fallback = with_features(view, self.context.feature_names), fallback
+        shown = context if isinstance(context, Context) else Context(context, view.unmasked)
+        self.view, self.fallback = with_features(view, shown.feature_names), fallback
+        self.context = shown.beside(self.view.shown).open()
         self.record, self.draw = record, draw
         self.repairs: Repairs = repairs
         self.wanted_options = options

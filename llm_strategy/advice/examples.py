@@ -22,7 +22,9 @@ from llm_strategy.market.view import ACTION_FOR_LABEL, HIGH_VOLATILITY, View, ca
 from llm_strategy.types import ActionType, RegimeLabel, Snapshot
 
 ExampleKind = Literal["auto", "none", "fixed", "balanced", "nearest"]
-LabelSource = Literal["rule", "followed", "shuffled"]
+LabelSource = Literal["rule", "followed", "shuffled", "shuffled_followed"]
+SHUFFLED: Mapping[str, LabelSource] = {"rule": "shuffled", "followed": "shuffled_followed"}
+"""The labels of a source, exchanged among the states."""
 
 CLEAR_MOVE = 0.5
 """A return over those bars counts as a rise or fall from this many times what their volatility makes."""
@@ -65,6 +67,10 @@ class _Search(NamedTuple):
     nearest: tuple[tuple[int, str], ...] = ()
 
 
+def _labelled_as(example: Example, other: Example) -> Example:
+    return example._replace(label=other.label, own_action=other.own_action)
+
+
 def cyclic_partner(partners: list[int]) -> None:
     """Add one more to a permutation that is a single cycle, so that it stays one (Sattolo 1986, grown by one at a
     time): none stands for itself once there are two, and which stands for which follows from their number alone."""
@@ -81,15 +87,17 @@ class Analogues:
     """The distinct past states of one market, as a model reads them, each with the label of its last occurrence.
 
     ``labels`` are by the causal rule, by what ``followed``, or a person's own, of which only the states that have one
-    are known. With ``shuffled`` ones each state is shown with the rule's label of another past state: the labels are
-    exchanged among all states so far along one random cycle (among those that are shown, where they are balanced), so
-    that the labels are as frequent as without, and say nothing of the state beside them.
+    are known. With ``shuffled`` ones (of the rule, of what followed, or a person's) each state is shown with the label
+    of another past state: the labels are exchanged among all states so far along one random cycle (among those that are
+    shown, where they are balanced), so that the labels are as frequent as without, and say nothing of the state beside
+    them.
     """
 
     def __init__(self, view: View, labels: LabelSource | OwnLabels = "rule", regimes: Regimes = USUAL_REGIMES) -> None:
         self._view = replace(view, unmasked=())
         self._in_words = view.in_words
         self._labels = labels
+        self._shuffled = labels.shuffled if isinstance(labels, OwnLabels) else labels in SHUFFLED.values()
         self._regimes = regimes
         self._own: Mapping[str, str] | None = None
         self._partners: list[int] = []
@@ -101,13 +109,13 @@ class Analogues:
         self._first: dict[str, list[Example]] = {label: [] for label in regimes.names}
 
     def take(self, snapshot: Snapshot) -> None:
-        """Take the next bar. With ``followed`` a state is known once its following bars are."""
+        """Take the next bar. With those that followed a state is known once its following bars are."""
         if isinstance(self._labels, OwnLabels):
             self._own = self._labels.of(snapshot.symbol) if self._own is None else self._own
             if label := self._own.get(same_time(snapshot.time)):
                 self._keep(snapshot, cast(RegimeLabel, label))
             return
-        if self._labels != "followed":
+        if self._labels not in ("followed", SHUFFLED["followed"]):
             self._keep(snapshot, causal_label(snapshot))
             return
         self._waiting.append(snapshot)
@@ -135,7 +143,7 @@ class Analogues:
         """The states with the most words in common, the first seen among equals, so that equal markets keep their
         examples until a nearer state comes up and few questions differ. States are only ever added, so a search for
         the same words goes on where the last one ended."""
-        if len(self._states) < max(count, 2 if self._labels == "shuffled" else 1):
+        if len(self._states) < max(count, 2 if self._shuffled else 1):
             return ()
         words = self._words_of(snapshot)
         search = self._searches.get((words, count), _Search())
@@ -151,22 +159,20 @@ class Analogues:
         if any(len(examples) < each for examples in self._first.values()):
             return ()
         chosen = tuple(chain.from_iterable(zip(*(examples[:each] for examples in self._first.values()), strict=True)))
-        if self._labels != "shuffled":
+        if not self._shuffled:
             return chosen
         partners: list[int] = []
         for _ in chosen:
             cyclic_partner(partners)
-        return tuple(
-            example._replace(label=chosen[partner].label) for example, partner in zip(chosen, partners, strict=True)
-        )
+        return tuple(_labelled_as(example, chosen[partner]) for example, partner in zip(chosen, partners, strict=True))
 
     def _shown(self, market: str) -> Example:
         """A state with the label that it is shown with."""
         example = self._states[market]
-        if self._labels != "shuffled":
+        if not self._shuffled:
             return example
         other = self._words[self._partners[self._numbers[market]]][0]
-        return example._replace(label=self._states[other].label)
+        return _labelled_as(example, self._states[other])
 
     def _words_of(self, snapshot: Snapshot) -> tuple[str, ...]:
         return tuple(render_snapshot(snapshot, self._in_words).split("; "))

@@ -16,11 +16,11 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from llm_strategy.advice.examples import Example
-from llm_strategy.errors import ConfigurationError, did_you_mean, nearest
+from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.llm.requests import Message, Request, Slot
 from llm_strategy.market.regimes import USUAL_REGIMES, Regimes
 from llm_strategy.market.view import market_view
-from llm_strategy.support.read_regular import read_text
+from llm_strategy.support.read_regular import read_text, require_file
 from llm_strategy.support.schemas import require
 from llm_strategy.support.strict_yaml import parse_yaml
 from llm_strategy.types import ActionType, Shown
@@ -86,14 +86,8 @@ class LayoutText:
     @classmethod
     def from_file(cls, path: Path) -> LayoutText:
         """A layout from a person's YAML file; raises ``ConfigurationError``."""
-        try:
+        with require_file(path, (".yaml",), " of the layout"):
             text = read_text(path)
-        except FileNotFoundError:
-            others = sorted(file.name for file in path.parent.glob("*.yaml"))
-            meant = nearest(path.name, others) or ": correct the path of the layout."
-            raise ConfigurationError(f"There is no file {path}{meant}") from None
-        except OSError as problem:
-            raise ConfigurationError(f"{path} cannot be read: {problem}.") from None
         return cls.from_document(parse_yaml(text, str(path)), str(path))
 
     def messages(

@@ -87,16 +87,17 @@ class PromptOptions:
     ``auto`` is the last of these that the backend can do. ``examples``: ``none``, so that the prompt tells what labels
     and actions mean and nothing of any rule, the ``fixed`` ones of ``prompts/``, the first ``count`` past states with
     every label alike (``balanced``), or the ``count`` past states ``nearest`` to the one in question; ``auto`` is none,
-    and for a model that is embedded in the program nearest with choices and slots and fixed with json. ``labels``:
-    past states carry the label of the causal rule, of what ``followed``, ``shuffled`` ones of the rule (which say
-    nothing: the null of the others), or a person's own (``OwnLabels``). ``rationale``: when the model is asked for
-    one; else the program writes it (``auto`` is never with choices and with slots behind nearest examples, always
-    otherwise). With choices alone: ``calibration`` of the label's probabilities, by a ``LabelPrior`` or by what the run
-    itself scores (``auto`` is none with the nearest examples, and batch where the prompt stays), and the ``layout`` of
-    the prompt, one of ``prompts/`` by its name or one's own (``auto`` is plain without examples, sheet with the nearest
-    and rows with others). ``regimes`` are the labels to choose from. ``context`` names what is shown at a close, in its
-    order; ``features`` is the market's line. ``prompt`` is a person's own, in every mode (``auto`` examples are then
-    the nearest where it shows examples, and none where it does not).
+    and for a model that is embedded in the program nearest with choices and slots and fixed with json. ``labels``: past
+    states carry the label of the causal rule, of what ``followed``, ``shuffled`` ones of the rule and
+    ``shuffled_followed`` ones (which say nothing: the nulls of both), or a person's own (``OwnLabels``). ``rationale``:
+    when the model is asked for one; else the program writes it (``auto`` is never with choices and with slots behind
+    nearest examples, always otherwise). With choices alone: ``calibration`` of the label's probabilities, by a
+    ``LabelPrior`` or by what the run itself scores (``auto`` is none with the nearest examples, and batch where the
+    prompt stays), and the ``layout`` of the prompt, one of ``prompts/`` by its name or one's own (``auto`` is plain
+    without examples, sheet with the nearest and rows with others). ``regimes`` are the labels to choose from.
+    ``context`` names what is shown at a close, in its order; ``features`` is the market's line. ``prompt`` is a
+    person's own, in every mode (``auto`` examples are then the nearest where it shows examples, and none where it does
+    not).
     """
 
     mode: str = "auto"
@@ -131,7 +132,9 @@ class PromptOptions:
         """The options as a manifest tells them: what is of a person's own is ``own``."""
         told: dict[str, Any] = {"mode": self.mode, "examples": self.examples, "rationale": self.rationale}
         if self.chosen_from_past:
-            labels = "own" if isinstance(self.labels, OwnLabels) else self.labels
+            labels: str = self.labels if isinstance(self.labels, str) else "own"
+            if isinstance(self.labels, OwnLabels) and self.labels.shuffled:
+                labels = "shuffled_own"
             told |= {"examples": {self.examples: self.count}, "labels": labels}
         if self.mode == "choices":  # the others read neither
             told["calibration"] = self.calibration if isinstance(self.calibration, str) else "own"

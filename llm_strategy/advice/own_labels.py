@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from llm_strategy.errors import ConfigurationError, did_you_mean, nearest, shown
-from llm_strategy.support.read_regular import read_text
+from llm_strategy.errors import ConfigurationError, did_you_mean, shown
+from llm_strategy.support.read_regular import read_text, require_file
 from llm_strategy.support.schemas import require
 
 LABELS_FILE = ".csv"
@@ -27,11 +27,13 @@ Row: TypeAlias = tuple[str, str, str]
 @dataclass(frozen=True, slots=True)
 class OwnLabels:
     """Which label a person gave to the state at a bar's close: a row for each time, and symbol where one is named.
+    ``shuffled`` ones are exchanged among the states that were seen so far (the null of the others).
 
     Raises ``ConfigurationError`` for rows without a time or label, for two of one time and symbol, and for too many.
     """
 
     rows: tuple[Row, ...]
+    shuffled: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.rows) <= MOST_ROWS:
@@ -51,19 +53,13 @@ class OwnLabels:
     def from_document(cls, document: Any, where: str) -> OwnLabels:
         """Labels from plain data; ``ConfigurationError`` begins with ``where`` and names what is wrong."""
         require("labels", document, where)
-        return _told(where, (tuple(row) for row in document["rows"]))
+        return _told(where, (tuple(row) for row in document["rows"]), shuffled=document.get("shuffled", False))
 
     @classmethod
     def from_file(cls, path: Path) -> OwnLabels:
         """Labels from a CSV file with the columns time, label and perhaps symbol; raises ``ConfigurationError``."""
-        try:
+        with require_file(path, (LABELS_FILE,), " of the labels"):
             text = read_text(path)
-        except FileNotFoundError:
-            there = sorted(file.name for file in path.parent.glob(f"*{LABELS_FILE}"))
-            meant = nearest(path.name, there) or ": correct the path of the labels."
-            raise ConfigurationError(f"There is no file {path}{meant}") from None
-        except OSError as problem:
-            raise ConfigurationError(f"{path} cannot be read: {problem}.") from None
         try:
             head, *lines = [[cell.strip() for cell in line] for line in csv.reader(io.StringIO(text)) if any(line)]
         except (csv.Error, ValueError):
@@ -113,8 +109,8 @@ def _utc(time: str, number: int) -> str:
         raise ConfigurationError(f"labels, row {number}: {given}: {cure}.") from None
 
 
-def _told(where: str, rows: Iterable[Row]) -> OwnLabels:
+def _told(where: str, rows: Iterable[Row], *, shuffled: bool = False) -> OwnLabels:
     try:
-        return OwnLabels(tuple(rows))
+        return OwnLabels(tuple(rows), shuffled)
     except ConfigurationError as problem:
         raise ConfigurationError(f"{where}: {str(problem).removeprefix('labels, ')}") from None

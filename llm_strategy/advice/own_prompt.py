@@ -11,7 +11,7 @@ from typing import Any
 from llm_strategy.advice.examples import Example
 from llm_strategy.advice.layout import FEATURES, LayoutText
 from llm_strategy.advice.plain_prompt import meaning_of_actions, plain_system
-from llm_strategy.errors import ConfigurationError, did_you_mean, nearest
+from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.llm.requests import Message
 from llm_strategy.market.regimes import USUAL_REGIMES, Regimes
 from llm_strategy.support.prompt_template import (
@@ -23,7 +23,7 @@ from llm_strategy.support.prompt_template import (
     placeholders,
     split_blocks,
 )
-from llm_strategy.support.read_regular import read_text
+from llm_strategy.support.read_regular import read_text, require_file
 from llm_strategy.support.schemas import require
 from llm_strategy.support.strict_yaml import parse_yaml
 from llm_strategy.types import Shown
@@ -110,14 +110,8 @@ class PromptText:
     @classmethod
     def from_file(cls, path: Path) -> PromptText:
         """A prompt from a person's file, a template (``.j2``) or YAML; raises ``ConfigurationError``."""
-        try:
+        with require_file(path, PROMPT_FILES, " of the prompt"):
             text = read_text(path)
-        except FileNotFoundError:
-            there = sorted(file.name for file in path.parent.glob("*") if file.suffix in PROMPT_FILES)
-            meant = nearest(path.name, there) or ": correct the path of the prompt."
-            raise ConfigurationError(f"There is no file {path}{meant}") from None
-        except OSError as problem:
-            raise ConfigurationError(f"{path} cannot be read: {problem}.") from None
         if path.suffix == ".j2":
             return cls.from_template(text, str(path))
         return cls.from_document(parse_yaml(text, str(path)), str(path))

@@ -4,16 +4,14 @@ what a model says is its own opinion."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache, lru_cache
 
 from llm_strategy.advice.written_prompt import ADVICE_SCHEMA, decision_form, prompt_data, question_about, render
-from llm_strategy.llm.requests import Form, Message, Request, Slot, fill
+from llm_strategy.llm.requests import Form, Message, Request, Slot
 from llm_strategy.market.regimes import USUAL_REGIMES, Regimes
 from llm_strategy.types import ActionType, Shown
-
-_HOLES = {"rationale": "REASON", "label": "LABEL", "action": "ACTION", "action_confidence": "NN"}
 
 
 @cache
@@ -33,18 +31,28 @@ def actions_text() -> str:
     return "\n".join(f"- {action}: {meaning}" for action, meaning in meaning_of_actions().items())
 
 
-def form_text(form: Form | str, regimes: Regimes) -> str:
-    """How an answer is to be written: in a form of ``written_prompt`` with names in its holes, or in a text that holds
-    LABEL and ACTION already."""
-    written = form if isinstance(form, str) else fill(form, _HOLES)
-    return render(
-        "plain_form.j2",
-        form=written,
-        rationale="REASON" in written,
-        confidence="NN" in written,
-        labels=", ".join(regimes.names),
-        actions=", ".join(ActionType),
-    )
+def form_text(form: Form, regimes: Regimes, *, with_form: bool) -> str:
+    """How an advice is to be answered: what the model writes into the holes of a ``form``, or else the whole JSON, both
+    in words alone, for what stands there to be filled in or to go by a small model copies."""
+    rationale = any(isinstance(part, Slot) and part.name == "rationale" for part in form)
+    name = "plain_values.j2" if with_form else "plain_json.j2"
+    return _form(name, _either(regimes.names), rationale)
+
+
+def scored_form_text(written: str, regimes: Regimes) -> str:
+    """How a scored answer is worded: a text with LABEL and ACTION in the places of both, and what may stand there."""
+    labels, actions = ", ".join(regimes.names), ", ".join(ActionType)
+    return render("plain_form.j2", form=written, labels=labels, actions=actions)
+
+
+@lru_cache(maxsize=64)
+def _form(name: str, labels: str, rationale: bool) -> str:
+    return render(name, labels=labels, actions=_either(tuple(ActionType)), rationale=rationale)
+
+
+def _either(names: Sequence[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} or {last}"
 
 
 @lru_cache(maxsize=64)
@@ -68,7 +76,7 @@ def ask_plainly(
 ) -> Request:
     """The request for one bar without examples: the meaning of labels and actions, the form, and the market's line
     among its ``context``. With a form the program writes the JSON and the model only the values."""
-    system = Message("system", plain_system(regimes, form_text(form, regimes)))
+    system = Message("system", plain_system(regimes, form_text(form, regimes, with_form=with_form)))
     messages = (system, Message("user", question_about(market, context)))
     return held_to_form(replace(defaults, messages=messages), market, form=form, with_form=with_form)
 

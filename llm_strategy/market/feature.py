@@ -65,6 +65,8 @@ class Feature:
     """How it is called where a model reads it; its name where absent."""
     noun: str = ""
     """What follows the word of a bucket."""
+    description: str = ""
+    """What is measured, in one line of neutral words; the source of context ``legend`` shows it."""
     scaled: Callable[[Snapshot], float] | None = None
     """What the buckets are for, where that is not the value itself."""
     of: str = ""
@@ -133,6 +135,8 @@ class Feature:
         for text in texts:
             if not isinstance(text, str) or not _TEXT.fullmatch(text) or not text.isprintable():
                 return f'has the word or unit {text!r:.60}: write at most 40 visible signs without ; : " {{ }} or \\.'
+        if not isinstance(self.description, str) or len(self.description) > 200 or not self.description.isprintable():
+            return f"has the description {self.description!r:.60}: write one line of at most 200 visible signs."
         if self.label and not (isinstance(self.label, str) and _NAME.fullmatch(self.label)):
             return f"has the label {self.label!r:.60}: write at most 40 letters, digits, blanks, _ and -."
         if self.scaled is not None and not callable(self.scaled):

@@ -102,8 +102,25 @@ def market_features(bars: Lookbacks = DEFAULT_LOOKBACKS) -> tuple[Feature, ...]:
     are not shown: rules, sizes and thresholds go by them."""
     past, noun = bars.volatility_rank, " long average"
     return (
-        Feature("trend", bars.trend, _trend, _TREND, f"% from{noun}", noun=noun, scaled=scaled_trend),
-        Feature("momentum", bars.momentum + 1, _momentum, _MOMENTUM, "%", scaled=scaled_momentum),
+        Feature(
+            "trend",
+            bars.trend,
+            _trend,
+            _TREND,
+            f"% from{noun}",
+            noun=noun,
+            scaled=scaled_trend,
+            description="the close against the mean of many closes before it",
+        ),
+        Feature(
+            "momentum",
+            bars.momentum + 1,
+            _momentum,
+            _MOMENTUM,
+            "%",
+            scaled=scaled_momentum,
+            description="the return over the last bars",
+        ),
         Feature("volatility", bars.volatility + 1, _volatility, all_bars=_volatilities),
         Feature(
             "volatility_rank",
@@ -114,12 +131,37 @@ def market_features(bars: Lookbacks = DEFAULT_LOOKBACKS) -> tuple[Feature, ...]:
             label="volatility",
             of="volatility",
             all_bars=_ranks,
+            description="how much returns vary, against how much they did before",
         ),
-        Feature("drawdown", bars.drawdown, _drawdown, _DRAWDOWN, "%", scaled=scaled_drawdown, all_bars=_drawdowns),
         Feature(
-            "range_position", bars.range_position, _place, _RANGE, "% of its range", label="range", all_bars=_places
+            "drawdown",
+            bars.drawdown,
+            _drawdown,
+            _DRAWDOWN,
+            "%",
+            scaled=scaled_drawdown,
+            all_bars=_drawdowns,
+            description="how far the close lies below the highest one before it",
         ),
-        Feature("volume_ratio", bars.volume_ratio, _volume_ratio, _VOLUME, "% of its mean", label="volume"),
+        Feature(
+            "range_position",
+            bars.range_position,
+            _place,
+            _RANGE,
+            "% of its range",
+            label="range",
+            all_bars=_places,
+            description="where the close lies between the lowest and the highest price of the last bars",
+        ),
+        Feature(
+            "volume_ratio",
+            bars.volume_ratio,
+            _volume_ratio,
+            _VOLUME,
+            "% of its mean",
+            label="volume",
+            description="what was traded, against its mean",
+        ),
         Feature("usual_volatility", past, _upper_median, of="volatility", all_bars=_upper_medians),
     )
 

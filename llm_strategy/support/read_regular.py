@@ -11,12 +11,12 @@ from __future__ import annotations
 import codecs
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 
-from llm_strategy.errors import ConfigurationError
+from llm_strategy.errors import ConfigurationError, nearest
 from llm_strategy.support.logs import warn_once
 
 
@@ -51,6 +51,21 @@ def at_home(given: str | Path) -> Path:
         return Path(given).expanduser()
     except RuntimeError:
         raise ConfigurationError(f"{given} begins with a home that is not there: write the path without ~.") from None
+
+
+@contextmanager
+def require_file(path: Path, endings: Collection[str], of: str = "") -> Iterator[None]:
+    """Make a ``ConfigurationError`` of what goes wrong within, where a person's file is read: it names a file beside
+    it with one of these ``endings`` and nearly its name; ``of`` says of what it is the path, as in `` of the prompt``.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        there = sorted(file.name for file in path.parent.glob("*") if file.suffix in endings)
+        meant = nearest(path.name, there) or f": correct the path{of}."
+        raise ConfigurationError(f"There is no file {path}{meant}") from None
+    except OSError as problem:
+        raise ConfigurationError(f"{path} cannot be read: {problem}.") from None
 
 
 MOST_TEXT = 4_000_000

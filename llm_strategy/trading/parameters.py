@@ -10,6 +10,7 @@ from typing import Any
 
 from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.llm.client import LLMClient
+from llm_strategy.market.context.context import Context
 from llm_strategy.market.features import Lookbacks
 from llm_strategy.market.view import View
 from llm_strategy.risk import Limits
@@ -37,6 +38,10 @@ _LEAST = {"decide_every": 1, "warm_up": 0}
 def check_parameters(given: Any) -> None:
     """Raise ``ConfigurationError`` for a parameter of a wrong kind; ``given`` are backtrader's ``params``."""
     _check_advisor(given.advisor)
+    if given.decide_when_changed is not None and isinstance(
+        context := getattr(given.advisor, "context", None), Context
+    ):
+        context.refuse_changed("decide_when_changed is set", "leave it out (decide_every asks less often)")
     check_choice(given.bad_bars)
     check_kinds({name: getattr(given, name) for name in (*_KINDS, *_LEAST)})
     year = given.bars_per_year

@@ -117,6 +117,7 @@ def print_result(result: Result, *, as_json: bool, quiet: bool = False) -> None:
                 "folder": str(result.folder),
                 "report": str(result.report),
                 "verdict": result.verdict,
+                "verdicts": result.verdicts,
                 "warning": result.warning,
                 "notes": list(result.notes),
                 "doubts": result.doubts,
@@ -139,12 +140,17 @@ def print_result(result: Result, *, as_json: bool, quiet: bool = False) -> None:
     say("")
     for remark in result.remarks:
         say(remark if why is None or why not in remark else f"{remark.partition(':')[0]}.")
-    say(f"Verdict on the advice: {result.verdict}.")
+    lines = result.advisor_lines
+    whose = f" of {next(iter(result.verdicts))}" if lines else ""
+    say(f"Verdict on the advice{whose}: {result.verdict}.")
+    for line in lines:
+        say(f"- {line}")
     if usage["decisions"]:
         draws = result.record.manifest["experiment"]["evaluation"].get("draws", 1)
         drawn = f" of {draws} draws" if draws > 1 else ""
+        who = "Models" if lines else "Model"
         say(
-            f"Model: {usage['decisions']:,} decisions{drawn} with {usage['questions']:,} questions, "
+            f"{who}: {usage['decisions']:,} decisions{drawn} with {usage['questions']:,} questions, "
             f"{usage['distinct']:,} of them distinct; {usage['asked']:,} asked now in {usage['seconds']:.1f} s"
             f"{_asked_again(usage.get('asked_again', 0))}, the others from the record."
         )
@@ -162,9 +168,13 @@ def say_report(page: Path) -> None:
 
 def _repaired(result: Result) -> str:
     """How many decisions of the model had an answer put right, by kind; empty where none had."""
-    head = "llm.repairs."
-    counts = {name.removeprefix(head): fact.text for name, fact in result.facts.items() if name.startswith(head)}
-    return ", ".join(f"{kind.replace('_', ' ')} {count}" for kind, count in counts.items())
+    told = []
+    for arm in result.verdicts:
+        head = f"{arm}.repairs."
+        counts = {name.removeprefix(head): fact.text for name, fact in result.facts.items() if name.startswith(head)}
+        whose = f" of {arm}" if len(result.verdicts) > 1 else ""
+        told += [f"{kind.replace('_', ' ')} {count}{whose}" for kind, count in counts.items()]
+    return ", ".join(told)
 
 
 def _asked_again(count: int) -> str:

@@ -34,7 +34,7 @@ from llm_strategy.market.view import SHOWN, Style, Unmasked, View, with_features
 from llm_strategy.support.plugins import place_reference
 from llm_strategy.support.read_regular import at_home, place_of
 from simulator.experiment.documents import plain, whole, with_tuples
-from simulator.experiment.schema import keywords_schema
+from simulator.experiment.schema import source_schema
 
 _FILES: dict[str, str | tuple[str, ...]] = {
     "layout": ".yaml",
@@ -96,7 +96,7 @@ def _name_or_file(description: str, setting: str, otherwise: str, names: tuple[s
 def _context_schema() -> dict[str, Any]:
     """The schema of what is shown: a list of names and one-key mappings, or a mapping; options of a person's own
     sources are checked where these are found."""
-    sources = {name: keywords_schema(kind) | {"type": ["object", "null"]} for name, kind in SOURCES.items()}
+    sources = {name: source_schema(kind) for name, kind in SOURCES.items()}
     chosen = {"type": "object", "minProperties": 1, "properties": sources}
     entry = {"if": {"type": "object"}, "then": chosen | {"maxProperties": 1}, "else": {"type": "string"}}
     return {
@@ -211,6 +211,8 @@ class AdvisorConfig:
             object.__setattr__(self, "base_url", tuple(filter(None, map(str.strip, self.base_url.split(",")))))
         chosen = tuple(choice.plain for choice in read_choices(self.context, "advisor.context"))
         object.__setattr__(self, "context", chosen)
+        if self.decide_when == "changed":
+            self.shown_context.refuse_changed("advisor.decide_when is changed", "set it to always")
         _ = self.view  # features that are not there, or cannot be shown, are refused here
         if isinstance(self.examples, dict):  # 4.0 is a whole number in YAML, too
             whole = {kind: int(count) for kind, count in self.examples.items() if count == int(count)}
@@ -330,9 +332,11 @@ def locate_files(section: dict[str, Any], folder: Path | None) -> dict[str, Any]
 
 
 def plain_prompt(section: dict[str, Any]) -> dict[str, Any]:
-    """The section of an advisor as plain data without what is not set of a prompt, as documents were before there was
-    one."""
-    prompt = section.get("prompt")
+    """The section of an advisor as plain data without what is not set of a prompt or of a person's labels, as documents
+    were before there was that."""
+    prompt, labels = section.get("prompt"), section.get("labels")
+    if isinstance(labels, dict) and not labels.get("shuffled", True):
+        section = section | {"labels": {key: value for key, value in labels.items() if key != "shuffled"}}
     rest = {key: value for key, value in section.items() if key != "prompt"}
     return rest if prompt is None else rest | {"prompt": {k: text for k, text in prompt.items() if text is not None}}
 

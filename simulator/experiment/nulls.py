@@ -11,8 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
+from llm_strategy.advice.examples import SHUFFLED
+from llm_strategy.advice.own_labels import OwnLabels
 from llm_strategy.errors import ConfigurationError, did_you_mean
-from llm_strategy.market.context.registry import null_choices
+from llm_strategy.market.context.registry import NONE, null_choices, read_choices
 from simulator.experiment.advisor import AdvisorConfig
 from simulator.experiment.advisors import OF_EVERY_BACKEND, told_at
 
@@ -21,9 +23,11 @@ Null: TypeAlias = Callable[[AdvisorConfig], AdvisorConfig]
 
 
 def shuffled_labels(config: AdvisorConfig) -> AdvisorConfig:
-    """The same past states as examples, their labels dealt out anew among them."""
-    labels: Any = "shuffled"
-    return replace(config, labels=labels)
+    """The same past states as examples, the labels that they have dealt out anew among them."""
+    labels: Any = config.labels
+    if isinstance(labels, OwnLabels):
+        return replace(config, labels=replace(labels, shuffled=True))
+    return replace(config, labels=SHUFFLED.get(labels, labels))
 
 
 def best_member(config: AdvisorConfig) -> AdvisorConfig:
@@ -42,8 +46,8 @@ def best_member(config: AdvisorConfig) -> AdvisorConfig:
     return replace(config, **alone)
 
 
-def null_of_source(source: str, value: str | None) -> Null:
-    """The same advisor with this null of a source of context, or for None without that source."""
+def null_of_source(source: str, value: str) -> Null:
+    """The same advisor with this null of a source of context; with ``none`` that source is silent."""
 
     def change(config: AdvisorConfig) -> AdvisorConfig:
         return replace(config, context=null_choices(config.context, source, value))
@@ -56,11 +60,11 @@ NULLS: dict[str, Null] = {
     "best_member": best_member,
     "random_analogues": null_of_source("analogues", "random"),
     "shuffled_documents": null_of_source("documents", "shuffled"),
-    "no_documents": null_of_source("documents", None),
+    "no_documents": null_of_source("documents", NONE),
     "shuffled_events": null_of_source("events", "shuffled"),
-    "no_events": null_of_source("events", None),
-    "no_analogues": null_of_source("analogues", None),
-    "no_history": null_of_source("history", None),
+    "no_events": null_of_source("events", NONE),
+    "no_analogues": null_of_source("analogues", NONE),
+    "no_history": null_of_source("history", NONE),
 }
 """By the word that an arm says."""
 
@@ -68,10 +72,14 @@ NULLS: dict[str, Null] = {
 def null_of(config: AdvisorConfig, word: str, where: str) -> AdvisorConfig:
     """The settings of an advisor's null; raises ``ConfigurationError``, which begins with ``where``, for a word that is
     none, and where it would change nothing."""
-    if word not in NULLS:
-        raise ConfigurationError(f"{where}.null is {word!r}{did_you_mean(word, NULLS)}")
+    own = word.removeprefix("no_")  # every source has the null of its silence, a person's own too
+    known = NULLS
+    if own != word and own in (choice.label for choice in read_choices(config.context)):
+        known = NULLS | {word: null_of_source(own, NONE)}
+    if word not in known:
+        raise ConfigurationError(f"{where}.null is {word!r}{did_you_mean(word, known)}")
     with told_at(f"{where}.null"):
-        changed = NULLS[word](config)
+        changed = known[word](config)
     if changed == config:
         raise ConfigurationError(f"{where}.null is {word}, which changes nothing there: leave this arm out.")
     return changed

@@ -18,6 +18,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from pydantic import WithJsonSchema
 from pydantic.fields import FieldInfo
 
+from llm_strategy.market.context.features import Features
+from llm_strategy.market.context.registry import NONE
+from llm_strategy.market.context.source import ContextSource
+
 _TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
 _BOUNDS = {
     "ge": "minimum",
@@ -65,6 +69,15 @@ def keywords_schema(function: Callable[..., Any]) -> dict[str, Any]:
         "additionalProperties": False,
         "properties": {name: _schema(keyword.annotation, {}) for name, keyword in signature.parameters.items()},
     }
+
+
+def source_schema(kind: type[ContextSource]) -> dict[str, Any]:
+    """The schema of the options of a source of context, which may be null, with the null that every source has."""
+    schema = keywords_schema(kind) | {"type": ["object", "null"]}
+    if kind is Features:
+        return schema
+    nulls = schema["properties"].get("null", {}).get("enum", (None,))
+    return schema | {"properties": schema["properties"] | {"null": {"enum": [*nulls, NONE]}}}
 
 
 def whole_numbers(kind: type) -> set[str]:

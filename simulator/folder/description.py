@@ -17,11 +17,12 @@ import pandas as pd
 
 from llm_strategy.advice.modes.mode import Abilities
 from llm_strategy.advice.modes.registry import complete_options
-from llm_strategy.advice.own_labels import OwnLabels
+from llm_strategy.advice.own_labels import OwnLabels, Row
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.market.context.documents import Documents
 from llm_strategy.market.context.events import Events
 from llm_strategy.market.context.moments import lasts_days
+from llm_strategy.market.context.registry import NONE
 from llm_strategy.risk import Limits
 from simulator.experiment.advisor import AdvisorConfig, write_advisor
 from simulator.experiment.arms import Arm
@@ -177,20 +178,25 @@ def notes_on(experiment: Experiment, universe: Universe) -> tuple[str, ...]:
 
 
 def _labels(experiment: Experiment, universe: Universe) -> Iterator[str]:
-    """How many of a person's own labels are of states that this run comes past."""
-    configs = [arm.config for arm in experiment.plan if arm.config is not None] or [experiment.advisor]
-    for labels in [config.labels for config in configs if isinstance(config.labels, OwnLabels)]:
-        yield _coverage(labels, experiment, universe)
+    """How many of a person's own labels are of states that this run comes past, for each file of them; which arms have
+    it is said where there are several."""
+    arms: dict[tuple[Row, ...], list[str]] = {}
+    for name, config in [(arm.name, arm.config) for arm in experiment.plan] or [("", experiment.advisor)]:
+        if config is not None and isinstance(config.labels, OwnLabels):
+            arms.setdefault(config.labels.rows, []).append(name)
+    for rows, names in arms.items():
+        whose = "advisor.labels" if len(arms) == 1 else f"the file of {_named(names)}"
+        yield _coverage(rows, whose, experiment, universe)
 
 
-def _coverage(labels: OwnLabels, experiment: Experiment, universe: Universe) -> str:
+def _coverage(rows: tuple[Row, ...], whose: str, experiment: Experiment, universe: Universe) -> str:
     decided = {
         symbol: {time.isoformat() for time in universe.decisions(symbol).table.index[experiment.warm_up.bars - 1 :]}
         for symbol in universe.symbols
     }
     everywhere = set[str]().union(*decided.values())
-    idle = [time for time, _, symbol in labels.rows if time not in (decided.get(symbol, ()) if symbol else everywhere)]
-    told = f"{len(labels.rows) - len(idle):,} of {len(labels.rows):,} labels of advisor.labels are of bars of this run"
+    idle = [time for time, _, symbol in rows if time not in (decided.get(symbol, ()) if symbol else everywhere)]
+    told = f"{len(rows) - len(idle):,} of {len(rows):,} labels of {whose} are of bars of this run"
     return f"{told}, the others are never shown (the first is of {idle[0]})." if idle else f"{told}."
 
 
@@ -220,7 +226,7 @@ def _texts(experiment: Experiment, universe: Universe) -> Iterator[str]:
         return
     for entry in shown_parts(experiment)[1]:
         for name, options in entry.items() if isinstance(entry, dict) else ():
-            if name in (Documents.name, Events.name) and options.get("close") is None:
+            if name in (Documents.name, Events.name) and not (options.get("close") or options.get("null") == NONE):
                 yield (
                     f"A bar is shown the {name} from before its date (UTC) alone: set close of {name} to the time and "
                     "zone of the session's close, such as 16:00 America/New_York, to show those of the day itself."

@@ -52,7 +52,8 @@ class MarkdownWriter:
         columns = block.heads
         figures = block.look in ("figures", "matrix")
         right = [
-            bool(at) and (column.look == "number" or (figures and not column.look)) for at, column in enumerate(columns)
+            bool(at) and (column.look == "number" or (figures and column.look in ("", "interval")))
+            for at, column in enumerate(columns)
         ]
         rows = [[column.heading for column in columns], *block.rows]
         lines = [f"| {' | '.join(map(self._cell, row))} |" for row in rows]

@@ -239,7 +239,7 @@ def _models_line(experiment: Experiment, arms: Sequence[Arm], client: Clients) -
             given = client.get(arm.advisor) if isinstance(client, Mapping) else client
             settings = runtime_settings(arm.config, experiment.folder, f"advisors.{arm.advisor}")
             given = None if given is client and sets_runtime(arm.config) else given
-            lines.setdefault(arm.advisor, model_line(settings, given))
+            lines.setdefault(arm.advisor, model_line(settings.for_backend(settings.backend), given))
     if not lines and isinstance(client, LLMClient):
         return model_line(load_settings(experiment.folder), client)
     if not lines:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -19,17 +20,17 @@ from llm_strategy.trading.decision_lines import Entry
 from llm_strategy.types import shown_text
 from simulator.evaluation.advice import valid_share
 from simulator.evaluation.measures import arm_remarks, measure
-from simulator.folder.answer_costs import answer_costs
 from simulator.folder.documents import LedgerRecord
 from simulator.folder.integrity import changed_evidence
 from simulator.folder.manifest import put_back
-from simulator.folder.record import Record, load_record
+from simulator.folder.record import ArmRecord, Record, load_record
+from simulator.folder.workspace import AUDIT
 from simulator.reporting.facts.advisors import pair_subject
 from simulator.reporting.facts.fact import NOT_AVAILABLE, Facts, read_facts
 from simulator.reporting.facts.run import advisor_arms, same_close
 from simulator.reporting.facts.terms import DECISION_TERMS
 from simulator.reporting.sections.arms import doubt_sentences
-from simulator.reporting.sections.summary import UNREAL_FILLS
+from simulator.reporting.sections.summary import UNREAL_FILLS, advisor_lines
 from simulator.reporting.sections.symbols import SYMBOL_TERMS, slugs_of
 
 COLUMNS = {
@@ -121,7 +122,7 @@ class Result:
         cost (of these, in the currency of the configured prices; missing where a call had no price or none is on
         record)."""
         arms, rows = advisor_arms(self.record), {}
-        costs = answer_costs(self.folder, arms)
+        costs = _answer_costs(self.folder, arms)
         for arm in arms:
             counts, usage = measure(arm).advice, arm.about.usage
             model = (arm.about.model or {}).get("name")
@@ -206,17 +207,36 @@ class Result:
     def doubts(self) -> list[str]:
         """What stands under the table: a late first decision, states that could hardly be told apart, a gate that let
         nothing through; mostly nothing."""
-        sentences = doubt_sentences(self.record, self.facts)
-        return [re.sub(r"\{([^{}]+)\}", lambda part: self.facts[part[1]].text, sentence) for sentence in sentences]
+        return [self._spelled(sentence) for sentence in doubt_sentences(self.record, self.facts)]
 
     @property
     def verdict(self) -> str:
         """What the comparison allows to say about the advice, in one word or two."""
         return self.facts["run.verdict"].text
 
+    @property
+    def verdicts(self) -> dict[str, str]:
+        """The same for each arm that a model advised, by its name, the primary one first."""
+        arms = [arm.name for arm in advisor_arms(self.record)]
+        return {arm: self.facts[f"{arm}.verdict" if len(arms) > 1 else "run.verdict"].text for arm in arms}
+
+    @property
+    def advisor_lines(self) -> list[str]:
+        """Where there are several advisors, how each further one compares with the primary one, a line each."""
+        return [self._spelled(" ".join(line)).replace("*", "") for line in advisor_lines(self.record, self.facts)]
+
     def __repr__(self) -> str:
         arms = f"{len(self.record.arms)} arms" if len(self.record.arms) > 1 else self.record.arms[0].name
-        return spelled_out(f"<Result of {arms}: {self.verdict}; report {self.report}>")
+        return spelled_out(f"<Result of {arms}: {self._verdicts_in_line()}; report {self.report}>")
+
+    def _verdicts_in_line(self) -> str:
+        if len(self.verdicts) < 2:
+            return self.verdict
+        return ", ".join(f"{arm} {verdict}" for arm, verdict in self.verdicts.items())
+
+    def _spelled(self, sentence: str) -> str:
+        """A sentence of the report with the texts of its facts."""
+        return re.sub(r"\{([^{}]+)\}", lambda part: self.facts[part[1]].text, sentence)
 
     def _rows(self, cell: Callable[[str], object]) -> pd.DataFrame:
         arms = [arm.name for arm in self.record.arms]
@@ -225,7 +245,8 @@ class Result:
     def _repr_html_(self) -> str:
         warning = f"<p><strong>{escape(self.warning)}</strong></p>" if self.warning else ""
         notes = "".join(f"<p>Note: {escape(note)}</p>" for note in self.notes)
-        told = escape(f"Verdict: {self.verdict}. Report: {self.report}")
+        several = len(self.verdicts) > 1
+        told = escape(f"{'Verdicts' if several else 'Verdict'}: {self._verdicts_in_line()}. Report: {self.report}")
         return spelled_out(f"{warning}{notes}<p>{told}</p>{self.shown.to_html()}")
 
 
@@ -244,3 +265,28 @@ def _decision_row(arm: str, entry: Entry) -> tuple[object, ...]:
         f"{abstained.reason}: {abstained.detail}" if abstained else gate.reason, snapshot.close,
         shown_text(decision.context),
     )  # fmt: skip
+
+
+def _answer_costs(folder: Path, arms: Sequence[ArmRecord]) -> dict[str, float | None]:
+    """By arm, the cost of what its model was asked in this run, read from the audit log, in the currency of the
+    configured prices.
+
+    ``None`` where a call had no price, where the folder holds no readable log, and where several arms share an advisor,
+    of whose questions the log does not say for which arm they were.
+    """
+    by_advisor: dict[str, float | None] = {}
+    try:
+        lines = (folder / AUDIT).read_text(encoding="utf-8").splitlines()
+        for asked in map(json.loads, lines):
+            name, cost = str(asked.get("advisor", "")), asked["cost"]
+            before = by_advisor.get(name, 0.0)
+            by_advisor[name] = before + float(cost) if before is not None and not isinstance(cost, str) else None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return dict.fromkeys((arm.name for arm in arms), None)
+    advisors = [str(arm.manifest.get("advisor") or "") for arm in arms]
+    return {
+        arm.name: by_advisor.get(advisor, by_advisor.get("", 0.0) if len(arms) == 1 else 0.0)
+        if advisors.count(advisor) == 1
+        else None
+        for arm, advisor in zip(arms, advisors, strict=True)
+    }

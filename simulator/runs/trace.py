@@ -19,6 +19,7 @@ from llm_strategy.trading.decision_lines import Entry, entry_of
 from simulator.evaluation.regimes import by_symbol
 from simulator.folder.record import ArmRecord, Decisions, Record, load_record
 from simulator.folder.record_check import as_damage
+from simulator.reporting.facts.run import strategy_arms, ungated_arms
 
 FOLLOWED_BARS = (1, 5, 20)
 """After so many bars of the prices the change of the close is told."""
@@ -44,6 +45,8 @@ class Trace:
     position: Line | None
     account: Line | None
     followed: dict[int, float]
+    labels: bool = True
+    """Whether the arm says what the market is like: a person's strategy and what trades without a gate do not."""
 
     def as_dict(self) -> Line:
         """Plain data, times as ISO texts."""
@@ -95,9 +98,11 @@ class Trace:
         if failure:
             yield f"Reason   {failure['reason']}: {failure['detail']}"
         if advice := decision["advice"]:
-            yield f"Advice   {advice['regime']['label']}, {advice['action']['type']}: {advice['rationale']}"
+            label = f"{advice['regime']['label']}, " if self.labels else ""
+            yield f"Advice   {label}{advice['action']['type']}: {advice['rationale']}"
         policy = decision["policy"]
-        yield f"Policy   {policy['verdict']}" + "".join(f"; {why}" for why in policy["reasons"])
+        if self.labels:
+            yield f"Policy   {policy['verdict']}" + "".join(f"; {why}" for why in policy["reasons"])
         verdict = decision["verdict"]
         wish = f"{verdict['intent']} {verdict['size']:g} shares" if verdict["size"] else verdict["intent"]
         stop = f", stop {verdict['stop_pct']:.1%} from the fill" if verdict["stop_pct"] else ""
@@ -161,6 +166,7 @@ def _trace(record: Record, at: str | None, arm: str | None, symbol: str | None, 
         *_books(chosen, name, time, first_draw=draw == 1),
         _account(chosen.equity if draw == 1 else chosen.draws[draw - 2].equity, time),
         _followed(record.prices[name]["close"], time, decision["snapshot"]["close"]),
+        labels=chosen.name not in (*strategy_arms(record), *ungated_arms(record)),
     )
 
 

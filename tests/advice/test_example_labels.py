@@ -48,6 +48,21 @@ def test_shuffled_labels_are_those_of_other_past_states_and_as_frequent():
     assert shown_by(library("shuffled", STATES), STATES) == shuffled, "the same each time"
 
 
+@pytest.mark.parametrize(
+    ("labels", "shuffled"),
+    [
+        ("followed", "shuffled_followed"),
+        (ROWS := OwnLabels(tuple((each.time, ("bear", "bull")[at % 3 == 0], "") for at, each in enumerate(STATES))),
+         dataclasses.replace(ROWS, shuffled=True)),
+    ],
+)  # fmt: skip
+def test_labels_that_followed_or_are_a_persons_are_shuffled_among_themselves(labels, shuffled):
+    told, dealt = (shown_by(library(source, STATES), STATES) for source in (labels, shuffled))
+    assert told.keys() == dealt.keys()
+    assert Counter(told.values()) == Counter(dealt.values())
+    assert told != dealt
+
+
 @pytest.mark.parametrize("kind", ["nearest", "balanced"])
 def test_a_shuffled_label_comes_from_no_later_state(kind):
     count = 4
@@ -188,3 +203,33 @@ def test_a_run_with_own_labels_replays_without_their_file_and_tells_their_covera
     assert "with labels from a file of the user" in page
     other = simulator.run(own_run(tmp_path, [*rows[:5], (times[5], "bear"), rows[6]]), client=recording(answer)[0])
     assert other.folder.name != result.folder.name
+
+
+def test_the_null_of_labels_shuffles_those_of_the_advisor_and_its_coverage_is_told_once(tmp_path):
+    client, _ = recording(answer)
+    first = simulator.run(small(tmp_path, arms=["llm"], data=DATA, advisor={"mode": "json"}), client=client)
+    times = [entry.decision.snapshot.time for entry in first.record.arms[0].entries]
+    arms = {"llm": {"advisor": "llm"}, "dealt": {"advisor": "llm", "null": "shuffled_labels"}}
+    for name, (one, two) in {"mine": ("bear", "bull"), "yours": ("turbulent", "sideways")}.items():
+        rows = "".join(f"{time},{(one, two)[number % 2]}\n" for number, time in enumerate(times))
+        (tmp_path / f"{name}.csv").write_text("time,label\n" + rows)
+    plan = own_run(tmp_path, [(time, ("bear", "bull")[number % 2]) for number, time in enumerate(times)])
+    plan = Experiment.from_mapping(plan.as_dict() | {"arms": arms}, folder=tmp_path)
+    assert plan.plan[1].config.labels == dataclasses.replace(plan.plan[0].config.labels, shuffled=True)
+    assert Experiment.from_mapping(plan.as_dict(), folder=tmp_path).plan == plan.plan
+    client, _ = recording(answer)
+    result = simulator.compare(plan, client=client)
+    assert " ".join(result.notes).count("labels of advisor.labels are of bars of this run") == 1
+    assert all(check.same for check in simulator.replay(result.folder))
+    arms["other"] = {"advisor": "llm", "labels": "yours.csv"}
+    wider = Experiment.from_mapping(plan.as_dict() | {"arms": arms}, folder=tmp_path)
+    notes = " ".join(simulator.compare(wider, client=recording(answer)[0]).notes)
+    assert "labels of the file of llm, dealt are of bars" in notes
+    assert "labels of the file of other are of bars" in notes
+    followed = Experiment.from_mapping(
+        {
+            "advisor": {"examples": {"nearest": 2}, "labels": "followed"},
+            "arms": {name: arms[name] for name in ("llm", "dealt")},
+        }
+    )
+    assert followed.plan[1].config.labels == "shuffled_followed"

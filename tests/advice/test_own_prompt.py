@@ -59,6 +59,17 @@ def asked(prompt, mode, rationale="auto", past=0, script=answer, **options):
     return client.requests, decision
 
 
+BEGINS = {
+    ("json", "always"): "Answer with one JSON object and nothing else.",
+    ("slots", "always"): "Say in one short sentence why.",
+    ("slots", "never"): "Name the regime,",
+    ("choices", "always"): "Answer in this form",
+    ("choices", "never"): "Answer in this form",
+    ("choices", "changes"): "Answer in this form",
+}
+"""The first words of the form, by mode and rationale."""
+
+
 def refusal(make):
     with pytest.raises(ConfigurationError) as caught:
         make()
@@ -76,8 +87,8 @@ def test_a_whole_template_is_the_message_that_asks_behind_what_labels_mean(mode,
     for request in requests:
         system, user = request.messages
         assert "- turbulent: prices swing widely, up and down" in system.content
-        assert user.content.startswith(f"Today: {decision.prompt}.\n\nAnswer in this form")
-        assert "LABEL is one of bull, bear, sideways, turbulent." in user.content
+        assert user.content.startswith(f"Today: {decision.prompt}.\n\n{BEGINS[mode, rationale]}")
+        assert "bull, bear, sideways" in user.content
 
 
 @pytest.mark.parametrize(("mode", "rationale"), WAYS)
@@ -156,7 +167,7 @@ def test_each_source_of_context_stands_under_its_name_and_is_data(mode):
     made = MODES[mode](PromptOptions(mode, prompt=prompt, calibration="none", **HISTORY))
     question = Question("trend: far", (), "S", "1d", (Shown("history", injected), Shown("features", "")))
     content = made.requests(question, Request(()))[0].messages[1].content
-    assert content.startswith(f"H={injected};F=trend: far\nAnswer in this form")
+    assert content.startswith(f"H={injected};F=trend: far\n{BEGINS[mode, 'never' if mode == 'slots' else 'always']}")
     silent = question._replace(context=(Shown("history", ""), Shown("features", "")))
     assert made.requests(silent, Request(()))[0].messages[1].content.startswith("F=trend: far\n")
 

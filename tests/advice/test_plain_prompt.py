@@ -1,6 +1,7 @@
 """Without examples a model is told what labels and actions mean, and nothing from which it could read the rule."""
 
 import json
+import re
 
 import pytest
 from past_states import SNAPSHOT, states
@@ -66,13 +67,21 @@ def words_of(feature: Feature):
     return [word for _, words in feature.buckets for word in words.split()]
 
 
-def test_the_form_stands_in_the_prompt_of_who_writes_it():
+def test_who_writes_an_answer_is_told_in_words_what_to_write_and_nothing_that_can_be_copied():
     (whole,), _ = asked("json", "always")
-    assert '{"rationale": "REASON", "regime": {"label": "LABEL"}, ' in whole.messages[0].content
+    told = whole.messages[0].content.partition("traded.")[2]
+    assert all(f'"{key}"' in told for key in ("rationale", "regime", "label", "action", "type", "confidence"))
+    assert "{" not in told
+    assert not re.search("[2-9]|[.][0-9]", told), "no value to go by"
     assert json.loads(whole.json_schema)["required"] == ["rationale", "regime", "action"]
     assert whole.json_mode
     (values,), decision = asked("slots", "never")
-    assert "REASON" not in values.messages[0].content
+    told = values.messages[0].content.partition("traded.")[2]
+    assert "bull, bear, sideways or turbulent" in told
+    assert "enter_long, enter_short, exit or hold" in told
+    assert not re.search('["{0-9]|sentence|JSON', told)
+    (values,), _ = asked("slots", "always")
+    assert "Say in one short sentence why." in values.messages[0].content
     assert decision.advice.rationale.startswith("The program notes: ")
     scores, _ = asked("choices", "never")
     assert "JSON" not in scores[0].messages[0].content

@@ -41,7 +41,22 @@ SYSTEM = (
     "You trade for a pension fund. bull: prices rise over many bars. bear: prices fall over many bars. sideways: "
     "prices move without a direction. turbulent: prices swing widely, up and down."
 )
-VALUES = '"regime": {"label": "LABEL"}, "action": {"type": "ACTION", "confidence": 0.NN}}'
+LABELS, ACTIONS = "bull, bear, sideways or turbulent", "enter_long, enter_short, exit or hold"
+TOLD = {
+    "json": (
+        'Answer with one JSON object and nothing else. Its keys are "rationale", a short sentence that says why; '
+        f'"regime", an object whose key "label" is {LABELS}; and "action", an object whose key "type" is {ACTIONS}, '
+        'and whose key "confidence" is how sure you are of the action, a number between 0 and 1.'
+    ),
+    "slots": (
+        f"Name the regime, which is {LABELS}, and the action, which is {ACTIONS}.\n"
+        "Then write in two digits how sure you are of the action, as a percentage."
+    ),
+    "choices": (
+        "Answer in this form and with nothing else:\nRegime: LABEL\nAction: ACTION\n"
+        "LABEL is one of bull, bear, sideways, turbulent.\nACTION is one of enter_long, enter_short, exit, hold."
+    ),
+}
 WAYS = {
     "none": PromptOptions(examples="none"),
     "own": PromptOptions(prompt=OWN),
@@ -50,17 +65,7 @@ WAYS = {
 
 def expected(way, mode, decision, examples):
     """The messages as a person would write them down from the settings."""
-    form = {
-        "json": f'{{"rationale": "REASON", {VALUES}',
-        "slots": f"{{{VALUES}",
-        "choices": "Regime: LABEL\nAction: ACTION",
-    }[mode]
-    told = f"Answer in this form and with nothing else:\n{form}\n"
-    told += "REASON is one short sentence.\n" if mode == "json" else ""
-    told += "LABEL is one of bull, bear, sideways, turbulent.\n"
-    told += "ACTION is one of enter_long, enter_short, exit, hold."
-    if mode != "choices":
-        told += "\nNN are two digits: how sure you are of the action, from 05 to 95 of 100."
+    told = TOLD[mode]
     if way == "own":
         shown = "\n\n".join(f"Market: {each.market}\nRegime: {each.label}\nAction: {each.action}" for each in examples)
         return Message("system", SYSTEM), Message(

@@ -201,7 +201,7 @@ def test_the_draws_are_evidence_of_the_llm_arm_alone(drawn):
     assert {path.parent.name for path in result.folder.rglob("draw-*")} == {"llm"}
     hashed = json.loads((result.folder / "llm" / "manifest.json").read_text())["files"]
     assert {"draw-2/decisions.jsonl", "draw-3/equity.csv"} <= hashed.keys()
-    assert len(hashed) == 12
+    assert len(hashed) == 13
 
 
 def test_the_first_draw_is_the_run_without_draws(drawn, tmp_path):

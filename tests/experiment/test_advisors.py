@@ -225,6 +225,28 @@ def test_a_null_is_the_advisor_without_one_thing_and_knows_whose_it_is():
     assert again.plan == Experiment.from_text(ENSEMBLE).plan
 
 
+def test_every_source_of_context_has_the_null_of_its_silence():
+    for source in ("history", "analogues", "{documents: {path: missing.jsonl}}", "{events: {path: 'sample:vix'}}"):
+        word = f"no_{source.strip('{').partition(':')[0]}"
+        arms = f"arms: {{llm: , without: {{advisor: llm, null: {word}}}}}"
+        null = plan(f"advisor: {{context: [features, {source}]}}\n{arms}")["without"]
+        assert null.config.context[1][word.removeprefix("no_")]["null"] == "none"
+
+
+def test_decisions_on_a_change_of_the_line_go_with_what_never_changes():
+    assert plan("advisor: {decide_when: changed, context: [legend, features]}")
+
+
+@pytest.mark.parametrize("context", ["[features, history]", "[history]", "{documents: {path: x.jsonl}}"])
+def test_decisions_on_a_change_of_the_line_alone_are_refused_where_more_is_shown(context):
+    with pytest.raises(ConfigurationError) as caught:
+        plan(f"advisor: {{decide_when: changed, context: {context}}}")
+    told = str(caught.value)
+    assert "advisor.decide_when is changed, which looks at the market's line alone and would pass over" in told
+    assert told.count(".") - told.count("advisor.") == 1
+    assert "set it to always, or leave" in told
+
+
 def test_an_arm_may_go_back_to_what_is_usual():
     text = """
 advisors: {wide: {context: [features, history], options: {seed: 3}}}

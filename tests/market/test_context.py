@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from all_snapshots import read_all
+from all_snapshots import read_all, read_requests
 from markets import random_prices, with_table
+from past_states import states
 
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.options import PromptOptions
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.requests import request_hash
 from llm_strategy.market.context.context import Context
 from llm_strategy.market.context.history import History
 from llm_strategy.market.context.registry import null_choices
@@ -29,6 +29,7 @@ SOURCES = {
     "analogues": ["features", {"analogues": {"k": 3, "horizon": 5}}],
     "analogues by path": [{"analogues": {"k": 3, "horizon": 5, "distance": "path", "of": "all"}}, "features"],
     "random analogues": [{"analogues": {"k": 3, "horizon": 5, "null": "random"}}],
+    "legend": ["legend", "features", {"history": {"bars": 3}}],
     "one's own": ["features", {f"{OWN}:Streak": {"most": 30}}, f"{OWN}:busy"],
 }
 """Contexts whose look-ahead is tried: a new source is a line here."""
@@ -37,12 +38,7 @@ SOURCES = {
 def texts(prices, context, mode=(True, True), options=PromptOptions("slots")):  # noqa: B008 - frozen
     """The last message of each request, and the hash of the whole request."""
     advisor = ModelAdvisor(ScriptedClient([], supports_choices=True), options=options, context=context)
-    found = []
-    for snapshot in read_all(prices, *mode, window=advisor.window):
-        request = advisor.request(snapshot)
-        found.append((request.messages[-1].content, request_hash(request, advisor.client.identity)))
-        advisor.witness(snapshot)
-    return found
+    return read_requests(advisor, prices, mode)
 
 
 def shown(snapshot, **options):
@@ -204,16 +200,53 @@ def test_a_class_or_function_may_stand_in_the_place_of_its_name():
 
 def test_a_null_changes_one_source_alone():
     chosen = ["features", {"analogues": {"k": 3}}, {"history": {"bars": 5}}]
-    drawn, without = null_choices(chosen, "analogues", "random"), null_choices(chosen, "analogues", None)
+    drawn, without = null_choices(chosen, "analogues", "random"), null_choices(chosen, "analogues", "none")
     usual = Context(chosen).plain
     assert drawn[1] == {"analogues": {**usual[1]["analogues"], "null": "random"}}
     assert (drawn[0], drawn[2]) == (usual[0], usual[2])
-    assert without == (usual[0], usual[2])
+    assert without[1] == {"analogues": {**usual[1]["analogues"], "null": "none"}}
+    assert (without[0], without[2]) == (usual[0], usual[2])
     for label, value, told in (
-        ("documents", None, "The context features, analogues, history has no documents"),
+        ("documents", "none", "The context features, analogues, history has no documents"),
         ("history", "random", "history has no null 'random'"),
         ("analogues", "randon", "analogues has no null 'randon', did you mean 'random'?"),
     ):
         with pytest.raises(ConfigurationError) as caught:
             null_choices(chosen, label, value)
         assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "chosen", [{"history": {"bars": 5}}, {"analogues": {}}, {"documents": {"path": "missing.jsonl"}}, own_words]
+)
+def test_every_source_has_a_null_that_stays_chosen_and_shows_nothing(chosen):
+    (usual,) = Context([chosen]).lookbacks.values()
+    choice = chosen if isinstance(chosen, dict) else {own_words: {}}
+    silent = Context([{name: {**options, "null": "none"} for name, options in choice.items()}])
+    assert silent.names == Context([chosen]).names
+    assert silent.lookbacks == {silent.names[0]: usual}, "decisions begin at the same bar"
+    assert Context(silent.plain).plain == silent.plain
+    shown = silent.anew()  # which reads no file
+    for snapshot in states():
+        assert shown.show(snapshot) == ()
+        shown.take(snapshot)
+
+
+def test_the_markets_line_has_no_null():
+    with pytest.raises(ConfigurationError, match=r"features has no null: leave it out of context"):
+        Context([{"features": {"null": "none"}}])
+
+
+def test_a_legend_says_what_the_features_of_the_line_are():
+    prices = random_prices(300, seed=6)
+    (asked, _), *_ = texts(prices, ["legend", "features"], options=PromptOptions("json", "none"))
+    assert asked.index("momentum: the return over the last bars") < asked.rindex("momentum: ")
+    assert asked.count("momentum: ") == 2
+
+
+def test_a_legend_of_features_that_say_nothing_is_refused(tmp_path):
+    path = tmp_path / "mute.py"
+    path.write_text("from llm_strategy import Feature\nMUTE = Feature('mute', 2, lambda bars: 1.0, unit='x')\n")
+    view = View("numbers", features=(f"{path}:MUTE",))
+    with pytest.raises(ConfigurationError, match=r"no feature of the market's line has a description"):
+        ModelAdvisor(ScriptedClient([]), view=view, context=["legend", "features"])

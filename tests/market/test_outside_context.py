@@ -6,14 +6,13 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from all_snapshots import read_all
+from all_snapshots import read_requests
 from dated_texts import text, texts_file
 from markets import random_prices, with_table
 
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from llm_strategy.llm.requests import request_hash
 from llm_strategy.market.context.context import Context
 
 MODES = [(True, True), (True, False), (False, True), (False, False)]
@@ -30,12 +29,7 @@ CONTEXTS = {
 
 def requests(prices, context, mode):
     advisor = ModelAdvisor(ScriptedClient([]), context=["features", context])
-    found = []
-    for snapshot in read_all(prices, *mode, window=advisor.window):
-        request = advisor.request(snapshot)
-        found.append((request.messages[-1].content, request_hash(request, advisor.client.identity)))
-        advisor.witness(snapshot)
-    return found
+    return read_requests(advisor, prices, mode)
 
 
 def written(folder, name, times, cut, *, rewritten):

@@ -261,6 +261,7 @@ def test_the_nulls_of_documents_are_arms_by_one_word(folder):
     plain, shuffled = (lines_of(result.folder / arm / "decisions.jsonl") for arm in ("llm", "shuffled_documents"))
     assert [line["context"][0]["ids"] for line in plain] != [line["context"][0]["ids"] for line in shuffled]
     assert all(len(line["context"][0]["ids"]) == 2 for line in shuffled)
+    assert result.record.arm("no_documents").manifest["notes"] == result.record.arm("llm").manifest["notes"]
     without = lines_of(result.folder / "no_documents" / "decisions.jsonl")
     assert not any("context" in line for line in without)
     assert not (result.folder / "no_documents" / "documents.jsonl").exists()
@@ -268,4 +269,25 @@ def test_the_nulls_of_documents_are_arms_by_one_word(folder):
     table = result.documents
     assert set(table.index.get_level_values("arm")) == {"llm", "shuffled_documents"}
     (folder / "news.jsonl").unlink()
+    assert all(check.same for check in simulator.replay(result.folder))
+
+
+def asked_in(result, arm):
+    """What an arm asked first at each decision."""
+    return [entry.decision.exchanges[0].request_hash for entry in result.record.arm(arm).entries]
+
+
+def test_a_null_that_shows_nothing_keeps_an_own_prompt_and_asks_as_where_nothing_was_found(folder):
+    prompt = {"user": "{% if documents %}News:\n{{ documents }}\n{% endif %}{{ features }}\n{{ form }}"}
+    arms = {"llm": {"advisor": "llm"}, "no_documents": {"advisor": "llm", "null": "no_documents"}}
+    own = experiment(folder, prompt=prompt, examples="none").as_dict() | {"arms": arms}
+    client, model = recording(answer("Calm."))
+    result = simulator.compare(simulator.Experiment.from_mapping(own, folder=folder), client=client)
+    silent = [each for each in model.requests if "News:" not in each.messages[-1].content]
+    assert 0 < len(silent) < len(model.requests)
+    hashes = asked_in(result, "no_documents")
+    (folder / "news.jsonl").write_text(json.dumps(text("2090-01-01T00:00:00Z", "Nothing is known yet.")) + "\n")
+    client, _ = recording(answer("Calm."))
+    alone = experiment(folder, prompt=prompt, examples="none")
+    assert asked_in(simulator.compare(alone, client=client), "llm") == hashes
     assert all(check.same for check in simulator.replay(result.folder))

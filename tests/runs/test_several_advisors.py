@@ -69,6 +69,14 @@ def test_two_advisors_that_ask_the_same_of_the_same_model_ask_it_once(finished):
     assert sum(asked.values()) == len(model.requests) == len({str(request) for request in model.requests})
 
 
+def test_the_seconds_of_each_arm_are_its_own(finished):
+    seconds = {arm: manifest(finished[0].folder / arm)["usage"]["seconds"] for arm in ARMS}
+    assert min(seconds.values()) >= 0
+    assert seconds["twin"] == 0
+    assert seconds["numbers"] > 0
+    assert manifest(finished[0].folder)["usage"]["seconds"] == pytest.approx(sum(seconds.values()), abs=0.01)
+
+
 def test_the_manifests_say_whose_model_decided(finished):
     result = finished[0]
     whole = manifest(result.folder)

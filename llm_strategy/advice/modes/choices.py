@@ -13,7 +13,7 @@ from llm_strategy.advice.examples import Example
 from llm_strategy.advice.layout import CONTENT_FREE, LayoutText, load_layout
 from llm_strategy.advice.modes.mode import Ask, Defaults, Mode, Question, Recorded
 from llm_strategy.advice.options import LabelPrior, PromptOptions
-from llm_strategy.advice.plain_prompt import actions_text, explain_labels, form_text, labels_text
+from llm_strategy.advice.plain_prompt import actions_text, explain_labels, labels_text, scored_form_text
 from llm_strategy.advice.written_prompt import fixed_examples
 from llm_strategy.errors import ConfigurationError, ContractError
 from llm_strategy.llm.requests import Request
@@ -145,7 +145,7 @@ class Choices(Mode):
     def _about(self, question: Question, line: str, defaults: Request) -> Request:
         """The request with the conversation up to the question about this line of a market."""
         if (prompt := self.options.prompt) is not None:
-            form = form_text(self._layout.form(question.market), self.options.regimes)
+            form = scored_form_text(self._layout.form(question.market), self.options.regimes)
             messages = self.own_messages(prompt, question, form, market=None if line == question.market else line)
             return replace(defaults, messages=messages, form=(), json_mode=False, json_schema="")
         examples: tuple[Example, ...] = ()

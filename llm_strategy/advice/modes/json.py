@@ -75,7 +75,7 @@ class Json(Mode):
         behind what labels and actions mean."""
         market, context, regimes = question.market, self.context_of(question), self.options.regimes
         if self.options.prompt is not None:
-            messages = self.own_messages(self.options.prompt, question, form_text(form, regimes))
+            messages = self.own_messages(self.options.prompt, question, form_text(form, regimes, with_form=with_form))
             own = held_to_form(replace(defaults, messages=messages), market, form=form, with_form=with_form)
             return with_labels(own, regimes)
         if self.shows_examples(question):

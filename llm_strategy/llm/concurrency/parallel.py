@@ -82,7 +82,7 @@ class InFlight:
     """Questions under way, by key, and for how long there were any. Threads share it."""
 
     def __init__(self) -> None:
-        self._seconds = self._since = 0.0
+        self._seconds = self._since = self._taken = 0.0
         self.renew()
         renewed_in_child(self)
 
@@ -112,6 +112,13 @@ class InFlight:
         with self._change:
             self._count()
             return self._seconds
+
+    def take_seconds(self) -> float:
+        """The seconds in which at least one question was under way, since they were taken last."""
+        with self._change:
+            self._count()
+            passed, self._taken = self._seconds - self._taken, self._seconds
+            return passed
 
     def _count(self) -> None:
         now = time.perf_counter()

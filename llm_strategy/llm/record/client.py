@@ -125,12 +125,12 @@ class RecordingClient(Layer):
         not where they cannot be used. ``audit`` is a log that no other program writes meanwhile. ``budget``, ``prices``
         and ``on_record`` are explained in ``Session``.
         """
+        self._session.count_time(self._under_way.take_seconds())
         session = Session(
             budget,
             prices,
             on_record,
             above=self._session,
-            begun_s=self._under_way.seconds,
             answered=dict(self._session.answered),
         )
         self._session = session
@@ -254,7 +254,7 @@ class RecordingClient(Layer):
     ) -> Generation:
         """What the inner client answers, counted, if the limit allows it."""
         with self._counting:
-            session.check_budget(self._under_way.seconds)
+            session.check_budget(self._under_way.take_seconds())
             for open_session in session.all:
                 open_session.usage.asked += 1
         calls = CallLog(
@@ -268,7 +268,7 @@ class RecordingClient(Layer):
             answer = call(replace(request, log=calls), on_delta)
         finally:
             with self._counting:
-                session.end_question(self._under_way.seconds, time.perf_counter() - begin)
+                session.end_question(self._under_way.take_seconds(), time.perf_counter() - begin)
         answer = replace(answer, text=redact(answer.text, known_alone=True), values=redacted(answer.values))
         log.debug(
             "%s answered request %s: %d tokens to %d in %.0f ms",
@@ -282,7 +282,7 @@ class RecordingClient(Layer):
 
     def _begin_call(self, session: Session, _: Call) -> None:
         with self._counting:
-            session.begin_call(self._under_way.seconds)
+            session.begin_call(self._under_way.take_seconds())
 
     def _charge(self, session: Session, call: Call) -> None:
         with self._counting:

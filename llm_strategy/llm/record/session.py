@@ -26,8 +26,6 @@ class Session:
     on_record: Callable[[str], None] | None = None
     """Called with the key of each answer that is recorded, one call at a time."""
     above: Session | None = None
-    begun_s: float = 0.0
-    """Seconds in which questions were under way before it was opened."""
     usage: Usage = field(default_factory=Usage)
     latencies: list[float] = field(default_factory=list)
     """Seconds of each question that the model was asked, failed ones too, in the order in which they ended."""
@@ -48,10 +46,16 @@ class Session:
             yield session
             session = session.above
 
-    def check_budget(self, seconds: float) -> None:
-        """Raise ``BudgetReached`` where a bound is reached after so many seconds of questions."""
+    def count_time(self, seconds: float) -> None:
+        """Count further seconds in which questions were under way: added, since clients that share a record count
+        each their own."""
         for session in self.all:
-            session.usage.seconds = seconds - session.begun_s
+            session.usage.seconds += seconds
+
+    def check_budget(self, seconds: float) -> None:
+        """Raise ``BudgetReached`` where a bound is reached after so many further seconds of questions."""
+        self.count_time(seconds)
+        for session in self.all:
             session.budget.check(session.usage)
 
     def begin_call(self, seconds: float) -> None:
@@ -69,9 +73,9 @@ class Session:
 
     def end_question(self, seconds: float, took: float) -> None:
         """Count the time of a question that has ended, with an answer or without."""
+        self.count_time(seconds)
         for session in self.all:
             session.latencies.append(took)
-            session.usage.seconds = seconds - session.begun_s
 
     def keep(self, key: str) -> None:
         """Count an answer that was recorded, and say so."""

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from llm_strategy.errors import BacktraderLLMError, ConfigurationError, exception_line
-from llm_strategy.market.context.features import FEATURES, MARKER, Features
+from llm_strategy.market.context.features import FEATURES, MARKER, Features, Legend
 from llm_strategy.market.context.registry import DEFAULT_CONTEXT, Choice, make_source, read_choices
-from llm_strategy.market.context.source import ContextSource
-from llm_strategy.market.feature import MOST_BARS
+from llm_strategy.market.context.source import ContextSource, SilentSource
+from llm_strategy.market.feature import MOST_BARS, Feature
 from llm_strategy.support.outside_text import encodable
 from llm_strategy.types import Shown, Snapshot
 
@@ -68,6 +68,16 @@ class Context:
         """Whether anything but the market's line is shown; then closes of several symbols come in the order of time."""
         return bool(self._others)
 
+    def refuse_changed(self, setting: str, cure: str) -> None:
+        """Raise ``ConfigurationError`` where decisions are made on a change of the market's line alone, as ``setting``
+        says, and more is shown, of which something may be new at any close."""
+        same = (Legend, SilentSource)  # at every close
+        if more := ", ".join(label for label, source in self._others.items() if not isinstance(source, same)):
+            raise ConfigurationError(
+                f"{setting}, which looks at the market's line alone and would pass over what is new in {more}: {cure}, "
+                f"or leave {more} out of context."
+            )
+
     @property
     def from_prices(self) -> bool:
         """Whether all that is shown is a function of prices alone."""
@@ -83,6 +93,12 @@ class Context:
         """Bars that a snapshot's window must hold."""
         return max(self.lookbacks.values())
 
+    def beside(self, line: Sequence[Feature]) -> Context:
+        """The same beside a market's line of these features."""
+        for source in self._sources.values():
+            source.features = tuple(line)
+        return self
+
     def open(self) -> Context:
         """The same, with all that its sources need beside prices read."""
         for label, source in self._others.items():
@@ -94,7 +110,7 @@ class Context:
         """The same sources without a past."""
         if not self._others:
             return self
-        other = Context(self.choices, self.unmasked)
+        other = Context(self.choices, self.unmasked).beside(next(iter(self._others.values())).features)
         other._shown_before = self._shown_before
         return other.open()
 

@@ -19,7 +19,7 @@ from typing import Any
 from llm_strategy.errors import ConfigurationError, MarketDataError, nearest, shown
 from llm_strategy.market.context.moments import parse_zoned
 from llm_strategy.support.outside_text import LONGEST_SYMBOL, visible_line
-from llm_strategy.support.read_regular import read_bytes
+from llm_strategy.support.read_regular import read_bytes, require_file
 from llm_strategy.support.strict_json import parse_json
 
 MOST_BYTES = 1 << 29
@@ -103,15 +103,8 @@ def _content(path: Path) -> bytes:
         raise ConfigurationError(
             f"{path} is no file of texts or values by its ending: name one of {', '.join(_ENDINGS)}."
         )
-    try:
+    with require_file(path, _ENDINGS):
         return read_bytes(path, MOST_BYTES)
-    except FileNotFoundError:
-        there = sorted(each.name for each in path.parent.glob("*.*")) if path.parent.is_dir() else []
-        raise ConfigurationError(
-            f"There is no file {path}{nearest(path.name, there) or ': correct the path.'}"
-        ) from None
-    except OSError as problem:
-        raise ConfigurationError(f"{path} cannot be read: {problem}.") from None
 
 
 def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -14,9 +14,9 @@ from llm_strategy.errors import BacktraderLLMError, ConfigurationError, did_you_
 from llm_strategy.market.context.analogues import Analogues
 from llm_strategy.market.context.documents import Documents
 from llm_strategy.market.context.events import Events
-from llm_strategy.market.context.features import FEATURES, Features
+from llm_strategy.market.context.features import FEATURES, Features, Legend
 from llm_strategy.market.context.history import History
-from llm_strategy.market.context.source import ContextSource
+from llm_strategy.market.context.source import ContextSource, SilentSource
 from llm_strategy.support.plugins import find_plugin
 from llm_strategy.types import Shown, Snapshot
 
@@ -27,6 +27,7 @@ SOURCES: dict[str, type[ContextSource]] = {
     source.name: source
     for source in (
         Features,
+        Legend,
         History,
         Analogues,
         Documents,
@@ -35,6 +36,8 @@ SOURCES: dict[str, type[ContextSource]] = {
 }
 """The sources of the package by name: a new one is added here."""
 
+NONE = "none"
+"""The null that every source has: it stays chosen, and shows nothing."""
 DEFAULT_CONTEXT = (FEATURES,)
 """What an advisor shows where nothing is chosen: the market's line alone."""
 _NAME = re.compile(r"[A-Za-z_]\w{0,39}", re.ASCII)
@@ -129,10 +132,12 @@ def find_source(name: str) -> Callable[..., Any]:
 def make_source(choice: Choice) -> ContextSource:
     """A source with its options, without a past; ``ConfigurationError`` where its own code refuses them."""
     kind = find_source(choice.name)
-    options = _read(choice.name, kind, choice.options)
-    keywords = {name: getattr(options, name) for name in type(options).model_fields if name in choice.options}
+    silent, given = _silent(choice.name, choice.options)
+    options = _read(choice.name, kind, given)
+    keywords = {name: getattr(options, name) for name in type(options).model_fields if name in given}
     try:
-        return kind(**keywords) if isinstance(kind, type) else FunctionSource(kind, keywords)
+        source = kind(**keywords) if isinstance(kind, type) else FunctionSource(kind, keywords)
+        return SilentSource(choice.label, source.lookback) if silent else source
     except BacktraderLLMError:
         raise
     except (Exception, SystemExit) as problem:
@@ -159,8 +164,8 @@ class FunctionSource(ContextSource):
         return self._function(snapshot, **self._options)  # type: ignore[no-any-return]
 
 
-def null_choices(chosen: Any, label: str, value: str | None) -> tuple[str | dict[str, dict[str, Any]], ...]:
-    """What is chosen, with the null of one source: its option ``null`` set to this value, or for None without it.
+def null_choices(chosen: Any, label: str, value: str) -> tuple[str | dict[str, dict[str, Any]], ...]:
+    """What is chosen, with the null of one source: its option ``null`` set to this value.
 
     Raises ``ConfigurationError`` where that source is not chosen, or has no such null.
     """
@@ -170,16 +175,9 @@ def null_choices(chosen: Any, label: str, value: str | None) -> tuple[str | dict
             f"The context {', '.join(names)} has no {label}, so that a null of it changes nothing: choose {label}, or "
             "leave the null out."
         )
-    if value is None and len(choices) == 1:
-        raise ConfigurationError(
-            f"{label} is all that is shown, so that nothing is left without it: choose another source beside it, such "
-            "as features, or leave the null out."
-        )
-    if value is None:
-        return tuple(choice.plain for choice in choices if choice.label != label)
     kind = find_source(choices[names.index(label)].name)
-    if value not in getattr(kind, "nulls", ()):
-        raise ConfigurationError(f"{label} has no null {value!r}{did_you_mean(value, getattr(kind, 'nulls', ()))}")
+    if value not in (nulls_of_kind := (*getattr(kind, "nulls", ()), NONE)):
+        raise ConfigurationError(f"{label} has no null {value!r}{did_you_mean(value, nulls_of_kind)}")
     nulls = [
         {choice.name: {**choice.options, "null": value}} if choice.label == label else choice for choice in choices
     ]
@@ -252,7 +250,17 @@ def _parameters(kind: Callable[..., Any], *, whole: bool) -> list[inspect.Parame
     return named if whole else named[1:]
 
 
+def _silent(name: str, given: Mapping[str, Any]) -> tuple[bool, Mapping[str, Any]]:
+    """Whether the null of a source is ``none``, and its options without that."""
+    if given.get("null") != NONE:
+        return False, given
+    if name == FEATURES:
+        raise ConfigurationError("features has no null: leave it out of context, where the model is not to see it.")
+    return True, {option: value for option, value in given.items() if option != "null"}
+
+
 def _checked(name: str, kind: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    silent, given = _silent(name, given)
     options = _read(name, kind, given)
     try:
         plain = options.model_dump(mode="json")
@@ -261,7 +269,7 @@ def _checked(name: str, kind: Callable[..., Any], given: Mapping[str, Any]) -> d
             f"The context source {name!r} has an option that is no plain data ({exception_line(problem)}): give "
             "numbers, texts, lists and mappings."
         ) from None
-    return {option: value for option, value in plain.items() if value is not None}
+    return {option: value for option, value in plain.items() if value is not None} | ({"null": NONE} if silent else {})
 
 
 def _read(name: str, kind: Callable[..., Any], given: Mapping[str, Any]) -> BaseModel:

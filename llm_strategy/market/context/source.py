@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+from llm_strategy.market.feature import Feature
 from llm_strategy.types import Shown, Snapshot
 
 
@@ -24,12 +25,16 @@ class ContextSource(ABC):
     name: ClassVar[str] = ""
     """The name by which ``context`` of an advisor chooses it."""
     nulls: ClassVar[tuple[str, ...]] = ()
-    """Values of the option ``null`` with which the source shows what cannot help, the usual one first."""
+    """Values of the option ``null`` with which the source shows what cannot help, the usual one first; ``none``, with
+    which it shows nothing, every source has by itself."""
     from_prices: ClassVar[bool] = True
     """Whether it is a function of prices alone, so that a replay makes it again; else a replay reads from the journal
     what was shown."""
     unmasked: tuple[str, ...] = ()
     """What the advisor shows in spite of the mask (``symbol``, ``date``, ``price``); set before the first close."""
+
+    features: tuple[Feature, ...] = ()
+    """The features of the market's line, set before the first close."""
 
     @property
     def lookback(self) -> int:
@@ -49,3 +54,20 @@ class ContextSource(ABC):
     @abstractmethod
     def show(self, snapshot: Snapshot) -> Shown:
         """What the model is shown at this close; an empty text where there is nothing to show."""
+
+
+class SilentSource(ContextSource):
+    """A source that stays chosen and shows nothing, as at a close where it found nothing: the null ``none`` of a
+    source, with the ``lookback`` of that source so that decisions begin at the same bar."""
+
+    def __init__(self, name: str, lookback: int) -> None:
+        self._name, self._lookback = name, lookback
+
+    @property
+    def lookback(self) -> int:
+        """That of the source in whose place it stands."""
+        return self._lookback
+
+    def show(self, snapshot: Snapshot) -> Shown:
+        """Nothing."""
+        return Shown(self._name, "")

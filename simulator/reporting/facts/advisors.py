@@ -23,7 +23,7 @@ SAME, DIFFERENT = "same decisions", "different decisions"
 WITHIN_NOISE, BEYOND_NOISE = "no more than asking again changes", "more than asking again changes"
 """What may be said of the decisions of two advisors; the last two where several draws were made."""
 ADDS, AS_WELL, BETTER_NULL = "adds to its null", "the null does as well", "the null is better"
-OPEN = "cannot be tested"
+NOT_TOLD, OPEN = "results cannot be told apart", "cannot be tested"
 """What may be said of an advisor beside its null."""
 
 
@@ -51,7 +51,7 @@ def add_advisors(table: FactTable, record: Record) -> None:
     advisors = advisor_arms(record)
     if len(advisors) < 2:
         return
-    table.add("run", "advisors", len(advisors), Unit.COUNT, "advisors")
+    table.add("run", "advisors", len(advisors), Unit.COUNT, "arms that ask a model")
     table.add("pair", "horizon", HORIZON, Unit.BARS, "bars of the horizon over which what followed is measured")
     for arm in advisors:
         usage = arm.manifest["usage"]
@@ -146,5 +146,7 @@ def beside_null(table: FactTable, whole: str, null: str) -> str:
             return ADDS
         case Effect.SUBTRACTS:
             return BETTER_NULL
+        case Effect.INCONCLUSIVE:
+            return NOT_TOLD
         case _:
             return AS_WELL

@@ -14,7 +14,7 @@ from simulator.evaluation.sharpe import UNMEASURED, Effect, SharpeDifference, co
 from simulator.experiment import REFERENCE_ARM
 from simulator.folder.record import ArmRecord, Record
 from simulator.reporting.facts.fact import FactTable, Value
-from simulator.reporting.facts.run import bars_a_year, benchmark_arms, day, same_close, ungated_arms
+from simulator.reporting.facts.run import advisor_arms, bars_a_year, benchmark_arms, day, same_close, ungated_arms
 from simulator.reporting.facts.terms import ARM_TERMS, COUNTED_TERMS, DIFFERENCES, PAIR_TERMS, REGIME_TERMS, Unit
 from simulator.reporting.sections import noise
 from simulator.reporting.sections.noise import add_pair_noise, against_floor, has_floor, noise_floor
@@ -172,7 +172,9 @@ def overall(table: FactTable, record: Record, advised: ArmRecord | None) -> str:
     """One word or two for the whole: what the comparison with the benchmarks allows to say."""
     if advised is None:
         return "no model"
-    if "failed" in (record.manifest["status"], advised.manifest["status"]):
+    several = len(advisor_arms(record)) > 1  # one that failed takes nothing from another
+    needed = [record.arm(name).manifest for name in benchmark_arms(record)] if several else [record.manifest]
+    if "failed" in (manifest["status"] for manifest in (advised.manifest, *needed)):
         return "failed"
     if table.facts[f"{advised.name}.life"].value == Life.DEAD:
         return "dead advisor"

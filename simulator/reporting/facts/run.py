@@ -62,6 +62,19 @@ def strategy_arms(record: Record) -> list[str]:
     return [arm.name for arm in record.arms if "strategy" in arm_settings(record, arm.name)]
 
 
+def own_rule_arms(record: Record) -> list[str]:
+    """The arms in which a person's own rule decided."""
+    rules = record.manifest["experiment"].get("baselines", {})
+    return [arm.name for arm in record.arms if "rule" in (rules.get(arm.name) or {})]
+
+
+def asked_of_all(record: Record) -> list[str]:
+    """The arms that every advisor is compared with: the benchmarks, and a person's own strategies and rules."""
+    names = dict.fromkeys([*benchmark_arms(record), *strategy_arms(record), *own_rule_arms(record)])
+    models = [arm.name for arm in advisor_arms(record)]
+    return [name for name in names if name not in models]
+
+
 def null_arms(record: Record) -> dict[str, str]:
     """The arms that are the null of another one of this record, by name, and that other."""
     names = [arm.name for arm in advisor_arms(record)]
@@ -71,11 +84,10 @@ def null_arms(record: Record) -> dict[str, str]:
 
 def compared_arms(record: Record) -> list[tuple[ArmRecord, ArmRecord]]:
     """The pairs of arms whose results are compared: the primary arm with each other one, each further advisor with the
-    benchmarks, and each advisor with its null."""
+    benchmarks and with a person's own strategies and rules, and each advisor with its null."""
     advisors = advisor_arms(record)
     pairs = [(advisors[0], other) for other in record.arms if other is not advisors[0]] if advisors else []
-    benchmarks = [record.arm(name) for name in benchmark_arms(record)]
-    pairs += [(arm, other) for arm in advisors[1:] for other in benchmarks if other not in advisors]
+    pairs += [(arm, record.arm(name)) for arm in advisors[1:] for name in asked_of_all(record)]
     nulls = [(record.arm(whole), record.arm(null)) for null, whole in null_arms(record).items()]
     return pairs + [pair for pair in nulls if pair[0] is not advisors[0]]
 

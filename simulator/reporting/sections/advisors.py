@@ -1,5 +1,5 @@
-"""Several advisors beside each other: who they are, where their decisions part and what followed, and whether a null
-does as well. Nothing where one advisor ran alone.
+"""Several advisors beside each other: who they are, what they add to what asks no model, where their decisions part and
+what followed. Nothing where one advisor ran alone.
 """
 
 from __future__ import annotations
@@ -23,21 +23,17 @@ from simulator.reporting.blocks import (
     on_page,
 )
 from simulator.reporting.facts.advisors import (
-    ADDS,
-    BETTER_NULL,
     BEYOND_NOISE,
     DIFFERENT,
     NOTHING_SHARED,
-    OPEN,
     SAME,
     WITHIN_NOISE,
     add_advisors,
-    decide_alike,
     decision_pairs,
     pair_subject,
 )
-from simulator.reporting.facts.fact import NOT_AVAILABLE, Facts, FactTable
-from simulator.reporting.facts.run import advisor_arms, day, null_arms
+from simulator.reporting.facts.fact import NOT_AVAILABLE, Facts, FactTable, listed_names
+from simulator.reporting.facts.run import advisor_arms, asked_of_all, benchmark_arms, day
 from simulator.reporting.facts.terms import DECISION_TERMS
 
 FEW_PAIRS = 2
@@ -50,13 +46,14 @@ def facts(table: FactTable, record: Record) -> None:
 
 
 def blocks(record: Record, facts: Facts) -> Iterator[Block]:
-    """A row an advisor, a matrix of agreement, the pairs of the primary arm, the nulls, and the other pairs."""
+    """A row an advisor, a matrix of agreement, the pairs of the primary arm, and the other pairs."""
     advisors = advisor_arms(record)
     if len(advisors) < 2:
         return
     primary, *others = advisors
     yield Heading("Advisors beside each other", "advisors")
     yield _overview(advisors)
+    yield from _against_modelless(record, advisors, facts)
     if len(others) > 1:
         yield _matrix(advisors)
         yield Paragraph(
@@ -74,7 +71,6 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
             yield on_page(*shown)
         else:
             yield on_page(Details(f"Figures of {primary.name} and {other.name}", shown))
-    yield from _nulls(record, facts)
     further = [(one, other) for one, other in decision_pairs(record) if one is not primary]
     if further:
         yield Details(f"Pairs without {primary.name}", [_pairs(further, facts)])
@@ -104,6 +100,25 @@ def _overview(advisors: list[ArmRecord]) -> Table:
     )  # fmt: skip
     rows = [(arm.name, *(f"{{{arm.name}.{metric}}}" for metric in metrics)) for arm in advisors]
     return Table(columns, rows, marked=advisors[0].name)
+
+
+def _against_modelless(record: Record, advisors: list[ArmRecord], facts: Facts) -> Iterator[Block]:
+    """What each advisor adds to the benchmarks, and to the strategies and rules of the person."""
+    names = [name for name in asked_of_all(record) if f"{advisors[0].name}-{name}.verdict" in facts]
+    if not names:
+        return
+    rows = [(arm.name, *(sharpe_interval(f"{arm.name}-{name}", facts) for name in names)) for arm in advisors]
+    yield Table(
+        ["Sharpe ratio", *(Column(f"minus {name}", "interval") for name in names)],
+        rows,
+        label="Advisors against what asks no model",
+        marked=advisors[0].name,
+    )
+    yield Paragraph(
+        "The annual Sharpe ratio of each advisor minus that of what asks no model, with its {run.confidence_level} "
+        f"interval. The verdict above rests on {listed_names(benchmark_arms(record))}.",
+        "note",
+    )
 
 
 def _matrix(advisors: list[ArmRecord]) -> Table:
@@ -160,7 +175,7 @@ def _beyond_chance(pair: str, facts: Facts) -> list[str]:
     """That labels or actions agree no more than by chance, where an interval says so."""
     ends = {name: facts[f"{pair}.{name}_kappa_low"] for name in ("label", "action")}
     none = [f"{name}s" for name, low in ends.items() if not isinstance(low.value, str) and low.value <= 0]
-    return [f"Their {' and '.join(none)} agree no more than chance alone would make them."] if none else []
+    return [f"Their {' and '.join(none)} agree no more than they would by chance alone."] if none else []
 
 
 def _followed(first: str, second: str, facts: Facts) -> list[str]:
@@ -170,8 +185,8 @@ def _followed(first: str, second: str, facts: Facts) -> list[str]:
         return ["Neither of them ever stood long where the other did not."]
     if facts[f"{pair}.next_difference_low"].value == NOT_AVAILABLE:
         return [
-            f"{first} alone stood long in {{{pair}.first_long_spells}} spells and {second} alone in "
-            f"{{{pair}.second_long_spells}}: too few, or too few closes, to test what followed."
+            f"Spells in which {first} alone stood long: {{{pair}.first_long_spells}}, {second} alone: "
+            f"{{{pair}.second_long_spells}}; too few, or too few closes, to test what followed."
         ]
     horizons = {"next": "until the next decision", "later": "over the next {pair.horizon} bars"}
     sides = {}
@@ -267,68 +282,6 @@ def _partings(record: Record, first: ArmRecord, second: ArmRecord) -> list[Block
     ]
     label = f"First decisions in which {first.name} and {second.name} differ"
     return [Table([*heads, f"of {second.name}"], rows, look="quoted", label=label)]
-
-
-def _nulls(record: Record, facts: Facts) -> Iterator[Block]:
-    """What each advisor did beside its null."""
-    nulls = null_arms(record)
-    if not nulls:
-        return
-    names = [arm.name for arm in advisor_arms(record)]
-    yield Heading("Beside their nulls", level=3)
-    rows, sentences = [], []
-    for null, whole in nulls.items():
-        pair, decisions = f"{whole}-{null}", pair_subject(*sorted((whole, null), key=names.index))
-        rows.append(
-            (
-                whole, f"{null} ({{{null}.null}})", sharpe_interval(pair, facts), f"{{{pair}.p_value}}",
-                f"{{{pair}.detectable}}", f"{{{decisions}.differing}}", f"{{{decisions}.action_kappa}}",
-                f"{{{null}.null_verdict}}",
-            )
-        )  # fmt: skip
-        sentences.append(null_sentence(whole, null, facts))
-    heads = ["Sharpe difference", "p", "Detectable", "Decisions that differ", "Kappa of actions"]
-    columns = [Column("Arm"), Column("Its null", "text"), *map(Column, heads), Column("Which says", "text")]
-    yield Table(columns, rows, label="Advisors beside their nulls")
-    yield Paragraph(sentences)
-    yield Paragraph(
-        "A null is the same advisor without the sense, or with a senseless one in its place, and one draw of chance: "
-        "another seed gives another null.",
-        "note",
-    )
-
-
-def null_sentence(whole: str, null: str, facts: Facts) -> str:
-    """What an advisor and its null allow to say."""
-    pair = f"{whole}-{null}"
-    by = f"the Sharpe ratio of {whole} minus that of {null} is {sharpe_interval(pair, facts)}"
-    verdict = facts[f"{null}.null_verdict"].value
-    if verdict == OPEN:
-        return (
-            f"Whether {whole} does better than its null {null} cannot be tested: one of the accounts has no Sharpe "
-            "ratio, or there are too few bars."
-        )
-    if verdict == ADDS:
-        return f"{whole} does better than its null: {by}. On this path what it was shown added something."
-    if verdict == BETTER_NULL:
-        return f"The null does better: {by}. What {whole} was shown took away rather than added."
-    if decide_alike(facts, whole, null):
-        return (
-            f"The null does as well: not one decision of {whole} differs from that of {null}, so what it was shown "
-            "changed nothing."
-        )
-    if facts[f"{pair}.low"].value == facts[f"{pair}.high"].value == 0:
-        return f"The null does as well: {whole} and {null} earned the same on every bar."
-    seen = facts[f"{pair}.verdict"].value
-    blind = (
-        " That settles little: even a large difference could have been missed." if seen == Effect.INCONCLUSIVE else ""
-    )
-    noise = ", no more than asking the models again changes" if seen == Effect.BELOW_NOISE else ""
-    return (
-        f"The null does as well, as far as this run can tell: {by}{noise}. Nothing here shows that what {whole} was "
-        f"shown added anything; a true difference of {{{pair}.detectable}} would have been found with a power of "
-        f"{{run.power}}.{blind}"
-    )
 
 
 def _pairs(pairs: list[tuple[ArmRecord, ArmRecord]], facts: Facts) -> Table:

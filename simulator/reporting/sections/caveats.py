@@ -56,8 +56,13 @@ def _masks(record: Record) -> list[str]:
     for arm in advisor_arms(record):
         by_sentence.setdefault(_mask(arm), []).append(arm.name)
     if len(by_sentence) < 2:
-        return list(by_sentence)
+        return [_of_each(said, names) for said, names in by_sentence.items()]
     return [f"{listed_names(names)}: {said[0].lower()}{said[1:]}" for said, names in by_sentence.items()]
+
+
+def _of_each(sentence: str, names: list[str]) -> str:
+    """The sentence on one model as one on each of several."""
+    return sentence if len(names) < 2 else sentence.replace("The model", "Each model", 1)
 
 
 def _mask(arm: ArmRecord) -> str:

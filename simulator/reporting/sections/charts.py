@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.dates import date2num
+from matplotlib.lines import Line2D
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from matplotlib.ticker import LogLocator, NullLocator, PercentFormatter
@@ -169,8 +170,9 @@ def _name_lines(axes: Axes, ends: Sequence[tuple[str, float, int]]) -> None:
         name, _, hue = ends[number]
         if sampled:
             height, style = placed[number], DASHES[_dash(hue)]
-            sample = axes.plot([1.008, 1.04], [height, height], color=ARM[hue % len(ARM)], linestyle=style)
-            sample[0].set(transform=axes.transAxes, clip_on=False, linewidth=1.2 if number else 2.2)
+            sample = Line2D([1.008, 1.04], [height, height], color=ARM[hue % len(ARM)])
+            sample.set(transform=axes.transAxes, clip_on=False, linestyle=style, linewidth=1.2 if number else 2.2)
+            axes.add_artist(sample)  # axes.plot would stretch the axes to where it stands
         axes.text(
             1.05 if sampled else 1.01,
             placed[number],

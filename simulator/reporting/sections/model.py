@@ -4,6 +4,7 @@ besides its weights decided what it answered.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -54,7 +55,9 @@ _LABELS = {
     "rule": "labelled by the causal rule",
     "followed": "labelled by what had followed them",
     "shuffled": "with the causal rule's labels exchanged among them, so that they say nothing",
+    "shuffled_followed": "labelled by what had followed others of them, so that the labels say nothing",
     "own": "with labels from a file of the user",
+    "shuffled_own": "with the labels of the user's file exchanged among them, so that they say nothing",
 }
 ONE_OF_MANY = (
     "The same weights in another engine, mode or wording are another advisor: where few of its decisions differ, "
@@ -122,10 +125,17 @@ def _each_advisor(record: Record) -> Iterator[Block]:
             by_manner.setdefault(said, []).append(arm.name)
     if by_manner:
         yield Paragraph(
-            [*(f"{listed_names(names)}: {said[0].lower()}{said[1:]}" for said, names in by_manner.items()), ONE_OF_MANY]
+            [*(f"{listed_names(names)}: {_of_all(said, names)}" for said, names in by_manner.items()), ONE_OF_MANY]
         )
     for arm in advisors:
         yield from request_of(arm)
+
+
+def _of_all(said: str, names: list[str]) -> str:
+    """A sentence on how one model was asked as one on all of these."""
+    if len(names) > 1:
+        said = re.sub(r"^Its\b", "their", re.sub(r"^It\b", "each", said))
+    return f"{said[0].lower()}{said[1:]}"
 
 
 def asking(record: Record, arm: ArmRecord) -> list[str]:

@@ -45,6 +45,7 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
             f"{one.name} changed its label {{{one.name}.flips_per_year}} times a year{each}; {{{one.name}.unlabelled}} "
             "of its decisions carry no label."
             for one in shown
+            if len(advisor_arms(record)) < 2 or one.manifest["model"] is None  # each advisor has its row above
         ]
     )
     pair = f"{arm}-{REFERENCE_ARM}"
@@ -76,13 +77,13 @@ def _further(record: Record, facts: Facts) -> Iterator[Block]:
     names = [arm.name for arm in advisors]
     if len(names) < 2:
         return
-    columns = ["Advisor", "Same label as the rule", "Cohen's kappa", "Changes of label a year", "Without a label"]
-    rows = []
-    for name in names:
-        pair = f"{name}-{REFERENCE_ARM}"
-        alike = [f"{{{pair}.{metric}}}" for metric in ("label_agreement", "label_kappa") if f"{pair}.{metric}" in facts]
-        rows.append((name, *(alike or ("", "")), f"{{{name}.flips_per_year}}", f"{{{name}.unlabelled}}"))
-    yield Table(columns, rows, label="Labels of each advisor", marked=names[0])
+    columns, metrics = ["Changes of label a year", "Without a label"], ["{}.flips_per_year", "{}.unlabelled"]
+    if any(f"{name}-{REFERENCE_ARM}.label_kappa" in facts for name in names):
+        columns = ["Same label as the rule", "Cohen's kappa", *columns]
+        metrics = [f"{{}}-{REFERENCE_ARM}.{metric}" for metric in ("label_agreement", "label_kappa")] + metrics
+    found = {name: [metric.format(name) for metric in metrics] for name in names}
+    rows = [(name, *(f"{{{metric}}}" if metric in facts else "" for metric in found[name])) for name in names]
+    yield Table(["Advisor", *columns], rows, label="Labels of each advisor", marked=names[0])
     labelled = _table(advisors[1:], grouped=True)
     yield on_page(Details("Labels of the further advisors, and what followed them", [labelled]))
 

@@ -9,7 +9,7 @@ from simulator.evaluation.advice import Life
 from simulator.evaluation.measures import arm_remarks
 from simulator.evaluation.sharpe import FEWEST_BARS
 from simulator.folder.record import Record
-from simulator.reporting.blocks import Banner, Block, Heading, Items, Paragraph, Quoted, Text
+from simulator.reporting.blocks import Banner, Block, Heading, Items, Paragraph, Quoted
 from simulator.reporting.facts.advisors import AS_WELL, NOTHING_SHARED, pair_subject
 from simulator.reporting.facts.fact import NOT_AVAILABLE, Facts
 from simulator.reporting.facts.run import (
@@ -18,6 +18,7 @@ from simulator.reporting.facts.run import (
     advisor_arms,
     benchmark_arms,
     null_arms,
+    own_rule_arms,
     same_close,
     strategy_arms,
     subject_arm,
@@ -62,8 +63,8 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
         "quiet",
     )
     yield Paragraph(headline(record, facts), "verdict")
-    if lines := _advisor_lines(record, facts):
-        yield Paragraph("This is about {run.subject}, the first of {run.advisors} advisors. The others:")
+    if lines := advisor_lines(record, facts):
+        yield Paragraph("This is about {run.subject}, the first of {run.advisors} arms that ask a model. The others:")
         yield Items(lines)
     if notes := [f"{{{name}}}" for name in facts if name.startswith(f"run.{NOTE}")]:
         yield Items(notes, "Before you read on:", "Notes on prices and limits")
@@ -79,7 +80,7 @@ def headline(record: Record, facts: Facts) -> list[str]:
     of_advisor = [*_other_models(advised.name, facts), *_life(advised.name, facts)]
     of_advisor.append(_VERDICTS[str(facts["run.verdict"].value)])
     sentences += [_of(advised.name, said) for said in of_advisor] if "run.advisors" in facts else of_advisor
-    others = dict.fromkeys([*benchmark_arms(record), *strategy_arms(record)])
+    others = dict.fromkeys([*benchmark_arms(record), *strategy_arms(record), *own_rule_arms(record)])
     sentences += [_difference(record, advised.name, other, facts) for other in others]
     return sentences + noise_headline(record, facts)
 
@@ -94,7 +95,8 @@ def _failures(record: Record, facts: Facts) -> list[str]:
         return []
     part = len(record.arms) > 1 and facts["run.failed_arms"].value != NOT_AVAILABLE
     what = "Failed arms: {run.failed_arms}." if part else "This run failed."
-    return [what, "{run.problem}", "What follows covers only what was recorded before that."]
+    covered = "What follows of them" if part and "run.advisors" in facts else "What follows"
+    return [what, "{run.problem}", f"{covered} covers only what was recorded before that."]
 
 
 def _killed(record: Record, facts: Facts) -> list[str]:
@@ -156,11 +158,13 @@ def _difference(record: Record, name: str, other: str, facts: Facts) -> str:
         return f"Against {other} nothing differs: both accounts earned the same on every bar."
     if facts[f"{pair}.sharpe_difference"].value == NOT_AVAILABLE:
         return f"Against {other} there is nothing to test: {_untested(record, name, other, facts)}."
-    return (
+    said = (
         f"Against {other} the annual Sharpe ratio differs by {{{pair}.sharpe_difference}} ({{run.confidence_level}} "
-        f"interval {interval(pair, facts)}, p {{{pair}.p_value}}): {{{pair}.verdict}}. The run could not "
-        f"have seen less than {{{pair}.detectable}}."
+        f"interval {interval(pair, facts)}, p {{{pair}.p_value}}): {{{pair}.verdict}}."
     )
+    if "run.advisors" in facts:  # there is more to say, and the table of differences says it
+        return said
+    return f"{said} The run could not have seen less than {{{pair}.detectable}}."
 
 
 def _untested(record: Record, name: str, other: str, facts: Facts) -> str:
@@ -196,10 +200,10 @@ def _what(record: Record, name: str) -> str:
     return f"{name}, without a gate," if name in ungated_arms(record) else f"the rule {name}"
 
 
-def _advisor_lines(record: Record, facts: Facts) -> list[Text]:
+def advisor_lines(record: Record, facts: Facts) -> list[list[str]]:
     """How each further advisor compares with the primary one, a line each; empty with one advisor."""
     primary, nulls = advised_arm(record), null_arms(record)
-    lines: list[Text] = []
+    lines: list[list[str]] = []
     for arm in advisor_arms(record)[1:] if primary is not None else ():
         assert primary is not None  # noqa: S101 - the first of them
         lines.append([f"*{arm.name}* ({{{arm.name}.model}}):", *_advisor_line(primary.name, arm.name, nulls, facts)])
@@ -208,7 +212,10 @@ def _advisor_lines(record: Record, facts: Facts) -> list[Text]:
 
 def _advisor_line(primary: str, name: str, nulls: dict[str, str], facts: Facts) -> list[str]:
     pair, decisions = f"{primary}-{name}", pair_subject(primary, name)
-    said = [f"annual Sharpe ratio {{{name}.sharpe}}, valid advice on {{{name}.valid_share}} of its decisions."]
+    said = [
+        f"{{{name}.verdict}}, annual Sharpe ratio {{{name}.sharpe}}, valid advice on {{{name}.valid_share}} of its "
+        "decisions."
+    ]
     if facts[f"{name}.life"].value == Life.DEAD:
         said.append(f"It is dead: {{{name}.constant_share}} of its advice is the same, whatever it was shown.")
     if facts[f"{decisions}.verdict"].value == NOTHING_SHARED:

@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.rules import Rule
 from llm_strategy.errors import BacktraderLLMError
 from llm_strategy.llm.backends.scripted import ScriptedClient
@@ -20,6 +19,7 @@ from llm_strategy.types import Snapshot
 from simulator.experiment.advisor import AdvisorConfig
 from simulator.experiment.configuration import Experiment
 from simulator.prices.universe import Universe
+from simulator.runs.answers import advisor_of
 from simulator.runs.simulation import simulate, snapshots
 from simulator.runs.strategies.own_strategy import OwnStrategy, ask_strategy
 
@@ -147,13 +147,7 @@ class RequestPart(Part):
     def decide_all(self, universe: Universe, experiment: Experiment, seen: Observation, at: Collection[str]) -> None:
         """Write the requests at these times; the closes between are witnessed."""
         config, wanted = self._config, set(at)
-        advisor = ModelAdvisor(
-            ScriptedClient((), supports_choices=True),
-            view=config.view,
-            options=config.prompt_options,
-            repairs=config.repairs,
-            context=config.context,
-        ).begin()
+        advisor = advisor_of(ScriptedClient((), supports_choices=True), config).begin()
         for snapshot in advisor.context.in_order(_closes(universe, experiment, config)):
             said = ""
             if snapshot.time in wanted:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import threading
 import time
 from dataclasses import asdict, dataclass, field, replace
@@ -223,6 +224,8 @@ class _FormWriter:
         bounds: dict[str, Any] = {"stop": [slot.stop]}
         if slot.choices:
             bounds["grammar"] = "root ::= " + " | ".join(json.dumps(choice) for choice in slot.choices)
+        elif begun := _CHARACTERS.match(slot.pattern):
+            bounds["grammar"] = f"root ::= {begun.group()} .*"
         done = self._write(reading.take, slot.max_tokens, **bounds)
         self.cut_off |= done.finish == "length" and not slot.pattern
         return reading.value
@@ -258,6 +261,9 @@ def connect(settings: LlmSettings) -> LlamaCppBackend:
     return LlamaCppBackend(path, options)
 
 
+_CHARACTERS = re.compile(r"\[[\w-]+\]")
+"""What a pattern begins with that a grammar can say: a model is held to its first character, so that a value is never
+empty, and from there it ends the value itself, as it would without a grammar."""
 _MEMBERS, _ITEMS = 8, 4
 _SHORTEST, _LONGEST = 8, 120
 

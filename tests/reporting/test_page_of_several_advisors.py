@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from drawn_record import add_draws, growing
+from matplotlib.figure import Figure
 from page_parser import Page
 from record_factory import EXPLANATION, write_comparison, write_run
 from small_run import recording, small
@@ -19,7 +20,7 @@ from simulator.reporting.explanation.topics import topics
 from simulator.reporting.facts.advisors import BEYOND_NOISE, DIFFERENT, SAME, WITHIN_NOISE
 from simulator.reporting.facts.fact import write_facts
 from simulator.reporting.page import build_facts, render
-from simulator.reporting.sections.charts import ARM, DASHES, _dash
+from simulator.reporting.sections.charts import ARM, DASHES, _dash, _name_lines
 
 pytestmark = pytest.mark.slow
 
@@ -138,7 +139,7 @@ def test_the_page_is_whole(facts, report):
 
 def test_the_first_lines_are_about_the_primary_and_tell_of_the_others(report):
     first = re.sub(r"\s+", " ", report.markdown.split("\n## ")[0])
-    assert "This is about small, the first of 4 advisors. The others:" in first
+    assert "This is about small, the first of 4 arms that ask a model. The others:" in first
     lines = [line for line in report.markdown.split("\n## ")[0].splitlines() if line.startswith("- ")]
     assert [line.split("*")[1] for line in lines] == ["twin", "large", "shuffled"]
     assert all("Same label as small on" in line for line in lines)
@@ -190,25 +191,28 @@ def shown_null(record, facts, verdict, low, high):
         changed[name] = replace(facts[name], value=value, text=f"{value:.2f}")
     for name, said in (("large-shuffled.verdict", verdict[0]), ("shuffled.null_verdict", verdict[1])):
         changed[name] = replace(facts[name], value=said, text=said)
-    return section(render(record, changed, None), "Advisors beside each other")
+    return section(render(record, changed, None), "Advisors beside their nulls")
 
 
-def test_a_null_that_does_as_well_is_told_so(record, facts, report):
+def test_an_advisor_is_told_beside_its_null(record, facts, report):
     assert facts["shuffled.null_of"].value == "large"
     low, high = (facts[f"large-shuffled.{end}"].value for end in ("low", "high"))
     assert low < 0 < high
-    assert facts["shuffled.null_verdict"].value.startswith("the null does as well")
-    told = section(report, "Advisors beside each other")
-    assert (
-        "The null does as well, as far as this run can tell: the Sharpe ratio of large minus that of shuffled" in told
-    )
+    assert facts["large-shuffled.verdict"].value == "inconclusive"
+    assert facts["shuffled.null_verdict"].value == "results cannot be told apart", "a short run shows no equality"
+    told = section(report, "Advisors beside their nulls")
+    assert "The results of large and its null shuffled cannot be told apart: the Sharpe ratio of large minus" in told
+    assert "could have been missed" in told
     assert "| large | shuffled (shuffled labels) |" in told
+    as_well = shown_null(record, facts, (Effect.NOT_DETECTABLE, "the null does as well"), -0.2, 0.2)
+    assert (
+        "The null does as well, as far as this run can tell: the Sharpe ratio of large minus that of shuffled"
+        in as_well
+    )
     better = shown_null(record, facts, (Effect.ADDS, "adds to its null"), 0.1, 0.9)
     assert "large does better than its null" in better
     worse = shown_null(record, facts, (Effect.SUBTRACTS, "the null is better"), -0.9, -0.1)
     assert "The null does better" in worse
-    blind = shown_null(record, facts, (Effect.INCONCLUSIVE, "the null does as well"), -2.0, 2.0)
-    assert "That settles little: even a large difference could have been missed." in blind
 
 
 def flipped(share):
@@ -270,7 +274,7 @@ def test_the_explanation_tells_of_pairs_and_nulls_with_their_facts(facts):
     topic = next(topic for topic in topics(facts) if topic.name == "The advisors beside each other")
     told = " ".join(sentence.text for sentence in topic.sentences)
     assert "small and large gave the same label on" in told
-    assert "large beside its null shuffled: the null does as well" in told
+    assert "large beside its null shuffled: results cannot be told apart" in told
     assert all(name in facts for sentence in topic.sentences for name in sentence.facts)
     assert "The advisors beside each other" in str(explain(facts, None).as_dict())
 
@@ -295,6 +299,41 @@ def test_eight_advisors_stay_readable(tmp_path):
 def test_no_two_of_sixteen_lines_look_alike():
     looks = {(ARM[number % len(ARM)], DASHES[_dash(number)]) for number in range(2 * len(ARM))}
     assert len(looks) == 2 * len(ARM)
+
+
+def test_an_advisor_that_failed_takes_no_verdict_from_another(tmp_path):
+    facts, told = {}, {}
+    for failed in ("large", "small", "regime_rule"):
+        made = write_several(tmp_path / failed, failed=failed)
+        record = load_record(made.folder)
+        facts[failed] = build_facts(record)
+        told[failed] = render(record, facts[failed], None).markdown.split("\n## ")[0]
+    assert facts["large"]["large.verdict"].value == "failed"
+    assert facts["large"]["small.verdict"].value == facts["large"]["run.verdict"].value != "failed"
+    assert "Failed arms: large." in told["large"]
+    assert "What follows of them covers only what was recorded before that." in told["large"]
+    assert facts["small"]["run.verdict"].value == "failed"
+    assert facts["regime_rule"]["small.verdict"].value == "failed", "nothing whole to be held against"
+
+
+def test_the_names_beside_many_lines_do_not_stretch_the_axes():
+    figure = Figure()
+    axes = figure.subplots()
+    axes.plot([14000.0, 15000.0], [0.9, 1.1])
+    _name_lines(axes, [(f"arm_{number}", 1.0 + number / 100, number) for number in range(len(ARM) + 3)])
+    axes.autoscale_view()
+    assert axes.get_xlim() == (14000.0, 15000.0)
+    assert axes.get_ylim()[1] < 1.2
+
+
+def test_each_advisor_stands_against_what_asks_no_model(facts, report):
+    told = section(report, "Advisors beside each other")
+    heads = next(line for line in told.splitlines() if line.startswith("| Sharpe ratio |"))
+    assert heads == "| Sharpe ratio | minus buy_and_hold | minus regime_rule | minus market | minus donchian |"
+    rows = [line for line in told.splitlines() if line.startswith("| large | ") and "(" in line]
+    assert facts["large-donchian.sharpe_difference"].text in rows[0]
+    assert "rests on buy_and_hold, regime_rule and market." in told
+    assert "Spells in which small alone stood long: " in told or "The mean return where only small" in told
 
 
 def test_one_advisor_has_nothing_to_stand_beside(tmp_path):
@@ -324,6 +363,9 @@ def test_a_result_has_a_row_an_advisor_and_a_row_a_pair(made, facts):
     result = Result.load(made.folder)
     advisors = result.advisors
     assert list(advisors.index) == list(ADVISORS)
+    assert list(result.verdicts) == list(ADVISORS)
+    assert all(f"{name} {verdict}" in repr(result) for name, verdict in result.verdicts.items())
+    assert [line.split()[0] for line in result.advisor_lines] == ["twin", "large", "shuffled"]
     assert list(advisors.columns) == ["model", "valid_share", "coherent_share", "abstained", "cost", "asked"]
     assert advisors.loc["small", "valid_share"] == pytest.approx(facts["small.valid_share"].value)
     assert advisors.loc["small", "asked"] == facts["small.usage.asked"].value

@@ -1,0 +1,134 @@
+"""The experiments of ``examples/``, run as a person runs them: with real models, cut off and gone on with, replayed."""
+
+import json
+import os
+import shutil
+import signal
+import time
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from fault_runs import environment, start_run
+from misbehaving_server import answer, by_turns, serving
+
+from llm_strategy.llm.models.store import cache_folder
+from simulator import Result, replay
+
+pytestmark = [pytest.mark.model, pytest.mark.server, pytest.mark.slow]
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+CALM = '{"rationale": "Quiet [D1].", "regime": {"label": "calm"}, "action": {"type": "hold", "confidence": 0.6}}'
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """An empty folder with the examples in it, and a cache with models and no answers."""
+    shutil.copytree(EXAMPLES, tmp_path / "examples", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "cache").mkdir()
+    for model in cache_folder().glob("*.gguf"):
+        shutil.copy(model, tmp_path / "cache")  # a link would be another device's where folders of tests lie elsewhere
+    return tmp_path
+
+
+def settings_of(folder, **settings):
+    threads = {"LLM_THREADS": os.environ["LLM_THREADS"]} if "LLM_THREADS" in os.environ else {}
+    return {"BTLLM_CACHE_DIR": str(folder / "cache"), "LLM_TIMEOUT_S": "300", **threads, **settings}
+
+
+def compared(folder, experiment, settings):
+    """The result of a whole comparison."""
+    process = start_run(folder, settings, words=("compare", f"examples/{experiment}"))
+    out, err = process.communicate(timeout=900)
+    assert process.returncode == 0, out[-2000:] + err[-2000:]
+    (manifest,) = (folder / "reports").glob("*/manifest.json")  # beside it may lie the lock of who was killed
+    return Result.load(manifest.parent)
+
+
+def asked(folder):
+    """How often each question reached a model, over all commands: by advisor and request."""
+    lines = [json.loads(line) for log in folder.glob("audit*.jsonl") for line in log.read_text().splitlines()]
+    return Counter((line["advisor"], line["request"]) for line in lines if not line["cached"])
+
+
+def test_three_advisors_a_strategy_a_rule_and_the_market_stand_in_one_table(folder, gemma_path):
+    """Killed in the middle of the second advisor, started again: each question is asked once, and all is replayed."""
+    settings = settings_of(folder)
+    process = start_run(folder, settings, words=("compare", "examples/several_advisors.yaml"))
+    deadline = time.monotonic() + 600
+    while not list((folder / "reports").glob("*/opinion/decisions.jsonl")) and time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.2)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    known = {file.stem for file in (folder / "cache" / "answers").glob("??/*.json")}
+    assert known
+
+    made = compared(folder, "several_advisors.yaml", settings)
+    assert list(made.table.index) == ["small", "opinion", "gemma", "donchian", "upper_half", "market", "regime_rule"]
+    counts = asked(made.folder)
+    assert {advisor for advisor, _ in counts} == {"small", "opinion", "gemma"}
+    assert counts.total() - len(counts) <= 1  # what was under way when it was killed is asked again
+    assert made.advisors["valid_share"].min() == 1.0
+    page = made.report.read_text(encoding="utf-8")
+    assert all(f">{arm}<" in page for arm in made.table.index)
+    assert {("small", "opinion"), ("small", "gemma")} <= set(made.pairs.index)
+    assert all(check.same for check in replay(made.folder))
+
+
+def shorter(folder):
+    """The example of one's own words over seven decisions."""
+    path = folder / "examples" / "own_words.yaml"
+    text = path.read_text(encoding="utf-8")
+    assert text.count("\n") <= 25
+    path.write_text(text.replace("end: 2008-12-31", "end: 2008-09-16"), encoding="utf-8")
+
+
+def check_own_words(made, shown):
+    """What was asked at each decision holds just what the experiment names, and nothing from after the close."""
+    assert set(made.decisions.loc["llm"]["label"].dropna()) <= {"calm", "stress", "unclear"}
+    zone = ZoneInfo("America/New_York")
+    known = {
+        row["id"]: datetime.fromisoformat(row["available_at"])
+        for row in map(json.loads, (EXAMPLES / "news.jsonl").read_text(encoding="utf-8").splitlines())
+    }
+    for (time_, _), row in made.documents.reset_index().set_index(["time", "symbol"]).iterrows():
+        assert known[row["id"]] <= datetime.fromisoformat(str(time_)[:10] + "T16:00").replace(tzinfo=zone)
+    assert len(made.documents)
+    for entry in made.record.arm("llm").entries:
+        asked_for = {block.source: block.text for block in entry.decision.context}
+        text = shown(entry)
+        assert "gap: " in entry.decision.prompt
+        assert "gap: the last open against the close before it" in text
+        for part in (entry.decision.prompt, asked_for["history"], asked_for["documents"]):
+            assert part in text
+        assert "stress: prices move much and mostly down" in text
+        assert "enter_short: " in text
+        assert text.count("[D1]") == 1
+    assert all(check.same for check in replay(made.folder))
+
+
+@pytest.mark.parametrize("backend", ["llama_cpp", "local_llama"])
+def test_a_prompt_a_feature_labels_and_news_of_ones_own_reach_an_embedded_model(folder, model_path, backend):
+    shorter(folder)
+    made = compared(folder, "own_words.yaml", settings_of(folder, LLM_BACKEND=backend))
+    log = [json.loads(line) for line in (made.folder / "audit.jsonl").read_text().splitlines()]
+    by_request = {line["request"]: "\n".join(message["content"] for message in line["messages"]) for line in log}
+    check_own_words(made, lambda entry: by_request[entry.decision.exchanges[0].request_hash])
+    assert made.advisors["valid_share"].min() == 1.0
+
+
+def test_the_same_reaches_a_server(folder):
+    shorter(folder)
+    with serving(by_turns(lambda turn, body: answer(CALM))) as server:
+        made = compared(folder, "own_words.yaml", environment(server.url, folder / "cache"))
+        bodies = ["\n".join(message["content"] for message in body["messages"]) for body in server.questions]
+
+    def sent(entry):
+        parts = [entry.decision.prompt, *(block.text for block in entry.decision.context)]
+        return next(text for text in bodies if all(part in text for part in parts))
+
+    check_own_words(made, sent)
+    assert set(made.decisions.loc["llm"]["label"]) == {"calm"}
