@@ -109,7 +109,6 @@ def test_rules_may_be_given_as_classes_and_objects():
         ("arms: {llm: , r: {ungated: [a]}}", "arms.r.ungated is ['a']; known are buy_and_hold"),
         ("arms: {x: {advisor: [llm]}}", "arms.x.advisor is ['llm'], did you mean 'llm'"),
         ("arms: {x: {advisor: llm, fallback: slw}}", "arms.x.fallback is 'slw', and no such rule is there"),
-        ("advisor: {context: [history]}\narms: {llm: , x: {advisor: llm, null: no_history}}", "is all that is shown"),
         ("advisors: {a: {prompt: {user: hello}}}\narms: [a]", "advisors.a: advisor.prompt never shows"),
         ("arms: {}", "arms"),
         ("arms: {llm: {advisor: lmm}}", "arms.llm.advisor is 'lmm'"),
