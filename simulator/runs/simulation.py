@@ -129,10 +129,27 @@ def trade(
 ) -> None:
     """Let one advisor trade as ``simulate`` does, and write the evidence into its folder; each decision is ``decided``
     and not kept."""
-    with (folder / DECISIONS).open("w", encoding="utf-8", newline="\n") as sink:
-        journal = simulate(universe, advisor, experiment, Journal(sink, keep=decided), config)
-    write_tables(journal, folder)
-    gc.collect()  # broker and strategy hold each other, and with them the bars
+    write_evidence(folder, decided, lambda journal: simulate(universe, advisor, experiment, journal, config))
+
+
+def write_evidence(folder: Path, decided: Callable[[Entry], None], simulated: Callable[[Journal], Journal]) -> None:
+    """Write what is ``simulated`` into a folder; each decision is ``decided`` and not kept."""
+    with collection_of_garbage():
+        with (folder / DECISIONS).open("w", encoding="utf-8", newline="\n") as sink:
+            journal = simulated(Journal(sink, keep=decided))
+        write_tables(journal, folder)
+
+
+@contextmanager
+def collection_of_garbage() -> Iterator[None]:
+    """Collect at the end what was made meanwhile: broker and strategy hold each other, and with them the bars. What was
+    there before is left alone, because to walk it takes longer than a short run."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.collect()
+        gc.unfreeze()
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +19,9 @@ from llm_strategy.trading.gated.arm import ArmTerms, GatedArm, Wish
 from llm_strategy.trading.journal import Journal
 from llm_strategy.types import ActionType, ClampEvent, Snapshot
 from simulator.experiment.configuration import Experiment
-from simulator.folder.evidence import DECISIONS, write_tables
 from simulator.prices.feed import backtrader_days, make_feed
 from simulator.prices.universe import Universe, decisions_name
-from simulator.runs.simulation import snapshots, without_garbage_collection
+from simulator.runs.simulation import snapshots, without_garbage_collection, write_evidence
 from simulator.runs.strategies.strategy_class import (
     as_one_sentence,
     find_strategy,
@@ -69,10 +67,7 @@ def trade_strategy(
     gate made of them. Feeds are all symbols by name, and after them their decision bars where those are longer. Raises
     ``ConfigurationError`` in one sentence for whatever the strategy raises, and for what an arm cannot do.
     """
-    with (folder / DECISIONS).open("w", encoding="utf-8", newline="\n") as sink:
-        journal = simulate_strategy(universe, strategy, experiment, Journal(sink, keep=decided))
-    write_tables(journal, folder)
-    gc.collect()  # broker and strategy hold each other, and with them the bars
+    write_evidence(folder, decided, lambda journal: simulate_strategy(universe, strategy, experiment, journal))
 
 
 def simulate_strategy(universe: Universe, strategy: OwnStrategy, experiment: Experiment, journal: Journal) -> Journal:

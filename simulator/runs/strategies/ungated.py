@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,10 +22,9 @@ from llm_strategy.trading.journal import Journal
 from llm_strategy.trading.ledger import OrderKind
 from llm_strategy.types import ActionType, Decision
 from simulator.experiment.configuration import Experiment
-from simulator.folder.evidence import DECISIONS, write_tables
 from simulator.prices.feed import add_feeds
 from simulator.prices.universe import Universe, decisions_name
-from simulator.runs.simulation import without_garbage_collection
+from simulator.runs.simulation import without_garbage_collection, write_evidence
 
 _ROUNDING = 1e-12
 """Part of a purse that stays cash, so that the last bit of a product does not overdraw it."""
@@ -44,10 +42,7 @@ def trade_ungated(
     limits, stops and targets. With ``BuyAndHold`` and without costs the return is the mean of the symbols' returns
     from their first fills to their last closes.
     """
-    with (folder / DECISIONS).open("w", encoding="utf-8", newline="\n") as sink:
-        journal = simulate_ungated(universe, rule, experiment, Journal(sink, keep=decided))
-    write_tables(journal, folder)
-    gc.collect()
+    write_evidence(folder, decided, lambda journal: simulate_ungated(universe, rule, experiment, journal))
 
 
 def simulate_ungated(universe: Universe, rule: Rule, experiment: Experiment, journal: Journal) -> Journal:
