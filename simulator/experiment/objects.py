@@ -21,7 +21,12 @@ PROGRAM = "defined_in_program"
 def entry_of(name: str, given: Any) -> Any:
     """The entry of an arm for a ``Rule`` (class or instance), a function or a ``bt.Strategy`` class; any other entry as
     it is. Raises ``ConfigurationError`` for an object that decides nothing."""
-    if given is None or isinstance(given, (Mapping, str, int, float, list, tuple)):
+    if isinstance(given, Mapping):
+        return {
+            key: reference_of(name, part) if key in ("strategy", "rule") and callable(part) else part
+            for key, part in given.items()
+        }
+    if given is None or isinstance(given, (str, int, float, list, tuple)):
         return given
     if _is_strategy(given):
         return {"strategy": reference_of(name, given)}

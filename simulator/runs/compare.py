@@ -24,7 +24,7 @@ from simulator.progress.stages import SILENT, Progress
 from simulator.progress.surfaces import progress_for
 from simulator.reporting.own_sections import load_section
 from simulator.runs.advisors.given import GivenAdvisor, with_parts
-from simulator.runs.advisors.session import AdvisorSession, Clients, explaining_session, sessions_of
+from simulator.runs.advisors.session import AdvisorSession, Clients, check_clients, explaining_session, sessions_of
 from simulator.runs.arms import ArmRunner, OnBar
 from simulator.runs.estimate import Estimate, estimate_run
 from simulator.runs.report import write_report
@@ -110,7 +110,13 @@ def as_experiment(given: AnyExperiment) -> Experiment:
     """The experiment that a person means; raises ``ConfigurationError``."""
     if isinstance(given, Experiment):
         return given
-    return Experiment.from_mapping(given) if isinstance(given, dict) else Experiment.from_file(Path(given))
+    if isinstance(given, dict):
+        return Experiment.from_mapping(given)
+    if not isinstance(given, (str, Path)):
+        raise ConfigurationError(
+            f"experiment is {given!r:.60}: give an Experiment, the path of a YAML file, or a mapping of the same shape."
+        )
+    return Experiment.from_file(Path(given))
 
 
 def execute(
@@ -130,6 +136,7 @@ def execute(
     those of the experiment's sources, or a ``universe`` that is given."""
     for section in experiment.output.sections:
         load_section(section)  # before anything is asked
+    check_clients(experiment, client)
     chosen = tuple(map(experiment.arm, arms))
     for arm in chosen:
         if arm.kind == "strategy":

@@ -171,6 +171,51 @@ def test_objects_are_advisors_and_arms_too(tmp_path):
         simulator.replay(result.folder)
 
 
+def quiet(snapshot):
+    return f"{'quiet' if snapshot.volatility_rank < 0.5 else 'loud'} market"
+
+
+def always(snapshot):
+    return "enter_long"
+
+
+def test_functions_and_classes_stand_within_settings_too(tmp_path):
+    document = SMALL | {
+        "data": {"source": "synthetic:cycles?bars=290&seed=5"},
+        "output": {"folder": str(tmp_path), "explain": False},
+    }
+    model = ScriptedClient(reader)
+    result = simulator.compare(
+        document,
+        client=model,
+        advisors={"mine": {"context": ["features", quiet]}},
+        arms={"mine": None, "held": {"rule": always}},
+    )
+    assert model.requests
+    assert all(" market" in request.messages[-1].content for request in model.requests)
+    assert set(result.decisions.loc["held"]["action"]) == {"enter_long"}
+    assert all(check.same for check in simulator.replay(result.folder))
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"experiment": 3}, r"^experiment is 3: give an Experiment"),
+        ({"experiment": None}, r"^experiment is None: give an Experiment"),
+        ({"arms": 3}, r"^arms is 3: give a list of names"),
+        ({"client": "gpt"}, r"^client is 'gpt': give one of get_llm_client"),
+        ({"client": {"small": 5}}, r"^client is 5: give one of get_llm_client"),
+        ({"client": {"smal": ScriptedClient([])}}, r"^client names the advisor 'smal', did you mean 'small'\?"),
+    ],
+    ids=["experiment 3", "no experiment", "arms 3", "client text", "client 5", "unknown advisor"],
+)
+def test_what_is_no_part_of_a_comparison_is_one_sentence(tmp_path, given, told):
+    advisors = {"small": {"style": "words"}}
+    parts = {"experiment": experiment(tmp_path, advisors, {"small": None})} | given
+    with pytest.raises(ConfigurationError, match=told):
+        simulator.compare(parts.pop("experiment"), **parts)
+
+
 def test_arms_in_processes_have_the_same_bytes(finished, tmp_path):
     result = simulator.compare(experiment(tmp_path), client=ScriptedClient(reader), workers=2)
     for arm in ARMS:

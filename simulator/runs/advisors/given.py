@@ -11,6 +11,7 @@ from llm_strategy.advice.modes.registry import DecisionMode
 from llm_strategy.advice.rules import BASELINES, Rule
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.client import LLMClient
+from llm_strategy.market.context.registry import read_choices
 from simulator.experiment import LLM_ARM
 from simulator.experiment.advisor import ABSTAIN, AdvisorConfig
 from simulator.experiment.advisors import override
@@ -33,6 +34,8 @@ def with_parts(
         raise ConfigurationError(
             f"advisors is {advisors!r:.60}: give a mapping of names to settings, clients or advisors."
         )
+    if arms is not None and not isinstance(arms, (Mapping, list, tuple)):
+        raise ConfigurationError(f"arms is {arms!r:.60}: give a list of names, or a mapping of names to what decides.")
     if client is not None and any(isinstance(one, (LLMClient, ModelAdvisor)) for one in advisors.values()):
         raise ConfigurationError("client is given, and an advisor with a client of its own: keep one of them.")
     configs: dict[str, AdvisorConfig | Mapping[str, Any]] = dict(experiment.advisors)
@@ -44,8 +47,9 @@ def with_parts(
         elif isinstance(given, LLMClient):
             configs[name], clients[name] = base, given
         elif isinstance(given, Mapping):
-            like = given.get("like")
-            configs[name] = given if like else override(base, given, experiment.folder, f"advisors.{name}")
+            settings = _with_names(given)
+            like = settings.get("like")
+            configs[name] = settings if like else override(base, settings, experiment.folder, f"advisors.{name}")
         elif isinstance(given, AdvisorConfig):
             configs[name] = given
         else:
@@ -61,6 +65,14 @@ def with_parts(
         wanted = {**wanted, **{name: None for name in advisors if name not in wanted}}
     advisor = experiment.advisor if not configs else AdvisorConfig()
     return replace(experiment, advisor=advisor, advisors=configs, arms=wanted), clients or client
+
+
+def _with_names(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with the names of what stands in their context as a class or a function."""
+    named = dict(settings)
+    if "context" in named:
+        named["context"] = [choice.plain for choice in read_choices(named["context"], "advisor.context")]
+    return named
 
 
 def config_of(advisor: ModelAdvisor, **schedule: Any) -> AdvisorConfig:

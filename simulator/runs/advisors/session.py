@@ -6,10 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from llm_strategy.advice.advisor import ModelAdvisor
-from llm_strategy.errors import BacktraderLLMError, BudgetReached, ConfigurationError, ModelError, TooManyFailures
+from llm_strategy.errors import (
+    BacktraderLLMError,
+    BudgetReached,
+    ConfigurationError,
+    ModelError,
+    TooManyFailures,
+    did_you_mean,
+)
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.loader import prices_of, without_price
 from llm_strategy.llm.metering.audit import AuditLog
@@ -91,6 +98,19 @@ def naming(advisor: str) -> Iterator[None]:
 
 Clients: TypeAlias = LLMClient | Mapping[str, LLMClient] | None
 """A client in place of that of ``configs/llm.yaml``, or one for each of some advisors, by name."""
+
+
+def check_clients(experiment: Experiment, given: Any) -> None:
+    """Raise ``ConfigurationError`` for what is no client, and for a client of an advisor that is not there."""
+    by_name = given if isinstance(given, Mapping) else {}
+    for advisor in by_name:
+        if advisor not in experiment.advisors_by_name:
+            raise ConfigurationError(
+                f"client names the advisor {advisor!r:.60}{did_you_mean(str(advisor), [*experiment.advisors_by_name])}"
+            )
+    for client in by_name.values() if isinstance(given, Mapping) else [given]:
+        if client is not None and not isinstance(client, LLMClient):
+            raise ConfigurationError(f"client is {client!r:.60}: give one of get_llm_client(), or leave it out.")
 
 
 def sessions_of(experiment: Experiment, arms: Sequence[Arm], given: Clients) -> list[AdvisorSession]:
