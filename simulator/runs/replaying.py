@@ -36,7 +36,7 @@ from simulator.reporting.own_sections import load_section
 from simulator.reporting.render_html import secured
 from simulator.reporting.render_markdown import without_bare_links
 from simulator.runs.answers import RunAnswers, replay_advisor
-from simulator.runs.report import EXPLANATION, FACTS, REPORT_FILES, write_page
+from simulator.runs.report import EXPLANATION, FACTS, PAGE, REPORT_FILES, write_page
 from simulator.runs.strategies.trade import own_strategy, trade_arm
 from simulator.runs.worst_case import write_harm
 
@@ -72,7 +72,8 @@ def replay(folder: str | Path, to: str | Path | None = None) -> list[FileCheck]:
                 _replay_record(record, target)
         except RunFolderError as problem:  # what is wrong with the copy is wrong with the folder
             raise type(problem)(str(problem).replace(str(target), str(source))) from problem
-        checks = [FileCheck(name, _same(source / name, target / name)) for name in _files(record, target)]
+        names = [name for name in _files(record, target) if is_sealed(source) or name != PAGE]
+        checks = [FileCheck(name, _same(source / name, target / name)) for name in names]
         _check_decisions(record, checks)
         if to is not None:
             if is_sealed(source) and all(check.same for check in checks):

@@ -20,7 +20,8 @@ from simulator.reporting.facts.fact import Facts, write_facts
 from simulator.reporting.page import build_facts, render
 
 FACTS, EXPLANATION = "facts.json", "explanation.json"
-REPORT_FILES = (FACTS, EXPLANATION, "report.html", "report.md")
+PAGE = "report.html"
+REPORT_FILES = (FACTS, EXPLANATION, PAGE, "report.md")
 
 
 def write_report(folder: Path, client: LLMClient | None, on_stage: Callable[[str], None] = lambda stage: None) -> Path:
@@ -103,6 +104,6 @@ def _write_page(record: Record, facts: Facts, explanation: dict[str, Any] | None
     page = render(record, facts, explanation, changed)
     write_facts(facts, folder / FACTS)
     write_whole(folder / "report.md", page.markdown)
-    path = folder / "report.html"
+    path = folder / PAGE
     write_whole(path, page.html)
     return path
