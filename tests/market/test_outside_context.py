@@ -93,7 +93,7 @@ def test_the_four_engine_modes_ask_the_same(tmp_path, context):
         ({"names": {"A": [""]}}, "documents has an empty name in names"),
         ({"close": "noon"}, "close is 'noon': write the time of day and the zone"),
         ({"max_age_days": -1}, "max_age_days"),
-        ({"null": "none"}, "null is 'none'"),
+        ({"null": "nothing"}, "null is 'nothing'"),
         ({"path": []}, "documents names no file"),
     ],
 )
