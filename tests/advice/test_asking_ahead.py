@@ -154,7 +154,7 @@ SCORED = {
     "fixed": ({"examples": "fixed", "calibration": "none"}, True),
     "nearest": ({"examples": {"nearest": 3}}, True),
     "a prior for all": ({"examples": "fixed", "calibration": "content_free"}, True),
-    "always a reason": ({"rationale": "always"}, True),
+    "always a reason": ({"examples": {"nearest": 2}, "rationale": "always"}, True),
     "calibrated by what was answered before": ({"calibration": "batch"}, False),
     "a reason where the answer changes": ({"rationale": "changes"}, False),
 }

@@ -63,7 +63,7 @@ def experiment(market, folder="unused"):
         {
             "name": "counted",
             "data": market["data"],
-            "advisor": {"max_failure_rate": 1.0} | market["advisor"],
+            "advisor": {"max_failure_rate": 1.0, "examples": "fixed"} | market["advisor"],
             "evaluation": {"bootstrap_samples": 200},
             "output": {"folder": str(folder), "explain": False},
         }
