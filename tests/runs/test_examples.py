@@ -34,8 +34,8 @@ def folder(tmp_path):
 
 
 def settings_of(folder, **settings):
-    threads = {"LLM_THREADS": os.environ["LLM_THREADS"]} if "LLM_THREADS" in os.environ else {}
-    return {"BTLLM_CACHE_DIR": str(folder / "cache"), "LLM_TIMEOUT_S": "300", **threads, **settings}
+    threads = os.environ.get("LLM_THREADS", "1")  # other tests run beside these
+    return {"BTLLM_CACHE_DIR": str(folder / "cache"), "LLM_TIMEOUT_S": "300", "LLM_THREADS": threads, **settings}
 
 
 def compared(folder, experiment, settings):
@@ -56,6 +56,12 @@ def asked(folder):
 def test_three_advisors_a_strategy_a_rule_and_the_market_stand_in_one_table(folder, gemma_path):
     """Killed in the middle of the second advisor, started again: each question is asked once, and all is replayed."""
     settings = settings_of(folder)
+    path = folder / "examples" / "several_advisors.yaml"
+    text = path.read_text(encoding="utf-8")
+    assert "decide_every: 5" in text
+    path.write_text(
+        text.replace("decide_every: 5", "decide_every: 12") + "output: {explain: false}\n", encoding="utf-8"
+    )
     process = start_run(folder, settings, words=("compare", "examples/several_advisors.yaml"))
     deadline = time.monotonic() + 600
     while not list((folder / "reports").glob("*/opinion/decisions.jsonl")) and time.monotonic() < deadline:
@@ -78,12 +84,13 @@ def test_three_advisors_a_strategy_a_rule_and_the_market_stand_in_one_table(fold
     assert all(check.same for check in replay(made.folder))
 
 
-def shorter(folder):
-    """The example of one's own words over seven decisions."""
+def shorten(folder, settings=""):
+    """The example of one's own words over five decisions, with these settings of its advisor."""
     path = folder / "examples" / "own_words.yaml"
     text = path.read_text(encoding="utf-8")
     assert text.count("\n") <= 25
-    path.write_text(text.replace("end: 2008-12-31", "end: 2008-09-16"), encoding="utf-8")
+    text = text.replace("end: 2008-12-31", "end: 2008-08-29")
+    path.write_text(text.replace("advisor:\n", f"advisor:\n  {settings}\n"), encoding="utf-8")
 
 
 def check_own_words(made, shown):
@@ -110,18 +117,29 @@ def check_own_words(made, shown):
     assert all(check.same for check in replay(made.folder))
 
 
-@pytest.mark.parametrize("backend", ["llama_cpp", "local_llama"])
-def test_a_prompt_a_feature_labels_and_news_of_ones_own_reach_an_embedded_model(folder, model_path, backend):
-    shorter(folder)
-    made = compared(folder, "own_words.yaml", settings_of(folder, LLM_BACKEND=backend))
+def requests_of(made):
+    """The text of each request of a run by its hash."""
     log = [json.loads(line) for line in (made.folder / "audit.jsonl").read_text().splitlines()]
-    by_request = {line["request"]: "\n".join(message["content"] for message in line["messages"]) for line in log}
-    check_own_words(made, lambda entry: by_request[entry.decision.exchanges[0].request_hash])
+    return {line["request"]: "\n".join(message["content"] for message in line["messages"]) for line in log}
+
+
+def test_a_prompt_a_feature_labels_and_news_of_ones_own_reach_llama_cpp(folder, model_path):
+    shorten(folder)
+    made = compared(folder, "own_words.yaml", settings_of(folder, LLM_BACKEND="llama_cpp"))
+    asked_for = requests_of(made)
+    check_own_words(made, lambda entry: asked_for[entry.decision.exchanges[0].request_hash])
     assert made.advisors["valid_share"].min() == 1.0
 
 
+def test_the_same_reaches_local_llama_which_nothing_holds_to_labels_that_it_never_saw(folder, model_path):
+    shorten(folder, "max_failure_rate: 1")
+    made = compared(folder, "own_words.yaml", settings_of(folder, LLM_BACKEND="local_llama"))
+    asked_for = requests_of(made)
+    check_own_words(made, lambda entry: asked_for[entry.decision.exchanges[0].request_hash])
+
+
 def test_the_same_reaches_a_server(folder):
-    shorter(folder)
+    shorten(folder)
     with serving(by_turns(lambda turn, body: answer(CALM))) as server:
         made = compared(folder, "own_words.yaml", environment(server.url, folder / "cache"))
         bodies = ["\n".join(message["content"] for message in body["messages"]) for body in server.questions]
