@@ -192,7 +192,7 @@ _OPENAI = {
     "larger model.",
     "streaming": "Let no proxy on the way hold answers back, or update the server.",
     "error handling": "Raise LLM_TIMEOUT_S, and see that the server is not busy with other work.",
-    "decision": "Choose a larger model, a server that keeps to a JSON schema, or show it how (advisor.examples: fixed).",
+    "decision": "Choose a larger model, a server that keeps to a schema, or show it how (advisor.examples: fixed).",
     "speed": "Choose a faster model or server, or give the address of a second one to share the load.",
 }
 _ACCOUNT = (
