@@ -36,7 +36,7 @@ from simulator.reporting.own_sections import load_section
 from simulator.reporting.render_html import secured
 from simulator.reporting.render_markdown import without_bare_links
 from simulator.runs.answers import RunAnswers, replay_advisor
-from simulator.runs.report import EXPLANATION, FACTS, PAGE, REPORT_FILES, write_page
+from simulator.runs.report import EXPLANATION, FACTS, REPORT_FILES, write_page
 from simulator.runs.strategies.trade import own_strategy, trade_arm
 from simulator.runs.worst_case import write_harm
 
@@ -54,8 +54,8 @@ def replay(folder: str | Path, to: str | Path | None = None) -> list[FileCheck]:
 
     The replay is kept in ``to`` where one is given. Raises ``RunFolderError`` for a folder that cannot be read or whose
     evidence was changed since the run, and
-    ``ForeignAnswers`` where the questions are no longer the recorded ones. Of a folder without a seal, which an earlier
-    version wrote, ``report.html`` is not compared: it may look otherwise now.
+    ``ForeignAnswers`` where the questions are no longer the recorded ones. Of a page that an earlier
+    version wrote white space and styles are not compared: it may look otherwise now.
     """
     source = Path(folder)
     check_evidence(source, "restore it, or run the experiment again.")
@@ -72,8 +72,7 @@ def replay(folder: str | Path, to: str | Path | None = None) -> list[FileCheck]:
                 _replay_record(record, target)
         except RunFolderError as problem:  # what is wrong with the copy is wrong with the folder
             raise type(problem)(str(problem).replace(str(target), str(source))) from problem
-        names = [name for name in _files(record, target) if is_sealed(source) or name != PAGE]
-        checks = [FileCheck(name, _same(source / name, target / name)) for name in names]
+        checks = [FileCheck(name, _same(source / name, target / name)) for name in _files(record, target)]
         _check_decisions(record, checks)
         if to is not None:
             if is_sealed(source) and all(check.same for check in checks):
@@ -262,7 +261,9 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _folded(text: str) -> str:
-    """A text without the white space and the spellings in which pages of earlier versions differ from those of now."""
+    """A text without the white space, the spellings and the sheet of styles in which pages of earlier versions differ
+    from those of now."""
+    text = re.sub(r"<style>[^<]*</style>|style-src 'sha256-[^']*'", "", text)
     words = " ".join(text.replace('<th scope="col">Confidence<', '<th scope="col" class="number">Confidence<').split())
     return html.unescape(re.sub(r" ?(<[^<>]+>) ?", r"\1", words))
 
