@@ -139,7 +139,7 @@ def test_features_and_sources_of_context_and_the_requests_that_show_them(name):
 
 def test_the_built_in_parts_pass():
     result = check_lookahead(
-        document(arms=["llm", "regime_rule"], advisor={"context": ["features", {"history": {"bars": 5}}]}),
+        document(arms=["llm", "regime_rule"], advisor={"context": ["legend", "features", {"history": {"bars": 5}}]}),
         cuts=3,
         built_in=True,
     )
@@ -147,7 +147,7 @@ def test_the_built_in_parts_pass():
     names = [part.part for part in result.parts]
     assert names[-1] == "rule regime_rule"
     assert "feature trend" in names
-    assert "context history of llm" in names
+    assert {"context legend of llm", "context history of llm"} <= set(names)
     assert "requests of llm" in names
 
 

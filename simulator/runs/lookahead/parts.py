@@ -15,12 +15,11 @@ from llm_strategy.support.plugins import is_reference
 from llm_strategy.trading.decision_lines import Entry
 from llm_strategy.trading.gated.arm import Wish
 from llm_strategy.trading.journal import Journal
-from llm_strategy.types import Snapshot
 from simulator.experiment.advisor import AdvisorConfig
 from simulator.experiment.configuration import Experiment
 from simulator.prices.universe import Universe
 from simulator.runs.answers import advisor_of
-from simulator.runs.simulation import simulate, snapshots
+from simulator.runs.simulation import simulate, upcoming
 from simulator.runs.strategies.own_strategy import OwnStrategy, ask_strategy
 
 Close = tuple[str, str]
@@ -113,7 +112,7 @@ class FeaturePart(Part):
 
     def decide_all(self, universe: Universe, experiment: Experiment, seen: Observation, at: Collection[str]) -> None:
         """Measure."""
-        for snapshot in _closes(universe, experiment, self._config):
+        for snapshot in upcoming(universe, experiment, self._config).snapshots:
             further = dict(snapshot.extra)  # a person's own, and those of TA-Lib
             value = further[self._feature] if self._feature in further else getattr(snapshot, self._feature)
             seen.decisions[snapshot.time, snapshot.symbol] = f"{self._feature} {value:.12g}"
@@ -129,8 +128,8 @@ class ContextPart(Part):
 
     def decide_all(self, universe: Universe, experiment: Experiment, seen: Observation, at: Collection[str]) -> None:
         """Show."""
-        context = Context([self._choice.plain], self._config.unmasked).anew()
-        for snapshot in context.in_order(_closes(universe, experiment, self._config)):
+        context = Context([self._choice.plain], self._config.unmasked).beside(self._config.view.shown).anew()
+        for snapshot in upcoming(universe, experiment, self._config).snapshots:
             shown = "\n".join(each.text for each in context.show(snapshot))
             seen.decisions[snapshot.time, snapshot.symbol] = shown or "nothing"
             context.take(snapshot)
@@ -148,15 +147,10 @@ class RequestPart(Part):
         """Write the requests at these times; the closes between are witnessed."""
         config, wanted = self._config, set(at)
         advisor = advisor_of(ScriptedClient((), supports_choices=True), config).begin()
-        for snapshot in advisor.context.in_order(_closes(universe, experiment, config)):
+        for snapshot in upcoming(universe, experiment, config).snapshots:
             said = ""
             if snapshot.time in wanted:
                 request = advisor.request(snapshot)
                 said = "\n".join(f"[{message.role}] {message.content}" for message in request.messages)
             seen.decisions[snapshot.time, snapshot.symbol] = said or "no request"
             advisor.witness(snapshot)
-
-
-def _closes(universe: Universe, experiment: Experiment, config: AdvisorConfig) -> list[Snapshot]:
-    of_symbols = (snapshots(universe.decisions(symbol), experiment, config) for symbol in universe.symbols)
-    return [snapshot for of_symbol in of_symbols for snapshot in of_symbol]
