@@ -54,13 +54,14 @@ _TABLES = {"figures": "figures stack", "matrix": "figures", "quoted": "rows quot
 """Classes of tables by their look, where they are named otherwise."""
 _COLOUR = re.compile(rf"{COLOUR_PATTERN}|var\(--[a-z]+\)")
 _STYLE = re.compile(r"(?<=<style>).*?(?=</style>)", re.DOTALL)
+_EARLIER_SHEETS = frozenset({"bb5dea7ffe47b64d5261c5917974b9887a668e306c5db1a435bc3ea289ffdcc5"})
+"""sha256 of the style sheets of earlier versions, without the white space around them: no other is put right."""
 _STYLE_ATTRIBUTE = re.compile(r'\sstyle="([^"]*)"')
 
 
 def page(title: str, sections: Iterable[Markup]) -> str:
     """The whole page."""
-    style = (files("simulator.reporting") / "style.css").read_text(encoding="utf-8")
-    return _FRAME.format(title=title, style=Markup(style), body=Markup("\n\n").join(sections))  # noqa: S704 - our own
+    return _FRAME.format(title=title, style=Markup(_sheet()), body=Markup("\n\n").join(sections))  # noqa: S704 - our own
 
 
 class HtmlWriter:
@@ -247,12 +248,25 @@ def _groups(table: Table) -> list[list[Sequence[Text | Cell]]]:
     return [rows[start:end] for start, end in zip(starts, [*starts[1:], len(rows)], strict=True)]
 
 
+def _sheet() -> str:
+    return (files("simulator.reporting") / "style.css").read_text(encoding="utf-8")
+
+
+def _with_sheet_of_now(page: str) -> str:
+    """The page of an earlier version with the style sheet of this one."""
+    found = _STYLE.search(page)
+    if found is None or hashlib.sha256(found[0].strip().encode()).hexdigest() not in _EARLIER_SHEETS:
+        return page
+    return page[: found.start()] + f"\n{_sheet()}\n" + page[found.end() :]
+
+
 def secured(page: str) -> str:
     """The page with its Content-Security-Policy, which names the hash of its style sheet.
 
     What elements say of their style moves into that sheet: a policy that let style attributes through would also let
     through those of a stranger. A page of an earlier version comes out as this version would have made it.
     """
+    page = _with_sheet_of_now(page)
     rules: dict[str, str] = {}
 
     def attribute(found: re.Match[str]) -> str:

@@ -53,9 +53,8 @@ def replay(folder: str | Path, to: str | Path | None = None) -> list[FileCheck]:
     """Run every arm of a folder again from its prices and journal, rebuild facts and report, and compare the bytes.
 
     The replay is kept in ``to`` where one is given. Raises ``RunFolderError`` for a folder that cannot be read or whose
-    evidence was changed since the run, and
-    ``ForeignAnswers`` where the questions are no longer the recorded ones. Of a page that an earlier
-    version wrote white space and styles are not compared: it may look otherwise now.
+    evidence was changed since the run, and ``ForeignAnswers`` where the questions are no longer the recorded ones. A
+    page of an earlier version is compared as this one would have written it.
     """
     source = Path(folder)
     check_evidence(source, "restore it, or run the experiment again.")
@@ -253,6 +252,14 @@ def _same(one: Path, other: Path) -> bool:
     if filecmp.cmp(one, other, shallow=False):
         return True
     now = _WRITTEN_NOW.get(one.suffix)
+    if now is None:
+        return False
+    earlier, again = one.read_text(encoding="utf-8", errors="replace"), other.read_text(encoding="utf-8")
+    fold = str if one.suffix == ".json" else _folded
+    return any(fold(text) == fold(again) for text in (earlier, now(earlier)))
+
+
+_WRITTEN_NOW.get(one.suffix)
     if now is None:
         return False
     earlier, again = one.read_text(encoding="utf-8", errors="replace"), other.read_text(encoding="utf-8")
