@@ -139,8 +139,7 @@ class ModelAdvisor:
     def attach(self, data: Any) -> ModelAdvisor:
         """A copy with an empty past of the feed, and with the indicators of a fallback rule; answers are shared, and so
         are the sources of context, which look at all symbols."""
-        bound = copy(self)
-        bound._memory = self._memory.without_past()
+        bound = self._without_past()
         bound.fallback = None if self.fallback is None else self.fallback.attach(data)
         return bound
 
@@ -222,9 +221,14 @@ class ModelAdvisor:
 
     def begin(self) -> ModelAdvisor:
         """A copy with an empty past, for a run."""
+        bound = self._without_past()
+        bound.context = self.context.anew()
+        return bound
+
+    def _without_past(self) -> ModelAdvisor:
+        """A copy with an empty past of its feed, and the same sources of context."""
         bound = copy(self)
         bound._memory = self._memory.without_past()
-        bound.context = self.context.anew()
         return bound
 
     def _decide(self, snapshot: Snapshot, question: Question) -> Decision:
@@ -327,6 +331,4 @@ def rewind_advisor(advisor: Advisor, symbol: str) -> Advisor:
     if not isinstance(advisor, ModelAdvisor):
         return advisor
     advisor.context.forget(symbol)
-    bound = copy(advisor)
-    bound._memory = advisor._memory.without_past()
-    return bound
+    return advisor._without_past()

@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from llm_strategy.market.context.documents import Documents
 from llm_strategy.types import PolicyOutcome, PolicyVerdict, Shown
 
-DOCUMENTS = "documents"
+DOCUMENTS = Documents.name
 """The source of context whose texts may be cited."""
 _CITATION = re.compile(r"\[\s*D\s?(\d{1,6}(?:\s*(?:,|;|and|-)\s*D?\s?\d{1,6}){0,50})\s*\]", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+")

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from llm_strategy.advice.examples import Example
 from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.llm.requests import Message, Request, Slot
+from llm_strategy.market.context.features import FEATURES
 from llm_strategy.market.regimes import USUAL_REGIMES, Regimes
 from llm_strategy.market.view import market_view
 from llm_strategy.support.read_regular import read_text, require_file
@@ -40,9 +41,6 @@ CONTENT_FREE = "unknown"
 """A market that says nothing (Zhao et al. 2021): what a model answers to it, it would answer to anything."""
 
 RATIONALE_TOKENS = 28
-
-FEATURES = "features"
-"""The source of context that is the market's line itself: where it stands among the others, if it does."""
 
 _MARKET = ("market", "values", "facts", "telling")
 _ANSWER = ("label", "action")

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from llm_strategy.advice.examples import ExampleKind, LabelSource
-from llm_strategy.advice.layout import FEATURES, LayoutText
+from llm_strategy.advice.layout import LayoutText
 from llm_strategy.advice.own_labels import OwnLabels
 from llm_strategy.advice.own_prompt import PromptText
 from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.llm.structured.probabilities import problem_with
+from llm_strategy.market.context.features import FEATURES
 from llm_strategy.market.regimes import USUAL_REGIMES, Regimes, as_label
 from llm_strategy.support.read_regular import read_text
 from llm_strategy.support.schemas import require

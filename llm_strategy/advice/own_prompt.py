@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from llm_strategy.advice.examples import Example
-from llm_strategy.advice.layout import FEATURES, LayoutText
+from llm_strategy.advice.layout import LayoutText
 from llm_strategy.advice.plain_prompt import meaning_of_actions, plain_system
 from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.llm.requests import Message
+from llm_strategy.market.context.features import FEATURES
+from llm_strategy.market.context.registry import SOURCES
 from llm_strategy.market.regimes import USUAL_REGIMES, Regimes
 from llm_strategy.support.prompt_template import (
     Entries,
@@ -42,8 +44,7 @@ _LISTS = {
     "actions": ("name", "meaning"),
 }
 _OF_EXAMPLE = Known(("market", "label", "action", "facts"))
-_ALWAYS = ("form", "examples", "labels", "actions")
-_USUAL_SOURCES = ("history", "analogues", "documents", "events")
+_USUAL_SOURCES = tuple(name for name in SOURCES if name != FEATURES)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator.evaluation.metrics import NOTHING, Floats
-from simulator.evaluation.sharpe import FEWEST_BARS, FEWEST_BLOCKS, block_length
+from simulator.evaluation.sharpe import FEWEST_BARS, FEWEST_BLOCKS, block_length, block_sums
 
 MOST_BLOCKS = 400
 """Blocks of a resample: of a very long run they are made longer, which costs nothing but time."""
@@ -72,8 +72,7 @@ class Resampling:
     def _draw(self, sums: Floats, block: int) -> Floats:
         """The sums of every resample, shape (samples, columns)."""
         closes = len(sums)
-        wrapped = np.cumsum(np.vstack([np.zeros((1, sums.shape[1])), sums, sums[: block - 1]]), axis=0)
-        of_blocks = wrapped[block:] - wrapped[:-block]
+        of_blocks = block_sums(sums, block)
         blocks = max(1, closes // block)
         starts = np.random.default_rng(self.seed).integers(0, closes, (self.samples, blocks))
         drawn = np.empty((self.samples, sums.shape[1]))

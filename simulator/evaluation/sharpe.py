@@ -129,8 +129,7 @@ def _bootstrap(first: Floats, second: Floats, samples: int, seed: int) -> tuple[
     series = np.column_stack([first, second, first**2, second**2])
     moments = series.mean(axis=0)
     block = block_length((series - moments) @ gradient(moments))
-    wrapped = np.cumsum(np.vstack([np.zeros((1, 4)), series, series[: block - 1]]), axis=0)
-    sums = wrapped[block:] - wrapped[:-block]
+    sums = block_sums(series, block)
     error = float(difference_error(moments, sums.T @ sums / bars, block, bars))
 
     blocks = bars // block
@@ -144,6 +143,13 @@ def _bootstrap(first: Floats, second: Floats, samples: int, seed: int) -> tuple[
         errors = difference_error(drawn_moments, drawn_products, block, blocks * block)
         distances = np.abs(_difference(drawn_moments) - _difference(moments)) / errors
     return block, error, np.where(np.isfinite(distances), distances, np.inf)
+
+
+def block_sums(rows: Floats, block: int) -> Floats:
+    """The sums of the rows of each circular block, one that begins at each row; shape as ``rows``."""
+    wrapped = np.cumsum(np.vstack([np.zeros((1, rows.shape[1])), rows, rows[: block - 1]]), axis=0)
+    sums: Floats = wrapped[block:] - wrapped[:-block]
+    return sums
 
 
 def block_length(influence: Floats) -> int:

@@ -296,14 +296,16 @@ def write_advisor(config: AdvisorConfig) -> dict[str, Any]:
     document = write_whole_advisor(config)
     if config.context == DEFAULT_CONTEXT:
         del document["context"]
-    return {name: value for name, value in plain_prompt(document).items() if value or name not in RUNTIME}
+    return {name: value for name, value in document.items() if value or name not in RUNTIME}
 
 
 def write_whole_advisor(config: AdvisorConfig) -> dict[str, Any]:
-    """The same with all settings."""
-    document: dict[str, Any] = plain_prompt(plain(asdict(config), "advisor"))
-    del document["regimes"]  # which stand in their own place
-    return document
+    """The same with all settings; what is not set of a prompt or of a person's labels is left out."""
+    document: dict[str, Any] = plain(asdict(config), "advisor")
+    del document["regimes"], document["prompt"]  # labels to choose from stand in their own place
+    if isinstance(config.labels, OwnLabels) and not config.labels.shuffled:
+        del document["labels"]["shuffled"]
+    return document | ({"prompt": config.prompt.as_document()} if isinstance(config.prompt, PromptText) else {})
 
 
 def locate_files(section: dict[str, Any], folder: Path | None) -> dict[str, Any]:
@@ -329,16 +331,6 @@ def locate_files(section: dict[str, Any], folder: Path | None) -> dict[str, Any]
         entries = [{name: options} for name, options in chosen.items()] if isinstance(chosen, dict) else chosen
         section = section | {"context": [with_files(entry, place_part, place_file) for entry in entries]}
     return section | files
-
-
-def plain_prompt(section: dict[str, Any]) -> dict[str, Any]:
-    """The section of an advisor as plain data without what is not set of a prompt or of a person's labels, as documents
-    were before there was that."""
-    prompt, labels = section.get("prompt"), section.get("labels")
-    if isinstance(labels, dict) and not labels.get("shuffled", True):
-        section = section | {"labels": {key: value for key, value in labels.items() if key != "shuffled"}}
-    rest = {key: value for key, value in section.items() if key != "prompt"}
-    return rest if prompt is None else rest | {"prompt": {k: text for k, text in prompt.items() if text is not None}}
 
 
 def _read_setting(value: Any, suffix: str | tuple[str, ...], kind: Any, where: str) -> Any:

@@ -47,6 +47,12 @@ def connect(
     return RecordingClient(client, client.identity, FolderStore(cache_folder() / "answers"), choice.answers)
 
 
+def require_client(client: object) -> None:
+    """Raise ``ConfigurationError`` for what is no client."""
+    if not isinstance(client, LLMClient):
+        raise ConfigurationError(f"client is {client!r:.60}: give one of get_llm_client(), or leave it out.")
+
+
 def recorded(client: LLMClient, answers: Mode = "live", *, kept: bool = True) -> RecordingClient:
     """A client that a person passed, behind a record of answers: itself where it is one, the user's own for a client of
     ``get_llm_client`` (unless it is not to be ``kept``), and one in memory for any other.
@@ -59,8 +65,7 @@ def recorded(client: LLMClient, answers: Mode = "live", *, kept: bool = True) ->
         raise ConfigurationError(
             "The client keeps an audit log of its own, and a run writes one into its folder: leave audit_file out."
         )
-    if not isinstance(client, LLMClient):
-        raise ConfigurationError(f"client is {client!r:.60}: give one of get_llm_client(), or leave it out.")
+    require_client(client)
     store = FolderStore(cache_folder() / "answers") if kept and client.make is not None else MemoryStore()
     return RecordingClient(client, client.identity, store, answers)
 

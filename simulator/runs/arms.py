@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from llm_strategy.advice.advisor import Advisor, ModelAdvisor, OnAnswer, begin_run, witness_of
-from llm_strategy.advice.rules import MatchedRandom
 from llm_strategy.errors import PromptTooLong, TooManyFailures
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.metering.calls import Usage
@@ -30,7 +29,7 @@ from simulator.prices.universe import Universe
 from simulator.runs.advisors.session import AdvisorSession
 from simulator.runs.context_size import require_room
 from simulator.runs.simulation import upcoming
-from simulator.runs.strategies.trade import trade_arm
+from simulator.runs.strategies.trade import rule_of, trade_arm
 
 OnBar = Callable[[str, int, int], None]
 """Called after each decision with the arm's name (``llm draw 2`` for a further draw), decisions made, and decisions in
@@ -191,9 +190,7 @@ class ArmRunner:
             if session is None:
                 raise ValueError(f"the arm {arm.name} needs a model")
             return session.advisor(self._experiment, arm.config)
-        if arm.kind == "random":
-            return MatchedRandom(self._advised, self._experiment.evaluation.seed)
-        return self._experiment.rule(arm.rule) if arm.kind == "rule" else None
+        return rule_of(arm, self._experiment, self._advised)
 
     @cached_property
     def _decisions(self) -> int:

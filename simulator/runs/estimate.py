@@ -165,8 +165,13 @@ def _count(
     known: dict[Request, Generation] = {}
     missing: dict[Request, None] = {}
     again = decisions = 0
+    first = configs[0]
+    advisor = advisor_of(client, first)
+    sources: tuple[SourceTokens, ...] = ()
     for choice in configs:
         seen = upcoming(universe, experiment, choice)
+        if choice is first and advisor.context.shows_more:
+            sources = source_tokens(advisor, seen)
         decisions += len(seen.decisions)
         for number in (0, *experiment.further_draws):
             drawn = advisor_of(client, choice, draw=number)
@@ -174,9 +179,6 @@ def _count(
             known |= found
             missing |= dict.fromkeys(unknown)
             again += unusable
-    first = configs[0]
-    advisor = advisor_of(client, first)
-    sources = source_tokens(advisor, upcoming(universe, experiment, first)) if advisor.context.shows_more else ()
     return _Counted(advisor, first.prompt_options, known, list(missing), again, decisions, sources)
 
 

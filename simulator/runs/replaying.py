@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_strategy.advice.advisor import Advisor, ModelAdvisor
-from llm_strategy.advice.rules import BASELINES, MatchedRandom
+from llm_strategy.advice.rules import BASELINES
 from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, ForeignAnswers, MarketDataError, RunFolderError
 from llm_strategy.support.outside_text import spelled_out, spelled_out_json
 from llm_strategy.trading.decision_lines import Entry
@@ -37,7 +37,7 @@ from simulator.reporting.render_html import secured
 from simulator.reporting.render_markdown import without_bare_links
 from simulator.runs.answers import RunAnswers, replay_advisor
 from simulator.runs.report import EXPLANATION, FACTS, REPORT_FILES, write_page
-from simulator.runs.strategies.trade import own_strategy, trade_arm
+from simulator.runs.strategies.trade import own_strategy, rule_of, trade_arm
 from simulator.runs.worst_case import write_harm
 
 
@@ -190,11 +190,9 @@ def _advisor(
 ) -> Advisor | None:
     if arm.config is not None:
         return _asked_again(record, arm, record.entries, experiment)
-    if arm.kind == "random":
-        if not advised:
-            raise RunFolderError("The random arm keeps the holding times of llm: replay the folder that holds both.")
-        return MatchedRandom(advised, experiment.evaluation.seed)
-    return experiment.rule(arm.rule) if arm.kind == "rule" else None
+    if arm.kind == "random" and not advised:
+        raise RunFolderError("The random arm keeps the holding times of llm: replay the folder that holds both.")
+    return rule_of(arm, experiment, advised)
 
 
 def _asked_again(
@@ -259,18 +257,8 @@ def _same(one: Path, other: Path) -> bool:
     return any(fold(text) == fold(again) for text in (earlier, now(earlier)))
 
 
-_WRITTEN_NOW.get(one.suffix)
-    if now is None:
-        return False
-    earlier, again = one.read_text(encoding="utf-8", errors="replace"), other.read_text(encoding="utf-8")
-    fold = str if one.suffix == ".json" else _folded
-    return any(fold(text) == fold(again) for text in (earlier, now(earlier)))
-
-
 def _folded(text: str) -> str:
-    """A text without the white space, the spellings and the sheet of styles in which pages of earlier versions differ
-    from those of now."""
-    text = re.sub(r"<style>[^<]*</style>|style-src 'sha256-[^']*'", "", text)
+    """A text without the white space and the spellings in which pages of earlier versions differ from those of now."""
     words = " ".join(text.replace('<th scope="col">Confidence<', '<th scope="col" class="number">Confidence<').split())
     return html.unescape(re.sub(r" ?(<[^<>]+>) ?", r"\1", words))
 

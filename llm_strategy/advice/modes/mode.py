@@ -12,13 +12,14 @@ from typing import ClassVar, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from llm_strategy.advice.contract import ParsedAnswer, Repairs
 from llm_strategy.advice.examples import Example, ExampleKind
-from llm_strategy.advice.layout import FEATURES, LAYOUT_NAMES, LayoutText, load_layout
+from llm_strategy.advice.layout import LAYOUT_NAMES, LayoutText, load_layout
 from llm_strategy.advice.options import CalibrationKind, PromptOptions, RationaleWanted
 from llm_strategy.advice.own_prompt import PromptText
 from llm_strategy.advice.written_prompt import fixed_examples
 from llm_strategy.errors import ConfigurationError, ContractError
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.requests import Message, Request
+from llm_strategy.market.context.features import FEATURES
 from llm_strategy.types import Purpose, Shown
 
 _Read = TypeVar("_Read")

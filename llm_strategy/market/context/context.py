@@ -59,11 +59,6 @@ class Context:
         return features.names if isinstance(features, Features) else None
 
     @property
-    def shows_features(self) -> bool:
-        """Whether the market's line is shown."""
-        return FEATURES in self._sources
-
-    @property
     def shows_more(self) -> bool:
         """Whether anything but the market's line is shown; then closes of several symbols come in the order of time."""
         return bool(self._others)

@@ -6,6 +6,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
@@ -221,9 +222,8 @@ def own_sources(chosen: Any) -> list[str]:
 def data_files(chosen: Any) -> list[str]:
     """The files that the options ``path`` and ``embedding`` of sources name in a list of choices, which may be damaged;
     samples of the program are none."""
-    entries = [chosen] if isinstance(chosen, Mapping) else chosen if isinstance(chosen, list | tuple) else ()
     found: list[Any] = []
-    for options in (each for entry in entries if isinstance(entry, Mapping) for each in entry.values()):
+    for options in (each for entry in _mappings(chosen) for each in entry.values()):
         if isinstance(options, Mapping):
             paths, model = options.get("path"), options.get("embedding")
             found += paths if isinstance(paths, list | tuple) else [paths]
@@ -233,10 +233,15 @@ def data_files(chosen: Any) -> list[str]:
 
 def feature_names(chosen: Any) -> list[str]:
     """The features that a list of choices names for the market's line; the list may be damaged."""
-    entries = [chosen] if isinstance(chosen, Mapping) else chosen if isinstance(chosen, list | tuple) else ()
-    options = [entry[FEATURES] for entry in entries if isinstance(entry, Mapping) and FEATURES in entry]
+    options = [entry[FEATURES] for entry in _mappings(chosen) if FEATURES in entry]
     names = [each.get("names") for each in options if isinstance(each, Mapping)]
     return [name for some in names if isinstance(some, list | tuple) for name in some if isinstance(name, str)]
+
+
+def _mappings(chosen: Any) -> list[Mapping[Any, Any]]:
+    """The entries with options of a list of choices, or of a mapping, which may be damaged."""
+    entries = [chosen] if isinstance(chosen, Mapping) else chosen if isinstance(chosen, list | tuple) else ()
+    return [entry for entry in entries if isinstance(entry, Mapping)]
 
 
 def option_parameters(kind: Callable[..., Any]) -> list[inspect.Parameter]:
@@ -274,21 +279,11 @@ def _checked(name: str, kind: Callable[..., Any], given: Mapping[str, Any]) -> d
 
 def _read(name: str, kind: Callable[..., Any], given: Mapping[str, Any]) -> BaseModel:
     """The options as their types read them."""
-    parameters = {each.name: each for each in option_parameters(kind)}
+    model = _options_of_package(kind) if kind in SOURCES.values() else _options_model(kind)
     for option in given:
-        if option not in parameters:
-            known = did_you_mean(option, parameters) or ": it has none."
+        if option not in model.model_fields:
+            known = did_you_mean(option, model.model_fields) or ": it has none."
             raise ConfigurationError(f"The context source {name!r} has no option {option!r:.60}{known}")
-    fields: Any = {
-        option: (
-            Any if each.annotation is each.empty else each.annotation,
-            ... if each.default is each.empty else each.default,
-        )
-        for option, each in parameters.items()
-    }
-    model: type[BaseModel] = create_model(
-        "Options", __config__=ConfigDict(arbitrary_types_allowed=True, extra="forbid"), **fields
-    )
     try:
         return model(**given)
     except ValidationError as problem:
@@ -298,3 +293,19 @@ def _read(name: str, kind: Callable[..., Any], given: Mapping[str, Any]) -> Base
         if wrong["type"] == "missing":
             raise ConfigurationError(f"The context source {name!r} needs its option {place!r}: write it.") from None
         raise ConfigurationError(f"The context source {name!r}: {place} is {wrong['input']!r:.60}: {said}.") from None
+
+
+def _options_model(kind: Callable[..., Any]) -> type[BaseModel]:
+    """What reads the options of a source, by the types of its keywords."""
+    fields: Any = {
+        each.name: (
+            Any if each.annotation is each.empty else each.annotation,
+            ... if each.default is each.empty else each.default,
+        )
+        for each in option_parameters(kind)
+    }
+    return create_model("Options", __config__=ConfigDict(arbitrary_types_allowed=True, extra="forbid"), **fields)
+
+
+_options_of_package = cache(_options_model)
+"""Kept for the sources of the package, because settings are read again and again."""

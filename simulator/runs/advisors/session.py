@@ -29,7 +29,7 @@ from simulator.experiment.configuration import Experiment
 from simulator.experiment.runtime import runtime_settings, sets_runtime
 from simulator.folder.workspace import AUDIT, Workspace
 from simulator.runs.advisors.speed import SpeedWatch
-from simulator.runs.answers import advisor_of, connect, recorded
+from simulator.runs.answers import advisor_of, connect, recorded, require_client
 from simulator.runs.estimate import Estimate
 
 
@@ -109,8 +109,8 @@ def check_clients(experiment: Experiment, given: Any) -> None:
                 f"client names the advisor {advisor!r:.60}{did_you_mean(str(advisor), [*experiment.advisors_by_name])}"
             )
     for client in by_name.values() if isinstance(given, Mapping) else [given]:
-        if client is not None and not isinstance(client, LLMClient):
-            raise ConfigurationError(f"client is {client!r:.60}: give one of get_llm_client(), or leave it out.")
+        if client is not None:
+            require_client(client)
 
 
 def sessions_of(experiment: Experiment, arms: Sequence[Arm], given: Clients) -> list[AdvisorSession]:

@@ -10,8 +10,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from llm_strategy.advice.advisor import Advisor
-from llm_strategy.advice.rules import MatchedRandom
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.types import ActionType
 from simulator.experiment.arms import Arm
@@ -19,7 +17,7 @@ from simulator.experiment.configuration import Experiment
 from simulator.experiment.objects import is_of_program
 from simulator.folder.description import now
 from simulator.prices.universe import Universe
-from simulator.runs.strategies.trade import trade_arm
+from simulator.runs.strategies.trade import rule_of, trade_arm
 
 Advised = Mapping[str, Sequence[ActionType]]
 
@@ -73,9 +71,4 @@ class ArmProcesses:
 def _trade(universe: Universe, experiment: Experiment, arm: Arm, folder: Path, advised: Advised | None) -> None:
     """Trade an arm in this process, and write its evidence."""
     folder.mkdir(parents=True, exist_ok=True)
-    advisor: Advisor | None = None
-    if arm.kind == "random":
-        advisor = MatchedRandom(dict(advised or {}), experiment.evaluation.seed)
-    elif arm.kind == "rule":
-        advisor = experiment.rule(arm.rule)
-    trade_arm(universe, arm, advisor, experiment, lambda _: None, folder)
+    trade_arm(universe, arm, rule_of(arm, experiment, advised or {}), experiment, lambda _: None, folder)

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from llm_strategy.advice.advisor import Advisor
+from llm_strategy.advice.rules import MatchedRandom
 from llm_strategy.trading.decision_lines import Entry
+from llm_strategy.types import ActionType
 from simulator.experiment.arms import Arm
 from simulator.experiment.configuration import Experiment
 from simulator.prices.universe import Universe
 from simulator.runs.simulation import trade
 from simulator.runs.strategies.own_strategy import OwnStrategy, trade_strategy
 from simulator.runs.strategies.ungated import trade_ungated
+
+
+def rule_of(arm: Arm, experiment: Experiment, advised: Mapping[str, Sequence[ActionType]]) -> Advisor | None:
+    """Who decides in an arm that asks no model, made anew: its rule, or chance with the holding times of what the
+    primary arm ``advised``, by symbol; None for an arm that is a person's strategy or has no gate."""
+    if arm.kind == "random":
+        return MatchedRandom(advised, experiment.evaluation.seed)
+    return experiment.rule(arm.rule) if arm.kind == "rule" else None
 
 
 def own_strategy(arm: Arm) -> OwnStrategy:
