@@ -5,7 +5,8 @@ READY := $(VENV)/.ready
 
 TOOLS := build/tools
 
-.PHONY: env model second-model demo test quick fuzz expected contracts check bench bench-models bench-layouts lock audit clean
+.PHONY: env model second-model demo test quick fuzz expected contracts calibrate check bench bench-models bench-layouts \
+	docs example picture wheel lock audit clean
 
 env: $(READY)
 
@@ -25,9 +26,10 @@ second-model: env
 demo: model
 	$(BIN)/btllm demo
 
-# Two processes, each with whole files: what a file's tests share is made once.
+# Two processes, each with whole files, because what a file's tests share is made once; in the order of their names, because a file of
+# few tests may take long and must not be left for the end.
 test: model second-model
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # No model, no server, no whole runs: under a minute.
 quick: env
@@ -48,12 +50,16 @@ contracts: env
 	$(BIN)/python -m simulator.experiment.schema > contracts/experiment.schema.new
 	mv contracts/experiment.schema.new contracts/experiment.schema.json
 
+# How often the verdict is right, on advisors without and with planted skill: some 25 minutes of one processor in all. What
+# is done is on record (build/calibration.jsonl), and the same command goes on after it was cut off.
+calibrate: env
+	$(BIN)/python -m benchmarks.calibrate --out docs/calibration.md
+
 check: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest tests/test_packaging.py
 
 bench: model
 	$(BIN)/python -m benchmarks
@@ -64,6 +70,31 @@ bench-models: model
 bench-layouts: model
 	$(BIN)/python -m benchmarks.decisions --layouts --earlier --models smollm2-135m --backends llama_cpp --states 100
 
+# The site of the documentation, into build/docs. Its pages are written by this environment, and put together in one of
+# its own, from the versions and hashes of docs/requirements.lock.
+docs: env build/docs-env/.ready
+	$(BIN)/python -m documentation build/docs-source
+	NO_MKDOCS_2_WARNING=1 build/docs-env/bin/mkdocs build --strict --quiet
+	@echo build/docs/index.html
+
+build/docs-env/.ready: docs/requirements.lock
+	$(PYTHON) -m venv build/docs-env
+	build/docs-env/bin/pip install --quiet --require-hashes --requirement docs/requirements.lock
+	touch $@
+
+# The example report is the page of the demo: made anew, with the picture of its first screen. README's table is held to it.
+example: model
+	page=$$(BTLLM_DATA_DIR=$$(mktemp -d) $(BIN)/btllm demo --quiet) && cp "$$page" "$${page%.html}.md" reports/example/
+	$(MAKE) picture
+
+# The first screen of the example report as the README shows it; needs Chromium.
+picture: env
+	$(BIN)/python -m documentation.picture reports/example/report.html docs/first-screen.png
+
+# A file that pip installs anywhere.
+wheel: env
+	$(BIN)/python -m build --wheel --no-isolation
+
 $(TOOLS)/bin/uv:
 	$(PYTHON) -m venv $(TOOLS)
 	$(TOOLS)/bin/pip install --quiet uv==0.13.9 pip-audit==2.10.1
@@ -72,6 +103,8 @@ $(TOOLS)/bin/uv:
 lock: $(TOOLS)/bin/uv
 	$(TOOLS)/bin/uv pip compile pyproject.toml --quiet --extra dev --constraint constraints.txt --output-file requirements.lock \
 		--universal --python-version 3.11.5 --generate-hashes --no-annotate --no-header
+	echo mkdocs-material==9.8.2 | $(TOOLS)/bin/uv pip compile - --quiet --constraint constraints.txt \
+		--output-file docs/requirements.lock --universal --python-version 3.11.5 --generate-hashes --no-annotate --no-header
 
 # Asks the package index for known faults of every locked version; where it is not reached, pip-audit says so.
 audit: $(TOOLS)/bin/uv

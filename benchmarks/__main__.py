@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import resource
 
+from benchmarks.analytics import print_analytics
 from benchmarks.asking_ahead import print_asking_ahead
+from benchmarks.charts import print_charts
+from benchmarks.checklists import print_checklists
 from benchmarks.documents import print_documents
 from benchmarks.model import distinct_snapshots, measure_validity, seconds_per_decision
 from benchmarks.portfolio import measure_portfolio
@@ -50,12 +53,15 @@ def main() -> None:
     print(f"bars replayed a second                      {len(universe.markets[0].table) / advised:,.0f}")
 
     many = measure_portfolio(rounds=3)
-    print(f"20 symbols, 10 years, 7 arms ({many.decisions:,} decisions) over strategies that place the same orders")
+    print(f"20 symbols, 10 years, 6 arms ({many.decisions:,} decisions) over strategies that place the same orders")
     print(f"    on backtrader's PandasData              {many.ours / many.bare_pandas:.2f}x   ({many.ours:.1f} s)")
     print(f"    on the feeds of this package            {many.ours / many.bare:.2f}x   ({many.bare:.1f} s)")
     print(f"    over strategies that do nothing there   {many.ours / many.idle:.2f}x   ({many.idle:.1f} s)")
 
     print_documents()
+    print_analytics()
+    print_checklists()
+    print_charts()
     print_asking_ahead()
 
     snapshots = distinct_snapshots(*SOURCES)

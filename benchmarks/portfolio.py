@@ -1,4 +1,4 @@
-"""Twenty symbols over ten years of daily bars, seven arms: how much a run takes beside bare backtrader."""
+"""Twenty symbols over ten years of daily bars, six arms: how much a run takes beside bare backtrader."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ import backtrader as bt
 from benchmarks.same_orders import run_same_orders
 from benchmarks.timing import interleaved
 from llm_strategy import BASELINES, Journal, ModelAdvisor
-from llm_strategy.advice.advisor import Advisor
-from llm_strategy.advice.rules import MatchedRandom
-from simulator.experiment import LLM_ARM, RANDOM_ARM
-from simulator.experiment.arms import ALL_ARMS
+from llm_strategy.advice.protocol import Advisor
+from simulator.experiment import LLM_ARM
+from simulator.experiment.arms import USUAL_ARMS
 from simulator.experiment.configuration import Experiment
-from simulator.folder.tally import Tally
 from simulator.prices.config import DataConfig
 from simulator.prices.feed import add_feeds
 from simulator.prices.universe import load_universe
@@ -27,7 +25,7 @@ SYMBOLS = {f"S{number:02d}": f"synthetic:cycles?bars=2520&seed={number}" for num
 
 @dataclass(frozen=True)
 class PortfolioTimes:
-    """Seconds for all seven arms together: ours with every answer on record, strategies that only place the same
+    """Seconds for all six arms together: ours with every answer on record, strategies that only place the same
     orders, on our feeds and on backtrader's, and strategies that do nothing on our feeds."""
 
     ours: float
@@ -43,14 +41,14 @@ def measure_portfolio(rounds: int) -> PortfolioTimes:
     universe = load_universe(experiment.data)
 
     def play(arm: str) -> Journal:
-        return simulate(universe, _advisor(arm, experiment, journals), experiment, Journal(io.StringIO()))
+        return simulate(universe, _advisor(arm, experiment), experiment, Journal(io.StringIO()))
 
     journals: dict[str, Journal] = {}
-    for arm in ALL_ARMS:
+    for arm in USUAL_ARMS:
         journals[arm] = play(arm)
 
     def ours() -> None:
-        for arm in ALL_ARMS:
+        for arm in USUAL_ARMS:
             play(arm)
 
     def bare(*, own_feed: bool) -> None:
@@ -70,12 +68,7 @@ def measure_portfolio(rounds: int) -> PortfolioTimes:
     return PortfolioTimes(*taken, sum(len(journal.entries) for journal in journals.values()))
 
 
-def _advisor(arm: str, experiment: Experiment, journals: dict[str, Journal]) -> Advisor:
+def _advisor(arm: str, experiment: Experiment) -> Advisor:
     if arm == LLM_ARM:
         return ModelAdvisor(connect(experiment), view=experiment.advisor.view)
-    if arm == RANDOM_ARM:
-        made = Tally(experiment.rule("never"))
-        for entry in journals[LLM_ARM].entries:
-            made.take(entry)
-        return MatchedRandom(made.advised, experiment.evaluation.seed)
     return BASELINES[arm]()

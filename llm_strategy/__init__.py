@@ -12,16 +12,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from llm_strategy.advice.advisor import Advisor, ModelAdvisor
+    from llm_strategy.advice.advisor import ModelAdvisor
+    from llm_strategy.advice.protocol import Advisor
     from llm_strategy.advice.rules import BASELINES, Rule
     from llm_strategy.costs.costs import Costs
     from llm_strategy.llm import get_llm_client
+    from llm_strategy.market.analytics.analytic import Analytic
+    from llm_strategy.market.analytics.past import Past
     from llm_strategy.market.context.source import ContextSource
     from llm_strategy.market.feature import Bars, Feature
     from llm_strategy.market.features import Lookbacks
     from llm_strategy.market.view import View, render_snapshot
     from llm_strategy.risk import Account, Holding, Intent, Limits, Market, Verdict, judge
+    from llm_strategy.risk.checklist import Checklist
+    from llm_strategy.shown import Shown
+    from llm_strategy.support.condition import Quantity
     from llm_strategy.trading.broker import SimulatedBroker
+    from llm_strategy.trading.checklist_file import read_checklist
     from llm_strategy.trading.gated.gate import GateCut
     from llm_strategy.trading.gated.strategy import Gated
     from llm_strategy.trading.journal import Journal
@@ -35,7 +42,6 @@ if TYPE_CHECKING:
         Decision,
         Regime,
         RegimeLabel,
-        Shown,
         Snapshot,
         Status,
         Window,
@@ -49,7 +55,9 @@ __all__ = [
     "Advice",
     "AdvisedStrategy",
     "Advisor",
+    "Analytic",
     "Bars",
+    "Checklist",
     "Constraints",
     "ContextSource",
     "Costs",
@@ -65,6 +73,8 @@ __all__ = [
     "Market",
     "ModelAdvisor",
     "OrderRules",
+    "Past",
+    "Quantity",
     "Regime",
     "RegimeLabel",
     "Rule",
@@ -77,6 +87,7 @@ __all__ = [
     "Window",
     "get_llm_client",
     "judge",
+    "read_checklist",
     "render_snapshot",
 ]
 
@@ -87,8 +98,10 @@ _HOMES = {
     "ActionType": "llm_strategy.types",
     "Advice": "llm_strategy.types",
     "AdvisedStrategy": "llm_strategy.trading.strategy",
-    "Advisor": "llm_strategy.advice.advisor",
+    "Advisor": "llm_strategy.advice.protocol",
+    "Analytic": "llm_strategy.market.analytics.analytic",
     "Bars": "llm_strategy.market.feature",
+    "Checklist": "llm_strategy.risk.checklist",
     "Constraints": "llm_strategy.types",
     "ContextSource": "llm_strategy.market.context.source",
     "Costs": "llm_strategy.costs.costs",
@@ -104,10 +117,12 @@ _HOMES = {
     "Market": "llm_strategy.risk",
     "ModelAdvisor": "llm_strategy.advice.advisor",
     "OrderRules": "llm_strategy.trading.orders",
+    "Past": "llm_strategy.market.analytics.past",
+    "Quantity": "llm_strategy.support.condition",
     "Regime": "llm_strategy.types",
     "RegimeLabel": "llm_strategy.types",
     "Rule": "llm_strategy.advice.rules",
-    "Shown": "llm_strategy.types",
+    "Shown": "llm_strategy.shown",
     "SimulatedBroker": "llm_strategy.trading.broker",
     "Snapshot": "llm_strategy.types",
     "Status": "llm_strategy.types",
@@ -116,6 +131,7 @@ _HOMES = {
     "Window": "llm_strategy.types",
     "get_llm_client": "llm_strategy.llm",
     "judge": "llm_strategy.risk",
+    "read_checklist": "llm_strategy.trading.checklist_file",
     "render_snapshot": "llm_strategy.market.view",
 }
 """Where each public name lives; it is imported when it is first used, so that a part needs only what it uses."""

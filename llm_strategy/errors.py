@@ -6,6 +6,7 @@
     |-- ModelError              the model runtime cannot do what was asked                 exit code 4
     |   |-- ModelNotFound       no such file or name
     |   |-- ModelNotLoaded      the file is there and the engine refuses it
+    |   |-- ImagesNotSeen       an image is to be shown to a model that reads text alone
     |   |-- BackendMissing      the package behind a backend is not installed
     |   |-- BackendFailure      the engine or server failed while answering
     |   |   |-- BackendRefused  the server refuses the request: asking again changes nothing
@@ -19,7 +20,8 @@
     |-- ContractError           an answer breaks the advice contract: which field
     |-- SimulationOnlyError     a broker that is not backtrader's simulated one            exit code 5
     |-- RunFolderError          a run folder cannot be written, read or trusted            exit code 6
-    |   `-- ForeignAnswers      its answers are not those to its own questions (an AnswerNotRecorded, too)
+    |   |-- ForeignAnswers      its answers are not those to its own questions (an AnswerNotRecorded, too)
+    |   `-- RegisterError       a register (of hypotheses, of trials) cannot be written, read or trusted
     |-- BudgetReached           a run has used up what it was allowed; it can go on        exit code 8
     `-- TooManyFailures         abstentions exceed the rate that the experiment allows     exit code 7
 
@@ -77,6 +79,10 @@ class ModelNotFound(ModelError):
 
 class ModelNotLoaded(ModelError):
     """The engine refuses the model file."""
+
+
+class ImagesNotSeen(ModelError):
+    """The question has an image, and who is asked reads text alone: no such question can be answered."""
 
 
 class BackendMissing(ModelError):
@@ -154,6 +160,10 @@ class RunFolderError(BacktraderLLMError):
 
 class ForeignAnswers(RunFolderError, AnswerNotRecorded):
     """The answers in a run folder are not those to the questions that its prices and experiment ask."""
+
+
+class RegisterError(RunFolderError):
+    """A register of the user, of hypotheses or of trials, cannot be written, read or trusted."""
 
 
 class BudgetReached(BacktraderLLMError):

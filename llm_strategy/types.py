@@ -1,4 +1,5 @@
-"""The frozen records that travel between the stages of a bar. Nothing of ours is imported here.
+"""The frozen records that travel between the stages of a bar. Of ours they know
+what a model is ``shown``.
 
 Units, unless a field says otherwise: a *fraction* is 1.0 for 100 percent, money is in the currency of the prices,
 sizes are in shares (or coins), distances in time are in bars, durations in seconds.
@@ -12,8 +13,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias
 
-Purpose: TypeAlias = Literal["advice", "repair", "label", "prior", "action", "rationale"]
-"""What a question to a model was for: the whole advice, its second attempt, or one part of a scored one."""
+from llm_strategy.shown import Shown
+
+Purpose: TypeAlias = Literal[
+    "advice", "repair", "label", "prior", "action", "rationale", "check", "plan", "plan_repair"
+]
+"""What a question to a model was for: the whole advice, its second attempt, one part of a scored one (``check``: an
+item of a checklist), or what to look at before the advice."""
 
 
 class RegimeLabel(StrEnum):
@@ -117,21 +123,6 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """What a model was shown by one source of context beside the market's line: its text, and the ids of what may be
-    cited."""
-
-    source: str
-    text: str
-    ids: tuple[str, ...] = ()
-
-
-def shown_text(context: Iterable[Shown]) -> str:
-    """What was shown beside the market's line, a paragraph for each source; empty where nothing was."""
-    return "\n\n".join(f"{shown.source}: {shown.text}" for shown in context)
-
-
-@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything an advisor may see at a close: closed bars up to this one, and nothing of the account.
 
@@ -224,6 +215,15 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckAnswer:
+    """What a model answered to an item of a checklist: whether it applies, and what it looked at for that."""
+
+    item: str
+    applies: bool
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
 class Advice:
     """An advice that met the contract (``contracts/advice.schema.json``)."""
 
@@ -234,6 +234,8 @@ class Advice:
     action: Action
     version: str = "1.0.0"
     intent: str = "propose_trade"
+    checks: tuple[CheckAnswer, ...] = ()
+    """Its answers to the items of a checklist that are asked of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,13 +321,21 @@ class Decision:
     instead_of: Abstention | None = None
     """Why the model gave no advice, where a rule decided in its place."""
     context: tuple[Shown, ...] = ()
-    """What the model was shown beside the market's line (``prompt``), in its order."""
+    """What the model was shown beside the market's line (``prompt``), in its order; the results of a plan last."""
+    plan: tuple[str, ...] | None = None
+    """The analytics that were run for it, by name; None where nothing was planned."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClampEvent:
-    """One cut of the risk gate: which limit, the value before and after. ``after`` of 0 means refused."""
+    """One cut of the risk gate: which limit, the value before and after. ``after`` of 0 means refused. An item of a
+    checklist is the limit ``checklist.NAME``; where it only flags, both values are the same."""
 
     limit: str
     before: float
     after: float
+
+    @property
+    def is_flag(self) -> bool:
+        """Whether it leaves what it tells of as it is."""
+        return self.before == self.after > 0

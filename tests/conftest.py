@@ -10,6 +10,7 @@ import sys
 import pytest
 from command_line import btllm  # noqa: F401 - the fixture of commands
 from fuzzing import EXAMPLES, NIGHTLY, TABLE
+from preloaded import preloaded
 
 from llm_strategy.llm.backends.local.gpt4all import Gpt4AllBackend
 from llm_strategy.llm.client import LLMClient
@@ -53,6 +54,14 @@ def network_guard():
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_data_folder(tmp_path_factory):
+    """What tests register stands in a folder of theirs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BTLLM_DATA_DIR", str(tmp_path_factory.mktemp("data")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def model_path():
     """The embedded model's file."""
@@ -72,9 +81,19 @@ def gemma_path():
 
 
 @pytest.fixture(scope="session")
-def threads():
+def threads(one_thread_a_process):
     """Processor threads of the tests' models: ``LLM_THREADS``, or all."""
     return int(os.environ["LLM_THREADS"]) if "LLM_THREADS" in os.environ else None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread_a_process():
+    """Where tests run in several processes each model has one thread: more threads than processors wait for each other
+    most of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "PYTEST_XDIST_WORKER" in os.environ and "LLM_THREADS" not in os.environ:
+            patch.setenv("LLM_THREADS", "1")
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -82,6 +101,13 @@ def local_model(model_path, threads):
     """The embedded model, loaded once for all tests."""
     with LLMClient(Gpt4AllBackend(model_path, threads=threads)) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def commands():
+    """Commands in processes of their own, forked from one that has loaded the libraries."""
+    with preloaded() as started:
+        yield started
 
 
 @pytest.fixture
@@ -112,3 +138,13 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line(f"{sum(EXAMPLES.values())} examples: {dict(EXAMPLES)}")
         for line in TABLE:
             terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """One headless Chromium for all tests of a session; they are skipped where there is none."""
+    from browser import start_browser
+
+    started = start_browser()
+    yield started
+    started.close()

@@ -2,59 +2,35 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
-from typing import Any, Protocol, TypeAlias
+from typing import Any
 
+from llm_strategy.advice.ahead import OnAnswer, answer_ahead
+from llm_strategy.advice.checks import AskedItems
 from llm_strategy.advice.citations import DOCUMENTS
 from llm_strategy.advice.contract import Repairs
 from llm_strategy.advice.conversation import Conversation, MarketMemory, Memory
+from llm_strategy.advice.copying import CopyNearest
 from llm_strategy.advice.examples import Analogues
 from llm_strategy.advice.modes.mode import Abilities, Mode, Question
+from llm_strategy.advice.modes.planned import Planned
 from llm_strategy.advice.modes.registry import MODES, complete_options
 from llm_strategy.advice.options import PromptOptions
 from llm_strategy.advice.outcome import Outcome, decide_by_rule, with_citations
+from llm_strategy.advice.planning.moment import PlanMoment, Planning
+from llm_strategy.advice.planning.options import PlanOptions
+from llm_strategy.advice.protocol import Advisor
 from llm_strategy.errors import BreakerOpen
 from llm_strategy.llm.client import LLMClient
-from llm_strategy.llm.concurrency.parallel import side_by_side
 from llm_strategy.llm.record.user import in_users_record
 from llm_strategy.llm.requests import Request
 from llm_strategy.market.context.context import Context
+from llm_strategy.market.context.menu import Offer
 from llm_strategy.market.context.registry import DEFAULT_CONTEXT
 from llm_strategy.market.view import View, render_snapshot, with_features
-from llm_strategy.types import Decision, Snapshot
-
-MOST_FAILURES_AHEAD = 5
-"""Questions in a row that failed, as their answers come: then the others wait for their turn."""
-
-OnAnswer: TypeAlias = Callable[[int, int, int], None]
-"""Called with the questions answered so far, how many there are, and how many are asked at once."""
-
-
-class Advisor(Protocol):
-    """Anything that decides at a close: a model, or a rule."""
-
-    def attach(self, data: Any) -> Advisor:
-        """The advisor of one feed, called once for each in the strategy's ``__init__``: itself where it keeps nothing
-        of a feed, or a copy with the indicators of this one."""
-
-    def decide(self, snapshot: Snapshot) -> Decision:
-        """The decision at the close of this snapshot's bar. An advisor that keeps a past has a method ``witness`` too,
-        which takes a snapshot at each bar that the schedule passes over."""
-
-
-def witness_of(advisor: Advisor) -> Callable[[Snapshot], None] | None:
-    """The method ``witness`` of an advisor that has a past, to be called at bars without a decision; most rules have
-    none."""
-    return getattr(advisor, "witness", None)
-
-
-def begin_run(advisor: Advisor) -> Advisor:
-    """The advisor of a new run, without a past: its copies for the feeds of that run share one. Rules keep none."""
-    begin: Callable[[], Advisor] | None = getattr(advisor, "begin", None)
-    return advisor if begin is None else begin()
+from llm_strategy.types import Decision, Exchange, Snapshot
 
 
 class ModelAdvisor:
@@ -68,7 +44,8 @@ class ModelAdvisor:
     repair attempt included. ``draw`` is which sample of each answer is asked for (``Request.draw``). With
     ``repairs="lenient"`` values that break the contract and can mean one thing alone (a number in quotes, a percentage,
     null for nothing) are put right and counted; ``strict`` asks again. What stands around the JSON of an answer is
-    taken off and counted in both.
+    taken off and counted in both. With a ``plan`` (``PlanOptions``, or a mapping of its names) the model first chooses
+    which analytics are run.
     With ``record`` an ``AdvisedStrategy`` asks a client of ``get_llm_client`` once for all runs: its answers are kept
     in the user's cache folder, as those of ``btllm``. ``record=False`` asks anew in each run.
     ``fallback`` is an advisor (a rule) that decides in place of a model that failed; without one such a decision is an
@@ -90,11 +67,14 @@ class ModelAdvisor:
         record: bool = True,
         repairs: Repairs = "strict",
         context: Any = DEFAULT_CONTEXT,
+        plan: PlanOptions | Mapping[str, Any] | None = None,
     ) -> None:
-        self.client = client
-        shown = context if isinstance(context, Context) else Context(context, view.unmasked)
+        self.client, self.plan_options = client, PlanOptions.of(plan)
+        menu = None if self.plan_options is None else self.plan_options.menu()
+        shown = context if isinstance(context, Context) else Context(context, view.unmasked, menu)
         self.view, self.fallback = with_features(view, shown.feature_names), fallback
         self.context = shown.beside(self.view.shown).open()
+        self.context.require_sight(client.supports_images, lambda: client.identity.backend)
         self.record, self.draw = record, draw
         self.repairs: Repairs = repairs
         self.wanted_options = options
@@ -106,6 +86,8 @@ class ModelAdvisor:
         self._conversation = self._new_conversation()
         self._breaker = client.breaker()
         self._recorded: ModelAdvisor | None = None
+        self.on_decision: Callable[[Decision, ModelAdvisor], None] | None = None
+        """Called after each decision, while ``last_requests`` are those of it; copies of this advisor call it, too."""
 
     def on_record(self) -> ModelAdvisor:
         """The same advisor behind the user's record of answers (``llm.in_users_record``), where ``record`` says so and
@@ -121,12 +103,28 @@ class ModelAdvisor:
             recorded._conversation = recorded._new_conversation()
         return self._recorded
 
+    def asking(self, items: AskedItems) -> ModelAdvisor:
+        """The same advisor, asked about these items of a checklist in place of others; raises ``ConfigurationError``
+        for a person's own prompt that never shows them."""
+        other = copy(self)
+        other.wanted_options = replace(self.wanted_options, checks=items)
+        other.options = replace(self.options, checks=items)
+        other.options.check_prompt()
+        other.mode, other._memory, other._recorded = other._new_mode(), Memory(), None
+        other._conversation = other._new_conversation()
+        return other
+
     def _with_context(self, options: PromptOptions) -> PromptOptions:
         """The options that know what is shown beside the market's line."""
+        if self.plan_options is not None:
+            return replace(options, context=self.plan_options.beside(self.context.names))
         return replace(options, context=self.context.names) if self.context.shows_more else options
 
     def _new_mode(self) -> Mode:
-        return MODES[self.options.mode](self.options, self.repairs)
+        mode = MODES[self.options.mode](self.options, self.repairs)
+        if self.plan_options is None:
+            return mode
+        return Planned(mode, self.plan_options, numbered=not self.client.supports_choices)
 
     def _new_conversation(self) -> Conversation:
         return Conversation(self.client, self._memory.answers if self._remember else None, self.draw)
@@ -165,10 +163,11 @@ class ModelAdvisor:
         on, as many questions at once as the client's ``concurrency``; copies of this advisor use the answers. Where
         the schedule ``wants`` no decision the bar is witnessed.
 
-        Not asked ahead is what is on record, what depends on earlier answers, and anything where the client takes one
-        request at a time. The model is asked alone: a question that fails is asked again at its bar, where fallbacks
-        may answer it. After ``MOST_FAILURES_AHEAD`` failures in a row no more are begun, and until the first answer no
-        more are under way at once. Raises as ``decide`` does, once what is under way has ended; every answer is kept.
+        Not asked ahead is what is on record, what depends on earlier answers, and where the client takes one request at
+        a time anything but plans. The model is asked alone: a question that fails is asked again at its bar, where
+        fallbacks may answer it. After ``MOST_FAILURES_AHEAD`` failures in a row no more are begun, and until the first
+        answer no more are under way at once. Raises as ``decide`` does, once what is under way has ended; every answer
+        is kept.
         """
         scout = self.begin()
         questions: dict[Question, Snapshot] = {}
@@ -181,7 +180,7 @@ class ModelAdvisor:
 
     @property
     def asks_ahead(self) -> bool:
-        """Whether ``ask_ahead`` asks anything."""
+        """Whether ``ask_ahead`` asks for whole decisions; for plans it asks in any case."""
         return self.client.concurrency > 1 and self.stateless
 
     @property
@@ -193,6 +192,8 @@ class ModelAdvisor:
         """Take a bar without a decision into the past, where none may be missing; ``decide`` does it by itself."""
         self.context.take(snapshot)
         self._memory.latest = None
+        if (moment := self._market(snapshot).moment) is not None:
+            moment.take(snapshot)
         if self.options.examples not in ("none", "fixed"):
             self._market(snapshot).past.take(snapshot)
 
@@ -205,14 +206,40 @@ class ModelAdvisor:
         return self.mode.requests(self._question(snapshot), self._conversation.defaults)
 
     @property
-    def last_request(self) -> Request | None:
-        """The first request of the last decision, as it was asked; None before there was a decision."""
-        asked = (self.mode.requests(question, self._conversation.defaults)[0] for question in self._memory.last)
-        return next(asked, None)
+    def last_requests(self) -> tuple[Request, ...]:
+        """The first request of the last decision, as it was asked, and behind a plan the first one for the advice; none
+        before there was a decision."""
+        return tuple(
+            request
+            for question, plan in self._memory.last
+            for request in self.mode.first_requests(question, plan, self._conversation.defaults)
+        )
+
+    def foreseen(self, snapshot: Snapshot) -> tuple[Request, ...]:
+        """The requests for the advice that the plan on record leads to; none where there is none."""
+        return self._conversation.foreseen(self._question(snapshot), self.mode)
+
+    def longest_request(self, snapshot: Snapshot) -> Request:
+        """The longest of the first requests that a decision may make: behind a plan that with the longest results."""
+        return self.mode.longest(self._question(snapshot), self._conversation.defaults)
 
     def possible_requests(self, snapshot: Snapshot) -> Iterator[Request]:
         """The requests of which the answers to ``known_requests`` decide that one is made; none where there is none."""
         return self.mode.follow_ups(self._question(snapshot), self._conversation.defaults)
+
+    def plan(self, snapshot: Snapshot) -> tuple[tuple[str, ...], tuple[Exchange, ...]]:
+        """What is run for a snapshot, by name, after those that came before, and the exchanges about that alone;
+        nothing is run where no plan came of them, or none is made."""
+        mode = self._market(snapshot).mode
+        if not isinstance(mode, Planned):
+            return (), ()
+        found = self._conversation.plan(snapshot, self._question(snapshot), mode)
+        return found.names, found.exchanges
+
+    def offer(self, snapshot: Snapshot) -> Offer | None:
+        """What a plan can choose at a snapshot, after those that came before; None where none is made."""
+        planning = self._question(snapshot).planning
+        return None if planning is None else planning.offer
 
     def unusable_on_record(self, snapshot: Snapshot) -> tuple[Request, ...]:
         """The requests for a snapshot that earlier commands were answered without ever meeting the contract, so that
@@ -232,9 +259,11 @@ class ModelAdvisor:
         return bound
 
     def _decide(self, snapshot: Snapshot, question: Question) -> Decision:
-        self._memory.last[:] = [question]
         outcome = self._counted(snapshot, question)
+        self._memory.last[:] = [(question, outcome.plan)]
         decision = outcome.decision(snapshot, question.market, question.shown)
+        if self.on_decision is not None:
+            self.on_decision(decision, self)
         if self.fallback is None or outcome.abstention is None:
             return decision
         return decide_by_rule(self.fallback.decide(snapshot), decision)
@@ -258,48 +287,29 @@ class ModelAdvisor:
         if question in memory.outcomes:
             return memory.outcomes[question]
         outcome = memory.ahead.pop(question, None) or self._asked(self._conversation, snapshot, question)
-        if self._remember and outcome.is_final and not self.mode.scores:
+        if self._remember and outcome.is_final and not self.mode.keeps_answers:
             memory.outcomes[question] = outcome.at_later_bar()
         return outcome
 
     def _asked(self, conversation: Conversation, snapshot: Snapshot, question: Question) -> Outcome:
         outcome = conversation.outcome(snapshot, question, self._market(snapshot).mode)
-        return with_citations(outcome, question.shown) if DOCUMENTS in self.context.names else outcome
+        shown = (*question.shown, *outcome.results)
+        return with_citations(outcome, shown) if self.context.source(DOCUMENTS) is not None else outcome
 
     def _ask_ahead(self, questions: Mapping[Question, Snapshot], on_answer: OnAnswer | None = None) -> None:
-        if not self.asks_ahead:
-            return
-        conversation, at_once, memory = self._conversation.before_its_turn(), self.client.concurrency, self._memory
-        unknown: dict[Request, Question] = {}
-        for question in questions:
-            if question not in memory.outcomes and question not in memory.ahead:
-                request = self.mode.requests(question, conversation.defaults)[0]
-                if request not in unknown and (
-                    self.client.recorded(request) is None or conversation.unusable_on_record(question, self.mode)
-                ):
-                    unknown[request] = question
-        waiting = deque(unknown.values())
-        answered = failed = 0
-
-        def next_ones(*, until_answered: bool) -> Iterator[Question]:
-            while waiting and failed < MOST_FAILURES_AHEAD and not (until_answered and answered):
-                yield waiting.popleft()
-
-        def ask(question: Question) -> Outcome:
-            return self._asked(conversation, questions[question], question)
-
-        def take(question: Question, outcome: Outcome) -> None:
-            nonlocal answered, failed
-            if outcome.failed:
-                failed += 1
-            else:
-                answered, failed = answered + 1, 0
-                memory.ahead[question] = outcome
-            if on_answer is not None:
-                on_answer(answered, len(unknown), at_once)
-
-        side_by_side(ask, next_ones(until_answered=True), min(at_once, MOST_FAILURES_AHEAD), take)
-        side_by_side(ask, next_ones(until_answered=False), at_once, take)
+        conversation, memory = self._conversation.before_its_turn(), self._memory
+        if self.asks_ahead:
+            new = [each for each in questions if each not in memory.outcomes and each not in memory.ahead]
+            unknown, at_once = conversation.unanswered(new, self.mode), self.client.concurrency
+            answer_ahead(
+                unknown,
+                lambda question: self._asked(conversation, questions[question], question),
+                memory.ahead.__setitem__,
+                at_once,
+                on_answer,
+            )
+        else:
+            conversation.plan_ahead(questions, self.mode, on_answer)
 
     def _take(self, snapshot: Snapshot) -> Question:
         """The question at a bar, which then belongs to the past."""
@@ -312,22 +322,30 @@ class ModelAdvisor:
         if latest is None or latest[0] is not snapshot:  # a source may take its time
             examples = self._market(snapshot).past.choose(snapshot, self.options.examples, self.options.count)
             market, context = render_snapshot(snapshot, self.view), self.context.show(snapshot)
-            question = Question(market, examples, snapshot.symbol, snapshot.timeframe, context)
+            question = Question(
+                market, examples, snapshot.symbol, snapshot.timeframe, context, self._planning(snapshot)
+            )
             self._memory.latest = latest = snapshot, question
         return latest[1]
+
+    def _planning(self, snapshot: Snapshot) -> Planning | None:
+        moment, offer = self._market(snapshot).moment, self.context.offer(snapshot)
+        return None if moment is None or offer is None else Planning(moment.line(snapshot), offer)
 
     def _market(self, snapshot: Snapshot) -> MarketMemory:
         markets, key = self._memory.markets, (snapshot.symbol, snapshot.timeframe)
         if key not in markets:
-            markets[key] = MarketMemory(
-                Analogues(self.view, self.options.labels, self.options.regimes), self._new_mode()
-            )
+            past, plan = Analogues(self.view, self.options.labels, self.options.regimes), self.plan_options
+            moment = None if plan is None else PlanMoment(plan.when, self.view)
+            markets[key] = MarketMemory(past, self._new_mode(), moment)
         return markets[key]
 
 
 def rewind_advisor(advisor: Advisor, symbol: str) -> Advisor:
     """The advisor without the past of this symbol, behind bars that cannot be true: what follows a state is counted in
     bars, and those between are not known. A rule keeps no past."""
+    if isinstance(advisor, CopyNearest):
+        return advisor.attach(None)
     if not isinstance(advisor, ModelAdvisor):
         return advisor
     advisor.context.forget(symbol)

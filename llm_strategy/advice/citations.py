@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from llm_strategy.market.context.documents import Documents
-from llm_strategy.types import PolicyOutcome, PolicyVerdict, Shown
+from llm_strategy.shown import Shown
+from llm_strategy.types import PolicyOutcome, PolicyVerdict
 
 DOCUMENTS = Documents.name
 """The source of context whose texts may be cited."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from functools import lru_cache
@@ -21,7 +21,7 @@ from llm_strategy.llm.structured.answer_text import LARGEST_ANSWER, THOUGHT_ALON
 from llm_strategy.market.regimes import USUAL_REGIMES, as_label
 from llm_strategy.support.schemas import validator, violation
 from llm_strategy.support.strict_json import NoNumber, RepeatedKey, parse_json
-from llm_strategy.types import Action, ActionType, Advice, Constraints, Regime
+from llm_strategy.types import Action, ActionType, Advice, CheckAnswer, Constraints, Regime
 
 Repairs: TypeAlias = Literal["strict", "lenient"]
 """Whether values that break the contract are errors, or read where they can mean one thing alone."""
@@ -43,6 +43,17 @@ _OPTIONAL_AT_THE_TOP = ("version", "intent", "symbol", "timeframe")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,20}(?:\.[0-9]{1,20})?")
 
 
+class Checked(NamedTuple):
+    """The items of a checklist that were asked, by name, and what was shown and so may be named as what was looked at
+    for an answer."""
+
+    items: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+
+
+NOTHING_CHECKED = Checked()
+
+
 class ParsedAnswer(NamedTuple):
     """An advice and what had to be put right before it met the contract."""
 
@@ -58,8 +69,9 @@ def parse_answer(
     timeframe: str,
     repairs: Repairs = "strict",
     labels: tuple[str, ...] = USUAL_REGIMES.names,
+    checked: Checked = NOTHING_CHECKED,
 ) -> ParsedAnswer:
-    """Read an answer strictly; its label is one of these.
+    """Read an answer strictly; its label is one of these, and it answers each item that is ``checked`` and no other.
 
     What the program knows (version, intent, symbol, timeframe) is filled in where the model left it out; where the
     model wrote it, it must be right. What stands around the one JSON object (``answer_text``) is taken off and counted
@@ -73,22 +85,43 @@ def parse_answer(
     known = {"version": VERSION, "intent": INTENT, "symbol": symbol, "timeframe": timeframe}
     mended, kinds = read_leniently(document)
     if repairs == "lenient":
-        return ParsedAnswer(_advice(mended, known, labels), taken_off + kinds)
+        return ParsedAnswer(_advice(mended, known, labels, checked), taken_off + kinds)
     try:
-        return ParsedAnswer(_advice(document, known, labels), taken_off)
+        return ParsedAnswer(_advice(document, known, labels, checked), taken_off)
     except ContractError as problem:
         with suppress(ContractError):
-            _advice(mended, known, labels)
+            _advice(mended, known, labels, checked)
             problem = ContractError(problem.field, problem.problem, MEND)
         raise problem from None
 
 
-def _advice(document: dict[str, Any], known: Mapping[str, str], labels: tuple[str, ...]) -> Advice:
+def _advice(document: dict[str, Any], known: Mapping[str, str], labels: tuple[str, ...], checked: Checked) -> Advice:
     """The advice of a document in which what the program knows is filled in."""
     for field, value in known.items():
         if document.setdefault(field, value) != value:
             raise ContractError(field, f"is {document[field]!r}, the request was for {value!r}")
-    return advice_from_document(document, labels)
+    advice = advice_from_document(document, labels)
+    _check_answers(advice.checks, checked)
+    return advice
+
+
+def _check_answers(answers: Sequence[CheckAnswer], checked: Checked) -> None:
+    """Raise ``ContractError`` where an item has no answer, or an answer is for none of the items, or names what was not
+    shown."""
+    answered = [answer.item for answer in answers]
+    for name in checked.items:
+        if name not in answered:
+            raise ContractError(f"checks.{name}", "is missing")
+    for answer in answers:
+        if answer.item not in checked.items:
+            raise ContractError(f"checks.{answer.item}", "was not asked")
+        if answer.field and answer.field not in checked.fields:
+            names = ", ".join(checked.fields)
+            raise ContractError(
+                f"checks.{answer.item}.field", f"is {answer.field!r:.60}, which was not shown: name one of {names}"
+            )
+        if answer.applies and not answer.field:
+            raise ContractError(f"checks.{answer.item}.field", "is missing")
 
 
 def parse_object(text: str) -> dict[str, Any]:
@@ -146,7 +179,23 @@ def advice_from_document(document: dict[str, Any], labels: tuple[str, ...] = USU
         regime=Regime(as_label(regime["label"]), float(regime["confidence"]) if "confidence" in regime else None),
         rationale=document["rationale"],
         action=Action(ActionType(action["type"]), float(action["confidence"]), Constraints(**requested)),
+        checks=checks_from_document(document.get("checks", {})),
     )
+
+
+def checks_from_document(document: Mapping[str, Mapping[str, Any]]) -> tuple[CheckAnswer, ...]:
+    """The answers to a checklist as the contract writes them, by the names of the items."""
+    return tuple(
+        CheckAnswer(item, answer["applies"] in (True, "yes"), answer.get("field", ""))
+        for item, answer in sorted(document.items())
+    )
+
+
+def checks_to_document(checks: Iterable[CheckAnswer]) -> dict[str, dict[str, Any]]:
+    """What ``checks_from_document`` reads."""
+    return {
+        check.item: {"applies": check.applies} | ({"field": check.field} if check.field else {}) for check in checks
+    }
 
 
 def advice_to_document(advice: Advice) -> dict[str, Any]:
@@ -163,6 +212,7 @@ def advice_to_document(advice: Advice) -> dict[str, Any]:
         "rationale": advice.rationale,
         "action": {"type": action.type, "confidence": action.confidence}
         | ({"constraints": requested} if requested else {}),
+        **({"checks": checks_to_document(advice.checks)} if advice.checks else {}),
     }
 
 

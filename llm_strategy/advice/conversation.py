@@ -8,20 +8,24 @@ from __future__ import annotations
 import copy
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, TypeAlias, TypeVar
 
+from llm_strategy.advice.ahead import OnAnswer, answer_ahead
 from llm_strategy.advice.examples import Analogues
 from llm_strategy.advice.modes.mode import Mode, Question
+from llm_strategy.advice.modes.planned import Planned
 from llm_strategy.advice.outcome import FAILURES, Outcome, abstain, judge_answer, without_occasion
+from llm_strategy.advice.planning.moment import PlanMoment
 from llm_strategy.errors import BreakerOpen, ContractError, ModelError
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.reliability.policy import LEAST_TIME
 from llm_strategy.llm.requests import Generation, Request, request_hash
 from llm_strategy.llm.structured.answer_text import CAUSED_BY_DATA, as_contract_error, beginning
+from llm_strategy.market.context.menu import Measurement
 from llm_strategy.support.outside_text import encodable
 from llm_strategy.support.secrets import redact
 from llm_strategy.types import AbstentionReason, Event, Exchange, Purpose, Snapshot
@@ -50,10 +54,11 @@ class Recent(dict[_Key, _Value]):
 
 
 class MarketMemory(NamedTuple):
-    """The past states of one market, and the mode that decides its bars in order."""
+    """The past states of one market, the mode that decides its bars in order, and the moment of its last plan."""
 
     past: Analogues
     mode: Mode
+    moment: PlanMoment | None = None
 
 
 class Memory:
@@ -66,8 +71,8 @@ class Memory:
         """What was answered to scores."""
         self.ahead: dict[Question, Outcome] = {}
         """What was asked before its bar, until that has come."""
-        self.last: list[Question] = []
-        """The question of the last decision."""
+        self.last: list[tuple[Question, tuple[str, ...] | None]] = []
+        """The question of the last decision, and what was planned for it."""
         self.markets: dict[tuple[str, str], MarketMemory] = {}
         """By symbol and timeframe."""
         self.latest: tuple[Snapshot, Question] | None = None
@@ -79,6 +84,18 @@ class Memory:
         other.outcomes, other.answers, other.ahead = self.outcomes, self.answers, self.ahead
         other.last = self.last
         return other
+
+
+class PlanAnswer(NamedTuple):
+    """The analytics that a plan runs, by name, and the exchanges about it."""
+
+    names: tuple[str, ...]
+    exchanges: tuple[Exchange, ...]
+
+    @property
+    def failed(self) -> bool:
+        """Whether it was left without an answer."""
+        return bool(self.exchanges) and self.exchanges[-1].answer is None
 
 
 class Conversation:
@@ -120,6 +137,48 @@ class Conversation:
         unusable = mode.unusable(question, self.defaults, self._recorded)
         return tuple(filter(self.client.is_of_earlier_command, unusable))
 
+    def unanswered(self, questions: Iterable[Question], mode: Mode) -> list[Question]:
+        """Those of which something has to be asked before their bars, of equal ones the first."""
+        found: dict[Request | Question, Question] = {}
+        for question in questions:
+            if (key := self._unanswered(question, mode)) is not None:
+                found.setdefault(key, question)
+        return list(found.values())
+
+    def plan_ahead(self, questions: Mapping[Question, Snapshot], mode: Mode, on_answer: OnAnswer | None) -> None:
+        """Ask for the plans of these questions, where a model makes them. In a row they have a long beginning in
+        common, which a model reads once and not anew behind each question for an advice."""
+        if not (isinstance(mode, Planned) and mode.asks_for_plan):
+            return
+        unknown: dict[Request, Question] = {}
+        for question in questions:
+            request = mode.requests(question, self.defaults)[0]
+            if self.client.recorded(request) is None:
+                unknown.setdefault(request, question)
+        answer_ahead(
+            unknown.values(),
+            lambda question: self.plan(questions[question], question, mode),
+            lambda question, plan: None,  # the client's record keeps it
+            self.client.concurrency,
+            on_answer,
+        )
+
+    def _unanswered(self, question: Question, mode: Mode) -> Request | Question | None:
+        """What has to be asked before its bar: the first request of a decision, equal for all that it answers, or where
+        more than one follows from it the question itself; None where the record holds what is needed."""
+        request = mode.requests(question, self.defaults)[0]
+        planned = isinstance(mode, Planned) and mode.asks_for_plan
+        if self.client.recorded(request) is None or self.unusable_on_record(question, mode):
+            return question if planned else request
+        if not planned:
+            return None
+        behind = self.foreseen(question, mode)
+        return question if not behind or self.client.recorded(behind[0]) is None else None
+
+    def foreseen(self, question: Question, mode: Mode) -> tuple[Request, ...]:
+        """The requests for the advice that the plan on record leads to; none where there is none."""
+        return mode.behind(question, self.defaults, self._recorded) if isinstance(mode, Planned) else ()
+
     def _recorded(self, request: Request, read: Callable[[str], object]) -> tuple[str | None, ContractError | None]:
         """What is on record for a request, and what is wrong with it."""
         answer = self.client.recorded(request)
@@ -142,7 +201,22 @@ class Conversation:
         return outcome
 
     def _consult(self, snapshot: Snapshot, question: Question, mode: Mode) -> Outcome:
-        inquiry = Inquiry(self, snapshot, remember=mode.scores)
+        inquiry = Inquiry(self, snapshot, remember=mode.keeps_answers)
+        outcome = self._judged(question, mode, inquiry)
+        if inquiry.results is None:
+            return outcome
+        shown = tuple(result.result for result in inquiry.results if result.result.text)
+        return replace(outcome, plan=tuple(result.name for result in inquiry.results), results=shown)
+
+    def plan(self, snapshot: Snapshot, question: Question, mode: Planned) -> PlanAnswer:
+        """What is run for a question, and the exchanges about that; nothing is run where no plan came of them."""
+        inquiry = Inquiry(self, snapshot, remember=True)
+        names: tuple[str, ...] = ()
+        with self.client.decision(), suppress(ContractError, *FAILURES), contract_errors(inquiry.exchanges):
+            names = mode.plan(question, self.defaults, inquiry)
+        return PlanAnswer(names, tuple(inquiry.exchanges))
+
+    def _judged(self, question: Question, mode: Mode, inquiry: Inquiry) -> Outcome:
         try:
             with contract_errors(inquiry.exchanges):
                 parsed = mode.decide(question, self.defaults, inquiry)
@@ -160,6 +234,8 @@ class Inquiry:
 
     def __init__(self, conversation: Conversation, snapshot: Snapshot, *, remember: bool) -> None:
         self.exchanges: list[Exchange] = []
+        self.results: Sequence[Measurement] | None = None
+        """What a plan came to; None where nothing was planned."""
         self._seconds: list[float] = []  # that each of them took now
         self._conversation = conversation
         self._snapshot = snapshot
@@ -176,6 +252,10 @@ class Inquiry:
     def answer(self) -> str | None:
         """The text of the last answer; None where the last request has none."""
         return self.exchanges[-1].answer if self.exchanges else None
+
+    def note_plan(self, results: Sequence[Measurement]) -> None:
+        """Note what was run, which stays where the advice behind it fails."""
+        self.results = results
 
     def disregard(self, requests: Sequence[Request]) -> bool:
         """Drop the answers to the last requests where an earlier command was given one of them; whether there was."""

@@ -7,7 +7,7 @@ A layout shows examples, and begins the answer up to the choice that is scored n
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
@@ -21,10 +21,11 @@ from llm_strategy.llm.requests import Message, Request, Slot
 from llm_strategy.market.context.features import FEATURES
 from llm_strategy.market.regimes import USUAL_REGIMES, Regimes
 from llm_strategy.market.view import market_view
+from llm_strategy.shown import Image, Shown
 from llm_strategy.support.read_regular import read_text, require_file
 from llm_strategy.support.schemas import require
 from llm_strategy.support.strict_yaml import parse_yaml
-from llm_strategy.types import ActionType, Shown
+from llm_strategy.types import ActionType
 
 _PROMPTS = files("llm_strategy.prompts")
 
@@ -104,10 +105,11 @@ class LayoutText:
         filled = {"features": " ".join(names), **words}
         system = Message("system", _PLACEHOLDER.sub(lambda found: filled.get(found[1], found[0]), self.system))
         asked = in_context(self._question(market), context)
+        images = images_of(context)
         if self.shape == "page":
-            return system, Message("user", "\n\n".join([*(f"{q}\n{a}" for q, a in shown), asked]))
+            return system, Message("user", "\n\n".join([*(f"{q}\n{a}" for q, a in shown), asked]), images)
         turns = [turn for q, a in shown for turn in (Message("user", q), Message("assistant", a))]
-        return (system, *turns, Message("user", asked))
+        return (system, *turns, Message("user", asked, images))
 
     def check_labels(self, regimes: Regimes) -> None:
         """Raise ``ConfigurationError`` where these labels, as they are written, cannot be told apart, or one of the
@@ -198,6 +200,11 @@ def in_context(market: str, context: Sequence[Shown]) -> str:
         return market
     texts = [market if block.source == FEATURES else block.text for block in context]
     return "\n\n".join(text for text in texts if text)
+
+
+def images_of(context: Iterable[Shown]) -> tuple[Image, ...]:
+    """The images of what is shown at a close, in its order; they stand behind the text of the question."""
+    return tuple(shown.image for shown in context if shown.image is not None)
 
 
 def _fill(text: str, *, market: str, **values: str) -> str:

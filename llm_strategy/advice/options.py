@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from llm_strategy.advice.checks import AskedItems
 from llm_strategy.advice.examples import ExampleKind, LabelSource
 from llm_strategy.advice.layout import LayoutText
 from llm_strategy.advice.own_labels import OwnLabels
@@ -27,12 +29,36 @@ NEAREST_BY_DEFAULT = 2
 
 
 @dataclass(frozen=True, slots=True)
+class ScoredWindow:
+    """The bars behind a calibration: the closes of the first and the last scored decision (ISO 8601, UTC), their
+    symbols, and the sha256 of the prices of that run. Raises ``ConfigurationError`` for a close that is no time."""
+
+    first: str
+    last: str
+    symbols: tuple[str, ...]
+    prices: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "symbols", tuple(self.symbols))  # the one way to give it its normal form
+        for name in ("first", "last"):
+            try:
+                datetime.datetime.fromisoformat(getattr(self, name))
+            except ValueError:
+                given = f"{getattr(self, name)!s:.40}"
+                raise ConfigurationError(
+                    f"window.{name} is {given!r}, which is no time: name the calibration.json of a run as it left it."
+                ) from None
+
+
+@dataclass(frozen=True, slots=True)
 class LabelPrior:
     """What a model says to anything: the mean probability of each label over so many distinct ``states``, as a run
-    with scored choices leaves it in ``calibration.json``. Raises ``ConfigurationError`` for what no run leaves."""
+    with scored choices leaves it in ``calibration.json``, and the ``window`` of bars behind it, where that is on
+    record. Raises ``ConfigurationError`` for what no run leaves."""
 
     states: int
     labels: Mapping[str, float]
+    window: ScoredWindow | None = None
 
     def __post_init__(self) -> None:
         for name in self.labels:
@@ -42,6 +68,13 @@ class LabelPrior:
                 raise ConfigurationError(f"labels.{name!s:.40} is an unknown key, and no label.") from None
         if problem := problem_with(self.labels):
             raise ConfigurationError(f"the probability {problem}: name the calibration.json of a run as it left it.")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The document that ``from_document`` reads; a window that is not on record is left out."""
+        document = asdict(self)
+        if self.window is None:
+            del document["window"]
+        return document
 
     def check_labels(self, regimes: Regimes) -> None:
         """Raise ``ConfigurationError`` where it is not of these labels."""
@@ -62,7 +95,8 @@ class LabelPrior:
         """A prior from plain data; ``ConfigurationError`` begins with ``where`` and names what is wrong."""
         require("calibration", document, where)
         try:
-            return cls(**document)
+            window = document.get("window")
+            return cls(**document | {"window": None if window is None else ScoredWindow(**window)})
         except ConfigurationError as problem:
             raise ConfigurationError(f"{where}: {problem}") from None
 
@@ -98,7 +132,7 @@ class PromptOptions:
     without examples, sheet with the nearest and rows with others). ``regimes`` are the labels to choose from.
     ``context`` names what is shown at a close, in its order; ``features`` is the market's line. ``prompt`` is a
     person's own, in every mode (``auto`` examples are then the nearest where it shows examples, and none where it does
-    not).
+    not). ``checks`` are the items of a checklist that the model is asked about in the same answer.
     """
 
     mode: str = "auto"
@@ -111,6 +145,7 @@ class PromptOptions:
     regimes: Regimes = USUAL_REGIMES
     context: tuple[str, ...] = (FEATURES,)
     prompt: PromptText | None = None
+    checks: AskedItems = ()
 
     @property
     def falls_back_to_fixed(self) -> bool:
@@ -126,7 +161,7 @@ class PromptOptions:
     def check_prompt(self) -> None:
         """Raise ``ConfigurationError`` for a person's own prompt that shows what is not chosen, or never what is."""
         if self.prompt is not None:
-            for problem in self.prompt.problems(self.context):
+            for problem in self.prompt.problems(self.context, asks_items=bool(self.checks)):
                 raise ConfigurationError(problem)
 
     def as_dict(self) -> dict[str, Any]:

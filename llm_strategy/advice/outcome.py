@@ -19,6 +19,7 @@ from llm_strategy.errors import (
     PromptTooLong,
 )
 from llm_strategy.market.regimes import USUAL_REGIMES, Regimes
+from llm_strategy.shown import Shown
 from llm_strategy.types import (
     Abstention,
     AbstentionReason,
@@ -31,7 +32,6 @@ from llm_strategy.types import (
     PolicyOutcome,
     PolicyVerdict,
     RegimeLabel,
-    Shown,
     Snapshot,
     Status,
     events_of_answer,
@@ -61,6 +61,10 @@ class Outcome:
     policy: PolicyOutcome
     exchanges: tuple[Exchange, ...]
     repairs: tuple[str, ...] = ()
+    plan: tuple[str, ...] | None = None
+    """The analytics that were run; None where nothing was planned."""
+    results: tuple[Shown, ...] = ()
+    """What those of them that had something to tell came to."""
 
     @property
     def failed(self) -> bool:
@@ -131,7 +135,8 @@ class Outcome:
             prompt=prompt,
             exchanges=self.exchanges,
             repairs=self.repairs,
-            context=context,
+            context=(*context, *self.results),
+            plan=self.plan,
         )
 
 

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from llm_strategy.advice.examples import Example
-from llm_strategy.advice.layout import LayoutText
+from llm_strategy.advice.layout import LayoutText, images_of
 from llm_strategy.advice.plain_prompt import meaning_of_actions, plain_system
+from llm_strategy.advice.planning.options import PLAN
 from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.llm.requests import Message
 from llm_strategy.market.context.features import FEATURES
 from llm_strategy.market.context.registry import SOURCES
 from llm_strategy.market.regimes import USUAL_REGIMES, Regimes
+from llm_strategy.shown import Shown
 from llm_strategy.support.prompt_template import (
     Entries,
     Entry,
@@ -28,7 +30,6 @@ from llm_strategy.support.prompt_template import (
 from llm_strategy.support.read_regular import read_text, require_file
 from llm_strategy.support.schemas import require
 from llm_strategy.support.strict_yaml import parse_yaml
-from llm_strategy.types import Shown
 
 PROMPT_FILES = (".j2", ".yaml")
 """Endings of the files that a prompt may be."""
@@ -36,6 +37,9 @@ ANSWER = "Regime: {label}\nAction: {action}"
 """How a scored answer is worded where the prompt does not say it."""
 EXAMPLE = "Market: {{ market }}\nRegime: {{ label }}\nAction: {{ action }}"
 """How an example is written where the prompt does not say it."""
+
+CHECKLIST = "checklist"
+"""The placeholder of the items of a checklist."""
 
 _REASON = "\nReason: {rationale}"
 _LISTS = {
@@ -54,10 +58,11 @@ class PromptText:
     ``{label}`` and ``{action}``.
 
     Placeholders of ``system`` and ``user``, in Jinja: ``{{ features }}`` is the market's line, ``{{ examples }}`` the
-    examples, ``{{ form }}`` how the answer is to be written, ``{{ labels }}`` and ``{{ actions }}`` what they mean, and
-    each further source of context stands under its name. Those of ``example`` are ``{{ market }}``, ``{{ label }}``,
-    ``{{ action }}`` and ``{{ facts }}`` (what the causal rule goes by). Raises ``ConfigurationError`` for a text that
-    holds anything else than placeholders, ``if`` and ``for``.
+    examples, ``{{ form }}`` how the answer is to be written, ``{{ labels }}`` and ``{{ actions }}`` what they mean,
+    ``{{ checklist }}`` the items of a checklist that the model is asked about, each further source of context stands
+    under its name, and the results of a plan as ``{{ plan }}``. Those of ``example`` are ``{{ market }}``,
+    ``{{ label }}``, ``{{ action }}`` and ``{{ facts }}`` (what the causal rule goes by). Raises ``ConfigurationError``
+    for a text that holds anything else than placeholders, ``if`` and ``for``.
     """
 
     user: str
@@ -133,9 +138,21 @@ class PromptText:
         document = {"system": "", "shape": "turns", "question": "{market}", "answer": self.answer or ANSWER}
         return LayoutText.from_document(document | {"reason": _REASON}, "prompt")
 
-    def problems(self, context: Sequence[str]) -> Iterator[str]:
-        """What is wrong with the placeholders where these sources of context are chosen, a sentence each."""
-        known = Known((*context, "form"), _LISTS)
+    def problems(self, context: Sequence[str], *, asks_items: bool = False) -> Iterator[str]:
+        """What is wrong with the placeholders where these sources of context are chosen, a sentence each;
+        ``asks_items`` where a checklist has items that the model is asked about."""
+        shows_items = CHECKLIST in self.shown and CHECKLIST not in context  # a source of one's own may be called so
+        known = Known((*context, "form", *[CHECKLIST] * (asks_items or shows_items)), _LISTS)
+        if asks_items and not shows_items:
+            yield (
+                "advisor.prompt never shows {{ checklist }}, and risk.checklist has items that are asked of the model: "
+                "put it into the prompt, or leave those items out."
+            )
+        if shows_items and not asks_items:
+            yield (
+                "advisor.prompt shows {{ checklist }}, and risk.checklist has no item that is asked of the model: "
+                "leave it out of the prompt, or write an item with ask."
+            )
         for name in _USUAL_SOURCES:
             if name in self.shown and name not in context:
                 yield (
@@ -153,7 +170,12 @@ class PromptText:
             except ConfigurationError as problem:
                 yield f"advisor.prompt: {key}, {problem}"
         for name in context:
-            if name not in self.shown:
+            if name == PLAN and PLAN not in self.shown:
+                yield (
+                    "advisor.prompt never shows {{ plan }}, the results of advisor.plan: put it into the prompt, or "
+                    "leave plan out."
+                )
+            elif name not in self.shown:
                 yield (
                     f"advisor.prompt never shows {{{{ {name} }}}}, which advisor.context chooses: put it into the "
                     "prompt, or leave it out of context."
@@ -168,18 +190,23 @@ class PromptText:
         regimes: Regimes = USUAL_REGIMES,
         sources: Sequence[str] = (FEATURES,),
         context: Iterable[Shown] = (),
+        checklist: str = "",
     ) -> tuple[Message, ...]:
-        """The conversation that asks about a market, with its line, the examples, how the answer is written, and the
-        texts of the chosen ``sources`` (empty for one that shows nothing this time)."""
+        """The conversation that asks about a market, with its line, the examples, how the answer is written, the items
+        of a ``checklist``, and the texts of the chosen ``sources`` (empty for one that shows nothing this time)."""
         values: dict[str, str | Entries] = dict.fromkeys(sources, "")
-        values |= {block.source: block.text for block in context if block.source in values}
+        blocks = tuple(context)
+        values |= {block.source: block.text for block in blocks if block.source in values}
+        if PLAN in values:
+            values[PLAN] = "\n".join(block.text for block in blocks if block.source not in values)
         values |= {FEATURES: market, "form": form, "examples": self._examples(examples)}
+        values |= {CHECKLIST: checklist} if checklist else {}
         values |= {
             "labels": _entries({name: kind.meaning for name, kind in regimes.kinds.items()}),
             "actions": _entries(meaning_of_actions()),
         }
         system = plain_system(regimes) if self.system is None else _filled("system", self.system, values)
-        return Message("system", system), Message("user", _filled("user", self.user, values))
+        return Message("system", system), Message("user", _filled("user", self.user, values), images_of(blocks))
 
     def _examples(self, examples: Iterable[Example]) -> Paragraphs:
         return Paragraphs(_written(self.example or EXAMPLE, example) for example in examples)

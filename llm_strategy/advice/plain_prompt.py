@@ -11,7 +11,8 @@ from functools import cache, lru_cache
 from llm_strategy.advice.written_prompt import ADVICE_SCHEMA, decision_form, prompt_data, question_about, render
 from llm_strategy.llm.requests import Form, Message, Request, Slot
 from llm_strategy.market.regimes import USUAL_REGIMES, Regimes
-from llm_strategy.types import ActionType, Shown
+from llm_strategy.shown import Shown
+from llm_strategy.types import ActionType
 
 
 @cache
@@ -77,7 +78,7 @@ def ask_plainly(
     """The request for one bar without examples: the meaning of labels and actions, the form, and the market's line
     among its ``context``. With a form the program writes the JSON and the model only the values."""
     system = Message("system", plain_system(regimes, form_text(form, regimes, with_form=with_form)))
-    messages = (system, Message("user", question_about(market, context)))
+    messages = (system, question_about(market, context))
     return held_to_form(replace(defaults, messages=messages), market, form=form, with_form=with_form)
 
 

@@ -163,7 +163,7 @@ class RegimeRule(Rule):
 
 
 class MatchedRandom(Rule):
-    """Does what another advisor did, run by run, at random times.
+    """Does what another advisor did, run by run, at random times: an account of it is in folders of earlier versions.
 
     The other's advised holding runs, with every action in them, and the gaps between them are kept, each in shuffled
     order, so that exposure and turnover match and only the timing is luck. A plain shuffle of single decisions would
@@ -215,8 +215,7 @@ BASELINES: dict[str, type[Rule]] = {
     "rsi_reversion": RsiReversion,
     "regime_rule": RegimeRule,
 }
-"""The rules by the names that an experiment uses; ``random`` needs the advised arm's actions and is built by the
-run."""
+"""The rules by the names that an experiment uses."""
 
 
 def rule_settings(name: str) -> dict[str, float]:

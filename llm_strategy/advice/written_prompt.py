@@ -15,12 +15,13 @@ import jinja2
 import yaml
 
 from llm_strategy.advice.examples import Example
-from llm_strategy.advice.layout import in_context
+from llm_strategy.advice.layout import images_of, in_context
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.requests import Form, Message, Request, Slot, escape, fill
 from llm_strategy.market.view import SHOWN, market_view
+from llm_strategy.shown import Shown
 from llm_strategy.support.outside_text import encodable
-from llm_strategy.types import ActionType, RegimeLabel, Shown
+from llm_strategy.types import ActionType, RegimeLabel
 
 _FOLDER = files("llm_strategy.prompts")
 
@@ -146,6 +147,13 @@ def _examples(chosen: tuple[Example, ...], names: tuple[str, ...]) -> Sequence[d
     return [_written_out(example) for example in chosen or _fixed_examples(names)]
 
 
+@lru_cache(maxsize=4096)
+def shown_confidences(chosen: tuple[Example, ...], market: str) -> frozenset[float]:
+    """The confidences that stand in a prompt of mode json or slots about a market's line, behind ``chosen`` examples
+    or, without any, the fixed ones."""
+    return frozenset(float(one["action_confidence"]) for one in _examples(chosen, market_view(market).names))
+
+
 @lru_cache(maxsize=64)
 def _prefix(chosen: tuple[Example, ...], names: tuple[str, ...]) -> tuple[Message, ...]:
     """System prompt and examples; fixed ones are the same for every bar, so that a model can keep them in memory."""
@@ -158,7 +166,8 @@ def _prefix(chosen: tuple[Example, ...], names: tuple[str, ...]) -> tuple[Messag
 
 
 def _written_out(example: Example) -> dict[str, Any]:
-    rationale = f"{example.rationale.rstrip('.')}{_steps()[example.label]}, {example.action}"
+    step = _steps().get(example.label, f": {example.label}")  # a label of one's own has no wording there
+    rationale = f"{example.rationale.rstrip('.')}{step}, {example.action}"
     names = {"market": example.market, "rationale": rationale, "label": example.label, "action": example.action}
     return names | {"action_confidence": _EXAMPLE_CONFIDENCE}
 
@@ -168,9 +177,9 @@ def _as_slot(value: str | float) -> str:
     return value if isinstance(value, str) else f"{round(100 * value):02d}"
 
 
-def question_about(market: str, context: Sequence[Shown] = ()) -> str:
+def question_about(market: str, context: Sequence[Shown] = ()) -> Message:
     """The last message of a request: the market's line, in the middle of what else is shown at this close."""
-    return in_context(render("advise_bar.j2", market=market), context)
+    return Message("user", in_context(render("advise_bar.j2", market=market), context), images_of(context))
 
 
 def ask_for_advice(
@@ -186,7 +195,7 @@ def ask_for_advice(
     ``market`` is the rendered snapshot, shown among its ``context``; without ``examples`` the fixed ones are shown.
     With a form the program writes the JSON and the model only the values, otherwise the model writes the whole object.
     """
-    question = Message("user", question_about(market, context))
+    question = question_about(market, context)
     form = ADVICE_FORM if with_form else ()
     schema = "" if with_form else ADVICE_SCHEMA
     messages = (*_prefix(examples, market_view(market).names), question)
@@ -206,7 +215,7 @@ def ask_for_decision(
         values = {name: _as_slot(value) for name, value in example.items()}
         turns.append(Message("user", market_view(example["market"]).row(", ")))
         turns.append(Message("assistant", fill(DECISION_FORM, values)))
-    turns.append(Message("user", in_context(view.row(", "), context)))
+    turns.append(Message("user", in_context(view.row(", "), context), images_of(context)))
     return replace(defaults, messages=tuple(turns), form=decision_form(market), json_mode=False, json_schema="")
 
 

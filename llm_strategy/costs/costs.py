@@ -9,10 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from datetime import date
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
+from pydantic import WithJsonSchema
+
+from llm_strategy.costs.cash_rates import CashRates, check_rate
 from llm_strategy.errors import ConfigurationError, did_you_mean, shown
 
 VOLATILITY_BARS = 20
@@ -21,6 +25,17 @@ VOLATILITY_BARS = 20
 _BPS = 10_000
 MOST = 1e15
 """Of any figure, in currency or basis points: beyond it sums lose their last digits."""
+_CASH_RATE = {
+    "description": "a fraction a year, a CSV file of dated rates, sample:rf, or a mapping of rates by day",
+    "type": ["number", "string", "object"],
+    "minLength": 1,
+    "properties": {
+        "rates": {"type": "object", "additionalProperties": {"type": "number"}, "minProperties": 1},
+        "source": {"type": "string"},
+    },
+    "required": ["rates"],
+    "additionalProperties": False,
+}
 _NOT_GIVEN: Any = object()
 """Stands where a key was not given, until its value takes the place; ``None`` means no cap."""
 
@@ -116,6 +131,9 @@ class Costs:
     """Fraction a year of the marked value of short positions, for each calendar day that they are held overnight."""
     financing_rate: float = _cost(0.0, 0, 1, "a fraction a year (0.05 is 5 percent)")
     """Fraction a year of borrowed cash, for each calendar day that it is owed overnight."""
+    cash_rate: Annotated[float | CashRates, WithJsonSchema(_CASH_RATE)] = _cost(0.0)  # noqa: RUF009 - a field
+    """Fraction a year that cash earns, for each calendar day overnight: a number, or ``CashRates`` (a mapping of their
+    fields is read, too). Borrowed cash and the proceeds of short sales earn nothing."""
     leverage: float = _cost(1.0, 1, 100, "multiples of equity (1 lends nothing)")
     """The broker lends cash up to (leverage - 1) times equity; 1 is no credit."""
     max_fill_share: float | None = _cost(None)
@@ -131,10 +149,11 @@ class Costs:
             if getattr(self, item.name) is _NOT_GIVEN:
                 value = PRESETS[self.preset].get(item.name, item.metadata["usual"])
                 object.__setattr__(self, item.name, value)
-            elif item.name not in ("preset", "commission_tiers") and getattr(self, item.name) is not None:
+            elif item.name not in ("preset", "commission_tiers", "cash_rate") and getattr(self, item.name) is not None:
                 object.__setattr__(self, item.name, _number(item.name, getattr(self, item.name)))
         if not isinstance(self.commission_tiers, Iterable):
             raise ConfigurationError(f"costs.commission_tiers is {shown(self.commission_tiers)}: give a list of tiers.")
+        object.__setattr__(self, "cash_rate", _cash_rate(self.cash_rate))
         object.__setattr__(self, "commission_tiers", tuple(_tier(entry) for entry in self.commission_tiers))
         self._check_ranges()
         self._check_commissions()
@@ -180,6 +199,10 @@ class Costs:
                 f"costs.commission_maximum_bps is {cap}, below the rate of {max(rates)} basis points, which could "
                 "never hold: raise the cap or lower the rate."
             )
+
+    def cash_rate_on(self, day: date) -> float:
+        """What cash earns on a day, a fraction a year."""
+        return self.cash_rate.on(day) if isinstance(self.cash_rate, CashRates) else self.cash_rate
 
     @property
     def needs_volume(self) -> bool:
@@ -247,6 +270,22 @@ def _number(name: str, value: Any) -> float:
     if abs(value) > MOST:
         raise ConfigurationError(f"costs.{name} is {shown(value)}: it must be {MOST:g} at most.")
     return float(value)  # 5 and 5.0 are the same experiment
+
+
+def _cash_rate(given: Any) -> float | CashRates:
+    if isinstance(given, CashRates):
+        return given
+    if isinstance(given, Mapping):
+        if "rates" not in given or not set(given) <= {"rates", "source"}:
+            raise ConfigurationError("costs.cash_rate is a mapping without rates: write each rate by its day there.")
+        return CashRates(**given)
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        raise ConfigurationError(
+            f"costs.cash_rate is {shown(given)}: give a fraction a year, or CashRates; an experiment's mapping names a "
+            "file there, too."
+        )
+    check_rate(given)
+    return float(given)
 
 
 def _tier(entry: Any) -> CommissionTier:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
+from llm_strategy.doctor.sight import try_sight
 from llm_strategy.doctor.speed import SLOW_SECONDS, try_decision
 from llm_strategy.errors import (
     AnswerTimeout,
@@ -48,9 +49,9 @@ class Check:
     cure: str = ""
 
 
-def diagnose(settings: LlmSettings | None = None) -> Iterator[Check]:
-    """Try the configured model, from connecting to speed; each check comes as soon as it is done; failures are told,
-    not raised."""
+def diagnose(settings: LlmSettings | None = None, *, images: bool = False) -> Iterator[Check]:
+    """Try the configured model, from connecting to speed, and whether it sees where ``images`` are to be shown; each
+    check comes as soon as it is done; failures are told, not raised."""
     try:
         settings = settings or load_settings()
         client = get_llm_client("doctor", settings=settings)
@@ -66,7 +67,7 @@ def diagnose(settings: LlmSettings | None = None) -> Iterator[Check]:
             return
         engine = f"{identity.name} by {identity.engine} {identity.engine_version}".rstrip()
         yield Check("initialization", True, f"{engine}{_device(identity)}{_way(settings)}")
-        for name, trial in _TRIALS:
+        for name, trial in (*_TRIALS, *([("images", try_sight)] if images else [])):
             try:
                 with as_contract_error():
                     told = trial(client)
@@ -170,6 +171,10 @@ _TRIALS: tuple[tuple[str, Callable[[LLMClient], str]], ...] = (
 )
 
 
+_BLIND = (
+    "Choose an LLM_MODEL that sees (a server of one's own needs what it sees by, such as llama-server --mmproj), or "
+    "show the chart in numbers (context: chart: {null: text})."
+)
 _UPDATE = "Update the package behind LLM_BACKEND."
 _LOCAL = {
     "health": "Check the model file with 'btllm models verify', and that there is free memory for it.",
@@ -178,6 +183,8 @@ _LOCAL = {
     "streaming": _UPDATE,
     "error handling": _UPDATE,
     "decision": "Choose a larger model, or LLM_BACKEND=llama_cpp, which scores choices: then every decision is valid.",
+    "images": "Choose LLM_BACKEND=openai or bedrock with a model that sees, or show the chart in numbers "
+    "(context: chart: {null: text}).",
     "speed": "Close what else uses the processors, set LLM_THREADS to the number of free ones, or choose a smaller "
     "model.",
 }
@@ -193,6 +200,7 @@ _OPENAI = {
     "streaming": "Let no proxy on the way hold answers back, or update the server.",
     "error handling": "Raise LLM_TIMEOUT_S, and see that the server is not busy with other work.",
     "decision": "Choose a larger model, a server that keeps to a schema, or show it how (advisor.examples: fixed).",
+    "images": _BLIND,
     "speed": "Choose a faster model or server, or give the address of a second one to share the load.",
 }
 _ACCOUNT = (
@@ -206,6 +214,7 @@ _BEDROCK = {
     "streaming": "See that the model streams, and that the account may call ConverseStream.",
     "error handling": "Raise LLM_TIMEOUT_S, or ask AWS for a higher quota.",
     "decision": "Set bedrock.json to tool, or choose a larger model.",
+    "images": _BLIND,
     "speed": "Choose a smaller model, a nearer region, or ask AWS for a higher quota.",
 }
 _MEMBERS = "Run 'btllm doctor --backend NAME' for each member of the ensemble: one of them is not well."

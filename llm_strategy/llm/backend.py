@@ -45,6 +45,8 @@ class Backend:
     """Whether an answer depends on the request and the identity alone: see ``LlmSettings.strict``."""
     remote: bool = False
     """Whether answers come over a network, which fails in passing: they are then asked for again."""
+    supports_images: bool = False
+    """Whether ``Message.images`` are sent to a model that may see them; no other backend is ever given one."""
     counts_calls: bool = False
     """Whether it notes its calls by itself (``Request.record``), because an answer may take several."""
 
@@ -85,6 +87,7 @@ class OwnBackend(Backend):
         self.own = own
         self.remote = bool(getattr(own, "remote", False))
         self.strict = bool(getattr(own, "strict", False))
+        self.supports_images = bool(getattr(own, "supports_images", False))
         self.concurrency = getattr(own, "concurrency", 1)
         if not isinstance(self.concurrency, int) or self.concurrency < 1:
             raise ConfigurationError(
@@ -134,8 +137,9 @@ def answer_of(backend: Any, request: Request) -> Generation:
     """What ``backend.generate`` answers to the request, given up after ``request.timeout_s``.
 
     It is called with the prompt and with those of ``system``, ``json_mode``, ``temperature``, ``max_tokens``, ``seed``
-    and ``timeout_s`` that it takes; ``messages`` (the whole conversation, dictionaries of role and content) and
-    ``schema`` (the JSON Schema of the answer) only where its parameters name them. A conversation of several turns is
+    and ``timeout_s`` that it takes; ``messages`` (the whole conversation, dictionaries of role and content, and images
+    where there are some), ``images`` (all of them, each the bytes of a PNG) and ``schema`` (the JSON Schema of the
+    answer) only where its parameters name them. A conversation of several turns is
     written out in the prompt, and so is the system prompt where ``system`` is not taken. It may return text, an object
     for JSON, a ``Generation``, or anything with a ``text``. Raises ``BackendFailure`` for what it raises, so that a run
     goes on, and ``ConfigurationError`` where a setting would be ignored.
@@ -215,7 +219,18 @@ def _call(backend: Any, request: Request) -> tuple[str, dict[str, Any]]:
     }
     if "messages" in parameters:
         prompt = turns[-1].content
-        options["messages"] = [{"role": message.role, "content": message.content} for message in request.messages]
+        options["messages"] = [
+            {"role": message.role, "content": message.content}
+            | ({"images": [image.content for image in message.images]} if message.images else {})
+            for message in request.messages
+        ]
+    if "images" in parameters:
+        options["images"] = [image.content for image in request.images]
+    elif request.images and "messages" not in parameters:
+        raise ConfigurationError(
+            f"{type(backend).__name__} has supports_images, and its generate takes none: add images to its parameters, "
+            "or leave supports_images out."
+        )
     if "schema" in parameters and request.json_schema:
         options["schema"] = json.loads(request.json_schema)
     if system and not (takes_all or "system" in parameters or "messages" in parameters):

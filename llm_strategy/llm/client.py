@@ -13,7 +13,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Literal, Self, SupportsIndex, Unpack, cast, overload
 
-from llm_strategy.errors import ConfigurationError, ModelError
+from llm_strategy.errors import ConfigurationError, ImagesNotSeen, ModelError
 from llm_strategy.llm.backend import Backend, OnText, answer_of, identity_of
 from llm_strategy.llm.concurrency.parallel import in_order
 from llm_strategy.llm.metering.calls import Call, CallLog, DecisionContext, Prices
@@ -69,6 +69,8 @@ class LLMClient:
     """How many requests may be under way at once; above 1, ``complete`` may be called from several threads."""
     fallbacks: tuple[str, ...] = ()
     """Names of the backends that answer where this one fails."""
+    supports_images: bool = False
+    """Whether ``Message.images`` are seen, as far as the backend goes; a server's own model may still be blind."""
     replays: bool = False
     """Whether it answers from a journal, which keeps of an answer what it has; of any other that is too long to be read
     a journal keeps the beginning."""
@@ -84,7 +86,7 @@ class LLMClient:
         if backend is None:
             return
         self.backend = backend
-        for name in ("concurrency", "strict", "remote", "counts_calls"):
+        for name in ("concurrency", "strict", "remote", "counts_calls", "supports_images"):
             if (value := getattr(backend, name)) != getattr(Backend, name):
                 setattr(self, name, value)
         if "identity" in vars(backend):  # known without asking a server for it
@@ -114,6 +116,11 @@ class LLMClient:
     def complete(self, request: Request, on_delta: OnText | None = None) -> Generation:
         """Answer the request; ``on_delta`` sees the text as it is written and may stop it. A subclass that has only
         ``generate`` is asked through it."""
+        if request.images and not self.supports_images:
+            raise ImagesNotSeen(
+                f"The backend {self.identity.backend!r} reads text alone, and the question has an image: choose openai "
+                "or bedrock with a model that sees, or leave the image out."
+            )
         if self.backend is not None:
             if self.counts_calls and request.log is not None:
                 request = replace(request, log=CallLog(self.prices, request.log))

@@ -43,6 +43,7 @@ class Layer(LLMClient):
     remote = _of_inner("remote")
     concurrency = _of_inner("concurrency")
     fallbacks = _of_inner("fallbacks")
+    supports_images = _of_inner("supports_images")
     replays = _of_inner("replays")
     prices = _of_inner("prices")
 

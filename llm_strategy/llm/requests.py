@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias
 
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.metering.calls import Call, CallLog
+from llm_strategy.shown import Image
 from llm_strategy.types import Event
 
 Role: TypeAlias = Literal["system", "user", "assistant"]
@@ -24,10 +25,12 @@ Role: TypeAlias = Literal["system", "user", "assistant"]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation. ``content`` is never read for special tokens: it cannot begin or end a turn."""
+    """One turn of a conversation. ``content`` is never read for special tokens: it cannot begin or end a turn. Of the
+    ``images`` that stand behind it a request's key has the hashes."""
 
     role: Role
     content: str
+    images: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +132,17 @@ class Request:
         seed = self.sampling_seed
         return self._seed_from(0) if seed is None else seed
 
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """Those of all its messages, in their order."""
+        return tuple(image for message in self.messages for image in message.images)
+
     def record(self, call: Call) -> AbstractContextManager[Call]:
         """Record a call of a model, which is made in here for this question, where there is a log."""
         return nullcontext(call) if self.log is None else self.log.record(call)
 
     def _seed_from(self, seed: int) -> int:
-        said = [message.content for message in self.messages]
+        said = [message.content for message in self.messages] + [image.sha256 for image in self.images]
         return int(hashlib.sha256(json.dumps([seed, self.draw, said]).encode()).hexdigest()[:7], 16)
 
     def _check_choices(self) -> None:
@@ -238,7 +246,7 @@ KEY_VERSION = 1
 @lru_cache(maxsize=64)
 def request_hash(request: Request, identity: ModelIdentity) -> str:
     """SHA-256 (hex) over the canonical JSON of the request and the identity; equal hashes mean equal answers."""
-    asked = _fields(request) | {"messages": [(message.role, message.content) for message in request.messages]}
+    asked = _fields(request) | {"messages": [_message(message) for message in request.messages]}
     del asked["timeout_s"], asked["log"]
     known = _fields(identity)
     added = ("json_schema", "opening", "chosen", "choices", "draw")
@@ -249,6 +257,12 @@ def request_hash(request: Request, identity: ModelIdentity) -> str:
     if not (request.json_schema and identity.supports_schemas):
         del known["supports_schemas"]  # it decides the answers to no other requests
     return digest({"version": KEY_VERSION, "request": asked, "identity": known})
+
+
+def _message(message: Message) -> tuple[Any, ...]:
+    """Role and content and, where there are images, their hashes."""
+    hashes = [image.sha256 for image in message.images]
+    return (message.role, message.content, hashes) if hashes else (message.role, message.content)
 
 
 def digest(record: object) -> str:

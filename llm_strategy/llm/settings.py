@@ -108,6 +108,7 @@ class LlmSettings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "WARNING", validation_alias=AliasChoices("LOG_LEVEL", "log_level")
     )
+    """What is logged: INFO shows each question that the model is asked, DEBUG also those answered from the record."""
     sections: dict[str, dict[str, Any]] = Field(default_factory=dict, exclude=True, repr=False)
     """Options of single backends: the mappings of ``configs/llm.yaml`` that are named like a backend."""
     _folder: Path | None = PrivateAttr(None)

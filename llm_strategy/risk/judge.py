@@ -5,6 +5,10 @@ The advice's own constraints can only make a position smaller and a loss smaller
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from llm_strategy.risk.checklist.effects import apply
+from llm_strategy.risk.checklist.item import Firing
 from llm_strategy.risk.inputs import Account, Market
 from llm_strategy.risk.limits import Limits
 from llm_strategy.risk.refusals import first_refusal, too_little_reward
@@ -16,8 +20,13 @@ from llm_strategy.types import ActionType, Advice, ClampEvent, Constraints
 _SIDES = {ActionType.ENTER_LONG: 1, ActionType.ENTER_SHORT: -1}
 
 
-def judge(advice: Advice | None, market: Market, account: Account, limits: Limits) -> Verdict:
+def judge(
+    advice: Advice | None, market: Market, account: Account, limits: Limits, firings: Sequence[Firing] = ()
+) -> Verdict:
     """The verdict on one advice at one close; ``None`` stands for an abstention, or a bar without a decision.
+
+    ``firings`` are the items of the checklist that fired at this close: they can refuse an entry or make it smaller,
+    and touch nothing else.
 
     For any advice at all, a new position is at most ``max_position_size`` of equity and is affordable at a price
     ``gap_buffer`` worse than the close, costs included; its loss at the stop is at most ``max_risk_per_trade`` of
@@ -41,7 +50,17 @@ def judge(advice: Advice | None, market: Market, account: Account, limits: Limit
         return Verdict(Intent.NONE, reason="No advice: an open position keeps its stop, nothing new is opened.")
     if not side or engaged:
         return Verdict(Intent.NONE)
-    return _entry(advice, side, market, account, limits)
+    return _entry(advice, side, market, account, limits, firings)
+
+
+def keeps(advice: Advice | None, position: float, limits: Limits) -> bool:
+    """Whether the verdict on an advice, while this position (signed shares) is held, no order waits and no limit of
+    losses was reached, is to leave everything as it is, whatever market and account are like."""
+    if limits.trailing_stop or limits.max_holding_bars is not None:
+        return False
+    if advice is None or advice.action.type is ActionType.HOLD:
+        return True
+    return _SIDES.get(advice.action.type, 0) * position > 0 and advice.action.constraints.stop_loss_pct is None
 
 
 def _killed(advice: Advice | None, account: Account, limits: Limits) -> Verdict:
@@ -66,7 +85,9 @@ def _exit(side: int, account: Account, limits: Limits) -> Verdict:
     return Verdict(Intent.EXIT, reason="A position on the other side is closed first." if side else "")
 
 
-def _entry(advice: Advice, side: int, market: Market, account: Account, limits: Limits) -> Verdict:
+def _entry(
+    advice: Advice, side: int, market: Market, account: Account, limits: Limits, firings: Sequence[Firing]
+) -> Verdict:
     if refusal := first_refusal(advice, side, market, account, limits):
         return Verdict(Intent.NONE, reason=refusal[1], clamps=(refusal[0],))
     cuts: list[ClampEvent] = []
@@ -82,6 +103,10 @@ def _entry(advice: Advice, side: int, market: Market, account: Account, limits: 
     size = largest_size(share, usual, side, market, account, limits, cuts, smaller)
     if size <= 0:
         return Verdict(Intent.NONE, reason="The allowed size is less than one lot.", clamps=tuple(cuts))
+    if size * market.price >= limits.min_notional:  # what a limit refuses is refused by no item
+        size, refused = apply(firings, size, limits.lot_step, cuts)
+        if size <= 0:
+            return Verdict(Intent.NONE, reason=refused, clamps=tuple(cuts))
     if size * market.price < limits.min_notional:
         cuts.append(ClampEvent("min_notional", size * market.price, 0.0))
         return Verdict(Intent.NONE, reason="The allowed size is worth too little.", clamps=tuple(cuts))

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Annotated, Any, Literal
+
+from pydantic import WithJsonSchema
 
 from llm_strategy.errors import ConfigurationError, did_you_mean, shown
+from llm_strategy.risk.checklist.item import Checklist
+from llm_strategy.risk.checklist.tighter import tighten
 
 Sizing = Literal["fixed_fraction", "equal_weight", "volatility_target"]
 SIZING_RULES: tuple[Sizing, ...] = ("fixed_fraction", "equal_weight", "volatility_target")
+_CHECKLIST = {
+    "description": "a file of your own that ends in .yaml, a list of presets and items, or its content as in "
+    "checklist.schema.json",
+    "if": {"type": ["object", "array", "null"]},
+    "else": {"type": "string", "pattern": "\\.ya?ml$", "description": "a file of your own that ends in .yaml"},
+}
 
 
 def _limit(default: Any, kind: str) -> Any:
@@ -70,6 +80,7 @@ class Limits:
     """The same in multiples of the average true range (14 bars), in place of ``stop_loss_pct``."""
     min_stop_pct: float = _share(0.01)
     max_stop_pct: float = _share(0.20)
+    """Largest distance of the stop, as a share of the fill."""
     min_stop_atr: float | None = _multiple(None)
     max_stop_atr: float | None = _multiple(None)
     """Bounds in multiples of the average true range, beside those in percent; the tighter one holds."""
@@ -78,7 +89,9 @@ class Limits:
     take_profit_pct: float | None = _multiple(None)
     """Distance of the target from the fill where the advice asks for none; ``None`` places no target."""
     min_target_pct: float = _amount(0.01)
+    """Least distance of a target from the fill."""
     max_target_pct: float = _multiple(1.0)
+    """Largest distance of a target from the fill."""
     min_reward_to_risk: float = _amount(0.0)
     """Least distance of the target in multiples of the distance of the stop; entries without a target pass."""
     min_confidence: float = _fraction(0.0)
@@ -108,6 +121,7 @@ class Limits:
     correlation_threshold: float = _fraction(0.7)
     """Correlation of 60 bars' returns from which two positions count as going the same way."""
     allow_short: bool = False
+    """Whether an entry may sell what is not held."""
 
     # Over time
     max_drawdown: float = _share(0.25)
@@ -128,7 +142,29 @@ class Limits:
     max_holding_bars: int | None = _count(None)
     """Bars after which a position is closed."""
 
+    checklist: Annotated[Checklist | None, WithJsonSchema(_CHECKLIST)] = None
+    """Items that block, halve or flag entries; the limits that it makes tighter are set here at once. In an
+    experiment a file, a list of presets and items, or a mapping (``read_checklist``)."""
+
     def __post_init__(self) -> None:
+        self._check_each()
+        if self.checklist is not None:
+            if not isinstance(self.checklist, Checklist):
+                raise ConfigurationError(
+                    f"risk.checklist is {shown(self.checklist)!r}: give read_checklist(...) of a file or a mapping."
+                )
+            current = {item.name: getattr(self, item.name) for item in fields(self)}
+            kinds = {item.name: item.metadata.get("kind") for item in fields(self)}
+            for name, value in tighten(current, self.checklist.limits).items():
+                whole = kinds[name] in ("bars", "count") and value == int(value)  # 2.0 is a whole number in YAML, too
+                object.__setattr__(self, name, int(value) if whole else value)
+            self._check_each()
+        if self.sizing not in SIZING_RULES:
+            raise ConfigurationError(f"risk.sizing is {self.sizing!r}{did_you_mean(self.sizing, SIZING_RULES)}")
+        for problem in _contradictions(self):
+            raise ConfigurationError(f"risk.{problem}")
+
+    def _check_each(self) -> None:
         for item in fields(self):
             value = getattr(self, item.name)
             kind = item.metadata.get("kind")
@@ -136,10 +172,12 @@ class Limits:
                 object.__setattr__(self, item.name, float(value))  # 1 and 1.0 are written alike
             if kind is not None and (problem := _problem(value, kind, str(item.type))):
                 raise ConfigurationError(f"risk.{item.name} is {shown(value)}: {problem}")
-        if self.sizing not in SIZING_RULES:
-            raise ConfigurationError(f"risk.sizing is {self.sizing!r}{did_you_mean(self.sizing, SIZING_RULES)}")
-        for problem in _contradictions(self):
-            raise ConfigurationError(f"risk.{problem}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The limits as plain data; ``checklist`` is left out where there is none."""
+        document = asdict(replace(self, checklist=None))
+        del document["checklist"]
+        return document if self.checklist is None else document | {"checklist": self.checklist.as_dict()}
 
     @property
     def uses_average_range(self) -> bool:

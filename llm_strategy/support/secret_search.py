@@ -124,6 +124,7 @@ class SecretSearch:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         known = sorted({*secrets, *(one.encode(errors="replace").decode("latin-1") for one in secrets)})
+        self._known = bool(known)
         self._exact = _Forms(form for secret in known for form in _exact_forms(secret))
         self._loose = _Forms(form for secret in known for form in _loose_forms(secret))
 
@@ -155,6 +156,8 @@ class SecretSearch:
 
     def _may_stand_in(self, text: str) -> bool:
         """Whether it is worth while to look closer."""
+        if not self._known:
+            return False
         for _ in range(_DEEPEST + 1):
             folded = _folded(text)
             if self._exact.may_stand_in(folded) or self._loose.may_stand_in(_BETWEEN.sub("", folded)):

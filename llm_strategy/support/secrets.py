@@ -7,6 +7,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -24,6 +25,8 @@ _LOOKS = re.compile(
     r"(?i:(authorization|x-api-key|x-amz-security-token)(['\"]?\s*[:=]\s*['\"]?)((bearer|basic|aws4-hmac-sha256)\s+)?[^'\"\r\n]+)"
     r"|(?i:\bbearer\s+[\w.~+/=-]{8,})|\bsk-[\w-]{16,}|\b(AKIA|ASIA)[A-Z0-9]{12,}|\bhf_[A-Za-z0-9]{16,}"
 )
+_LOOK_MARKS = "authorization", "x-api-key", "x-amz-security-token", "bearer", "sk-", "akia", "asia", "hf_"
+"""One of them stands in all that ``_LOOKS`` finds: to look for them takes a tenth of the time."""
 _PASSWORD = re.compile(r"://[^/\s:@]{0,200}:([^/\s@]{1,2000})@")
 _PARAMETER = re.compile(r"[?&]([\w.-]{1,100})=([^&\s#]{1,2000})")
 _known: set[str] = set()
@@ -37,6 +40,7 @@ def keep_secret(value: str) -> None:
             _known.add(value)
 
 
+@lru_cache(maxsize=4096)
 def is_secret_name(name: str) -> bool:
     """Whether a setting of this name holds a secret: a word in it is, or ends in, key, secret, token, password,
     passphrase or credential. A keyboard and a tokenizer are none."""
@@ -119,6 +123,10 @@ def _search() -> SecretSearch:
 
 def _without_looks(text: str) -> str:
     """The text without what looks like a key or an authorization header."""
+    if text.isascii():  # other letters may be a case of these
+        lowered = text.lower()
+        if not any(mark in lowered for mark in _LOOK_MARKS):
+            return text
     return _LOOKS.sub(STRUCK, text)
 
 

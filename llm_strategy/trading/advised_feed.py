@@ -7,22 +7,23 @@ from typing import Any
 
 import backtrader as bt
 
-from llm_strategy.advice.advisor import Advisor, rewind_advisor, witness_of
+from llm_strategy.advice.advisor import rewind_advisor
 from llm_strategy.advice.outcome import bad_bar
+from llm_strategy.advice.protocol import Advisor, witness_of
 from llm_strategy.errors import MarketDataError
 from llm_strategy.market.feature import Feature
 from llm_strategy.market.features import Lookbacks
 from llm_strategy.market.schedule import Schedule
 from llm_strategy.market.snapshot import AverageRange, SnapshotReader, bars_in_year
 from llm_strategy.risk import Limits, Market
-from llm_strategy.risk.sizing import worst_price
 from llm_strategy.trading.bar_check import BarCheck
-from llm_strategy.trading.orders import OrderDesk, Plan, Stage
-from llm_strategy.trading.traded_feed import TradedFeed
-from llm_strategy.types import Decision
+from llm_strategy.trading.checklist_inputs import ChecklistInputs
+from llm_strategy.trading.desk_feed import DeskFeed
+from llm_strategy.trading.orders import OrderDesk
+from llm_strategy.types import Decision, Snapshot
 
 
-class AdvisedFeed(TradedFeed):
+class AdvisedFeed(DeskFeed):
     """The parts of one symbol; ``data`` and ``decisions`` are the same feed unless decisions are made on longer bars.
 
     Created in a strategy's ``__init__``, because it creates indicators.
@@ -44,17 +45,19 @@ class AdvisedFeed(TradedFeed):
         lookbacks: Lookbacks,
         measured: tuple[Feature, ...],
         window: int,
+        checklist: ChecklistInputs | None,
         start: float,
     ) -> None:
-        super().__init__(data, decisions, symbol=symbol, group=group, tick_volume=tick_volume)
-        self.desk = desk
-        self._entry_value = self._entry_cash = 0.0
+        super().__init__(data, decisions, symbol=symbol, group=group, desk=desk, tick_volume=tick_volume)
         self.bars_needed = 0
         self._bars_per_year = bars_per_year
         self._count = BarCount(decisions) if limits.sizing == "volatility_target" else None
         self._decisions_counted = 0
         self._is_ready = False
         self._start = start
+        self._checklist = checklist
+        if checklist is not None:
+            window = max(window, checklist.window)
         self._reader = SnapshotReader(decisions, symbol, lookbacks, measured, window)
         self._advisor = advisor.attach(decisions)
         self._witness = witness_of(self._advisor)
@@ -66,6 +69,7 @@ class AdvisedFeed(TradedFeed):
         indicator: Any = AverageRange
         self._average_range = indicator(decisions) if limits.uses_average_range else None
         self._decisions_seen = 0
+        self._snapshot: Snapshot | None = None
         self._interrupted = False
 
     @property
@@ -102,17 +106,28 @@ class AdvisedFeed(TradedFeed):
                 "it out of trade."
             )
 
-    def decide(self) -> Decision | None:
-        """The advisor's decision, where a decision bar has closed and the schedule wants one; at others it witnesses
-        the bar."""
+    def read(self) -> Snapshot | None:
+        """The snapshot of a decision bar that has closed since the last call; None where there is no new one."""
         bars = len(self._decision_clock)
         if bars == self._decisions_seen:
             return None
         self._decisions_seen = bars
-        snapshot = self._reader.read()
+        self._snapshot = self._reader.read()
+        return self._snapshot
+
+    def decide(self) -> Decision | None:
+        """The advisor's decision, where a decision bar has closed and the schedule wants one; at others it witnesses
+        the bar."""
+        snapshot = self.read()
+        if snapshot is None:
+            return None
+        if self._checklist is not None:
+            self._checklist.take(snapshot)
         if self.checks:
             if why := self._bad_bar():
                 self._interrupted = True
+                if self._checklist is not None:
+                    self._checklist.forget(snapshot.symbol)
                 return bad_bar(snapshot, why) if self._schedule.due() else None
             if self._interrupted:
                 self._interrupted = False
@@ -139,67 +154,24 @@ class AdvisedFeed(TradedFeed):
             return f"{_sentence(trading.why)}, and it is the bar to trade on."
         return ""
 
-    def market_at(self, decision: Decision | None, broker: bt.brokers.BackBroker | None) -> Market:
-        """The market with what is known of it at a decision: its range and, where sizes depend on it, from the snapshot
-        its volatility."""
+    @property
+    def snapshot(self) -> Snapshot:
+        """Of the last decision bar that has closed."""
+        if self._snapshot is None:
+            raise ValueError(f"no bar of {self.symbol} has closed yet")
+        return self._snapshot
+
+    def market_at(self, broker: bt.brokers.BackBroker | None, *, decided: bool) -> Market:
+        """The market with its range and, at a decision and where sizes depend on it, from the snapshot its
+        volatility."""
         volatility = None
-        if decision is not None and self._count is not None:
-            volatility = decision.snapshot.volatility * math.sqrt(self._bars_per_year or self._count.per_year)
+        if decided and self._count is not None:
+            volatility = self.snapshot.volatility * math.sqrt(self._bars_per_year or self._count.per_year)
         average_range = None if self._average_range is None else self._average_range[0]
         if average_range != average_range:  # behind a bar without true prices
             average_range = None
         seen = self.market(broker)
         return Market(seen.price, seen.costs, seen.volume, average_range, volatility)
-
-    def entry_sent(self, size: float, market: Market, limits: Limits) -> None:
-        """Set aside what an entry of this size may come to at the worst price that sizing foresees."""
-        self._entry_value = size * worst_price(size, market, limits)
-        self._entry_cash = self._entry_value + market.costs.commission(size, market.price * (1 + limits.gap_buffer))
-
-    @property
-    def position(self) -> float:
-        """Signed shares of the desk's own fills."""
-        return self.desk.position
-
-    @property
-    def entering(self) -> float:
-        """Signed shares of the entry that waits."""
-        return self.desk.entering
-
-    @property
-    def exposure(self) -> float:
-        """The position at the close, or the entry that waits at its worst price; signed currency."""
-        value = float(self.desk.position * self.price)
-        return value + math.copysign(self._entry_value, self.desk.entering) if self.desk.entering else value
-
-    @property
-    def reserved(self) -> float:
-        """What the entry that waits may need."""
-        return self._entry_cash if self.desk.entering else 0.0
-
-    @property
-    def firm(self) -> bool:
-        """Held, and neither an entry nor an exit waits."""
-        return self.desk.stage is Stage.OPEN
-
-    @property
-    def stop_price(self) -> float | None:
-        """Where the desk's stop stands."""
-        return self._live_plan.stop_price if self._live_plan else None
-
-    @property
-    def stop_pct(self) -> float | None:
-        """Distance of the stop from the fill (fraction)."""
-        return self._live_plan.stop_pct if self._live_plan else None
-
-    @property
-    def bars_held(self) -> int | None:
-        """Decision bars since the entry was filled."""
-        return len(self._decision_clock) - self._entered_at if self._live_plan else None
-
-    @property
-    def _live_plan(self) -> Plan | None:
-        return self.desk.plan if self.desk.stage in (Stage.OPEN, Stage.EXITING) else None
 
 
 def _sentence(text: str) -> str:

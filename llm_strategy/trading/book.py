@@ -48,6 +48,11 @@ class Book:
         self._rest: _Rest | None = None
 
     @property
+    def equity(self) -> float:
+        """Of the last close, currency."""
+        return self._equity
+
+    @property
     def killed(self) -> bool:
         """Whether the kill switch forbids every position now."""
         return self._kill_switch.killed

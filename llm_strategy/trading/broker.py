@@ -6,10 +6,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import backtrader as bt
 
+from llm_strategy.costs.cash_rates import interest
 from llm_strategy.costs.costs import VOLATILITY_BARS, Costs, TradingCosts, volatility
 from llm_strategy.errors import ConfigurationError, SimulationOnlyError
 from llm_strategy.trading.bar_check import all_possible, last_close, possible
@@ -81,7 +83,9 @@ class SimulatedBroker(bt.brokers.BackBroker):
     Carry: at the first bar of a new calendar day on any feed, before any fill, the days since the last bar times rate
     / 365 is taken from cash, on the shorts' value at their last closes (``borrow_rate``) and on cash below zero
     (``financing_rate``) as they stood at the end of the earlier day. ``carry`` is the sum so far, currency. A position
-    that is closed on its first day pays nothing; the night after the last bar is not charged.
+    that is closed on its first day pays nothing; the night after the last bar is not charged. At the same bar cash
+    above zero earns ``cash_rate``, at the rate that stood on the earlier day and from ``interest_from`` on, if given;
+    what short sales brought in is the lender's security and earns nothing. ``interest`` is the sum so far, currency.
 
     Credit: an opening fill is paid for if cash stays above -(leverage - 1) * equity, equity as of the last close. There
     is no margin call, and proceeds of short sales can be spent: the limits of the risk gate bound exposure.
@@ -95,12 +99,14 @@ class SimulatedBroker(bt.brokers.BackBroker):
     Raises ``ConfigurationError`` for ``same_close`` with ``max_fill_share``.
     """
 
-    def __init__(self, costs: Costs, *, same_close: bool = False) -> None:
+    def __init__(self, costs: Costs, *, same_close: bool = False, interest_from: date | None = None) -> None:
         if same_close and costs.max_fill_share is not None:
             raise ConfigurationError(
                 "costs.max_fill_share cannot hold for fills at the close of the same bar: leave one of them out."
             )
         self.costs = costs
+        self._has_rates = bool(costs.borrow_rate or costs.financing_rate or costs.cash_rate)
+        self._interest_from = 0 if interest_from is None else interest_from.toordinal()
         self.p.cash = costs.starting_cash
         super().__init__()
         self.addcommissioninfo(CostScheme(costs))
@@ -117,7 +123,7 @@ class SimulatedBroker(bt.brokers.BackBroker):
     def init(self) -> None:
         """Begin anew; backtrader calls it before each run."""
         super().init()
-        self.carry = 0.0
+        self.carry = self.interest = 0.0
         self._day: int | None = None
         self._short_value = 0.0
         self._trying: dict[Any, float] = {}
@@ -140,16 +146,41 @@ class SimulatedBroker(bt.brokers.BackBroker):
             self._estimates[data] = Estimate(self.getcommissioninfo(data), self.costs.slippage)
         return self._estimates[data]
 
+    def pass_bar(self) -> bool:
+        """Take a bar in which no order can fill, in place of ``next``; False where ``next`` has to look at it."""
+        if self._toactivate or not all(map(self._cannot_fill, self.pending)):
+            return False
+        if self._has_rates:
+            self._settle_nights()
+        if self._has_rates or any(position.size for position in self.positions.values()):
+            self._get_value()
+            self._note_shorts()
+        return True
+
+    def _cannot_fill(self, order: bt.Order) -> bool:
+        """Whether the bar of an order does not reach it: a stop or a limit that waits beyond the bar's range."""
+        data, price = order.data, order.created.price
+        if not self._is_sound(data):
+            return False
+        if order.exectype == bt.Order.Stop:
+            return bool(data.high[0] < price if order.isbuy() else data.low[0] > price)
+        if order.exectype == bt.Order.Limit:
+            return bool(data.low[0] > price if order.isbuy() else data.high[0] < price)
+        return False
+
     def next(self) -> None:
-        """One bar of any feed: carry, then fills, then the value of the book."""
-        if self.costs.borrow_rate or self.costs.financing_rate:
-            self._charge_carry()
+        """One bar of any feed: carry and interest, then fills, then the value of the book."""
+        if self._has_rates:
+            self._settle_nights()
         super().next()
         if self._trying:
             self._tried.update(self._trying)
             self._trying.clear()
         self._filled.clear()
-        if self.costs.borrow_rate:
+        self._note_shorts()
+
+    def _note_shorts(self) -> None:
+        if self.costs.borrow_rate or self.costs.cash_rate:
             held = ((last_close(data), position.size) for data, position in self.positions.items())
             self._short_value = sum(-size * close for close, size in held if size < 0)
 
@@ -171,16 +202,27 @@ class SimulatedBroker(bt.brokers.BackBroker):
             self._sound[data] = bool(len(data) and self.cerebro._dopreload) and all_possible(data)
         return self._sound[data]
 
-    def _charge_carry(self) -> None:
+    def _settle_nights(self) -> None:
         today = max(int(data.datetime[0]) for data in self.cerebro.datas if len(data))
-        days = 0 if self._day is None else max(0, today - self._day)
-        self._day = today if self._day is None else max(today, self._day)
-        if days:
+        before = today if self._day is None else self._day
+        self._day = max(today, before)
+        if days := self._day - before:
+            self._earn(before)
             owed = self._short_value * self.costs.borrow_rate + max(0.0, -self.cash) * self.costs.financing_rate
             charge = owed * days / _DAYS_A_YEAR
             self.carry += charge
             self.cash -= charge
             self._value -= charge
+
+    def _earn(self, before: int) -> None:
+        """Credit what cash earned since an earlier day, at the rate that was known then."""
+        if self.costs.cash_rate and self._day is not None:
+            first = max(before, self._interest_from)
+            rate = self.costs.cash_rate_on(date.fromordinal(first))
+            earned = interest(self.cash - self._short_value, rate, max(0, self._day - first))
+            self.interest += earned
+            self.cash += earned
+            self._value += earned
 
     def _credit_line(self) -> float:
         return float(max(0.0, (self.costs.leverage - 1) * self._value))

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from llm_strategy.advice.contract import advice_to_document
+from llm_strategy.advice.contract import advice_to_document, checks_from_document
 from llm_strategy.market.regimes import as_label
 from llm_strategy.risk import Intent, Verdict
+from llm_strategy.shown import Image, Shown
 from llm_strategy.types import (
     Abstention,
     AbstentionReason,
@@ -26,7 +27,6 @@ from llm_strategy.types import (
     PolicyVerdict,
     Purpose,
     Regime,
-    Shown,
     Snapshot,
     Status,
 )
@@ -55,6 +55,7 @@ def write_decision(entry: Entry) -> str:
         decision.repairs,
         decision.instead_of,
         decision.context,
+        decision.plan,
     )
     clamps, gate = _verdict_parts(entry.verdict)
     return (
@@ -63,6 +64,8 @@ def write_decision(entry: Entry) -> str:
     )
 
 
+_PLANNING: tuple[Purpose, ...] = ("plan", "plan_repair")
+"""Purposes of the questions that come before those for the advice."""
 _json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
 
@@ -89,14 +92,16 @@ def _outcome_parts(
     repairs: tuple[str, ...],
     instead_of: Abstention | None,
     context: tuple[Shown, ...],
+    plan: tuple[str, ...] | None,
 ) -> tuple[str, str, str]:
     """What equal outcomes have in common, in the places where the sorted keys put it; it is most of a line.
 
-    ``events`` and ``instead_of`` are written only where something happened, ``context`` where something was shown.
+    ``events`` and ``instead_of`` are written only where something happened, ``context`` where something was shown, and
+    ``plan`` where something was planned: the analytics that were run, and the questions about them.
     """
-    asked = [
-        {"request": exchange.request_hash, "answer": exchange.answer} | _events(exchange) for exchange in exchanges
-    ]
+    planning = [exchange for exchange in exchanges if exchange.purpose in _PLANNING]
+    exchanges = tuple(exchange for exchange in exchanges if exchange.purpose not in _PLANNING)
+    asked = list(map(_asked, exchanges))
     first: dict[str, Any] = asked[0] if asked else {"request": "", "answer": ""}
     purposes = [exchange.purpose for exchange in exchanges]
     further = [
@@ -116,6 +121,7 @@ def _outcome_parts(
         **happened,
         **stood_in,
         **({"further": further} if further else {}),
+        **({} if plan is None else {"plan": {"chosen": plan, "asked": list(map(_asked, planning))}}),
         "policy": {"verdict": policy.verdict, "reasons": policy.reasons, "coherent": policy.coherent},
         "prompt": prompt,
         "repair": asked[1] if "repair" in purposes else None,
@@ -125,8 +131,13 @@ def _outcome_parts(
     return _json(before_bar)[1:-1], _json(after_clamps)[1:-1], _json({"status": status})[1:-1]
 
 
+def _asked(exchange: Exchange) -> dict[str, Any]:
+    return {"request": exchange.request_hash, "answer": exchange.answer} | _events(exchange)
+
+
 def _shown(shown: Shown) -> dict[str, Any]:
-    return {"source": shown.source, "text": shown.text} | ({"ids": shown.ids} if shown.ids else {})
+    image = {} if shown.image is None else {"image": shown.image.sha256}
+    return {"source": shown.source, "text": shown.text} | ({"ids": shown.ids} if shown.ids else {}) | image
 
 
 def _abstention(abstention: Abstention | None) -> dict[str, str] | None:
@@ -170,10 +181,11 @@ def entry_of(row: Mapping[str, Any]) -> Entry:
         _abstention_of(row["abstention"]),
         _policy_of(policy["verdict"], tuple(policy["reasons"]), policy["coherent"]),
         row["prompt"],
-        _exchanges_of(row),
+        exchanges_of(row),
         tuple(row["repairs"]),
         _abstention_of(row.get("instead_of")),
-        tuple(Shown(each["source"], each["text"], tuple(each.get("ids", ()))) for each in row.get("context", ())),
+        tuple(map(_shown_of, row.get("context", ()))),
+        tuple(row["plan"]["chosen"]) if "plan" in row else None,
     )
     clamps = tuple([ClampEvent(cut["limit"], cut["before"], cut["after"]) for cut in row["clamps"]])
     gate = Verdict(
@@ -186,6 +198,11 @@ def entry_of(row: Mapping[str, Any]) -> Entry:
         clamps,
     )
     return Entry(row["bar"], decision, gate)
+
+
+def _shown_of(row: Mapping[str, Any]) -> Shown:
+    image = Image(row["image"]) if "image" in row else None
+    return Shown(row["source"], row["text"], tuple(row.get("ids", ())), image)
 
 
 def _advice_of(document: Mapping[str, Any]) -> Advice:
@@ -202,6 +219,7 @@ def _advice_of(document: Mapping[str, Any]) -> Advice:
         ),
         document["version"],
         document["intent"],
+        checks_from_document(document.get("checks", {})),
     )
 
 
@@ -222,11 +240,15 @@ def _abstention_of(row: Mapping[str, str] | None) -> Abstention | None:
     return None if row is None else Abstention(AbstentionReason(row["reason"]), row["detail"])
 
 
-def _exchanges_of(row: Mapping[str, Any]) -> tuple[Exchange, ...]:
+def exchanges_of(row: Mapping[str, Any]) -> tuple[Exchange, ...]:
+    """The questions of a line that is read as JSON, those about a plan first; raises as ``read_decision``."""
+    planning = row["plan"]["asked"] if "plan" in row else ()
+    plan = tuple(_exchange_of(question, purpose) for question, purpose in zip(planning, _PLANNING, strict=False))
     if not row["request"]:
-        return ()
+        return plan
     repair, further = row.get("repair"), row.get("further", ())
     return (
+        *plan,
         _exchange_of(row, "label" if further else "advice"),
         *(() if repair is None else (_exchange_of(repair, "repair"),)),
         *(_exchange_of(question, question["purpose"]) for question in further),

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
+from llm_strategy.shown import shown_text
 from llm_strategy.trading.ledger import OrderRow, TradeRow
-from llm_strategy.types import Snapshot, shown_text
+from llm_strategy.types import Snapshot
 
 if TYPE_CHECKING:
     from llm_strategy.trading.decision_lines import Entry
@@ -23,7 +24,8 @@ class Frames(NamedTuple):
     - ``decisions``, one row a decision by ``time``: ``symbol``, ``bar`` (row of the feed from 0, int64), ``status``,
       ``label``, ``action``, ``confidence`` (0 to 1), ``rationale``, ``reason`` and ``detail`` of an abstention,
       ``policy``, ``intent``, ``size``, ``stop_pct``, ``target_pct`` and ``stop_price`` of the gate's verdict,
-      ``verdict`` (its reason), ``clamps`` (names of the limits that cut, joined by a comma), ``prompt``,
+      ``verdict`` (its reason), ``clamps`` (names of the limits that cut, and of the items of a checklist that fired,
+      joined by a comma), ``prompt``,
       ``context`` (what was shown beside it, a paragraph for each source), ``close`` and the features of ``Snapshot``,
       those measured beside the seven last
     - ``orders``, one row an order: the columns of ``ledger.OrderRow``, of which ``created`` and ``done`` are times
@@ -44,7 +46,8 @@ _DECISIONS = {
     "time": "time", "symbol": "str", "bar": "int64", "status": "str", "label": "str", "action": "str",
     "confidence": "float64", "rationale": "str", "reason": "str", "detail": "str", "policy": "str", "intent": "str",
     "size": "float64", "stop_pct": "float64", "target_pct": "float64", "stop_price": "float64", "verdict": "str",
-    "clamps": "str", "prompt": "str", "context": "str", "close": "float64", **dict.fromkeys(_FEATURES, "float64"),
+    "clamps": "str", "prompt": "str", "context": "str", "plan": "str", "close": "float64",
+    **dict.fromkeys(_FEATURES, "float64"),
 }  # fmt: skip
 _TYPES = {"int": "int64", "float": "float64", "float | None": "float64", "str": "str"}
 _TIMES = ("created", "done", "entered", "exited")
@@ -92,6 +95,7 @@ def _decision(entry: Entry) -> dict[str, Any]:
         "clamps": ",".join(cut.limit for cut in verdict.clamps),
         "prompt": decision.prompt,
         "context": shown_text(decision.context),
+        "plan": ",".join(decision.plan or ()),
         "close": snapshot.close,
         **{name: getattr(snapshot, name) for name in _FEATURES},
         **dict(snapshot.extra),

@@ -5,17 +5,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from typing import TYPE_CHECKING, NamedTuple, TextIO
+from typing import TYPE_CHECKING, NamedTuple, TextIO, TypeAlias
 
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.risk import Verdict
+from llm_strategy.risk.checklist import Firing
 from llm_strategy.trading.decision_lines import Entry, write_decision
 from llm_strategy.trading.ledger import OrderRow, TradeRow
 from llm_strategy.trading.remarks import Activity
-from llm_strategy.types import Decision
+from llm_strategy.types import Decision, Snapshot
 
 if TYPE_CHECKING:
     from llm_strategy.trading.frames import Frames
+
+
+OnFirings: TypeAlias = Callable[[Snapshot, tuple[Firing, ...], bool], None]
+"""Called with a close, the items of a checklist that hold there, and whether an entry is proposed while nothing is
+held."""
 
 
 class EquityRow(NamedTuple):
@@ -50,6 +56,8 @@ class Journal:
         self._seen = Activity()
         self.entries: list[Entry] = []
         self._keep = keep
+        self.on_firings: OnFirings | None = None
+        """Called at every decision, if there is a checklist."""
         self.equity: list[EquityRow] = []
         self.orders: list[OrderRow] = []
         self.trades: list[TradeRow] = []
@@ -88,7 +96,7 @@ class Journal:
         advice, abstention = decision.advice, decision.abstention
         action = None if advice is None else str(advice.action.type)
         self._seen.decided(action, None if abstention is None else (str(abstention.reason), abstention.detail))
-        self._seen.judged(verdict.intent, [cut.limit for cut in verdict.clamps])
+        self._seen.judged(verdict.intent, [cut.limit for cut in verdict.clamps if not cut.is_flag])
         entry = Entry(bar, decision, verdict)
         if self._sink is not None:
             self._sink.write(write_decision(entry))

@@ -90,6 +90,6 @@ def _check_advisor(advisor: Any) -> None:
         raise ConfigurationError(f"The advisor is the class {advisor.__name__}: give advisor={advisor.__name__}(...).")
     if not callable(getattr(advisor, "attach", None)):  # what it attaches decides
         raise ConfigurationError(
-            f"The advisor is {advisor!r:.60}: give a ModelAdvisor, a rule of llm_strategy.baselines, or an object with "
+            f"The advisor is {advisor!r:.60}: give a ModelAdvisor, a rule of llm_strategy.BASELINES, or an object with "
             "attach and decide."
         )

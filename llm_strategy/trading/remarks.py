@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
+from llm_strategy.risk.checklist import LIMIT_PREFIX
 from llm_strategy.types import AbstentionReason
 
 _Key = TypeVar("_Key", str, tuple[str, str])
@@ -112,7 +113,7 @@ def remarks(
         said.append(f"Nothing was traded{who}: {_why_nothing(activity, number, details=details)}.")
     elif activity.largest < SMALL_SHARE and activity.cuts:
         limit, _ = _commonest(activity.cuts)
-        why = f" ({_CURES[limit]})" if limit in _CURES else ""
+        why = f" ({cure})" if (cure := _cure(limit)) else ""
         said.append(
             f"Next to nothing was traded{who}: no position came to a hundredth of the account, cut most often by "
             f"{limit}{why}."
@@ -141,13 +142,19 @@ def _refused(activity: Activity, number: Number) -> str:
     behind = {cause: times for (refused, cause), times in activity.causes.items() if refused == limit}
     cause = max(behind, key=lambda name: (behind[name], name), default="")
     blamed = cause if cause and 2 * behind[cause] >= count else limit
-    what = f"; {_CURES[blamed]}" if blamed in _CURES else ""
+    what = f"; {cure}" if (cure := _cure(blamed)) else ""
     after = f", after {blamed} had cut the size" if blamed != limit else ""
     often = "most often by" if len(activity.refusals) > 1 else "by"
     return (
         f"the gate refused every entry that was advised, {often} {limit} ({number(f'refusals.{limit}', count)})"
         f"{after}{what}"
     )
+
+
+def _cure(limit: str) -> str:
+    if limit.startswith(LIMIT_PREFIX):
+        return "that item of the checklist fires at each of them, so loosen its conditions or leave it out"
+    return _CURES.get(limit, "")
 
 
 def _abstentions(activity: Activity, number: Number, *, details: bool) -> str:

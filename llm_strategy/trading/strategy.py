@@ -8,33 +8,34 @@ from collections.abc import Mapping
 
 import backtrader as bt
 
-from llm_strategy.advice.advisor import ModelAdvisor, begin_run
+from llm_strategy.advice.advisor import ModelAdvisor
+from llm_strategy.advice.checks import asked_items
+from llm_strategy.advice.protocol import begin_run
 from llm_strategy.costs.costs import VOLATILITY_BARS
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.market.features import DEFAULT_LOOKBACKS
 from llm_strategy.market.schedule import Schedule
 from llm_strategy.market.snapshot import iso_time
 from llm_strategy.market.view import View, measured_for
-from llm_strategy.risk import Intent, Limits, Verdict, judge
+from llm_strategy.risk import Limits
 from llm_strategy.support.logs import ProgressLine
 from llm_strategy.support.outside_text import spelled_out
 from llm_strategy.trading.advised_feed import AdvisedFeed
 from llm_strategy.trading.bar_check import FEWEST_FOR_SPACING, SPACING_BARS, BarCheck
-from llm_strategy.trading.book import Book
 from llm_strategy.trading.broker import SimulatedBroker, check_scheme, require_simulated
+from llm_strategy.trading.checklist_inputs import ChecklistInputs
+from llm_strategy.trading.dealer import Dealer
 from llm_strategy.trading.journal import Journal
-from llm_strategy.trading.ledger import ExitReason, Ledger
+from llm_strategy.trading.ledger import Ledger
 from llm_strategy.trading.orders import OrderDesk, OrderRules, Stage
 from llm_strategy.trading.parameters import check_names, check_parameters
 from llm_strategy.trading.remarks import remarks
 from llm_strategy.trading.traded_feed import CORRELATION_BARS, feed_names, find_feed, symbols_of, traded_of
-from llm_strategy.types import ActionType, Decision
 
 log = logging.getLogger(__name__)
 
 _BARS_KEPT = 1 + max(CORRELATION_BARS, VOLATILITY_BARS + 1)
 """Closes behind the returns of a correlation, and behind those of a volatility up to the bar before a fill."""
-_ENTRIES = (ActionType.ENTER_LONG, ActionType.ENTER_SHORT)
 
 
 class AdvisedStrategy(bt.Strategy):
@@ -42,8 +43,8 @@ class AdvisedStrategy(bt.Strategy):
 
     Parameters:
 
-    - ``advisor``: ``ModelAdvisor``, a rule of ``llm_strategy.baselines``, or your own
-    - ``limits`` (``Limits``) and ``orders`` (``OrderRules``)
+    - ``advisor``: ``ModelAdvisor``, a rule of ``llm_strategy.BASELINES``, or your own
+    - ``limits`` (``Limits``, with the ``checklist`` where there is one) and ``orders`` (``OrderRules``)
     - ``trade``: names of the feeds to trade, or ``"all"``; the first feed alone if absent. Symbols are always judged in
       the order of their names, whatever the order of the feeds.
     - ``decide_on``: feed name of longer bars to decide on, by the name of the traded feed. Bars of
@@ -103,9 +104,16 @@ class AdvisedStrategy(bt.Strategy):
         self.order_rules: OrderRules = self.p.orders or OrderRules()
         if problem := self.order_rules.problem_with(self.limits):
             raise ConfigurationError(problem)
+        checklist = self.limits.checklist
+        self._checklist = None if checklist is None else ChecklistInputs(checklist)
         self.journal: Journal = self.p.journal if self.p.journal is not None else Journal()
         advisor = self.p.advisor
-        self._advisor = begin_run(advisor.on_record() if isinstance(advisor, ModelAdvisor) else advisor)
+        if isinstance(advisor, ModelAdvisor):
+            asked = asked_items(checklist)
+            if asked and asked != advisor.options.checks:
+                advisor = advisor.asking(asked)
+            advisor = advisor.on_record()
+        self._advisor = begin_run(advisor)
         self._names = feed_names(self.datas)
         called: Mapping[str, str] = self.p.symbols or {}
         traded = traded_of(self.p.trade, self._names)
@@ -155,8 +163,7 @@ class AdvisedStrategy(bt.Strategy):
         self._progress = None
         if self.p.tell and (self.p.progress or (self.p.progress is None and not self.cerebro._dooptimize)):
             self._progress = ProgressLine.if_shown("deciding", self._decisions_to_come(), wanted=self.p.progress)
-        self._book = Book(self, self._feeds, self.limits)
-        self._desks = {feed.data: feed for feed in self._feeds}
+        self._dealer = Dealer(self, self._feeds, self.limits, self._checklist, self.journal)
 
     def qbuffer(self, savemem: int = 0, replaying: bool = False) -> None:
         """With ``exactbars=1`` feeds keep what costs and correlations look back on too, also where the indicators need
@@ -180,30 +187,13 @@ class AdvisedStrategy(bt.Strategy):
         closed = [feed for feed in new if feed.ready]
         if not closed:
             return
-        now = self.datetime[0]
-        decisions = [feed.decide() for feed in closed]
-        self._book.update(int(now), decided=any(decision is not None for decision in decisions))
-        for feed, decision in zip(closed, decisions, strict=True):
-            feed.desk.bar_closed()
-            self._judge(feed, decision)
-        if self._book.killed:
-            for feed in self._feeds:
-                if feed not in closed and feed.desk.stage is not Stage.FLAT:
-                    self._judge(feed, None)  # no bar of its own now, and it must leave on its next one
-        self.journal.closed(self._book.row(iso_time(now)))
+        self._dealer.deal(self.datetime[0], closed, [feed.decide() for feed in closed])
+        if self._progress is not None:
+            self._progress.show(self.journal.decisions)
 
     def notify_order(self, order: bt.Order) -> None:
-        """Hand the broker's word to the order desk of its symbol."""
-        feed = self._desks.get(order.data)
-        if feed is None:
-            return
-        before, trade = feed.desk.stage, feed.desk.last_closed
-        feed.desk.on_order(order)
-        if before is Stage.ENTERING and feed.desk.position:
-            feed.entered()
-        if feed.desk.last_closed is not trade and feed.desk.last_closed is not None:
-            closed = feed.desk.last_closed
-            self._book.trade_closed(feed, closed.net, stopped=closed.exit_reason == ExitReason.STOP)
+        """Hand the broker's word on."""
+        self._dealer.on_order(order)
 
     def stop(self) -> None:
         """Mark what is still open and close the books."""
@@ -217,23 +207,6 @@ class AdvisedStrategy(bt.Strategy):
         if self.p.tell:
             for remark in self.remarks:
                 log.warning("AdvisedStrategy: %s", spelled_out(remark))
-
-    def _judge(self, feed: AdvisedFeed, decision: Decision | None) -> None:
-        advice = None if decision is None else decision.advice
-        entry = advice is not None and feed.desk.stage is Stage.FLAT and advice.action.type in _ENTRIES
-        account = self._book.account(feed, entry=entry)
-        market = feed.market_at(decision, self.broker if entry else None)
-        verdict = judge(advice, market, account, self.limits)
-        if decision is not None:
-            self.journal.decided(len(feed.decisions) - 1, decision, verdict)
-            if self._progress is not None:
-                self._progress.show(self.journal.decisions)
-        if verdict.intent is Intent.NONE:
-            return
-        if verdict.intent in (Intent.ENTER_LONG, Intent.ENTER_SHORT):
-            self._book.entry_sent()
-            feed.entry_sent(verdict.size, market, self.limits)
-        feed.desk.act(verdict, self._exit_reason(verdict))
 
     def _vain_sizer(self) -> list[str]:
         sizer = self.getsizer()
@@ -274,12 +247,6 @@ class AdvisedStrategy(bt.Strategy):
                     "cerebro.broker = SimulatedBroker(Costs(...))."
                 )
 
-    def _exit_reason(self, verdict: Verdict) -> ExitReason:
-        if self._book.killed:
-            return ExitReason.KILL_SWITCH
-        timed = any(cut.limit == "max_holding_bars" for cut in verdict.clamps)
-        return ExitReason.TIME if timed else ExitReason.ADVICE
-
     def _advised(self, data: bt.AbstractDataBase, symbol: str) -> AdvisedFeed:
         longer = (self.p.decide_on or {}).get(self._names[data])
         decisions = data if longer is None else find_feed(longer, self._names)
@@ -305,6 +272,7 @@ class AdvisedStrategy(bt.Strategy):
             lookbacks=self.p.lookbacks or DEFAULT_LOOKBACKS,
             measured=measured_for(getattr(self._advisor, "view", None), view),
             window=getattr(self._advisor, "window", 0),
+            checklist=self._checklist,
             start=-math.inf if self.p.start is None else bt.date2num(self.p.start),
         )
         feed.indicators = self._lineiterators[self.IndType][before:]

@@ -8,7 +8,7 @@ import os
 import shlex
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,10 +17,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from llm_strategy.errors import ConfigurationError
 from llm_strategy.support.outside_text import hanging, spelled_out, spelled_out_json
+from llm_strategy.support.read_regular import read_text
 from llm_strategy.support.secrets import redact
+from llm_strategy.support.write_whole import write_whole
 
 if TYPE_CHECKING:
+    from simulator.reporting.brief.brief import Brief
     from simulator.runs.result import Result
 
 
@@ -92,14 +96,47 @@ def print_json(document: Any) -> None:
     sys.stdout.flush()  # a reader that has gone is met here, not at the end of the program
 
 
-def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-    """A table: the first column to the left, figures to the right."""
+def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]], texts: Collection[str] = ()) -> None:
+    """A table: the first column and those of ``texts`` to the left, figures to the right."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for position, column in enumerate(columns):
-        table.add_column(column, justify="right" if position else "left", no_wrap=True)
+        table.add_column(column, justify="right" if position and column not in texts else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(Text(spelled_out(cell)) for cell in row))
-    _Console(width=max(out.width, 140), highlight=False).print(table)  # a narrow terminal wraps, no figure is cut
+    needed = out.measure(table, options=out.options.update(width=10_000)).maximum
+    _Console(width=max(out.width, needed), highlight=False).print(table)  # a narrow terminal wraps, no figure is cut
+
+
+def export_lines(lines: list[str], to: Path | None) -> None:
+    """Lines of a register into a file, or else onto the terminal."""
+    if to is None:
+        for line in lines:
+            say(line)
+        return
+    try:
+        write_whole(to, "".join(f"{line}\n" for line in lines))
+    except OSError as problem:
+        raise ConfigurationError(f"{to} cannot be written ({problem.strerror}): name another file.") from None
+    say(f"Written: {to}, {len(lines):,} entries")
+
+
+def read_lines(file: Path) -> list[str]:
+    """The lines of a file that a person names; raises ``ConfigurationError``."""
+    try:
+        return read_text(file).splitlines()
+    except FileNotFoundError:
+        raise ConfigurationError(f"There is no file {file}: correct the path.") from None
+    except (OSError, ValueError) as problem:
+        raise ConfigurationError(f"{file} cannot be read: {problem}.") from None
+
+
+_LOOKS = {"heading": "bold", "program": "dim"}
+
+
+def print_brief(brief: Brief) -> None:
+    """A brief: headings stand out, and what the model wrote stands out from what the program tells."""
+    for line, kind in brief.lines():
+        out.print(Text(hanging(spelled_out(line)), style=_LOOKS.get(kind, "")))
 
 
 def print_result(result: Result, *, as_json: bool, quiet: bool = False) -> None:
@@ -118,10 +155,15 @@ def print_result(result: Result, *, as_json: bool, quiet: bool = False) -> None:
                 "report": str(result.report),
                 "verdict": result.verdict,
                 "verdicts": result.verdicts,
+                "reasons": result.reasons,
+                "rests_on": result.rests_on,
+                "chips": result.chips,
                 "warning": result.warning,
                 "notes": list(result.notes),
                 "doubts": result.doubts,
+                "charges": result.charges,
                 "remarks": result.remarks,
+                "reporting_checklist": result.reporting_checklist,
                 "usage": usage,
                 "facts": {identity: fact.value for identity, fact in result.facts.items()},
             }
@@ -134,15 +176,21 @@ def print_result(result: Result, *, as_json: bool, quiet: bool = False) -> None:
         ["arm", *shown.columns],
         ([str(arm), *map(str, row)] for arm, row in zip(shown.index, shown.values, strict=True)),
     )
-    for doubt in result.doubts:
-        say(doubt)
+    for sentence in (*result.doubts, *result.charges):
+        say(sentence)
     why = result.facts["run.cut_away_by"].text if "run.cut_away_by" in result.facts else None  # told in a doubt
     say("")
     for remark in result.remarks:
         say(remark if why is None or why not in remark else f"{remark.partition(':')[0]}.")
     lines = result.advisor_lines
     whose = f" of {next(iter(result.verdicts))}" if lines else ""
-    say(f"Verdict on the advice{whose}: {result.verdict}.")
+    say(" ".join([f"Verdict on the advice{whose}: {result.verdict}.", *result.reasons]))
+    for line in result.rests_on:
+        say(f"- {line}")
+    if result.chips:
+        say(f"Limits: {'; '.join(result.chips)}.")
+    if lines:
+        say("The other advisors:")
     for line in lines:
         say(f"- {line}")
     if usage["decisions"]:

@@ -102,7 +102,7 @@ def check(files: Files) -> None:
 
     Example: btllm documents check news.jsonl
     """
-    from llm_strategy.market.context.corpus import read_corpus
+    from llm_strategy.market.context.texts.corpus import read_corpus
 
     _tell(read_corpus(files))
 

@@ -1,4 +1,4 @@
-"""Commands that run experiments: demo, run, compare, advise, check-lookahead, init.
+"""Commands that run experiments: demo, run, compare, advise, brief, check-lookahead, init.
 
 What a command needs is imported when it runs, so that help comes at once and an interruption is met.
 """
@@ -27,7 +27,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress; print n
 
 
 def demo(as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """Compare the embedded model with six baselines on twenty years of the S&P 500.
+    """Compare the embedded model with its baselines on twenty years of the NASDAQ.
 
     Example: btllm demo
     """
@@ -59,7 +59,7 @@ def run(
 
     Example: btllm run experiment.yaml --arm regime_rule
     """
-    with _progress(quiet) as progress:
+    with progress_shown(quiet) as progress:
         from simulator.runs.compare import run as run_arm
 
         result = run_arm(experiment, arm or None, progress=progress)
@@ -87,6 +87,27 @@ def advise(
         console.print_json(consultation.as_dict())
     else:
         console.say(consultation.as_text())
+
+
+def brief(
+    experiment: ExperimentFile = Path("experiment.yaml"),
+    at: Annotated[str, typer.Option(help="The last close up to this day (or time), ISO; the last bar if absent.")] = "",
+    advisor: Annotated[str, typer.Option(help="Which advisor, by its name or its arm's; the first if absent.")] = "",
+    symbol: Annotated[str, typer.Option(help="Which symbol, where there are several.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """The market's condition at a close in the model's words, of which only those are shown that measured figures back.
+
+    Example: btllm brief experiment.yaml --at 2008-10-10
+    """
+    from simulator.runs.briefs.brief import brief_at
+    from simulator.runs.compare import as_experiment
+
+    made = brief_at(as_experiment(experiment), at or None, symbol=symbol or None, advisor=advisor or None)
+    if as_json:
+        console.print_json(made.as_dict())
+    else:
+        console.print_brief(made)
 
 
 def check_lookahead(
@@ -156,7 +177,7 @@ def init(
 
 
 @contextmanager
-def _progress(quiet: bool) -> Iterator[Progress]:
+def progress_shown(quiet: bool) -> Iterator[Progress]:
     """Progress from before the first heavy import on, which alone may take seconds."""
     from simulator.progress.surfaces import progress_for, progress_on_stderr
 
@@ -168,7 +189,7 @@ def _progress(quiet: bool) -> Iterator[Progress]:
 
 def _compare(experiment: Path | None, as_json: bool, quiet: bool, workers: int = 1) -> Result:
     """Compare the arms of an experiment file; without one, those of the demo."""
-    with _progress(quiet) as progress:
+    with progress_shown(quiet) as progress:
         from simulator.experiment.configuration import Experiment
         from simulator.runs.compare import as_experiment
         from simulator.runs.compare import compare as compare_arms

@@ -22,18 +22,31 @@ RunFolder = Annotated[Path, typer.Argument(help="A folder that run or compare wr
 def replay(
     run_folder: RunFolder,
     to: Annotated[Path | None, typer.Option(help="Keep the replay in this new folder.")] = None,
+    placebos: Annotated[
+        bool,
+        typer.Option(
+            "--placebos",
+            help="Also trade again the accounts at other moments, which takes as long as in the run; without it they "
+            "are taken over as recorded.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a finished folder again from its own journal, without a model, and compare every byte.
 
-    Example: btllm replay reports/sp500-daily-1a2b3c4d
+    Example: btllm replay reports/nasdaq-daily-1a2b3c4d
     """
-    with _sign_of_life("replaying"):
+    with sign_of_life("replaying"):
         from simulator.folder.manifest import read_manifest
         from simulator.runs.replaying import replay as replay_folder
 
-        checks = replay_folder(run_folder, to)
+        checks = replay_folder(run_folder, to, placebos=placebos)
     _note_missing_seal(run_folder)
+    if "facts.json" not in [check.name for check in checks] and (run_folder / "facts.json").exists():
+        console.note(
+            f"Facts and pages of {run_folder} are of an earlier version and are not compared: 'btllm report' writes "
+            "them anew."
+        )
     differing = [check.name for check in checks if not check.same]
     if as_json:
         console.print_json({check.name: check.same for check in checks})
@@ -57,9 +70,9 @@ def report(
 ) -> None:
     """Rebuild facts and report from a folder, without a model.
 
-    Example: btllm report reports/sp500-daily-1a2b3c4d
+    Example: btllm report reports/nasdaq-daily-1a2b3c4d
     """
-    with _sign_of_life("measuring, and making the page"):
+    with sign_of_life("measuring, and making the page"):
         from simulator.runs.report import rebuild_report
 
         page = rebuild_report(run_folder, anyway=anyway)
@@ -70,7 +83,7 @@ def report(
 def view(run_folder: RunFolder) -> None:
     """Open the report of a run in the browser; where there is none, its link is printed.
 
-    Example: btllm view reports/sp500-daily-1a2b3c4d
+    Example: btllm view reports/nasdaq-daily-1a2b3c4d
     """
     import webbrowser
 
@@ -78,9 +91,13 @@ def view(run_folder: RunFolder) -> None:
     if not page.is_file():
         from simulator.folder.manifest import read_manifest
 
+        if run_folder.suffix == ".html":
+            raise RunFolderError(f"There is no page {run_folder}: name a run folder (btllm runs lists them).")
         read_manifest(page.parent)  # what is no run folder is told as such
-        raise RunFolderError(f"{run_folder} has no report.html: make its page with: btllm report {run_folder}")
-    _note_changes(page.parent)
+        whole = page.parent.parent
+        beside = f" (that of its comparison: btllm view {whole})" if (whole / "report.html").is_file() else ""
+        raise RunFolderError(f"{run_folder} has no report.html{beside}: make its page with: btllm report {run_folder}")
+    note_changes(page.parent)
     console.say(page.as_uri())
     try:
         opened = webbrowser.open(page.as_uri())
@@ -96,16 +113,19 @@ def trace(
     arm: Annotated[str, typer.Option(help="Which arm of a comparison; the first that a model advised if absent.")] = "",
     symbol: Annotated[str, typer.Option(help="Which symbol, where there are several.")] = "",
     draw: Annotated[int, typer.Option(help="Which draw, where evaluation.draws made several.")] = 1,
+    images: Annotated[
+        Path | None, typer.Option(help="Write the images that the model was shown, drawn again, into this folder.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """One decision of a finished run from its folder, without a model: shown, asked, answered, cut, ordered, followed.
 
-    Example: btllm trace reports/sp500-daily-1a2b3c4d --at 2008-10-10
+    Example: btllm trace reports/nasdaq-daily-1a2b3c4d --at 2008-10-10
     """
     from simulator.runs.trace import trace as trace_decision
 
-    _note_changes(run_folder)
-    decision = trace_decision(run_folder, at or None, arm=arm or None, symbol=symbol or None, draw=draw)
+    note_changes(run_folder)
+    decision = trace_decision(run_folder, at or None, arm=arm or None, symbol=symbol or None, draw=draw, images=images)
     if as_json:
         console.print_json(decision.as_dict())
     else:
@@ -122,7 +142,7 @@ def _note_missing_seal(run_folder: Path) -> None:
         )
 
 
-def _note_changes(run_folder: Path) -> None:
+def note_changes(run_folder: Path) -> None:
     """Note on the error stream what was changed in a folder since its run, where it is one."""
     from simulator.folder.integrity import changed_evidence
 
@@ -137,7 +157,7 @@ def _note_changes(run_folder: Path) -> None:
 
 
 @contextmanager
-def _sign_of_life(name: str) -> Iterator[None]:
+def sign_of_life(name: str) -> Iterator[None]:
     """A command of one stage: told only where it takes long."""
     from simulator.progress.surfaces import progress_on_stderr
 

@@ -18,7 +18,18 @@ try:
     from llm_strategy.errors import BacktraderLLMError, RunFolderError
     from llm_strategy.support.outside_text import spelled_out
     from llm_strategy.support.threads import GRACE_S, native_calls
-    from simulator.cli import console, documents, experiments, folders
+    from simulator.cli import (
+        analytics,
+        checklists,
+        console,
+        documents,
+        experiments,
+        folders,
+        hypotheses,
+        memory,
+        runs,
+        trials,
+    )
     from simulator.cli import models as model
 except KeyboardInterrupt:  # imports take a while on a busy machine, and nothing has begun yet
     sys.stderr.write("Error: interrupted before anything was done.\n")
@@ -35,9 +46,10 @@ class OneSentenceErrors(TyperGroup):
     """Every error of a user is one sentence and an exit code."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Take ``-v`` wherever it stands, before or behind the command."""
+        """Take ``-v`` wherever it stands, before or behind the command, and no option that is empty."""
         loud = [one for one in args if _LOUD.fullmatch(one)]
         with _visible_usage_errors():
+            _refuse_empty(args)
             return super().parse_args(ctx, [*loud, *(one for one in args if not _LOUD.fullmatch(one))])
 
     def invoke(self, ctx: Any) -> Any:
@@ -64,6 +76,14 @@ class OneSentenceErrors(TyperGroup):
             raise typer.Exit(130) from None
 
 
+def _refuse_empty(args: list[str]) -> None:
+    """An option with an empty text, as from a variable of the shell that is not set, is none that is left out."""
+    for before, arg in zip(["", *args], args, strict=False):
+        option = before if arg == "" else arg.removesuffix("=")
+        if option.startswith("--") and (arg == "" or arg.endswith("=")):
+            raise typer.BadParameter(f"{option} is empty: give it a value, or leave it out.")
+
+
 @contextmanager
 def _visible_usage_errors() -> Iterator[None]:
     """What was typed is told in a way that the terminal shows and does not obey."""
@@ -87,12 +107,19 @@ for command in (
     experiments.demo,
     experiments.run,
     experiments.compare,
+    trials.open_holdout,
     folders.replay,
     folders.report,
     folders.view,
+    runs.runs,
+    runs.diff,
+    runs.export,
     experiments.advise,
+    experiments.brief,
     folders.trace,
     experiments.check_lookahead,
+    memory.audit_memory,
+    analytics.analytics,
     experiments.init,
     model.doctor,
     model.forget,
@@ -100,6 +127,9 @@ for command in (
     app.command()(command)
 app.add_typer(model.app, name="models")
 app.add_typer(documents.app, name="documents")
+app.add_typer(checklists.app, name="checklist")
+app.add_typer(hypotheses.app, name="hypotheses")
+app.add_typer(trials.app, name="trials")
 
 
 def _version(wanted: bool) -> None:

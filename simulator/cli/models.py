@@ -72,7 +72,8 @@ def doctor(
     ),
     as_json: AsJson = False,
 ) -> None:
-    """Check the configured model: loading, generation, JSON, streaming, health, errors, speed, each with its cure.
+    """Check the configured model: loading, generation, JSON, streaming, health, errors, speed, each with its cure;
+    with --advisor also whether it sees, where that advisor shows images.
 
     Example: btllm doctor --backend openai
     """
@@ -80,6 +81,7 @@ def doctor(
     from llm_strategy.errors import ConfigurationError
     from llm_strategy.llm.settings import load_settings
 
+    images = False
     if advisor and backend is not None:
         raise ConfigurationError("--advisor and --backend are given: an advisor has its own backend, keep one of them.")
     if advisor:
@@ -90,11 +92,12 @@ def doctor(
         wanted = as_experiment(experiment)
         config = advised_arm(wanted, advisor).config or wanted.primary_config
         settings = runtime_settings(config, wanted.folder, f"advisors.{advisor}")
+        images = bool(config.shown_context.images)
     else:
         settings = load_settings(**({} if backend is None else {"backend": backend}))
     healthy = True
     checks = []
-    for check in diagnose(settings):
+    for check in diagnose(settings, images=images):
         healthy &= check.ok
         checks.append({"name": check.name, "ok": check.ok, "detail": check.detail, "cure": check.cure})
         if not as_json:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from llm_strategy.errors import ConfigurationError, MarketDataError, did_you_mean, shown
-from llm_strategy.market.context.corpus import read_rows
+from llm_strategy.market.context.texts.corpus import read_rows
 
 
 class Columns(NamedTuple):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_strategy.errors import ConfigurationError
-from llm_strategy.market.context.corpus import Corpus, parse_row, read_corpus
+from llm_strategy.market.context.texts.corpus import Corpus, parse_row, read_corpus
 from llm_strategy.support.write_whole import write_whole
 
 

@@ -48,7 +48,8 @@ class AdviceCounts:
     policy_reasons: dict[str, int]
     """By kind: the words before the first colon of a reason."""
     coherent_share: float | None
-    """Share of the advised decisions whose label, action and rationale agree."""
+    """Share of the advised decisions whose label, action and rationale agree, of those whose rationale is the
+    advisor's own; ``None`` where the program wrote all of them."""
     actions: dict[str, int]
     distinct_prompts: int
     asked_of_model: bool
@@ -74,10 +75,12 @@ class AdviceCounts:
 
 
 class AdviceCounter:
-    """Counts the entries of a journal as they come."""
+    """Counts the entries of a journal as they come; ``rationale`` is when the model was asked for one (always, changes
+    or never), else the program wrote it."""
 
-    def __init__(self) -> None:
-        self._decisions = self._coherent = self._others = 0
+    def __init__(self, rationale: str = "always") -> None:
+        self._decisions = self._coherent = self._reasoned = self._others = 0
+        self._rationale = rationale
         self._asked = False
         self._prompts: set[str] = set()
         self._kinds: dict[str, Counter[str]] = defaultdict(Counter)
@@ -106,11 +109,18 @@ class AdviceCounter:
             self._answers[answer] += 1
             self._rule_answers[_rule_answer(decision)] += 1
             kinds["actions"][answer[1]] += 1
-            self._coherent += decision.policy.coherent
+            if self._has_own_rationale(decision):
+                self._reasoned += 1
+                self._coherent += decision.policy.coherent
             if decision.prompt:
                 self._prompts.add(decision.prompt)
         if events := [event for exchange in decision.exchanges for event in exchange.events]:
             self._take_events(events, decision.snapshot.time)
+
+    def _has_own_rationale(self, decision: Decision) -> bool:
+        if self._rationale == "changes":
+            return any(exchange.purpose == "rationale" for exchange in decision.exchanges)
+        return self._rationale == "always"
 
     def _take_events(self, events: list[Event], time: str) -> None:
         self._kinds["events"].update(event.kind for event in events if event.kind not in OF_ANSWERS)
@@ -137,7 +147,7 @@ class AdviceCounter:
             repairs=kinds.get("repairs", {}),
             verdicts=kinds.get("verdicts", {}),
             policy_reasons=kinds.get("policy_reasons", {}),
-            coherent_share=self._coherent / advised if advised else None,
+            coherent_share=self._coherent / self._reasoned if self._reasoned else None,
             actions=kinds.get("actions", {}),
             distinct_prompts=len(self._prompts),
             asked_of_model=self._asked,

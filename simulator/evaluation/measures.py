@@ -19,6 +19,7 @@ from simulator.evaluation.advice import AdviceCounter, AdviceCounts, ChangeFinde
 from simulator.evaluation.metrics import NOTHING
 from simulator.evaluation.regimes import BySymbol, SymbolDecisions
 from simulator.evaluation.sameness import Sameness, SamenessCounter, cut_to
+from simulator.folder.prompt_options import resolved_options
 from simulator.folder.record import ArmRecord
 
 
@@ -41,15 +42,19 @@ class ArmMeasures:
 def measure(arm: ArmRecord) -> ArmMeasures:
     """What the decisions of an arm come to, read from its journal the first time."""
     if arm not in _MEASURED:
-        _MEASURED[arm] = _measured(arm.entries, own_labels=not arm.regimes.are_usual)
+        _MEASURED[arm] = _measured(
+            arm.entries,
+            own_labels=not arm.regimes.are_usual,
+            rationale=(resolved_options(arm.manifest) or {}).get("rationale", "always"),
+        )
     return _MEASURED[arm]
 
 
 _MEASURED: WeakKeyDictionary[ArmRecord, ArmMeasures] = WeakKeyDictionary()
 
 
-def _measured(entries: Iterable[Entry], *, own_labels: bool) -> ArmMeasures:
-    advice, gate, same, changed = AdviceCounter(), GateCounter(), SamenessCounter(), ChangeFinder()
+def _measured(entries: Iterable[Entry], *, own_labels: bool, rationale: str) -> ArmMeasures:
+    advice, gate, same, changed = AdviceCounter(rationale), GateCounter(), SamenessCounter(), ChangeFinder()
     symbols: dict[str, SymbolDecisions] = {}
     changes, cuts, activity = 0, Counter[str](), Activity()
     for entry in entries:
@@ -66,7 +71,7 @@ def _measured(entries: Iterable[Entry], *, own_labels: bool) -> ArmMeasures:
             None if advised is None else advised.action.type,
             None if abstained is None else (abstained.reason, abstained.detail),
         )
-        activity.judged(verdict.intent, [cut.limit for cut in verdict.clamps])
+        activity.judged(verdict.intent, [cut.limit for cut in verdict.clamps if not cut.is_flag])
     return ArmMeasures(
         advice.counts(), gate.counts(), dict(sorted(symbols.items())), changes, same.sameness(), cuts, activity
     )
@@ -202,8 +207,9 @@ class GateCounter:
         """Count one more."""
         intent, clamps = entry.verdict.intent, entry.verdict.clamps
         if intent in _OPENED:
-            self._cut += bool(clamps)
-            self._cuts.update(clamp.limit for clamp in clamps)
+            cuts = [clamp.limit for clamp in clamps if not clamp.is_flag]
+            self._cut += bool(cuts)
+            self._cuts.update(cuts)
         elif intent is Intent.NONE and clamps:
             self._refusals[clamps[-1].limit] += 1
 

@@ -16,6 +16,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from simulator.evaluation.cash import CashRate, cash_returns, interest_earned
+from simulator.evaluation.slippage import slippage_of
+
 Floats = NDArray[np.float64]
 
 NOTHING = 1e-12
@@ -34,7 +37,7 @@ class Performance:
     volatility: float | None
     """Annual standard deviation of returns."""
     sharpe: float | None
-    """Annual Sharpe ratio without a risk-free rate: mean over standard deviation of returns."""
+    """Annual Sharpe ratio: mean over standard deviation of the returns over what cash earned."""
     sortino: float | None
     """As Sharpe, over the root mean square of the losing returns (target 0)."""
     max_drawdown: float | None
@@ -55,6 +58,10 @@ class Trading:
 
     trades: int
     open_at_end: int
+    open_profit: float | None
+    """Of the trades open at the end, valued at their last close: currency, net of the commission paid so far."""
+    closed_profit: float | None
+    """Of all trades that ended, currency, net of commission."""
     hit_rate: float | None
     average_win: float | None
     """Currency, net of commission, as are the next ones."""
@@ -90,10 +97,16 @@ class Dealing:
     """Currency: fills against the price they were due at. That is the open of the bar of the fill for market orders
     (where orders fill at the same close, the close at which they were sent), for stops their trigger or the open beyond
     it, for limits their price or the better open. An order that fills over several bars is measured at the last one."""
+    slippage_bps: float | None
+    """The same of market and stop fills, in basis points of their value at the price that they were due at."""
+    without_slippage: float | None
+    """Share of the market and stop fills that paid none."""
     carry: float
     """Paid for borrowed shares and borrowed cash, currency."""
     costs: float | None
     """Commission, slippage and carry, currency."""
+    interest: float
+    """Earned on cash, currency; no part of the costs."""
     cost_rate: float | None
     """Costs a year over mean equity."""
     pending: int
@@ -102,13 +115,14 @@ class Dealing:
     """Count by kind and final status."""
 
 
-def returns(equity: pd.Series) -> Floats:
-    """One simple return a bar after the first; empty for a ruined account (equity at or below zero), which has none."""
+def returns(equity: pd.Series, cash_rate: CashRate = 0.0) -> Floats:
+    """One simple return a bar after the first, over what cash earned meanwhile where that is given; empty for a ruined
+    account (equity at or below zero), which has none."""
     values = equity.to_numpy(dtype=np.float64)
     if len(values) < 2 or values.min() <= 0:
         return np.empty(0)
     growth: Floats = values[1:] / values[:-1] - 1
-    return growth
+    return growth - cash_returns(equity.index, cash_rate) if cash_rate else growth
 
 
 def mean(values: Floats) -> float | None:
@@ -127,12 +141,12 @@ def sharpe_ratio(bar_returns: Floats) -> float | None:
     return None if spread is None or spread < NOTHING else float(bar_returns.mean()) / spread
 
 
-def performance(equity: pd.DataFrame, bars_per_year: float) -> Performance:
-    """Measure an equity table (``EQUITY_COLUMNS`` over time)."""
+def performance(equity: pd.DataFrame, bars_per_year: float, cash_rate: CashRate = 0.0) -> Performance:
+    """Measure an equity table (``EQUITY_COLUMNS`` over time); ratios are of the returns over what cash earned."""
     values = equity["equity"].to_numpy(dtype=np.float64)
-    bar_returns = returns(equity["equity"])
+    bar_returns, excess = returns(equity["equity"]), returns(equity["equity"], cash_rate)
     year = math.sqrt(bars_per_year)
-    ratio = sharpe_ratio(bar_returns)
+    ratio = sharpe_ratio(excess)
     growth = _annual_growth(values, bars_per_year)
     depth, length = _largest_drawdown(values)
     held = equity["gross"].to_numpy(dtype=np.float64)
@@ -142,7 +156,7 @@ def performance(equity: pd.DataFrame, bars_per_year: float) -> Performance:
         cagr=growth,
         volatility=volatility(bar_returns, bars_per_year),
         sharpe=None if ratio is None else ratio * year,
-        sortino=_sortino(bar_returns, year),
+        sortino=_sortino(excess, year),
         max_drawdown=depth,
         drawdown_bars=length,
         calmar=growth / depth if growth is not None and depth else None,
@@ -163,6 +177,8 @@ def trading(trades: pd.DataFrame) -> Trading:
     return Trading(
         trades=len(trades),
         open_at_end=len(trades) - len(closed),
+        open_profit=float(trades["net"].sum() - net.sum()) if len(trades) > len(closed) else None,
+        closed_profit=float(net.sum()) if len(net) else None,
         hit_rate=len(wins) / len(net) if len(net) else None,
         average_win=mean(wins),
         average_loss=mean(losses),
@@ -185,12 +201,14 @@ def dealing(
     bars_per_year: float,
     *,
     same_close: bool = False,
+    cash_rate: CashRate = 0.0,
 ) -> Dealing:
     """Measure a table of orders (``ORDER_COLUMNS``) against the equity table and the prices, by symbol, of the run."""
     filled = orders[orders["filled"].astype(float).abs() > 0]
     traded = float((filled["filled"].astype(float).abs() * filled["fill_price"].astype(float)).sum())
     commission = float(orders["commission"].astype(float).sum())
-    slippage = slippage_paid(filled, prices, same_close=same_close)
+    slipped = slippage_of(filled, prices, same_close=same_close)
+    slippage = None if slipped is None else slipped.paid
     carry = float(equity["carry"].iloc[-1]) if len(equity) else 0.0
     costs = None if slippage is None else commission + slippage + carry
     mean_equity = float(equity["equity"].mean()) if len(equity) else 0.0
@@ -200,8 +218,11 @@ def dealing(
         turnover=None if scale is None else traded * scale,
         commission=commission,
         slippage=slippage,
+        slippage_bps=None if slipped is None else slipped.bps,
+        without_slippage=None if slipped is None else slipped.without,
         carry=carry,
         costs=costs,
+        interest=interest_earned(equity, cash_rate),
         cost_rate=None if scale is None or costs is None else costs * scale,
         pending=int(statuses.isin(PENDING).sum()),
         orders=dict(sorted(Counter(zip(orders["kind"].astype(str), statuses, strict=True)).items())),
@@ -246,40 +267,3 @@ def years_between(times: pd.Index) -> float:
 def bars_per_year(times: pd.Index) -> float:
     """Bars a year of these times; 0 where there are less than two."""
     return (len(times) - 1) / years if (years := years_between(times)) else 0.0
-
-
-def slippage_paid(
-    filled: pd.DataFrame, prices: Mapping[str, pd.DataFrame], *, same_close: bool = False
-) -> float | None:
-    """Cost in currency of fills worse than the price they were due at; ``None`` where a bar is not among the prices.
-
-    ``filled`` are rows of ``ORDER_COLUMNS`` with a fill. With ``same_close`` market orders are due at the close at
-    which they were sent, else at the open of the bar of the fill.
-    """
-    paid = 0.0
-    for symbol, orders in filled.groupby("symbol"):
-        table = prices.get(str(symbol))
-        if table is None:
-            return None
-        opens = table["open"].reindex(pd.DatetimeIndex(orders["done"])).to_numpy(dtype=np.float64)
-        if same_close:
-            at_market = table["close"].reindex(pd.DatetimeIndex(orders["created"])).to_numpy(dtype=np.float64)
-        else:
-            at_market = opens
-        if np.isnan(opens).any() or np.isnan(at_market).any():
-            return None
-        fills = orders["fill_price"].to_numpy(dtype=np.float64)
-        triggers = orders["price"].to_numpy(dtype=np.float64)
-        side = np.where(orders["side"] == "buy", 1.0, -1.0)
-        worse_of_open_and_trigger = side * np.maximum(side * opens, side * triggers)
-        better_of_open_and_limit = side * np.minimum(side * opens, side * triggers)
-        types = orders["type"].to_numpy(dtype=str)
-        closes = at_market
-        if (types == "close").any():
-            closes = table["close"].reindex(pd.DatetimeIndex(orders["done"])).to_numpy(dtype=np.float64)
-        due = np.select(
-            [types == "market", types == "close", types == "stop", types == "limit"],
-            [at_market, closes, worse_of_open_and_trigger, better_of_open_and_limit],
-        )
-        paid += float((side * (fills - due) * np.abs(orders["filled"].to_numpy(dtype=np.float64))).sum())
-    return paid

@@ -1,7 +1,7 @@
-"""The noise floor: how far a run changes when its model is asked everything again.
+"""How far a run changes when its model is asked everything again.
 
 An arm is drawn K times, each time through the same gate, broker and costs. What differs between the draws is the
-sampler's doing or, where nothing is sampled, the engine's; no smaller effect can be told from it.
+sampler's doing or, where nothing is sampled, the engine's; the mean over the draws has an error that falls with K.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from typing import TypeAlias
 
 from llm_strategy.trading.decision_lines import Entry
 from llm_strategy.types import Decision
-from simulator.evaluation.metrics import NOTHING
 
 NO_ANSWER = "no answer"
 """The outcome of a decision that the model failed at, whoever decided in its place: neither a label nor a hold."""
@@ -53,14 +52,11 @@ class Spread:
 
     lowest: float
     highest: float
+    mean: float
     deviation: float
     """Standard deviation, one degree of freedom taken."""
-
-    @property
-    def floor(self) -> float:
-        """The largest distance between two draws: what asking again alone has changed. More draws can only raise it. An
-        effect above it points the same way in every draw."""
-        return self.highest - self.lowest
+    error: float
+    """Standard error of the mean, which falls with the number of draws."""
 
 
 def count_flips(draws: Sequence[Draw]) -> Flips:
@@ -113,12 +109,10 @@ def differing_pairs(outcomes: Sequence[str]) -> float:
 def spread(values: Sequence[float | None]) -> Spread | None:
     """The spread of a figure over at least two draws; ``None`` where a draw has no such figure."""
     known = [value for value in values if value is not None]
-    return Spread(min(known), max(known), stdev(known)) if 1 < len(known) == len(values) else None
-
-
-def is_above(effect: float, floor: float) -> bool:
-    """Whether an effect is larger than what asking again has changed."""
-    return abs(effect) > floor and not math.isclose(abs(effect), floor, rel_tol=1e-9, abs_tol=NOTHING)
+    if not 1 < len(known) == len(values):
+        return None
+    deviation = stdev(known)
+    return Spread(min(known), max(known), fmean(known), deviation, deviation / math.sqrt(len(known)))
 
 
 def _place(entry: Entry) -> tuple[str, int]:

@@ -139,9 +139,9 @@ def compare_decisions(
         second_alone=int((decided[1] & ~decided[0]).sum()),
         same=len(at) - len(apart),
         label_agreement=_share(resampling, rows, count, same_label),
-        label_kappa=_kappa(resampling, rows, count, labels[0], labels[1]),
+        label_kappa=kappa_estimate(resampling, rows, count, labels[0], labels[1]),
         action_agreement=_share(resampling, rows, count, same_action),
-        action_kappa=_kappa(resampling, rows, count, actions[0], actions[1]),
+        action_kappa=kappa_estimate(resampling, rows, count, actions[0], actions[1]),
         partings=tuple(_parting(closes, int(where)) for where in apart[:PARTINGS]),
         first_long=followed[0],
         second_long=followed[1],
@@ -265,7 +265,7 @@ def _share(resampling: Resampling, rows: _Numbers, count: int, same: _Marks) -> 
     return resampling.estimate(sums, ratio, np.array([1.0, -float(same.mean())]))
 
 
-def _kappa(
+def kappa_estimate(
     resampling: Resampling, rows: _Numbers, count: int, first: list[str | None], second: list[str | None]
 ) -> Estimate:
     """Kappa over the outcomes that came; its influence at (i, j) is, up to a factor, ``([i = j] - o)(1 - e) - (1 - o)

@@ -6,6 +6,7 @@ same symbol. The decision itself saw nothing of that.
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,8 +18,10 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 
+from llm_strategy.market.view import causal_label
 from llm_strategy.trading.decision_lines import Entry
 from llm_strategy.types import RegimeLabel
+from simulator.evaluation.entropy import label_entropy
 from simulator.evaluation.metrics import volatility
 
 LABELS = tuple(label.value for label in RegimeLabel)
@@ -78,6 +81,12 @@ class SymbolDecisions:
     own_labels: bool = False
     actions: list[str | None] = field(default_factory=list)
     """What the advisor itself proposed: none where it abstained, or a rule decided in its place."""
+    rule_labels: list[str] = field(default_factory=list)
+    """What the causal rule says at the same closes."""
+    confidences: array[float] = field(default_factory=lambda: array("d"))
+    """How sure the advisor itself was of its action (0 to 1); NaN where it proposed none."""
+    entropies: array[float] = field(default_factory=lambda: array("d"))
+    """How evenly its scores were spread over the labels (0 to 1); NaN where it scored none."""
 
     def __len__(self) -> int:
         return len(self.times)
@@ -91,8 +100,11 @@ class SymbolDecisions:
         self.bars.append(entry.bar)
         self.closes.append(snapshot.close)
         self.labels.append(None if advice is None else intern(str(advice.regime.label)))
+        self.rule_labels.append(intern(str(causal_label(snapshot))))
         own = advice is not None and entry.decision.instead_of is None
         self.actions.append(advice.action.type.value if advice is not None and own else None)
+        self.confidences.append(advice.action.confidence if advice is not None and own else math.nan)
+        self.entropies.append(label_entropy(entry.decision) if own else math.nan)
 
 
 BySymbol: TypeAlias = Mapping[str, SymbolDecisions]

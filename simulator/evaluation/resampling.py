@@ -12,14 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from simulator.evaluation.blocks import FEWEST_BLOCKS, block_length, block_sums
 from simulator.evaluation.metrics import NOTHING, Floats
-from simulator.evaluation.sharpe import FEWEST_BARS, FEWEST_BLOCKS, block_length, block_sums
+from simulator.evaluation.sharpe import FEWEST_BARS
 
 MOST_BLOCKS = 400
 """Blocks of a resample: of a very long run they are made longer, which costs nothing but time."""
 _UNDEFINED = 0.05
 """Share of resamples without a value from which there is no interval."""
-_AT_ONCE = 4_000_000
+_AT_ONCE = 100_000
 """Numbers that are gathered at once."""
 
 
@@ -61,7 +62,29 @@ class Resampling:
         influence = sums @ weights
         best = 1 if float(np.ptp(influence)) < NOTHING else block_length(influence)
         block = max(best, least_block, math.ceil(closes / MOST_BLOCKS))
-        drawn = statistic(self._draw(sums, block))
+        return self._with_interval(value, statistic(self._draw(sums, block)), block)
+
+    def estimate_all(
+        self, sums: Floats, statistics: Callable[[Floats], Floats], influence: Floats, *, least_block: int = 1
+    ) -> list[Estimate]:
+        """Several figures of the same sums, drawn together, with their intervals.
+
+        ``statistics`` makes of (..., columns) an array (..., figures), NaN where there is none; the length of the
+        blocks is taken from ``influence`` (closes,).
+        """
+        values = statistics(sums.sum(axis=0))
+        closes = len(sums)
+        if closes < max(FEWEST_BARS, least_block * FEWEST_BLOCKS):
+            return [Estimate(float(value)) if math.isfinite(value) else Estimate(None) for value in values]
+        best = 1 if float(np.ptp(influence)) < NOTHING else block_length(influence)
+        block = max(best, least_block, math.ceil(closes / MOST_BLOCKS))
+        drawn = statistics(self._draw(sums, block))
+        return [self._with_interval(float(value), drawn[:, at], block) for at, value in enumerate(values)]
+
+    def _with_interval(self, value: float, drawn: Floats, block: int) -> Estimate:
+        """A figure with the percentiles of its resamples, where it and nearly all of these have a value."""
+        if not math.isfinite(value):
+            return Estimate(None)
         known = drawn[np.isfinite(drawn)]
         if len(known) < (1 - _UNDEFINED) * self.samples:
             return Estimate(value, block=block)

@@ -12,16 +12,14 @@ from enum import StrEnum
 from statistics import NormalDist
 
 import numpy as np
-from arch.bootstrap import CircularBlockBootstrap, optimal_block_length
 
+from simulator.evaluation.blocks import block_length, block_starts, block_sums
 from simulator.evaluation.metrics import NOTHING, Floats, sharpe_ratio
 
 POWER = 0.8
 """Probability with which a difference of the detectable size would be found."""
 FEWEST_BARS = 60
 """Below this a bootstrap of blocks has nothing to draw from."""
-FEWEST_BLOCKS = 20
-"""Blocks are cut short so that there are at least this many to draw."""
 LARGE_DIFFERENCE = 1.0
 """A run that could not have seen this difference of annual Sharpe ratios settles nothing by seeing none."""
 
@@ -33,8 +31,6 @@ class Effect(StrEnum):
     SUBTRACTS = "subtracts"
     NOT_DETECTABLE = "no detectable effect"
     INCONCLUSIVE = "inconclusive"
-    BELOW_NOISE = "below the noise floor"
-    """The test sees an effect, but asking the model again changes as much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +47,12 @@ class SharpeDifference:
     """Smallest true difference that the test would find with probability ``POWER``."""
     block: int | None
     """Length of the resampled blocks in bars."""
+    error: float | None
+    """Standard error of the difference."""
     effect: Effect
 
 
-UNMEASURED = SharpeDifference(None, None, None, None, None, None, None, Effect.INCONCLUSIVE)
+UNMEASURED = SharpeDifference(None, None, None, None, None, None, None, None, Effect.INCONCLUSIVE)
 """What is said where nothing can be compared."""
 
 
@@ -68,24 +66,46 @@ def compare_sharpe(
     ratios = sharpe_ratio(first), sharpe_ratio(second)
     if len(first) < FEWEST_BARS or ratios[0] is None or ratios[1] is None:
         return UNMEASURED
-    year = math.sqrt(bars_per_year)
-    correlation = float(np.corrcoef(first, second)[0, 1])
     if float(np.abs(first - second).max()) < NOTHING:
-        return SharpeDifference(0.0, 0.0, 0.0, 1.0, 1.0, 0.0, None, Effect.NOT_DETECTABLE)
-    detectable = detectable_difference(len(first) / bars_per_year, correlation, confidence_level)
-    difference = ratios[0] - ratios[1]
-    block, error, draws = _bootstrap(first, second, samples, seed)
-    half_width = float(np.quantile(draws, confidence_level, method="higher")) * error
+        return SharpeDifference(0.0, 0.0, 0.0, 1.0, 1.0, 0.0, None, 0.0, Effect.NOT_DETECTABLE)
+    how = resample(first, second, samples, seed)
+    return difference_at(ratios[0] - ratios[1], how.error, how, bars_per_year, confidence_level)
+
+
+@dataclass(frozen=True, slots=True)
+class Resamples:
+    """Two series of returns resampled together: what the difference of their Sharpe ratios is held against."""
+
+    bars: int
+    correlation: float
+    block: int
+    """Length of the resampled blocks in bars."""
+    error: float
+    """Standard error of the difference, per bar."""
+    distances: Floats
+    """Of each resample the distance of its difference from the one that was resampled, in its own standard errors."""
+
+
+def difference_at(
+    difference: float, error: float, how: Resamples, bars_per_year: float, confidence_level: float
+) -> SharpeDifference:
+    """What may be said of a ``difference`` with this standard ``error``, both per bar."""
+    year = math.sqrt(bars_per_year)
+    detectable = detectable_difference(how.bars / bars_per_year, how.correlation, confidence_level)
+    half_width = float(np.quantile(how.distances, confidence_level, method="higher")) * error
     if not math.isfinite(half_width):
         return UNMEASURED
-    p_value = (int((draws >= abs(difference) / error).sum()) + 1) / (samples + 1)
+    p_value = (int((how.distances >= abs(difference) / error).sum()) + 1) / (len(how.distances) + 1)
     low, high = difference - half_width, difference + half_width
     if low > 0 or high < 0:
         effect = Effect.ADDS if low > 0 else Effect.SUBTRACTS
     else:
         blind = max(detectable, half_width * year) >= LARGE_DIFFERENCE
         effect = Effect.INCONCLUSIVE if blind else Effect.NOT_DETECTABLE
-    return SharpeDifference(difference * year, low * year, high * year, p_value, correlation, detectable, block, effect)
+    return SharpeDifference(
+        difference * year, low * year, high * year, p_value, how.correlation, detectable, how.block, error * year,
+        effect,
+    )  # fmt: skip
 
 
 def detectable_difference(years: float, correlation: float, confidence_level: float, power: float = POWER) -> float:
@@ -120,8 +140,15 @@ def difference_error(moments: Floats, cross_products: Floats, block: int, bars: 
     return error
 
 
-def _bootstrap(first: Floats, second: Floats, samples: int, seed: int) -> tuple[int, float, Floats]:
-    """Block length, standard error of the difference, and the studentised distances of the resampled differences.
+def sharpe_error(first: Floats, second: Floats, block: int) -> float:
+    """Standard error of the difference of the Sharpe ratios (per bar) of two series of returns on the same bars."""
+    series = np.column_stack([first, second, first**2, second**2])
+    sums = block_sums(series, block)
+    return float(difference_error(series.mean(axis=0), sums.T @ sums / len(first), block, len(first)))
+
+
+def resample(first: Floats, second: Floats, samples: int, seed: int) -> Resamples:
+    """Draw the studentised distances of the resampled differences.
 
     A resample in which an arm never moves has no Sharpe ratio; it counts as infinitely far, which widens the interval.
     """
@@ -133,33 +160,20 @@ def _bootstrap(first: Floats, second: Floats, samples: int, seed: int) -> tuple[
     error = float(difference_error(moments, sums.T @ sums / bars, block, bars))
 
     blocks = bars // block
-    resampling = CircularBlockBootstrap(block, series, seed=seed)
     drawn_moments, drawn_products = np.empty((samples, 4)), np.empty((samples, 4, 4))
-    for sample in range(samples):
-        drawn = sums[resampling.update_indices()[::block][:blocks]]
+    for sample, starts in enumerate(block_starts(bars, block, samples, seed)):
+        drawn = sums[starts]
         drawn_moments[sample] = drawn.sum(axis=0) / (blocks * block)
         drawn_products[sample] = drawn.T @ drawn / blocks
     with np.errstate(divide="ignore", invalid="ignore"):
         errors = difference_error(drawn_moments, drawn_products, block, blocks * block)
-        distances = np.abs(_difference(drawn_moments) - _difference(moments)) / errors
-    return block, error, np.where(np.isfinite(distances), distances, np.inf)
+        distances = np.abs(sharpe_difference(drawn_moments) - sharpe_difference(moments)) / errors
+    correlation = float(np.corrcoef(first, second)[0, 1])
+    return Resamples(bars, correlation, block, error, np.where(np.isfinite(distances), distances, np.inf))
 
 
-def block_sums(rows: Floats, block: int) -> Floats:
-    """The sums of the rows of each circular block, one that begins at each row; shape as ``rows``."""
-    wrapped = np.cumsum(np.vstack([np.zeros((1, rows.shape[1])), rows, rows[: block - 1]]), axis=0)
-    sums: Floats = wrapped[block:] - wrapped[:-block]
-    return sums
-
-
-def block_length(influence: Floats) -> int:
-    """Blocks for the mean of the influence of each bar on a figure (Politis and White 2004), cut short so that at least
-    ``FEWEST_BLOCKS`` can be drawn."""
-    best = float(optimal_block_length(influence)["circular"].iloc[0])
-    return max(1, min(math.ceil(best), len(influence) // FEWEST_BLOCKS)) if math.isfinite(best) else 1
-
-
-def _difference(moments: Floats) -> Floats:
+def sharpe_difference(moments: Floats) -> Floats:
+    """Difference of two Sharpe ratios (per bar) of moments as ``gradient`` takes them."""
     mean_1, mean_2, square_1, square_2 = np.moveaxis(moments, -1, 0)
     difference: Floats = mean_1 / np.sqrt(square_1 - mean_1**2) - mean_2 / np.sqrt(square_2 - mean_2**2)
     return difference

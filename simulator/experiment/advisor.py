@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast, get_args
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, WithJsonSchema
 
+from llm_strategy.advice.checks import AskedItems
 from llm_strategy.advice.contract import Repairs
 from llm_strategy.advice.examples import ExampleKind, LabelSource
-from llm_strategy.advice.layout import LAYOUT_NAMES, LayoutText
+from llm_strategy.advice.layout import LayoutText
 from llm_strategy.advice.modes.registry import DecisionMode
 from llm_strategy.advice.options import (
     NEAREST_BY_DEFAULT,
@@ -20,29 +22,35 @@ from llm_strategy.advice.options import (
     PromptOptions,
     RationaleWanted,
 )
-from llm_strategy.advice.own_labels import LABELS_FILE, OwnLabels
-from llm_strategy.advice.own_prompt import PROMPT_FILES, PromptText
-from llm_strategy.advice.own_rule import RULE_NAME
-from llm_strategy.advice.rules import BASELINES
+from llm_strategy.advice.own_labels import OwnLabels
+from llm_strategy.advice.own_prompt import PromptText
+from llm_strategy.advice.planning.options import PlanOptions
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.metering.calls import Budget
 from llm_strategy.market.context.context import Context
-from llm_strategy.market.context.registry import DEFAULT_CONTEXT, SOURCES, read_choices, with_files
+from llm_strategy.market.context.menu import Menu
+from llm_strategy.market.context.registry import DEFAULT_CONTEXT, read_choices, with_files
 from llm_strategy.market.features import DEFAULT_LOOKBACKS, Lookbacks, WarmUp
 from llm_strategy.market.regimes import USUAL_REGIMES, Regimes
 from llm_strategy.market.view import SHOWN, Style, Unmasked, View, with_features
 from llm_strategy.support.plugins import place_reference
 from llm_strategy.support.read_regular import at_home, place_of
+from simulator.experiment.advisor_schema import (
+    ABSTAIN,
+    BASE_URL,
+    CALIBRATION,
+    CONTEXT,
+    EXAMPLES,
+    FALLBACK,
+    FILES,
+    LABELS,
+    LAYOUT,
+    OPTIONS,
+    PLAN,
+    PROMPT,
+)
 from simulator.experiment.documents import plain, whole, with_tuples
-from simulator.experiment.schema import source_schema
 
-_FILES: dict[str, str | tuple[str, ...]] = {
-    "layout": ".yaml",
-    "calibration": ".json",
-    "prompt": PROMPT_FILES,
-    "labels": LABELS_FILE,
-}
-"""Choices that may be the path of a file, by its ending."""
 _KINDS: dict[str, Any] = {
     "layout": LayoutText,
     "calibration": LabelPrior,
@@ -50,93 +58,8 @@ _KINDS: dict[str, Any] = {
     "labels": OwnLabels,
 }
 """What the content of such a file is read as."""
-ABSTAIN = "abstain"
-"""In place of a rule that decides where the model failed: nobody does."""
-
 RUNTIME = ("backend", "model", "base_url", "options")
 """Settings of who answers, in place of those of ``configs/llm.yaml``; a document leaves out those that are not set."""
-
-_FALLBACK = {"anyOf": [{"enum": [ABSTAIN, *BASELINES]}, {"type": "string", "pattern": RULE_NAME}]}
-_EXAMPLES = {
-    "anyOf": [
-        {"enum": ["auto", "none", "fixed"]},
-        {
-            "type": "object",
-            "additionalProperties": False,
-            "minProperties": 1,
-            "maxProperties": 1,
-            "properties": {
-                "balanced": {"type": "integer", "minimum": 4, "maximum": 64},
-                "nearest": {"type": "integer", "minimum": 1, "maximum": 64},
-            },
-        },
-    ],
-    "description": "auto, none, fixed, a number of balanced ones from 4, or a number of nearest ones, such as "
-    "{nearest: 4}",
-}
-
-
-_BASE_URL = {
-    "anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "items": {"type": "string", "minLength": 1}}],
-    "description": "an address such as http://127.0.0.1:8080/v1, or a list of them",
-}
-_OPTIONS = WithJsonSchema({"type": "object", "description": "settings of configs/llm.yaml by name"})
-
-
-def _name_or_file(description: str, setting: str, otherwise: str, names: tuple[str, ...]) -> dict[str, Any]:
-    """The schema of a setting that is one of some names, a file, or the content of one."""
-    file = {"type": "string", "pattern": "\\" + f"{_FILES[setting]}$"}
-    return {
-        "description": description,
-        "if": {"anyOf": [{"type": "object"}, file]},
-        "else": {"description": otherwise, "enum": list(names)},
-    }
-
-
-def _context_schema() -> dict[str, Any]:
-    """The schema of what is shown: a list of names and one-key mappings, or a mapping; options of a person's own
-    sources are checked where these are found."""
-    sources = {name: source_schema(kind) for name, kind in SOURCES.items()}
-    chosen = {"type": "object", "minProperties": 1, "properties": sources}
-    entry = {"if": {"type": "object"}, "then": chosen | {"maxProperties": 1}, "else": {"type": "string"}}
-    return {
-        "description": "a list of sources by name, with options as in {history: {bars: 30}}",
-        "if": {"type": "object"},
-        "then": chosen,
-        "else": {"type": "array", "minItems": 1, "items": entry},
-    }
-
-
-_CONTEXT = _context_schema()
-_CALIBRATION = _name_or_file(
-    "a kind, the calibration.json of an earlier run, or its content as in calibration.schema.json",
-    "calibration",
-    "the calibration.json of an earlier run",
-    get_args(CalibrationKind),
-)
-_LAYOUT = _name_or_file(
-    "a layout by its name, a file of one's own (ending in .yaml), or its content as in layout.schema.json",
-    "layout",
-    "a file of your own that ends in .yaml",
-    ("auto", *LAYOUT_NAMES),
-)
-
-_LABELS = _name_or_file(
-    "by whom past states are labelled: a name, a file of your own (ending in .csv), or its content as in "
-    "labels.schema.json",
-    "labels",
-    "a file of your own that ends in .csv",
-    get_args(LabelSource),
-)
-_PROMPT = {
-    "description": "a file of your own (ending in .j2 or .yaml), or its content as in prompt.schema.json",
-    "if": {"type": "object"},
-    "else": {
-        "type": "string",
-        "pattern": "\\.(j2|yaml)$",
-        "description": "a file of your own that ends in .j2 or .yaml",
-    },
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,15 +90,15 @@ class AdvisorConfig:
     """``changed`` decides only where the text that the model would be shown has changed."""
     budget: Budget = field(default_factory=Budget)
     abort_above_failure_rate: bool = False
-    fallback: Annotated[str, WithJsonSchema(_FALLBACK)] = ABSTAIN
+    fallback: Annotated[str, WithJsonSchema(FALLBACK)] = ABSTAIN
     mode: DecisionMode = "auto"
-    examples: Annotated[str | dict[str, int], WithJsonSchema(_EXAMPLES)] = "auto"
-    labels: Annotated[str | dict[str, Any] | OwnLabels, WithJsonSchema(_LABELS)] = "rule"
+    examples: Annotated[str | dict[str, int], WithJsonSchema(EXAMPLES)] = "auto"
+    labels: Annotated[str | dict[str, Any] | OwnLabels, WithJsonSchema(LABELS)] = "rule"
     """What the past states of the examples are labelled by; a file of one's own has the columns time and label."""
-    calibration: Annotated[str | dict[str, Any] | LabelPrior, WithJsonSchema(_CALIBRATION)] = "auto"
+    calibration: Annotated[str | dict[str, Any] | LabelPrior, WithJsonSchema(CALIBRATION)] = "auto"
     rationale: RationaleWanted = "auto"
-    layout: Annotated[str | dict[str, Any] | LayoutText, WithJsonSchema(_LAYOUT)] = "auto"
-    prompt: Annotated[str | dict[str, Any] | PromptText | None, WithJsonSchema(_PROMPT)] = None
+    layout: Annotated[str | dict[str, Any] | LayoutText, WithJsonSchema(LAYOUT)] = "auto"
+    prompt: Annotated[str | dict[str, Any] | PromptText | None, WithJsonSchema(PROMPT)] = None
     """A prompt of one's own, in place of the package's: a file, its content, or a ``PromptText``."""
     lookbacks: Annotated[Lookbacks, Field(description="bars behind each feature")] = DEFAULT_LOOKBACKS
     """Bars behind each feature, for every advisor."""
@@ -191,16 +114,27 @@ class AdvisorConfig:
     """Who answers, in place of the backend of configs/llm.yaml (and then with a model of its own)."""
     model: Annotated[str, Field(min_length=1)] | None = None
     """Its model; if absent that under the name of this backend in configs/llm.yaml, or of the same backend."""
-    base_url: Annotated[tuple[str, ...], WithJsonSchema(_BASE_URL)] = field(default=(), metadata={"usual": []})
+    base_url: Annotated[tuple[str, ...], WithJsonSchema(BASE_URL)] = field(default=(), metadata={"usual": []})
     """Addresses of its server."""
-    options: Annotated[Mapping[str, Any], _OPTIONS] = field(default_factory=dict, metadata={"usual": {}})
+    options: Annotated[Mapping[str, Any], OPTIONS] = field(default_factory=dict, metadata={"usual": {}})
     """Other settings of configs/llm.yaml for it, such as {seed: 3}, and options of its backend."""
-    context: Annotated[tuple[str | dict[str, dict[str, Any]], ...], WithJsonSchema(_CONTEXT)] = DEFAULT_CONTEXT
+    context: Annotated[tuple[str | dict[str, dict[str, Any]], ...], WithJsonSchema(CONTEXT)] = DEFAULT_CONTEXT
     """What the model is shown, in its order: sources by name, with options as in {history: {bars: 30}}."""
+    knowledge_until: Annotated[
+        str | None, Field(pattern=r"^\d{4}-\d{2}-\d{2}$", description="an ISO date such as 2023-10-01")
+    ] = None
+    """The model's stated knowledge cutoff, the last day that it may have read about; it changes no request. Results on
+    bars up to it and behind it are told apart. None where its maker states none: it is never guessed."""
+    plan: Annotated[PlanOptions | dict[str, Any] | None, WithJsonSchema(PLAN)] = None
+    """Which analytics the model chooses and is shown the results of before it advises; none where absent."""
     regimes: Regimes = field(default=USUAL_REGIMES, init=False, compare=False, repr=False)
-    """The labels of the experiment that this is a part of, which sets them (``with_regimes``)."""
+    """The labels of the experiment that this is a part of, which sets them (``of_experiment``)."""
+    checks: AskedItems = field(default=(), init=False, compare=False, repr=False)
+    """The items of the experiment's checklist that the model is asked about, which sets them, too."""
 
     def __post_init__(self) -> None:
+        if self.knowledge_until is not None:
+            _check_date(self.knowledge_until)
         if self.decimals and self.style == "words":
             raise ConfigurationError(
                 f"advisor.decimals is {self.decimals}, and style words shows no figures: set advisor.style to numbers, "
@@ -211,6 +145,7 @@ class AdvisorConfig:
             object.__setattr__(self, "base_url", tuple(filter(None, map(str.strip, self.base_url.split(",")))))
         chosen = tuple(choice.plain for choice in read_choices(self.context, "advisor.context"))
         object.__setattr__(self, "context", chosen)
+        object.__setattr__(self, "plan", PlanOptions.of(self.plan))
         if self.decide_when == "changed":
             self.shown_context.refuse_changed("advisor.decide_when is changed", "set it to always")
         _ = self.view  # features that are not there, or cannot be shown, are refused here
@@ -218,7 +153,7 @@ class AdvisorConfig:
             whole = {kind: int(count) for kind, count in self.examples.items() if count == int(count)}
             object.__setattr__(self, "examples", self.examples | whole)
         for name, kind in _KINDS.items():
-            value = _read_setting(getattr(self, name), _FILES[name], kind, f"advisor.{name}")
+            value = _read_setting(getattr(self, name), FILES[name], kind, f"advisor.{name}")
             object.__setattr__(self, name, value)
 
     @property
@@ -231,6 +166,7 @@ class AdvisorConfig:
         calibration = cast(CalibrationKind | LabelPrior, self.calibration)
         prompt = cast(PromptText | None, self.prompt)  # read at the beginning
         labels = cast(LabelSource | OwnLabels, self.labels)  # the schema knows no other name
+        context = tuple(choice.label for choice in read_choices(self.context))
         return PromptOptions(
             self.mode,
             examples,
@@ -240,14 +176,17 @@ class AdvisorConfig:
             self.rationale,
             layout,
             regimes=self.regimes,
-            context=tuple(choice.label for choice in read_choices(self.context)),
+            context=context if self.planning is None else self.planning.beside(context),
             prompt=prompt,
+            checks=self.checks,
         )
 
-    def with_regimes(self, regimes: Regimes) -> AdvisorConfig:
-        """The same settings in an experiment with these labels; raises ``ConfigurationError`` where they do not fit."""
+    def of_experiment(self, regimes: Regimes, checks: AskedItems) -> AdvisorConfig:
+        """The same settings in an experiment with these labels and asked items; raises ``ConfigurationError`` where
+        they do not fit."""
         config = replace(self)
         object.__setattr__(config, "regimes", regimes)
+        object.__setattr__(config, "checks", checks)
         config.prompt_options.check_prompt()  # a calibration or examples of other labels are refused here, too
         return config
 
@@ -263,15 +202,32 @@ class AdvisorConfig:
         return next((str(each.options["of"]) for each in read_choices(self.context) if each.name == "analogues"), "")
 
     @property
+    def planning(self) -> PlanOptions | None:
+        """How a plan is made; None where none is."""
+        return cast(PlanOptions | None, self.plan)  # read at the beginning
+
+    @property
+    def shows_measured(self) -> bool:
+        """Whether analytics or images are shown."""
+        return any(each.name in ("analytics", "chart") for each in read_choices(self.context))
+
+    @property
+    def menu(self) -> Menu | None:
+        """What a plan may choose from, without a past; None where none is made."""
+        return None if self.planning is None else self.planning.menu()
+
+    @property
     def shown_context(self) -> Context:
-        """The sources of what the model is shown, without a past."""
-        return Context(self.context, self.unmasked)
+        """The sources of what the model is shown, and may be shown for a plan, without a past."""
+        return Context(self.context, self.unmasked, self.menu)
 
     @property
     def warm_ups(self) -> list[WarmUp]:
         """Decision bars that what is shown needs before the first decision, by what needs them."""
         needs = [self.lookbacks.longest]
         needs += [WarmUp(bars, f"{name} of advisor.context") for name, bars in self.shown_context.lookbacks.items()]
+        if (menu := self.menu) is not None:
+            needs += [WarmUp(bars, f"{name} of advisor.plan") for name, bars in menu.lookbacks.items()]
         own = [WarmUp(feature.lookback, f"{feature.name} of advisor.features") for feature in self.view.measured]
         return needs + own
 
@@ -284,15 +240,15 @@ class AdvisorConfig:
 def read_advisor(document: Mapping[str, Any], folder: Path | None) -> AdvisorConfig:
     """The settings of a document, whose relative paths are looked for in this folder before the working folder."""
     settings = locate_files(whole(AdvisorConfig, with_tuples(dict(document))), folder)
-    for name, kind in (("budget", Budget), ("lookbacks", Lookbacks)):
+    for name, kind in (("budget", Budget), ("lookbacks", Lookbacks), ("plan", PlanOptions)):
         if isinstance(settings.get(name), Mapping):
-            settings[name] = kind(**whole(kind, dict(settings[name])))
+            settings[name] = kind(**whole(kind, with_tuples(dict(settings[name]))))
     return AdvisorConfig(**with_tuples(settings))
 
 
 def write_advisor(config: AdvisorConfig) -> dict[str, Any]:
-    """The document that ``read_advisor`` reads: every setting written out, but what is shown and those of ``RUNTIME``
-    only where they are set, so that an experiment of before there was a choice keeps its identity."""
+    """The document that ``read_advisor`` reads: every setting written out, but what is shown, a plan and those of
+    ``RUNTIME`` only where they are set, so that an experiment of before there was a choice keeps its identity."""
     document = write_whole_advisor(config)
     if config.context == DEFAULT_CONTEXT:
         del document["context"]
@@ -302,7 +258,15 @@ def write_advisor(config: AdvisorConfig) -> dict[str, Any]:
 def write_whole_advisor(config: AdvisorConfig) -> dict[str, Any]:
     """The same with all settings; what is not set of a prompt or of a person's labels is left out."""
     document: dict[str, Any] = plain(asdict(config), "advisor")
-    del document["regimes"], document["prompt"]  # labels to choose from stand in their own place
+    del document["regimes"], document["prompt"], document["checks"]  # of the experiment, where they stand
+    if document["knowledge_until"] is None:
+        del document["knowledge_until"]
+    if document["plan"] is None:
+        del document["plan"]
+    elif document["plan"]["analytics"] is None:
+        del document["plan"]["analytics"]
+    if isinstance(config.calibration, LabelPrior):
+        document["calibration"] = plain(config.calibration.as_dict(), "advisor.calibration")
     if isinstance(config.labels, OwnLabels) and not config.labels.shuffled:
         del document["labels"]["shuffled"]
     return document | ({"prompt": config.prompt.as_document()} if isinstance(config.prompt, PromptText) else {})
@@ -319,7 +283,7 @@ def locate_files(section: dict[str, Any], folder: Path | None) -> dict[str, Any]
 
     files = {
         name: place_file(section[name])
-        for name, suffix in _FILES.items()
+        for name, suffix in FILES.items()
         if isinstance(section.get(name), str) and section[name].endswith(suffix)
     }
     if "features" in section:
@@ -330,7 +294,20 @@ def locate_files(section: dict[str, Any], folder: Path | None) -> dict[str, Any]
         chosen = section["context"]
         entries = [{name: options} for name, options in chosen.items()] if isinstance(chosen, dict) else chosen
         section = section | {"context": [with_files(entry, place_part, place_file) for entry in entries]}
+    if isinstance(section.get("plan"), Mapping) and isinstance(section["plan"].get("analytics"), list | tuple):
+        listed = [with_files(entry, place_part, place_file) for entry in section["plan"]["analytics"]]
+        section = section | {"plan": {**section["plan"], "analytics": listed}}
     return section | files
+
+
+def _check_date(text: Any) -> None:
+    try:
+        date.fromisoformat(str(text))
+    except ValueError:
+        raise ConfigurationError(
+            f"advisor.knowledge_until is {text!r:.40}, which is no day: write an ISO date such as 2023-10-01, or leave "
+            "it out where the maker of the model states none."
+        ) from None
 
 
 def _read_setting(value: Any, suffix: str | tuple[str, ...], kind: Any, where: str) -> Any:

@@ -10,11 +10,12 @@ from typing import Any, Literal, TypeAlias
 from llm_strategy.advice.own_rule import RULE_NAME, installed_rules, whole_settings
 from llm_strategy.advice.rules import BASELINES, rule_settings
 from llm_strategy.errors import ConfigurationError, did_you_mean
-from simulator.experiment import LLM_ARM, RANDOM_ARM
-from simulator.experiment.advisor import ABSTAIN, AdvisorConfig
+from simulator.experiment import COPY_ARM, LLM_ARM, MARKET_ARM, RANDOM_ARM
+from simulator.experiment.advisor import AdvisorConfig
+from simulator.experiment.advisor_schema import ABSTAIN
 from simulator.experiment.schema import keywords_schema
 
-ArmKind: TypeAlias = Literal["advisor", "rule", "random", "strategy", "ungated"]
+ArmKind: TypeAlias = Literal["advisor", "rule", "random", "strategy", "ungated", "copy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,9 @@ class Arm:
     ``kind`` advisor: the model of the ``advisor`` of this name, asked as ``config`` says; with a ``null`` it is that of
     the arm ``null_of`` without what the word names. rule: ``rule`` is the name that ``Experiment.rule`` knows it by.
     strategy: ``reference`` is a person's own ``bt.Strategy`` with these ``params``. ungated: ``rule`` without a gate.
-    random: chance with the holding times of the first arm that is advised.
+    random: in experiments of earlier versions an account with the holding times of the first arm that is advised; now
+    the accounts at other moments of each advised arm, which are there without it. copy: the answer of the nearest
+    example that stands in the prompt of the primary advisor.
     """
 
     name: str
@@ -38,14 +41,18 @@ class Arm:
     null_of: str = ""
 
 
-ALL_ARMS = (LLM_ARM, *BASELINES, RANDOM_ARM)
+USUAL_ARMS = (LLM_ARM, *BASELINES)
+"""Those of an experiment that names none."""
+ALL_ARMS = (*USUAL_ARMS, RANDOM_ARM)
+IMPLIED_ARMS = (MARKET_ARM, COPY_ARM)
+"""Those that a comparison has by itself; an experiment may name them, too."""
 _SETTABLE = {name: settings for name in BASELINES if (settings := rule_settings(name))}
 _RULE_ARM = {"type": "string", "pattern": RULE_NAME}
 _LISTED = {
     "type": "array",
     "minItems": 1,
     "uniqueItems": True,
-    "items": {"anyOf": [{"enum": list(ALL_ARMS)}, _RULE_ARM]},
+    "items": {"anyOf": [{"enum": [*ALL_ARMS, *IMPLIED_ARMS]}, _RULE_ARM]},
 }
 _NAMED = {"minProperties": 1, "additionalProperties": {"type": ["object", "null"]}}
 ARMS_SCHEMA = {"allOf": [{"if": {"type": "object"}, "then": _NAMED, "else": _LISTED}]}
@@ -59,11 +66,23 @@ RULES_SCHEMA = {
     "description": "settings of the rules among the arms, and rules of your own",
     "properties": {name: keywords_schema(BASELINES[name]) for name in _SETTABLE},
 }
-OF_REPORTS = ("costs", "explanation", "harm", "model", "noise", "run", "symbol", "pair", "advisors", "experiment")
+OF_REPORTS = (
+    "costs",
+    "explanation",
+    "harm",
+    "model",
+    "noise",
+    "run",
+    "symbol",
+    "pair",
+    "advisors",
+    "experiment",
+    "reporting",
+)
 """What a report has figures of, so that no arm may have the name."""
-_TAKEN = (*ALL_ARMS, ABSTAIN, "costs", "explanation", "harm", "model", "noise", "run", "symbol")
+_TAKEN = (*ALL_ARMS, *IMPLIED_ARMS, ABSTAIN, "costs", "explanation", "harm", "model", "noise", "run", "symbol")
 """Names that a person's own rule cannot have: those of arms, and of what a report has figures of."""
-TAKEN_BY_ADVISORS = (*BASELINES, RANDOM_ARM, ABSTAIN, *OF_REPORTS)
+TAKEN_BY_ADVISORS = (*BASELINES, *IMPLIED_ARMS, RANDOM_ARM, ABSTAIN, *OF_REPORTS)
 """Names that an advisor cannot have: it is an arm by its name, too."""
 
 
@@ -98,7 +117,7 @@ def names_schema(own: Sequence[str], advisors: Iterable[str] = ()) -> dict[str, 
         "properties": {
             "advisor": section,
             "advisors": {"additionalProperties": section},
-            "arms": {"items": {"enum": [*(advisors or (LLM_ARM,)), *rules, RANDOM_ARM]}},
+            "arms": {"items": {"enum": [*(advisors or (LLM_ARM,)), *rules, RANDOM_ARM, *IMPLIED_ARMS]}},
             "baselines": {"additionalProperties": False, "properties": dict.fromkeys((*_SETTABLE, *own), True)},
         }
     }

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, WithJsonSchema
 
+from llm_strategy.advice.checks import asked_items
 from llm_strategy.advice.own_rule import in_folder, make_rule
 from llm_strategy.advice.rules import BASELINES, Rule
 from llm_strategy.costs.costs import Costs
@@ -22,26 +23,35 @@ from llm_strategy.support.plugins import place_reference
 from llm_strategy.support.read_regular import read_text
 from llm_strategy.support.schemas import require
 from llm_strategy.support.strict_yaml import parse_yaml
+from llm_strategy.trading.checklist_inputs import warm_up
 from llm_strategy.trading.orders import OrderRules
 from simulator.experiment import LLM_ARM
-from simulator.experiment.advisor import ABSTAIN, AdvisorConfig, read_advisor, write_advisor
+from simulator.experiment.advisor import AdvisorConfig, read_advisor, write_advisor
+from simulator.experiment.advisor_schema import ABSTAIN
 from simulator.experiment.advisors import ADVISORS_SCHEMA, check_names, read_advisors, told_at
 from simulator.experiment.arms import (
     ALL_ARMS,
     ARMS_SCHEMA,
+    IMPLIED_ARMS,
     RULES_SCHEMA,
     TAKEN_BY_ADVISORS,
+    USUAL_ARMS,
     Arm,
     names_schema,
     own_rules,
     own_rules_in,
     whole_baselines,
 )
+from simulator.experiment.cash_rates import with_cash_rates
+from simulator.experiment.checklist import with_checklist
 from simulator.experiment.documents import plain, whole, with_tuples, without_nulls
+from simulator.experiment.hypotheses import HypothesesConfig
+from simulator.experiment.implied import with_implied
 from simulator.experiment.objects import entry_of
-from simulator.experiment.plan import check_fallbacks, check_used, plan_arms, split_rules, with_labels, write_arms
+from simulator.experiment.plan import check_fallbacks, check_used, of_experiment, plan_arms, split_rules, write_arms
 from simulator.experiment.sections import EvaluationConfig as EvaluationConfig
 from simulator.experiment.sections import OutputConfig as OutputConfig
+from simulator.experiment.sections import contradictions
 from simulator.experiment.starters import starter_text
 from simulator.prices.config import DataConfig, check_sources
 
@@ -77,7 +87,7 @@ class Experiment:
     risk: Limits = field(default_factory=Limits)
     orders: OrderRules = field(default_factory=OrderRules)
     costs: Costs = field(default_factory=Costs)
-    arms: Annotated[tuple[str, ...] | Mapping[str, Any], WithJsonSchema(ARMS_SCHEMA)] = ALL_ARMS
+    arms: Annotated[tuple[str, ...] | Mapping[str, Any], WithJsonSchema(ARMS_SCHEMA)] = USUAL_ARMS
     """Names of arms, or a mapping of each name to who decides there: ``{advisor: NAME}`` with any other settings of an
     advisor, ``{rule: NAME}``, ``{strategy: REFERENCE, params: {}}``, ``{ungated: RULE}``, or nothing for a name that is
     known."""
@@ -93,11 +103,14 @@ class Experiment:
     regimes: Annotated[Regimes, WithJsonSchema(REGIMES_SCHEMA)] = USUAL_REGIMES
     """The labels that every advisor chooses from. Plain data is read, too: by name a meaning, or a mapping of
     ``meaning``, ``actions`` (those that agree with it) and ``colour``."""
+    hypotheses: HypothesesConfig | None = None
+    """What is stated about the market and tested, where anything is."""
     folder: Path | None = field(default=None, compare=False, repr=False)
     """The folder of the experiment's file, where relative paths of what is read (prices, layout, calibration,
     ``configs/llm.yaml``) are looked for before the working folder. It is no part of what decides a run."""
     plan: tuple[Arm, ...] = field(default=(), init=False, compare=False, repr=False)
-    """The arms in their order, with who decides in each."""
+    """The arms of a comparison in their order, with who decides in each: those named under ``arms``, and behind them
+    those that come by themselves."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
@@ -110,7 +123,7 @@ class Experiment:
         self._plan_arms()
         for name in self.baselines:
             self.rule(name)  # settings that contradict are refused here
-        for problem in _contradictions(self):
+        for problem in contradictions(self):
             raise ConfigurationError(problem)
         document = without_nulls(self.as_dict())  # what is written in Python has the same bounds
         require(names_schema(self._own_rules(), self.advisors), document, "experiment")
@@ -120,9 +133,10 @@ class Experiment:
         """Give what is said of advisors and arms its normal form."""
         named = read_advisors(self.advisors, self.folder, TAKEN_BY_ADVISORS) if self.advisors else {}
         advisors: dict[str, AdvisorConfig] = {}
+        asked = asked_items(self.risk.checklist)
         for name, one in (named or {LLM_ARM: self.advisor}).items():
             with told_at(f"advisors.{name}") if named else nullcontext():
-                advisors[name] = one.with_regimes(self.regimes)
+                advisors[name] = one.of_experiment(self.regimes, asked)
         arms, baselines, by_name = self.arms, self.baselines, isinstance(self.arms, Mapping)
         if isinstance(arms, Mapping):
             entries, baselines = split_rules(arms, baselines, advisors, self.folder)
@@ -133,7 +147,7 @@ class Experiment:
         fallbacks = [config.fallback for config in advisors.values()]
         fallbacks += [str(entry.get("fallback")) for entry in entries.values() if isinstance(entry, Mapping)]
         own = own_rules(entries, fallbacks, baselines)
-        plan = with_labels(plan_arms(entries, advisors, own, self.folder), self.regimes)
+        plan = of_experiment(plan_arms(entries, advisors, own, self.folder), self.regimes, asked)
         check_fallbacks(plan, own)
         if named:
             check_used(plan, named)
@@ -142,10 +156,11 @@ class Experiment:
         # the one way to give a frozen instance its normal form
         if by_name:
             object.__setattr__(self, "arms", write_arms(plan, entries))
-        primary = next(arm.config for arm in plan if arm.config is not None) if named else advisors[LLM_ARM]
-        object.__setattr__(self, "advisor", primary)
+        configs = {arm.name: arm.config for arm in plan if arm.config is not None}
+        first = min(configs, key=lambda name: name != self.evaluation.primary, default=None) if named else None
+        object.__setattr__(self, "advisor", advisors[LLM_ARM] if first is None else configs[first])
         object.__setattr__(self, "advisors", advisors if named else {})
-        object.__setattr__(self, "plan", plan)
+        object.__setattr__(self, "plan", with_implied(plan))
         object.__setattr__(self, "baselines", whole_baselines(baselines, own))
 
     @classmethod
@@ -174,7 +189,13 @@ class Experiment:
         if "sections" in document.get("output", {}):
             sections = [place_reference(section, folder) for section in document["output"]["sections"]]
             document["output"] = document["output"] | {"sections": sections}
+        if "costs" in document:
+            document["costs"] = with_cash_rates(document["costs"], folder)
+        if "risk" in document:
+            document["risk"] = with_checklist(document["risk"], folder)
         document = with_tuples(document)
+        if isinstance(hypotheses := document.get("hypotheses"), dict):
+            document["hypotheses"] = HypothesesConfig(**whole(HypothesesConfig, with_tuples(hypotheses)))
         if "advisor" in document:
             document["advisor"] = read_advisor(document["advisor"], folder)
         return cls(
@@ -214,9 +235,16 @@ class Experiment:
         return cls.from_text(starter_text(), "the starter experiment")
 
     @property
+    def compared(self) -> tuple[str, ...]:
+        """The names of all arms of a comparison, those included that come by themselves, without ``random``: that is
+        the accounts at other moments, which have no folder of their own."""
+        return tuple(arm.name for arm in self.plan if arm.kind != "random")
+
+    @property
     def known_arms(self) -> tuple[str, ...]:
-        """The names that an arm can have: those of its arms, of its advisors, of the rules, and ``random``."""
-        names = (*(arm.name for arm in self.plan), *(self.advisors or (LLM_ARM,)), *ALL_ARMS[1:], *self.baselines)
+        """The names that an arm can have: those of its arms, of its advisors, of the rules, and of the program."""
+        advised = self.advisors or (LLM_ARM,)
+        names = (*self.compared, *advised, *ALL_ARMS[1:], *IMPLIED_ARMS, *self.baselines)
         return tuple(dict.fromkeys(names))
 
     def arm(self, name: str) -> Arm:
@@ -237,8 +265,10 @@ class Experiment:
 
     @property
     def primary(self) -> Arm | None:
-        """The first arm that a model advises: the one that a report is about, whose schedule the rules follow."""
-        return next((arm for arm in self.plan if arm.kind == "advisor"), None)
+        """The arm that a report is about, whose schedule the rules follow: the advised one that ``evaluation`` names,
+        or else the first."""
+        advised = [arm for arm in self.plan if arm.kind == "advisor"]
+        return min(advised, key=lambda arm: arm.name != self.evaluation.primary, default=None)
 
     @property
     def primary_config(self) -> AdvisorConfig:
@@ -264,8 +294,12 @@ class Experiment:
         rules += [config.fallback for config in configs if config.fallback != ABSTAIN]
         needs = [need for config in configs for need in config.warm_ups]
         needs += [WarmUp(self.rule(name).bars_needed, f"baselines.{name}") for name in dict.fromkeys(rules)]
+        if self.hypotheses is not None:
+            needs.append(self.hypotheses.warm_up)
         if self.risk.uses_average_range:
             needs.append(WarmUp(RANGE_BARS + 1, "the average true range of risk"))
+        if self.risk.checklist is not None:
+            needs.append(warm_up(self.risk.checklist))
         return max(needs, key=lambda need: need.bars)
 
     def fallback_of(self, config: AdvisorConfig) -> Rule | None:
@@ -285,8 +319,8 @@ class Experiment:
         document: dict[str, Any] = plain(
             {
                 name: asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
-                for name, value in values.items()
-                if name not in ("advisor", "advisors", "regimes")
+                for name, value in (values | {"risk": self.risk.as_dict()}).items()
+                if name not in ("advisor", "advisors", "regimes", "hypotheses")
             },
             "experiment",
         )
@@ -295,35 +329,16 @@ class Experiment:
         more = {"advisors": named} if self.advisors else {"advisor": write_advisor(self.advisor)}
         if not self.regimes.are_default:
             more["regimes"] = self.regimes.as_dict()
+        if self.hypotheses is not None:
+            more["hypotheses"] = self.hypotheses.as_document()
         order = [name for name in values if name in document | more]
         return {name: (document | more)[name] for name in order}
 
+    def resolved(self) -> dict[str, Any]:
+        """The same for a manifest, with the name of the primary arm where the experiment leaves it to the order."""
+        document = self.as_dict()
+        named = None if self.primary is None else self.primary.name
+        return document | {"evaluation": document["evaluation"] | {"primary": named}}
+
     def _own_rules(self) -> list[str]:
         return [name for name in self.baselines if name not in BASELINES]
-
-
-def _contradictions(experiment: Experiment) -> list[str]:
-    """What sections say against each other."""
-    data, risk, orders, costs = experiment.data, experiment.risk, experiment.orders, experiment.costs
-    problems = []
-    if risk.max_group_exposure is not None and not data.groups:
-        problems.append(
-            "risk.max_group_exposure is set and there are no groups: name them in data.groups, or leave it out."
-        )
-    if not risk.allow_short and risk.max_gross_exposure > costs.leverage:
-        problems.append(
-            f"risk.max_gross_exposure is {risk.max_gross_exposure} and costs.leverage is {costs.leverage}: the broker "
-            "lends less than that, raise the one or lower the other."
-        )
-    if problem := orders.problem_with(risk):
-        problems.append(problem)
-    if orders.fill == "same_close" and costs.max_fill_share is not None:
-        problems.append(
-            "orders.fill is same_close, which knows no volume to fill from: leave costs.max_fill_share out."
-        )
-    if len(data.sources or ()) < 2 and (of := experiment.advisor.analogues_of) not in ("", "own"):
-        problems.append(
-            f"advisor.context: analogues looks at {of} symbols, and there is one alone: leave of out, or name more "
-            "symbols in data.sources."
-        )
-    return problems

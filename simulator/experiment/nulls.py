@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from llm_strategy.advice.examples import SHUFFLED
 from llm_strategy.advice.own_labels import OwnLabels
+from llm_strategy.advice.planning.options import By
 from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.market.context.registry import NONE, null_choices, read_choices
 from simulator.experiment.advisor import AdvisorConfig
@@ -55,6 +56,20 @@ def null_of_source(source: str, value: str) -> Null:
     return change
 
 
+def plan_made_by(who: By) -> Null:
+    """The same advisor with plans that no model makes: of all analytics, of the first ones, or of random ones."""
+
+    def change(config: AdvisorConfig) -> AdvisorConfig:
+        if config.planning is None:
+            raise ConfigurationError(
+                f"{who}_analytics is the null of a plan: write plan: {{choose: 3}} for the advisor, or leave the null "
+                "out."
+            )
+        return replace(config, plan=replace(config.planning, by=who))
+
+    return change
+
+
 NULLS: dict[str, Null] = {
     "shuffled_labels": shuffled_labels,
     "best_member": best_member,
@@ -65,6 +80,13 @@ NULLS: dict[str, Null] = {
     "no_events": null_of_source("events", NONE),
     "no_analogues": null_of_source("analogues", NONE),
     "no_history": null_of_source("history", NONE),
+    "all_analytics": plan_made_by("all"),
+    "fixed_analytics": plan_made_by("fixed"),
+    "random_analytics": plan_made_by("random"),
+    "other_chart": null_of_source("chart", "other"),
+    "mirrored_chart": null_of_source("chart", "mirrored"),
+    "text_chart": null_of_source("chart", "text"),
+    "no_chart": null_of_source("chart", NONE),
 }
 """By the word that an arm says."""
 

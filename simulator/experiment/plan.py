@@ -9,15 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from llm_strategy.advice.checks import AskedItems
 from llm_strategy.advice.own_rule import RULE_NAME, in_folder, installed_rules
 from llm_strategy.advice.rules import BASELINES
 from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.market.regimes import Regimes
 from llm_strategy.support.plugins import is_reference, place_reference, source_sha256
-from simulator.experiment import LLM_ARM, RANDOM_ARM
-from simulator.experiment.advisor import ABSTAIN, AdvisorConfig, write_whole_advisor
+from simulator.experiment import COPY_ARM, HOLDER_ARM, LLM_ARM, MARKET_ARM, RANDOM_ARM
+from simulator.experiment.advisor import AdvisorConfig, write_whole_advisor
+from simulator.experiment.advisor_schema import ABSTAIN
 from simulator.experiment.advisors import override, told_at
-from simulator.experiment.arms import ALL_ARMS, OF_REPORTS, Arm
+from simulator.experiment.arms import ALL_ARMS, IMPLIED_ARMS, OF_REPORTS, Arm
+from simulator.experiment.implied import implied_arm
 from simulator.experiment.nulls import null_of
 from simulator.experiment.objects import entry_of
 
@@ -25,6 +28,7 @@ STRATEGY_GROUP = "backtrader_llm.strategies"
 """Entry points of installed packages that are strategies, by name."""
 KINDS = ("advisor", "rule", "strategy", "ungated")
 """The key that says who decides in an arm; its value is a name or a reference."""
+_MARKET = {"ungated": HOLDER_ARM}
 Entries: TypeAlias = Mapping[str, Mapping[str, Any] | None]
 
 
@@ -41,6 +45,11 @@ def split_rules(
         if not isinstance(entry, Mapping):
             raise ConfigurationError(f"arms.{name} is {entry!r:.60}: write settings, such as {{advisor: NAME}}.")
         kind = _kind(name, entry, advisors, baselines)
+        if name == MARKET_ARM and entry != _MARKET:
+            raise ConfigurationError(
+                f"arms.{name} is the market itself, held without the gate ({{ungated: {HOLDER_ARM}}}): give an arm in "
+                "which something else decides another name."
+            )
         if kind != "rule":
             continue
         if name in baselines:
@@ -95,12 +104,13 @@ def check_fallbacks(plan: Sequence[Arm], own: Sequence[str]) -> None:
             )
 
 
-def with_labels(plan: Sequence[Arm], regimes: Regimes) -> tuple[Arm, ...]:
-    """The arms in an experiment with these labels; raises ``ConfigurationError`` where settings do not fit them."""
+def of_experiment(plan: Sequence[Arm], regimes: Regimes, checks: AskedItems) -> tuple[Arm, ...]:
+    """The arms in an experiment with these labels and asked items of a checklist; raises ``ConfigurationError`` where
+    settings do not fit them."""
     found: list[Arm] = []
     for arm in plan:
         with nullcontext() if arm.config is None or arm.name == arm.advisor else told_at(f"arms.{arm.name}"):
-            config = None if arm.config is None else arm.config.with_regimes(regimes)
+            config = None if arm.config is None else arm.config.of_experiment(regimes, checks)
             found.append(replace(arm, config=config))
     return tuple(found)
 
@@ -145,8 +155,8 @@ def _kind(name: str, entry: Mapping[str, Any], advisors: Mapping[str, Any], base
         return "advisor"
     if name in BASELINES or name in baselines:
         return "rule"
-    if name == RANDOM_ARM:
-        raise ConfigurationError("arms.random has no settings: write no more than random:.")
+    if name in (RANDOM_ARM, COPY_ARM):
+        raise ConfigurationError(f"arms.{name} has no settings: write no more than {name}:.")
     raise ConfigurationError(
         f"arms.{name} does not say who decides: write one of advisor, rule, strategy and ungated, such as "
         f"{{advisor: {next(iter(advisors), LLM_ARM)}}}."
@@ -177,8 +187,10 @@ def _arm(
             return Arm(name, "advisor", name, advisors[name])
         if name == RANDOM_ARM:
             return Arm(name, "random")
+        if (implied := implied_arm(name)) is not None:
+            return implied
         if name not in (*BASELINES, *own):
-            known = [*advisors, *BASELINES, RANDOM_ARM, *own]
+            known = [*advisors, *BASELINES, RANDOM_ARM, *IMPLIED_ARMS, *own]
             raise ConfigurationError(f"There is no arm {name!r}{did_you_mean(name, known)}")
         return Arm(name, "rule", rule=name)
     kind = _kind(name, entry, advisors, {})

@@ -17,6 +17,7 @@ import pandas as pd
 
 from llm_strategy.advice.modes.mode import Abilities
 from llm_strategy.advice.modes.registry import complete_options
+from llm_strategy.advice.options import LabelPrior
 from llm_strategy.advice.own_labels import OwnLabels, Row
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.market.context.documents import Documents
@@ -24,16 +25,20 @@ from llm_strategy.market.context.events import Events
 from llm_strategy.market.context.moments import lasts_days
 from llm_strategy.market.context.registry import NONE
 from llm_strategy.risk import Limits
+from llm_strategy.trading.checklist_inputs import analytics_of
 from simulator.experiment.advisor import AdvisorConfig, write_advisor
 from simulator.experiment.arms import Arm
 from simulator.experiment.configuration import Experiment
 from simulator.folder.documents import LEDGER
-from simulator.folder.evidence import HARM, evidence_files, file_hashes
-from simulator.folder.manifest import ADVISORS_FORMAT, FORMAT_VERSION, Manifest
+from simulator.folder.evidence import OF_COMPARISONS, evidence_files, file_hashes
+from simulator.folder.hypotheses import HYPOTHESES
+from simulator.folder.later_bars import Origin, origin_of_calibration
+from simulator.folder.manifest import FORMAT_VERSION, Manifest
 from simulator.folder.provenance import model_of, own_parts, provenance, shown_parts
-from simulator.folder.sent_request import REQUEST
+from simulator.folder.sent_request import request_files
 from simulator.folder.tally import CALIBRATION, Questions
 from simulator.prices.load import Prices
+from simulator.prices.stale_opens import stale_note
 from simulator.prices.universe import Universe
 
 
@@ -59,7 +64,11 @@ class RunDescription:
     def of_arm(self, arm: Arm, folder: Path, **how: Unpack[Happened]) -> Manifest:
         """The manifest of one arm, whose evidence stands in ``folder``."""
         draws = self._experiment.further_draws if arm.kind == "advisor" else ()
-        files = file_hashes(folder, evidence_files(draws), if_there=(CALIBRATION, REQUEST, LEDGER, "prices.csv"))
+        files = file_hashes(
+            folder,
+            evidence_files(draws),
+            if_there=(CALIBRATION, *request_files(folder), LEDGER, HYPOTHESES, "prices.csv"),
+        )
         asked = {"options": options_of(arm.config or self._experiment.primary_config, how["model"])}
         return self._manifest("run", arm.name, None, files, asked | self._whose(arm), **how)
 
@@ -67,10 +76,11 @@ class RunDescription:
         self, arms: Sequence[Arm], folder: Path, advisors: Mapping[str, Mapping[str, Any]], **how: Unpack[Happened]
     ) -> Manifest:
         """The manifest of a ``folder`` that holds these arms, whose ``advisors`` asked these models."""
-        files = file_hashes(folder, (), if_there=(HARM, "prices.csv"))
+        files = file_hashes(folder, (), if_there=(*OF_COMPARISONS, HYPOTHESES, "prices.csv"))
         more: dict[str, Any] = {}
         if self._experiment.names_advisors:
-            first = next((arm for arm in arms if arm.kind == "advisor"), None)
+            advised = [arm for arm in arms if arm.kind == "advisor"]
+            first = min(advised, key=lambda arm: arm != self._experiment.primary, default=None)
             more = {"advisors": dict(advisors)} if advisors else {}
             more |= {"settings": _settings_of(first or Arm("", "advisor", config=self._experiment.advisor))}
         return self._manifest("comparison", None, tuple(arm.name for arm in arms), files, more, **how)
@@ -95,7 +105,7 @@ class RunDescription:
     ) -> Manifest:
         return Manifest.from_mapping(
             {
-                "format": ADVISORS_FORMAT if self._experiment.names_advisors else FORMAT_VERSION,
+                "format": FORMAT_VERSION,
                 "kind": kind,
                 "name": self._experiment.name,
                 "identity": self._identity,
@@ -103,7 +113,7 @@ class RunDescription:
                 "problem": how["problem"],
                 "arm": arm,
                 "arms": arms,
-                "experiment": self._experiment.as_dict(),
+                "experiment": self._experiment.resolved(),
                 "prices": _prices(self._universe, self._experiment),
                 "notes": self._notes,
                 **model_of(how["model"]),
@@ -172,9 +182,40 @@ MOST_NAMES = 5
 def notes_on(experiment: Experiment, universe: Universe) -> tuple[str, ...]:
     """The notes of a run, in the order of the symbols; those on volumes and limits last."""
     found = (note for prices in universe.markets for note in prices.notes)
-    told = [*found, *_volumes(experiment, universe), *_limits(experiment.risk)]
-    told += [*_labels(experiment, universe), *_texts(experiment, universe)]
+    told = [*found, *_opens(experiment, universe), *_volumes(experiment, universe), *_limits(experiment.risk)]
+    told += [
+        *_calibrations(experiment, universe),
+        *_labels(experiment, universe),
+        *_texts(experiment, universe),
+        *_checklist(experiment, universe),
+    ]
     return tuple(dict.fromkeys(told))
+
+
+def first_decisions(universe: Universe, experiment: Experiment) -> dict[str, str]:
+    """The close of the first decision on each symbol (ISO 8601)."""
+    at = experiment.warm_up.bars - 1
+    return {symbol: universe.decisions(symbol).table.index[at].isoformat() for symbol in universe.symbols}
+
+
+def _calibrations(experiment: Experiment, universe: Universe) -> Iterator[str]:
+    """That a calibration was computed from bars which the run decides on, or that nobody can know."""
+    for name, config in [(arm.name, arm.config) for arm in experiment.plan] or [("", experiment.advisor)]:
+        if config is None or not isinstance(config.calibration, LabelPrior):
+            continue
+        prior, whose = config.calibration, name or "the advisor"
+        match origin_of_calibration(prior, first_decisions(universe, experiment)):
+            case Origin.LATER if prior.window is not None:
+                yield (
+                    f"The calibration of {whose} was computed from bars up to {prior.window.last[:10]}, which this run "
+                    "decides on: its result is not attributable to the advice. Take that of a run which ends before "
+                    "the first decision of this one."
+                )
+            case Origin.UNKNOWN:
+                yield (
+                    f"The calibration of {whose} does not say which bars it was computed from: that they are earlier "
+                    "than the first decision cannot be known. A run of this version leaves one that says it."
+                )
 
 
 def _labels(experiment: Experiment, universe: Universe) -> Iterator[str]:
@@ -200,6 +241,15 @@ def _coverage(rows: tuple[Row, ...], whose: str, experiment: Experiment, univers
     return f"{told}, the others are never shown (the first is of {idle[0]})." if idle else f"{told}."
 
 
+def _opens(experiment: Experiment, universe: Universe) -> Iterator[str]:
+    """Markets whose opens repeat closes, from the first decision on."""
+    for prices in universe.markets:
+        decided = universe.decisions(prices.symbol).table.index[experiment.warm_up.bars - 1 :]
+        note = stale_note(prices.symbol, prices.table.loc[decided[0] :]) if len(decided) else None
+        if note is not None:
+            yield note
+
+
 def _volumes(experiment: Experiment, universe: Universe) -> Iterator[str]:
     if experiment.risk.max_participation is None:
         yield "risk.max_participation is null, participation not limited: an entry may be larger than what was traded."
@@ -220,11 +270,24 @@ def _volumes(experiment: Experiment, universe: Universe) -> Iterator[str]:
         )
 
 
+def _checklist(experiment: Experiment, universe: Universe) -> Iterator[str]:
+    """Analytics of a checklist that look at volumes, where a market has none."""
+    checklist = experiment.risk.checklist
+    analytics = {} if checklist is None else analytics_of(checklist)
+    names = [name for name, analytic in analytics.items() if "volume" in analytic.needs]
+    without = [prices.symbol for prices in universe.markets if not (prices.table["volume"] > 0).any()]
+    if names and without:
+        yield (
+            f"Items of risk.checklist that speak of {', '.join(names)} never fire in {_named(without)}, of which no "
+            "volumes are known."
+        )
+
+
 def _texts(experiment: Experiment, universe: Universe) -> Iterator[str]:
     """What a bar of a day or longer is shown of the texts and values of its own day."""
     if not lasts_days(universe.decide_on or universe.timeframe):
         return
-    for entry in shown_parts(experiment)[1]:
+    for entry in shown_parts(experiment).context:
         for name, options in entry.items() if isinstance(entry, dict) else ():
             if name in (Documents.name, Events.name) and not (options.get("close") or options.get("null") == NONE):
                 yield (

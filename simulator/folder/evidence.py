@@ -18,6 +18,18 @@ DECISIONS = "decisions.jsonl"
 HARM = "harm.json"
 """``worst_return``, ``worst_drawdown`` and ``bound``, fractions: total return and largest drawdown of an adviser who
 knew the next bar and proposed the worst action at each close, and the largest drawdown that the limits allow."""
+CHECKLIST = "checklist.json"
+"""What each item of a checklist was worth (``simulator.evaluation.checklists``)."""
+ATTRIBUTION = "attribution.json"
+"""What a holder earned behind the gate, where no arm of the comparison is one."""
+PLACEBOS = "placebos.json"
+"""By advised arm: the Sharpe ratios of accounts with its holding times at other moments."""
+ROBUSTNESS = "robustness.json"
+"""By advised arm: its recorded actions again under other costs, later, and from other starts."""
+TRIALS = "trials.json"
+"""How many distinct configurations had been evaluated on these bars, as far as the ledger of this machine knows."""
+OF_COMPARISONS = (HARM, CHECKLIST, PLACEBOS, ATTRIBUTION, ROBUSTNESS, TRIALS)
+"""What is measured at the end of a comparison, each where there is something to measure."""
 EVIDENCE = (DECISIONS, "orders.csv", "trades.csv", "equity.csv")
 
 
@@ -75,6 +87,11 @@ def write_tables(journal: Books, folder: Path) -> None:
     _write_csv(folder / "orders.csv", ORDER_COLUMNS, (asdict(row).values() for row in journal.orders))
     _write_csv(folder / "trades.csv", TRADE_COLUMNS, (asdict(row).values() for row in journal.trades))
     _write_csv(folder / "equity.csv", EQUITY_COLUMNS, journal.equity)
+
+
+def round_digits(value: float) -> float:
+    """A figure to twelve digits: the last ones differ between processors."""
+    return float(f"{value:.12g}")
 
 
 def write_json(document: dict[str, Any], path: Path) -> None:

@@ -22,9 +22,10 @@ from simulator.experiment import LLM_ARM
 from simulator.folder.record_check import check_regular
 from simulator.folder.tally import Questions
 
-FORMAT_VERSION = "2.1.0"
-ADVISORS_FORMAT = "2.2.0"
-"""The format where advisors or arms are written by name: earlier versions know no ``advisors`` of an experiment."""
+FORMAT_VERSION = "2.5.0"
+"""The format with an explanation of claims, which no earlier version can judge again."""
+EARLIER_FORMATS = ("2.4.0", "2.3.0", "2.2.0", "2.1.0")
+"""Formats of earlier versions that are read as this one is; what they lack was not measured."""
 UNSEALED_FORMAT = "2.0.0"
 """The format before manifests had a seal (``simulator.folder.integrity``); everything else of it is the same."""
 
@@ -78,6 +79,7 @@ class Manifest:
     started: str | None
     finished: str | None
     files: Mapping[str, str] | None
+    trials: Mapping[str, Any] | None = None
     seal: Mapping[str, Any] | None = None
 
     @classmethod
@@ -127,6 +129,11 @@ def advisor_settings(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return settings
 
 
+def has_failed(folder: Path) -> bool:
+    """Whether the arm of a run folder broke off; raises as ``read_manifest``."""
+    return bool(read_manifest(folder)["status"] == "failed")
+
+
 def read_manifest(folder: Path, arm: str | None = None) -> dict[str, Any]:
     """The manifest of a run or comparison, or of this ``arm`` of one; raises as ``load_record``."""
     path = folder / "manifest.json"
@@ -137,8 +144,9 @@ def read_manifest(folder: Path, arm: str | None = None) -> dict[str, Any]:
     except FileNotFoundError:
         if put_back(folder):
             return read_manifest(folder)
-        within = sorted(folder.glob("*/manifest.json"), key=lambda each: each.stat().st_mtime)
-        hint = f", such as {within[-1].parent}" if within else ""
+        whole = (each for each in folder.glob("*/manifest.json") if each.parent.suffix != ".partial")
+        within = sorted(whole, key=lambda each: each.stat().st_mtime)
+        hint = f", such as {within[-1].parent}" if within else " (btllm runs lists them)"
         raise RunFolderError(
             f"{folder} is not a finished run folder: it has no manifest.json; name a folder that btllm wrote{hint}."
         ) from None
@@ -157,7 +165,7 @@ def read_manifest(folder: Path, arm: str | None = None) -> dict[str, Any]:
             f"{path} is that of the arm {manifest.get('arm')!r}: restore it, or run the experiment again."
         )
     version = manifest["format"]
-    if version not in (ADVISORS_FORMAT, FORMAT_VERSION, UNSEALED_FORMAT):
+    if version not in (FORMAT_VERSION, *EARLIER_FORMATS, UNSEALED_FORMAT):
         raise RunFolderError(
             f"{path} is of run format {version}, this is {FORMAT_VERSION}: install the version of "
             "backtrader-llm named in its manifest, or run the experiment again."

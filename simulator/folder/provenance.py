@@ -8,12 +8,15 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from llm_strategy.advice.written_prompt import prompts_sha256
 from llm_strategy.llm.client import LLMClient
+from llm_strategy.market.analytics.registry import ANALYTICS_GROUP
+from llm_strategy.market.analytics.registry import is_own as is_own_analytic
 from llm_strategy.market.context.registry import CONTEXT_GROUP, data_files, feature_names, own_sources
 from llm_strategy.market.view import FEATURE_GROUP, is_own
 from llm_strategy.support.plugins import source_sha256
@@ -21,6 +24,7 @@ from llm_strategy.support.read_regular import at_home, open_regular
 from llm_strategy.support.schemas import schemas_sha256
 from simulator.experiment.advisor import RUNTIME
 from simulator.experiment.configuration import Experiment
+from simulator.experiment.named_analytics import named_analytics
 from simulator.folder.record import file_name, without_folders
 from simulator.prices.universe import Universe
 
@@ -37,7 +41,7 @@ def run_identity(
     """Hash over everything that decides the evidence: equal identities mean equal runs, folder and output apart.
     ``advisors`` are who answers each of them, by name."""
     decides = {
-        "experiment": experiment.as_dict(),
+        "experiment": experiment.resolved(),
         "prices": {"sha256": universe.sha256},
         "prompts": prompts_sha256(),
         "schemas": schemas_sha256(),
@@ -58,6 +62,9 @@ def identity_from(manifest: Mapping[str, Any], arms: Sequence[str]) -> str:
             configuration[section] = {name: _that_decides(one) for name, one in configuration[section].items()}
     if "regimes" in configuration:  # their order is that of the choices in a prompt
         configuration["regimes"] = list(configuration["regimes"].items())
+    if checklist := configuration["risk"].get("checklist"):  # of items it is that of the questions and of the cuts
+        ordered = checklist | {"items": list(checklist["items"].items())}
+        configuration["risk"] = configuration["risk"] | {"checklist": ordered}
     asked = manifest.get("explainer") or manifest
     decides = {
         "experiment": configuration,
@@ -86,20 +93,33 @@ def _that_decides(settings: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {name: value for name, value in settings.items() if name not in ("budget", *RUNTIME)}
 
 
-def shown_parts(experiment: Experiment) -> tuple[list[str], list[Any]]:
-    """The features and the sources of context of all advisors."""
+class Parts(NamedTuple):
+    """What an experiment names of which some may be a person's own: features, entries of context, and analytics."""
+
+    features: list[str]
+    context: list[Any]
+    analytics: list[str]
+
+
+def shown_parts(experiment: Experiment) -> Parts:
+    """The features, the sources of context and the analytics of all advisors."""
     configs = [arm.config for arm in experiment.plan if arm.config is not None] or [experiment.advisor]
     features = dict.fromkeys(name for config in configs for name in config.features)
-    return list(features), [entry for config in configs for entry in config.context]
+    context = [entry for config in configs for entry in config.context]
+    context += [choice.plain for config in configs if config.menu for choice in config.menu.choices]
+    return Parts(list(features), context, list(named_analytics(experiment)))
 
 
-def own_parts(features: Iterable[str], context: Any = (), *, data: bool = True) -> dict[str, dict[str, str]]:
-    """sha256 of the files of a person's own among these features and sources of context, and with ``data`` of those
-    that sources read, by their names in the experiment without folders, for a manifest; nothing where there are
-    none."""
+def own_parts(
+    features: Iterable[str], context: Any = (), analytics: Iterable[str] = (), *, data: bool = True
+) -> dict[str, dict[str, str]]:
+    """sha256 of the files of a person's own among these features, sources of context and analytics, and with ``data``
+    of those that sources read, by their names in the experiment without folders, for a manifest; nothing where there
+    are none."""
     own: dict[str, str] = {}
     parts = [(feature, FEATURE_GROUP) for feature in (*features, *feature_names(context)) if is_own(feature)]
     parts += [(source, CONTEXT_GROUP) for source in own_sources(context)]
+    parts += [(analytic, ANALYTICS_GROUP) for analytic in analytics if is_own_analytic(analytic)]
     hashes = [(file_name(part), source_sha256(part, group)) for part, group in dict.fromkeys(parts)]
     if data:
         hashes += [(at_home(path).name, _file_sha256(at_home(path))) for path in dict.fromkeys(data_files(context))]
@@ -138,6 +158,7 @@ def provenance() -> dict[str, Any]:
     }
 
 
+@cache
 def _version(package: str) -> str | None:
     try:
         return version(package)

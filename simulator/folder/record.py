@@ -7,6 +7,7 @@ A *run* is one arm::
     decisions.jsonl   one line a decision
     orders.csv  trades.csv  equity.csv
     documents.jsonl   each text that the model was shown, once, where it could be shown any
+    questions.json    the messages of each distinct question that began a decision of a model, every text once
     calibration.json  what the model says to anything, where labels were scored (input for a later run)
     draw-2/ ...       the same four files for each further draw of a model's decisions (evaluation.draws)
     facts.json  report.html  report.md
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +32,7 @@ from llm_strategy.errors import ConfigurationError, RunFolderError
 from llm_strategy.market.context.registry import with_files
 from llm_strategy.market.regimes import Regimes
 from llm_strategy.trading.decision_lines import Entry, entry_of
+from simulator.experiment import COPY_ARM
 from simulator.folder.evidence import DECISIONS, EQUITY_COLUMNS, ORDER_COLUMNS, PRICE_COLUMNS, TRADE_COLUMNS, draw_name
 from simulator.folder.manifest import Manifest, read_manifest
 from simulator.folder.record_check import (
@@ -66,6 +68,17 @@ class Decisions(Sequence[dict[str, Any]]):
         """The same lines as entries of a journal, read as they are asked for."""
         with as_damage(self.path.parent):
             yield from map(entry_of, self)
+
+    def at(self, times: Set[str]) -> Iterator[Entry]:
+        """The entries of the decisions at these closes (ISO 8601) alone; of the other lines nothing is read."""
+        with as_damage(self.path.parent), _reading(self.path.parent), self.path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                if any(time in line for time in times):
+                    decision = json.loads(line)
+                    check_decision(decision, self.path, number)
+                    entry = entry_of(decision)
+                    if entry.decision.snapshot.time in times:
+                        yield entry
 
     def __len__(self) -> int:
         with _reading(self.path.parent), self.path.open("rb") as lines:
@@ -115,14 +128,21 @@ class ArmRecord:
             return Manifest.from_mapping(self.manifest)
 
     @property
+    def has_failed(self) -> bool:
+        """Whether it broke off, so that there is no result to compare."""
+        return bool(self.manifest["status"] == "failed")
+
+    @property
     def folder(self) -> Path:
         """Where its evidence stands."""
         return self.decisions.path.parent
 
     @cached_property
     def regimes(self) -> Regimes:
-        """The labels that its advisor chose from: the experiment's where a model decided, else those of the rules."""
-        named = None if self.manifest["model"] is None else self.manifest["experiment"].get("regimes")
+        """The labels that its advisor chose from: the experiment's where a model decided or its prompt was copied, else
+        those of the rules."""
+        ruled = self.manifest["model"] is None and self.name != COPY_ARM
+        named = None if ruled else self.manifest["experiment"].get("regimes")
         try:
             return Regimes.from_document(named)
         except ConfigurationError as problem:
@@ -186,6 +206,10 @@ def without_folders(configuration: Mapping[str, Any]) -> dict[str, Any]:
             name: {key: file_name(value) if key == "rule" else value for key, value in settings.items()}
             for name, settings in parts["baselines"].items()
         }
+    checklist = parts["risk"].get("checklist") if "risk" in parts else None
+    if checklist and "analytics" in checklist:
+        placed = checklist | {"analytics": [*map(file_name, checklist["analytics"])]}
+        parts["risk"] = parts["risk"] | {"checklist": placed}
     if "advisor" in parts:
         parts["advisor"] = _without_places(parts["advisor"])
     for section in ("advisors", "arms"):
@@ -205,8 +229,16 @@ def _without_places(settings: Mapping[str, Any] | None) -> Mapping[str, Any] | N
         placed["features"] = [*map(file_name, settings["features"])]
     if "context" in settings:
         context = settings["context"]
-        placed["context"] = [with_files(entry, file_name, lambda path: Path(path).name) for entry in context]
+        placed["context"] = [_without_place(entry) for entry in context]
+    plan = settings.get("plan")
+    if plan and plan.get("analytics"):
+        placed["plan"] = plan | {"analytics": [_without_place(entry) for entry in plan["analytics"]]}
     return placed
+
+
+def _without_place(entry: Any) -> Any:
+    """An entry of a list of sources of context, or of analytics, without folders."""
+    return with_files(entry, file_name, lambda path: Path(path).name)
 
 
 def load_record(folder: Path) -> Record:

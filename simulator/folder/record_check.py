@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import stat
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from llm_strategy.errors import RunFolderError
+from llm_strategy.errors import ConfigurationError, RunFolderError
 from llm_strategy.support.outside_text import spelled_out
 
 DAMAGE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -58,6 +59,7 @@ _WITHIN: dict[str, dict[str, Any]] = {
 """Of the parts of a decision that are there."""
 
 _LARGEST = sys.float_info.max
+_ABSENT = object()
 
 _CLAMP = {"limit": str, "before": (int, float), "after": (int, float)}
 
@@ -113,6 +115,22 @@ def check_regular(path: Path) -> None:
         )
 
 
+_Content = TypeVar("_Content")
+
+
+def read_json_file(path: Path, read: Callable[[Any], _Content]) -> _Content | None:
+    """What ``read`` makes of a JSON file of a run folder; None where there is none; raises ``RunFolderError`` for one
+    that is no file, no JSON, or that ``read`` refuses."""
+    check_regular(path)
+    try:
+        return read(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (OSError, ConfigurationError, *DAMAGE) as problem:
+        told = str(problem).removeprefix(f"{path}: ").rstrip(".")
+        raise RunFolderError(f"{path} cannot be read ({told}): restore it, or run the experiment again.") from None
+
+
 def check_manifest(manifest: dict[str, Any], path: Path) -> None:
     """Raise ``RunFolderError`` where a manifest lacks a part that every reader needs."""
     if wrong := _wrong(manifest, _MANIFEST):
@@ -121,9 +139,8 @@ def check_manifest(manifest: dict[str, Any], path: Path) -> None:
 
 def check_decision(line: object, path: Path, number: int) -> None:
     """Raise ``RunFolderError`` where line ``number`` of a journal is no decision."""
-    where = f"{path}, line {number},"
     if not isinstance(line, dict):
-        raise RunFolderError(f"{where} is no decision: restore it, or run the experiment again.")
+        raise RunFolderError(f"{path}, line {number}, is no decision: restore it, or run the experiment again.")
     wrong = _wrong(line, _DECISION)
     for part, wanted in _WITHIN.items():
         if not wrong and line[part] is not None and (inner := _wrong(line[part], wanted)):
@@ -133,7 +150,7 @@ def check_decision(line: object, path: Path, number: int) -> None:
     if not wrong and any(not isinstance(cut, dict) or _wrong(cut, _CLAMP) for cut in line["clamps"]):
         wrong = "clamps"
     if wrong:
-        raise RunFolderError(f"{where} has no valid {wrong!r}: restore it, or run the experiment again.")
+        raise RunFolderError(f"{path}, line {number}, has no valid {wrong!r}: restore it, or run the experiment again.")
 
 
 def check_table(
@@ -170,7 +187,8 @@ def _is_feature(key: str, held: object) -> bool:
 def _wrong(held: dict[str, Any], wanted: dict[str, Any]) -> str:
     """The first key that is absent or of another kind; empty where there is none."""
     for key, kind in wanted.items():
-        if key not in held or not _is(held[key], kind):
+        value = held.get(key, _ABSENT)
+        if not isinstance(value, kind) or (isinstance(value, (int, float)) and not abs(value) <= _LARGEST):
             return key
     return ""
 

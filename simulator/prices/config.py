@@ -15,7 +15,7 @@ from simulator.prices.sessions import TradingCalendar
 from simulator.prices.sources.frames import FrameSource, as_source
 from simulator.prices.volumes import VOLUME_KINDS, VolumeKind
 
-DEFAULT_SOURCE = "sample:sp500"
+DEFAULT_SOURCE = "sample:nasdaq"
 _SPAN = r"^[1-9][0-9]{0,3}(s|m|h|d|w|mo)$"
 _HOURS = "^[0-2][0-9]:[0-5][0-9]-[0-2][0-9]:[0-5][0-9]$"
 _Text = Annotated[str, Field(min_length=1)]
@@ -54,6 +54,7 @@ class DataConfig:
     timeframe: Annotated[str, Field(pattern=_SPAN, description="a count and a unit, such as 1d, 1h or 5m")] = "1d"
     start: str | None = None
     end: str | None = None
+    """Date of the last bar, included; all there are if absent."""
     sources: Annotated[Mapping[str, str | pd.DataFrame] | Sequence[str] | None, WithJsonSchema(_SOURCES)] = None
     groups: Annotated[Mapping[str, Sequence[str]], WithJsonSchema(_GROUPS)] = field(default_factory=dict)
     decide_on: Annotated[

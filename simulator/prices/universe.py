@@ -69,6 +69,11 @@ class Universe:
         self.calendar  # noqa: B018 - settings that contradict are refused here, not at the first decision
 
     @property
+    def closes(self) -> int:
+        """Closes that one run goes through, decided on or not, of all symbols."""
+        return sum(len(prices.table) for prices in self.markets)
+
+    @property
     def symbols(self) -> tuple[str, ...]:
         """All symbols, sorted."""
         return tuple(prices.symbol for prices in self.markets)

@@ -23,8 +23,9 @@ class Surface(Protocol):
     def line(self, text: str) -> None:
         """A line that stays."""
 
-    def live(self, text: str) -> None:
-        """What is being done just now; it takes the place of what was told before, where that can be."""
+    def live(self, text: str, share: float | None = None) -> None:
+        """What is being done just now, and which share of it is done (0 to 1) where that is known; it takes the place
+        of what was told before, where that can be."""
 
     def close(self) -> None:
         """End; what was told of the moment goes."""
@@ -84,6 +85,11 @@ class Stage:
         if left is not None:
             parts.append(f"about {duration(left)} left")
         return ", ".join(parts)
+
+    @property
+    def share(self) -> float | None:
+        """How much of it is done, 0 to 1, as of the last ``summary``; ``None`` where nobody knows of how much."""
+        return min(1.0, self.done / self.total) if self.total else None
 
     def ended(self, outcome: str = "") -> str:
         """What is told of it when it is over."""
@@ -207,7 +213,7 @@ class Progress:
                 if self._stage is not None and time.monotonic() - self._told >= self._surface.every:
                     if self._held:
                         self.release()
-                    self._surface.live(spelled_out(self._stage.summary()))
+                    self._surface.live(spelled_out(self._stage.summary()), self._stage.share)
                     self._told = time.monotonic()
 
 

@@ -43,7 +43,7 @@ class Terminal:
         """Above what is live."""
         self._console.print(Text(text))
 
-    def live(self, text: str) -> None:
+    def live(self, text: str, share: float | None = None) -> None:
         """Behind the spinner."""
         self._text = text
 
@@ -74,14 +74,17 @@ class Lines:
         """A line."""
         print(text, file=self._stream, flush=True)
 
-    live = line
+    def live(self, text: str, share: float | None = None) -> None:
+        """A line, too."""
+        self.line(text)
 
     def close(self) -> None:
         """Nothing to do."""
 
 
 class Notebook:
-    """One output cell that is written anew."""
+    """One output cell that is written anew: lines, and a bar below them where it is known how much there is to do. It
+    is HTML alone, so that it needs no widgets and looks alike in every front end."""
 
     every = 0.5
 
@@ -100,20 +103,22 @@ class Notebook:
         self._lines.append(text)
         self.live("")
 
-    def live(self, text: str) -> None:
+    def live(self, text: str, share: float | None = None) -> None:
         """Below the lines."""
         if self._handle is not None:
-            self._handle.update(self._content(text))
+            self._handle.update(self._content(text, share))
 
     def close(self) -> None:
         """Leave the lines."""
         self.live("")
 
-    def _content(self, text: str) -> Any:
+    def _content(self, text: str, share: float | None = None) -> Any:
         from IPython.display import HTML
 
         told = html.escape("\n".join([*self._lines, *([text] if text else [])]))
         page = f'<pre style="white-space: pre-wrap; line-height: 1.35">{told}</pre>'
+        if text and share is not None:
+            page += f'<progress max="1" value="{share:.4f}" style="width: 30em; max-width: 100%">{share:.0%}</progress>'
         return HTML(page)  # type: ignore[no-untyped-call]
 
 

@@ -8,12 +8,14 @@ several sentences, with a space between.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from llm_strategy.shown import Image
+
 if TYPE_CHECKING:
-    from simulator.reporting.drawing import Drawing
+    from simulator.reporting.charts.chart import Chart
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +34,30 @@ class Source:
     """Who wrote a sentence, the ``model`` or the ``program``, as a mark behind it; alone where there is no text."""
 
     by: str
-    text: str = ""
+    text: Text = ""
 
 
-Text: TypeAlias = "str | Quoted | Source | Sequence[Text]"
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Words that lead to the heading of this ``id`` on the page; where the page has no such heading, and in Markdown,
+    they are words alone."""
+
+    words: str
+    id: str
+
+
+Text: TypeAlias = "str | Quoted | Source | Link | Sequence[Text]"
 """See the top of this file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A text that goes over several columns of a table."""
+    """A text of a table that goes over several columns, or has a shade: ``tint`` from -4 (far below) to 4 (far above
+    zero)."""
 
     text: Text
-    columns: int
+    columns: int = 1
+    tint: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +72,8 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """A paragraph; ``look`` is ``note`` (small), ``quiet``, ``strong``, or ``verdict`` (its first sentence strong)."""
+    """A paragraph; ``look`` is ``note`` (small), ``quiet``, ``strong``, ``verdict`` (its first sentence strong) or
+    ``unscripted``, which stands only where no script runs."""
 
     text: Text
     look: str = ""
@@ -76,6 +90,13 @@ class Items:
 
 
 @dataclass(frozen=True, slots=True)
+class Chips:
+    """Short labels in a row."""
+
+    labels: Sequence[Text]
+
+
+@dataclass(frozen=True, slots=True)
 class Banner:
     """What stands in alarming colours above everything else: its first words, and the rest."""
 
@@ -84,21 +105,19 @@ class Banner:
 
 
 class Column(NamedTuple):
-    """The head of a column; ``look`` is ``text`` among figures and ``number`` or ``long`` among texts. ``name`` stands
-    beside each figure where the window is narrow, instead of the heading."""
+    """The head of a column; ``look`` is ``text`` among figures and ``number`` or ``long`` among texts."""
 
     heading: Text
     look: str = ""
-    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
     """A table, a row a tuple of texts whose first one heads it.
 
-    ``look`` is ``figures`` (in a narrow window each row is stacked under its head), ``matrix`` (figures that keep their
-    columns; a row with a head begins a group), ``quoted`` or ``rows`` (texts), ``limits`` or ``counts`` (small ones
-    that do not scroll). ``label`` names it where it has no heading just above; the row headed ``marked`` stands out.
+    ``look`` is ``figures``, ``matrix`` (a row with a head begins a group), ``quoted`` or ``rows`` (texts), ``limits``
+    or ``counts`` (small ones that do not scroll). ``label`` names it where it has no heading just above; the row headed
+    ``marked`` stands out.
     """
 
     columns: Sequence[Column | str]
@@ -124,9 +143,18 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A drawing under its title; Markdown has none."""
+    """A chart under its title; Markdown has none."""
 
-    drawing: Drawing
+    chart: Chart
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A PNG that stands in the page itself, as a model was shown it; ``alt`` says in words what it is. Markdown names
+    it."""
+
+    image: Image
+    alt: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +174,15 @@ class Details:
 
 
 @dataclass(frozen=True, slots=True)
+class Scripted:
+    """A place that the page's own script of this name fills, and the packed documents that it reads, by name: text that
+    means nothing to HTML. Markdown has none, and without scripts it stays empty."""
+
+    name: str
+    documents: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Only:
     """Blocks of one rendering, the page or else the Markdown report, which is the shorter one."""
 
@@ -153,7 +190,9 @@ class Only:
     on_page: bool
 
 
-Block: TypeAlias = Heading | Paragraph | Items | Banner | Table | Grid | Figure | Code | Details | Only
+Block: TypeAlias = (
+    Heading | Paragraph | Items | Chips | Banner | Table | Grid | Figure | Picture | Code | Details | Scripted | Only
+)
 
 
 def on_page(*blocks: Block) -> Only:
@@ -173,6 +212,15 @@ def blocks_for(blocks: Iterable[Block], *, page: bool) -> Iterator[Block]:
             yield block
         elif block.on_page is page:
             yield from blocks_for(block.blocks, page=page)
+
+
+def heading_ids(blocks: Iterable[Block]) -> Iterator[str]:
+    """The ids of all headings that the page shows of these blocks."""
+    for block in blocks_for(blocks, page=True):
+        if isinstance(block, Heading) and block.id:
+            yield block.id
+        elif isinstance(block, Details):
+            yield from heading_ids(block.blocks)
 
 
 _PIECES = re.compile(r"\{(?P<fact>[^{}]+)\}|`(?P<code>[^`]+)`|\*(?P<emphasis>[^*]+)\*")

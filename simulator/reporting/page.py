@@ -10,39 +10,63 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from pkgutil import iter_modules
+from itertools import chain
+from pkgutil import walk_packages
 from typing import Any, Protocol
 
 from llm_strategy.support.outside_text import spelled_out
 from simulator.folder.record import Record
 from simulator.reporting import sections
-from simulator.reporting.blocks import Banner, Block, Quoted, in_markdown, on_page
+from simulator.reporting.blocks import Banner, Block, Quoted, heading_ids, in_markdown, on_page
 from simulator.reporting.explanation.section import ExplanationSection, explanation_facts
-from simulator.reporting.facts.advisors import add_verdicts
-from simulator.reporting.facts.arms import add_arm, add_pair, add_ranks, overall
+from simulator.reporting.facts.advisors import add_nulls
+from simulator.reporting.facts.arms import add_arm, add_ranks
 from simulator.reporting.facts.fact import Fact, Facts, FactTable
-from simulator.reporting.facts.run import add_run, advised_arm, compared_arms
-from simulator.reporting.facts.terms import Unit
+from simulator.reporting.facts.pairs import add_pairs
+from simulator.reporting.facts.run import add_run
+from simulator.reporting.facts.verdict import add_verdicts, add_worth
 from simulator.reporting.own_sections import OwnSection, own_sections
-from simulator.reporting.render_html import HtmlWriter, page, secured
+from simulator.reporting.page_frame import page, secured
+from simulator.reporting.render_html import HtmlWriter
 from simulator.reporting.render_markdown import MarkdownWriter, without_bare_links
 
 BEFORE = (
     "summary",
     "arms",
+    "charts",
+    "inspector",
+    "tear.calendar",
+    "tear.rolling",
+    "tear.drawdowns",
+    "tear.distribution",
+    "tear.excursions",
+    "tear.costs",
+    "timing",
+    "copying",
+    "market",
+    "attribution",
+    "certainty",
     "pairs",
     "noise",
     "advisors",
-    "charts",
+    "robustness",
+    "trials",
+    "memory",
     "symbols",
     "gate",
     "regimes",
+    "regime_scores",
+    "confidence",
     "decisions",
+    "orchestrator.plan",
+    "orchestrator.brief",
+    "orchestrator.checklist",
+    "orchestrator.hypotheses",
     "documents",
     "trades",
 )
 """The sections of a page, in order; behind them stand further modules of ``sections/`` and a person's own sections."""
-AFTER = ("model", "explanation", "caveats", "provenance")
+AFTER = ("model", "explanation", "caveats", "reporting_checklist", "provenance")
 """The sections that end a page."""
 _TOLD = "explanation"
 """The one that is no module: it shows what ``explanation.json`` holds."""
@@ -58,18 +82,20 @@ class Section(Protocol):
 
 def page_sections(record: Record, explanation: Mapping[str, Any] | None = None) -> list[Section]:
     """All sections of a record's report in order."""
-    names = [module.name for module in iter_modules(sections.__path__)]
+    place = f"{sections.__name__}."
+    modules = [module for module in walk_packages(sections.__path__, place) if not module.ispkg]
+    names = [module.name.removeprefix(place) for module in modules]
     further = [name for name in names if name not in (*BEFORE, *AFTER)]
 
     def named(name: str) -> Any:
-        return ExplanationSection(explanation) if name == _TOLD else import_module(f"{sections.__name__}.{name}")
+        return ExplanationSection(explanation) if name == _TOLD else import_module(f"{place}{name}")
 
     return [*map(named, (*BEFORE, *further)), *own_sections(record), *map(named, AFTER)]
 
 
 def build_facts(record: Record) -> dict[str, Fact]:
     """All facts of a run or comparison by id: of the run, of each arm, of the sections, then of pairs of arms."""
-    table, advised = FactTable(), advised_arm(record)
+    table = FactTable()
     add_run(table, record)
     for arm in record.arms:
         add_arm(table, record, arm)
@@ -80,10 +106,10 @@ def build_facts(record: Record) -> dict[str, Fact]:
             own.append(section)
         elif (add := getattr(section, "facts", None)) is not None:
             add(table, record)
-    for first, second in compared_arms(record):
-        add_pair(table, record, first, second)
-    table.add("run", "verdict", overall(table, record, advised), Unit.TEXT, "verdict on the advice")
+    add_pairs(table, record)
+    add_worth(table, record)
     add_verdicts(table, record)
+    add_nulls(table, record)
     for section in own:
         section.facts(table, record)
     return table.facts
@@ -110,8 +136,10 @@ def render(record: Record, facts: Facts, explanation: Mapping[str, Any] | None, 
         rest = "These files are not what the run wrote, and what stands below rests on them."
         on_markdown = in_markdown(Banner(Quoted(f"{words}."), rest))
         made.insert(0, [on_page(Banner(Quoted(words, "alarm"), rest)), on_markdown])
-    html, markdown = HtmlWriter(shown), MarkdownWriter(shown)
+    html, markdown = HtmlWriter(shown, frozenset(heading_ids(chain.from_iterable(made)))), MarkdownWriter(shown)
+    shown_sections = list(filter(None, map(html.section, made)))
+    written = page(record.manifest["name"], shown_sections, html.contents, script=True)
     return Report(
-        secured(spelled_out(page(record.manifest["name"], filter(None, map(html.section, made))))),
+        secured(spelled_out(written)),
         without_bare_links(spelled_out("\n\n".join(filter(None, map(markdown.section, made))) + "\n")),
     )

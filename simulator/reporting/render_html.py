@@ -1,14 +1,9 @@
-"""Blocks as HTML, and the page around them: its frame, and the policy under which a browser shows it (no script, no
-request to anywhere, and no style but the page's own).
-"""
+"""Blocks as HTML."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from importlib.resources import files
+from collections.abc import Iterable, Iterator, Sequence, Set
 
 from markupsafe import Markup
 
@@ -19,26 +14,6 @@ from simulator.reporting.blocks import Block, Cell, Column, Table, Text, blocks_
 from simulator.reporting.facts.fact import Fact, Facts
 from simulator.reporting.facts.terms import Unit
 
-_HEAD = '<meta charset="utf-8">\n'
-_FRAME = Markup(  # noqa: S704 - our own
-    f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-{_HEAD}<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{{title}}: report</title>
-<style>
-{{style}}
-</style>
-</head>
-<body>
-<main>
-{{body}}
-</main>
-</body>
-</html>
-"""
-)
 _LOOKS = {
     "": "{0}",
     "alarm": '<strong class="quoted">{0}</strong>',
@@ -50,26 +25,21 @@ _LOOKS = {
     "strong": "<strong>{0}</strong>",
 }
 """Looks of a text, ``{0}``."""
-_TABLES = {"figures": "figures stack", "matrix": "figures", "quoted": "rows quoted"}
+_TABLES = {"matrix": "figures", "quoted": "rows quoted"}
 """Classes of tables by their look, where they are named otherwise."""
 _COLOUR = re.compile(rf"{COLOUR_PATTERN}|var\(--[a-z]+\)")
-_STYLE = re.compile(r"(?<=<style>).*?(?=</style>)", re.DOTALL)
-_EARLIER_SHEETS = frozenset({"bb5dea7ffe47b64d5261c5917974b9887a668e306c5db1a435bc3ea289ffdcc5"})
-"""sha256 of the style sheets of earlier versions, without the white space around them: no other is put right."""
-_STYLE_ATTRIBUTE = re.compile(r'\sstyle="([^"]*)"')
-
-
-def page(title: str, sections: Iterable[Markup]) -> str:
-    """The whole page."""
-    return _FRAME.format(title=title, style=Markup(_sheet()), body=Markup("\n\n").join(sections))  # noqa: S704 - our own
 
 
 class HtmlWriter:
     """Writes the blocks of sections; a fact stands in its own element, so that a page can be checked against facts."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: Facts, places: Set[str] = frozenset()) -> None:
         self._facts = facts
+        self._places = places
+        """Ids of the headings that a link may lead to."""
         self._section = ""
+        self.contents: list[tuple[str, str]] = []
+        """Id and text of the heading of each section but the title of the page, as they were written."""
 
     def section(self, blocks: Iterable[Block]) -> Markup:
         """One section, named by its first heading; the title of the page heads a header instead."""
@@ -78,6 +48,8 @@ class HtmlWriter:
         if first is None:
             return self._all(shown)
         self._section = first.id
+        if first.level > 1 and first.id:
+            self.contents.append((first.id, str(self.text(first.text).striptags())))
         above, rest = shown[: shown.index(first)], shown[shown.index(first) :]
         if first.level == 1:
             opened, closed = Markup("<header>"), Markup("</header>")
@@ -99,6 +71,9 @@ class HtmlWriter:
                 return self._paragraph(block)
             case b.Items():
                 return self._items(block)
+            case b.Chips(labels):
+                listed = Markup("\n").join(Markup('<li class="chip">{}</li>').format(self.text(one)) for one in labels)
+                return Markup('<ul class="chips" aria-label="Limits of the verdict">\n{}\n</ul>').format(listed)
             case b.Banner():
                 look = "strong" if isinstance(block.title, str) else ""
                 title = Markup(_LOOKS[look]).format(self.text(block.title))  # noqa: S704 - a look is ours
@@ -107,11 +82,14 @@ class HtmlWriter:
                 )
             case Table():
                 return self._table(block)
-            case b.Figure(drawing):
-                return Markup(
-                    '<figure id="{}">\n<figcaption>{}</figcaption>\n<div class="wide">{}</div>\n'
-                    '<div class="narrow">{}</div>\n</figure>'
-                ).format(drawing.name, drawing.title, Markup(drawing.wide), Markup(drawing.narrow))  # noqa: S704
+            case b.Figure(chart):
+                return Markup('<figure id="{}" class="figure">\n<figcaption>{}</figcaption>\n{}\n</figure>').format(
+                    chart.name, chart.title, chart
+                )
+            case b.Picture(image, alt):
+                return Markup('<div class="scroll" role="group" aria-label="{0}" tabindex="0">{1}</div>').format(
+                    alt, Markup('<img alt="{}" src="{}">').format(alt, image.data_uri)
+                )
             case b.Code(text):
                 return Markup("<pre>{}</pre>").format(text)
             case b.Details():
@@ -120,6 +98,10 @@ class HtmlWriter:
                 return summary + self._all(block.blocks) + Markup("\n</details>")
             case b.Grid():
                 return Markup('<div class="counts">\n{}\n</div>').format(self._all(block.tables))
+            case b.Scripted(name, documents):
+                place = Markup('<div class="{0}" data-script="{0}"></div>').format(name)
+                data = Markup('<script type="application/octet-stream" data-name="{}">{}</script>')
+                return Markup("\n").join([place, *(data.format(*document) for document in documents.items())])
             case b.Only():
                 return self._all([block])
             case _:
@@ -163,33 +145,34 @@ class HtmlWriter:
         if block.look == "limits":
             return table
         named = Markup('aria-label="{}"').format(block.label) if block.label else None
-        return Markup('<div class="scroll{}" role="region" {} tabindex="0">\n{}\n</div>').format(
+        return Markup('<div class="scroll{}" role="group" {} tabindex="0">\n{}\n</div>').format(
             " tall" if block.tall else "", named or Markup('aria-labelledby="{}"').format(self._section), table
         )
 
     def _heading(self, column: Column) -> Markup:
+        if not column.heading:
+            return Markup("<td></td>")
         return Markup('<th scope="col"{}>{}</th>').format(_class(column.look), self.text(column.heading))
 
     def _row(self, table: Table, columns: Sequence[Column], row: Sequence[Text | Cell]) -> Markup:
         first, *rest = row
         assert not isinstance(first, Cell)  # noqa: S101 - what heads a row stands in one column
         marked = Markup(' class="subject"') if table.marked is not None and first == table.marked else ""
-        return Markup('<tr{}><th scope="row">{}</th>{}</tr>').format(
-            marked, self.text(first), Markup().join(self._cells(table, columns, rest))
-        )
+        head = Markup('<th scope="row">{}</th>').format(self.text(first)) if first else Markup("<td></td>")
+        return Markup("<tr{}>{}{}</tr>").format(marked, head, Markup().join(self._cells(table, columns, rest)))
 
     def _cells(self, table: Table, columns: Sequence[Column], cells: Sequence[Text | Cell]) -> Iterator[Markup]:
         at = 1
         for cell in cells:
-            if isinstance(cell, Cell):
+            if isinstance(cell, Cell) and cell.columns > 1:
                 yield Markup('<td colspan="{}">{}</td>').format(cell.columns, self.text(cell.text))
                 at += cell.columns
                 continue
             column, at = columns[at], at + 1
-            name = (
-                Markup(' data-name="{}"').format(column.name or str(column.heading)) if table.look == "figures" else ""
-            )
-            yield Markup("<td{}{}>{}</td>").format(_class(column.look), name, self.text(cell))
+            if isinstance(cell, Cell):
+                yield Markup('<td data-tint="{}">{}</td>').format(cell.tint, self.text(cell.text))
+                continue
+            yield Markup("<td{}>{}</td>").format(_class(column.look), self.text(cell))
 
     def text(self, text: Text) -> Markup:
         """A text with its facts; raises ``KeyError`` for a fact that is not there."""
@@ -205,8 +188,12 @@ class HtmlWriter:
                 if not text.text:
                     return Markup("<sup>{}</sup>").format(letter)
                 return Markup('<span class="said {0}">{1}<sup title="written by the {0}">{2}</sup></span>').format(
-                    text.by, text.text, letter
+                    text.by, self.text(text.text), letter
                 )
+            case b.Link():
+                if text.id not in self._places:
+                    return Markup("{}").format(text.words)
+                return Markup('<a href="#{}">{}</a>').format(text.id, text.words)
             case list():
                 return Markup(" ").join(map(self.text, text))
             case _:
@@ -246,43 +233,3 @@ def _groups(table: Table) -> list[list[Sequence[Text | Cell]]]:
         return [rows]
     starts = [at for at, row in enumerate(rows) if row[0]]
     return [rows[start:end] for start, end in zip(starts, [*starts[1:], len(rows)], strict=True)]
-
-
-def _sheet() -> str:
-    return (files("simulator.reporting") / "style.css").read_text(encoding="utf-8")
-
-
-def _with_sheet_of_now(page: str) -> str:
-    """The page of an earlier version with the style sheet of this one."""
-    found = _STYLE.search(page)
-    if found is None or hashlib.sha256(found[0].strip().encode()).hexdigest() not in _EARLIER_SHEETS:
-        return page
-    return page[: found.start()] + f"\n{_sheet()}\n" + page[found.end() :]
-
-
-def secured(page: str) -> str:
-    """The page with its Content-Security-Policy, which names the hash of its style sheet.
-
-    What elements say of their style moves into that sheet: a policy that let style attributes through would also let
-    through those of a stranger. A page of an earlier version comes out as this version would have made it.
-    """
-    page = _with_sheet_of_now(page)
-    rules: dict[str, str] = {}
-
-    def attribute(found: re.Match[str]) -> str:
-        number = rules.setdefault(found[1], str(len(rules)))
-        return f' data-style="{number}"'
-
-    body = "".join(
-        _STYLE_ATTRIBUTE.sub(attribute, part) if part.startswith("<") else part for part in re.split(r"(<[^>]*>)", page)
-    )
-    added = "".join(f'[data-style="{number}"] {{ {rule}; }}\n' for rule, number in rules.items())
-    body = _STYLE.sub(lambda found: found[0] + added, body, count=1)
-    style = _STYLE.search(body)
-    digest = base64.b64encode(hashlib.sha256((style[0] if style else "").encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    meta = (
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="referrer" content="no-referrer">\n'
-    )
-    return body.replace(_HEAD, _HEAD + meta, 1)

@@ -26,11 +26,16 @@ class MarkdownWriter:
         match block:
             case b.Heading():
                 return f"{'#' * block.level} {self.text(block.text)}"
+            case b.Paragraph() if block.look == "verdict" and isinstance(block.text, list):
+                first, *rest = map(self.text, block.text)
+                return " ".join([f"**{first}**", *rest])
             case b.Paragraph():
                 return f"**{self.text(block.text)}**" if block.look == "strong" else self.text(block.text)
             case b.Items():
                 items = "\n".join(f"- {self.text(item)}" for item in block.items)
                 return f"{self.text(block.title)}\n\n{items}" if block.title else items
+            case b.Chips(labels):
+                return f"Limits: {'; '.join(map(self.text, labels))}."
             case b.Banner():
                 return f"> **{self.text(block.title)}** {self.text(block.text)}"
             case Table():
@@ -43,8 +48,10 @@ class MarkdownWriter:
                 return self.section(block.tables)
             case b.Only():
                 return self.section([block])
-            case b.Figure(drawing):
-                return f"{escape_markdown(drawing.title)}: see the page."
+            case b.Picture():
+                return f"{escape_markdown(block.alt)}: see the page."
+            case b.Figure(chart):
+                return f"{escape_markdown(chart.title)}: see the page."
             case _:
                 raise TypeError(f"{block!r:.60} is no block")
 
@@ -75,7 +82,9 @@ class MarkdownWriter:
             case b.Quoted():
                 return _LOOKS.get(text.look, "{}").format(escape_markdown(text.text))
             case b.Source():
-                return f"{escape_markdown(text.text)} ({text.by[0]})".lstrip()
+                return f"{self.text(text.text)} ({text.by[0]})".lstrip()
+            case b.Link():
+                return escape_markdown(text.words)
             case list():
                 return " ".join(map(self.text, text))
             case _:

@@ -11,15 +11,19 @@ from typing import Any
 from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.risk import Account, Market, Verdict, judge
+from llm_strategy.risk.checklist import Firing
+from llm_strategy.shown import Image
 from llm_strategy.support.outside_text import hanging
+from llm_strategy.trading.checklist_inputs import ChecklistInputs
 from llm_strategy.trading.decision_lines import Entry, write_decision
-from llm_strategy.types import Decision
+from llm_strategy.types import ClampEvent, Decision
 from simulator.experiment.arms import Arm
 from simulator.experiment.configuration import Experiment
 from simulator.prices.load import moment
-from simulator.prices.universe import Universe, load_universe
+from simulator.prices.universe import Universe
 from simulator.runs.answers import advisor_of, connect
 from simulator.runs.simulation import upcoming
+from simulator.runs.trials.tail import visible_universe
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class Consultation:
     model: str
     passed_over: int = 0
     """Bars behind this one, up to the one asked for, at which the schedule wants no decision."""
+    images: tuple[Image, ...] = ()
+    """What the model saw with its messages."""
 
     def as_dict(self) -> dict[str, Any]:
         """The journal's line of this decision, with the messages and the model's name."""
@@ -41,6 +47,7 @@ class Consultation:
             "model": self.model,
             "passed_over": self.passed_over,
             "messages": [{"role": role, "content": text} for role, text in self.messages],
+            **({"images": [image.sha256 for image in self.images]} if self.images else {}),
         }
 
     def as_text(self) -> str:
@@ -48,6 +55,7 @@ class Consultation:
         decision, verdict = self.decision, self.verdict
         said = decision.exchanges[-1].answer if decision.exchanges else None
         lines = [f"[{role}]\n{text}" for role, text in self.messages]
+        lines += [f"[image sha256 {image.sha256}, {len(image.content):,} bytes]" for image in self.images]
         lines.append(f"[{self.model}]\n{said if said is not None else '(no answer)'}")
         lines.append("")
         lines.append(f"Bar      {decision.snapshot.time}, close {decision.snapshot.close:g} (not shown to the model)")
@@ -69,7 +77,7 @@ class Consultation:
             else str(verdict.intent)
         )
         lines.append(f"Gate     {wish} {verdict.reason}".rstrip())
-        lines.extend(f"         cut {cut.limit}: {cut.before:g} to {cut.after:g}" for cut in verdict.clamps)
+        lines.extend(f"         {cut_in_words(cut)}" for cut in verdict.clamps)
         return "\n".join(map(hanging, lines))
 
 
@@ -93,7 +101,7 @@ def advise_at(
     if last is not None and data.end is not None and last > moment(data.end, "end"):
         data = replace(data, end=at)
     warm_up = experiment.warm_up
-    universe = load_universe(data, warm_up=warm_up, folder=experiment.folder)
+    universe, _ = visible_universe(experiment, data, at=at)
     if symbol is None and len(universe.symbols) > 1:
         names = ", ".join(universe.symbols)
         raise ConfigurationError(f"The experiment has several symbols: add --symbol with one of {names}.")
@@ -108,6 +116,7 @@ def advise_at(
     choice = advised_arm(experiment, advisor).config or experiment.primary_config
     asked = advisor_of(client or connect(experiment, choice), choice)
     others = asked.context.shows_more  # what is shown may look at the other symbols
+    checklist = None if experiment.risk.checklist is None else ChecklistInputs(experiment.risk.checklist)
     seen = upcoming(universe if others else Universe((prices,)), experiment, choice)
     own = [snapshot for snapshot in seen.snapshots if snapshot.symbol == prices.symbol]
     past = own[: len(times) - warm_up.bars + 1]
@@ -115,32 +124,51 @@ def advise_at(
     snapshot = past[place]
     for earlier in takewhile(lambda earlier: earlier is not snapshot, seen.snapshots):
         # What was asked before matters where answers so far correct the next one or decide whether a reason is asked.
-        if seen.wants(earlier) and not asked.stateless:
-            asked.decide(earlier)
+        if seen.wants(earlier) and (not asked.stateless or (checklist is not None and checklist.counts_labels)):
+            decided = asked.decide(earlier)
+            if checklist is not None:
+                checklist.decided(decided)
         else:
             asked.witness(earlier)
-    messages = asked.request(snapshot).messages
     decision = asked.decide(snapshot)
+    first, *behind = requests = asked.last_requests
+    said: list[tuple[str, str]] = [(message.role, message.content) for message in first.messages]
+    for request in behind:  # a plan
+        said.append(("plan", ", ".join(decision.plan or ())))
+        said += [(message.role, message.content) for message in request.messages]
     costs = experiment.costs
     market = Market(decision.snapshot.close, costs.at_bar(None, decision.snapshot.volatility))
     account = Account(equity=costs.starting_cash, cash=costs.starting_cash)
+    firings: tuple[Firing, ...] = ()
+    if checklist is not None:
+        for each in upcoming(universe, experiment, choice).snapshots:
+            if each.time <= snapshot.time:
+                checklist.take(each)
+        checklist.decided(decision)
+        firings = checklist.firings(snapshot, account, market.price, decision)
     return Consultation(
         warm_up.bars - 1 + place,
         decision,
-        judge(decision.advice, market, account, experiment.risk),
-        tuple((message.role, message.content) for message in messages),
+        judge(decision.advice, market, account, experiment.risk, firings),
+        tuple(said),
         asked.client.identity.name,
         len(past) - 1 - place,
+        requests[-1].images,
     )
 
 
+def cut_in_words(cut: ClampEvent) -> str:
+    """What a limit did to an entry, in a line of its own."""
+    return f"flag {cut.limit}" if cut.is_flag else f"cut {cut.limit}: {cut.before:g} to {cut.after:g}"
+
+
 def advised_arm(experiment: Experiment, advisor: str | None) -> Arm:
-    """The arm of an advisor, or the arm that one advises, of this name; the first of them if none is named. Raises
+    """The arm of an advisor, or the arm that one advises, of this name; the primary one if none is named. Raises
     ``ConfigurationError`` where there is none."""
     advised = [arm for arm in experiment.plan if arm.kind == "advisor"]
     names = list(dict.fromkeys([*experiment.advisors_by_name, *(arm.name for arm in advised)]))
     if advisor is None:
-        return advised[0] if advised else experiment.arm(names[0])
+        return experiment.primary or experiment.arm(names[0])
     if advisor not in names:
         raise ConfigurationError(f"The experiment has no advisor {advisor!r}{did_you_mean(advisor, names)}")
     if advisor in experiment.advisors_by_name:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 from itertools import tee
@@ -13,15 +14,16 @@ from llm_strategy.advice.outcome import FAILURES
 from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, ContractError, ModelError
 from llm_strategy.llm.backend import OnText
 from llm_strategy.llm.client import LLMClient
-from llm_strategy.llm.loader import get_llm_client
+from llm_strategy.llm.loader import connect_backend, get_llm_client
 from llm_strategy.llm.metering.audit import AuditedClient
 from llm_strategy.llm.models.store import cache_folder
 from llm_strategy.llm.record.client import Mode, RecordingClient
 from llm_strategy.llm.record.store import FolderStore, MemoryStore
 from llm_strategy.llm.requests import Generation, Health, ModelIdentity, Request, request_hash
 from llm_strategy.llm.settings import LlmSettings
+from llm_strategy.market.context.context import Context
 from llm_strategy.trading.decision_lines import Entry
-from llm_strategy.types import Abstention, AbstentionReason, Decision, Shown, Snapshot
+from llm_strategy.types import Abstention, AbstentionReason, Decision, Snapshot
 from simulator.experiment.advisor import AdvisorConfig
 from simulator.experiment.configuration import Experiment
 from simulator.experiment.runtime import runtime_settings
@@ -38,13 +40,28 @@ def connect(
     loaded at the first miss.
 
     It is the one of these runtime ``settings``, or else of the experiment's folder and of the advisor, or a ``client``
-    that is connected already. Raises ``ModelError`` where there is no model to speak of.
+    that is connected already. Raises ``ModelError`` where there is no model to speak of, and ``ConfigurationError``
+    where images are shown to a backend that reads text alone.
     """
     choice = config or experiment.primary_config
     if client is None:
         settings = settings or runtime_settings(choice, experiment.folder, "advisor")
         client = get_llm_client(experiment.name, settings=settings)
+        _require_sight(choice.shown_context, client, settings)
     return RecordingClient(client, client.identity, FolderStore(cache_folder() / "answers"), choice.answers)
+
+
+def _require_sight(context: Context, client: LLMClient, settings: LlmSettings) -> None:
+    """Raise ``ConfigurationError`` where images are shown, and the model or one that answers in its place reads text
+    alone; what is wrong with a fallback otherwise is told when it is needed."""
+    context.require_sight(client.supports_images, lambda: settings.backend)
+    for name in client.fallbacks if context.images else ():
+        with suppress(ModelError), connect_backend(name, settings) as other:
+            if not other.supports_images:
+                raise ConfigurationError(
+                    f"LLM_FALLBACK names {name!r}, which reads text alone, and advisor.context shows "
+                    f"{', '.join(context.images)}, which is an image: name one that sees, or leave it out."
+                )
 
 
 def require_client(client: object) -> None:
@@ -96,6 +113,7 @@ class RunAnswers(LLMClient):
         place: str = "The journal",
     ) -> None:
         self.identity = identity
+        self.supports_images = True  # that run's model saw them
         self.replays = strict_order
         self.strict = not strict_order  # an answer depends on the question alone
         self._sampler = dict(sampler)
@@ -168,13 +186,13 @@ def recorded_answers(entries: Iterable[Entry]) -> Iterator[tuple[str, Outcome]]:
                     Generation(exchange.answer, 0, 0, 0.0, cached=True, events=exchange.events),
                 )
                 continue
-            failure = _failure(decision.abstention or decision.instead_of)
+            failure = failure_behind(decision.abstention or decision.instead_of)
             if isinstance(failure, ModelError):
                 failure.events = exchange.events
             yield exchange.request_hash, failure
 
 
-def _failure(abstention: Abstention | None) -> Failure:
+def failure_behind(abstention: Abstention | None) -> Failure:
     """The error behind an exchange that has no answer."""
     if abstention is not None:
         if abstention.reason is AbstentionReason.INVALID:
@@ -200,7 +218,7 @@ def replay_advisor(
     context = choice.shown_context
     if not context.from_prices:
         entries, shown = tee(entries)
-        context = context.replayed(ShownBefore(shown))
+        context = context.replayed(DecidedBefore(shown))
     client = RunAnswers(identity, sampler, recorded_answers(entries), strict_order=True)
     return advisor_of(
         client, choice, remember=False, fallback=experiment.fallback_of(choice), draw=draw, context=context
@@ -209,26 +227,27 @@ def replay_advisor(
 
 def advisor_of(client: LLMClient, config: AdvisorConfig, **more: Any) -> ModelAdvisor:
     """An advisor that asks a client as these settings say; ``more`` are other keywords of ``ModelAdvisor``."""
-    keywords = {"context": config.context, **more}
+    keywords = {"context": config.context, "plan": config.planning, **more}
     return ModelAdvisor(client, view=config.view, options=config.prompt_options, repairs=config.repairs, **keywords)
 
 
-class ShownBefore:
-    """What a finished run showed at the closes of its decisions, which are asked for in their order; raises
-    ``AnswerNotRecorded`` for a close at which it decided nothing."""
+class DecidedBefore:
+    """What a finished run decided at its closes, which are asked for in their order; raises ``AnswerNotRecorded`` for a
+    close at which it decided nothing."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         self._decisions = (entry.decision for entry in entries)
         self._last: Decision | None = None
 
-    def __call__(self, snapshot: Snapshot) -> Sequence[Shown]:
-        """What was shown at this close."""
-        while not self._is_at(snapshot):
+    def __call__(self, snapshot: Snapshot) -> Decision:
+        """The decision at this close, with what was shown for it."""
+        while (last := self._last) is None or not _is_at(last, snapshot):
             self._last = next(self._decisions, None)
             if self._last is None:
                 raise AnswerNotRecorded(f"The journal holds no decision on {snapshot.symbol} at {snapshot.time}.")
-        return self._last.context if self._last else ()
+        return last
 
-    def _is_at(self, snapshot: Snapshot) -> bool:
-        at = self._last.snapshot if self._last else None
-        return at is not None and (at.symbol, at.time) == (snapshot.symbol, snapshot.time)
+
+def _is_at(decision: Decision, snapshot: Snapshot) -> bool:
+    at = decision.snapshot
+    return (at.symbol, at.time) == (snapshot.symbol, snapshot.time)

@@ -10,12 +10,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from llm_strategy.advice.advisor import Advisor, ModelAdvisor, OnAnswer, begin_run, witness_of
+from llm_strategy.advice.advisor import ModelAdvisor
+from llm_strategy.advice.ahead import OnAnswer
+from llm_strategy.advice.protocol import Advisor, begin_run, witness_of
 from llm_strategy.errors import PromptTooLong, TooManyFailures
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.metering.calls import Usage
 from llm_strategy.trading.decision_lines import Entry
-from llm_strategy.types import Abstention, AbstentionReason, ActionType, Decision, Snapshot
+from llm_strategy.types import Abstention, AbstentionReason, Decision, Snapshot
 from simulator.experiment.advisor import AdvisorConfig
 from simulator.experiment.arms import Arm
 from simulator.experiment.configuration import Experiment
@@ -69,9 +71,8 @@ class _FirstMustFit:
 
 
 class ArmRunner:
-    """Runs arms and writes the folder of each. ``random`` needs the actions that the primary arm advised, so that goes
-    first. What a model is asked is asked ahead of the simulation, as many questions at once as it takes. ``explainer``
-    is the model that explains where rules alone trade.
+    """Runs arms and writes the folder of each. What a model is asked is asked ahead of the simulation, as many
+    questions at once as it takes. ``explainer`` is the model that explains where rules alone trade.
 
     ``problem`` is one sentence after an arm whose decisions failed too often.
     """
@@ -96,7 +97,6 @@ class ArmRunner:
         self._description = RunDescription(experiment, universe, identity, explainer)
         self._started = now()
         self._usage: dict[str, Questions] = {}
-        self._advised: dict[str, list[ActionType]] = {}
 
     def run(self, arm: Arm, folder: Path, session: AdvisorSession | None = None) -> None:
         """Run one arm, which a model advises in its ``session``, and write its evidence and manifest."""
@@ -106,7 +106,6 @@ class ArmRunner:
         made, problem = self._trade(arm, self._advisor(arm, session), folder)
         tallies = [made]
         if session is not None and arm.config is not None:
-            self._advised = self._advised or made.advised  # of the primary arm, which goes first
             for number in self._experiment.further_draws:
                 advisor = session.advisor(self._experiment, arm.config, number)
                 drawn, failed = self._trade(arm, advisor, folder / draw_name(number), number)
@@ -124,11 +123,6 @@ class ArmRunner:
         """Write the manifest of an arm that asked no model and was traded elsewhere."""
         self._usage[arm.name] = Questions()
         self._describe(arm, folder, started, None, None)
-
-    @property
-    def advised(self) -> dict[str, list[ActionType]]:
-        """What the primary arm advised, by symbol; empty until it has run."""
-        return self._advised
 
     def _describe(self, arm: Arm, folder: Path, started: str, problem: str | None, model: LLMClient | None) -> None:
         manifest = self._description.of_arm(
@@ -180,8 +174,9 @@ class ArmRunner:
 
         trade_arm(self._universe, arm, asked, self._experiment, decided, folder)
         if not draw:
-            write_calibration(made.scored, folder)
+            write_calibration(made, folder, self._universe.sha256)
             write_request(made, folder)
+            made.texts.write(folder)
             write_ledger(made.documents, folder, library_of(advisor))
         return made, too_many_failures(made, choice.max_failure_rate, draw=draw)
 
@@ -190,19 +185,23 @@ class ArmRunner:
             if session is None:
                 raise ValueError(f"the arm {arm.name} needs a model")
             return session.advisor(self._experiment, arm.config)
-        return rule_of(arm, self._experiment, self._advised)
+        return rule_of(arm, self._experiment)
 
     @cached_property
-    def _decisions(self) -> int:
-        """Bars of all symbols that may be decided on."""
-        return sum(
-            max(0, len(self._universe.decisions(symbol).table) - self._warm_up + 1) for symbol in self._universe.symbols
-        )
+    def _bars(self) -> list[int]:
+        """Bars of each symbol that may be decided on."""
+        tables = [self._universe.decisions(symbol).table for symbol in self._universe.symbols]
+        return [max(0, len(table) - self._warm_up + 1) for table in tables]
+
+    def _due(self, every: int) -> int:
+        """Decisions of an arm that decides once in so many bars, the first included."""
+        return sum(-(-bars // every) for bars in self._bars)
 
     def _decided(self, arm: Arm, choice: AdvisorConfig, made: Tally, decision: Decision, draw: int) -> None:
-        total = self._decisions
+        total = sum(self._bars)
         if self._on_bar is not None:
-            self._on_bar(f"{arm.name} draw {draw}" if draw else arm.name, made.decisions, total)
+            due = self._due(choice.decide_every)
+            self._on_bar(f"{arm.name} draw {draw}" if draw else arm.name, made.decisions, due)
         if choice.abort_above_failure_rate and failure_of(decision) is not None:
             problem = too_many_failures(made, choice.max_failure_rate, total, draw)
             if problem:

@@ -7,30 +7,48 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-from llm_strategy.advice.advisor import OnAnswer
+from llm_strategy.advice.ahead import OnAnswer
 from llm_strategy.errors import ConfigurationError, TooManyFailures, did_you_mean
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.settings import load_settings
+from simulator.evaluation.trials import TrialCount
 from simulator.experiment import LLM_ARM, RANDOM_ARM
 from simulator.experiment.arms import Arm
 from simulator.experiment.configuration import Experiment
 from simulator.experiment.runtime import runtime_settings, sets_runtime
 from simulator.folder.description import notes_on
+from simulator.folder.evidence import DECISIONS
 from simulator.folder.provenance import model_of, run_identity
+from simulator.folder.record import Decisions
 from simulator.folder.workspace import Workspace, as_run_folder_error
-from simulator.prices.universe import Universe, load_universe
+from simulator.hypotheses.register import Register
+from simulator.prices.universe import Universe
 from simulator.progress.run import RunStages, model_line
 from simulator.progress.stages import SILENT, Progress
 from simulator.progress.surfaces import progress_for
 from simulator.reporting.own_sections import load_section
+from simulator.runs.advisors.analytic_needs import check_needs, check_volumes
 from simulator.runs.advisors.given import GivenAdvisor, with_parts
 from simulator.runs.advisors.session import AdvisorSession, Clients, check_clients, explaining_session, sessions_of
 from simulator.runs.arms import ArmRunner, OnBar
+from simulator.runs.attribution import lacks_holder, write_attribution
+from simulator.runs.briefs.last import write_last_brief
+from simulator.runs.checklists.worth import measured_arm, write_worth
+from simulator.runs.copied import copied_arm
 from simulator.runs.estimate import Estimate, estimate_run
+from simulator.runs.hypotheses.examine import require_hypotheses, write_hypotheses
+from simulator.runs.hypotheses.registrar import UserRegistrar
+from simulator.runs.lookahead.analytics import refuse_lookahead
+from simulator.runs.placebos.write import write_placebos
 from simulator.runs.report import write_report
 from simulator.runs.result import Result
+from simulator.runs.robustness import write_robustness
+from simulator.runs.simulation import check_cash_rates
 from simulator.runs.strategies.processes import ArmProcesses
 from simulator.runs.strategies.trade import own_strategy
+from simulator.runs.trials.opening import TailOpening
+from simulator.runs.trials.tail import told_of, visible_part, visible_universe
+from simulator.runs.trials.write import Known, note_trials, write_trials
 from simulator.runs.worst_case import write_harm
 
 AnyExperiment = Experiment | str | Path | dict[str, Any]
@@ -65,7 +83,10 @@ def run(
     """Run one arm, the first that a model advises if none is named, and write its folder; arguments, result and errors
     as for ``compare``."""
     if arm == RANDOM_ARM:
-        raise ConfigurationError("The random arm keeps the holding times of llm: compare the two with btllm compare.")
+        raise ConfigurationError(
+            "random is no arm that runs alone: btllm compare sets accounts with the holding times of each advised arm "
+            "at other moments beside it."
+        )
     wanted = as_experiment(experiment)
     arm = arm or (wanted.primary.name if wanted.primary else LLM_ARM)
     if arm not in wanted.known_arms:
@@ -103,7 +124,7 @@ def compare(
     if advisors is not None or arms is not None:
         wanted, clients = with_parts(wanted, advisors or {}, arms, client)
     with progress_for(progress) as shown:
-        return execute(wanted, tuple(wanted.arms), clients, shown, workers=workers, **callbacks)
+        return execute(wanted, wanted.compared, clients, shown, workers=workers, **callbacks)
 
 
 def as_experiment(given: AnyExperiment) -> Experiment:
@@ -126,6 +147,7 @@ def execute(
     progress: Progress = SILENT,
     *,
     universe: Universe | None = None,
+    opening: TailOpening | None = None,
     workers: int = 1,
     on_bar: OnBar | None = None,
     on_estimate: OnEstimate | None = None,
@@ -133,7 +155,8 @@ def execute(
     on_note: OnNote | None = None,
 ) -> Result:
     """Run the arms and write one folder: that of a single arm, or a comparison with a folder for each. The prices are
-    those of the experiment's sources, or a ``universe`` that is given."""
+    those of the experiment's sources, or a ``universe`` that is given; without the sealed tail, of which an ``opening``
+    says that they are it."""
     for section in experiment.output.sections:
         load_section(section)  # before anything is asked
     check_clients(experiment, client)
@@ -144,14 +167,22 @@ def execute(
     progress.head(_models_line(experiment, chosen, client))
     progress.begin("environment")
     progress.beside("loading prices")
-    warm_up = experiment.warm_up
-    universe = universe or load_universe(
-        experiment.data, minimum_bars=warm_up.bars + 2, warm_up=warm_up, folder=experiment.folder
-    )
-    _check_volumes(experiment, universe)
+    if universe is None:
+        universe, sealed = visible_universe(experiment, minimum_bars=experiment.warm_up.bars + 2)
+    else:
+        universe, sealed = visible_part(universe, experiment)
+    check_volumes(experiment, universe)
+    check_cash_rates(experiment, universe)
+    check_needs(chosen, universe)
+    refuse_lookahead(experiment, universe)
+    examines = experiment.hypotheses is not None and arms == experiment.compared
+    if examines:
+        require_hypotheses(universe, experiment, has_model=client is not None or any(arm.config for arm in chosen))
     progress.end(_size_of(universe))
     progress.begin("model")
     sessions = sessions_of(experiment, chosen, client)
+    if further := copied_arm(experiment, chosen, sessions):
+        chosen, arms = (*chosen, *further), (*arms, *(arm.name for arm in further))
     asking = sessions or ([] if client is None else [explaining_session(experiment, client)])
     model = asking[0].model if asking else None
     comparison = len(arms) > 1
@@ -159,12 +190,16 @@ def execute(
     named = who if comparison and experiment.names_advisors else None
     identity = run_identity(experiment, arms, universe, model, named)
     progress.end(_who_answers(asking))
+    known = Known(TrialCount(sealed=sealed), {}, told_of(sealed))
+    if opening is not None:
+        known = opening.enter(universe, experiment, identity)
     name = experiment.name if comparison else f"{experiment.name}-{arms[0]}"
     folder = experiment.output.path / f"{name}-{identity[:8]}"
     with Workspace(folder) as work, as_run_folder_error(folder), contextlib.ExitStack() as at_the_end:
         progress.release()
-        for sentence in notes_on(experiment, universe):
-            _both(on_note, lambda told: progress.note(f"Note: {told}"))(sentence)
+        tell_note = _both(on_note, lambda told: progress.note(f"Note: {told}"))
+        for sentence in (*notes_on(experiment, universe), *known.notes):
+            tell_note(sentence)
         stages = RunStages(progress, model)
         for session in asking:
             at_the_end.enter_context(session.open(work))
@@ -189,13 +224,9 @@ def execute(
         with ArmProcesses(workers, universe, experiment) as processes:
             others = [arm for arm in chosen if arm.kind != "advisor"]
             for arm in others:
-                if arm.kind != "random":
-                    processes.begin(arm, place(arm))
+                processes.begin(arm, place(arm))
             for session in sessions:
                 _run_advised(session, runner, place, work, stages)
-            for arm in others:
-                if arm.kind == "random":
-                    processes.begin(arm, place(arm), runner.advised)
             for arm in others:
                 if (began := processes.finished(arm)) is not None:
                     runner.finish(arm, place(arm), began)
@@ -204,13 +235,40 @@ def execute(
         if client is None:
             for session in sessions:
                 session.watch.note()
+        if experiment.hypotheses is not None and not examines:
+            progress.note("Note: hypotheses are proposed and tested by btllm compare; this is one arm alone.")
+        if examines:
+            progress.begin("hypotheses")
+            told = _examine(experiment, universe, asking, work.path, identity)
+            if told:
+                tell_note(told)
+        if runner.problem is None:
+            progress.begin("the ledger of trials")
+            known = write_trials(universe, experiment, chosen, place, work.path, known)
+            for sentence in known.notes:
+                tell_note(sentence)
         if comparison:
-            progress.begin("the worst advice under these limits")
+            progress.begin("an adviser that wants to lose under these limits")
             write_harm(universe, experiment, work.path)
+            advised = any(arm.config for arm in chosen)
+            if advised and experiment.evaluation.placebos:
+                progress.begin("accounts at other moments", unit="accounts")
+            write_placebos(universe, experiment, chosen, place, work.path, progress.at)
+            if lacks_holder(chosen):
+                progress.begin("what the gate alone does to a holder")
+                write_attribution(universe, experiment, work.path)
+            if (measured := measured_arm(experiment)) in chosen:
+                progress.begin("what the checklist was worth")
+                write_worth(universe, experiment, Decisions(place(measured) / DECISIONS), work.path)
+            if advised:
+                progress.begin("other costs, years and starts")
+            write_robustness(universe, experiment, work.path)
             runner.finish_comparison(chosen, work.path)
+        note_trials(known, work.path)
         if model is not None:
             stages.turn_to(model, ())
         explains = asking[0].asked if asking and experiment.output.explain else None
+        write_last_brief(universe, experiment, work.path, explains)
         write_report(work.path, explains, stages.reported)
         for session in asking:
             session.audit.close()
@@ -219,6 +277,17 @@ def execute(
     if runner.problem:
         raise TooManyFailures(f"{runner.problem} Everything is kept in {written}.")
     return Result.load(written)
+
+
+def _examine(
+    experiment: Experiment, universe: Universe, asking: Sequence[AdvisorSession], folder: Path, identity: str
+) -> str:
+    """Propose, register, test and trade the hypotheses of an experiment; returns what a person must know of the
+    register, if anything."""
+    registrar = UserRegistrar(Register(), identity)
+    with asking[0].naming() if asking else contextlib.nullcontext():
+        write_hypotheses(universe, experiment, folder, asking[0].asked if asking else None, registrar)
+    return registrar.problem
 
 
 def _run_advised(
@@ -273,22 +342,5 @@ def _both(first: Callable[..., None] | None, second: Callable[..., None]) -> Cal
 
 
 def _size_of(universe: Universe) -> str:
-    bars = sum(len(prices.table) for prices in universe.markets)
     names = universe.symbols[0] if len(universe.symbols) == 1 else f"{len(universe.symbols)} symbols"
-    return f"{bars:,} bars of {names}"
-
-
-def _check_volumes(experiment: Experiment, universe: Universe) -> None:
-    for prices in universe.markets:
-        if not experiment.costs.needs_volume:
-            continue
-        if not (prices.table["volume"] > 0).any():
-            raise ConfigurationError(
-                f"costs.impact and costs.max_fill_share need volumes, and the bars of {prices.symbol} have none: leave "
-                "them out."
-            )
-        if prices.volume != "shares":
-            raise ConfigurationError(
-                f"costs.impact and costs.max_fill_share need volumes in shares, and those of {prices.symbol} count "
-                "ticks: leave them out, or set data.volume: shares if they are shares."
-            )
+    return f"{universe.closes:,} bars of {names}"

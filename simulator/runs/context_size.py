@@ -12,7 +12,7 @@ from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.models.token_count import rough_tokens
 from llm_strategy.llm.requests import Message, Request
 from llm_strategy.market.context.features import FEATURES
-from llm_strategy.types import Shown
+from llm_strategy.shown import Shown
 from simulator.runs.simulation import Upcoming
 
 LOOKED_AT = 64
@@ -74,7 +74,7 @@ def _decisions(advisor: ModelAdvisor, seen: Upcoming) -> Iterator[tuple[Request,
     for snapshot in seen.snapshots:
         if seen.wants(snapshot):
             if number % step == 0:
-                yield scout.request(snapshot), [shown for shown in scout.context.show(snapshot) if shown.text]
+                yield scout.longest_request(snapshot), [shown for shown in scout.context.show(snapshot) if shown.text]
             number += 1
         scout.witness(snapshot)
 

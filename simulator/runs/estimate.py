@@ -86,7 +86,7 @@ class Estimate:
             return f"{known}: the model is asked nothing."
         time = "time unknown until the first answers" if self.seconds is None else f"about {_duration(self.seconds)}"
         money = "unpriced" if self.cost is None else f"cost about {self.cost:,.4g}"
-        besides = f"; {' and '.join(self.besides)} come on top" if self.besides else ""
+        besides = f"; {_in_words(self.besides)} come on top" if self.besides else ""
         again = f"; {_never_met(self.asked_again)}" if self.asked_again else ""
         return f"{known}; {self.to_ask:,} to ask: about {self.tokens:,} tokens, {time}, {money}{besides}{again}."
 
@@ -204,7 +204,7 @@ def _estimated(
         seconds=None if noted is None else len(to_ask) * noted,
         cost=money.cost(tokens_in, tokens_out),
         draws=experiment.evaluation.draws,
-        besides=tuple(_besides(counted.advisor, explained=experiment.output.explain)),
+        besides=tuple(_besides(counted.advisor, experiment)),
         asked_again=counted.again,
         shared=len(counted.missing) - len(to_ask),
         sources=counted.sources,
@@ -216,10 +216,14 @@ def _never_met(count: int) -> str:
     return f"{count:,} {answers} on record never met the contract and {are} asked again"
 
 
-def _besides(advisor: ModelAdvisor, *, explained: bool) -> Iterable[str]:
+def _besides(advisor: ModelAdvisor, experiment: Experiment) -> Iterable[str]:
     if advisor.mode.unforeseen:
         yield advisor.mode.unforeseen
-    if explained:
+    if advisor.context.images:
+        yield "the tokens of images, which its server alone counts,"
+    if experiment.hypotheses is not None and experiment.hypotheses.propose:
+        yield "the proposals of hypotheses"
+    if experiment.output.explain:
         yield "the questions of the explanation"
 
 
@@ -234,7 +238,7 @@ def _looked_up(
         if not seen.wants(snapshot):
             advisor.witness(snapshot)
             continue
-        first, *others = advisor.known_requests(snapshot)
+        first, *others = (*advisor.known_requests(snapshot), *advisor.foreseen(snapshot))
         if first not in answers:
             answers[first] = client.recorded(first)
             if answers[first] is not None and advisor.unusable_on_record(snapshot):
@@ -281,6 +285,12 @@ def _written(request: Request) -> float:
         return 0.45 * sum(part.max_tokens for part in request.form if isinstance(part, Slot))
     shown = [message.content for message in request.messages if message.role == "assistant"]
     return min(request.max_tokens, rough_tokens(shown[-1])) if shown else request.max_tokens
+
+
+def _in_words(names: Sequence[str]) -> str:
+    """The names as a list in words; one with a comma of its own stands last."""
+    *before, last = sorted(names, key=lambda name: "," in name)
+    return f"{', '.join(before)} and {last}" if before else last
 
 
 def _duration(seconds: float) -> str:

@@ -58,7 +58,7 @@ def connect(settings: LlmSettings) -> LLMClient:
     if source in SUPPORTED_BACKENDS and source != NAME:
         with connect_backend(source, settings) as model:
             answers = RecordingClient(None, model.identity, FolderStore(cache_folder() / "answers"), "replay")
-            answers.strict = model.strict
+            answers.strict, answers.supports_images = model.strict, model.supports_images
             return answers
     return answers_of(at_home(source))
 

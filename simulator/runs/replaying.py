@@ -13,31 +13,50 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llm_strategy.advice.advisor import Advisor, ModelAdvisor
-from llm_strategy.advice.rules import BASELINES
-from llm_strategy.errors import AnswerNotRecorded, ConfigurationError, ForeignAnswers, MarketDataError, RunFolderError
+from llm_strategy.advice.advisor import ModelAdvisor
+from llm_strategy.advice.protocol import Advisor
+from llm_strategy.advice.rules import MatchedRandom
+from llm_strategy.errors import AnswerNotRecorded, ForeignAnswers, RunFolderError
 from llm_strategy.support.outside_text import spelled_out, spelled_out_json
 from llm_strategy.trading.decision_lines import Entry
 from llm_strategy.types import ActionType
 from simulator.experiment.arms import Arm
 from simulator.experiment.configuration import Experiment
-from simulator.experiment.objects import is_of_program, is_there
 from simulator.folder.documents import LEDGER, LedgerRecord, write_ledger
-from simulator.folder.evidence import DECISIONS, HARM, draw_name, evidence_files
+from simulator.folder.evidence import (
+    ATTRIBUTION,
+    DECISIONS,
+    OF_COMPARISONS,
+    PLACEBOS,
+    ROBUSTNESS,
+    draw_name,
+    evidence_files,
+)
+from simulator.folder.hypotheses import HYPOTHESES
 from simulator.folder.integrity import check_evidence, is_sealed, seal
-from simulator.folder.provenance import own_parts
-from simulator.folder.record import ArmRecord, Record, load_record
+from simulator.folder.manifest import FORMAT_VERSION
+from simulator.folder.question_texts import QUESTIONS
+from simulator.folder.record import ArmRecord, Decisions, Record, load_record
 from simulator.folder.record_check import as_damage
-from simulator.folder.sent_request import REQUEST, write_request
-from simulator.folder.tally import CALIBRATION, Tally, write_calibration
+from simulator.folder.sent_request import REQUEST, request_files, write_request
+from simulator.folder.tally import CALIBRATION, Tally, names_window, write_calibration
 from simulator.folder.workspace import as_run_folder_error
-from simulator.prices.universe import Universe, read_universe_csv
-from simulator.reporting.own_sections import load_section
-from simulator.reporting.render_html import secured
+from simulator.prices.universe import Universe
+from simulator.reporting.brief.file import read_brief
+from simulator.reporting.inspector.numbering import unpacked
+from simulator.reporting.page_frame import secured
 from simulator.reporting.render_markdown import without_bare_links
 from simulator.runs.answers import RunAnswers, replay_advisor
-from simulator.runs.report import EXPLANATION, FACTS, REPORT_FILES, write_page
-from simulator.runs.strategies.trade import own_strategy, rule_of, trade_arm
+from simulator.runs.attribution import write_attribution
+from simulator.runs.briefs.last import write_last_brief_again
+from simulator.runs.checklists.worth import measured_arm, write_worth
+from simulator.runs.hypotheses.replaying import replay_hypotheses
+from simulator.runs.placebos.write import write_placebos
+from simulator.runs.recorded import experiment_of, universe_of
+from simulator.runs.report import EXPLANATION, FACTS, REPORT_FILES, has_earlier_words, write_page
+from simulator.runs.robustness import write_robustness
+from simulator.runs.strategies.trade import rule_of, trade_arm
+from simulator.runs.trials.write import replay_trials
 from simulator.runs.worst_case import write_harm
 
 
@@ -49,12 +68,13 @@ class FileCheck:
     same: bool
 
 
-def replay(folder: str | Path, to: str | Path | None = None) -> list[FileCheck]:
+def replay(folder: str | Path, to: str | Path | None = None, *, placebos: bool = False) -> list[FileCheck]:
     """Run every arm of a folder again from its prices and journal, rebuild facts and report, and compare the bytes.
 
-    The replay is kept in ``to`` where one is given. Raises ``RunFolderError`` for a folder that cannot be read or whose
-    evidence was changed since the run, and ``ForeignAnswers`` where the questions are no longer the recorded ones. A
-    page of an earlier version is compared as this one would have written it.
+    The replay is kept in ``to`` where one is given. Accounts at other moments are taken over as they are recorded, if
+    ``placebos`` does not want them traded again. Raises ``RunFolderError`` for a folder that cannot be read or whose
+    evidence was changed since the run, and ``ForeignAnswers`` where the questions are no longer the recorded ones.
+    Facts and pages of an earlier format are not compared: this version tells more, and otherwise.
     """
     source = Path(folder)
     check_evidence(source, "restore it, or run the experiment again.")
@@ -68,7 +88,7 @@ def replay(folder: str | Path, to: str | Path | None = None) -> list[FileCheck]:
         target = Path(temporary) / "replay"
         try:
             with as_damage(source):
-                _replay_record(record, target)
+                _replay_record(record, target, placebos=placebos)
         except RunFolderError as problem:  # what is wrong with the copy is wrong with the folder
             raise type(problem)(str(problem).replace(str(target), str(source))) from problem
         checks = [FileCheck(name, _same(source / name, target / name)) for name in _files(record, target)]
@@ -81,18 +101,20 @@ def replay(folder: str | Path, to: str | Path | None = None) -> list[FileCheck]:
     return checks
 
 
-def _replay_record(record: Record, target: Path) -> None:
-    experiment = _experiment(record)
-    universe = _universe(record, experiment)
+def _replay_record(record: Record, target: Path, *, placebos: bool) -> None:
+    experiment = experiment_of(record)
+    universe = universe_of(record, experiment)
     comparison = record.about.is_comparison
     advised: dict[str, list[ActionType]] = {}
     for arm in sorted(record.arms, key=lambda arm: arm.about.model is None):
         folder = target / arm.name if comparison else target
         planned = experiment.arm(arm.name)
         made = _simulated(universe, planned, _advisor(arm, planned, experiment, advised), experiment, folder)
-        write_calibration(made.scored, folder)
+        write_calibration(made, folder, universe.sha256 if names_window(arm.folder) else None)
         if (arm.folder / REQUEST).exists():  # earlier versions wrote none
             write_request(made, folder)
+        if (arm.folder / QUESTIONS).exists():
+            made.texts.write(folder)
         write_ledger(made.documents, folder, LedgerRecord.read(arm.decisions.path.parent))
         if planned.config is not None:
             advised = advised or made.advised  # of the first that a model advised
@@ -100,13 +122,31 @@ def _replay_record(record: Record, target: Path) -> None:
             again = _asked_again(arm, planned, draw.entries, experiment, draw.number)
             _simulated(universe, planned, again, experiment, folder / draw_name(draw.number))
         _write_manifest(arm.manifest, folder)
+    arms = [experiment.arm(arm.name) for arm in record.arms]
+    replay_trials(universe, experiment, arms, lambda arm: target / arm.name if comparison else target, record, target)
     if comparison:
         write_harm(universe, experiment, target)
+        if (record.folder / PLACEBOS).exists():
+            if placebos:
+                write_placebos(universe, experiment, arms, lambda arm: target / arm.name, target)
+            else:
+                shutil.copyfile(record.folder / PLACEBOS, target / PLACEBOS)
+        if (record.folder / ATTRIBUTION).exists():  # earlier versions wrote none
+            write_attribution(universe, experiment, target)
+        measured = measured_arm(experiment)
+        if measured is not None and (target / measured.name / DECISIONS).exists():
+            write_worth(universe, experiment, Decisions(target / measured.name / DECISIONS), target)
+        if (record.folder / ROBUSTNESS).exists():  # earlier versions wrote none
+            write_robustness(universe, experiment, target)
+    if experiment.hypotheses is not None:
+        replay_hypotheses(universe, experiment, record.folder, target)
     universe.write_csv(target / "prices.csv")
     _write_manifest(record.manifest, target)
     explanation = record.folder / EXPLANATION
     if explanation.exists():
         shutil.copyfile(explanation, target / explanation.name)
+    if (before := read_brief(record.folder)) is not None:
+        write_last_brief_again(universe, experiment, record, target, before)
     write_page(target)
 
 
@@ -117,61 +157,6 @@ def _check_decisions(record: Record, checks: Sequence[FileCheck]) -> None:
         if journal.path in differ:
             for _ in journal:
                 pass
-
-
-def _experiment(record: Record) -> Experiment:
-    """The experiment of a folder; what it names of a person's own is compared with what it was before it is run."""
-    path, configuration = record.folder / "manifest.json", record.manifest["experiment"]
-    rules = configuration.get("baselines")
-    arms = configuration.get("arms")
-    parts = [*_entries(rules, "rule"), *_entries(arms, "strategy")]
-    for reference in parts:
-        if is_of_program(reference) and not is_there(reference):
-            raise RunFolderError(
-                f"{reference} was given to the run in {record.folder} as an object of a program that cannot be "
-                "imported, and it is not here: run the experiment again there, or name a part that stands in a file."
-            )
-    for rule in rules.values() if isinstance(rules, dict) else ():
-        reference = rule.get("rule") if isinstance(rule, dict) else None
-        if is_of_program(reference) or reference in (None, *BASELINES):
-            continue
-        if not rule.get("sha256"):  # which code it was must be certain
-            raise RunFolderError(f"{path} names a rule without the hash of its file: restore it, or run it again.")
-    then = record.manifest.get("own_parts", {})
-    now = own_parts(*_shown_parts(configuration), data=False).get("own_parts", {})
-    for name in now:
-        if now[name] and now[name] != then.get(name):  # one that is not there is told below
-            raise RunFolderError(
-                f"The file of {name} has changed since the run in {record.folder}: bring it back as it was, or run the "
-                "experiment again."
-            )
-    try:
-        experiment = Experiment.from_mapping(configuration, str(path))
-        for section in experiment.output.sections:
-            load_section(section)
-        for arm in experiment.plan:
-            if arm.kind == "strategy":
-                own_strategy(arm).find()
-    except ConfigurationError as problem:
-        raise RunFolderError(
-            f"{path} holds an experiment that cannot be run ({problem}): restore it, or run the experiment again."
-        ) from None
-    return experiment
-
-
-def _entries(section: Any, key: str) -> list[Any]:
-    """What the entries of a section say under this key."""
-    entries = section.values() if isinstance(section, dict) else ()
-    return [entry[key] for entry in entries if isinstance(entry, dict) and key in entry]
-
-
-def _shown_parts(configuration: dict[str, Any]) -> tuple[list[str], list[Any]]:
-    """The features and sources that the advisors of an experiment are shown, as its document names them."""
-    sections = [{"": configuration.get("advisor")}, configuration.get("advisors"), configuration.get("arms")]
-    named = [one for section in sections if isinstance(section, dict) for one in section.values()]
-    told = [one for one in named if isinstance(one, dict)]
-    features = dict.fromkeys(name for one in told for name in one.get("features", ()))
-    return list(features), [entry for one in told for entry in one.get("context", ())]
 
 
 def _simulated(universe: Universe, arm: Arm, advisor: Advisor | None, experiment: Experiment, folder: Path) -> Tally:
@@ -190,9 +175,11 @@ def _advisor(
 ) -> Advisor | None:
     if arm.config is not None:
         return _asked_again(record, arm, record.entries, experiment)
-    if arm.kind == "random" and not advised:
-        raise RunFolderError("The random arm keeps the holding times of llm: replay the folder that holds both.")
-    return rule_of(arm, experiment, advised)
+    if arm.kind == "random":  # earlier versions had an account of it
+        if not advised:
+            raise RunFolderError("The random arm keeps the holding times of llm: replay the folder that holds both.")
+        return MatchedRandom(advised, experiment.evaluation.seed)
+    return rule_of(arm, experiment)
 
 
 def _asked_again(
@@ -208,35 +195,25 @@ def _finish(advisor: Any) -> None:
         client.finish()
 
 
-def _universe(record: Record, experiment: Experiment) -> Universe:
-    used = record.about.prices
-    folder = record.folder if (record.folder / "prices.csv").exists() else record.folder.parent
-    try:
-        sources = {symbol: market["source"] for symbol, market in used["symbols"].items()}
-        volumes = {symbol: market.get("volume", "shares") for symbol, market in used["symbols"].items()}
-        universe = read_universe_csv(folder / "prices.csv", experiment.data, sources, volumes)
-    except MarketDataError as problem:
-        raise RunFolderError(f"The prices of {record.folder} cannot be read: {problem}") from None
-    if universe.sha256 != used["sha256"]:
-        raise RunFolderError(
-            f"{folder / 'prices.csv'} was changed after the run: restore it, or run the experiment again."
-        )
-    return universe
-
-
 def _write_manifest(manifest: dict[str, Any], folder: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
 
 
 def _files(record: Record, target: Path) -> list[str]:
-    """Every file of the run or of its replay but the manifests and audit logs, which hold wall-clock times."""
+    """Every file of the run or of its replay but the manifests and audit logs, which hold wall-clock times, and facts
+    and pages of an earlier version, which told less and otherwise."""
     comparison = record.about.is_comparison
     names: list[str] = []
+    earlier = record.manifest["format"] != FORMAT_VERSION and (
+        has_earlier_words(record) or not _same(record.folder / FACTS, target / FACTS)
+    )
+    pages = () if earlier else REPORT_FILES
     for arm in record.arms:
         evidence = evidence_files(draw.number for draw in arm.draws)
-        more = (CALIBRATION, REQUEST, LEDGER, FACTS)
+        more = (CALIBRATION, *request_files(arm.folder), QUESTIONS, LEDGER, *pages[:1])
         names += [f"{arm.name}/{name}" for name in (*evidence, *more)] if comparison else evidence
-    names += [CALIBRATION, REQUEST, LEDGER, "prices.csv", HARM, *REPORT_FILES]
+    names += [CALIBRATION, *request_files(record.folder), QUESTIONS, LEDGER, "prices.csv", *OF_COMPARISONS, HYPOTHESES]
+    names += pages
     there = [record.folder, target]
     if not comparison and not (record.folder / "prices.csv").exists():
         there.remove(target)  # an arm's prices and page are those of its comparison
@@ -258,9 +235,21 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _folded(text: str) -> str:
-    """A text without the white space and the spellings in which pages of earlier versions differ from those of now."""
+    """A text without the white space and the spellings in which pages of earlier versions differ from those of now, and
+    with the packed documents of its inspector opened: another zlib packs the same ones otherwise."""
+    text = _PACKED.sub(_opened, text)
     words = " ".join(text.replace('<th scope="col">Confidence<', '<th scope="col" class="number">Confidence<').split())
     return html.unescape(re.sub(r" ?(<[^<>]+>) ?", r"\1", words))
+
+
+_PACKED = re.compile(r'(?<= data-name=")[\w-]+">([^<>]*)(?=</script>)')
+
+
+def _opened(found: re.Match[str]) -> str:
+    try:
+        return json.dumps(unpacked(found[1]), separators=(",", ":"))
+    except (ValueError, RecursionError):  # a forged one stays what it is
+        return found[0]
 
 
 _WRITTEN_NOW: dict[str, Callable[[str], str]] = {

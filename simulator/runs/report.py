@@ -12,16 +12,19 @@ from llm_strategy.llm.client import LLMClient
 from llm_strategy.support.write_whole import write_whole
 from simulator.folder.evidence import file_hashes, write_json
 from simulator.folder.integrity import PAGES, changed_evidence, check_evidence, is_sealed, seal
+from simulator.folder.manifest import FORMAT_VERSION
 from simulator.folder.record import Record, load_record
 from simulator.folder.record_check import as_damage
 from simulator.folder.workspace import as_run_folder_error
-from simulator.reporting.explanation.explain import as_json, explain, judge_again
-from simulator.reporting.facts.fact import Facts, write_facts
+from simulator.reporting.brief.brief import BRIEF, Brief, judge_brief_again
+from simulator.reporting.brief.file import read_brief
+from simulator.reporting.explanation.explain import FORM, as_json, explain, judge_again
+from simulator.reporting.facts.fact import Facts, read_facts, write_facts
 from simulator.reporting.page import build_facts, render
 
 FACTS, EXPLANATION = "facts.json", "explanation.json"
 PAGE = "report.html"
-REPORT_FILES = (FACTS, EXPLANATION, PAGE, "report.md")
+REPORT_FILES = (FACTS, EXPLANATION, BRIEF, PAGE, "report.md")
 
 
 def write_report(folder: Path, client: LLMClient | None, on_stage: Callable[[str], None] = lambda stage: None) -> Path:
@@ -42,8 +45,9 @@ def write_report(folder: Path, client: LLMClient | None, on_stage: Callable[[str
 
 
 def _note_explanation(record: Record) -> None:
-    """Note the hash of the explanation beside those of the evidence: it was not there when the manifest was written."""
-    written = file_hashes(record.folder, (EXPLANATION,))
+    """Note the hashes of explanation and brief beside those of the evidence: they were not there when the manifest was
+    written."""
+    written = file_hashes(record.folder, [name for name in (EXPLANATION, BRIEF) if (record.folder / name).exists()])
     alone = record.manifest["kind"] == "run"
     for manifest in (record.manifest, *(arm.manifest for arm in record.arms if alone)):
         manifest["files"] = manifest.get("files", {}) | written
@@ -62,15 +66,61 @@ def rebuild_report(folder: str | Path, *, anyway: bool = False) -> Path:
         check_evidence(folder, cure, may_lack=PAGES)
     changed = changed_evidence(folder, may_lack=PAGES) if anyway else ()
     record, facts, told, judged = _judged(folder)
-    if judged != told and not anyway:
+    anew = judged != told and is_told_otherwise(record, facts)
+    if judged != told and not anyway and not anew:
         raise RunFolderError(f"{EXPLANATION} in {folder} says what the model's answers on record do not: {cure}")
-    if judged != told:
+    if judged != told and not anew:
         changed = tuple(dict.fromkeys((*changed, EXPLANATION)))
+    brief = _earlier_brief(record)
+    if brief is None and not _is_briefed_so(record):
+        if not anyway:
+            raise RunFolderError(f"{BRIEF} in {folder} says what the model's answers on record do not: {cure}")
+        changed = tuple(dict.fromkeys((*changed, BRIEF)))
     with as_run_folder_error(folder), as_damage(folder):
+        if anew and judged is not None:
+            write_whole(folder / EXPLANATION, as_json(judged))
+        if brief is not None:
+            write_whole(folder / BRIEF, brief.as_json())
+        if anew or brief is not None:
+            _note_explanation(record)
         page = _write_page(record, facts, judged, changed)
         if not changed and is_sealed(folder):
             seal(folder)
     return page
+
+
+def is_told_otherwise(record: Record, facts: Facts) -> bool:
+    """Whether an earlier version wrote the facts or the explanation of a folder: it told less, and otherwise, and what
+    it told is told by the facts and in the form of now."""
+    if record.manifest["format"] == FORMAT_VERSION:
+        return False
+    path = record.folder / FACTS
+    return not path.exists() or has_earlier_words(record) or read_facts(path) != dict(facts)
+
+
+def has_earlier_words(record: Record) -> bool:
+    """Whether a folder of an earlier format has an explanation or a brief of a form that is judged no more."""
+    if record.manifest["format"] == FORMAT_VERSION:
+        return False
+    path = record.folder / EXPLANATION
+    told = _told(path) if path.exists() else None
+    return (told is not None and told.get("form") != FORM) or _earlier_brief(record) is not None
+
+
+def _earlier_brief(record: Record) -> Brief | None:
+    """The program's brief in the place of one of an earlier form; None where there is none."""
+    brief = read_brief(record.folder)
+    if brief is None or not brief.is_of_earlier_form or record.manifest["format"] == FORMAT_VERSION:
+        return None
+    with as_damage(record.folder):
+        return judge_brief_again(brief, brief.close, record.manifest)
+
+
+def _is_briefed_so(record: Record) -> bool:
+    """Whether the brief of a folder, where there is one, says what its figures and the model's answers come to."""
+    brief = read_brief(record.folder)
+    with as_damage(record.folder):
+        return brief is None or judge_brief_again(brief, brief.close, record.manifest).as_json() == brief.as_json()
 
 
 def write_page(folder: Path) -> Path:
@@ -86,13 +136,21 @@ def _judged(folder: Path) -> tuple[Record, Facts, dict[str, Any] | None, dict[st
     """What a folder holds, its facts, its explanation as it stands there, and as the model's answers come to again."""
     record = load_record(folder)
     path = record.folder / EXPLANATION
-    try:
-        told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-    except (OSError, ValueError, RecursionError) as problem:
-        raise RunFolderError(f"{path} cannot be read ({problem}): restore it, or run the experiment again.") from None
+    told = _told(path) if path.exists() else None
     with as_damage(record.folder):
         facts = build_facts(record)
         return record, facts, told, None if told is None else judge_again(told, facts, record.manifest)
+
+
+def _told(path: Path) -> dict[str, Any]:
+    """The content of an ``explanation.json``."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as problem:
+        raise RunFolderError(f"{path} cannot be read ({problem}): restore it, or run the experiment again.") from None
+    if not isinstance(found, dict):
+        raise RunFolderError(f"{path} holds no explanation: restore it, or run the experiment again.")
+    return found
 
 
 def _write_page(record: Record, facts: Facts, explanation: dict[str, Any] | None, changed: Sequence[str] = ()) -> Path:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from html import escape
 from itertools import combinations
 from pathlib import Path
 from typing import Self
@@ -15,23 +13,31 @@ from typing import Self
 import pandas as pd
 
 from llm_strategy.advice.citations import citable
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.support.outside_text import spelled_out
-from llm_strategy.trading.decision_lines import Entry
-from llm_strategy.types import shown_text
 from simulator.evaluation.advice import valid_share
 from simulator.evaluation.measures import arm_remarks, measure
 from simulator.folder.documents import LedgerRecord
+from simulator.folder.hypotheses import read_hypotheses
 from simulator.folder.integrity import changed_evidence
 from simulator.folder.manifest import put_back
 from simulator.folder.record import ArmRecord, Record, load_record
-from simulator.folder.workspace import AUDIT
+from simulator.reporting.brief.brief import Brief
+from simulator.reporting.brief.file import read_brief
 from simulator.reporting.facts.advisors import pair_subject
+from simulator.reporting.facts.charges import open_trade_sentences, slippage_sentences
 from simulator.reporting.facts.fact import NOT_AVAILABLE, Facts, read_facts
-from simulator.reporting.facts.run import advisor_arms, same_close
+from simulator.reporting.facts.reporting_checklist import checklist
+from simulator.reporting.facts.run import advised_arm, advisor_arms, same_close
 from simulator.reporting.facts.terms import DECISION_TERMS
 from simulator.reporting.sections.arms import doubt_sentences
-from simulator.reporting.sections.summary import UNREAL_FILLS, advisor_lines
+from simulator.reporting.sections.summary import UNREAL_FILLS, advisor_lines, rests_on
 from simulator.reporting.sections.symbols import SYMBOL_TERMS, slugs_of
+from simulator.reporting.verdict_words import chips, verdict_sentences
+from simulator.runs.briefs.last import brief_of_record
+from simulator.runs.result_html import result_html
+from simulator.runs.result_rows import HYPOTHESIS_COLUMNS, answer_costs, hypothesis_row
+from simulator.runs.result_tables import account_table, decision_table, order_table, trade_table
 
 COLUMNS = {
     "total_return": "total return",
@@ -44,12 +50,6 @@ COLUMNS = {
     "costs": "costs",
 }
 """Metrics of the table of arms, and their headings."""
-
-
-DECISION_COLUMNS = (
-    "symbol", "status", "label", "action", "confidence", "rationale", "policy", "intent", "size", "stop_pct",
-    "target_pct", "reason", "close", "context",
-)  # fmt: skip
 
 
 ADVISOR_COLUMNS = ("model", "valid_share", "coherent_share", "abstained", "cost", "asked")
@@ -74,6 +74,18 @@ class Result:
     def record(self) -> Record:
         """Decisions, orders, trades, equity and prices as tables."""
         return load_record(self.folder)
+
+    def brief(self, at: str | None = None, *, symbol: str | None = None, client: LLMClient | None = None) -> Brief:
+        """The summary of the market's condition at the last close up to ``at`` (ISO date or time) by the model of the
+        primary arm, each figure measured and each direction checked; without ``at`` that of the page, where there is
+        one.
+
+        What the arm chose at a decision is not asked for again; the sentences are asked of the experiment's model, or
+        of a ``client``, once for all. Where none can be asked the program tells everything. Raises as ``btllm brief``.
+        """
+        if at is None and symbol is None and client is None and (kept := read_brief(self.folder)) is not None:
+            return kept
+        return brief_of_record(self.record, at, symbol=symbol, client=client)
 
     @property
     def report(self) -> Path:
@@ -109,10 +121,8 @@ class Result:
         advised, missing where it abstained, rationale, policy (allow, review, deny), intent (what the gate made of it),
         size (shares), stop_pct and target_pct (fractions of the fill), reason (why it abstained, or the gate did
         nothing), close (the price), context (what the model was shown beside the market's line, a paragraph for
-        each source)."""
-        rows = [_decision_row(arm.name, entry) for arm in self.record.arms for entry in arm.entries]
-        table = pd.DataFrame(rows, columns=["arm", "time", *DECISION_COLUMNS])
-        return table.assign(time=pd.to_datetime(table["time"])).set_index(["arm", "time"])
+        each source), plan (the analytics that it chose). Texts, times and float64."""
+        return decision_table(self.record).set_index(["arm", "time"])
 
     @cached_property
     def advisors(self) -> pd.DataFrame:
@@ -122,7 +132,7 @@ class Result:
         cost (of these, in the currency of the configured prices; missing where a call had no price or none is on
         record)."""
         arms, rows = advisor_arms(self.record), {}
-        costs = _answer_costs(self.folder, arms)
+        costs = answer_costs(self.folder, arms)
         for arm in arms:
             counts, usage = measure(arm).advice, arm.about.usage
             model = (arm.about.model or {}).get("name")
@@ -152,8 +162,21 @@ class Result:
     def trades(self) -> pd.DataFrame:
         """A row a round trip: index ``arm`` and ``trade`` (number within the arm), columns as in ``trades.csv``: times,
         prices and amounts in the currency of the prices, sizes in shares."""
-        tables = [arm.trades.assign(arm=arm.name) for arm in self.record.arms]
-        return pd.concat([table for table in tables if len(table)] or tables[:1]).set_index(["arm", "trade"])
+        return trade_table(self.record).set_index(["arm", "trade"])
+
+    @cached_property
+    def orders(self) -> pd.DataFrame:
+        """A row an order: index ``arm`` and ``order`` (number within the arm), columns as in ``orders.csv``: times,
+        prices and commission in the currency of the prices, sizes in shares; ``done``, ``price`` and ``fill_price`` are
+        missing where there is none."""
+        return order_table(self.record).set_index(["arm", "order"])
+
+    @cached_property
+    def accounts(self) -> pd.DataFrame:
+        """A row a bar of each account: index ``arm`` and ``time`` (the close), columns as in ``equity.csv``, all in
+        currency: equity, cash, net and gross value of the positions, carry (paid for borrowing so far). ``equity`` is
+        the first of them with a column an arm."""
+        return account_table(self.record).set_index(["arm", "time"])
 
     @cached_property
     def documents(self) -> pd.DataFrame:
@@ -173,6 +196,19 @@ class Result:
             "available_at": pd.to_datetime(table["available_at"], utc=True, format="ISO8601"),
         }
         return table.assign(**times).set_index(["arm", "time"])
+
+    @cached_property
+    def hypotheses(self) -> pd.DataFrame:
+        """A row a statement that was made of the market, by its id. Columns: sentence, proposer (model or person),
+        unmasked (what the model was told in spite of the mask), registered (when), first and last (close that it was
+        tested on), events and runs, effect (difference of the mean change from the usual one, in the claimed
+        direction), low and high (its interval), p alone and adjusted, verdict, worth_having (whether the interval is
+        all above the smallest effect worth having), rule_return and holder_return on the tested closes, last_return in
+        the last window, note (why something is missing). Changes and returns are fractions."""
+        document = read_hypotheses(self.folder)
+        rows = {card["id"]: hypothesis_row(card) for card in document["hypotheses"]} if document else {}
+        table = pd.DataFrame.from_dict(rows, orient="index", columns=list(HYPOTHESIS_COLUMNS)).rename_axis("id")
+        return table.assign(registered=pd.to_datetime(table["registered"], format="ISO8601"))
 
     @property
     def symbols(self) -> pd.DataFrame:
@@ -210,6 +246,12 @@ class Result:
         return [self._spelled(sentence) for sentence in doubt_sentences(self.record, self.facts)]
 
     @property
+    def charges(self) -> list[str]:
+        """What was charged of what was set, and which results rest on trades still open; often nothing."""
+        said = [*slippage_sentences(self.record, self.facts), *open_trade_sentences(self.record, self.facts)]
+        return [self._spelled(sentence) for sentence in said]
+
+    @property
     def verdict(self) -> str:
         """What the comparison allows to say about the advice, in one word or two."""
         return self.facts["run.verdict"].text
@@ -218,7 +260,42 @@ class Result:
     def verdicts(self) -> dict[str, str]:
         """The same for each arm that a model advised, by its name, the primary one first."""
         arms = [arm.name for arm in advisor_arms(self.record)]
-        return {arm: self.facts[f"{arm}.verdict" if len(arms) > 1 else "run.verdict"].text for arm in arms}
+        named = {arm: f"{arm}.verdict" for arm in arms}  # which earlier versions have only for several advisors
+        return {arm: self.facts[name if name in self.facts else "run.verdict"].text for arm, name in named.items()}
+
+    @cached_property
+    def reasons(self) -> list[str]:
+        """Why the verdict is what it is, a sentence each; empty where only rules ran, and for a report of an earlier
+        version."""
+        return self._told(lambda arm: verdict_sentences(self.record, arm, self.facts))
+
+    @cached_property
+    def rests_on(self) -> list[str]:
+        """What the verdict rests on, a line each: timing, market, rule, and how long it would take to see more."""
+        return [line.replace("*", "") for line in self._told(lambda _: rests_on(self.record, self.facts))]
+
+    @cached_property
+    def chips(self) -> list[str]:
+        """The limits of the verdict, a few words each."""
+        return self._told(lambda arm: chips(self.record, arm, self.facts))
+
+    @cached_property
+    def reporting_checklist(self) -> list[dict[str, str]]:
+        """The checklist of honest reporting, an item each: ``item``, ``state`` (done, in part, not done, or not needed
+        where no model was asked) and ``evidence`` in sentences; empty for a report of an earlier version."""
+        if "reporting.temporal" not in self.facts:
+            return []
+        return [
+            {"item": item.name, "state": str(item.state), "evidence": self._spelled(" ".join(item.evidence))}
+            for item in checklist(self.record, self.facts)
+        ]
+
+    def _told(self, told_of: Callable[[ArmRecord], list[str]]) -> list[str]:
+        """What is told of the primary arm, with the texts of its facts."""
+        primary = advised_arm(self.record)
+        if primary is None or "run.worthwhile" not in self.facts:
+            return []
+        return [self._spelled(text) for text in told_of(primary)]
 
     @property
     def advisor_lines(self) -> list[str]:
@@ -227,9 +304,10 @@ class Result:
 
     def __repr__(self) -> str:
         arms = f"{len(self.record.arms)} arms" if len(self.record.arms) > 1 else self.record.arms[0].name
-        return spelled_out(f"<Result of {arms}: {self._verdicts_in_line()}; report {self.report}>")
+        return spelled_out(f"<Result of {arms}: {self.verdicts_in_line()}; report {self.report}>")
 
-    def _verdicts_in_line(self) -> str:
+    def verdicts_in_line(self) -> str:
+        """The verdict, or where there are several that of each advised arm, as a list in one line."""
         if len(self.verdicts) < 2:
             return self.verdict
         return ", ".join(f"{arm} {verdict}" for arm, verdict in self.verdicts.items())
@@ -243,50 +321,4 @@ class Result:
         return pd.DataFrame({metric: {arm: cell(f"{arm}.{metric}") for arm in arms} for metric in COLUMNS})
 
     def _repr_html_(self) -> str:
-        warning = f"<p><strong>{escape(self.warning)}</strong></p>" if self.warning else ""
-        notes = "".join(f"<p>Note: {escape(note)}</p>" for note in self.notes)
-        several = len(self.verdicts) > 1
-        told = escape(f"{'Verdicts' if several else 'Verdict'}: {self._verdicts_in_line()}. Report: {self.report}")
-        return spelled_out(f"{warning}{notes}<p>{told}</p>{self.shown.to_html()}")
-
-
-def _decision_row(arm: str, entry: Entry) -> tuple[object, ...]:
-    """The cells of ``Result.decisions``."""
-    decision, gate = entry.decision, entry.verdict
-    snapshot, advice, abstained = decision.snapshot, decision.advice, decision.abstention
-    advised = (
-        (str(advice.regime.label), advice.action.type.value, advice.action.confidence, advice.rationale)
-        if advice
-        else (None,) * 4
-    )
-    return (
-        arm, snapshot.time, snapshot.symbol, decision.status.value, *advised, decision.policy.verdict.value,
-        gate.intent.value, gate.size, gate.stop_pct, gate.target_pct,
-        f"{abstained.reason}: {abstained.detail}" if abstained else gate.reason, snapshot.close,
-        shown_text(decision.context),
-    )  # fmt: skip
-
-
-def _answer_costs(folder: Path, arms: Sequence[ArmRecord]) -> dict[str, float | None]:
-    """By arm, the cost of what its model was asked in this run, read from the audit log, in the currency of the
-    configured prices.
-
-    ``None`` where a call had no price, where the folder holds no readable log, and where several arms share an advisor,
-    of whose questions the log does not say for which arm they were.
-    """
-    by_advisor: dict[str, float | None] = {}
-    try:
-        lines = (folder / AUDIT).read_text(encoding="utf-8").splitlines()
-        for asked in map(json.loads, lines):
-            name, cost = str(asked.get("advisor", "")), asked["cost"]
-            before = by_advisor.get(name, 0.0)
-            by_advisor[name] = before + float(cost) if before is not None and not isinstance(cost, str) else None
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return dict.fromkeys((arm.name for arm in arms), None)
-    advisors = [str(arm.manifest.get("advisor") or "") for arm in arms]
-    return {
-        arm.name: by_advisor.get(advisor, by_advisor.get("", 0.0) if len(arms) == 1 else 0.0)
-        if advisors.count(advisor) == 1
-        else None
-        for arm, advisor in zip(arms, advisors, strict=True)
-    }
+        return result_html(self)

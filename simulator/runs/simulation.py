@@ -7,16 +7,25 @@ import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import backtrader as bt
 
-from llm_strategy.advice.advisor import Advisor
+from llm_strategy.advice.protocol import Advisor
+from llm_strategy.costs.cash_rates import CashRates
+from llm_strategy.costs.costs import Costs
+from llm_strategy.market.features import Lookbacks
 from llm_strategy.market.schedule import Schedule
 from llm_strategy.market.snapshot import SnapshotReader
+from llm_strategy.risk import Limits
 from llm_strategy.trading.broker import SimulatedBroker
+from llm_strategy.trading.checklist_inputs import lookback
 from llm_strategy.trading.decision_lines import Entry
 from llm_strategy.trading.journal import Journal
+from llm_strategy.trading.orders import OrderRules
 from llm_strategy.trading.strategy import AdvisedStrategy
 from llm_strategy.types import Snapshot
 from simulator.experiment.advisor import AdvisorConfig
@@ -55,12 +64,15 @@ def upcoming(universe: Universe, experiment: Experiment, config: AdvisorConfig |
 
 
 def snapshots(
-    prices: Prices, experiment: Experiment | None = None, config: AdvisorConfig | None = None
+    prices: Prices, experiment: Experiment | None = None, config: AdvisorConfig | None = None, *, bars: int = 0
 ) -> list[Snapshot]:
     """What an advisor (that of the primary arm if none is given) may see at each close, in order, from the first
-    decision of an experiment on, or without one from the first close with all features on."""
+    decision of an experiment on, or without one from the first close with all features on; windows hold at least so
+    many ``bars``."""
     choice = config or (experiment.primary_config if experiment else AdvisorConfig())
-    lookbacks, measured, window = choice.lookbacks, choice.view.measured, choice.shown_context.window
+    lookbacks, measured, window = choice.lookbacks, choice.view.measured, max(choice.shown_context.window, bars)
+    if experiment is not None and experiment.risk.checklist is not None:
+        window = max(window, lookback(experiment.risk.checklist))
     warm_up = (experiment.warm_up if experiment else lookbacks.longest).bars
     if len(prices.table) < warm_up:
         return []
@@ -70,7 +82,7 @@ def snapshots(
     cerebro.addstrategy(_Collector, reader=reader)
     (collector,) = cerebro.run()
     first = max(lookbacks.longest.bars, *(feature.lookback for feature in measured), window)
-    return list(collector.seen[warm_up - first :])
+    return list(collector.seen[max(0, warm_up - first) :])
 
 
 class _Collector(bt.Strategy):
@@ -90,33 +102,116 @@ def simulate(
     experiment: Experiment,
     journal: Journal,
     config: AdvisorConfig | None = None,
+    *,
+    limits: Limits | None = None,
 ) -> Journal:
     """Let one advisor trade these symbols through gate, orders and costs, at the bars that its settings, or those of
-    the primary arm, want; everything that happened is in the journal."""
-    cerebro = bt.Cerebro(stdstats=False)
-    add_feeds(cerebro, universe)
-    cerebro.broker = SimulatedBroker(experiment.costs, same_close=experiment.orders.fill == "same_close")
-    longer = {symbol: decisions_name(symbol) for symbol in universe.symbols} if universe.decide_on else None
+    the primary arm, want; everything that happened is in the journal. ``limits`` take the place of those of the
+    experiment, and need no more bars."""
     choice = config or experiment.primary_config
-    cerebro.addstrategy(
+    conditions = Conditions.of(universe, experiment, choice)
+    cerebro = cerebro_of(conditions)
+    add_strategy(
+        cerebro,
         AdvisedStrategy,
+        conditions,
         advisor=advisor,
-        limits=experiment.risk,
-        orders=experiment.orders,
-        trade=universe.symbols,
-        decide_on=longer,
-        groups=universe.groups,
+        limits=limits or experiment.risk,
         decide_every=choice.decide_every,
         decide_when_changed=choice.changed_view,
-        tick_volume=[prices.symbol for prices in universe.markets if prices.volume == "ticks"],
-        warm_up=experiment.warm_up.bars,
-        lookbacks=choice.lookbacks,
         journal=journal,
-        tell=False,
     )
     with without_garbage_collection():
         cerebro.run()
     return journal
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Under what an arm trades, whoever decides: prices, gate, orders and costs, and the bars before its first
+    decision."""
+
+    universe: Universe
+    limits: Limits
+    orders: OrderRules
+    costs: Costs
+    warm_up: int
+    lookbacks: Lookbacks
+
+    @classmethod
+    def of(cls, universe: Universe, experiment: Experiment, config: AdvisorConfig | None = None) -> Conditions:
+        """Those of an experiment, for an advisor with these settings, or those of the primary arm."""
+        choice = config or experiment.primary_config
+        return cls(
+            universe, experiment.risk, experiment.orders, experiment.costs, experiment.warm_up.bars, choice.lookbacks
+        )
+
+    def broker(self) -> SimulatedBroker:
+        """A broker with these costs and fills, where cash earns interest from the day of the first decision on."""
+        return SimulatedBroker(
+            self.costs, same_close=self.orders.fill == "same_close", interest_from=self._first_decision
+        )
+
+    @cached_property
+    def _first_decision(self) -> date:
+        return _first_day(self.universe, self.warm_up)
+
+
+def cerebro_of(conditions: Conditions) -> bt.Cerebro:
+    """The feeds of all symbols and a broker."""
+    cerebro = bt.Cerebro(stdstats=False)
+    add_feeds(cerebro, conditions.universe)
+    cerebro.broker = conditions.broker()
+    return cerebro
+
+
+def add_strategy(cerebro: bt.Cerebro, strategy: type[AdvisedStrategy], conditions: Conditions, **more: Any) -> None:
+    """Add a strategy that trades all symbols under these conditions; ``more`` are further parameters, or others in
+    their place."""
+    universe = conditions.universe
+    usual: dict[str, Any] = {
+        "limits": conditions.limits,
+        "orders": conditions.orders,
+        "trade": universe.symbols,
+        "decide_on": {name: decisions_name(name) for name in universe.symbols} if universe.decide_on else None,
+        "groups": universe.groups,
+        "tick_volume": [prices.symbol for prices in universe.markets if prices.volume == "ticks"],
+        "warm_up": conditions.warm_up,
+        "lookbacks": conditions.lookbacks,
+        "tell": False,
+    }
+    cerebro.addstrategy(strategy, **(usual | more))
+
+
+def broker_of(
+    universe: Universe, experiment: Experiment, kind: type[SimulatedBroker] = SimulatedBroker
+) -> SimulatedBroker:
+    """The broker of every arm: with the costs of the experiment, where cash earns interest from the day of the first
+    decision on."""
+    return kind(
+        experiment.costs,
+        same_close=experiment.orders.fill == "same_close",
+        interest_from=first_decision(universe, experiment),
+    )
+
+
+def first_decision(universe: Universe, experiment: Experiment) -> date:
+    """The day of the first decision on any symbol."""
+    return _first_day(universe, experiment.warm_up.bars)
+
+
+def _first_day(universe: Universe, warm_up: int) -> date:
+    bar = warm_up - 1
+    indexes = (universe.decisions(symbol).table.index for symbol in universe.symbols)
+    days: list[date] = [index[min(bar, len(index) - 1)].date() for index in indexes if len(index)]
+    return min(days, default=date.max)
+
+
+def check_cash_rates(experiment: Experiment, universe: Universe) -> None:
+    """Raise ``ConfigurationError`` for dated rates of cash that begin too late for these prices, or end too early."""
+    if isinstance(experiment.costs.cash_rate, CashRates):
+        last: date = max(prices.table.index[-1] for prices in universe.markets).date()
+        experiment.costs.cash_rate.check(first_decision(universe, experiment), last)
 
 
 def trade(

@@ -26,7 +26,7 @@ from llm_strategy.trading.orders import OrderRules
 from llm_strategy.trading.parameters import check_kinds
 from llm_strategy.trading.strategy import AdvisedStrategy
 from llm_strategy.trading.traded_feed import feed_names, symbols_of, traded_of
-from simulator.experiment import LLM_ARM, MARKET_ARM, RANDOM_ARM, REFERENCE_ARM
+from simulator.experiment import HOLDER_ARM, LLM_ARM, REFERENCE_ARM
 from simulator.experiment.advisor import AdvisorConfig
 from simulator.experiment.configuration import EvaluationConfig, Experiment, OutputConfig
 from simulator.prices.config import DataConfig
@@ -41,6 +41,8 @@ from simulator.runs.advisors.given import config_of
 from simulator.runs.answers import recorded
 from simulator.runs.compare import Callbacks, execute
 from simulator.runs.result import Result
+from simulator.runs.trials.opening import TailOpening
+from simulator.runs.trials.tail import tail_part
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +51,7 @@ _HONOURED = (
     *("decide_every", "decide_when_changed", "lookbacks"),
 )
 """Parameters of an ``AdvisedStrategy`` in the Cerebro that a study takes over."""
-_BASELINES = (MARKET_ARM, REFERENCE_ARM, RANDOM_ARM)
+_BASELINES = (HOLDER_ARM, REFERENCE_ARM)
 _OF_NO_WEIGHT = ("tell", "progress")
 
 
@@ -63,8 +65,7 @@ class Study:
 
     - ``advisor``: a ``ModelAdvisor``; that of the added strategy if absent, and none for baselines alone. Answers of a
       client of ``get_llm_client`` are kept and asked once, as everywhere.
-    - ``baselines``: names of ``BASELINES``, and ``random``, which needs an advisor; if absent ``buy_and_hold``,
-      ``regime_rule`` and, with an advisor, ``random``
+    - ``baselines``: names of ``BASELINES``; if absent ``buy_and_hold`` and ``regime_rule``
     - ``limits``, ``orders``, ``trade`` (names of feeds, or ``"all"``), ``groups`` (group by symbol): as of
       ``AdvisedStrategy``, where none is in the Cerebro
     - ``name``, ``folder``, ``explain`` and ``evaluation``: as in an experiment
@@ -98,7 +99,7 @@ class Study:
         self._client, choice = _advice(chosen)
         advised = self._client is not None
         if baselines is None:
-            baselines = _BASELINES if advised else tuple(name for name in _BASELINES if name != RANDOM_ARM)
+            baselines = _BASELINES
         others = (baselines,) if isinstance(baselines, str) else tuple(baselines)
         arms = (LLM_ARM, *others) if advised else others
         rules = chosen.get("orders") or OrderRules()
@@ -122,9 +123,18 @@ class Study:
 
     def run(self, *, progress: Progress | bool | None = None, **callbacks: Unpack[Callbacks]) -> Result:
         """Run all arms and write the folder; arguments, result and errors as of ``compare``."""
-        arms, client = tuple(self.experiment.arms), self._client
+        arms, client = self.experiment.compared, self._client
         with progress_for(progress) as shown:
             return execute(self.experiment, arms, client, shown, universe=self.universe, **callbacks)
+
+    def open_holdout(
+        self, *, again: bool = False, progress: Progress | bool | None = None, **callbacks: Unpack[Callbacks]
+    ) -> Result:
+        """Run all arms on the bars that ``evaluation.holdout`` seals alone, once; as ``simulator.open_holdout``."""
+        universe, tail, ended = tail_part(self.universe, self.experiment)
+        opening = TailOpening(again, ended)
+        with progress_for(progress) as shown:
+            return execute(tail, tail.compared, self._client, shown, universe=universe, opening=opening, **callbacks)
 
 
 def _check_engine(cerebro: bt.Cerebro) -> None:

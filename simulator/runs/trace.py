@@ -16,13 +16,14 @@ import pandas as pd
 from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.support.outside_text import hanging
 from llm_strategy.trading.decision_lines import Entry, entry_of
+from llm_strategy.types import ClampEvent
+from simulator.evaluation.followed import changes_after
 from simulator.evaluation.regimes import by_symbol
 from simulator.folder.record import ArmRecord, Decisions, Record, load_record
 from simulator.folder.record_check import as_damage
 from simulator.reporting.facts.run import strategy_arms, ungated_arms
-
-FOLLOWED_BARS = (1, 5, 20)
-"""After so many bars of the prices the change of the close is told."""
+from simulator.runs.advise import cut_in_words
+from simulator.runs.shown_images import seen_images
 
 Line = dict[str, Any]
 
@@ -45,6 +46,9 @@ class Trace:
     position: Line | None
     account: Line | None
     followed: dict[int, float]
+    images: tuple[Line, ...] = ()
+    """What the model was shown as images: ``source``, ``sha256`` as the journal has it, ``bytes`` and ``same``, whether
+    the prices of the folder give that very image again, and ``file``, where it was written to."""
     labels: bool = True
     """Whether the arm says what the market is like: a person's strategy and what trades without a gate do not."""
 
@@ -61,7 +65,7 @@ class Trace:
             "position": self.position,
             "account": self.account,
             "followed": {str(bars): change for bars, change in self.followed.items()},
-        }
+        } | ({"images": list(self.images)} if self.images else {})
 
     def as_text(self) -> str:
         """The same for reading."""
@@ -74,6 +78,7 @@ class Trace:
                 yield f"--- question {number}: {question['purpose']}"
             for message in question["messages"]:
                 yield f"[{message['role']}]\n{message['content']}"
+                yield from (f"[image sha256 {sha256}]" for sha256 in message.get("images", ()))
             if not question["messages"]:
                 yield f"[market]\n{self.decision['prompt']}"
             yield f"[{question['model']}]\n{'(no answer)' if question['answer'] is None else question['answer']}"
@@ -90,8 +95,14 @@ class Trace:
         yield "Features " + ", ".join(f"{name} {value}" for name, value in shown.items())
         if decision["prompt"]:
             yield f"Shown    {decision['prompt']}"
+        if "plan" in decision:
+            yield f"Plan     {', '.join(decision['plan']['chosen']) or 'none'}"
         for shown in decision.get("context", ()):
             yield f"Context  {shown['source']}: {shown['text']}"
+        for image in self.images:
+            told = f"{image['bytes']:,} bytes" if image["same"] else "the prices of the folder give another one here"
+            written = f", written to {image['file']}" if image["file"] else ""
+            yield f"Image    {image['source']}: sha256 {image['sha256']}, {told}{written}"
         repairs = f" ({', '.join(decision['repairs'])})" if decision["repairs"] else ""
         yield f"Status   {decision['status']}{repairs}"
         failure = decision["abstention"] or decision.get("instead_of")
@@ -107,7 +118,8 @@ class Trace:
         wish = f"{verdict['intent']} {verdict['size']:g} shares" if verdict["size"] else verdict["intent"]
         stop = f", stop {verdict['stop_pct']:.1%} from the fill" if verdict["stop_pct"] else ""
         yield f"Gate     {wish}{stop} {verdict['reason']}".rstrip()
-        yield from (f"         cut {cut['limit']}: {cut['before']:g} to {cut['after']:g}" for cut in decision["clamps"])
+        for cut in decision["clamps"]:
+            yield f"         {cut_in_words(ClampEvent(cut['limit'], cut['before'], cut['after']))}"
 
     def _trading(self) -> Iterator[str]:
         for order in self.orders:
@@ -131,20 +143,29 @@ class Trace:
 
 
 def trace(
-    folder: str | Path, at: str | None = None, *, arm: str | None = None, symbol: str | None = None, draw: int = 1
+    folder: str | Path,
+    at: str | None = None,
+    *,
+    arm: str | None = None,
+    symbol: str | None = None,
+    draw: int = 1,
+    images: str | Path | None = None,
 ) -> Trace:
     """The decision of a finished run at a bar (ISO date or time; the last one if ``None``).
 
     ``arm`` and ``symbol`` may be left out where there is one alone, and the arm where there is the llm's; ``draw`` is
-    which draw of it. Raises ``RunFolderError`` for a folder that cannot be read, and ``ConfigurationError`` where there
-    is no such decision, with the nearest ones.
+    which draw of it. What the model saw is drawn again and, where a folder for ``images`` is named, written there.
+    Raises ``RunFolderError`` for a folder that cannot be read, and ``ConfigurationError`` where there is no such
+    decision, with the nearest ones.
     """
     record = load_record(Path(folder))
     with as_damage(record.folder):
-        return _trace(record, at, arm, symbol, draw)
+        return _trace(record, at, arm, symbol, draw, None if images is None else Path(images))
 
 
-def _trace(record: Record, at: str | None, arm: str | None, symbol: str | None, draw: int) -> Trace:
+def _trace(
+    record: Record, at: str | None, arm: str | None, symbol: str | None, draw: int, images: Path | None
+) -> Trace:
     chosen = _arm(record, arm)
     decisions = _drawn(chosen, draw)
     made = by_symbol(decisions.entries())
@@ -166,6 +187,7 @@ def _trace(record: Record, at: str | None, arm: str | None, symbol: str | None, 
         *_books(chosen, name, time, first_draw=draw == 1),
         _account(chosen.equity if draw == 1 else chosen.draws[draw - 2].equity, time),
         _followed(record.prices[name]["close"], time, decision["snapshot"]["close"]),
+        images=seen_images(record, chosen, decision, images),
         labels=chosen.name not in (*strategy_arms(record), *ungated_arms(record)),
     )
 
@@ -293,8 +315,8 @@ def _account(equity: pd.DataFrame, time: pd.Timestamp) -> Line | None:
 
 
 def _followed(closes: pd.Series, time: pd.Timestamp, close: float) -> dict[int, float]:
-    later = closes[closes.index > time]
-    return {bars: float(later.iloc[bars - 1] / close - 1) for bars in FOLLOWED_BARS if len(later) >= bars}
+    told = {bars: found for bars, (found,) in changes_after(closes, [time], [close]).items()}
+    return {bars: change for bars, change in told.items() if change is not None}
 
 
 def _took(question: Line) -> str:

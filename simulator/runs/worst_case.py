@@ -1,4 +1,4 @@
-"""What the worst advice could have done under the limits of a run: measured on its prices, and bounded.
+"""What an adviser that knows the next bar and wants to lose does under the limits of a run: measured, and bounded.
 
 The adversary here knows the next bar. It is no arm of a comparison and no advisor that a run could use: it shows how
 much harm the gate lets through, beside what the gate alone does to a holder.
@@ -18,8 +18,9 @@ from llm_strategy.advice.outcome import assess
 from llm_strategy.market.view import causal_label
 from llm_strategy.trading.journal import Journal
 from llm_strategy.types import Action, ActionType, Advice, Decision, Regime, Snapshot, Status
+from simulator.evaluation.drawdowns import max_drawdown
 from simulator.experiment.configuration import Experiment
-from simulator.folder.evidence import HARM, write_json
+from simulator.folder.evidence import HARM, round_digits, write_json
 from simulator.prices.universe import Universe
 from simulator.runs.simulation import simulate
 
@@ -42,13 +43,12 @@ def measure_harm(universe: Universe, experiment: Experiment) -> Harm:
         universe, _Adversary(universe, experiment.risk.allow_short), experiment, Journal(keep=lambda _: None)
     )
     equity = np.array([row.equity for row in journal.equity])
-    drawdowns = 1 - equity / np.maximum.accumulate(equity)
-    return Harm(float(equity[-1] / equity[0] - 1), float(drawdowns.max()), largest_loss(universe, experiment))
+    return Harm(float(equity[-1] / equity[0] - 1), max_drawdown(equity), largest_loss(universe, experiment))
 
 
 def write_harm(universe: Universe, experiment: Experiment, folder: Path) -> None:
     """Measure and write ``harm.json``."""
-    rounded = {name: float(f"{value:.12g}") for name, value in asdict(measure_harm(universe, experiment)).items()}
+    rounded = {name: round_digits(value) for name, value in asdict(measure_harm(universe, experiment)).items()}
     write_json(rounded, folder / HARM)
 
 

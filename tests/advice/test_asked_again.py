@@ -61,11 +61,16 @@ def run(tmp_path, script, store, mode="live", **advisor):
     return done, model, plans
 
 
-@pytest.fixture(params=["folder", "memory"])
+@pytest.fixture
 def store(request, tmp_path):
-    return FolderStore(tmp_path / "answers") if request.param == "folder" else MemoryStore()
+    """A record in a folder, or in memory where a test is marked so."""
+    return MemoryStore() if getattr(request, "param", "folder") == "memory" else FolderStore(tmp_path / "answers")
 
 
+in_memory = pytest.mark.parametrize("store", ["memory"], indirect=True)
+
+
+@pytest.mark.parametrize("store", ["folder", "memory"], indirect=True)
 def test_a_model_that_was_put_right_is_asked_again_and_the_page_is_its_own(tmp_path, store):
     failed, first, _ = run(tmp_path, partly_bad, store)
     assert isinstance(failed, TooManyFailures)
@@ -77,7 +82,7 @@ def test_a_model_that_was_put_right_is_asked_again_and_the_page_is_its_own(tmp_p
     assert f"{count} answers on record never met the contract and are asked again." in str(plans[0])
     assert done.record.manifest["usage"]["asked_again"] >= count
     fresh, _, _ = run(tmp_path / "fresh", reader, MemoryStore())
-    written = [(one.folder / "decisions.jsonl").read_bytes() for one in (done, fresh)]
+    written = [(one.folder / "llm" / "decisions.jsonl").read_bytes() for one in (done, fresh)]
     assert written[0] == written[1]
     assert all(check.same for check in simulator.replay(done.folder))
     _, third, plans = run(tmp_path, reader, store)
@@ -113,6 +118,7 @@ def test_the_answers_of_a_run_that_was_cut_off_are_its_own(tmp_path):
     assert not set(asked) & set(rest.requests)
 
 
+@in_memory
 def test_a_run_that_was_ended_for_its_failures_does_not_end_for_them_again(tmp_path, store):
     failed, first, _ = run(tmp_path, partly_bad, store, abort_above_failure_rate=True)
     assert "The run was ended there" in str(failed)
@@ -121,6 +127,7 @@ def test_a_run_that_was_ended_for_its_failures_does_not_end_for_them_again(tmp_p
     assert not {request for request in first.requests if not below(request)} & set(again.requests)
 
 
+@in_memory
 def test_what_is_refreshed_is_asked_once_and_what_is_replayed_never(tmp_path, store):
     run(tmp_path, bad, store)
     _, refreshed, _ = run(tmp_path, bad, store, "refresh")
@@ -131,6 +138,7 @@ def test_what_is_refreshed_is_asked_once_and_what_is_replayed_never(tmp_path, st
     assert plans[0].asked_again == 0
 
 
+@in_memory
 def test_a_second_attempt_that_met_the_contract_stays_on_record(tmp_path, store):
     done, _, _ = run(tmp_path, bad_at_first, store)
     assert done.facts["llm.repairs.second_attempt"].value > 0

@@ -15,7 +15,7 @@ import pytest
 from misbehaving_server import GOOD_ADVICE, MODEL, answer, by_turns, serving, status
 
 import simulator
-from llm_strategy.advice.advisor import MOST_FAILURES_AHEAD
+from llm_strategy.advice.ahead import MOST_FAILURES_AHEAD
 from llm_strategy.advice.written_prompt import ask_for_advice
 from llm_strategy.errors import AnswerNotRecorded, BudgetReached
 from llm_strategy.llm import FolderStore, Generation, MemoryStore, RecordingClient, Request
@@ -333,9 +333,10 @@ def test_seconds_in_which_several_are_asked_count_once():
 
     model = Slow([])
     client = RecordingClient(model, model.identity, MemoryStore())
+    begin = time.monotonic()
     client.batch([f"question {number}" for number in range(8)])
     assert client.usage.asked == 8
-    assert 0.4 <= client.usage.seconds < 0.8 * 1.6
+    assert 0.4 <= client.usage.seconds <= time.monotonic() - begin
 
 
 def test_equal_questions_of_several_threads_are_asked_once():

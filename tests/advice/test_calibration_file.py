@@ -1,5 +1,6 @@
 """Calibration over an earlier window: left by one run, taken by a later one, kept with it, refused in a sentence."""
 
+import dataclasses
 import json
 
 import pytest
@@ -12,6 +13,7 @@ from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm import MemoryStore, RecordingClient
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.types import Snapshot
+from simulator.experiment.configuration import OutputConfig
 
 pytestmark = pytest.mark.slow
 
@@ -49,6 +51,10 @@ def experiment(until, **advisor):
     )
 
 
+def decision_symbol(result):
+    return decisions(result)[0]["snapshot"]["symbol"]
+
+
 def decisions(result):
     return result.record.arms[0].decisions
 
@@ -68,7 +74,12 @@ def test_a_later_run_is_calibrated_by_the_window_of_an_earlier_one(tmp_path, mon
 
     wanted = experiment({"start": "2001-09-01"}, calibration=str(left))
     left.unlink()
+    window = prior["window"]
+    assert (window["symbols"], window["prices"]) == ([decision_symbol(earlier)], earlier.record.about.prices["sha256"])
+    assert [window["first"], window["last"]] == [decisions(earlier)[at]["time"] for at in (0, -1)]
     later = simulator.run(wanted, client=recording())
+    assert later.facts["llm.calibration_bars"].value == "from earlier bars"
+    assert not any("calibration" in note for note in later.record.manifest["notes"])
     assert later.record.arms[0].manifest["experiment"]["advisor"]["calibration"] == prior
     for decision in decisions(later):
         said = dict(zip(prior["labels"], json.loads(decision["answer"]).values(), strict=True))
@@ -79,6 +90,32 @@ def test_a_later_run_is_calibrated_by_the_window_of_an_earlier_one(tmp_path, mon
     checks = simulator.replay(later.folder)
     assert "calibration.json" in [check.name for check in checks]
     assert all(check.same for check in checks)
+
+
+@pytest.mark.parametrize(
+    ("window", "origin", "note"),
+    [
+        ({"first": "2000-01-03", "last": "2001-12-03"}, "from later bars", "computed from bars up to 2001-12-03"),
+        ({"first": "1990-01-03", "last": "1999-12-03"}, "from earlier bars", ""),
+        (None, "from bars that are not on record", "does not say which bars it was computed from"),
+    ],
+)
+def test_a_calibration_from_later_bars_is_told_before_the_run_and_on_the_page(window, origin, note, tmp_path):
+    given = PRIOR if window is None else PRIOR | {"window": window | {"symbols": ["CYCLES"], "prices": "ab" * 32}}
+    wanted = dataclasses.replace(
+        experiment({"end": "2001-03-01"}, calibration=given),
+        output=OutputConfig(folder=str(tmp_path), explain=False),
+    )
+    told = []
+    result = simulator.run(wanted, client=recording(), on_note=told.append)
+    assert result.facts["llm.calibration_bars"].value == origin
+    notes = [sentence for sentence in told if "calibration" in sentence]
+    assert len(notes) == bool(note)
+    assert note in "".join(notes)
+    page = (result.folder / "report.md").read_text()
+    assert ("is not attributable to the advice" in page) is (origin == "from later bars")
+    assert result.record.manifest["experiment"]["advisor"]["calibration"] == given
+    assert all(check.same for check in simulator.replay(result.folder))
 
 
 def test_a_prior_corrects_from_the_first_decision_on_and_lets_questions_be_asked_ahead():

@@ -3,7 +3,8 @@
 import pytest
 
 from llm_strategy.advice.citations import check_citations, cited_numbers
-from llm_strategy.types import PolicyOutcome, PolicyVerdict, Shown
+from llm_strategy.shown import Shown
+from llm_strategy.types import PolicyOutcome, PolicyVerdict
 
 TWO = (Shown("history", "last bars"), Shown("documents", "[D1] a\n[D2] b", ("x", "y")))
 

@@ -27,7 +27,8 @@ from llm_strategy.types import AbstentionReason, Status
 
 pytestmark = pytest.mark.slow
 
-MOST_SECONDS = 1.0
+MOST_SECONDS = 10.0
+"""A guard against hours: what is bounded takes well under one, also on a slow machine."""
 
 
 @pytest.mark.parametrize("mode", ["json", "lenient", "slots", "choices"])
@@ -190,7 +191,8 @@ def test_what_cannot_be_read_cannot_become_json(text):
 @pytest.mark.parametrize("text", ["half \ud83d a pair.", "," * 100_000, "x" * 900_000], ids=["half", "commas", "long"])
 def test_an_explanation_of_any_words_ends_no_report(tmp_path, text):
     def answers(request):
-        return json.loads(GOOD_ADVICE) if request.json_mode else text
+        advises = request.json_mode and "rationale" in str(request.messages)
+        return json.loads(GOOD_ADVICE) if advises else text
 
     model = ScriptedClient(answers, supports_forms=False)
     client = RecordingClient(model, model.identity, MemoryStore())

@@ -19,7 +19,8 @@ from llm_strategy.advice.own_prompt import PromptText
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.requests import Request, Slot
-from llm_strategy.types import Shown, Status
+from llm_strategy.shown import Shown
+from llm_strategy.types import Status
 from simulator.experiment.configuration import Experiment
 
 ADVICE = {"rationale": "So it is.", "regime": {"label": "bull"}, "action": {"type": "hold", "confidence": 0.6}}
@@ -228,7 +229,7 @@ def test_a_wrong_template_is_one_sentence_before_anything_is_asked(tmp_path, tex
     begin = time.monotonic()
     document = {"advisor": {"prompt": "mine.j2"}}
     assert told in refusal(lambda: Experiment.from_mapping(document, folder=tmp_path)).replace(f"{tmp_path}/", "")
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 20
 
 
 @pytest.mark.parametrize(

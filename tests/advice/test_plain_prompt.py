@@ -16,7 +16,8 @@ from llm_strategy.llm.requests import Request
 from llm_strategy.market.feature import Feature
 from llm_strategy.market.features import FEATURES
 from llm_strategy.market.regimes import USUAL_REGIMES
-from llm_strategy.types import ActionType, RegimeLabel, Shown, Status
+from llm_strategy.shown import Shown
+from llm_strategy.types import ActionType, RegimeLabel, Status
 
 ADVICE = {"rationale": "So it is.", "regime": {"label": "bull"}, "action": {"type": "hold", "confidence": 0.6}}
 VALUES = {"rationale": "So it is.", "label": "bull", "action": "hold", "action_confidence": "60"}

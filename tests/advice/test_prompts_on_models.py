@@ -111,7 +111,7 @@ def check(client, mode, way, decisions=2):
 def llama_cpp(model_path, threads):
     """The embedded model in llama.cpp, loaded once."""
     with LLMClient(LlamaCppBackend(model_path, EngineOptions(2048, threads))) as client:
-        client.start_from(replace(client.defaults, max_tokens=60))
+        client.start_from(replace(client.defaults, max_tokens=24))
         yield client
 
 
@@ -128,7 +128,7 @@ def test_llama_cpp_is_sent_what_was_asked_for(llama_cpp, mode, way):
 @pytest.mark.parametrize("mode", ["json", "slots"])
 def test_local_llama_is_sent_what_was_asked_for(local_model, mode, way):
     defaults = local_model.defaults
-    local_model.start_from(replace(defaults, max_tokens=60))
+    local_model.start_from(replace(defaults, max_tokens=24))
     try:
         assert len([*check(local_model, mode, way, decisions=1)]) == 1
     finally:

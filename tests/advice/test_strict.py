@@ -61,8 +61,7 @@ def test_llama_cpp_reads_every_question_anew(strict_llama_cpp, model_path, optio
     with LLMClient(LlamaCppBackend(model_path, replace(options, strict=False))) as loose:
         loose.complete(long)
         reused = min(loose.complete(long).engine_ms for _ in range(3))
-    anew = min(strict_llama_cpp.complete(long).engine_ms for _ in range(3))
-    assert anew > 1.5 * reused
+    assert min(first.engine_ms, again.engine_ms) > 1.5 * reused
 
 
 def test_a_strict_sampler_has_a_seed_that_follows_from_the_question(strict_llama_cpp):

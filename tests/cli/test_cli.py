@@ -24,6 +24,9 @@ def test_help_shows_every_command_with_an_example(btllm):
         "replay",
         "report",
         "view",
+        "runs",
+        "diff",
+        "export",
         "advise",
         "check-lookahead",
         "models",
@@ -148,6 +151,15 @@ def test_an_unknown_option_is_told_with_the_usage(btllm):
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    "words", [("brief", "--at", ""), ("advise", "--symbol="), ("trace", "run", "--arm", ""), ("run", "--arm=")]
+)
+def test_an_empty_option_is_none_that_is_left_out(btllm, words):
+    code, _, err = btllm(*words)
+    assert code == 2
+    assert "is empty: give it a value, or leave it out." in " ".join(err.split())
+
+
 def test_a_wrong_setting_of_the_environment_is_one_sentence(btllm, monkeypatch, tmp_path):
     write_experiment(tmp_path)
     monkeypatch.setenv("LLM_TEMPERATURE", "warm")
@@ -195,19 +207,18 @@ def test_an_interruption_while_libraries_are_imported_is_one_sentence(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_debug_shows_our_log_and_not_that_of_others(tmp_path):
+def test_debug_shows_our_log_and_not_that_of_others(commands, tmp_path):
     script = tmp_path / "answers.jsonl"
     answer = {"label": "bull", "action": "hold", "action_confidence": "70", "rationale": "Up."}
     script.write_text((json.dumps(answer) + "\n") * 400)
     write_experiment(tmp_path, output={"folder": "out", "explain": False})
-    environment = {**os.environ, "LOG_LEVEL": "DEBUG", "LLM_BACKEND": "scripted", "LLM_SCRIPT": str(script)}
-    environment["BTLLM_CACHE_DIR"] = str(tmp_path / "cache")
-    words = [*BTLLM, "run", "experiment.yaml"]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr
-    assert "DEBUG llm_strategy.llm.record.client: answers.jsonl answered request" in done.stderr
-    assert "matplotlib" not in done.stderr
-    assert "distinct questions in" in done.stderr  # the estimate
+    settings = {"LOG_LEVEL": "DEBUG", "LLM_BACKEND": "scripted", "LLM_SCRIPT": str(script)}
+    process = commands.popen(tmp_path, settings | {"BTLLM_CACHE_DIR": str(tmp_path / "cache")})
+    _, said = process.communicate()
+    assert process.returncode == 0, said
+    assert "DEBUG llm_strategy.llm.record.client: answers.jsonl answered request" in said
+    assert "matplotlib" not in said
+    assert "distinct questions in" in said  # the estimate
 
 
 def test_a_budget_ends_a_command_with_its_own_code(btllm, tmp_path, monkeypatch):

@@ -36,16 +36,15 @@ def scripted():
     SUPPORTED_BACKENDS.pop("patient", None)
 
 
-@pytest.mark.parametrize("backend", ["local_llama", "llama_cpp"])
-def test_the_embedded_model_is_well(model_path, threads, backend):
-    settings = LlmSettings(backend=backend, instruct_model_path=model_path, threads=threads, timeout_s=300)
+def test_the_embedded_model_is_well(model_path, threads):
+    settings = LlmSettings(backend="llama_cpp", instruct_model_path=model_path, threads=threads, timeout_s=300)
     checks = list(diagnose(settings))
     assert [check.name for check in checks] == NAMES
-    assert all(check.ok and check.detail and not check.cure for check in checks), checks
+    *of_the_model, speed = checks  # that of this machine, and of what else it does
+    assert all(check.ok and check.detail and not check.cure for check in of_the_model), checks
     assert checks[0].detail.endswith(", on the device cpu")
-    assert "tokens a second" in checks[-1].detail
-    mode = {"local_llama": "slots", "llama_cpp": "choices"}[backend]
-    assert re.fullmatch(rf"{mode}: 3 decisions, valid at once, .*; [\d.e+]+ s a decision", checks[-2].detail)
+    assert "tokens a second" in speed.detail
+    assert re.fullmatch(r"choices: 3 decisions, valid at once, .*; [\d.e+]+ s a decision", checks[-2].detail)
     with get_llm_client(settings=settings) as client:
         assert read_speed(client.identity, way_of_asking(client, PromptOptions())) > 0
 
@@ -182,7 +181,7 @@ def test_bedrock_without_its_account_has_the_cure_of_an_account(monkeypatch):
     "backend", ["local_llama", "llama_cpp", "openai", "bedrock", "ensemble", "replay", "of my own"]
 )
 def test_every_check_of_every_backend_has_a_cure_of_its_own_kind(backend):
-    cures = [cure_of_check(name, backend) for name in NAMES[1:]]
+    cures = [cure_of_check(name, backend) for name in (*NAMES[1:], "images")]
     assert all(cures)
     if backend not in ("local_llama", "llama_cpp"):
         assert not any("pull" in cure or "model file" in cure for cure in cures)

@@ -7,8 +7,8 @@ import pytest
 from command_line import only_error
 from saved_feeds import ATOM, RSS, SUBMISSION
 
-from llm_strategy.market.context.corpus import read_corpus
 from llm_strategy.market.context.moments import iso_zoned
+from llm_strategy.market.context.texts.corpus import read_corpus
 
 
 def loaded(btllm, folder, *words):

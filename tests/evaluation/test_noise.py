@@ -1,4 +1,4 @@
-"""The noise floor: every question asked again, the same gate and costs, and no effect believed that is smaller."""
+"""Asked again: every question once more, the same gate and costs, and the mean over the draws with its error."""
 
 import json
 import shutil
@@ -9,7 +9,7 @@ import pytest
 from drawn_record import add_draws, growing, unchanged
 from journal_entries import advised, entry
 from record_factory import write_comparison, write_run
-from small_run import files, reader, recording, seal
+from small_run import asks_advice, files, reader, recording, seal
 from small_run import small as of_one_mood
 
 import simulator
@@ -28,9 +28,9 @@ from llm_strategy.llm.backends.openai.capabilities import Capabilities
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.requests import request_hash
-from simulator.evaluation.noise import count_flips, differing_pairs, is_above, spread
+from simulator.evaluation.noise import count_flips, differing_pairs, spread
 from simulator.folder.record import load_record
-from simulator.reporting.explanation.topics import topics
+from simulator.reporting.explanation.parts import parts
 from simulator.reporting.page import build_facts
 
 pytestmark = pytest.mark.slow
@@ -108,15 +108,14 @@ def test_decisions_that_not_all_draws_made_are_left_out():
     assert count_flips([[], []]).label.bars is None
 
 
-def test_the_floor_is_the_largest_distance_of_two_draws():
+def test_the_error_of_the_mean_falls_with_the_draws():
     found = spread([0.1, 0.4, 0.25])
-    assert (found.lowest, found.highest, found.floor) == (0.1, 0.4, pytest.approx(0.3))
+    assert (found.lowest, found.highest, found.mean) == (0.1, 0.4, pytest.approx(0.25))
     assert found.deviation == pytest.approx(0.15)
+    assert found.error == pytest.approx(0.15 / 3**0.5)
+    assert spread([0.1, 0.4, 0.25] * 4).error < found.error / 1.9
     assert spread([0.1, None]) is None
     assert spread([0.1]) is None
-    assert is_above(-0.4, 0.3)
-    assert not is_above(0.1 + 0.2, 0.3)
-    assert not is_above(0.0, 0.0)
 
 
 # samples
@@ -155,11 +154,11 @@ def test_a_server_is_sent_the_seed_of_the_draw_and_none_where_there_is_none():
 
 def test_each_further_draw_asks_every_distinct_question_again_once(drawn):
     result, model = drawn
-    asked = Counter(request.draw for request in model.requests if request.form and not wavering_fails(request))
+    asked = Counter(request.draw for request in model.requests if asks_advice(request) and not wavering_fails(request))
     states = {decision["prompt"] for decision in result.record.arm("llm").decisions}
     below = {prompt for prompt in states if kind(prompt) == "below"}
     assert asked == {0: len(states), 2: len(states), 3: len(states - below)}
-    assert [request for request in model.requests if request.draw and not request.form] == []
+    assert [request for request in model.requests if request.draw and not asks_advice(request)] == []
 
 
 def wavering_fails(request):
@@ -188,11 +187,9 @@ def test_the_spread_is_that_of_the_accounts(drawn):
     assert len(set(ends)) == 3
     facts = result.facts
     assert facts["noise.return_lowest"].value == pytest.approx(min(ends))
-    assert facts["noise.return_floor"].value == pytest.approx(max(ends) - min(ends))
+    assert facts["noise.return_mean"].value == pytest.approx(sum(ends) / 3)
+    assert facts["noise.return_error"].value == pytest.approx(pd.Series(ends).std() / 3**0.5)
     assert facts["noise.return_deviation"].value == pytest.approx(pd.Series(ends).std())
-    assert facts["noise.sharpe_floor"].value == pytest.approx(
-        facts["noise.sharpe_highest"].value - facts["noise.sharpe_lowest"].value
-    )
     assert facts["noise.sharpe_lowest"].value <= facts["llm.sharpe"].value <= facts["noise.sharpe_highest"].value
 
 
@@ -236,7 +233,7 @@ def test_a_single_arm_is_drawn_too(tmp_path):
     assert (result.folder / "draw-2" / "decisions.jsonl").exists()
     assert all(check.same for check in simulator.replay(result.folder))
     assert "the same Sharpe ratio" in result.report.with_suffix(".md").read_text()
-    assert result.facts["llm.sharpe_noise"].text == "above the noise floor"
+    assert result.facts["noise.sharpe_error"].value == 0
     rule = simulator.run(experiment, "momentum")
     assert not (rule.folder / "draw-2").exists()
     assert "noise.draws" not in rule.facts
@@ -248,7 +245,7 @@ def test_what_was_asked_is_counted_over_all_draws(drawn):
     states = result.facts["noise.states"].value
     assert usage["decisions"] == usage["questions"] == 3 * 151
     assert usage["distinct"] == 3 * states
-    assert usage["asked"] == len([request for request in model.requests if request.form])
+    assert usage["asked"] == len([request for request in model.requests if asks_advice(request)])
 
 
 def test_a_run_cut_off_in_its_second_draw_goes_on(tmp_path):
@@ -262,7 +259,7 @@ def test_a_run_cut_off_in_its_second_draw_goes_on(tmp_path):
     assert Counter(request.draw for request in model.requests) == {0: states, 2: 3}
     client, again = recording(store=store)
     result = simulator.compare(small(tmp_path, **experiment), client=client)
-    assert Counter(request.draw for request in again.requests if request.form) == {2: states - 3}
+    assert Counter(request.draw for request in again.requests if asks_advice(request)) == {2: states - 3}
     assert all(check.same for check in simulator.replay(result.folder))
 
 
@@ -289,7 +286,7 @@ def test_a_refreshing_run_cut_off_in_its_second_draw_does_not_begin_again(tmp_pa
         simulator.compare(experiment, client=recording(interrupted, store, "refresh")[0])
     client, model = recording(reader, store, "refresh")
     simulator.compare(experiment, client=client)
-    assert not set(asked) & {request for request in model.requests if request.form}
+    assert not set(asked) & {request for request in model.requests if asks_advice(request)}
 
 
 def test_the_estimate_counts_all_draws(tmp_path):
@@ -299,7 +296,7 @@ def test_the_estimate_counts_all_draws(tmp_path):
     assert told[0].decisions == 3 * 151
     assert (
         told[0].to_ask
-        == len([request for request in model.requests if request.form])
+        == len([request for request in model.requests if asks_advice(request)])
         == 3 * result.facts["noise.states"].value
     )
     assert "decisions of 3 draws" in told[0].as_text()
@@ -342,40 +339,40 @@ def leading(folder, changes=()):
     return add_draws(made, changes) if changes else made
 
 
-def test_an_effect_below_the_noise_floor_is_not_claimed(tmp_path):
-    claimed = simulator.rebuild_report(leading(tmp_path / "once").folder).with_suffix(".md").read_text()
-    assert "The advice added to the annual Sharpe ratio" in claimed
-    assert "was not measured" in claimed
+def test_draws_that_disagree_widen_the_interval_and_more_of_them_narrow_it_again(tmp_path):
+    once = facts_of(leading(tmp_path / "once"))
+    assert once["llm-buy_and_hold.verdict"].text == "better"
 
     made = leading(tmp_path / "noisy", [growing(-0.006)])
     facts = facts_of(made)
-    assert facts["llm-buy_and_hold.verdict"].text == facts["run.verdict"].text == "below the noise floor"
-    assert facts["llm-buy_and_hold.sharpe_noise"].text == "below the noise floor"
+    assert facts["llm-buy_and_hold.verdict"].text == "inconclusive"
+    width, before = (
+        found["llm-buy_and_hold.high"].value - found["llm-buy_and_hold.low"].value for found in (facts, once)
+    )
+    assert width > before + 2 * facts["noise.sharpe_error"].value
     whole = simulator.rebuild_report(made.folder).with_suffix(".md").read_text()
-    assert "is below the noise floor and not to be believed" in whole
-    said = whole.split("\n## ")[0]
-    assert "it is not to be believed" in said
-    assert "The advice added" not in said
-    assert "): adds" not in said
+    assert "Asked everything again (2 draws), the annual Sharpe ratio of llm came to" in whole.split("\n## ")[0]
+    assert "their intervals hold its error beside that of the market's path" in whole
+    told = [item.template for part in parts(facts) for item in part.items]
+    assert any("Asked everything again, the annual Sharpe" in template for template in told)
 
-    doubts = topics(facts)[-1]
-    assert any("no less than its difference from buy_and_hold" in sentence.text for sentence in doubts.sentences)
+    many = facts_of(leading(tmp_path / "many", [growing(-0.006), *[unchanged, growing(-0.006)] * 4]))
+    assert many["noise.sharpe_error"].value < facts["noise.sharpe_error"].value / 2
+    assert many["llm-buy_and_hold.high"].value - many["llm-buy_and_hold.low"].value < width / 2
 
-    steady = leading(tmp_path / "steady", [unchanged, unchanged])
-    facts = facts_of(steady)
-    assert facts["run.verdict"].text == "adds"
-    assert facts["llm-buy_and_hold.sharpe_noise"].text == "above the noise floor"
-    assert facts["noise.sharpe_floor"].value == 0
+    steady = facts_of(leading(tmp_path / "steady", [unchanged, unchanged]))
+    assert steady["llm-buy_and_hold.verdict"].text == "better"
+    assert steady["noise.sharpe_deviation"].value == 0
 
 
-def test_a_floor_that_cannot_be_measured_settles_nothing(tmp_path):
+def test_a_draw_that_never_moved_settles_nothing(tmp_path):
     def flat(decisions, equity):
         return decisions, equity.assign(equity=100_000.0)
 
     facts = facts_of(leading(tmp_path, [flat]))
-    assert facts["noise.sharpe_floor"].text == "n/a"
-    assert facts["run.verdict"].text == "inconclusive"
-    assert facts["llm-buy_and_hold.sharpe_noise"].text == "not measured"
+    assert facts["noise.sharpe_mean"].text == "n/a"
+    assert facts["run.verdict"].text == "cannot tell"
+    assert facts["llm-buy_and_hold.sharpe_difference"].text == "n/a"
 
 
 def test_greedy_and_scored_draws_are_called_a_repeat_check(tmp_path):
@@ -392,13 +389,15 @@ def test_greedy_and_scored_draws_are_called_a_repeat_check(tmp_path):
 def drawn_by_the_model(tmp_path, model_path, mode, **sampler):
     """A short run of two draws through llama.cpp; the result and how often the model was asked."""
     simulator.load_prices("sample:nasdaq").window("2002-01-01").write_csv(tmp_path / "whole.csv")
-    (tmp_path / "mine.csv").write_text("\n".join((tmp_path / "whole.csv").read_text().splitlines()[:286]) + "\n")
+    (tmp_path / "mine.csv").write_text("\n".join((tmp_path / "whole.csv").read_text().splitlines()[:274]) + "\n")
     with LLMClient(LlamaCppBackend(model_path, EngineOptions(2048, threads=1))) as model:
         model.defaults = Request((), timeout_s=120, **sampler)
         client = RecordingClient(model, model.identity, MemoryStore())
         experiment = small(
-            tmp_path, data={"source": f"csv:{tmp_path / 'mine.csv'}"}, evaluation={"draws": 2},
-            advisor={"mode": mode, "max_failure_rate": 1.0}, output={"folder": str(tmp_path), "explain": False},
+            tmp_path, data={"source": f"csv:{tmp_path / 'mine.csv'}"},
+            evaluation={"draws": 2, "bootstrap_samples": 100, "placebos": 19},
+            advisor={"mode": mode, "examples": "none", "style": "numbers", "max_failure_rate": 1.0},
+            output={"folder": str(tmp_path), "explain": False},
         )  # fmt: skip
         result = simulator.run(experiment, client=client)
     assert all(check.same for check in simulator.replay(result.folder))

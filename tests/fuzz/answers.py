@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import suppress
 from functools import cache
 from itertools import cycle, zip_longest
 
-from explained_facts import made_facts
+from explained_facts import ARMS, made_facts
 
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.contract import LARGEST_ANSWER, advice_from_document, advice_to_document, parse_answer
@@ -18,7 +19,9 @@ from llm_strategy.llm.structured.answer_text import unwrap
 from llm_strategy.llm.structured.json_repair import can_become_json, close_json
 from llm_strategy.types import AbstentionReason, Snapshot, Status
 from simulator.reporting.explanation.explain import explain
-from simulator.reporting.explanation.judge import Judge
+from simulator.reporting.explanation.parts import names_of
+from simulator.reporting.explanation.prose import Reader
+from simulator.reporting.explanation.relations import Claim, Known, UnbackedError
 
 from .target import Target
 
@@ -126,31 +129,34 @@ def _written_into(text):
 @cache
 def _facts():
     facts = made_facts()
-    return facts, Judge(facts, facts)
+    return facts, Reader(Known(facts, facts), names_of(ARMS, "llm"), "llm")
 
 
 def _sentences():
-    facts, _ = _facts()
-    told = [f"The {name} is {facts[name].text}." for name in list(facts)[:40]]
-    text = {name: facts[name].text for name in facts}
+    claim = {"relation": "higher than", "facts": ["llm.sharpe", "momentum.sharpe"]}
     texts = [
-        f"The Sharpe ratio of llm is {text['llm.sharpe']}, higher than the {text['momentum.sharpe']} of momentum.",
-        f"llm had a total return of {text['llm.total_return']}; its drawdown was {text['llm.max_drawdown']}.",
-        "The difference does not contain zero. It made 990% because it is clever!", " ".join(told),
-    ]  # fmt: skip
-    return [text.encode() for text in texts]
+        ("The Sharpe ratio of llm is {llm.sharpe}, higher than the {momentum.sharpe} of momentum", [claim]),
+        ("llm had a total return of {llm.total_return}; its drawdown was {llm.max_drawdown}", []),
+        ("The difference does not contain zero; it made 990% because it is clever!", [claim, claim]),
+    ]
+    answers = [{"sentences": [{"text": text, "claims": claims}]} for text, claims in texts]
+    stated = {
+        "hypotheses": [{"conditions": ["market.drawdown < -0.1"], "direction": "up", "horizon": 5, "effect": 0.1}]
+    }
+    return [*(text.encode() for text, _ in texts), *(json.dumps(each).encode() for each in (*answers, stated))]
 
 
 def _grounded(data, folder):
-    _, judge = _facts()
+    facts, reader = _facts()
     text = as_text(data)
     for sentence in text.split("\n")[:5]:
-        judgement = judge.judge(sentence)
-        assert judgement.accepted == (not judgement.refusal)
-    facts, _ = _facts()
-    explained = explain(facts, ScriptedClient(lambda _: text))
-    explained.as_json().encode()
-    assert explained.counts["written_by_model"] == explained.counts["shown"] + explained.counts["refused"]
+        with suppress(UnbackedError):
+            told = reader.read(sentence, [Claim("higher than", ("llm.sharpe", "momentum.sharpe"))])
+            assert set(told.facts) <= set(facts)
+    for forms in (False, True):
+        explained = explain(facts, ScriptedClient(lambda _: text, supports_forms=forms))
+        explained.as_json().encode()
+        assert explained.counts["written_by_model"] == explained.counts["shown"] + explained.counts["refused"]
 
 
 TARGETS = (

@@ -1,4 +1,5 @@
-"""Readers of a run folder, of which one file was changed: report, replay, trace, and the backend of its answers."""
+"""Readers of a run folder, of which one file was changed: report, replay, trace, the backend of its answers, lists of
+runs, two runs beside each other, and exports."""
 
 from __future__ import annotations
 
@@ -14,6 +15,9 @@ from small_run import recording, seal, small
 
 import simulator
 from llm_strategy.errors import RunFolderError
+from simulator.exports.formats import export_run
+from simulator.runs.difference import diff_runs
+from simulator.runs.finished import find_runs
 from simulator.runs.replay_backend import answers_of
 from simulator.runs.replaying import replay
 from simulator.runs.report import rebuild_report
@@ -28,6 +32,10 @@ COMMANDS = {
     "trace": lambda folder: trace(folder).as_text(),
     "trace as JSON": lambda folder: json.dumps(trace(folder, arm="llm", draw=2).as_dict(), default=str),
     "answers": answers_of,
+    "runs": find_runs,
+    "diff": lambda folder: diff_runs(folder, _finished()).write(folder.with_name("diff.html")),
+    "returns": lambda folder: export_run(folder, "returns", str(folder.with_name("returns.csv"))),
+    "otel": lambda folder: export_run(folder, "otel", str(folder.with_name("spans.json")), content=True),
 }
 JUDGES = ("report", "replay")
 """Commands that look at the hashes."""

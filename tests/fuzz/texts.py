@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 from saved_feeds import ATOM, RSS, SUBMISSION
 
 from llm_strategy.errors import ConfigurationError, MarketDataError
-from llm_strategy.market.context.corpus import read_corpus
 from llm_strategy.market.context.documents import Documents, framed_texts
 from llm_strategy.market.context.events import Events
+from llm_strategy.market.context.texts.corpus import read_corpus
 from simulator.documents.feeds import read_feed
 from simulator.documents.sec import read_submission
 from simulator.documents.tables import Columns, read_table

@@ -28,7 +28,8 @@ OWN = {"backend", "make", "counts_calls"}
 """What a layer has for itself: it has no backend, and is made with the layers that it has."""
 SETTINGS = {
     "defaults": Request((), max_tokens=7), "run_id": "run", "strict": True, "remote": True, "concurrency": 5,
-    "fallbacks": ("other",), "replays": True, "prices": Prices(1.0, 2.0),
+    "fallbacks": ("other",), "replays": True, "supports_images": True,
+    "prices": Prices(1.0, 2.0),
 }  # fmt: skip
 """By name, each another one than a client begins with."""
 LAYERS = {

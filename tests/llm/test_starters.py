@@ -15,7 +15,7 @@ TEXT = (Path(__file__).parents[2] / "env.example").read_text(encoding="utf-8")
 WRITTEN = dict(re.findall(r"^# ([A-Z][A-Z0-9_]*)=(.*)$", TEXT, re.MULTILINE))
 FIELDS = {name: field for name, field in LlmSettings.model_fields.items() if name != "sections"}
 VARIABLES = {"LOG_LEVEL" if name == "log_level" else f"LLM_{name.upper()}": name for name in FIELDS}
-OF_OTHERS = {"AWS_REGION", "AWS_PROFILE", "BTLLM_CACHE_DIR"}
+OF_OTHERS = {"AWS_REGION", "AWS_PROFILE", "BTLLM_CACHE_DIR", "BTLLM_DATA_DIR"}
 
 
 def test_every_setting_stands_in_it():

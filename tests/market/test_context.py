@@ -29,6 +29,7 @@ SOURCES = {
     "analogues": ["features", {"analogues": {"k": 3, "horizon": 5}}],
     "analogues by path": [{"analogues": {"k": 3, "horizon": 5, "distance": "path", "of": "all"}}, "features"],
     "random analogues": [{"analogues": {"k": 3, "horizon": 5, "null": "random"}}],
+    "analytics": ["features", {"analytics": {"names": ["trend_strength", "volume_profile", "weekday"]}}],
     "legend": ["legend", "features", {"history": {"bars": 3}}],
     "one's own": ["features", {f"{OWN}:Streak": {"most": 30}}, f"{OWN}:busy"],
 }

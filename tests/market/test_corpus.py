@@ -8,7 +8,7 @@ import pytest
 from dated_texts import text, texts_file
 
 from llm_strategy.errors import ConfigurationError, MarketDataError
-from llm_strategy.market.context.corpus import LONGEST_TEXT, read_corpus
+from llm_strategy.market.context.texts.corpus import LONGEST_TEXT, read_corpus
 
 AT = "2008-10-09T12:00:00Z"
 

@@ -6,7 +6,7 @@ from dated_texts import opened, snapshot, text, texts_file
 
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.market.context.documents import Documents, Query, framed_texts
-from llm_strategy.market.context.ranking import WordIndex, words_of
+from llm_strategy.market.context.texts.ranking import WordIndex, words_of
 
 OLD = text("2008-10-01T12:00:00Z", "Banks lend no more", id="banks")
 

@@ -12,7 +12,7 @@ import pytest
 from all_snapshots import read_all
 from markets import random_prices, with_table
 from own_cerebro import MODES, SAVING, own_cerebro, pandas_feed
-from small_run import recording, small
+from small_run import explainer, recording, small
 
 import simulator
 from llm_strategy import AdvisedStrategy, Lookbacks, ModelAdvisor, View, render_snapshot
@@ -112,10 +112,10 @@ def test_a_trace_tells_its_value(tmp_path, monkeypatch):
 
 def test_a_changed_file_makes_another_run_of_the_same_answers(tmp_path, monkeypatch):
     store, reference = MemoryStore(), in_folder(tmp_path, monkeypatch)
-    first = run(tmp_path, ["trend", reference], recording(store=store)[0])
+    first = run(tmp_path, ["trend", reference], recording(explainer, store)[0])
     with (tmp_path / "own_feature.py").open("a") as file:
         file.write("# a remark\n")
-    client, model = recording(store=store)
+    client, model = recording(explainer, store)
     second = run(tmp_path, ["trend", reference], client)
     assert first.folder != second.folder
     assert not model.requests

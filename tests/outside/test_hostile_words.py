@@ -14,6 +14,7 @@ import unicodedata
 import pytest
 from markdown_it import MarkdownIt
 from misbehaving_server import by_turns, completion, reply, serving, status
+from page_parser import Page, without_script
 from small_run import SMALL
 
 from llm_strategy.support.logs import LOG_FORMAT, VisibleFormatter
@@ -148,9 +149,14 @@ def assert_tame(markdown, html):
     }  # fmt: skip
     provenance = set(re.findall(r"`([^`]*)`", markdown.split("## Provenance")[1]))
     code = {child.content for child in inline if child.type == "code_inline"}
-    assert code <= {"trades.csv", "orders.csv", *provenance}
+    assert code <= {"trades.csv", "orders.csv", "btllm audit-memory", *provenance}
     assert not re.search(r"(?<!\\)://|www\.", markdown)
-    assert not re.search(r"<(img|script|iframe|object|link|a|form|base)\b", html)
+    shown = without_script(html)
+    assert not re.search(r"<(img|script|iframe|object|link|form|base)\b", shown)
+    page = Page(shown)
+    assert page.hrefs
+    assert {target[:1] for target in page.hrefs} == {"#"}
+    assert {target[1:] for target in page.hrefs} <= set(page.ids), "a link leads to a part of the page"
 
 
 MARKS = [
@@ -233,7 +239,7 @@ def test_a_terminal_of_few_signs_ends_no_command(tmp_path, encoding):
     name = "\u682a\u202e\u00e9"
     done = subprocess.run(
         [sys.executable, "-m", "simulator", "view", name],
-        cwd=tmp_path, capture_output=True, env=os.environ | {"PYTHONIOENCODING": encoding}, timeout=60, check=False,
+        cwd=tmp_path, capture_output=True, env=os.environ | {"PYTHONIOENCODING": encoding}, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 6
     assert done.stderr.startswith(b"Error: ")

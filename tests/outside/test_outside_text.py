@@ -7,7 +7,8 @@ from all_snapshots import read_all
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markets import random_prices
-from small_run import files, recording, small
+from page_parser import without_script
+from small_run import asks_advice, files, recording, small
 
 import simulator
 from llm_strategy.market.view import View, render_snapshot
@@ -69,18 +70,19 @@ def test_hidden_characters_are_gone_and_letters_stay():
 def test_a_file_whose_symbol_gives_orders_changes_no_decision(tmp_path):
     prices = load_prices("synthetic:cycles?bars=420&seed=5")
     runs = {}
-    for number, name in enumerate(("SPY", HOSTILE + "\u202e<script>alert(1)</script>")):
+    for number, name in enumerate(("SPY", HOSTILE, "\u202e<script>alert(1)</script>")):
         path = tmp_path / str(number) / "prices.csv"
         path.parent.mkdir()
         prices.write_csv(path)
         client, model = recording()
         experiment = small(path.parent, data={"source": f"csv:{path}", "symbol": name[:40]})
         result = simulator.run(experiment, client=client)
-        advised = [request for request in model.requests if request.form]
+        advised = [request for request in model.requests if asks_advice(request)]
         runs[number] = ([request.messages for request in advised], files(result.folder)["equity.csv"], result)
-    assert runs[0][0] == runs[1][0]
-    assert runs[0][1] == runs[1][1]
-    page = runs[1][2].report.read_text(encoding="utf-8")
-    assert "<script" not in page
-    assert "\u202e" not in page
-    assert all(check.same for check in simulator.replay(runs[1][2].folder))
+    asked, account, _ = runs.pop(0)
+    for questions, equity, result in runs.values():
+        assert (questions, equity) == (asked, account)
+        page = without_script(result.report.read_text(encoding="utf-8"))
+        assert "<script" not in page
+        assert "\u202e" not in page
+        assert all(check.same for check in simulator.replay(result.folder))

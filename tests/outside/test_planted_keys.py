@@ -260,7 +260,7 @@ def test_a_fault_of_ours_is_told_without_the_key(tmp_path):
     assert not places_of(KEY, said.encode())
 
 
-def test_no_file_and_no_output_of_a_run_has_a_key(tmp_path):
+def test_no_file_and_no_output_of_a_run_has_a_key(tmp_path, commands):
     write_experiment(tmp_path, 16)
     cache = tmp_path / "cache"
     said = []
@@ -271,8 +271,7 @@ def test_no_file_and_no_output_of_a_run_has_a_key(tmp_path):
             ("-vv", "advise", "experiment.yaml", "--json"),
             ("-vv", "doctor"),
         ):
-            process = start_run(tmp_path, settings, words=words)
-            out, err = process.communicate(timeout=300)
+            out, err = commands.popen(tmp_path, settings, words).communicate(timeout=300)
             assert "Traceback" not in err
             said.append((out + err).encode())
         assert {headers["authorization"] for _, headers, _ in server.requests} == {f"Bearer {KEY}"}

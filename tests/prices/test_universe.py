@@ -84,7 +84,7 @@ def test_everything_that_decides_is_in_the_hash():
 
 def test_one_source_is_a_universe_of_one():
     universe = load_universe(DataConfig(symbol="INDEX", start="2008-01-01", end="2009-12-31"))
-    alone = load_prices("sample:sp500", symbol="INDEX", start="2008-01-01", end="2009-12-31")
+    alone = load_prices("sample:nasdaq", symbol="INDEX", start="2008-01-01", end="2009-12-31")
     assert universe.symbols == ("INDEX",)
     assert universe.market("INDEX").sha256 == alone.sha256
     assert universe.decisions("INDEX") is universe.market("INDEX")
@@ -293,7 +293,7 @@ def test_the_section_survives_yaml_and_plain_data():
     listed = Experiment.from_mapping({"data": {"sources": ["sample:sp500", "sample:nasdaq"]}})
     assert listed.data.sources == ("sample:sp500", "sample:nasdaq")
     assert Experiment.from_mapping(listed.as_dict()) == listed
-    assert Experiment().as_dict()["data"]["source"] == "sample:sp500"
+    assert Experiment().as_dict()["data"]["source"] == "sample:nasdaq"
     assert Experiment.from_mapping({"data": {"source": None, "groups": None}}) == Experiment()
 
 

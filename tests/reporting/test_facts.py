@@ -44,6 +44,8 @@ def facts(comparison):
         (12.5, Unit.FRACTION, "1,250.0%"),
         (108_894_701_095_000_000.0, Unit.FRACTION, "1.1e+19%"),
         (-9_999_999.0, Unit.FRACTION, "-999,999,900.0%"),
+        (0.123, Unit.POINTS, "12.3 pp"),
+        (-0.0004, Unit.POINTS, "-0.04 pp"),
         (-0.456, Unit.RATIO, "-0.46"),
         (0.0005, Unit.RATIO, "0.0005"),
         (-0.0, Unit.RATIO, "0.00"),
@@ -174,18 +176,20 @@ def test_facts_that_cannot_be_written_are_said_in_one_sentence(tmp_path, facts):
 
 
 def test_counts_of_an_explanation_are_facts():
-    facts = explanation_facts({"counts": {"written_by_model": 5, "shown": 3, "refused": 2}})
-    assert {name: fact.value for name, fact in facts.items()} == {
-        "explanation.written_by_model": 5,
-        "explanation.shown": 3,
-        "explanation.refused": 2,
-    }
+    statement = {"conditions": ["market.drawdown < -0.1"], "direction": "up", "horizon": 20, "effect": 0.01}
+    counts = {"written_by_model": 5, "shown": 3, "refused": 2, "asked_again": 1}
+    facts = explanation_facts({"counts": counts, "paragraphs": [{"statements": [statement]}]})
+    told = {name: fact.value for name, fact in facts.items()}
+    assert told.pop("explanation.test.1").startswith("After closes with market drawdown below -10%")
+    assert told == {f"explanation.{name}": count for name, count in counts.items()}
 
 
 def test_facts_and_report_against_the_golden_files(tmp_path):
     """``UPDATE_GOLDEN=1`` writes them anew; look at what changed before you keep it."""
-    arms = ("llm", "buy_and_hold", "regime_rule", "never")
-    record = load_record(write_comparison(tmp_path, arms=arms, bars=500, seed=11, explained=True).folder)
+    arms = ("llm", "buy_and_hold", "regime_rule", "never", "market")
+    settings = {**dict.fromkeys(arms), "market": {"ungated": "buy_and_hold"}}
+    made = write_comparison(tmp_path, arms=arms, settings=settings, bars=500, seed=11, explained=True)
+    record = load_record(made.folder)
     facts = build_facts(record)
     write_facts(facts, tmp_path / "facts.json")
     explanation = json.loads((tmp_path / "explanation.json").read_text())

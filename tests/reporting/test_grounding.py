@@ -1,5 +1,6 @@
-"""Only what facts back is shown: true sentences pass, corrupted ones do not."""
+"""Only what facts back is shown: true claims and sentences pass, corrupted ones do not."""
 
+import dataclasses
 import random
 import re
 
@@ -8,243 +9,288 @@ from explained_facts import ARMS, made_facts
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from simulator.reporting.explanation.judge import Judge
-from simulator.reporting.explanation.topics import topics
+from simulator.reporting.explanation.parts import names_of, parts
+from simulator.reporting.explanation.prose import Reader
+from simulator.reporting.explanation.relations import CONVERSE, RELATIONS, Claim, Known, UnbackedError, check_claim
+from simulator.reporting.facts.fact import FactTable
+from simulator.reporting.facts.terms import Unit
 
 FACTS = made_facts()
-JUDGE = Judge(FACTS, FACTS)
-NAMES = {
-    "sharpe": "Sharpe ratio",
-    "total_return": "total return",
-    "max_drawdown": "drawdown",
-    "volatility": "annual volatility",
-    "costs": "trading costs",
-    "exposure": "mean exposure",
-}
+KNOWN = Known(FACTS, FACTS)
+NAMES = names_of(ARMS, "llm")
+READER = Reader(KNOWN, NAMES, "llm")
+CALLED = {
+    "sharpe": "Sharpe ratio", "total_return": "total return", "max_drawdown": "drawdown",
+    "volatility": "annual volatility", "costs": "costs paid", "exposure": "mean exposure",
+}  # fmt: skip
 FLIPPED = {
     "higher": "lower", "lower": "higher", "highest": "lowest", "lowest": "highest", "positive": "negative",
-    "negative": "positive", "above": "below", "below": "above", "outperformed": "underperformed", "more": "less",
-    "underperformed": "outperformed", "less": "more", "contains zero": "excludes zero",
-    "excludes zero": "contains zero", "does not contain zero": "contains zero", "larger": "smaller",
-    "smaller": "larger", "better": "worse", "worse": "better",
+    "negative": "positive", "above": "below", "below": "above", "outperformed": "underperformed",
+    "underperformed": "outperformed", "better": "worse", "worse": "better", "contains zero": "excludes zero",
+    "excludes zero": "contains zero", "ahead of": "behind", "behind": "ahead of",
 }  # fmt: skip
 BETTER = {"sharpe": 1, "total_return": 1, "max_drawdown": -1, "volatility": -1, "costs": -1}
 
 
-def _text(arm, metric):
-    return FACTS[f"{arm}.{metric}"].text
+def refusal(sentence, *claims, reader=READER):
+    """Why a sentence is not shown; empty where it is."""
+    try:
+        reader.read(sentence, claims)
+    except UnbackedError as problem:
+        return str(problem)
+    return ""
 
 
-def _value(arm, metric):
+def value(arm, metric):
     return FACTS[f"{arm}.{metric}"].value
 
 
-def _alone(arm, metric, name):
-    text, sign = _text(arm, metric), "positive" if _value(arm, metric) > 0 else "negative"
-    yield f"The {name} of {arm} is {text}."
-    yield f"{arm} had a {name} of {text}."
-    yield f"{arm.replace('_', ' ')}'s {name} was {text}."
-    yield f"The {name} of {arm}, {text}, is {sign}."
-    yield f"{arm} ended with a {sign} {name} of {text}."
-    ranked = sorted(ARMS, key=lambda other: _value(other, metric))
+def alone(arm, metric):
+    name, figure = CALLED[metric], f"{{{arm}.{metric}}}"
+    sign = "positive" if value(arm, metric) > 0 else "negative"
+    yield f"{arm} had a {name} of {figure}", ()
+    yield f"The {name} of {arm} is {figure}", ()
+    yield f"{arm}'s {name} came to {figure}, which is {sign}", (Claim(sign, (f"{arm}.{metric}",)),)
+    ranked = sorted(ARMS, key=lambda other: value(other, metric))
     for end, word in ((0, "lowest"), (-1, "highest")):
         if ranked[end] == arm:
-            yield f"{arm} has the {word} {name} of all arms, {text}."
+            yield f"{arm} has the {word} {name} of the arms, {figure}", (Claim(word, (f"{arm}.{metric}",)),)
 
 
-def _beside(arm, other, metric, name):
-    one, two = _text(arm, metric), _text(other, metric)
-    relation = "higher" if _value(arm, metric) > _value(other, metric) else "lower"
-    yield f"The {name} of {arm} is {one}, {relation} than the {two} of {other}."
-    yield f"{arm} has a {relation} {name} than {other}."
-    yield f"The {name} of {arm} ({one}) is {relation} than that of {other} ({two})."
-    yield f"Compared to {other}, {arm} has a {relation} {name}, {one}."
-    yield f"The {name} of {arm} is {one}, while {other} has {two}."
-    yield f"The {name} of {arm} is {one}, compared with {two} for {other}."
-    yield f"{arm} and {other} had a {name} of {one} and {two}, respectively."
+def beside(arm, other, metric):
+    name = CALLED[metric]
+    ids = f"{arm}.{metric}", f"{other}.{metric}"
+    one, two = (f"{{{each}}}" for each in ids)
+    relation = "higher" if value(arm, metric) > value(other, metric) else "lower"
+    claim = Claim(f"{relation} than", ids)
+    yield f"The {name} of {arm} is {one}, {relation} than the {two} of {other}", (claim,)
+    yield f"{arm} has a {relation} {name} than {other}", (claim,)
+    yield f"Compared with {other}, {arm} has a {relation} {name}, {one}", (claim,)
+    yield f"{arm} had a {name} of {one}, while {other} came to {two}", ()
+    yield f"{arm} and {other} had a {name} of {one} and {two}", ()
+    yield f"The {name} of {arm} was {'above' if relation == 'higher' else 'below'} that of {other}", (claim,)
     if metric in BETTER:
-        ahead = (_value(arm, metric) - _value(other, metric)) * BETTER[metric] > 0
-        yield f"{arm} {'outperformed' if ahead else 'underperformed'} {other} in {name}."
+        ahead = (value(arm, metric) - value(other, metric)) * BETTER[metric] > 0
+        said, reverse = ("outperformed", "better than") if ahead else ("underperformed", "worse than")
+        yield f"{arm} {said} {other} in {name}", (Claim(reverse, ids),)
 
 
-def _of_pair(other):
-    pair = f"llm-{other}"
-    low, high = FACTS[f"{pair}.low"], FACTS[f"{pair}.high"]
-    zero = "contains zero" if low.value <= 0 <= high.value else "excludes zero"
-    yield f"The Sharpe difference between llm and {other} is {FACTS[f'{pair}.sharpe_difference'].text}."
-    yield f"The interval of llm minus {other} ranges from {low.text} to {high.text} and {zero}."
-    yield f"The interval between llm and {other} is [{low.text}, {high.text}]."
-    for metric in ("low", "high", "p_value", "detectable"):
-        yield f"The {FACTS[f'{pair}.{metric}'].label} is {FACTS[f'{pair}.{metric}'].text}."
+def of_pair(other):
+    ids = f"llm-{other}.low", f"llm-{other}.high"
+    inside = FACTS[ids[0]].value <= 0 <= FACTS[ids[1]].value
+    zero, relation = ("contains", "not distinguishable") if inside else ("excludes", "distinguishable")
+    low, high = (f"{{{each}}}" for each in ids)
+    yield f"The Sharpe difference between llm and {other} is {{llm-{other}.sharpe_difference}}", ()
+    yield (
+        f"Between llm and {other} the interval of the difference, {low} to {high}, {zero} zero",
+        (Claim(relation, ids),),
+    )
 
 
 def true_sentences():
-    """Sentences in the ways in which models write, and the program's own plain ones that tell figures."""
-    for metric, name in NAMES.items():
+    """Sentences in the ways in which models write, with the claims behind them."""
+    for metric in CALLED:
         for arm in ARMS:
-            yield from _alone(arm, metric, name)
+            yield from alone(arm, metric)
             for other in ARMS:
                 if other != arm:
-                    yield from _beside(arm, other, metric, name)
+                    yield from beside(arm, other, metric)
     for other in ARMS[1:]:
-        yield from _of_pair(other)
-    for arm in ARMS:
-        yield f"{arm} made {_text(arm, 'trades')} trades and paid costs of {_text(arm, 'costs')}."
-        yield f"{arm} had a Sharpe ratio of {_text(arm, 'sharpe')} and a total return of {_text(arm, 'total_return')}."
-    for name in ("llm.statuses.abstained", "llm.statuses.repaired", "llm.clamps.max_position", "model.distinct"):
-        yield f"The {FACTS[name].label} is {FACTS[name].text}."
-    for topic in topics(FACTS)[:-1]:
-        yield from (plain.text for plain in topic.sentences if not plain.text.startswith("Better than"))
+        yield from of_pair(other)
 
 
-def _numbers(sentence):
-    return list(re.finditer(r"-?\d[\d,]*(?:\.\d+)?%?", sentence))
+TRUE = list(dict.fromkeys(true_sentences()))
 
 
-def _replaced(sentence, match, text):
-    return sentence[: match.start()] + text + sentence[match.end() :]
-
-
-def _corruptions(sentence, drawn):
-    """Each way to corrupt the sentence in one place that changes what it says."""
-    labelled = sentence.startswith("The p-value of no difference")
-    for match in _numbers(sentence):
-        number = match[0]
-        at = drawn.choice([at for at, char in enumerate(number) if char.isdigit()])
-        digit = drawn.choice([digit for digit in "123456789" if digit != number[at]])
-        yield "digit", _replaced(sentence, match, number[:at] + digit + number[at + 1 :])
-        yield "sign", _replaced(sentence, match, number[1:] if number.startswith("-") else f"-{number}")
-        if "." in number:
-            point = number.index(".")
-            moved = number[: point - 1] + "." + number[point - 1] + number[point + 1 :]
-            yield "point", _replaced(sentence, match, moved)
-        other = drawn.choice([fact.text for fact in FACTS.values() if fact.text != number and fact.text[-1] != "d"])
-        if other.strip("%").replace(",", "").replace(".", "").lstrip("-").isdigit():
-            yield "another fact's number", _replaced(sentence, match, other)
+def corruptions(sentence, claims, drawn):
+    """Ways to corrupt a sentence or a claim of it in one place, so that it says something else."""
+    ids = re.findall(r"\{([^}]+)\}", sentence)
+    for name in ids:
+        subject, metric = name.rsplit(".", 1)
+        if subject in ARMS:
+            other = drawn.choice([each for each in CALLED if each != metric])
+            yield "another figure", sentence.replace(f"{{{name}}}", f"{{{subject}.{other}}}", 1), claims
+            arm = drawn.choice([each for each in ARMS if each != subject])
+            if " and " not in sentence or f"{{{arm}." not in sentence:
+                yield "another arm's figure", sentence.replace(f"{{{name}}}", f"{{{arm}.{metric}}}", 1), claims
+        number = f"{drawn.uniform(0.1, 9):.2f}"
+        yield "a number", sentence.replace(f"{{{name}}}", number, 1), claims
+        yield "a number word", sentence.replace(f"{{{name}}}", drawn.choice(("half", "twelve", "double")), 1), claims
+        yield (
+            "a bent figure",
+            sentence.replace(f"{{{name}}}", f"{{{name}}}{drawn.choice(('%', '9', ' million', 'x'))}"),
+            claims,
+        )
+        yield "an unknown fact", sentence.replace(f"{{{name}}}", "{llm.profit}", 1), claims
     for word, opposite in FLIPPED.items():
-        if re.search(rf"\b{word}\b", sentence) and not (labelled or (word == "contains zero" and "not" in sentence)):
-            yield "direction", re.sub(rf"\b{word}\b", opposite, sentence, count=1)
+        if re.search(rf"\b{word}\b", sentence):
+            yield "direction", re.sub(rf"\b{word}\b", opposite, sentence, count=1), claims
             break
-    named = [arm for arm in ARMS if re.search(rf"\b{arm}\b", sentence)]
-    symmetric = "difference" in sentence and "minus" not in sentence and "between" not in sentence
-    if len(named) == 2 and not symmetric and "p-value" not in sentence:
-        swapped = re.sub(rf"\b(?:{'|'.join(named)})\b", lambda m: named[m[0] == named[0]], sentence)
-        yield "arms", swapped
-    if len(named) == 1 and _numbers(sentence):
-        yield "arm", sentence.replace(named[0], drawn.choice([arm for arm in ARMS if arm not in named]))
-    for name in NAMES.values():
-        if name in sentence and _numbers(sentence):
-            yield "metric", sentence.replace(name, drawn.choice([other for other in NAMES.values() if other != name]))
+    named = [arm for arm in ARMS if re.search(rf"(?<![{{.\w]){arm}(?![.\w])", sentence)]
+    if len(named) == 2 and "difference" not in sentence:
+        swap = {named[0]: named[1], named[1]: named[0]}
+        yield "arms", re.sub(rf"(?<![{{.\w-])(?:{'|'.join(named)})(?![.\w-])", lambda m: swap[m[0]], sentence), claims
+    for name in CALLED.values():
+        if name in sentence:
+            wrong = drawn.choice([other for other in CALLED.values() if other != name])
+            yield "metric", sentence.replace(name, wrong), claims
+    for at, claim in enumerate(claims):
+        rest = claims[:at], claims[at + 1 :]
+        wrong = drawn.choice([each for each in RELATIONS if each != claim.relation])
+        yield "relation", sentence, (*rest[0], dataclasses.replace(claim, relation=wrong), *rest[1])
+        if len(claim.facts) == 2:
+            yield "order", sentence, (*rest[0], dataclasses.replace(claim, facts=claim.facts[::-1]), *rest[1])
+        facts = tuple(drawn.choice([each for each in FACTS if each != name]) for name in claim.facts)
+        yield "facts", sentence, (*rest[0], dataclasses.replace(claim, facts=facts), *rest[1])
+        yield "no claim", sentence, (*rest[0], *rest[1])
 
 
-def test_true_sentences_are_accepted():
-    sentences = list(dict.fromkeys(true_sentences()))
-    accepted = [sentence for sentence in sentences if JUDGE.judge(sentence).accepted]
-    print(f"\naccepted {len(accepted)} of {len(sentences)} true sentences")
-    assert len(sentences) >= 300
-    assert len(accepted) >= 0.95 * len(sentences)
+def test_true_sentences_are_shown():
+    refused = [(sentence, refusal(sentence, *claims)) for sentence, claims in TRUE if refusal(sentence, *claims)]
+    print(f"\nshown {len(TRUE) - len(refused)} of {len(TRUE)} true sentences; refused {refused[:5]}")
+    assert len(TRUE) >= 300
+    assert len(refused) <= 0.02 * len(TRUE)
 
 
-def test_corrupted_sentences_are_refused():
+def test_a_thousand_corrupted_facts_relations_and_directions_are_caught():
     drawn = random.Random(11)
-    accepted = [sentence for sentence in dict.fromkeys(true_sentences()) if JUDGE.judge(sentence).accepted]
-    corrupted = [made for sentence in accepted for made in _corruptions(sentence, drawn)]
-    missed = [(kind, text) for kind, text in corrupted if JUDGE.judge(text).accepted]
-    print(f"\ncaught {len(corrupted) - len(missed)} of {len(corrupted)} corruptions; missed {missed[:10]}")
-    assert {kind for kind, _ in corrupted} == {
-        "digit", "sign", "point", "another fact's number", "direction", "arms", "arm", "metric",
+    made = [each for sentence, claims in TRUE for each in corruptions(sentence, claims, drawn)]
+    made = [each for each in made if each[1:] not in TRUE]
+    kinds = {kind for kind, _, _ in made}
+    tried = drawn.sample(made, 1_000) + [next(each for each in made if each[0] == kind) for kind in sorted(kinds)]
+    missed = [each for each in tried if not refusal(each[1], *each[2])]
+    print(f"\ncaught {len(tried) - len(missed)} of {len(tried)}; missed {missed[:10]}")
+    assert kinds == {
+        "another figure", "another arm's figure", "a number", "a number word", "a bent figure", "an unknown fact",
+        "direction", "arms", "metric", "relation", "order", "facts", "no claim",
     }  # fmt: skip
-    assert len(corrupted) >= 300
-    assert len(missed) <= 0.01 * len(corrupted)
+    assert len(missed) <= 0.01 * len(tried)
 
 
-SHARPE = _text("llm", "sharpe")
+def test_a_claim_whose_values_were_changed_is_caught():
+    for sentence, claims in TRUE:
+        for claim in claims:
+            if claim.relation in CONVERSE:
+                one, two = (FACTS[name] for name in claim.facts)
+                swapped = {one.id: dataclasses.replace(one, value=two.value, text=two.text),
+                           two.id: dataclasses.replace(two, value=one.value, text=one.text)}  # fmt: skip
+                changed = FACTS | swapped
+                assert refusal(sentence, *claims, reader=Reader(Known(changed, changed), NAMES, "llm")), sentence
+
+
+def test_what_is_of_another_kind_or_unit_is_never_compared():
+    for one, two in (
+        ("llm.sharpe", "llm.trades"),
+        ("llm.exposure", "llm.trades"),
+        ("llm.exposure", "momentum.volatility"),
+        ("llm.sharpe", "llm-momentum.sharpe_difference"),
+        ("llm.life", "llm.sharpe"),
+    ):
+        for relation in ("higher than", "lower than", "better than", "worse than", "equal to"):
+            with pytest.raises(UnbackedError):
+                check_claim(Claim(relation, (one, two)), KNOWN)
+
+
+def test_a_movement_is_told_of_windows_in_their_order():
+    table = FactTable()
+    for year, figure in ((1, 0.1), (2, -0.2), (3, 0.3)):
+        table.add("llm", f"robust.year.{year}.total_return", figure, Unit.FRACTION, f"total return, llm in year {year}")
+    known = Known(table.facts, table.facts)
+    one, two, three = table.facts
+    check_claim(Claim("fell", (one, two)), known)
+    check_claim(Claim("rose", (two, three)), known)
+    for wrong in (
+        Claim("rose", (one, two)),
+        Claim("fell", (two, one)),
+        Claim("fell", (two, three)),
+        Claim("fell", (one,)),
+    ):
+        with pytest.raises(UnbackedError):
+            check_claim(wrong, known)
 
 
 @pytest.mark.parametrize(
     ("sentence", "why"),
     [
-        (f"The Sharpe ratio of llm is {SHARPE} because costs are lower.", "gives a cause"),
-        (f"The Sharpe ratio of llm is {SHARPE} due to momentum.", "gives a cause"),
-        (f"The Sharpe ratio of llm will be {SHARPE}.", "forecasts"),
-        (f"With a Sharpe ratio of {SHARPE}, investors should choose llm.", "advises"),
-        (f"llm had an impressive Sharpe ratio of {SHARPE}.", "judges without a fact"),
-        (f"The Sharpe ratio of llm is not {SHARPE}.", "a denial is not checked"),
-        ("llm made twice the trades of momentum.", "spells a number"),
-        ("The costs of llm fell.", "direction that cannot be checked"),
-        ("The Sharpe ratio of llm is 12.", "is no fact of this topic"),
-        ("llm has a Sharpe ratio.", "tells no fact"),
-        (f"The Sharpe ratio of llm is {SHARPE}, and momentum.", "nothing checkable is said"),
-        ("llm and momentum.", "no figure of each"),
-        (f"llm and momentum had a Sharpe ratio of {SHARPE}.", "cannot be checked"),
-        ("llm has a lower Sharpe ratio.", "compared with nothing"),
-        (f"The Sharpe ratio of gpt is {SHARPE}.", "no fact backs"),
-        (f"llm made over {_text('llm', 'trades')} trades.", "has no name"),
-        (f"momentum, compared to llm, had a Sharpe ratio of {SHARPE}.", "is not the sharpe of momentum"),
-        (f"momentum and llm differ, which is {SHARPE}.", "no fact backs"),
-        ("llm has a higher number of trades than llm.", "with itself"),
-        (f"llm made {_text('llm', 'trades')} trades and is better than momentum.", "neither better nor worse"),
+        ("The Sharpe ratio of llm is {llm.sharpe} because costs paid came to {llm.costs}", "gives a cause"),
+        ("The Sharpe ratio of llm, {llm.sharpe}, is due to momentum", "gives a cause"),
+        ("The Sharpe ratio of llm will be {llm.sharpe}", "forecasts"),
+        ("Investors should choose llm at a Sharpe ratio of {llm.sharpe}", "advises"),
+        ("llm had an impressive Sharpe ratio of {llm.sharpe}", "judges without a fact"),
+        ("The Sharpe ratio of llm is not {llm.sharpe}", "a denial is not checked"),
+        ("llm made twice the {momentum.trades} trades of momentum", "spells a number"),
+        ("llm made {llm.trades} trades, tenfold", "spells a number"),
+        ("The costs paid by llm fell to {llm.costs}", "needs a claim"),
+        ("llm soared to a total return of {llm.total_return}", "no relation of the list backs"),
+        ("llm skyrocketed to a total return of {llm.total_return}", "may claim what no fact backs"),
+        ("The Sharpe ratio of llm is 12", "no word, and no placeholder"),
+        ("llm had a Sharpe ratio", "tells no fact"),
+        ("llm had a Sharpe ratio of {llm.sharpe}. momentum came to {momentum.sharpe}", "more than one sentence"),
+        ("llm restates the rule at a Sharpe ratio of {llm.sharpe}", "without the figure that says so"),
+        ("The Sharpe ratio of gpt is {llm.sharpe}", "may claim what no fact backs"),
+        ("llm and momentum had a Sharpe ratio of {momentum.sharpe} and {llm.sharpe}", "a figure of momentum"),
         ("", "tells no fact"),
     ],
-)
+)  # fmt: skip
 def test_refusals_say_why(sentence, why):
-    judgement = JUDGE.judge(sentence)
-    assert not judgement.accepted
-    assert why in judgement.refusal
+    assert why in refusal(sentence)
 
 
-def test_false_sentences_of_other_shapes_are_refused():
-    """Each number is a fact of its arm, and each sentence says something else with it."""
-    lower, upper = sorted(("llm", "momentum"), key=lambda arm: _value(arm, "sharpe"))
-    low, high = _text(lower, "sharpe"), _text(upper, "sharpe")
-    for sentence in (
-        f"The Sharpe ratio of {lower} is {low} lower than {upper}.",
-        f"{lower} has a {low} lower Sharpe ratio than {upper}.",
-        f"Compared to {lower}, the Sharpe ratio of {upper} is above {high}.",
-        f"{upper} minus {lower} has a Sharpe ratio of {low}.",
-        f"{lower}'s Sharpe ratio is {low} of {upper}.",
-        f"{lower} and {upper} had a Sharpe ratio of {high}.",
-        f"{lower} has a lower Sharpe ratio than {upper}, which is {low}.",
-        f"{lower}, compared to {upper}, had a Sharpe ratio of {high}.",
-        f"{lower} beat {upper} by {high} in Sharpe ratio.",
-        f"The Sharpe ratio of all arms is that of {lower}, {low}.",
-        f"The Sharpe ratio of {lower} is {low} to {high}.",
-        f"{lower} made at most {_text(lower, 'trades')} trades.",
-    ):
-        assert not JUDGE.judge(sentence).accepted, sentence
+def test_a_figure_that_the_words_do_not_name_is_shown_with_its_label():
+    assert READER.read("The advice ended with {llm.total_return}", ()).template == (
+        "The advice ended with {llm.total_return} (total return of llm)."
+    )
+    assert READER.read("llm ended with a total return of {llm.total_return}", ()).template == (
+        "llm ended with a total return of {llm.total_return}."
+    )
 
 
-def test_facts_of_another_topic_are_refused():
-    topic = {name: fact for name, fact in FACTS.items() if fact.metric == "costs"}
-    assert not Judge(topic, FACTS).judge(f"The Sharpe ratio of llm is {SHARPE}.").accepted
-    assert Judge(topic, FACTS).judge(f"llm paid costs of {_text('llm', 'costs')}.").facts == ("llm.costs",)
-
-
-def test_a_largest_drawdown_is_a_rank_only_where_it_is_one():
-    ranked = sorted(ARMS, key=lambda arm: _value(arm, "max_drawdown"))
+def test_a_largest_drawdown_is_a_rank_only_where_it_is_claimed():
+    ranked = sorted(ARMS, key=lambda arm: value(arm, "max_drawdown"))
     least, most = ranked[0], ranked[-1]
-    assert JUDGE.judge(f"The largest drawdown of {least} is {_text(least, 'max_drawdown')}.").accepted
-    assert JUDGE.judge(f"{most} had the largest drawdown, {_text(most, 'max_drawdown')}.").accepted
-    assert not JUDGE.judge(f"{least} had the largest drawdown, {_text(least, 'max_drawdown')}.").accepted
-    assert not JUDGE.judge(f"The largest drawdown of all arms is that of {least}.").accepted
+    assert not refusal(f"The largest drawdown of {least} is {{{least}.max_drawdown}}")
+    claim = Claim("largest", (f"{most}.max_drawdown",))
+    assert not refusal(f"{most} had the largest drawdown, {{{most}.max_drawdown}}", claim)
+    assert refusal(f"{most} had the largest drawdown, {{{most}.max_drawdown}}")
+    assert refusal(f"{least} had the largest drawdown, {{{least}.max_drawdown}}", claim)
+
+
+def test_facts_of_another_part_are_refused():
+    cited = {name: fact for name, fact in FACTS.items() if fact.metric == "costs"}
+    reader = Reader(Known(cited, FACTS), NAMES, "llm")
+    assert "may be cited" in refusal("The Sharpe ratio of llm is {llm.sharpe}", reader=reader)
+    assert not refusal("llm paid costs of {llm.costs}", reader=reader)
+
+
+def test_what_the_program_says_of_an_arm_beside_others_holds():
+    for part in parts(FACTS):
+        for item in part.items:
+            if item.claim is not None:
+                check_claim(item.claim, part.known)
 
 
 WORDS = st.sampled_from(
     [
-        *ARMS, *NAMES.values(), *(fact.text for fact in FACTS.values()), "The", "of", "is", "and", ",", "than",
-        "higher", "lower", "largest", "the interval", "contains zero", "from", "to", "0", "0.5", "-1", "7%", "1,000",
-        "two", "it", "minus", "with", "positive", "same", "(", ")", "\u0663", "\u00bd", "1e3", "+", "-",
+        *ARMS, *CALLED.values(), *(f"{{{name}}}" for name in FACTS), "The", "of", "is", "and", ",", "than", "higher",
+        "lower", "largest", "the interval", "contains zero", "from", "to", "0", "0.5", "-1", "7%", "1,000", "two", "it",
+        "minus", "with", "positive", "same", "(", ")", "\u0663", "\u00bd", "1e3", "+", "-", "{", "}", "{0}",
     ]
 )  # fmt: skip
+CLAIMS = st.builds(
+    Claim, st.sampled_from(sorted(RELATIONS)), st.lists(st.sampled_from(sorted(FACTS)), max_size=2).map(tuple)
+)
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
-@given(st.lists(WORDS, max_size=14).map(" ".join) | st.text(max_size=60) | st.sampled_from(list(true_sentences())))
-@example(f"The Sharpe ratio of llm is {SHARPE}.")
-def test_no_accepted_sentence_has_a_number_that_is_no_fact(sentence):
-    judgement = JUDGE.judge(sentence)
-    if judgement.accepted:
-        assert judgement.facts
-        texts = {FACTS[name].text for name in judgement.facts}
-        assert {match[0].removesuffix(",") for match in _numbers(sentence)} <= texts
-        assert not re.search(r"[^\W\d_]\d|\d[^\W\d_]", sentence)
+@given(
+    st.lists(WORDS, max_size=14).map(" ".join) | st.text(max_size=60) | st.sampled_from([text for text, _ in TRUE]),
+    st.lists(CLAIMS, max_size=2),
+)
+@example("The Sharpe ratio of llm is {llm.sharpe}", [])
+def test_no_sentence_that_is_shown_has_a_number_of_its_own(sentence, claims):
+    try:
+        told = READER.read(sentence, claims)
+    except UnbackedError:
+        return
+    assert not re.search(r"\d", re.sub(r"\{[^{}]+\}", "", told.template))
+    assert set(re.findall(r"\{([^{}]+)\}", told.template)) == set(told.facts) <= set(FACTS)

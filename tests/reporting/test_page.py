@@ -4,13 +4,16 @@ import json
 import re
 import xml.etree.ElementTree as ElementTree
 from functools import cache
+from html import unescape
 
 import pytest
 from drawn_record import add_draws, growing, unchanged
-from page_parser import Page
+from page_parser import Page, without_script
 from record_factory import ARMS, EXPLANATION, write_comparison, write_run
 
+from llm_strategy.support.strict_yaml import parse_yaml
 from simulator.folder.record import load_record
+from simulator.hypotheses.statement import Hypothesis
 from simulator.reporting.explanation.section import explanation_facts
 from simulator.reporting.page import build_facts, render
 from simulator.reporting.sections.decisions import LISTED
@@ -94,7 +97,7 @@ def numbers_that_are_no_facts(markdown, facts):
     """Words with digits outside quoted decisions and provenance that no fact's text holds."""
     told = re.sub(r"\| Close of .*?\n\n", "", markdown[: markdown.index("## Provenance")], flags=re.DOTALL)
     known = {word.strip(".,;:()|") for fact in facts.values() for word in fact.text.split()}
-    words = (word.strip(".,;:()|") for word in told.split())
+    words = (word.strip(".,;:()|*") for word in told.split())
     return [word for word in words if re.search(r"\d", word) and word not in known]
 
 
@@ -112,24 +115,29 @@ def test_the_same_folder_gives_the_same_bytes(comparison, report):
 def test_a_page_needs_nothing_but_itself(report):
     html = report[0].html
     page = Page(html)
-    assert not re.search(r"https?://|<script|@import|url\((?!#)|<link|<img", html)
+    assert not re.search(r"https?://|@import|url\((?!#)|<link|<img", html)
+    assert "<script" not in without_script(html)
     assert all(target.startswith("#") and target[1:] in page.ids for target in page.hrefs)
     assert len(page.ids) == len(set(page.ids))
-    referred = re.findall(r"url\(#([^)]+)\)", html) + re.search(r'aria-labelledby="(equity[^"]+)"', html)[1].split()
+    referred = re.findall(r'(?:url\(|href="|aria-labelledby=")#?([\w-]+)', html)
+    assert len(referred) > 10
     assert set(referred) <= set(page.ids)
 
 
-def test_figures_are_drawn_twice_in_theme_colours(report):
-    figures = re.findall(r"<svg.*?</svg>", report[0].html, flags=re.DOTALL)
-    assert len(figures) == 6
-    for figure in figures:
+def test_figures_are_drawn_once_in_theme_colours(report):
+    figures = re.findall(r"<figure.*?</figure>", report[0].html, flags=re.DOTALL)
+    assert len(figures) == 10
+    for figure in figures[2:]:
         root = ElementTree.fromstring(figure)  # noqa: S314 - our own
-        assert root.find("title").text
-        assert "Lines: llm" in root.find("desc").text or "Shades: bull" in root.find("desc").text
+        assert root.find("figcaption").text
+        (drawn,) = (node for node in root.iter("div") if node.get("role") == "img")
+        assert len(drawn.get("aria-label")) > len(root.find("figcaption").text) + 20, "what is to be seen is described"
         assert not re.search(r"#[0-9a-f]{6}\b", figure), "every colour comes from the style sheet"
         used = set(re.findall(r"var\((--[\w-]+)\)", figure))
         assert used <= set(re.findall(r"(--[\w-]+):", report[0].html))
-    assert all(name in figures[0] for name in ARMS)
+    assert all("Lines: llm" in figure for figure in figures[2:4])
+    assert "Shades: bull" in figures[4]
+    assert all(name in figures[2] for name in ARMS)
 
 
 def test_outside_text_stays_text(tmp_path):
@@ -144,14 +152,11 @@ def test_outside_text_stays_text(tmp_path):
     manifest = json.loads((folder / "manifest.json").read_text()) | {"name": evil, "status": "failed", "problem": evil}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     record = load_record(folder)
-    explanation = {
-        "paragraphs": [
-            {"topic": evil, "sentences": [{"text": evil, "source": "model", "refused": {"text": evil, "why": evil}}]}
-        ],
-        "counts": {"written_by_model": 1, "shown": 1, "refused": 0},
-    }
+    sentence = {"text": evil, "template": evil, "source": "model", "facts": []}
+    paragraph = EXPLANATION["paragraphs"][0] | {"topic": evil, "sentences": [sentence]}
+    explanation = EXPLANATION | {"paragraphs": [paragraph | {"refused": [{"text": evil, "why": evil}]}]}
     report = render(record, build_facts(record), explanation)
-    assert "<script" not in report.html
+    assert "<script" not in without_script(report.html)
     assert Page(report.html).problems == []
     assert "<script" not in report.markdown
     assert "[link](" not in report.markdown
@@ -176,9 +181,9 @@ def first_words(report):
         ("one run", "One arm ran alone"),
         ("one rule", "No model was asked: this is the rule sma_cross alone."),
         ("rules only", "No model was asked: the 2 arms are rules."),
-        ("comparison", "Against buy_and_hold the annual Sharpe ratio differs by"),
+        ("comparison", "It did worse than the rule: its Sharpe ratio is lower by more than luck makes it."),
         ("no benchmark", "Against random the annual Sharpe ratio differs by"),
-        ("drawn", "Asking the model everything again (3 draws) moved the annual Sharpe ratio of llm by up to"),
+        ("drawn", "Asked everything again (3 draws), the annual Sharpe ratio of llm came to"),
         ("drawn alike", "Asked everything again (2 draws), the advisor came to the same Sharpe ratio."),
     ],
 )
@@ -200,6 +205,15 @@ def test_each_sentence_of_the_explanation_shows_whose_it_is(report):
     assert "<q>It made 990% because it is clever.</q> 990% is no fact" in html
     assert "compared with &lt;every&gt; other arm. (m) No arm is said to be better than the others. (p)" in markdown
     assert "990" not in markdown
+
+
+def test_what_one_would_test_next_is_told_and_stands_as_an_experiment_takes_it(report):
+    html, markdown = report[0].html, report[0].markdown
+    assert "After closes with market drawdown below -10%, the mean change" in html
+    assert "below -10%" in markdown
+    lines = unescape(re.search(r"hypotheses:\n.*?(?=</)", html, flags=re.DOTALL)[0])
+    (statement,) = parse_yaml(lines, "the page")["hypotheses"]["statements"]
+    assert Hypothesis.from_document(statement, "a statement").horizon == 20
 
 
 def test_without_an_explanation_there_is_no_heading_for_one(comparison):

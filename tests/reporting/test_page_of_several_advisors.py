@@ -7,20 +7,19 @@ from dataclasses import replace
 
 import pytest
 from drawn_record import add_draws, growing
-from matplotlib.figure import Figure
-from page_parser import Page
+from page_parser import Page, text_of
 from record_factory import EXPLANATION, write_comparison, write_run
 from small_run import recording, small
 
 from simulator import Result, compare, replay
-from simulator.evaluation.sharpe import Effect
 from simulator.folder.record import load_record
+from simulator.reporting.charts.layers import ARM, HUES, dash_of
 from simulator.reporting.explanation.explain import explain
-from simulator.reporting.explanation.topics import topics
+from simulator.reporting.explanation.parts import parts
 from simulator.reporting.facts.advisors import BEYOND_NOISE, DIFFERENT, SAME, WITHIN_NOISE
 from simulator.reporting.facts.fact import write_facts
+from simulator.reporting.facts.pairs import BETTER, NOT_TOLD_APART, WORSE
 from simulator.reporting.page import build_facts, render
-from simulator.reporting.sections.charts import ARM, DASHES, _dash, _name_lines
 
 pytestmark = pytest.mark.slow
 
@@ -60,10 +59,6 @@ def facts(record):
 @pytest.fixture(scope="module")
 def report(record, facts):
     return render(record, facts, EXPLANATION)
-
-
-def text_of(html):
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
 
 
 def section(report, name):
@@ -133,26 +128,28 @@ def test_the_page_is_whole(facts, report):
     assert [name for name, text in page.facts if shown[name] and shown[name].text != text] == []
     assert len(page.ids) == len(set(page.ids))
     for text in (text_of(report.html), report.markdown):
-        assert not re.search(r"\b(None|nan|NaN|True|False)\b", text)
+        assert not re.search(r"\b(None(?! of these)|nan|NaN|True|False)\b", text)
         assert not re.search(r"\{\w", text)
 
 
 def test_the_first_lines_are_about_the_primary_and_tell_of_the_others(report):
     first = re.sub(r"\s+", " ", report.markdown.split("\n## ")[0])
-    assert "This is about small, the first of 4 arms that ask a model. The others:" in first
-    lines = [line for line in report.markdown.split("\n## ")[0].splitlines() if line.startswith("- ")]
+    assert "This is about small, the primary one of 4 arms that ask a model. The others:" in first
+    lines = [line for line in report.markdown.split("\n## ")[0].splitlines() if "Same label as" in line]
     assert [line.split("*")[1] for line in lines] == ["twin", "large", "shuffled"]
-    assert all("Same label as small on" in line for line in lines)
+    assert all(line.startswith("- *") and "Same label as small on" in line for line in lines)
     assert "It is the null of large (shuffled labels): " in lines[2]
     assert "Against donchian" in first, "a person's own strategy is answered on the first screen"
-    assert "Against market" in first, "so is what the market did without a gate"
+    assert "*Against the market:*" in first, "so is what the market did without a gate"
+    assert "*Against the rule:*" in first
 
 
 def test_an_arm_without_a_gate_is_named_so_and_the_gate_does_not_speak_of_it(report):
     assert "| market (no gate) |" in section(report, "Arms")
-    gate = section(report, "What the risk gate did")
+    gate, holder = section(report, "What the risk gate did").split("### What the gate alone does to a holder")
     assert "market" not in gate
     assert "| donchian |" in gate
+    assert "it is no market, and no verdict rests on it" in holder
 
 
 def test_arms_without_labels_have_no_row_among_the_regimes(report):
@@ -176,7 +173,7 @@ def test_the_page_of_an_arm_without_a_model_says_no_nonsense_of_labels(made, kin
 
 
 def test_each_advisor_is_asked_after_in_the_sections_on_decisions_and_models(report):
-    for name in ("Decisions of small", "Models and cache", "Noise floor", "Advisors beside each other"):
+    for name in ("Decisions of small", "Models and cache", "Asked again", "Advisors beside each other"):
         assert f"\n## {name}\n" in report.markdown
     for advisor in ADVISORS:
         assert f"| {advisor} |" in section(report, "Models and cache")
@@ -204,14 +201,14 @@ def test_an_advisor_is_told_beside_its_null(record, facts, report):
     assert "The results of large and its null shuffled cannot be told apart: the Sharpe ratio of large minus" in told
     assert "could have been missed" in told
     assert "| large | shuffled (shuffled labels) |" in told
-    as_well = shown_null(record, facts, (Effect.NOT_DETECTABLE, "the null does as well"), -0.2, 0.2)
+    as_well = shown_null(record, facts, (NOT_TOLD_APART, "the null does as well"), -0.2, 0.2)
     assert (
         "The null does as well, as far as this run can tell: the Sharpe ratio of large minus that of shuffled"
         in as_well
     )
-    better = shown_null(record, facts, (Effect.ADDS, "adds to its null"), 0.1, 0.9)
+    better = shown_null(record, facts, (BETTER, "adds to its null"), 0.1, 0.9)
     assert "large does better than its null" in better
-    worse = shown_null(record, facts, (Effect.SUBTRACTS, "the null is better"), -0.9, -0.1)
+    worse = shown_null(record, facts, (WORSE, "the null is better"), -0.9, -0.1)
     assert "The null does better" in worse
 
 
@@ -238,25 +235,22 @@ def test_a_parting_is_held_against_asking_again(tmp_path, share, verdict):
     facts = build_facts(record)
     assert facts["pair.small.large.verdict"].value == verdict
     assert facts["large.noise.draws"].value == facts["noise.draws"].value == 2
-    assert f"| large | {facts['large.noise.draws'].text} |" in section(render(record, facts, None), "Noise floor")
+    assert f"| large | {facts['large.noise.draws'].text} |" in section(render(record, facts, None), "Asked again")
 
 
-def test_the_floors_of_two_advisors_add_up(tmp_path):
+def test_the_errors_of_two_advisors_add_up(tmp_path):
     settings = {name: SETTINGS[name] for name in ("small", "large", "regime_rule")}
     made = write_several(tmp_path, settings, ("small", "large"))
+    once = build_facts(load_record(made.folder))
     add_draws(made, [growing(0.0004)], arm="small")
     add_draws(made, [growing(0.0003)], arm="large")
     facts = build_facts(load_record(made.folder))
-    floors = [facts[f"{name}.noise.sharpe_floor"].value for name in ("small", "large")]
-    effect = abs(facts["small-large.sharpe_difference"].value)
-    assert min(floors) > 0
-    assert facts["noise.sharpe_floor"].value == floors[0]
-    expected = "above the noise floor" if effect > sum(floors) else "below the noise floor"
-    assert facts["small-large.sharpe_noise"].value == expected
-    alone = abs(facts["large-regime_rule.sharpe_difference"].value)
-    assert facts["large-regime_rule.sharpe_noise"].value == (
-        "above the noise floor" if alone > floors[1] else "below the noise floor"
-    )
+    errors = [facts[f"{name}.noise.sharpe_error"].value for name in ("small", "large")]
+    assert facts["noise.sharpe_error"].value == errors[0] > 0
+    means = [facts[f"{name}.noise.sharpe_mean"].value for name in ("small", "large")]
+    assert facts["small-large.sharpe_difference"].value == pytest.approx(means[0] - means[1])
+    widths = [found["small-large.high"].value - found["small-large.low"].value for found in (facts, once)]
+    assert widths[0] > widths[1]
 
 
 def test_a_dead_advisor_is_told_by_name_wherever_it_stands(tmp_path):
@@ -266,17 +260,16 @@ def test_a_dead_advisor_is_told_by_name_wherever_it_stands(tmp_path):
     first = render(record, facts, None).markdown.split("\n## ")[0]
     assert "The advisor of small is dead" in first
     assert first.count("It is dead:") == 3
-    told = [sentence.text for topic in topics(facts) for sentence in topic.sentences if "is dead" in sentence.text]
-    assert {text.split(" is dead")[0] for text in told} == {f"The advisor of {name}" for name in ADVISORS}
+    told = [item.template for part in parts(facts) for item in part.items if "the advisor of" in item.template]
+    assert {text.split("the advisor of ")[1].split(" ")[0] for text in told} == set(ADVISORS)
 
 
 def test_the_explanation_tells_of_pairs_and_nulls_with_their_facts(facts):
-    topic = next(topic for topic in topics(facts) if topic.name == "The advisors beside each other")
-    told = " ".join(sentence.text for sentence in topic.sentences)
+    paragraph = next(each for each in explain(facts, None).paragraphs if each.topic == "Against what")
+    told = " ".join(sentence.text for sentence in paragraph.sentences)
     assert "small and large gave the same label on" in told
     assert "large beside its null shuffled: results cannot be told apart" in told
-    assert all(name in facts for sentence in topic.sentences for name in sentence.facts)
-    assert "The advisors beside each other" in str(explain(facts, None).as_dict())
+    assert all(name in facts for sentence in paragraph.sentences for name in sentence.facts)
 
 
 def test_eight_advisors_stay_readable(tmp_path):
@@ -297,8 +290,8 @@ def test_eight_advisors_stay_readable(tmp_path):
 
 
 def test_no_two_of_sixteen_lines_look_alike():
-    looks = {(ARM[number % len(ARM)], DASHES[_dash(number)]) for number in range(2 * len(ARM))}
-    assert len(looks) == 2 * len(ARM)
+    looks = {(ARM[number % HUES], dash_of(number)) for number in range(2 * HUES)}
+    assert len(looks) == 2 * HUES
 
 
 def test_an_advisor_that_failed_takes_no_verdict_from_another(tmp_path):
@@ -316,30 +309,20 @@ def test_an_advisor_that_failed_takes_no_verdict_from_another(tmp_path):
     assert facts["regime_rule"]["small.verdict"].value == "failed", "nothing whole to be held against"
 
 
-def test_the_names_beside_many_lines_do_not_stretch_the_axes():
-    figure = Figure()
-    axes = figure.subplots()
-    axes.plot([14000.0, 15000.0], [0.9, 1.1])
-    _name_lines(axes, [(f"arm_{number}", 1.0 + number / 100, number) for number in range(len(ARM) + 3)])
-    axes.autoscale_view()
-    assert axes.get_xlim() == (14000.0, 15000.0)
-    assert axes.get_ylim()[1] < 1.2
-
-
 def test_each_advisor_stands_against_what_asks_no_model(facts, report):
     told = section(report, "Advisors beside each other")
     heads = next(line for line in told.splitlines() if line.startswith("| Sharpe ratio |"))
-    assert heads == "| Sharpe ratio | minus buy_and_hold | minus regime_rule | minus market | minus donchian |"
+    assert heads == "| Sharpe ratio | minus market | minus regime_rule | minus donchian |"
     rows = [line for line in told.splitlines() if line.startswith("| large | ") and "(" in line]
     assert facts["large-donchian.sharpe_difference"].text in rows[0]
-    assert "rests on buy_and_hold, regime_rule and market." in told
+    assert "rests on market and regime_rule." in told
     assert "Spells in which small alone stood long: " in told or "The mean return where only small" in told
 
 
 def test_one_advisor_has_nothing_to_stand_beside(tmp_path):
     record = load_record(write_comparison(tmp_path / "one").folder)
     facts = build_facts(record)
-    assert not any(name.startswith("pair.") or ".usage." in name or name == "llm.verdict" for name in facts)
+    assert not any(name.startswith("pair.") or ".usage." in name for name in facts)
     assert "Advisors beside each other" not in render(record, facts, None).markdown
     result = Result(record.folder, facts)
     assert list(result.advisors.index) == ["llm"]

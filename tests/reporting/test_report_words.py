@@ -1,4 +1,4 @@
-"""What the report says in words of its own: costs in force, fills nobody could have had, the worst advice, symbols."""
+"""What the report says in words of its own: costs in force, fills nobody could have had, harm, symbols."""
 
 import json
 import re
@@ -10,17 +10,19 @@ from record_factory import write_comparison, write_run
 
 from llm_strategy.costs.costs import Costs
 from llm_strategy.errors import RunFolderError
+from llm_strategy.llm.backends.scripted import ScriptedClient
 from simulator import Result, rebuild_report
 from simulator.cli.console import print_result
 from simulator.folder.record import load_record
-from simulator.reporting.explanation.explain import question
-from simulator.reporting.explanation.judge import Judge
-from simulator.reporting.explanation.topics import topics
+from simulator.reporting.explanation.parts import names_of, parts
+from simulator.reporting.explanation.prose import Reader
+from simulator.reporting.explanation.relations import Claim, Known, UnbackedError, check_claim
+from simulator.reporting.explanation.written import question
 from simulator.reporting.facts.fact import FactTable
 from simulator.reporting.page import build_facts, render
 from simulator.reporting.sections.arms import add_costs, cost_sentences, fill_sentence
-from simulator.reporting.sections.summary import _untested
 from simulator.reporting.sections.symbols import slugs_of
+from simulator.reporting.verdict_words import untested
 
 pytestmark = pytest.mark.slow
 
@@ -121,7 +123,9 @@ def test_a_symbol_that_ended_is_said_to_have_ended(three):
     text = re.sub(r"\s+", " ", re.sub(r"<(?!b>)[^>]+>", "", report.html))
     assert "is marked at its last close until the end and cannot be sold" in text
     assert "<b>" not in report.html
-    assert report.html.count("<svg") == 6
+    (price,) = re.findall(r'<figure id="price".*?</figure>', report.html, re.DOTALL)
+    named = re.findall(r'<text class="name"[^>]*>([^<]*)</text>', price)
+    assert named == ["B|&lt;b&gt;", "^A", "{Z}"], "each symbol is drawn once, the one that ended too"
 
 
 def test_the_table_of_symbols_is_in_the_result(three):
@@ -139,9 +143,9 @@ def test_many_symbols_draw_the_most_traded_one_and_are_counted(tmp_path):
     assert facts["run.symbol"].text == "S0, S1, S2, S3, S4 and 4 more"
     most = record.arms[0].trades["symbol"].value_counts()
     html = render(record, facts, None).html
-    drawn = re.findall(r"<text[^>]*>(S\d)</text>", html)
+    drawn = re.findall(r"<text[^>]*>(S\d)</text>", html)  # a chart is drawn once
     assert "Price of the most traded symbol" in html
-    assert drawn == [most[most == most.max()].index.sort_values()[0]] * 2, "in both sizes"
+    assert drawn == [most[most == most.max()].index.sort_values()[0]]
     mean = pd.Series([facts[f"symbol.{symbol}.price_change"].value for symbol in symbols]).mean()
     assert facts["run.mean_price_change"].value == pytest.approx(mean)
     said = re.sub(r"<[^>]+>", "", html)
@@ -177,7 +181,7 @@ def test_a_broken_harm_file_is_said_in_one_sentence(tmp_path, content):
 
 def test_without_a_measurement_of_harm_nothing_is_said(tmp_path):
     record = load_record(write_comparison(tmp_path, arms=("sma_cross", "never")).folder)
-    assert "worst advice" not in render(record, build_facts(record), None).html
+    assert "wanted to lose" not in render(record, build_facts(record), None).html
 
 
 def test_fills_that_nobody_could_have_had_stand_above_everything(tmp_path, capsys):
@@ -217,16 +221,17 @@ def test_the_model_is_neither_shown_nor_heard_on_what_is_not_there(tmp_path):
     record = load_record(write_comparison(tmp_path, arms=("llm", "never")).folder)
     facts = build_facts(record)
     assert facts["never.sharpe"].text == "n/a"
-    judgement = Judge(facts, facts).judge("The annual Sharpe ratio of never is n/a.")
-    assert "there is no sharpe of never to tell" in judgement.refusal
-    assert not any("n/a" in message.content for topic in topics(facts) for message in question(topic).messages)
+    known = Known(facts, facts)
+    with pytest.raises(UnbackedError, match="there is no annual Sharpe ratio of never to tell"):
+        Reader(known, names_of(["never"], "never"), "never").read("The Sharpe ratio of never is {never.sharpe}", ())
+    asked = [question(part, ScriptedClient([])) for part in parts(facts)]
+    assert not any("n/a" in message.content for request in asked for message in request.messages)
 
 
 def test_symbols_are_not_among_the_arms_of_a_superlative(three):
     facts = build_facts(load_record(three))
     fewest = min(("buy_and_hold", "sma_cross", "regime_rule"), key=lambda arm: facts[f"{arm}.trades"].value)
-    trades = facts[f"{fewest}.trades"]
-    assert Judge(facts, facts).judge(f"{fewest} has the fewest trades of all arms, {trades.text}.").refusal == ""
+    check_claim(Claim("smallest", (f"{fewest}.trades",)), Known(facts, facts))
 
 
 @pytest.mark.parametrize(
@@ -242,7 +247,7 @@ def test_symbols_are_not_among_the_arms_of_a_superlative(three):
 def test_nothing_to_test_names_the_one_cause(tmp_path, how, said):
     record = load_record(write_comparison(tmp_path, **how).folder)
     facts = build_facts(record)
-    told = _untested(record, *how["arms"], facts)
+    told = untested(record, *how["arms"], facts)
     assert f"there is nothing to test: {told}." == said
 
 

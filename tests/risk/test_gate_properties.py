@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 ENTRIES = (Intent.ENTER_LONG, Intent.ENTER_SHORT)
 
 
-@examples(150, 3500)
+@examples(100, 3500)
 @given(cases())
 @counted
 def test_every_promise_holds_in_every_run(case):

@@ -7,7 +7,6 @@ import sys
 import pytest
 from fault_runs import environment, evidence, start_run, write_experiment
 from misbehaving_server import answer, serving
-from preloaded import preloaded
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
@@ -35,8 +34,8 @@ def small_disk(tmp_path):
     subprocess.run(["umount", place], capture_output=True, check=False)
 
 
-def test_a_full_file_system_is_told_and_the_command_goes_on_when_there_is_room(tmp_path, small_disk):
-    with serving(answer()) as server, preloaded() as commands:
+def test_a_full_file_system_is_told_and_the_command_goes_on_when_there_is_room(tmp_path, small_disk, commands):
+    with serving(answer()) as server:
         whole = tmp_path / "whole"
         write_experiment(whole, 6)
         settings = environment(server.url, tmp_path / "cache")
@@ -68,12 +67,10 @@ def test_a_file_that_may_not_grow_is_told(tmp_path, most, file):
 
 
 @pytest.mark.parametrize("words", [("init", "new"), ("replay", "RUN")], ids=["init", "replay"])
-def test_other_commands_tell_it_too(tmp_path, words):
+def test_other_commands_tell_it_too(tmp_path, commands, words):
     write_experiment(tmp_path, 6)
     if "RUN" in words:
-        run = start_run(tmp_path, {}, "", ("run", "experiment.yaml", "--arm", "regime_rule", "--quiet"))
-        assert run.wait(120) == 0
-        run.communicate()
+        assert commands.run(tmp_path, {}, ("run", "experiment.yaml", "--arm", "regime_rule", "--quiet"))[0] == 0
         words = ("replay", next(str(path) for path in (tmp_path / "reports").iterdir() if path.is_dir()))
     run = start_run(tmp_path, {}, LIMITED.format(most=10), words)
     _, said = run.communicate(timeout=120)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from fault_runs import environment, start_run
+from fault_runs import environment
 from misbehaving_server import answer, by_turns, serving
 
 from llm_strategy.llm.models.store import cache_folder
@@ -21,6 +22,8 @@ pytestmark = [pytest.mark.model, pytest.mark.server, pytest.mark.slow]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CALM = '{"rationale": "Quiet [D1].", "regime": {"label": "calm"}, "action": {"type": "hold", "confidence": 0.6}}'
+SHORT = "output: {explain: false}\nevaluation: {bootstrap_samples: 100, placebos: 19}\n"
+"""What the tests leave out of an example: a page in a model's words, and the size of what is drawn at random."""
 
 
 @pytest.fixture
@@ -29,7 +32,10 @@ def folder(tmp_path):
     shutil.copytree(EXAMPLES, tmp_path / "examples", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "cache").mkdir()
     for model in cache_folder().glob("*.gguf"):
-        shutil.copy(model, tmp_path / "cache")  # a link would be another device's where folders of tests lie elsewhere
+        try:
+            os.link(model, tmp_path / "cache" / model.name)
+        except OSError:  # folders of tests lie on another device
+            shutil.copy(model, tmp_path / "cache")
     return tmp_path
 
 
@@ -38,9 +44,9 @@ def settings_of(folder, **settings):
     return {"BTLLM_CACHE_DIR": str(folder / "cache"), "LLM_TIMEOUT_S": "300", "LLM_THREADS": threads, **settings}
 
 
-def compared(folder, experiment, settings):
+def compared(commands, folder, experiment, settings):
     """The result of a whole comparison."""
-    process = start_run(folder, settings, words=("compare", f"examples/{experiment}"))
+    process = commands.popen(folder, settings, ("compare", f"examples/{experiment}"))
     out, err = process.communicate(timeout=900)
     assert process.returncode == 0, out[-2000:] + err[-2000:]
     (manifest,) = (folder / "reports").glob("*/manifest.json")  # beside it may lie the lock of who was killed
@@ -53,16 +59,16 @@ def asked(folder):
     return Counter((line["advisor"], line["request"]) for line in lines if not line["cached"])
 
 
-def test_three_advisors_a_strategy_a_rule_and_the_market_stand_in_one_table(folder, gemma_path):
+def test_three_advisors_a_strategy_a_rule_and_the_market_stand_in_one_table(commands, folder, gemma_path):
     """Killed in the middle of the second advisor, started again: each question is asked once, and all is replayed."""
     settings = settings_of(folder)
     path = folder / "examples" / "several_advisors.yaml"
     text = path.read_text(encoding="utf-8")
-    assert "decide_every: 5" in text
-    path.write_text(
-        text.replace("decide_every: 5", "decide_every: 12") + "output: {explain: false}\n", encoding="utf-8"
-    )
-    process = start_run(folder, settings, words=("compare", "examples/several_advisors.yaml"))
+    for usual, short in (("decide_every: 5", "decide_every: 24"), ("end: 2008-12-31", "end: 2008-08-29")):
+        assert usual in text
+        text = text.replace(usual, short)
+    path.write_text(text + SHORT, encoding="utf-8")
+    process = commands.popen(folder, settings, ("compare", "examples/several_advisors.yaml"))
     deadline = time.monotonic() + 600
     while not list((folder / "reports").glob("*/opinion/decisions.jsonl")) and time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()
@@ -72,8 +78,9 @@ def test_three_advisors_a_strategy_a_rule_and_the_market_stand_in_one_table(fold
     known = {file.stem for file in (folder / "cache" / "answers").glob("??/*.json")}
     assert known
 
-    made = compared(folder, "several_advisors.yaml", settings)
-    assert list(made.table.index) == ["small", "opinion", "gemma", "donchian", "upper_half", "market", "regime_rule"]
+    made = compared(commands, folder, "several_advisors.yaml", settings)
+    own = ["donchian", "upper_half", "regime_rule"]
+    assert list(made.table.index) == ["small", "opinion", "gemma", *own, "market", "copy_nearest"]
     counts = asked(made.folder)
     assert {advisor for advisor, _ in counts} == {"small", "opinion", "gemma"}
     assert counts.total() - len(counts) <= 1  # what was under way when it was killed is asked again
@@ -84,12 +91,47 @@ def test_three_advisors_a_strategy_a_rule_and_the_market_stand_in_one_table(fold
     assert all(check.same for check in replay(made.folder))
 
 
+def test_a_model_plans_briefs_states_hypotheses_and_obeys_a_checklist(commands, folder, model_path):
+    """Killed in the middle, started again: each question is asked once, each statement registered once."""
+    settings = settings_of(folder, BTLLM_DATA_DIR=str(folder / "data"))
+    path = folder / "examples" / "orchestrator.yaml"
+    text = path.read_text(encoding="utf-8")
+    for usual, short in (("2007-01-01", "2007-09-01"), ("2008-12-31", "2008-10-31"), ("every: 20", "every: 100")):
+        assert usual in text
+        text = text.replace(usual, short)
+    for further in ("first_two", "any_two"):
+        text = re.sub(rf"\n  {further}: .*", "", text)
+    path.write_text(text.replace("propose: 2", "propose: 1") + SHORT, encoding="utf-8")
+    process = commands.popen(folder, settings, ("compare", "examples/orchestrator.yaml"))
+    deadline = time.monotonic() + 600
+    while not list((folder / "reports").glob("*/everything/decisions.jsonl")) and time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.2)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+    made = compared(commands, folder, "orchestrator.yaml", settings)
+    assert list(made.table.index) == ["planned", "everything", "buy_and_hold", "market", "copy_nearest"]
+    counts = asked(made.folder)
+    assert counts.total() - len(counts) <= 1  # what was under way when it was killed is asked again
+    plans = [entry.decision.plan for entry in made.record.arm("planned").entries]
+    assert all(len(plan) == 2 for plan in plans)
+    brief = made.brief()
+    assert brief.close.chosen == plans[-1]
+    assert made.facts["model.brief.market.trend"].text in str(brief)
+    page = made.report.read_text(encoding="utf-8")
+    assert "The market at the last decision of planned" in page
+    checked = {check.name: check.same for check in replay(made.folder)}
+    assert all(checked.values()), checked
+    assert {"brief.json", "checklist.json", "hypotheses.json"} <= checked.keys()
+
+
 def shorten(folder, settings=""):
-    """The example of one's own words over five decisions, with these settings of its advisor."""
+    """The example of one's own words over two decisions, with these settings of its advisor."""
     path = folder / "examples" / "own_words.yaml"
     text = path.read_text(encoding="utf-8")
     assert text.count("\n") <= 25
-    text = text.replace("end: 2008-12-31", "end: 2008-08-29")
+    text = text.replace("end: 2008-12-31", "end: 2008-08-08") + SHORT
     path.write_text(text.replace("advisor:\n", f"advisor:\n  {settings}\n"), encoding="utf-8")
 
 
@@ -123,25 +165,25 @@ def requests_of(made):
     return {line["request"]: "\n".join(message["content"] for message in line["messages"]) for line in log}
 
 
-def test_a_prompt_a_feature_labels_and_news_of_ones_own_reach_llama_cpp(folder, model_path):
+def test_a_prompt_a_feature_labels_and_news_of_ones_own_reach_llama_cpp(commands, folder, model_path):
     shorten(folder)
-    made = compared(folder, "own_words.yaml", settings_of(folder, LLM_BACKEND="llama_cpp"))
+    made = compared(commands, folder, "own_words.yaml", settings_of(folder, LLM_BACKEND="llama_cpp"))
     asked_for = requests_of(made)
     check_own_words(made, lambda entry: asked_for[entry.decision.exchanges[0].request_hash])
     assert made.advisors["valid_share"].min() == 1.0
 
 
-def test_the_same_reaches_local_llama_which_nothing_holds_to_labels_that_it_never_saw(folder, model_path):
+def test_the_same_reaches_local_llama_which_nothing_holds_to_labels_that_it_never_saw(commands, folder, model_path):
     shorten(folder, "max_failure_rate: 1")
-    made = compared(folder, "own_words.yaml", settings_of(folder, LLM_BACKEND="local_llama"))
+    made = compared(commands, folder, "own_words.yaml", settings_of(folder, LLM_BACKEND="local_llama"))
     asked_for = requests_of(made)
     check_own_words(made, lambda entry: asked_for[entry.decision.exchanges[0].request_hash])
 
 
-def test_the_same_reaches_a_server(folder):
+def test_the_same_reaches_a_server(commands, folder):
     shorten(folder)
     with serving(by_turns(lambda turn, body: answer(CALM))) as server:
-        made = compared(folder, "own_words.yaml", environment(server.url, folder / "cache"))
+        made = compared(commands, folder, "own_words.yaml", environment(server.url, folder / "cache"))
         bodies = ["\n".join(message["content"] for message in body["messages"]) for body in server.questions]
 
     def sent(entry):

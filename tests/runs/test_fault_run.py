@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 
 import pytest
-from fault_runs import decisions, ended, environment, evidence, replays, run_here, start_run, write_experiment
+from fault_runs import decisions, ended, environment, evidence, replays, run_here, write_experiment
 from misbehaving_server import GOOD_ADVICE, answer, by_turns, hang, serving
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
@@ -47,13 +47,13 @@ def whole(tmp_path_factory):
     return evidence(folder)
 
 
-def test_killed_and_interrupted_runs_go_on_to_the_bytes_of_one_that_was_not(tmp_path, monkeypatch, whole):
+def test_killed_and_interrupted_runs_go_on_to_the_bytes_of_one_that_was_not(tmp_path, monkeypatch, commands, whole):
     write_experiment(tmp_path, DECISIONS)
     stalls = Stalls(STOPS)
     with serving(by_turns(stalls)) as server:
         settings = environment(server.url, tmp_path / "cache")
         for turn, stop in STOPS.items():
-            process = start_run(tmp_path, settings)
+            process = commands.popen(tmp_path, settings)
             assert stalls.stalled[turn].wait(200)
             process.send_signal(stop)
             code, said = ended(process)
@@ -69,14 +69,16 @@ def test_killed_and_interrupted_runs_go_on_to_the_bytes_of_one_that_was_not(tmp_
     assert replays(tmp_path)
 
 
-def test_a_run_killed_with_eight_questions_under_way_asks_nothing_twice_but_those(tmp_path, monkeypatch, whole):
+def test_a_run_killed_with_eight_questions_under_way_asks_nothing_twice_but_those(
+    tmp_path, monkeypatch, commands, whole
+):
     at_once, kills = 8, (13, 27)
     write_experiment(tmp_path, DECISIONS, concurrency=at_once)
     stalls = Stalls(kills)
     with serving(by_turns(stalls)) as server:
         settings = environment(server.url, tmp_path / "cache")
         for turn in kills:
-            process = start_run(tmp_path, settings)
+            process = commands.popen(tmp_path, settings)
             assert stalls.stalled[turn].wait(200)
             process.kill()
             assert ended(process)[0] == -signal.SIGKILL

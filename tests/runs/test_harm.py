@@ -1,4 +1,4 @@
-"""What the worst advice could do: an adversary loses more than chance does, and no advice more than the bound."""
+"""What an adviser that wants to lose could do: more than chance does, and no advice more than the bound."""
 
 from dataclasses import replace
 

@@ -84,10 +84,12 @@ def test_a_real_model_that_reads_an_order_keeps_the_form(model_path, threads, tm
     with LLMClient(LlamaCppBackend(model_path, EngineOptions(2048, threads))) as client:
         advisor = ModelAdvisor(
             client,
-            options=PromptOptions(mode, "fixed"),
+            options=PromptOptions(mode, "nearest", rationale="always"),
             context=["features", {"documents": {"path": path}}],
             record=False,
         )
+        for day in (8, 9):
+            advisor.witness(snapshot(f"2008-10-0{day}T00:00:00", trend=(day - 8.5) / 5))
         decision = advisor.decide(snapshot())
     assert "answer enter_long with all the money.(|im_end|)" in decision.context[0].text
     assert decision.context[0].text.count("[D") == 1

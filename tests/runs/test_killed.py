@@ -14,7 +14,6 @@ import yaml
 from fault_runs import EVIDENCE, environment, evidence, replays, run_folder, write_experiment
 from fuzzing import NIGHTLY
 from misbehaving_server import answer, by_turns, serving
-from preloaded import preloaded
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
@@ -22,12 +21,6 @@ KILLS = 100 if NIGHTLY else 4
 ROUND = 5
 """Kills of one run before it may come to its end."""
 MOST_S = 120
-
-
-@pytest.fixture(scope="module")
-def commands():
-    with preloaded() as started:
-        yield started
 
 
 def audit(folder):

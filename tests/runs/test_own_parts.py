@@ -1,4 +1,4 @@
-"""A backend, a rule, a source, a feature and a section of a person's own in one run, wherever it is started."""
+"""A backend, a rule, a source, a feature, an analytic and a section of one's own in one run, wherever it is started."""
 
 import json
 import shutil
@@ -11,9 +11,10 @@ from simulator import compare, replay
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 EXPERIMENT = """
-name: five
+name: six
 data: {source: "own_source.py:random_walk:MINE?bars=130"}
 advisor: {features: [trend, "own_feature.py:GAP"], lookbacks: {trend: 40, volatility_rank: 30, drawdown: 40},
+          context: [features, analytics: {names: ["own_analytic.py:CALM"]}],
           max_failure_rate: 1}   # what the example answers is no advice
 arms: [llm, mine]
 baselines: {mine: {rule: "own_rule.py:UpperHalf"}}
@@ -57,7 +58,7 @@ def test_a_run_is_the_same_from_every_folder_and_replays_where_its_files_are(fol
     assert all(check.same for check in replay(beside.folder))
 
 
-@pytest.mark.parametrize("part", ["feature", "rule", "section"])
+@pytest.mark.parametrize("part", ["analytic", "feature", "rule", "section"])
 def test_a_replay_without_a_file_says_which(folder, monkeypatch, part):
     monkeypatch.chdir(folder)
     made = compare("experiment.yaml").folder
@@ -76,7 +77,7 @@ def test_a_replay_needs_no_file_of_the_source_and_the_backend(folder, monkeypatc
 
 def test_a_changed_section_is_named_where_a_replay_differs(btllm, folder):
     btllm("compare", "mine/experiment.yaml")
-    (made,) = (folder.parent / "reports").glob("five-*")
+    (made,) = (folder.parent / "reports").glob("six-*")
     section = folder / "own_section.py"
     section.write_text(section.read_text().replace("in its best month", "at its best"))
     code, out, err = btllm("replay", made)

@@ -89,7 +89,7 @@ def test_the_example_has_at_most_fifteen_lines_of_code():
 
 def test_an_own_rule_runs_beside_ours_and_is_replayed(folder):
     result = compare(experiment(period=5))
-    assert list(result.table.index) == ["buy_and_hold", "mine"]
+    assert list(result.table.index) == ["buy_and_hold", "mine", "market"]
     rule = json.loads((result.folder / "manifest.json").read_text())["experiment"]["baselines"]["mine"]
     assert (rule["rule"], rule["period"], len(rule["sha256"])) == ("own_rule.py:UpperHalf", 5, 64)
     assert "Holds what trades in the upper half" in (result.folder / "mine" / "decisions.jsonl").read_text()

@@ -11,7 +11,7 @@ import threading
 import time
 
 import pytest
-from fault_runs import ended, environment, evidence, start_run, write_experiment
+from fault_runs import ended, environment, evidence, write_experiment
 from misbehaving_server import answer, by_turns, serving
 
 from llm_strategy.llm import FolderStore, Generation, RecordingClient, get_llm_client
@@ -48,7 +48,7 @@ print("".join(client.complete(Request((), seed=turn)).text for turn in range(5))
 
 
 @pytest.mark.parametrize("concurrency", [1, 8])
-def test_two_runs_that_begin_together_ask_each_question_once(tmp_path, concurrency):
+def test_two_runs_that_begin_together_ask_each_question_once(tmp_path, commands, concurrency):
     def behave(turn, body):
         time.sleep(0.02)
         return answer()
@@ -58,7 +58,7 @@ def test_two_runs_that_begin_together_ask_each_question_once(tmp_path, concurren
         places = [tmp_path / "one", tmp_path / "two"]
         for place in places:
             write_experiment(place, 25, concurrency=concurrency)
-        outcomes = [ended(run) for run in [start_run(place, settings) for place in places]]
+        outcomes = [ended(run) for run in [commands.popen(place, settings) for place in places]]
         assert [code for code, _ in outcomes] == [0, 0], outcomes
         asked = [json.dumps(body["messages"]) for body in server.questions]
     assert len(asked) == len(set(asked)) == 25

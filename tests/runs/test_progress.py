@@ -40,7 +40,7 @@ class Told:
     def line(self, text):
         self.lines.append(text)
 
-    def live(self, text):
+    def live(self, text, share=None):
         self.moments.append(text)
 
     def close(self):
@@ -63,11 +63,21 @@ def told(tmp_path_factory):
     return seen, result
 
 
+def test_decisions_are_counted_as_they_are_made_and_not_bar_by_bar(tmp_path):
+    seen = Told()
+    advisor = {"decide_every": 10}
+    experiment = small(tmp_path, advisor=advisor, arms=["llm", "momentum"], evaluation={"bootstrap_samples": 100})
+    with Progress(seen) as progress:
+        simulator.compare(experiment, client=recording(reader)[0], progress=progress)
+    assert any("trading momentum: 16 decisions" in line for line in seen.lines)
+
+
 def test_each_stage_has_its_line_in_order(told):
     seen, result = told
     assert re.fullmatch(r"Model: .* by scripted, a client that the program gave", seen.lines[0])
     begun = ["environment: 420 bars of CYCLES", "model: ", "asking ", "trading buy_and_hold: 151 decisions",
-             "trading random: 151 decisions", "the worst advice", "measuring", "explanation", "page"]  # fmt: skip
+             "trading regime_rule: 151 decisions", "an adviser that wants", "measuring", "explanation",
+             "page"]  # fmt: skip
     where = [next(n for n, line in enumerate(seen.lines) if line.startswith(begin)) for begin in begun]
     assert where == sorted(where)
     assert all(any(f"trading {arm.name}:" in line for line in seen.lines) for arm in result.record.arms[1:])
@@ -103,7 +113,7 @@ def test_the_old_callbacks_are_told_as_well(tmp_path):
         small(tmp_path, arms=["llm", "buy_and_hold"], evaluation={"bootstrap_samples": 100}), client=recording()[0],
         on_bar=lambda *told: bars.append(told), on_estimate=plans.append, progress=False,
     )  # fmt: skip
-    assert bars[-1] == ("buy_and_hold", 151, 151)
+    assert bars[-1] == ("market", 151, 151)
     assert plans[0].decisions == 151
     assert result.verdict
 
@@ -158,34 +168,50 @@ def test_nothing_is_told_of_a_run_that_cannot_begin():
     assert seen.lines == seen.moments == []
 
 
-def command(tmp_path, *words, **how):
-    (tmp_path / "e.yaml").write_text(
+def write_experiment(folder):
+    (folder / "e.yaml").write_text(
         "name: small\ndata: {source: 'synthetic:cycles?bars=420&seed=5'}\narms: [buy_and_hold, momentum]\n"
         "evaluation: {bootstrap_samples: 100}\noutput: {folder: out}\n"
     )
-    return subprocess.run([*BTLLM, *words], cwd=tmp_path, text=True, capture_output=True, check=False, **how)
 
 
-def test_a_log_has_plain_lines_and_the_result_a_link(tmp_path):
-    done = command(tmp_path, "compare", "e.yaml")
+@pytest.fixture
+def command(commands, tmp_path):
+    """Run a command in a folder with an experiment; how it ended and what it said."""
+    write_experiment(tmp_path)
+
+    def run(*words, **settings):
+        process = commands.popen(tmp_path, settings, words)
+        out, err = process.communicate()
+        return SimpleNamespace(returncode=process.returncode, stdout=out, stderr=err)
+
+    return run
+
+
+def test_a_log_has_plain_lines_and_the_result_a_link(tmp_path, command):
+    done = command("compare", "e.yaml")
     assert done.returncode == 0, done.stderr
     assert "\x1b" not in done.stderr + done.stdout
-    assert done.stderr.startswith("Model: none is asked, all arms are rules\n")
+    assert (
+        "Model: none is asked, all arms are rules" in done.stderr.splitlines()
+    )  # on a slow machine the libraries come first
     assert "model: all arms are rules, none is asked" in done.stderr
     assert "trading momentum: 151 decisions" in done.stderr
     link = re.search(r"file://\S+report\.html", done.stdout)[0]
     assert os.path.exists(link.removeprefix("file://"))
     folder = re.search(r"btllm view (\S+)", done.stdout)[1]
-    viewed = command(tmp_path, "view", folder, env={**os.environ, "BROWSER": "no-such-browser", "DISPLAY": ""})
+    viewed = command("view", folder, BROWSER="no-such-browser", DISPLAY="")
     assert viewed.returncode == 0
     assert link in viewed.stdout
     assert "browser" in viewed.stderr
-    assert command(tmp_path, "view", "nowhere").returncode == 6
+    assert command("view", "nowhere").returncode == 6
 
 
 @pytest.mark.parametrize("word", ["--quiet", "--json"])
 def test_programs_get_a_clean_stdout(tmp_path, word):
-    done = command(tmp_path, "compare", "e.yaml", word)
+    """From a process that loads the libraries itself, which say nothing either."""
+    write_experiment(tmp_path)
+    done = subprocess.run([*BTLLM, "compare", "e.yaml", word], cwd=tmp_path, text=True, capture_output=True)
     assert done.returncode == 0, done.stderr
     if word == "--quiet":
         assert done.stderr == ""
@@ -215,7 +241,7 @@ def test_a_terminal_shows_what_goes_on_by_itself_in_a_script(tmp_path):
     out, _ = process.communicate()
     assert process.returncode == 0, seen
     assert "trading momentum: 151 decisions" in seen.decode()
-    assert re.fullmatch(r"<Result of 2 arms: no model; report out/\S+report\.html>\n", out.decode())
+    assert re.fullmatch(r"<Result of 3 arms: no model; report out/\S+report\.html>\n", out.decode())
 
 
 def test_without_a_person_looking_on_a_script_is_silent(capsys, tmp_path):
@@ -271,11 +297,42 @@ def test_tab_completes_commands(words, offered):
     assert offered in done.stdout.split()
 
 
-def test_a_replay_and_a_rebuilt_page_say_nothing_beside_their_result(tmp_path):
-    done = command(tmp_path, "compare", "e.yaml", "--quiet")
+def test_a_replay_and_a_rebuilt_page_say_nothing_beside_their_result(command):
+    done = command("compare", "e.yaml", "--quiet")
     folder = os.path.dirname(done.stdout.strip())
     for words, said in ((["replay", folder], "same"), (["report", folder], "Report: ")):
-        done = command(tmp_path, *words)
+        done = command(*words)
         assert done.returncode == 0
         assert done.stdout.startswith(said)
         assert not [line for line in done.stderr.splitlines() if not re.search(r", [\d.]+ (s|min)$", line)]
+
+
+NOTEBOOK = """
+import sys
+sys.modules["ipywidgets"] = None  # as where widgets are not installed
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+from simulator.progress.surfaces import Notebook
+
+InteractiveShell.instance()
+with capture_output() as shown:
+    surface = Notebook()
+    surface.open()
+    surface.line("Model: <b>none</b>")
+    surface.live("asking 3/4", 0.75)
+    surface.live("measuring")
+    surface.close()
+for each in shown.outputs:
+    print(each.data["text/html"].replace(chr(10), " "))
+"""
+
+
+def test_a_notebook_has_a_bar_without_any_widget(tmp_path):
+    done = subprocess.run([sys.executable, "-c", NOTEBOOK], cwd=tmp_path, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    _, line, asking, measuring, closed = done.stdout.splitlines()
+    assert "Model: &lt;b&gt;none&lt;/b&gt;" in line
+    assert '<progress max="1" value="0.7500"' in asking
+    assert "asking 3/4" in asking
+    assert "<progress" not in measuring + closed
+    assert "asking" not in closed

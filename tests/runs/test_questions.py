@@ -18,7 +18,9 @@ DECISIONS = 340 - 269
 
 
 def reads(request):
-    """Labels by the line alone, the action by the label."""
+    """Labels by the line alone, the action by the label; of an explanation the first of each list."""
+    if not {" bull", " hold"} & set(request.choices):
+        return {choice: 0.9 if choice == request.choices[0] else 0.01 for choice in request.choices}
     if " bull" not in request.choices:
         return LONG if "bull" in request.opening else {**LONG, " exit": 0.95}
     up = "above" in request.messages[-1].content + request.opening

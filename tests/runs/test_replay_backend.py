@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from small_run import reader, recording, small
+from small_run import asks_advice, explainer, reader, recording, small
 
 import simulator
 from llm_strategy.errors import AnswerNotRecorded, AnswerTimeout, ConfigurationError, RunFolderError
@@ -42,12 +42,13 @@ def again(tmp_path, **sections):
 
 
 def test_a_run_is_made_again_from_the_answers_of_its_folder(tmp_path, replayed):
-    first = simulator.run(small(tmp_path, evaluation={"draws": 2}), client=recording()[0])
+    first = simulator.run(small(tmp_path, evaluation={"draws": 2}), client=recording(explainer)[0])
     replayed(first.folder)
     told = []
     second = simulator.run(again(tmp_path, evaluation={"draws": 2}), on_estimate=told.append)
     for name in SAME:
         assert (second.folder / name).read_bytes() == (first.folder / name).read_bytes(), name
+    assert json.loads((first.folder / "explanation.json").read_text())["counts"]["shown"] > 0
     assert second.record.manifest["model"] == first.record.manifest["model"]
     assert second.record.manifest["usage"]["asked"] == 0
     assert "the model is asked nothing" in str(told[0])
@@ -105,7 +106,7 @@ def test_a_script_asks_a_finished_run(tmp_path):
     answers = get_llm_client(backend="replay", replay_from=str(first.folder), temperature=1.5)
     assert answers.identity == model.identity
     assert answers.healthcheck().ok
-    asked = next(request for request in model.requests if request.form)
+    asked = next(request for request in model.requests if asks_advice(request))
     streamed = []
     answer = answers.complete(asked, lambda text: streamed.append(text) or True)
     assert json.loads(answer.text)["regime"]["label"] in {"bull", "bear", "sideways"}

@@ -1,5 +1,9 @@
 """A result in Python: one line, and tables by arm."""
 
+import re
+from dataclasses import replace
+from html import unescape
+
 import pandas as pd
 import pytest
 from small_run import reader, recording, small
@@ -35,11 +39,32 @@ def test_a_result_prints_as_one_line(result):
         assert len(text) < 250
         assert result.verdict in text
         assert str(result.report) in text
-    assert len(result._repr_html_()) < 5000
+    assert len(result._repr_html_()) < 25_000
+
+
+def test_the_verdict_comes_with_its_reasons_and_its_limits(result):
+    assert result.verdict == result.verdicts["llm"] == "cannot tell"
+    assert result.reasons == ["It decided over 151 bars; below 250 nothing is said."]
+    assert "fewer than 250 bars" in result.chips
+    assert any(line.startswith("Against the market: ") for line in result.rests_on)
+    page, text = unescape(result._repr_html_()), result.report.with_suffix(".md").read_text()
+    for said in (*result.reasons, *result.chips):
+        assert said in page
+        assert said in text
+    assert all(line in page for line in result.rests_on)
+
+
+def test_a_report_of_an_earlier_version_has_a_word_and_no_reasons(result):
+    facts = {name: fact for name, fact in result.facts.items() if ".worth" not in name and "run.worth" not in name}
+    earlier = replace(result, facts=facts)
+    assert earlier.verdict == "cannot tell"
+    assert earlier.reasons == earlier.chips == earlier.rests_on == []
+    assert "Verdict: cannot tell." in earlier._repr_html_()
 
 
 def test_equity_and_returns_have_a_column_an_arm(result):
-    assert list(result.equity.columns) == list(result.returns.columns) == ["llm", "buy_and_hold", "momentum"]
+    arms = ["llm", "buy_and_hold", "momentum", "market"]
+    assert list(result.equity.columns) == list(result.returns.columns) == arms
     assert isinstance(result.equity.index, pd.DatetimeIndex)
     assert len(result.returns) == len(result.equity) - 1
     for arm in result.equity:
@@ -70,6 +95,39 @@ def test_trades_are_by_arm(result):
         count = int((trades.index.get_level_values("arm") == arm).sum())
         assert count == len(result.record.arm(arm).trades)
     assert trades["entered"].dtype.kind == "M"
+
+
+def test_orders_and_accounts_are_by_arm_with_types(result):
+    orders, accounts = result.orders, result.accounts
+    assert orders.index.names == ["arm", "order"]
+    assert accounts.index.names == ["arm", "time"]
+    for arm in result.record.arms:
+        assert (orders.index.get_level_values("arm") == arm.name).sum() == len(arm.orders)
+        assert accounts.loc[arm.name, "equity"].tolist() == result.equity[arm.name].dropna().tolist()
+    assert {str(orders[name].dtype) for name in ("created", "done")} == {"datetime64[us]"}
+    assert {str(dtype) for dtype in accounts.dtypes} == {"float64"}
+    assert {str(result.decisions[name].dtype) for name in ("confidence", "stop_pct", "close")} == {"float64"}
+
+
+def test_a_notebook_shows_the_account_beside_the_market_and_obeys_nothing(result):
+    told = result._repr_html_()
+    ((style, name, picture),) = re.findall(
+        r'<style>(.*?)</style><div class="([\w-]+)">(.*?</div>)</div>', told, re.DOTALL
+    )
+    assert re.findall(r'<text class="end[^>]*>([^<]*)</text>', picture) == ["market", "llm"]
+    assert ">momentum<" not in picture
+    assert "--ink: currentColor" in style, "text in the colour of a light or a dark notebook"
+    depths = [style[:at].count("{") - style[:at].count("}") for at in range(len(f".{name} {{"), len(style))]
+    assert style.startswith(f".{name} {{")
+    assert min(depths) == 1, "every rule holds within this cell alone"
+    assert not re.search(r"@import|url\(|expression\(", style)
+    assert not re.search(r"<script|<link|<img|https?:(?!//www\.w3\.org)|\son\w+=", told)
+    hostile = simulator.Result(result.folder, result.facts)
+    noted = result.record.manifest | {"notes": ["<script>alert(1)</script>\x1b[2J"]}
+    hostile.__dict__["record"] = replace(result.record, manifest=noted)
+    assert "&lt;script" in hostile._repr_html_()
+    assert "<script" not in hostile._repr_html_()
+    assert "\x1b" not in hostile._repr_html_()
 
 
 def test_tables_of_a_single_arm_have_the_same_shape(tmp_path):

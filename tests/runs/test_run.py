@@ -2,10 +2,9 @@
 
 import json
 import shutil
-from itertools import pairwise
 
 import pytest
-from small_run import files, reader, recording, seal, small
+from small_run import asks_advice, files, reader, recording, seal, small
 
 import simulator
 from llm_strategy.errors import (
@@ -34,17 +33,17 @@ def finished(tmp_path_factory):
 
 def test_a_comparison_writes_what_the_record_promises(finished):
     result, _ = finished
-    arms = list(simulator.Experiment().arms)
+    arms = list(simulator.Experiment().compared)
     manifest = json.loads((result.folder / "manifest.json").read_text())
     assert manifest["arms"] == arms
     assert {path.name for path in result.folder.iterdir()} == {
-        *arms, "audit.jsonl", "manifest.json", "prices.csv", "harm.json", "facts.json", "explanation.json",
-        "report.html", "report.md",
+        *arms, "audit.jsonl", "manifest.json", "prices.csv", "harm.json", "placebos.json", "robustness.json",
+        "trials.json", "facts.json", "explanation.json", "report.html", "report.md",
     }  # fmt: skip
     for arm in arms:
         assert {path.name for path in (result.folder / arm).iterdir()} == {
             "manifest.json", "decisions.jsonl", "orders.csv", "trades.csv", "equity.csv", "facts.json",
-            *(["request.json"] if arm == "llm" else []),
+            *(["questions.json", "request.json"] if arm == "llm" else []),
         }  # fmt: skip
     assert list(result.table.index) == arms
     assert result.report.exists()
@@ -63,31 +62,18 @@ def test_equal_states_are_asked_once(finished):
     prompts = {decision["prompt"] for decision in result.record.arm("llm").decisions}
     assert usage["decisions"] == usage["questions"] == 151
     assert usage["distinct"] == usage["asked"] == len(prompts)
-    questions = [request for request in model.requests if request.form]
+    questions = [request for request in model.requests if asks_advice(request)]
     assert len(questions) == len(prompts)
 
 
 def test_the_request_knows_nothing_of_the_account_or_the_calendar(finished):
     _, model = finished
     for request in model.requests:
-        if request.form:
+        if asks_advice(request):
             last = request.messages[-1].content.lower()
             assert not any(character.isdigit() for character in last)
             for secret in ("cash", "position", "profit", "cycles", "equity", "date"):
                 assert secret not in last
-
-
-def test_the_random_arm_holds_as_long_as_the_advised_one(finished):
-    result, _ = finished
-    runs = {}
-    for name in ("llm", "random"):
-        held, wanted = 0, []
-        for decision in result.record.arm(name).decisions:
-            action = decision["advice"]["action"]["type"]
-            held = {"enter_long": 1, "exit": 0}.get(action, held)
-            wanted.append(held)
-        runs[name] = (sum(wanted), sum(a != b for a, b in pairwise(wanted)))
-    assert runs["llm"] == runs["random"]
 
 
 def test_a_replay_is_byte_for_byte_without_a_model(finished):

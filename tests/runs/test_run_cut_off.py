@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from small_run import reader, recording, small
+from small_run import asks_advice, reader, recording, small
 
 import simulator
 from llm_strategy.errors import (
@@ -34,7 +34,7 @@ def test_an_interrupted_run_goes_on_without_asking_again(tmp_path):
         simulator.compare(small(tmp_path), client=recording(interrupted, store)[0])
     client, model = recording(reader, store)
     result = simulator.compare(small(tmp_path), client=client)
-    again = [request for request in model.requests if request.form]
+    again = [request for request in model.requests if asks_advice(request)]
     assert not set(asked) & set(again)
     assert result.record.manifest["usage"]["asked"] == len(again)
     assert not list((tmp_path / "reports").glob("*.partial"))
@@ -56,7 +56,7 @@ def test_a_refreshing_run_that_was_cut_off_does_not_ask_again_what_it_had_asked(
         simulator.compare(experiment, client=recording(interrupted, store, "refresh")[0])
     client, model = recording(reader, store, "refresh")
     simulator.compare(experiment, client=client)
-    assert not set(asked) & {request for request in model.requests if request.form}
+    assert not set(asked) & {request for request in model.requests if asks_advice(request)}
 
 
 def test_a_killed_run_resumes(tmp_path):
@@ -92,7 +92,7 @@ def test_a_killed_run_resumes(tmp_path):
     store = FolderStore(tmp_path / "answers")
     client, model = recording(reader, store)
     result = simulator.compare(small(tmp_path), client=client)
-    again = [request.messages[-1].content for request in model.requests if request.form]
+    again = [request.messages[-1].content for request in model.requests if asks_advice(request)]
     assert set(before[:-1]).isdisjoint(again)  # the answer to the last one may not have come
     assert all(check.same for check in simulator.replay(result.folder))
 
@@ -146,4 +146,4 @@ def test_a_full_disk_is_one_sentence_and_keeps_the_answers(tmp_path, monkeypatch
     client, model = recording(reader, store)
     simulator.compare(experiment, client=client)
     kept = {path.stem for path in (tmp_path / "answers").rglob("*.json")}
-    assert len(kept) > len([request for request in model.requests if request.form])
+    assert len(kept) > len([request for request in model.requests if asks_advice(request)])

@@ -30,7 +30,6 @@ ARMS = {
     "shown": {"advisor": "small", "unmasked": ["symbol"]},
     "slow": {"rule": "momentum", "bars": 100},
     "market": {"ungated": "buy_and_hold"},
-    "random": None,
 }
 
 
@@ -80,7 +79,7 @@ def test_the_seconds_of_each_arm_are_its_own(finished):
 def test_the_manifests_say_whose_model_decided(finished):
     result = finished[0]
     whole = manifest(result.folder)
-    assert whole["format"] == "2.2.0"
+    assert whole["format"] == "2.5.0"
     assert list(whole["advisors"]) == ["small", "twin", "numbers"]
     assert whole["advisors"]["small"]["usage"]["decisions"] == 2 * whole["advisors"]["twin"]["usage"]["decisions"]
     assert whole["advisors"]["small"]["model"] == whole["model"]
@@ -160,7 +159,7 @@ def test_objects_are_advisors_and_arms_too(tmp_path):
         advisors={"mine": ScriptedClient(reader), "other": other},
         arms={"mine": None, "other": None, "fast": SmaCross(5, 20), "held": BuyAndHold, "random": None},
     )
-    assert [arm.name for arm in result.record.arms] == ["mine", "other", "fast", "held", "random"]
+    assert [arm.name for arm in result.record.arms] == ["mine", "other", "fast", "held", "market"]
     assert len(other.requests) > 0, "a record of its own"
     assert all(check.same for check in simulator.replay(result.folder)), "in this process the object is there"
     text = (result.folder / "manifest.json").read_text()

@@ -35,7 +35,7 @@ def percent_broker(commission=0.002, cash=50_000, **slippage):
 def test_a_study_gives_what_the_cerebro_itself_gives_and_a_folder_that_replays(tmp_path, script):
     limits = Limits(max_position_size=0.5, max_risk_per_trade=0.5)
     result = study(tmp_path, advisor=ModelAdvisor(ScriptedClient(script)), limits=limits).run()
-    assert [arm.name for arm in result.record.arms] == ["llm", "buy_and_hold", "regime_rule", "random"]
+    assert [arm.name for arm in result.record.arms] == ["llm", "buy_and_hold", "regime_rule", "market"]
     assert result.report.is_file()
     for arm, advisor in (("llm", ModelAdvisor(ScriptedClient(script))), ("regime_rule", RegimeRule())):
         own = own_cerebro()
@@ -300,7 +300,7 @@ def test_analyzers_are_told_to_be_left_out(tmp_path, caplog):
 
 @pytest.mark.parametrize(
     ("how", "arms"),
-    [({}, ["buy_and_hold", "regime_rule"]), ({"baselines": "momentum"}, ["momentum"])],
+    [({}, ["buy_and_hold", "regime_rule", "market"]), ({"baselines": "momentum"}, ["momentum"])],
 )
 def test_a_study_without_an_advisor_has_baselines_that_need_none(tmp_path, how, arms):
     assert [arm.name for arm in study(tmp_path, **how).run().record.arms] == arms

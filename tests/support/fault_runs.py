@@ -21,7 +21,7 @@ def write_experiment(folder, decisions, *, known=True, concurrency=1, **sections
         "name": "remote",
         "data": {"source": f"synthetic:cycles?bars={BARS_BEFORE_THE_FIRST_DECISION + decisions}&seed=5"},
         "advisor": {"style": "numbers", "decimals": 2, "max_failure_rate": 1.0},
-        "evaluation": {"bootstrap_samples": 200},
+        "evaluation": {"bootstrap_samples": 200, "placebos": 19},
         "output": {"folder": "reports", "explain": False},
     }
     (folder / "configs").mkdir(parents=True)
@@ -45,7 +45,8 @@ def environment(url, cache, **settings):
 
 
 def start_run(folder, settings, before="", words=("run", "experiment.yaml")):
-    """Start a command in ``folder``; ``before`` is Python that its process does first."""
+    """Start a command in ``folder``, in a process that loads the libraries itself; ``before`` is Python that it does
+    first."""
     program = f"{before}\nfrom simulator.cli.main import main\nmain()"
     return subprocess.Popen(
         [sys.executable, "-c", program, *words],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import gguf
@@ -24,7 +25,7 @@ def write_adapter(
     writer.add_type(gguf.GGUFType.ADAPTER)
     writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
     writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, float(RANK))
-    shapes = {tensor.name: [int(size) for size in tensor.shape] for tensor in gguf.GGUFReader(model).tensors}
+    shapes = _shapes(model)
     for block in range(blocks):
         for part in ("attn_q", "attn_v"):
             name = f"blk.{block}.{part}.weight"
@@ -36,3 +37,9 @@ def write_adapter(
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+@cache
+def _shapes(model: Path) -> dict[str, list[int]]:
+    """The shape of each tensor of a model; the reader goes through its whole vocabulary, which takes seconds."""
+    return {tensor.name: [int(size) for size in tensor.shape] for tensor in gguf.GGUFReader(model).tensors}

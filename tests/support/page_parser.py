@@ -1,8 +1,32 @@
 """A page as a reader meets it."""
 
+import re
+import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
+from importlib.resources import files
 
+DATA = re.compile(r'<script type="application/octet-stream" data-name="[\w-]+">[A-Za-z0-9+/=]*</script>')
+"""A block of data for the page's own script: no browser runs it, and no letter of it opens an element."""
 VOID = {"meta", "br", "path", "use", "img", "hr", "link", "rect"}
+
+
+def without_script(html):
+    """A page's HTML outside its own script and the data of that: the script must be the program's, to the byte, so any
+    other stays."""
+    scripts = sorted((files("simulator.reporting") / "scripts").iterdir(), key=lambda one: one.name)
+    own = "".join(one.read_text(encoding="utf-8") for one in scripts)
+    return DATA.sub("", html.replace(f"<script>\n{own}</script>", "", 1))
+
+
+def text_of(html):
+    """What a page says without its script and its style, in one line."""
+    shown = re.sub(r"<style>.*?</style>", "", without_script(html), count=1, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", shown))
+
+
+def chart_tree(chart):
+    """A chart as a browser would parse it."""
+    return ElementTree.fromstring(f"<div>{chart.__html__()}</div>")  # noqa: S314 - our own
 
 
 class Page(HTMLParser):
@@ -43,4 +67,4 @@ class Page(HTMLParser):
     @staticmethod
     def _exempt(tag, known):
         classes = (known.get("class") or "").split()
-        return tag in ("style", "svg", "code", "pre") or "quoted" in classes or "provenance" in classes
+        return tag in ("style", "script", "svg", "code", "pre") or "quoted" in classes or "provenance" in classes

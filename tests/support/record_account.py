@@ -28,6 +28,8 @@ RATIONALES = {
 class Book:
     """The account of one arm while its bars pass; positions and what belongs to them by symbol."""
 
+    gated: bool = True
+    """Whether a stop stands behind each position."""
     cash: float = CASH
     positions: dict[str, float] = field(default_factory=dict)
     entries: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -72,7 +74,7 @@ class Book:
                 "exit_reason": reason, "bars_held": bar - entry["bar"], "gross": gross,
                 "commission": entry["fee"] + fee, "net": gross - entry["fee"] - fee,
                 "entry_bar_breach": entry["breach"],
-                "planned_loss": entry["size"] * (entry["price"] - entry["stop"]["price"]),
+                "planned_loss": entry["size"] * (entry["price"] - entry["stop"]["price"]) if self.gated else 0.0,
             }
         )  # fmt: skip
 
@@ -90,7 +92,7 @@ def trade(
     arm: str, prices: dict[str, pd.DataFrame], dice: random.Random, *, dead: bool, max_drawdown: float
 ) -> tuple[list[dict[str, Any]], Book]:
     """The decisions of an arm over the prices, and its account."""
-    book, decisions = Book(), []
+    book, decisions = Book(gated=arm != "market"), []
     closes = {symbol: table["close"].tolist() for symbol, table in prices.items()}
     for stamp in max((table.index for table in prices.values()), key=len)[WARM_UP:]:
         time = stamp.isoformat()
@@ -102,7 +104,8 @@ def trade(
         equity = book.close(time, max_drawdown)
         for symbol, bar in traded.items():
             decision = _decide(arm, symbol, bar, time, closes[symbol], dice, dead)
-            _judge(book, symbol, time, decision, 0.9 / len(prices) * equity / closes[symbol][bar])
+            share = 0.9 if book.gated else 0.99
+            _judge(book, symbol, time, decision, share / len(prices) * equity / closes[symbol][bar])
             decisions.append(decision)
     for symbol, table in prices.items():
         if book.held(symbol):
@@ -118,13 +121,14 @@ def _fill(book: Book, symbol: str, time: str, bar: int, open_: float, low: float
             stop = plan["fill_price"] * 0.96
             book.entries[symbol] = {
                 "time": time, "bar": bar, "price": plan["fill_price"], "size": plan["size"],
-                "fee": plan["commission"], "breach": int(low <= stop),
-                "stop": book.send(symbol, time, "stop", -1, plan["size"], stop),
+                "fee": plan["commission"], "breach": int(book.gated and low <= stop),
+                "stop": book.send(symbol, time, "stop", -1, plan["size"], stop) if book.gated else None,
             }  # fmt: skip
         else:
-            book.entries[symbol]["stop"].update(status="canceled", done=time)
+            if book.gated:
+                book.entries[symbol]["stop"].update(status="canceled", done=time)
             book.leave(symbol, time, bar, plan["fill_price"], plan["reason"], plan["commission"])
-    elif book.held(symbol) and low <= book.entries[symbol]["stop"]["price"]:
+    elif book.gated and book.held(symbol) and low <= book.entries[symbol]["stop"]["price"]:
         order = book.entries[symbol]["stop"]
         book.fill(order, time, min(open_, order["price"]))
         book.leave(symbol, time, bar, order["fill_price"], "stop", order["commission"])
@@ -141,8 +145,9 @@ def _judge(book: Book, symbol: str, time: str, decision: dict[str, Any], size: f
             book.plans[symbol]["reason"] = "kill_switch"
     elif action == "enter_long" and not book.held(symbol):
         size = float(int(size))
-        decision["verdict"].update(intent="enter_long", size=size, stop_pct=0.04)
-        decision["clamps"].append({"limit": "max_position_size", "before": 1.0, "after": 0.9})
+        decision["verdict"].update(intent="enter_long", size=size, stop_pct=0.04 if book.gated else None)
+        if book.gated:
+            decision["clamps"].append({"limit": "max_position_size", "before": 1.0, "after": 0.9})
         book.plans[symbol] = book.send(symbol, time, "entry", 1, size)
     elif action == "exit" and book.held(symbol):
         decision["verdict"]["intent"] = "exit"
@@ -161,6 +166,7 @@ def _decide(
     label = "turbulent" if volatility > 0.017 else "bull" if trend > 0.01 else "bear" if trend < -0.01 else "sideways"
     action = {
         "buy_and_hold": "enter_long",
+        "market": "enter_long",
         "sma_cross": "enter_long" if sum(past[-10:]) / 10 > mean else "exit",
         "momentum": "enter_long" if momentum > 0 else "exit",
         "rsi_reversion": "enter_long" if trend < -0.03 else "exit" if trend > 0.02 else "hold",

@@ -9,6 +9,7 @@ import hashlib
 import json
 import random
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from simulator.prices.config import DataConfig
 
 ARMS = ("llm", "buy_and_hold", "sma_cross", "regime_rule", "random", "never")
 ALL_ARMS = ("llm", "buy_and_hold", "sma_cross", "momentum", "rsi_reversion", "regime_rule", "random")
+EVIDENCE = ("decisions.jsonl", "orders.csv", "trades.csv", "equity.csv")
 COLUMNS = ["open", "high", "low", "close", "volume"]
 
 
@@ -82,7 +84,7 @@ class Setting:
     settings: dict[str, Any] | None = None
     """What the experiment says of its arms, by name."""
 
-    @property
+    @cached_property
     def prices(self) -> dict[str, pd.DataFrame]:
         made = {symbol: make_prices(self.bars, self.seed + at) for at, symbol in enumerate(sorted(self.symbols))}
         last = max(made)
@@ -129,8 +131,21 @@ def write_run(folder: Path, *, arm: str = "llm", **how: Any) -> Made:
 
 
 def write_arm(folder: Path, arm: str, setting: Setting) -> None:
-    """Trade one arm over the prices and write its folder."""
+    """Trade one arm over the prices and write its folder; the same arm of the same setting is traded once a process."""
     folder.mkdir(parents=True, exist_ok=True)
+    key = repr((arm, setting))
+    if key not in _TRADED:
+        _trade_arm(folder, arm, setting)
+        _TRADED[key] = {name: (folder / name).read_bytes() for name in (*EVIDENCE, "manifest.json")}
+    for name, content in _TRADED[key].items():
+        (folder / name).write_bytes(content)
+
+
+_TRADED: dict[str, dict[str, bytes]] = {}
+"""What was written for an arm, by arm and setting."""
+
+
+def _trade_arm(folder: Path, arm: str, setting: Setting) -> None:
     stop_at = WARM_UP + (setting.bars - WARM_UP) // 2 if setting.failed else setting.bars
     prices = {symbol: table.iloc[:stop_at] for symbol, table in setting.prices.items()}
     modelled = arm in setting.advisors
@@ -145,8 +160,7 @@ def write_arm(folder: Path, arm: str, setting: Setting) -> None:
     pd.DataFrame(book.equity, columns=EQUITY_COLUMNS).to_csv(folder / "equity.csv", index=False)
     usage = _usage(decisions) if modelled else dict.fromkeys(_usage([]), 0)
     manifest = _manifest("run", setting, usage, modelled=modelled)
-    evidence = ("decisions.jsonl", "orders.csv", "trades.csv", "equity.csv")
-    files = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in evidence}
+    files = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in EVIDENCE}
     said = (setting.settings or {}).get(arm) or {}
     whose = {key: said[key] for key in ("advisor", "null", "null_of") if key in said}
     _write_json(folder / "manifest.json", manifest | {"arm": arm, "files": files} | whose)
@@ -205,26 +219,43 @@ def _write_prices(folder: Path, prices: dict[str, pd.DataFrame]) -> None:
 
 
 EXPLANATION = {
+    "form": 2,
     "paragraphs": [
         {
-            "topic": "Result",
+            "topic": "Against what",
+            "manner": "written",
             "sentences": [
                 {
                     "text": "The advice was compared with <every> other arm.",
+                    "template": "The advice was compared with <every> other arm.",
                     "source": "model",
                     "facts": [],
-                    "refused": None,
                 },
                 {
                     "text": "No arm is said to be better than the others.",
+                    "template": "No arm is said to be better than the others.",
                     "source": "program",
-                    "facts": ["llm.sharpe"],
-                    "refused": {"text": "It made 990% because it is clever.", "why": "990% is no fact"},
+                    "facts": [],
                 },
             ],
-        }
+            "statements": [],
+            "refused": [{"text": "It made 990% because it is clever.", "why": "990% is no fact"}],
+            "asked_again": 1,
+            "failure": "",
+        },
+        {
+            "topic": "What one would test next",
+            "manner": "program",
+            "sentences": [],
+            "statements": [
+                {"conditions": ["market.drawdown < -0.1"], "direction": "up", "horizon": 20, "effect": 0.01}
+            ],
+            "refused": [],
+            "asked_again": 0,
+            "failure": "",
+        },
     ],
-    "counts": {"written_by_model": 2, "shown": 1, "refused": 1},
+    "counts": {"written_by_model": 2, "shown": 1, "refused": 1, "asked_again": 1},
     "requests": {},
 }
 

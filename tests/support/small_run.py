@@ -12,7 +12,7 @@ from simulator.folder.provenance import identity_from
 SMALL = {
     "name": "small",
     "data": {"source": "synthetic:cycles?bars=420&seed=5"},
-    "evaluation": {"bootstrap_samples": 200},
+    "evaluation": {"bootstrap_samples": 200, "placebos": 19},
 }
 
 
@@ -26,6 +26,17 @@ def reader(request):
     else:
         label, action, why = "sideways", "hold", "Near the long average."
     return {"label": label, "action": action, "action_confidence": "70", "rationale": why}
+
+
+def explainer(request):
+    """The reader, who also chooses what an explanation tells: the first of each list."""
+    slots = (part for part in request.form if not isinstance(part, str) and part.choices)
+    return {slot.name: slot.choices[0] for slot in slots} | reader(request)
+
+
+def asks_advice(request):
+    """Whether a request asks to read a market, and not to explain what came of a run."""
+    return any(getattr(part, "name", "") == "label" for part in request.form)
 
 
 def recording(script=reader, store=None, mode="live"):

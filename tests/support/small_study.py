@@ -5,7 +5,7 @@ from own_cerebro import own_cerebro
 from simulator import Study
 from simulator.experiment.configuration import EvaluationConfig
 
-QUICK = {"explain": False, "evaluation": EvaluationConfig(bootstrap_samples=200)}
+QUICK = {"explain": False, "evaluation": EvaluationConfig(bootstrap_samples=200, placebos=19)}
 
 
 def study(tmp_path, cerebro=None, **how):

@@ -1,5 +1,7 @@
 """The simulated broker against hand-computed figures, on the real engine, in all its modes."""
 
+from datetime import date
+
 import backtrader as bt
 import numpy as np
 import pandas as pd
@@ -7,6 +9,7 @@ import pytest
 from broker_script import MODES, Scripted, bars, flat, free, play
 from markets import from_bars, random_prices, with_table
 
+from llm_strategy.costs.cash_rates import CashRates
 from llm_strategy.costs.costs import Costs, volatility
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.trading.broker import SimulatedBroker, check_scheme, costs_of
@@ -185,6 +188,26 @@ def test_carry_and_positions_begin_anew_in_a_second_run():
     cerebro.addstrategy(Scripted, script=[(1, 0, -10, {})])
     carries = [cerebro.run()[0].broker.carry for _ in range(2)]
     assert carries[0] == carries[1] > 0
+
+
+def test_cash_earns_interest_by_the_night_and_the_proceeds_of_a_short_sale_earn_nothing():
+    prices = flat(*[100.0] * 6)
+    idle = play(free(cash_rate=0.05), prices).broker
+    assert idle.interest == pytest.approx(100_000 * ((1 + 0.05 / 365) ** 5 - 1))
+    assert idle.getcash() == idle.getvalue() == pytest.approx(100_000 + idle.interest)
+    short = play(free(cash_rate=0.05), prices, script=[(1, 0, -500, {})]).broker
+    assert short.interest == pytest.approx(idle.interest)
+    invested = play(free(cash_rate=0.05), prices, script=[(1, 0, 1000, {})]).broker
+    assert 0 < invested.interest < 30
+    owing = play(free(cash_rate=0.05, leverage=2), prices, script=[(1, 0, 1500, {})]).broker
+    assert owing.interest == pytest.approx(100_000 * 0.05 / 365)  # one night before it bought
+
+
+def test_interest_begins_on_its_day_and_has_the_rate_that_was_known_before_the_night():
+    rates = CashRates({"2001-01-01": 0.01, "2001-01-04": 0.10})
+    later = SimulatedBroker(free(cash_rate=rates), interest_from=date(2001, 1, 3))
+    cash = 100_000 * (1 + 0.01 / 365) * (1 + 0.10 / 365) ** 2
+    assert play(later, flat(*[100.0] * 6)).broker.getcash() == pytest.approx(cash)
 
 
 def test_a_fill_at_the_same_close_is_asked_for():

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
+from llm_strategy.advice.checks import AskedItem, ask_field, ask_item
 from llm_strategy.advice.contract import ParsedAnswer, Repairs
 from llm_strategy.advice.examples import Example
 from llm_strategy.advice.layout import CONTENT_FREE, LayoutText, load_layout
@@ -20,12 +21,13 @@ from llm_strategy.llm.requests import Request
 from llm_strategy.llm.structured.probabilities import probabilities_of
 from llm_strategy.market.view import market_view
 from llm_strategy.support.outside_text import encodable
-from llm_strategy.types import Action, ActionType, Advice, Purpose, Regime
+from llm_strategy.types import Action, ActionType, Advice, CheckAnswer, Purpose, Regime
 
 LONGEST_RATIONALE = 600
 """Characters, as in the contract."""
 FEWEST_STATES = 20
 """Distinct states from which their mean is taken for what a model would say to anything."""
+_YES_NO = ("yes", "no")
 _NOTHING = 1e-12
 """Far less than the mean of probabilities that are written with six places."""
 
@@ -80,6 +82,7 @@ class Choices(Mode):
     needs = "choices"
     auto = Defaults("nearest", "never", "never", calibration="batch")
     scores = True
+    keeps_answers = True
     rationales = ("always", "changes", "never")
 
     def __init__(self, options: PromptOptions, repairs: Repairs = "strict") -> None:
@@ -101,13 +104,18 @@ class Choices(Mode):
 
     @property
     def unforeseen(self) -> str:
-        """Rationales, where they are wanted."""
-        return "" if self.options.rationale == "never" else "reasons"
+        """Rationales, where they are wanted, and what was looked at for an item of a checklist that applies."""
+        reasons = [] if self.options.rationale == "never" else ["reasons"]
+        return " and ".join(reasons + ["what was looked at for the checklist"] * bool(self.options.checks))
 
     def requests(self, question: Question, defaults: Request) -> tuple[Request, ...]:
-        """The requests for the label and, where it corrects the label, for the prior."""
+        """The requests for the label, where it corrects the label for the prior, and for each item of a checklist."""
         lines = [question.market] + [CONTENT_FREE] * (self.options.calibration == "content_free")
-        return tuple(_choosing(*self._ask_label(question, line, defaults)) for line in lines)
+        labels = tuple(_choosing(*self._ask_label(question, line, defaults)) for line in lines)
+        if not self.options.checks:
+            return labels
+        conversation = self._about(question, question.market, defaults)
+        return (*labels, *(_choosing(*ask_item(conversation, item)) for item in self.options.checks))
 
     def follow_ups(self, question: Question, defaults: Request) -> Iterator[Request]:
         """The requests for the action, one for each label."""
@@ -129,7 +137,21 @@ class Choices(Mode):
             rationale = _ask_twice(ask, request, "rationale", _rationale) or rationale
         self._last = label, action
         regime, proposal = Regime(label, round(labels[label], 4)), Action(action, round(actions[action], 4))
-        return ParsedAnswer(Advice(question.symbol, question.timeframe, regime, rationale, proposal), ())
+        checks = [self._check(item, question, conversation, ask) for item in self.options.checks]
+        checks.sort(key=lambda check: check.item)
+        advice = Advice(question.symbol, question.timeframe, regime, rationale, proposal, checks=tuple(checks))
+        return ParsedAnswer(advice, ())
+
+    def _check(self, item: AskedItem, question: Question, conversation: Request, ask: Ask) -> CheckAnswer:
+        """Whether an item of a checklist is likelier to apply than not, and where it is, what the model goes by."""
+        applies = _score(*ask_item(conversation, item), _YES_NO, ask, "check")
+        if applies["yes"] <= applies["no"]:
+            return CheckAnswer(item.name, applies=False, field="")
+        fields = self.fields(question)
+        likely = {fields[0]: 1.0}
+        if len(fields) > 1:
+            likely = _score(*ask_field(conversation, item, fields), fields, ask, "check")
+        return CheckAnswer(item.name, applies=True, field=max(likely, key=likely.__getitem__))
 
     def unusable(self, question: Question, defaults: Request, recorded: Recorded) -> Iterator[Request]:
         """Those of ``requests`` whose answers on record are no probabilities of their choices."""

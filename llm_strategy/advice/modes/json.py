@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 
+from llm_strategy.advice.checks import explain_items, held_to_items
 from llm_strategy.advice.contract import ParsedAnswer, parse_answer
 from llm_strategy.advice.modes.mode import Ask, Mode, Question, Recorded
 from llm_strategy.advice.plain_prompt import ask_plainly, explain_labels, form_text, held_to_form, with_labels
@@ -71,7 +72,20 @@ class Json(Mode):
         return () if problem is None else (request, again)
 
     def _ask(self, question: Question, defaults: Request, form: Form, *, with_form: bool) -> Request:
-        """The request for an advice in this form: in a person's own prompt, behind examples or, where none are wanted,
+        """The request for an advice in this form, and for the items of a checklist."""
+        return self.with_items(self._ask_advice(question, defaults, form, with_form=with_form), question)
+
+    def with_items(self, request: Request, question: Question) -> Request:
+        """The request for an advice which asks about the items of a checklist, too, where there are some."""
+        items = self.options.checks
+        if not items:
+            return request
+        if self.options.prompt is None:  # one's own says where they stand
+            request = explain_items(request, self.checklist(question))
+        return held_to_items(request, items, self.fields(question))
+
+    def _ask_advice(self, question: Question, defaults: Request, form: Form, *, with_form: bool) -> Request:
+        """The request for an advice alone: in a person's own prompt, behind examples or, where none are wanted,
         behind what labels and actions mean."""
         market, context, regimes = question.market, self.context_of(question), self.options.regimes
         if self.options.prompt is not None:
@@ -93,4 +107,5 @@ class Json(Mode):
             timeframe=question.timeframe,
             repairs=self.repairs,
             labels=self.options.regimes.names,
+            checked=self.checked(question),
         )

@@ -10,30 +10,35 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import ClassVar, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
-from llm_strategy.advice.contract import ParsedAnswer, Repairs
+from llm_strategy.advice.checks import checklist_text, shown_fields
+from llm_strategy.advice.contract import Checked, ParsedAnswer, Repairs
 from llm_strategy.advice.examples import Example, ExampleKind
-from llm_strategy.advice.layout import LAYOUT_NAMES, LayoutText, load_layout
+from llm_strategy.advice.layout import LAYOUT_NAMES, LayoutText, images_of, load_layout
 from llm_strategy.advice.options import CalibrationKind, PromptOptions, RationaleWanted
 from llm_strategy.advice.own_prompt import PromptText
+from llm_strategy.advice.planning.moment import Planning
 from llm_strategy.advice.written_prompt import fixed_examples
 from llm_strategy.errors import ConfigurationError, ContractError
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.requests import Message, Request
 from llm_strategy.market.context.features import FEATURES
-from llm_strategy.types import Purpose, Shown
+from llm_strategy.market.context.menu import Measurement
+from llm_strategy.shown import Shown
+from llm_strategy.types import Purpose
 
 _Read = TypeVar("_Read")
 
 
 class Question(NamedTuple):
-    """All that decides an outcome: the market as the model reads it, the examples, what stands in the advice, and what
-    is shown beside the market's line."""
+    """All that decides an outcome: the market as the model reads it, the examples, what stands in the advice, what is
+    shown beside the market's line, and what a plan chooses from."""
 
     market: str
     examples: tuple[Example, ...]
     symbol: str
     timeframe: str
     context: tuple[Shown, ...] = ()
+    planning: Planning | None = None
 
     @property
     def shown(self) -> tuple[Shown, ...]:
@@ -42,8 +47,9 @@ class Question(NamedTuple):
 
     @property
     def state(self) -> str:
-        """All that is shown of the market, as one text."""
-        return "\n".join((self.market, *(shown.text for shown in self.shown)))
+        """All that is shown of the market, as one text, in which an image is its hash."""
+        seen = (image.sha256 for image in images_of(self.shown))
+        return "\n".join((self.market, *(shown.text for shown in self.shown), *seen))
 
 
 _NOTHING = Shown("", "Nothing is known of the market at this close.")
@@ -58,6 +64,9 @@ class Ask(Protocol):
     @property
     def answer(self) -> str | None:
         """The text of the last answer; None where the last request has none."""
+
+    def note_plan(self, results: Sequence[Measurement]) -> None:
+        """Note what was run for this decision, which stays where the advice behind it fails."""
 
     def disregard(self, requests: Sequence[Request]) -> bool:
         """Drop the answers to the last requests of this decision where an earlier command was given one of them, so
@@ -104,9 +113,10 @@ class Mode(ABC):
     """Which of its ``Abilities`` a backend must have."""
     auto: ClassVar[Defaults] = Defaults()
     """What ``auto`` means for the options."""
-    scores: ClassVar[bool] = False
-    """Whether labels and actions are scored: no sampler plays a part in them, there is nothing to repair, and each
-    answer is remembered by itself."""
+    scores: bool = False
+    """Whether labels and actions are scored: no sampler plays a part in them, and there is nothing to repair."""
+    keeps_answers: ClassVar[bool] = False
+    """Whether each answer of a decision is remembered by itself, and not the decision."""
     needs_form: ClassVar[bool] = False
     """Whether a model that was not told how an answer is written could not answer."""
     rationales: ClassVar[tuple[RationaleWanted, ...]] = ("always",)
@@ -133,6 +143,16 @@ class Mode(ABC):
     def follow_ups(self, question: Question, defaults: Request) -> Iterator[Request]:
         """The requests of which the answers before decide that one is made; none where there is none."""
         return iter(())
+
+    def first_requests(
+        self, question: Question, plan: tuple[str, ...] | None, defaults: Request
+    ) -> tuple[Request, ...]:
+        """The first request of a decision, and behind a ``plan`` of these analytics the first one for the advice."""
+        return self.requests(question, defaults)[:1]
+
+    def longest(self, question: Question, defaults: Request) -> Request:
+        """The longest of the first requests that a decision may make."""
+        return self.requests(question, defaults)[0]
 
     @abstractmethod
     def decide(self, question: Question, defaults: Request, ask: Ask) -> ParsedAnswer:
@@ -270,7 +290,22 @@ class Mode(ABC):
             regimes=options.regimes,
             sources=options.context,
             context=question.context if market is None else (),
+            checklist=self.checklist(question),
         )
+
+    def checklist(self, question: Question) -> str:
+        """How the items of a checklist are put at this close; empty where none are asked."""
+        items = self.options.checks
+        return checklist_text(items, self.fields(question), manner=self.name) if items else ""
+
+    def fields(self, question: Question) -> tuple[str, ...]:
+        """The names of what is shown at a close, which an answer to an item may name."""
+        return shown_fields(question.market if FEATURES in self.options.context else "", question.shown)
+
+    def checked(self, question: Question) -> Checked:
+        """What an advice must answer beside label and action."""
+        items = self.options.checks
+        return Checked(tuple(item.name for item in items), self.fields(question)) if items else Checked()
 
     def context_of(self, question: Question) -> tuple[Shown, ...]:
         """What is shown at a close; where neither the market's line is chosen nor another source has anything to show,

@@ -27,7 +27,8 @@ class Slots(Json):
             return (self._ask(question, defaults, ADVICE_FORM, with_form=True),)
         if self.options.prompt is None and self.shows_examples(question):
             request = ask_for_decision(question.market, defaults, question.examples, question.context)
-            return (with_labels(explain_labels(request, self.options.regimes), self.options.regimes),)
+            labelled = with_labels(explain_labels(request, self.options.regimes), self.options.regimes)
+            return (self.with_items(labelled, question),)
         return (self._ask(question, defaults, DECISION_FORM, with_form=True),)
 
     def repair(self, question: Question, defaults: Request, answer: str, problem: ContractError) -> Request:
@@ -35,5 +36,5 @@ class Slots(Json):
         filled wrongly fills them so again."""
         if self.options.prompt is None and question.examples and self.options.falls_back_to_fixed:
             request = ask_for_advice(question.market, with_form=True, defaults=defaults, context=question.context)
-            return with_labels(request, self.options.regimes)
+            return self.with_items(with_labels(request, self.options.regimes), question)
         return super().repair(question, defaults, answer, problem)

@@ -29,6 +29,14 @@ _WORDS_UNDER = (
 """Where servers write what is wrong, the likeliest place first."""
 _DEEPEST_WORDS = 4
 _LOADING = re.compile(r"\bloading\b|\bwarming up\b|\bis starting\b|\bstarting up\b")
+_ABOUT_IMAGES = re.compile(r"\bimages?\b|image_url|\bvision\b|multi-?modal|mmproj")
+_NOT_SEEN = re.compile(
+    r"not support|n't support|unsupported|not compiled|not (?:a )?multi-?modal|only supported by|that support"
+    r"|expected [`'\"]?text|input should be 'text'|at most 0 |may need to provide|missing data required"
+    r"|text[- ]only|not enabled"
+)
+_TEXT_ALONE = re.compile(r"(?:must be|should be|expected) an? (?:valid )?string|can only concatenate str")
+"""Of servers that know no content in parts."""
 _LOADED_BADLY = re.compile(r"\b(?:error|fail\w*|unable|could not|cannot)\b")
 
 
@@ -65,6 +73,13 @@ def is_loading(said: str) -> bool:
     """Whether a server says that its model is still on the way."""
     words = said.lower()
     return bool(_LOADING.search(words)) and not _LOADED_BADLY.search(words)
+
+
+def sees_no_images(said: str) -> bool:
+    """Whether a refusal of a question with an image says that this model, or this server of it, takes none; not whether
+    this very image is wrong."""
+    words = said.lower()
+    return bool(_ABOUT_IMAGES.search(words) and _NOT_SEEN.search(words)) or bool(_TEXT_ALONE.search(words))
 
 
 def _of_page(page: str) -> str:

@@ -24,6 +24,9 @@ Answer: TypeAlias = str | Mapping[str, Any] | Exception
 class ScriptedBackend(Backend):
     """Answers in the given order, or as the given function says; ``requests`` keeps what was asked."""
 
+    supports_images = True
+    """A script answers whatever is shown."""
+
     def __init__(
         self,
         answers: Iterable[Answer] | Callable[[Request], Answer],

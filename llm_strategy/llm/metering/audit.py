@@ -33,7 +33,7 @@ from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.layer import Layer
 from llm_strategy.llm.metering.calls import Call, CallLog, DecisionContext, Prices, total
 from llm_strategy.llm.metering.open_questions import OpenQuestion, append_line, take_up
-from llm_strategy.llm.requests import Generation, ModelIdentity, Request, request_hash
+from llm_strategy.llm.requests import Generation, Message, ModelIdentity, Request, request_hash
 from llm_strategy.support.outside_text import spelled_out_json
 from llm_strategy.support.secrets import redacted
 from llm_strategy.support.threads import renewed_in_child
@@ -191,7 +191,7 @@ class AuditLog:
             "model": who and who.name,
             "request": who and request_hash(request, who),
             "draw": request.draw,
-            "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+            "messages": [_message(message) for message in request.messages],
             "answer": None,
             "failure": None,
             "finish": None,
@@ -238,6 +238,12 @@ class AuditLog:
             raise RunFolderError(
                 f"The audit log {self.path} cannot be written ({problem.strerror}): free space, or name another file."
             ) from None
+
+
+def _message(message: Message) -> dict[str, Any]:
+    """What was said, and of each image the hash."""
+    images = [image.sha256 for image in message.images]
+    return {"role": message.role, "content": message.content} | ({"images": images} if images else {})
 
 
 def _as_text(line: dict[str, Any]) -> str:

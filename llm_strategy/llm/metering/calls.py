@@ -150,6 +150,7 @@ class Usage:
     tokens_in: int = 0
     tokens_out: int = 0
     cost: float = 0.0
+    unpriced: int = 0
 
     def since(self, before: Usage) -> Usage:
         """What was used after ``before`` was taken."""

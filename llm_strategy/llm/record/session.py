@@ -70,6 +70,7 @@ class Session:
             session.usage.tokens_in += call.tokens_in
             session.usage.tokens_out += call.tokens_out
             session.usage.cost += call.cost or 0.0
+            session.usage.unpriced += call.cost is None
 
     def end_question(self, seconds: float, took: float) -> None:
         """Count the time of a question that has ended, with an answer or without."""

@@ -17,8 +17,9 @@ from pydantic import Field
 
 from llm_strategy.market.context.source import ContextSource
 from llm_strategy.market.features import scaled_drawdown, scaled_momentum, scaled_trend
+from llm_strategy.shown import Shown
 from llm_strategy.support.outside_text import quoted
-from llm_strategy.types import Shown, Snapshot
+from llm_strategy.types import Snapshot
 
 PATH_BARS = 20
 """Closes of the path that ``distance: path`` compares."""

@@ -16,15 +16,16 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field, WithJsonSchema
 
 from llm_strategy.errors import ConfigurationError
-from llm_strategy.market.context.corpus import Corpus, Document, read_corpus
-from llm_strategy.market.context.entity_mask import mask_text
 from llm_strategy.market.context.moments import DAY, SessionClose, iso_zoned, known_until
-from llm_strategy.market.context.ranking import Ranking, find_embedding
 from llm_strategy.market.context.source import ContextSource
+from llm_strategy.market.context.texts.corpus import Corpus, Document, read_corpus
+from llm_strategy.market.context.texts.entity_mask import mask_text
+from llm_strategy.market.context.texts.ranking import Ranking, find_embedding
 from llm_strategy.market.view import View, render_snapshot
+from llm_strategy.shown import Shown
 from llm_strategy.support.outside_text import as_quotation
 from llm_strategy.support.read_regular import at_home
-from llm_strategy.types import Shown, Snapshot
+from llm_strategy.types import Snapshot
 
 Paths = Annotated[
     str | tuple[str, ...],

@@ -6,7 +6,6 @@ factors are computed anew) stands there as revised, not as it was first read. Th
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.market.context.moments import parse_zoned
+from llm_strategy.support.arch_data import load_arch_data
 
 _NEW_YORK = ZoneInfo("America/New_York")
 
@@ -59,7 +59,7 @@ def read_sample(name: str, column: str | None) -> list[tuple[int, float]]:
     chosen = sample.columns[0] if column is None else column
     if chosen not in sample.columns:
         raise ConfigurationError(f"sample:{name} has no column {chosen!r:.60}{did_you_mean(chosen, sample.columns)}")
-    frame: Any = importlib.import_module(f"arch.data.{sample.module}").load()
+    frame: Any = load_arch_data(sample.module)
     values = frame[chosen].dropna()
     return [
         (parse_zoned(sample.published(_day(moment))), float(value))

@@ -13,15 +13,16 @@ import numpy as np
 from pydantic import Field
 
 from llm_strategy.errors import ConfigurationError, MarketDataError, nearest, shown
-from llm_strategy.market.context.corpus import read_rows
 from llm_strategy.market.context.documents import Paths
-from llm_strategy.market.context.entity_mask import mask_text
 from llm_strategy.market.context.event_samples import read_sample
 from llm_strategy.market.context.moments import DAY, SessionClose, known_until, parse_zoned
 from llm_strategy.market.context.source import ContextSource
+from llm_strategy.market.context.texts.corpus import read_rows
+from llm_strategy.market.context.texts.entity_mask import mask_text
+from llm_strategy.shown import Shown
 from llm_strategy.support.outside_text import as_quotation
 from llm_strategy.support.read_regular import at_home
-from llm_strategy.types import Shown, Snapshot
+from llm_strategy.types import Snapshot
 
 _DELAY = re.compile(r"(\d{1,4})(d|h|m)")
 _UNITS = {"d": DAY, "h": DAY // 24, "m": DAY // 1440}

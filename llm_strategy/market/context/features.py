@@ -9,7 +9,8 @@ from pydantic import Field
 
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.market.context.source import ContextSource
-from llm_strategy.types import Shown, Snapshot
+from llm_strategy.shown import Shown
+from llm_strategy.types import Snapshot
 
 FEATURES = "features"
 """The source that stands for the market's line."""

@@ -10,7 +10,8 @@ from pydantic import ConfigDict, Field
 
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.market.context.source import ContextSource
-from llm_strategy.types import Shown, Snapshot, Window
+from llm_strategy.shown import Shown
+from llm_strategy.types import Snapshot, Window
 
 MOST_SHOWN = 500
 """Bars of a frame: a small model reads no more."""

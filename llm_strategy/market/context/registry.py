@@ -13,13 +13,16 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from llm_strategy.errors import BacktraderLLMError, ConfigurationError, did_you_mean, exception_line
 from llm_strategy.market.context.analogues import Analogues
+from llm_strategy.market.context.chart import Chart
 from llm_strategy.market.context.documents import Documents
 from llm_strategy.market.context.events import Events
 from llm_strategy.market.context.features import FEATURES, Features, Legend
 from llm_strategy.market.context.history import History
+from llm_strategy.market.context.measured import Analytics
 from llm_strategy.market.context.source import ContextSource, SilentSource
+from llm_strategy.shown import Shown
 from llm_strategy.support.plugins import find_plugin
-from llm_strategy.types import Shown, Snapshot
+from llm_strategy.types import Snapshot
 
 CONTEXT_GROUP = "backtrader_llm.contexts"
 """Entry points of a person's own sources of context."""
@@ -33,6 +36,8 @@ SOURCES: dict[str, type[ContextSource]] = {
         Analogues,
         Documents,
         Events,
+        Analytics,
+        Chart,
     )
 }
 """The sources of the package by name: a new one is added here."""
@@ -148,12 +153,13 @@ def make_source(choice: Choice) -> ContextSource:
 
 
 class FunctionSource(ContextSource):
-    """A person's function of a snapshot that returns text; its attributes ``lookback`` and ``from_prices`` say what the
-    fields of that name do."""
+    """A person's function of a snapshot that returns text, or a ``Shown``; its attributes ``lookback``, ``from_prices``
+    and ``shows_images`` say what the fields of that name do."""
 
     def __init__(self, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
         self._function, self._options = function, options
         self.from_prices = bool(getattr(function, "from_prices", True))  # type: ignore[misc]
+        self.shows_images = bool(getattr(function, "shows_images", False))  # type: ignore[misc]
 
     @property
     def lookback(self) -> int:
@@ -202,7 +208,7 @@ def with_files(entry: Any, reference: Callable[[str], str], path: Callable[[str]
         changes: dict[str, Any] = {}
         for option, place in (("path", path), ("names", reference), ("embedding", reference)):
             value = options.get(option) if isinstance(options, Mapping) else None
-            if option == "names" and name != FEATURES:
+            if option == "names" and name not in (FEATURES, Analytics.name):
                 continue
             if isinstance(value, str):
                 changes[option] = place(value)
@@ -233,7 +239,17 @@ def data_files(chosen: Any) -> list[str]:
 
 def feature_names(chosen: Any) -> list[str]:
     """The features that a list of choices names for the market's line; the list may be damaged."""
-    options = [entry[FEATURES] for entry in _mappings(chosen) if FEATURES in entry]
+    return _names_of(FEATURES, chosen)
+
+
+def analytic_names(chosen: Any) -> list[str]:
+    """The analytics that a list of choices names, which may be damaged."""
+    return _names_of(Analytics.name, chosen)
+
+
+def _names_of(source: str, chosen: Any) -> list[str]:
+    """What the option ``names`` of a source says."""
+    options = [entry[source] for entry in _mappings(chosen) if source in entry]
     names = [each.get("names") for each in options if isinstance(each, Mapping)]
     return [name for some in names if isinstance(some, list | tuple) for name in some if isinstance(name, str)]
 

@@ -10,7 +10,8 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from llm_strategy.market.feature import Feature
-from llm_strategy.types import Shown, Snapshot
+from llm_strategy.shown import Shown
+from llm_strategy.types import Snapshot
 
 
 class ContextSource(ABC):
@@ -30,6 +31,9 @@ class ContextSource(ABC):
     from_prices: ClassVar[bool] = True
     """Whether it is a function of prices alone, so that a replay makes it again; else a replay reads from the journal
     what was shown."""
+    shows_images: ClassVar[bool] = False
+    """Whether what it shows has an image, so that only a model that sees can be asked; such a source is a function of
+    prices, so that a replay draws its images again."""
     unmasked: tuple[str, ...] = ()
     """What the advisor shows in spite of the mask (``symbol``, ``date``, ``price``); set before the first close."""
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import backtrader as bt
 
 from llm_strategy.errors import ConfigurationError, MarketDataError
+from llm_strategy.market.features import DEFAULT_LOOKBACKS, Lookbacks
 from llm_strategy.market.snapshot import iso_time
 from llm_strategy.risk import Limits
 from llm_strategy.trading.gated.books import StrategyLedger
@@ -36,6 +37,7 @@ class ArmTerms:
     decisions: Mapping[str, str]
     groups: Mapping[str, str] = field(default_factory=dict)
     tick_volume: tuple[str, ...] = ()
+    lookbacks: Lookbacks = DEFAULT_LOOKBACKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,15 @@ class RecordingGate(Gate):
     def __init__(self, strategy: bt.Strategy, terms: ArmTerms) -> None:
         by_name = {name: data for data, name in feed_names(strategy.datas).items()}
         decisions = {by_name[traded]: by_name[counted] for traded, counted in terms.decisions.items()}
-        super().__init__(strategy, terms.limits, terms.groups, decisions=decisions, tick_volume=terms.tick_volume)
+        super().__init__(
+            strategy,
+            terms.limits,
+            terms.groups,
+            decisions=decisions,
+            tick_volume=terms.tick_volume,
+            lookbacks=terms.lookbacks,
+            first_bars=terms.first_bars,
+        )
         self.ledger = StrategyLedger({data: feed.symbol for data, feed in self._feeds.items()})
         self._subject = terms.subject
         self._wishes: dict[str, list[Wish]] = {}

@@ -10,13 +10,16 @@ from typing import Any, NamedTuple
 import backtrader as bt
 
 from llm_strategy.errors import ConfigurationError
+from llm_strategy.market.features import DEFAULT_LOOKBACKS, Lookbacks
 from llm_strategy.risk import Account, Limits, Market
+from llm_strategy.risk.checklist.effects import apply
 from llm_strategy.risk.refusals import first_refusal
 from llm_strategy.risk.sizing import in_lots, largest_size, target_share, worst_price
 from llm_strategy.risk.verdict import at_most
 from llm_strategy.trading.bar_check import BarCheck
 from llm_strategy.trading.book import Book
 from llm_strategy.trading.broker import check_scheme, require_simulated
+from llm_strategy.trading.gated.checklist import GatedChecklist
 from llm_strategy.trading.gated.feed import MARKET_TYPES, GatedFeed, SentOrder
 from llm_strategy.trading.parameters import check_kinds
 from llm_strategy.trading.traded_feed import feed_names, symbols_of
@@ -29,7 +32,8 @@ _UNADVISED = Advice("", "", Regime(RegimeLabel.SIDEWAYS), "", Action(ActionType.
 
 
 class GateCut(NamedTuple):
-    """One order that the gate cut, refused or withdrew: sizes are signed shares, of which sales are negative."""
+    """One order that the gate cut, refused or withdrew, or that an item of a checklist flags: sizes are signed shares,
+    of which sales are negative."""
 
     time: str
     """Close at which it happened, ISO 8601, UTC."""
@@ -56,7 +60,11 @@ class AskedOrder:
 
 class Gate:
     """The gate of one strategy over all its feeds, or those that ``decisions`` names with the feed whose bars count
-    time for each; ``tick_volume`` are symbols whose volume counts ticks. ``log`` holds every cut."""
+    time for each; ``tick_volume`` are symbols whose volume counts ticks. ``log`` holds every cut.
+
+    ``lookbacks`` are those of the features that a checklist of the limits looks at, which takes closes into its past
+    from ``first_bars`` (by name of a feed) on.
+    """
 
     def __init__(
         self,
@@ -66,6 +74,8 @@ class Gate:
         *,
         decisions: Mapping[bt.AbstractDataBase, bt.AbstractDataBase] | None = None,
         tick_volume: Collection[str] = (),
+        lookbacks: Lookbacks = DEFAULT_LOOKBACKS,
+        first_bars: Mapping[str, int] | None = None,
     ) -> None:
         check_kinds({"limits": limits, "groups": groups})
         require_simulated(strategy.broker)
@@ -96,6 +106,8 @@ class Gate:
         self._checks = {data: BarCheck(data, names[data], may_abstain=False) for data in symbols}
         self._clock = self._feeds[strategy.datas[0]]
         self._book = Book(strategy, list(self._feeds.values()), limits)
+        checklist = limits.checklist
+        self._checklist = None if checklist is None else GatedChecklist(checklist, lookbacks, first_bars)
 
     def bar_closed(self) -> None:
         """Take a close, and act where a limit wants less than the strategy holds."""
@@ -107,6 +119,8 @@ class Gate:
         for feed in new:
             if feed.position or feed.entering:
                 self._check(feed.data)
+            if self._checklist is not None:
+                self._checklist.take(feed)
         self._book.update(int(self._now()), decided=self._clock in new)
         for feed in self._feeds.values():
             account, longest = self._book.account(feed, entry=False), self._limits.max_holding_bars
@@ -134,7 +148,11 @@ class Gate:
             self._check(data)
         events: list[ClampEvent] = []
         allowed = self._allowed(feed, asked, events)
-        if allowed < asked.size or math.isnan(asked.size):
+        if allowed >= asked.size:
+            events.clear()  # of what a larger order would have met
+        if self._checklist is not None and allowed and self._opens(feed, asked):
+            allowed = self._checked(self._checklist, feed, asked, allowed, events)
+        if allowed < asked.size or math.isnan(asked.size) or events:
             self._cut(feed, asked.side * asked.size, asked.side * allowed if allowed else 0.0, tuple(events))
         return allowed
 
@@ -201,6 +219,17 @@ class Gate:
             events.append(ClampEvent("min_notional", size * market.price, 0.0))
             return 0.0
         return size
+
+    def _checked(
+        self, checklist: GatedChecklist, feed: GatedFeed, asked: AskedOrder, size: float, events: list[ClampEvent]
+    ) -> float:
+        """What the items of the checklist leave of an entry that the limits allow."""
+        firings = checklist.firings(feed, self._book.account(feed, entry=True), feed.price)
+        left, _ = apply(firings, size, self._limits.lot_step, events)
+        if 0 < left < size and left * self._priced(feed, asked)[0].price < self._limits.min_notional:
+            events.append(ClampEvent("min_notional", left * self._priced(feed, asked)[0].price, 0.0))
+            return 0.0
+        return left
 
     def _priced(self, feed: GatedFeed, asked: AskedOrder) -> tuple[Market, Limits]:
         """The market at the price that an entry is sized for, and the limits with the gap that it may meet there."""

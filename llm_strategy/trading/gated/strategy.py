@@ -11,6 +11,7 @@ import backtrader as bt
 
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.risk import Limits
+from llm_strategy.trading.gated.checklist import bars_kept
 from llm_strategy.trading.gated.gate import AskedOrder, Gate, GateCut, StopDistance
 
 if TYPE_CHECKING:
@@ -61,6 +62,9 @@ class Gated(_Strategy):
 
     Not enforced, because only the strategy knows: the bounds of stops and targets, trailing stops, reward to risk,
     confidence, ``volatility_target`` (as ``fixed_fraction``), and ``min_holding_bars``, which would hold back exits.
+
+    A ``checklist`` of the limits goes before every order that opens or increases a position; nothing is known of an
+    advice there, so that its items on advice and its questions never fire.
 
     The broker's check at submission is switched off, because it loses exits near full cash. Raises
     ``SimulationOnlyError`` for any broker but backtrader's simulated one, ``ConfigurationError`` for cheat-on-open, for
@@ -136,12 +140,24 @@ class Gated(_Strategy):
 
     # backtrader's own hooks, and not start, next and notify_order: a strategy overrides those without calling super.
 
+    def qbuffer(self, savemem: int = 0, replaying: bool = False) -> None:
+        """With ``exactbars=1`` feeds keep what a checklist looks back on; backtrader calls it before the first bar."""
+        super().qbuffer(savemem, replaying)
+        checklist = getattr(self._given_limits, "checklist", None)  # the gate says what is no Limits
+        if savemem > 0 and checklist is not None:
+            for data in self.datas:
+                data.minbuffer(bars_kept(checklist))
+
     def _start(self) -> None:
         self._gate = self._new_gate()
         super()._start()
 
     def _new_gate(self) -> Gate:
-        return Gate(self, getattr(self.p, "limits", None) or self.limits, self.groups)
+        return Gate(self, self._given_limits, self.groups)
+
+    @property
+    def _given_limits(self) -> Limits:
+        return getattr(self.p, "limits", None) or self.limits
 
     def _addnotification(self, order: bt.Order, quicknotify: bool = False) -> None:
         self._gate.booked(order)

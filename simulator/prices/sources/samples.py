@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
+import pandas as pd
 
 from llm_strategy.errors import ConfigurationError, did_you_mean
+from llm_strategy.support.arch_data import load_arch_data
 from simulator.prices.source import Source, SourceRequest
 from simulator.prices.table import COLUMNS, RawTable, make_table
 
@@ -20,8 +21,10 @@ def load_sample(request: SourceRequest) -> RawTable:
         raise ConfigurationError(f"sample:{name} is unknown{did_you_mean(name, list(SAMPLES))}")
     if str(timeframe) != "1d":
         raise ConfigurationError(f"sample:{name} has daily bars, not {timeframe}: set timeframe to 1d.")
-    frame = importlib.import_module(f"arch.data.{name}").load()
-    return RawTable(SAMPLES[name], make_table(frame.index, {column: frame[column.title()] for column in COLUMNS}))
+    frame = load_arch_data(name)
+    return RawTable(
+        SAMPLES[name], make_table(pd.DatetimeIndex(frame.index), {column: frame[column.title()] for column in COLUMNS})
+    )
 
 
 SOURCE = Source("sample", load_sample)

@@ -1,60 +1,61 @@
-"""The explanation of a report: asked from a model topic by topic, shown only where facts back it."""
+"""The explanation of a report: asked from a model part by part, shown only where facts back it."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections import deque
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from llm_strategy.advice.written_prompt import render
-from llm_strategy.errors import AnswerNotRecorded, ContractError, ModelError
+from llm_strategy.advice.choosing import NoChoice
+from llm_strategy.errors import AnswerNotRecorded, ModelError
 from llm_strategy.llm.backend import OnText
 from llm_strategy.llm.client import LLMClient
-from llm_strategy.llm.requests import Generation, Message, ModelIdentity, Request, request_hash
-from llm_strategy.llm.structured.answer_text import CAUSED_BY_DATA, LARGEST_ANSWER, as_contract_error
-from llm_strategy.support.outside_text import encodable, spelled_out_json
-from simulator.reporting.explanation.judge import LONGEST_SENTENCE, Judge
-from simulator.reporting.explanation.topics import MOST_FACTS, PlainSentence, Topic, topics
-from simulator.reporting.facts.fact import NOT_AVAILABLE, Fact, Facts
+from llm_strategy.llm.requests import Generation, ModelIdentity, Request, request_hash
+from llm_strategy.llm.structured.answer_text import CAUSED_BY_DATA
+from llm_strategy.support.outside_text import spelled_out_json
+from simulator.folder.manifest import FORMAT_VERSION
+from simulator.hypotheses.statement import Hypothesis
+from simulator.reporting.explanation.chosen import choose_part
+from simulator.reporting.explanation.model import Answered, Manner, Refused, kept
+from simulator.reporting.explanation.next_tests import choose_statements, default_statements, write_statements
+from simulator.reporting.explanation.parts import Part, parts
+from simulator.reporting.explanation.wording import word
+from simulator.reporting.explanation.written import write_part
+from simulator.reporting.facts.fact import Facts
 
-MAX_TOKENS = 160
-"""Length of the model's answer on one topic."""
-MOST_SENTENCES = 5
-"""Sentences of the model that are judged for a topic; what follows is left out unread."""
-LONGEST_ANSWER = 20_000
-"""Characters of an answer that are looked at, some thirty times what was asked for."""
-
+PATIENCE = 2
+"""Parts of which a model may write nothing that stands before it is asked to write no more."""
+FORM = 2
+"""Of ``explanation.json``; earlier versions wrote none, and had sentences of topics that a model copied."""
 THE_PROGRAM_TELLS = "every sentence here is the program's."
-LEFT_OUT = PlainSentence("A sentence of the model is left out here.", ())
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A sentence of the model that is not shown, and why."""
-
-    text: str
-    why: str
+EARLIER = f"The model's explanation of this run is of an earlier form and is not shown: {THE_PROGRAM_TELLS}"
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence as shown: whose it is, the ids of the facts behind it, and what it stands in for."""
+    """One sentence as shown: whose it is, the ids of the facts that it tells, and its ``template``, where these stand
+    as ``{id}``."""
 
     text: str
     source: Literal["model", "program"]
     facts: tuple[str, ...]
-    refused: Refused | None = None
+    template: str
 
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """The sentences on one topic."""
+    """A part as shown: how it came about, its sentences and statements to test, what of the model is left out, how much
+    was asked again, and the kind of failure where the model failed."""
 
     topic: str
+    manner: Manner
     sentences: tuple[Sentence, ...]
+    statements: tuple[Mapping[str, object], ...] = ()
+    refused: tuple[Refused, ...] = ()
+    asked_again: int = 0
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +67,21 @@ class Explanation:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many sentences the model wrote, and how many of them are shown and refused."""
-        sentences = [sentence for paragraph in self.paragraphs for sentence in paragraph.sentences]
-        shown = sum(sentence.source == "model" for sentence in sentences)
-        refused = sum(sentence.refused is not None for sentence in sentences)
-        return {"written_by_model": shown + refused, "shown": shown, "refused": refused}
+        """How many sentences and statements of the model are shown, how many were left out, and how many of its
+        sentences were asked again."""
+        shown = sum(
+            sum(sentence.source == "model" for sentence in each.sentences)
+            + len(each.statements) * (each.manner != "program")
+            for each in self.paragraphs
+        )
+        refused = sum(len(paragraph.refused) for paragraph in self.paragraphs)
+        again = sum(paragraph.asked_again for paragraph in self.paragraphs)
+        return {"written_by_model": shown + refused, "shown": shown, "refused": refused, "asked_again": again}
 
     def as_dict(self) -> dict[str, Any]:
         """The form of ``explanation.json``."""
         return {
+            "form": FORM,
             "paragraphs": [asdict(paragraph) for paragraph in self.paragraphs],
             "counts": self.counts,
             "requests": self.requests,
@@ -90,136 +97,158 @@ def as_json(explanation: dict[str, Any]) -> str:
     return spelled_out_json(json.dumps(explanation, sort_keys=True, indent=1, ensure_ascii=False)) + "\n"
 
 
-def explain(facts: Facts, client: LLMClient | None) -> Explanation:
-    """Ask the model about each topic and show what facts back; the program tells the rest, adverse facts always.
+def explain(facts: Facts, client: LLMClient | None, opening: str = "") -> Explanation:
+    """Ask the model about each part of a run's results and show what facts back; what has to be told and the model
+    leaves out the program tells, adverse facts always.
 
-    Without a client, or where the model fails on a topic (``ModelError``), the program tells everything and says so.
+    Without a client, or where the model fails on a part (``ModelError``), the program tells everything and says so, in
+    the words of ``opening`` where there are any.
     """
+    return tell(parts(facts), client, opening)
+
+
+def tell(about: Sequence[Part], client: LLMClient | None, opening: str = "") -> Explanation:
+    """The same about any parts."""
+    author = None if client is None else Author(client)
     requests: dict[str, str] = {}
     paragraphs: list[Paragraph] = []
-    for topic in topics(facts):
-        pieces: list[str] = []
-        silence = "" if client is not None or paragraphs else f"No model was asked, so {THE_PROGRAM_TELLS}"
-        if client is not None and _askable(topic):
-            request = question(topic, client.defaults.timeout_s)
-            try:
-                answer = client.complete(request)
-                answer = replace(answer, text=encodable(answer.text[:LARGEST_ANSWER]))
-                requests[request_hash(request, client.identity)] = answer.text
-                pieces = first_sentences(answer)
-                silence = "" if pieces else f"The model wrote nothing here, so {THE_PROGRAM_TELLS}"
-            except (ModelError, *CAUSED_BY_DATA) as problem:
-                silence = f"The model failed here ({type(problem).__name__}), so {THE_PROGRAM_TELLS}"
-        judge = Judge(topic.facts, facts)
-        try:
-            with as_contract_error():
-                sentences = tuple(_sentences(topic, judge, pieces))
-        except ContractError as problem:
-            silence = f"The model's answer {problem.problem} here, so {THE_PROGRAM_TELLS}"
-            sentences = tuple(_sentences(topic, judge, []))
-        opening = (Sentence(silence, "program", ()),) if silence else ()
-        paragraphs.append(Paragraph(topic.name, (*opening, *sentences)))
+    for part in about:
+        answered = Answered() if author is None else author.make(part)
+        silence = ""
+        if author is None and not paragraphs:
+            silence = opening or f"No model was asked, so {THE_PROGRAM_TELLS}"
+        elif answered.failure and not answered.stands:
+            silence = f"The model failed here ({answered.failure}), so {THE_PROGRAM_TELLS}"
+        requests |= answered.requests
+        paragraphs.append(_paragraph(part, answered, silence))
     return Explanation(tuple(paragraphs), requests)
 
 
-def question(topic: Topic, timeout_s: float | None = None) -> Request:
-    """The request for one topic: a constant system message, then the topic's facts as sentences to copy."""
-    askable = _askable(topic)[:MOST_FACTS]
-    messages = (
-        Message("system", render("explain_system.j2")),
-        Message("user", render("explain_topic.j2", facts=askable)),
-    )
-    return Request(messages, max_tokens=MAX_TOKENS, temperature=0.0, timeout_s=timeout_s)
+class Author:
+    """A model that makes parts of an explanation, in the way that it can.
 
+    An embedded one (its weights are here, or its choices are scored) chooses what is told. Any other writes, also one
+    behind a server that keeps to schemas; where nothing that it wrote of a part can be shown, it chooses, and after
+    ``PATIENCE`` such parts from there on.
+    """
 
-def _askable(topic: Topic) -> list[Fact]:
-    """The facts that say something: a model that is shown "n/a" says "n/a"."""
-    return [fact for fact in topic.facts.values() if fact.value != NOT_AVAILABLE]
+    def __init__(self, client: LLMClient) -> None:
+        self._client = client
+        self._chooses = client.supports_choices or bool(client.identity.weights_sha256)
+        self._patience = PATIENCE
+        self._told: set[str] = set()
 
+    def make(self, part: Part) -> Answered:
+        """The model's share of a part."""
+        made = Answered()
+        try:
+            if not self._chooses:
+                self._write(part, made)
+                if made.stands or not made.refused:
+                    return self._new(made)
+                self._patience -= 1
+                self._chooses = not self._patience
+            self._choose(part, made)
+        except NoChoice as problem:
+            if problem.__cause__ is None:
+                named = list(made.requests.values())[-1:]
+                made.refused.append(Refused(kept(named[0] if named else ""), "it names none of the choices"))
+            else:
+                made.failure = type(problem.__cause__).__name__
+        except (ModelError, *CAUSED_BY_DATA) as problem:
+            made.failure = type(problem).__name__
+        return self._new(made)
 
-def first_sentences(answer: Generation) -> list[str]:
-    """The first sentences of an answer, without list marks; one that was cut off is left out."""
-    text = answer.text[:LONGEST_ANSWER]
-    pieces = re.split(r"(?<=[.!?])(?<!\bvs\.)\s+|\n+", text.replace("**", ""))
-    whole = [re.sub(r"^\s*(?:[-*\u2022]|\d+[.)])\s+", "", " ".join(piece.split())) for piece in pieces]
-    cut = answer.finish == "length" or len(text) < len(answer.text)
-    if cut and not text.rstrip().endswith((".", "!", "?")):
-        whole.pop()
-    return [piece for piece in whole if piece][:MOST_SENTENCES]
+    def _new(self, made: Answered) -> Answered:
+        """Without what an earlier part has told."""
+        for sentence in [each for each in made.sentences if each.template in self._told]:
+            made.sentences.remove(sentence)
+            made.refused.append(Refused(kept(sentence.template), "an earlier part has told it"))
+        self._told |= {sentence.template for sentence in made.sentences}
+        return made
 
-
-def excerpt(piece: str) -> str:
-    """What is kept of a refused sentence."""
-    return piece if len(piece) <= LONGEST_SENTENCE else f"{piece[:LONGEST_SENTENCE]} ..."
-
-
-def _sentences(topic: Topic, judge: Judge, pieces: list[str]) -> Iterator[Sentence]:
-    """The model's sentences that stand, the program's in the place of the others, then what must not be missed."""
-    judged: list[Sentence | Refused] = []
-    accepted: list[set[str]] = []
-    for piece in pieces:
-        judgement = judge.judge(piece)
-        if not judgement.accepted:
-            judged.append(Refused(excerpt(piece), judgement.refusal))
-        elif any(earlier.issuperset(judgement.facts) for earlier in accepted):
-            judged.append(Refused(piece, "it tells only what was told before"))
+    def _write(self, part: Part, made: Answered) -> None:
+        made.manner = "written"
+        if part.states:
+            write_statements(self._client, made)
         else:
-            accepted.append(set(judgement.facts))
-            judged.append(Sentence(piece if piece.endswith(".") else f"{piece}.", "model", judgement.facts))
-    ready = deque(
-        plain for plain in topic.sentences if not any(plain.facts and t.issuperset(plain.facts) for t in accepted)
-    )
-    for sentence in judged:
-        if isinstance(sentence, Sentence):
-            yield sentence
+            write_part(part, self._client, made)
+
+    def _choose(self, part: Part, made: Answered) -> None:
+        made.manner = "chosen"
+        if part.states:
+            choose_statements(self._client, made)
         else:
-            plain = ready.popleft() if ready else LEFT_OUT
-            yield Sentence(plain.text, "program", plain.facts, sentence)
-    yield from (Sentence(plain.text, "program", plain.facts) for plain in ready if plain.adverse or not pieces)
+            choose_part(part, self._client, made)
 
 
-_FAILURE = re.compile(r"The model failed here \((\w+)\)")
+def _paragraph(part: Part, answered: Answered, silence: str) -> Paragraph:
+    """The model's sentences that stand, then what has to be told and they leave out; all of it where there are none."""
+    told = {name for sentence in answered.sentences for name in sentence.facts}
+    left = [item for item in part.items if not item.facts or not told.issuperset(item.facts)]
+    if answered.sentences:
+        left = [item for item in left if item.must_be_told]
+    sentences = [Sentence(silence, "program", (), silence)] if silence else []
+    sentences += [_filled(each.template, each.facts, "model", part.facts) for each in answered.sentences]
+    sentences += [_filled(template, facts, "program", part.facts) for template, facts in word(left, part.facts, told)]
+    statements = answered.statements
+    if part.states and not statements:
+        statements = default_statements()
+    manner = answered.manner if answered.stands else "program"
+    return Paragraph(
+        part.name, manner, tuple(sentences), tuple(statements), tuple(answered.refused), answered.asked_again,
+        answered.failure,
+    )  # fmt: skip
+
+
+def _filled(template: str, facts: tuple[str, ...], source: Literal["model", "program"], known: Facts) -> Sentence:
+    return Sentence(re.sub(r"\{([^{}]+)\}", lambda found: known[found[1]].text, template), source, facts, template)
+
+
+def stated(documents: Sequence[Mapping[str, Any]]) -> list[Hypothesis]:
+    """The statements to test of a paragraph."""
+    return [Hypothesis.from_document(document, "a statement to test") for document in documents]
 
 
 def judge_again(explanation: Mapping[str, Any], facts: Facts, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """What ``explanation.json`` holds if the answers in ``told``, an explanation on record, are explained by again."""
+    """What ``explanation.json`` holds if the answers in an explanation on record are explained by again. One of an
+    earlier form cannot be: then it is the program's, which says so."""
     known = manifest["model"] or manifest.get("explainer", {}).get("model")
     asks = manifest["experiment"]["output"]["explain"]
-    if known is None and explanation["requests"] and "seal" not in manifest:
-        return dict(explanation)  # manifests without a seal do not name who explains rules
-    client = RecordedExplainer(ModelIdentity.from_dict(known), explanation) if known and asks else None
-    again: dict[str, Any] = json.loads(as_json(explain(facts, client).as_dict()))
+    client, opening = None, ""
+    replaced = is_in_place_of_earlier(explanation) and manifest.get("format") != FORMAT_VERSION
+    if replaced or explanation.get("form") != FORM:
+        opening = EARLIER if replaced or explanation["requests"] else ""
+    elif known and asks:
+        client = RecordedExplainer(ModelIdentity.from_dict(known), explanation)
+    again: dict[str, Any] = json.loads(as_json(explain(facts, client, opening).as_dict()))
     return again
 
 
-class RecordedExplainer(LLMClient):
-    """The model behind an explanation, answering from its record; what has no answer there failed then and fails again.
+def is_in_place_of_earlier(explanation: Mapping[str, Any]) -> bool:
+    """Whether it is what the program told in the place of an explanation of an earlier form."""
+    first = next((sentence for each in explanation["paragraphs"] for sentence in each["sentences"]), None)
+    return first is not None and first["text"] == EARLIER
 
-    The record does not say which answers were cut off at their longest: those whose last words were not judged.
-    """
+
+class RecordedExplainer(LLMClient):
+    """The model behind an explanation, answering from its record; what has no answer there failed, and fails again."""
 
     def __init__(self, identity: ModelIdentity, explanation: Mapping[str, Any]) -> None:
         self.identity = identity
         self._answers: dict[str, str] = explanation["requests"]
-        sentences = [sentence for paragraph in explanation["paragraphs"] for sentence in paragraph["sentences"]]
-        self._judged = {(sentence["refused"] or sentence)["text"].rstrip(".") for sentence in sentences}
-        self._failures: Iterator[re.Match[str]] = filter(
-            None, (_FAILURE.match(sentence["text"]) for sentence in sentences if sentence["source"] == "program")
-        )
+        self._failures: Iterator[str] = iter([each["failure"] for each in explanation["paragraphs"] if each["failure"]])
+
+    @property
+    def supports_forms(self) -> bool:
+        """As the identity says, whose answers these are."""
+        return self.identity.supports_forms
 
     def complete(self, request: Request, on_delta: OnText | None = None) -> Generation:
         """The answer on record."""
         text = self._answers.get(request_hash(request, self.identity))
         if text is None:
-            raise self._failure()
-        last = first_sentences(Generation(text, 0, 0, 0.0))[-1:]
-        cut_off = bool(last) and excerpt(last[0]).rstrip(".") not in self._judged
-        return Generation(text, 0, 0, 0.0, finish="length" if cut_off else "stop", cached=True)
-
-    def _failure(self) -> ModelError:
-        """The next failure on record, by the name of its class."""
-        named = next(self._failures, None)
-        if named is None:
-            return AnswerNotRecorded("There is no answer on record.")
-        kind: type[ModelError] = type(named[1], (ModelError,), {})
-        return kind()
+            named = next(self._failures, "")
+            kind: type[ModelError] = type(named, (ModelError,), {}) if named else AnswerNotRecorded
+            raise kind("There is no answer on record.")
+        return Generation(text, 0, 0, 0.0, cached=True)

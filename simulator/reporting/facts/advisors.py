@@ -11,9 +11,8 @@ from simulator.evaluation.advice import valid_share
 from simulator.evaluation.measures import measure
 from simulator.evaluation.pairs import HORIZON, PairedDecisions, compare_decisions
 from simulator.evaluation.resampling import Estimate, Resampling
-from simulator.evaluation.sharpe import Effect
 from simulator.folder.record import ArmRecord, Record
-from simulator.reporting.facts.arms import overall
+from simulator.reporting.facts import pairs
 from simulator.reporting.facts.fact import NOT_AVAILABLE, Facts, FactTable, Value
 from simulator.reporting.facts.run import advisor_arms, day, null_arms
 from simulator.reporting.facts.terms import ADVISOR_TERMS, DECISION_TERMS, Unit
@@ -69,19 +68,23 @@ def add_advisors(table: FactTable, record: Record) -> None:
         _add_decisions(table, first.name, second.name, made)
 
 
+def add_estimate(table: FactTable, subject: str, metric: str, value: Value | Estimate, unit: Unit, words: str) -> None:
+    """Add a figure, with the ends of its interval under ``METRIC_low`` and ``METRIC_high`` where it is an estimate."""
+    if not isinstance(value, Estimate):
+        table.add(subject, metric, value, unit, words)
+        return
+    table.add(subject, metric, value.value, unit, words)
+    for end, words_of_end in (("low", "lower"), ("high", "upper")):
+        label = f"{words_of_end} end of the interval for the {words}"
+        table.add(subject, f"{metric}_{end}", getattr(value, end), unit, label)
+
+
 def _add_decisions(table: FactTable, first: str, second: str, made: PairedDecisions) -> None:
     subject = pair_subject(first, second)
 
     def add(metric: str, value: Value | Estimate) -> None:
         term = DECISION_TERMS[metric]
-        words = term.words.format(first, second)
-        if not isinstance(value, Estimate):
-            table.add(subject, metric, value, term.unit, words)
-            return
-        table.add(subject, metric, value.value, term.unit, words)
-        for end, words_of_end in (("low", "lower"), ("high", "upper")):
-            label = f"{words_of_end} end of the interval for the {words}"
-            table.add(subject, f"{metric}_{end}", getattr(value, end), term.unit, label)
+        add_estimate(table, subject, metric, value, term.unit, term.words.format(first, second))
 
     for metric in ("bars", "both", "first_alone", "second_alone", "same"):
         add(metric, getattr(made, metric))
@@ -119,13 +122,8 @@ def _known(table: FactTable, identity: str) -> float | None:
     return table.number(identity) if identity in table.facts else None
 
 
-def add_verdicts(table: FactTable, record: Record) -> None:
-    """Add the verdict on each of several advisors, and on each that has a null."""
-    advisors = advisor_arms(record)
-    if len(advisors) < 2:
-        return
-    for arm in advisors:
-        table.add(arm.name, "verdict", overall(table, record, arm), Unit.TEXT, f"verdict on the advice of {arm.name}")
+def add_nulls(table: FactTable, record: Record) -> None:
+    """Add what may be said of each advisor that has a null."""
     for null, whole in null_arms(record).items():
         word = str(record.arm(null).manifest.get("null") or "null").replace("_", " ")
         table.add(null, "null", word, Unit.TEXT, f"what {null} is the null of {whole} by")
@@ -142,11 +140,11 @@ def beside_null(table: FactTable, whole: str, null: str) -> str:
     if table.facts[f"{pair}.sharpe_difference"].value == NOT_AVAILABLE:
         return OPEN
     match table.facts[f"{pair}.verdict"].value:
-        case Effect.ADDS:
+        case pairs.BETTER:
             return ADDS
-        case Effect.SUBTRACTS:
+        case pairs.WORSE:
             return BETTER_NULL
-        case Effect.INCONCLUSIVE:
+        case pairs.INCONCLUSIVE:
             return NOT_TOLD
         case _:
             return AS_WELL

@@ -8,12 +8,13 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from llm_strategy.errors import RunFolderError
 from llm_strategy.support.outside_text import spelled_out_json
 from llm_strategy.support.write_whole import write_whole
+from simulator.folder.evidence import round_digits
 from simulator.folder.record_check import DAMAGE, check_regular
 from simulator.reporting.facts.terms import COUNTED_TERMS, Term, Unit
 
@@ -49,7 +50,8 @@ Facts = Mapping[str, Fact]
 
 
 def show(value: Value, unit: Unit) -> str:
-    """The only spelling of a value: percent with one decimal, ratios and money with two, thousands separated.
+    """The only spelling of a value: percent and percentage points ("pp") with one decimal, ratios and money with two,
+    thousands separated.
 
     What would be rounded to zero keeps one digit, so that nothing small is shown as nothing.
     """
@@ -57,14 +59,20 @@ def show(value: Value, unit: Unit) -> str:
         return value or NOT_AVAILABLE
     match unit:
         case Unit.FRACTION:
-            percent = 100 * value
-            return f"{percent:.1e}%" if abs(percent) >= ENDLESS_PERCENT else f"{_decimal(percent, 1)}%"
+            return f"{_percent(value)}%"
+        case Unit.POINTS:
+            return f"{_percent(value)} pp"
         case Unit.RATIO | Unit.CURRENCY:
             return _decimal(value, 2)
         case Unit.SECONDS:
             return f"{_decimal(value, 1 if value >= 10 else 2)} s"
         case _:
             return f"{value:,}"
+
+
+def _percent(value: float) -> str:
+    percent = 100 * value
+    return f"{percent:.1e}" if abs(percent) >= ENDLESS_PERCENT else _decimal(percent, 1)
 
 
 def _decimal(value: float, places: int) -> str:
@@ -83,12 +91,16 @@ class FactTable:
 
     def add(self, subject: str, metric: str, value: Value, unit: Unit, label: str, text: str | None = None) -> None:
         if isinstance(value, float):
-            value = float(f"{value:.12g}")  # the last digits differ between processors
+            value = round_digits(value)
         shown = show(value, unit) if text is None else text
         if value is None or value == "":
             value, unit = NOT_AVAILABLE, Unit.TEXT
         identity = f"{subject}.{metric}"
         self.facts[identity] = Fact(identity, subject, metric, value, unit, label, shown)
+
+    def take(self, other: FactTable) -> None:
+        """Add all facts of another table."""
+        self.facts.update(other.facts)
 
     def term(self, subject: str, metric: str, term: Term, value: Value) -> None:
         words = term.words if subject == "model" else f"{term.words} of {subject}"
@@ -123,9 +135,13 @@ def kinds_of(subject: str, metric: str, facts: Facts) -> list[tuple[str, str]]:
     ]
 
 
+_KEYS = sorted(field.name for field in fields(Fact))
+_LINE = json.JSONEncoder(ensure_ascii=False)
+
+
 def write_facts(facts: Facts, path: Path) -> None:
     """Write facts as JSON sorted by id, one fact a line, whole or not at all; raises ``RunFolderError``."""
-    lines = (json.dumps(asdict(facts[name]), sort_keys=True, ensure_ascii=False) for name in sorted(facts))
+    lines = (_LINE.encode({key: getattr(facts[name], key) for key in _KEYS}) for name in sorted(facts))
     try:
         write_whole(path, spelled_out_json("[\n" + ",\n".join(lines) + "\n]\n"))
     except OSError as problem:

@@ -7,15 +7,16 @@ from typing import Any
 
 import pandas as pd
 
+from simulator.evaluation.cash import CashRate, cash_rate_of, cash_returns
+from simulator.evaluation.measures import measure
 from simulator.evaluation.metrics import bars_per_year
 from simulator.evaluation.sharpe import POWER
-from simulator.experiment import MARKET_ARM, REFERENCE_ARM
+from simulator.experiment import HOLDER_ARM, MARKET_ARM, REFERENCE_ARM
 from simulator.folder.record import ArmRecord, Record, origin
+from simulator.prices.stale_opens import stale_opens
 from simulator.reporting.facts.fact import FactTable, Value
 from simulator.reporting.facts.terms import Unit
 
-BENCHMARKS = (MARKET_ARM, REFERENCE_ARM)
-"""The arms that advice must beat to have added anything: the market, and the rule that needs no model."""
 NOTE = "note."
 """Begins the metric of each note."""
 MOST_NAMES = 5
@@ -23,38 +24,76 @@ MOST_NAMES = 5
 
 
 def benchmark_arms(record: Record) -> list[str]:
-    """The arms that a verdict on advice rests on: the benchmarks among them, what the market did without a gate too, or
-    else all that no model advised, or else all but the advised one."""
+    """The arms that advice must beat to have added anything: the market, and the rule that needs no model; where there
+    is neither, all that no model advised, or else all but the advised one."""
     names = [arm.name for arm in record.arms if arm is not advised_arm(record)]
-    market = [name for name in ungated_arms(record) if arm_settings(record, name)["ungated"] == MARKET_ARM]
     models = [arm.name for arm in advisor_arms(record)]
     return (
-        [name for name in (*BENCHMARKS, *market) if name in names]
+        [name for name in (*market_arms(record), REFERENCE_ARM) if name in names]
         or [name for name in names if name not in models]
         or names
     )
 
 
 def advisor_arms(record: Record) -> list[ArmRecord]:
-    """The arms that a model advised, in their order; the first one is the primary one."""
-    return [arm for arm in record.arms if arm.manifest["model"] is not None]
+    """The arms that a model advised: the primary one, then the others in their order."""
+    primary = record.manifest["experiment"]["evaluation"].get("primary")
+    advised = [arm for arm in record.arms if arm.manifest["model"] is not None]
+    return sorted(advised, key=lambda arm: arm.name != primary)
 
 
 def advised_arm(record: Record) -> ArmRecord | None:
-    """The primary arm: the first one that a model advised; ``None`` where only rules ran."""
+    """The primary arm: the one that the experiment names, or else the first one that a model advised; ``None`` where
+    only rules ran."""
     return next(iter(advisor_arms(record)), None)
 
 
 def arm_settings(record: Record, name: str) -> Mapping[str, Any]:
-    """What the experiment says of an arm; nothing where it only names it."""
-    arms = record.manifest["experiment"].get("arms")
+    """What the experiment says of an arm; nothing where it only names it, but of the market, which comes by itself."""
+    experiment = record.manifest["experiment"]
+    arms = experiment.get("arms")
     found = arms.get(name) if isinstance(arms, Mapping) else None
-    return found if isinstance(found, Mapping) else {}
+    if isinstance(found, Mapping):
+        return found
+    # earlier versions let an advisor or a rule have the name
+    own = name in (experiment.get("advisors") or {}) or name in (experiment.get("baselines") or {})
+    return {"ungated": HOLDER_ARM} if name == MARKET_ARM and not own else {}
 
 
 def ungated_arms(record: Record) -> list[str]:
     """The arms that traded without the gate: what the market itself did."""
     return [arm.name for arm in record.arms if "ungated" in arm_settings(record, arm.name)]
+
+
+def market_arms(record: Record) -> list[str]:
+    """The arms that are the market itself: one where a comparison has it, none in a run of one arm and in comparisons
+    of earlier versions."""
+    return [name for name in ungated_arms(record) if arm_settings(record, name)["ungated"] == HOLDER_ARM]
+
+
+def holder_arm(record: Record) -> ArmRecord | None:
+    """The arm beside the market that shows what the gate alone does to a holder; None where there is none."""
+    found = [arm for arm in record.arms if arm.name == HOLDER_ARM]
+    return found[0] if found and market_arms(record) else None
+
+
+def main_arms(record: Record) -> list[ArmRecord]:
+    """The arms that stand beside each other in tables and figures: all but a holder behind the gate, which tells of the
+    gate and stands there, where the market is among them and the page is not about it."""
+    aside = holder_arm(record)
+    return [arm for arm in record.arms if arm is not aside or arm is subject_arm(record)]
+
+
+def excess_returns(arm: ArmRecord, record: Record) -> pd.Series:
+    """Returns of an arm's account a bar (fractions) over what cash earned."""
+    found = arm.equity["equity"].pct_change().iloc[1:]
+    rate = cash_rate(record)
+    return found - cash_returns(arm.equity.index, rate) if rate else found
+
+
+def cash_rate(record: Record) -> CashRate:
+    """What cash earned in a run, a fraction a year or one by day; 0 for nothing."""
+    return cash_rate_of(record.manifest["experiment"]["costs"])
 
 
 def strategy_arms(record: Record) -> list[str]:
@@ -112,7 +151,7 @@ def add_run(table: FactTable, record: Record) -> None:
     sources = dict.fromkeys(origin(market["source"]) for market in manifest["prices"]["symbols"].values())
     level, others = evaluation["confidence_level"], len(compared_arms(record))
     several = len(advisor_arms(record)) > 1
-    failed = [arm.name for arm in record.arms if arm.manifest["status"] == "failed"]
+    failed = [arm.name for arm in record.arms if arm.has_failed]
     problems = [manifest["problem"], *(arm.manifest["problem"] for arm in record.arms)]
     texts = {
         "name": ("name of the experiment", manifest["name"]),
@@ -155,6 +194,19 @@ def add_run(table: FactTable, record: Record) -> None:
         table.add("run", metric, value, unit, label, shown)
     for number, sentence in enumerate(manifest.get("notes", ()), start=1):
         table.add("run", f"{NOTE}{number}", sentence, Unit.TEXT, "note on prices and limits")
+    if not same_close(record):
+        _add_stale_opens(table, record)
+
+
+def _add_stale_opens(table: FactTable, record: Record) -> None:
+    """How many decisions fill at an open that is only the close at which they were made."""
+    decided = {symbol: made.times for symbol, made in measure(subject_arm(record)).decisions.items()}
+    found = stale_opens(record.prices, decided)
+    words = "share of decisions whose next open, at which they would fill, only repeats the close"
+    table.add("run", "stale_opens", found.share, Unit.FRACTION, words)
+    if found.until is not None:
+        words = "last year in which most opens only repeat the close"
+        table.add("run", "stale_opens_until", str(found.until), Unit.TEXT, words)
 
 
 def bars_a_year(record: Record) -> float:

@@ -17,6 +17,8 @@ class Unit(StrEnum):
 
     FRACTION = "fraction"
     """1.0 for 100 percent; shown as percent."""
+    POINTS = "points"
+    """A difference of two fractions: 0.123 is shown as 12.3 percentage points, "12.3 pp"."""
     RATIO = "ratio"
     """A pure number, such as a Sharpe ratio; shown with two decimals."""
     COUNT = "count"
@@ -79,7 +81,7 @@ ARM_TERMS = {
     "calmar": Term(Unit.RATIO, "Calmar ratio", listed=("more",), better=1),
     "drawdown_bars": Term(Unit.BARS, "bars under water in the largest drawdown", listed=("more",), better=-1),
     "exposure": Term(
-        Unit.FRACTION, "mean exposure", "Exposure", ("arms",), phrase="had a mean exposure of {}",
+        Unit.FRACTION, "mean exposure", "Exposure", ("arms",), phrase="was invested to {} on average",
         names=("mean exposure", "average exposure", "exposure"),
     ),
     "turnover": Term(Unit.RATIO, "turnover a year", "Turnover", ("arms",)),
@@ -88,15 +90,18 @@ ARM_TERMS = {
         names=("share of bars with a position", "time in the market"),
     ),
     "trades": Term(
-        Unit.COUNT, "trades", "Trades", ("arms",), phrase="had a number of trades of {}",
+        Unit.COUNT, "trades", "Trades", ("arms",), phrase="made {} trades",
         names=("number of trades", "trade", "round trip"),
     ),
     "hit_rate": Term(
-        Unit.FRACTION, "share of winning trades", "Hits", ("arms",), 1, names=("share of winning trades", "hit rate")
+        Unit.FRACTION, "share of closed trades that won", "Hits", ("arms",), 1,
+        names=("share of winning trades", "share of closed trades that won", "hit rate"),
     ),
-    "average_win": Term(Unit.CURRENCY, "average winning trade", listed=("more",)),
-    "average_loss": Term(Unit.CURRENCY, "average losing trade", listed=("more",)),
-    "profit_factor": Term(Unit.RATIO, "profit factor", listed=("more",), better=1),
+    "closed_profit": Term(Unit.CURRENCY, "profit of all closed trades", listed=("more",)),
+    "open_profit": Term(Unit.CURRENCY, "profit of trades still open, at the last close", listed=("more",)),
+    "average_win": Term(Unit.CURRENCY, "average closed trade that won", listed=("more",)),
+    "average_loss": Term(Unit.CURRENCY, "average closed trade that lost", listed=("more",)),
+    "profit_factor": Term(Unit.RATIO, "profit factor of closed trades", listed=("more",), better=1),
     "worst_trade": Term(Unit.CURRENCY, "worst trade", listed=("more",)),
     "bars_held": Term(Unit.RATIO, "mean bars held", listed=("more",)),
     "stop_exits": Term(Unit.COUNT, "trades ended by a stop"),
@@ -112,6 +117,15 @@ ARM_TERMS = {
     "cost_rate": Term(Unit.FRACTION, "costs a year as a share of equity", "Costs a year", ("arms",), -1),
     "commission": Term(Unit.CURRENCY, "commission paid", listed=("more",), better=-1),
     "slippage": Term(Unit.CURRENCY, "slippage paid", listed=("more",), better=-1),
+    "slippage_bps": Term(
+        Unit.RATIO, "slippage charged on market and stop fills, in basis points", listed=("more",), better=-1
+    ),
+    "without_slippage": Term(
+        Unit.FRACTION, "share of market and stop fills that paid no slippage", listed=("more",)
+    ),
+    "interest": Term(
+        Unit.CURRENCY, "interest earned on cash", listed=("more",), names=("interest earned", "interest")
+    ),
     "cut": Term(Unit.COUNT, "decisions cut by the gate", "Cut", ("gate",)),
     "refused": Term(Unit.COUNT, "decisions refused by the gate", "Refused", ("gate",)),
     "exits.stop": Term(Unit.COUNT, "trades ended by stop", "Stopped", ("gate",)),
@@ -187,16 +201,21 @@ PAIR_TERMS = {
     "p_value": Term(
         Unit.RATIO, "p-value of no difference between the Sharpe ratios of {} and {}", "p", names=("p-value", "p value")
     ),
+    "p_together": Term(
+        Unit.RATIO, "p-value of no difference between the Sharpe ratios of {} and {}, all arms together",
+        "p, all arms together",
+    ),
     "detectable": Term(
-        Unit.RATIO, "smallest difference of Sharpe ratios of {} and {} that the run could have seen", "Detectable",
+        Unit.RATIO, "true difference of the Sharpe ratios of {} and {} that would be found in four runs of five",
+        "Detectable",
         names=("smallest detectable difference", "detectable difference"),
     ),
     "correlation": Term(Unit.RATIO, "correlation of the returns of {} and {}", "Correlation"),
     "block": Term(Unit.BARS, "block length in the bootstrap of {} and {}"),
-    "return_difference": Term(Unit.FRACTION, "total return of {} minus that of {}", "Return"),
-    "drawdown_difference": Term(Unit.FRACTION, "largest drawdown of {} minus that of {}", "Drawdown"),
-    "volatility_difference": Term(Unit.FRACTION, "annual volatility of {} minus that of {}"),
-    "exposure_difference": Term(Unit.FRACTION, "mean exposure of {} minus that of {}", "Exposure"),
+    "return_difference": Term(Unit.POINTS, "total return of {} minus that of {}", "Return"),
+    "drawdown_difference": Term(Unit.POINTS, "largest drawdown of {} minus that of {}", "Drawdown"),
+    "volatility_difference": Term(Unit.POINTS, "annual volatility of {} minus that of {}"),
+    "exposure_difference": Term(Unit.POINTS, "mean exposure of {} minus that of {}", "Exposure"),
     "label_bars": Term(Unit.BARS, "bars labelled by both {} and {}"),
     "label_agreement": Term(Unit.FRACTION, "share of bars with the same label by {} and {}"),
     "label_kappa": Term(Unit.RATIO, "Cohen's kappa of the labels of {} and {}"),
@@ -225,10 +244,10 @@ DECISION_TERMS = {
     ),
     "second_long_later": Term(Unit.FRACTION, "mean return over the horizon where {} did not stand long and {} did"),
     "next_difference": Term(
-        Unit.FRACTION, "mean return until the next decision where only {} stood long minus that where only {} did"
+        Unit.POINTS, "mean return until the next decision where only {} stood long minus that where only {} did"
     ),
     "later_difference": Term(
-        Unit.FRACTION, "mean return over the horizon where only {} stood long minus that where only {} did"
+        Unit.POINTS, "mean return over the horizon where only {} stood long minus that where only {} did"
     ),
     "first_parting": Term(Unit.TEXT, "first close at which {} and {} part", "First parted"),
     "verdict": Term(Unit.TEXT, "whether the decisions of {} and {} can be told apart", "Told apart"),

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 from simulator.evaluation.measures import measure
 from simulator.evaluation.pairs import find_partings
-from simulator.evaluation.sharpe import Effect
 from simulator.folder.record import ArmRecord, Record
 from simulator.reporting.blocks import (
     Block,
@@ -33,6 +32,7 @@ from simulator.reporting.facts.advisors import (
     pair_subject,
 )
 from simulator.reporting.facts.fact import NOT_AVAILABLE, Facts, FactTable, listed_names
+from simulator.reporting.facts.pairs import BETTER, WORSE
 from simulator.reporting.facts.run import advisor_arms, asked_of_all, benchmark_arms, day
 from simulator.reporting.facts.terms import DECISION_TERMS
 
@@ -215,7 +215,7 @@ def _results(first: str, second: str, facts: Facts) -> list[str]:
         return []
     if facts[f"{pair}.low"].value == facts[f"{pair}.high"].value == 0:
         return ["Both accounts earned the same on every bar."]
-    apart = facts[f"{pair}.verdict"].value in (Effect.ADDS, Effect.SUBTRACTS)
+    apart = facts[f"{pair}.verdict"].value in (BETTER, WORSE)
     alone = ", taken alone," if apart and facts["run.comparisons"].value != 1 else ""
     return [
         f"The annual Sharpe ratio of {first} minus that of {second} is {sharpe_interval(pair, facts)}: by their "
@@ -249,7 +249,7 @@ def _figures(record: Record, first: ArmRecord, second: ArmRecord, facts: Facts) 
         label=f"Agreement of {first.name} and {second.name}",
     )
     heads = ["Stood long alone", "Decisions", "Spells", "Until the next decision", "Over {pair.horizon} bars"]
-    columns = [Column(head, name="Over the horizon" if "{" in head else head) for head in heads]
+    columns = [Column(head) for head in heads]
     rows: list[tuple[Text, ...]] = [
         (
             arm.name,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -15,8 +16,9 @@ from simulator.evaluation.sameness import CUT_AWAY, SAME_LABEL, SAME_TEXT, SAME_
 from simulator.folder.manifest import advisor_settings
 from simulator.folder.record import ArmRecord, Record
 from simulator.reporting.blocks import Block, Column, Details, Heading, Paragraph, Table, in_markdown, on_page
-from simulator.reporting.facts.fact import Facts, FactTable
-from simulator.reporting.facts.run import advisor_arms, day, join_names, subject_arm, ungated_arms
+from simulator.reporting.facts.charges import add_charges, cash_sentence, open_trade_sentences, slippage_sentences
+from simulator.reporting.facts.fact import NOT_AVAILABLE, Facts, FactTable
+from simulator.reporting.facts.run import advisor_arms, day, join_names, main_arms, subject_arm, ungated_arms
 from simulator.reporting.facts.terms import Term, Unit, listed
 from simulator.reporting.sections.symbols import slugs_of
 
@@ -36,28 +38,31 @@ FEW_SYMBOLS = 5
 def facts(table: FactTable, record: Record) -> None:
     """Add costs and doubts."""
     add_costs(table, record.manifest["experiment"]["costs"])
+    add_charges(table, record)
     add_doubts(table, record)
 
 
 def blocks(record: Record, facts: Facts) -> Iterator[Block]:
     """The tables of all arms, and what bears on them."""
-    arms = [arm.name for arm in record.arms]
+    arms = [arm.name for arm in main_arms(record)]
     costs, changes = cost_sentences(facts), _price_changes(record)
     yield Heading("Arms" if len(arms) > 1 else "Result", "arms")
-    yield table_of_arms(record, listed("arms"))
+    table = table_of_arms(record, listed("arms"))
+    yield replace(table, rows=[*table.rows, *_at_other_moments(record, facts)])
     if doubts := doubt_sentences(record, facts):
         yield Paragraph(doubts, "strong")
-    risk = (
-        "Volatility and Sharpe are annual, without a risk-free rate. Drawdown is the largest loss from an earlier peak."
-    )
+    over = "Sharpe over what cash earned" if "costs.cash_rate" in facts else "without a risk-free rate"
+    risk = f"Volatility and Sharpe are annual, {over}. Drawdown is the largest loss from an earlier peak."
+    charged = [*slippage_sentences(record, facts), *open_trade_sentences(record, facts)]
     size = "Exposure is the mean value of all positions over equity, turnover the traded value a year over mean equity."
     paid = (
         "Costs are commission, slippage, borrow and financing in the currency of the prices, and a year as a share of "
         "equity."
     )
     hits = "Hits are the share of closed trades that won after commission."
-    yield on_page(Paragraph([*costs, *changes]), Paragraph([risk, size, paid, hits], "note"))
-    yield in_markdown(Paragraph(costs), Paragraph(changes), Paragraph([risk, paid]))
+    costs += [cash_sentence(facts)] if "costs.cash_rate" in facts else []
+    yield on_page(Paragraph([*costs, *charged, *changes]), Paragraph([risk, size, paid, hits], "note"))
+    yield in_markdown(Paragraph([*costs, *charged]), Paragraph(changes), Paragraph([risk, paid]))
     more = [(term.words, *(f"{{{arm}.{metric}}}" for arm in arms)) for metric, term in listed("more").items()]
     title = "More figures of each arm"
     yield on_page(Details(title, [Table(["Figure", *arms], more, label=title)]))
@@ -65,22 +70,38 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
 
 def table_of_arms(record: Record, terms: Mapping[str, Term]) -> Table:
     """A row for each arm, a column for each term; the arm that the page is about stands out among several."""
-    return _table(record, [arm.name for arm in record.arms], terms)
+    return table_of(record, [arm.name for arm in main_arms(record)], terms)
 
 
 def table_of_gated(record: Record, terms: Mapping[str, Term]) -> Table:
     """The same of the arms that traded through the gate."""
     ungated = ungated_arms(record)
-    return _table(record, [arm.name for arm in record.arms if arm.name not in ungated], terms)
+    return table_of(record, [arm.name for arm in record.arms if arm.name not in ungated], terms)
 
 
-def _table(record: Record, arms: list[str], terms: Mapping[str, Term]) -> Table:
+def table_of(record: Record, arms: list[str], terms: Mapping[str, Term]) -> Table:
+    """The same of the arms of these names."""
     ungated = ungated_arms(record)
     columns = [Column("Arm"), *(Column(term.heading) for term in terms.values())]
     rows = [
         (f"{arm} (no gate)" if arm in ungated else arm, *(f"{{{arm}.{metric}}}" for metric in terms)) for arm in arms
     ]
     return Table(columns, rows, marked=subject_arm(record).name if len(record.arms) > 1 else None)
+
+
+def _at_other_moments(record: Record, facts: Facts) -> Iterator[tuple[str, ...]]:
+    """A row for the accounts with the holding times of each advised arm at other moments: their means, and where most
+    of them lie."""
+    advisors = [arm.name for arm in advisor_arms(record)]
+    for arm in advisors:
+        if f"{arm}.timing.placebos" not in facts:
+            continue
+        among = {
+            metric: f"{{{arm}.timing.{name}mean}} ({{{arm}.timing.{name}low}} to {{{arm}.timing.{name}high}})"
+            for metric, name in (("total_return", "return_"), ("sharpe", ""), ("max_drawdown", "drawdown_"))
+        }
+        whose = f"{arm} at other moments" if len(advisors) > 1 else "other moments"
+        yield f"{whose} ({{{arm}.timing.placebos}})", *(among.get(metric, NOT_AVAILABLE) for metric in listed("arms"))
 
 
 def _price_changes(record: Record) -> list[str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Iterator
 
+from simulator.evaluation.mask import mask_of
 from simulator.folder.record import ArmRecord, Record
 from simulator.reporting.blocks import Block, Heading, Items
+from simulator.reporting.facts.charges import cash_sentence
 from simulator.reporting.facts.fact import Facts, listed_names
 from simulator.reporting.facts.run import advised_arm, advisor_arms, subject_arm
 from simulator.reporting.sections.arms import fill_sentence
@@ -44,8 +44,7 @@ def _caveats(record: Record, facts: Facts) -> list[str]:
         f"simulated broker could not fill: {{{subject}.entry_bar_breaches}}. Where stop and target were touched in one "
         "bar, the stop is taken; a gap through a stop fills at the open.",
         fill_sentence(facts),
-        "Cash earns no interest, and Sharpe ratios take no risk-free rate off. Dividends count only where the prices "
-        "hold them. There are no taxes.",
+        f"{cash_sentence(facts)} Dividends count only where the prices hold them. There are no taxes.",
     ]
     return sentences
 
@@ -66,22 +65,19 @@ def _of_each(sentence: str, names: list[str]) -> str:
 
 
 def _mask(arm: ArmRecord) -> str:
-    """Judged by the prompts themselves, not by what was configured."""
-    found, prompts = Counter[str](), 0
-    for decision in arm.decisions:
-        if prompt := decision["prompt"]:
-            prompts += 1
-            found["the symbol"] += _holds(prompt, decision["snapshot"]["symbol"])
-            found["the date"] += _holds(prompt, decision["time"][:10])
-            found["the price level"] += _holds(prompt, f"{decision['snapshot']['close']:g}")
-    seen = [
-        what for what, times in found.items() if 2 * times > prompts
-    ]  # a rounded figure may equal the price by chance
-    if seen:
-        return f"The model was shown {', '.join(seen)}: it may have recognised the period."
-    return "The model was shown no symbol, date or price level; it may still recognise a famous episode by its shape."
-
-
-def _holds(text: str, word: str) -> bool:
-    """Whether a word stands in a text, and not as a part of a longer word, number or percentage."""
-    return word in text and re.search(rf"(?<![\w.]){re.escape(word)}(?![a-z\d%]|\.\d)", text) is not None
+    """What the prompts gave away, and how many bars the text alone names."""
+    mask, share = mask_of(arm), f"{{{arm.name}.mask.recognisable}}"
+    if mask.shown:
+        return f"The model was shown {', '.join(mask.shown)}: it may have recognised the period."
+    if not mask.prompts:
+        return "The model was shown nothing of its market."
+    hidden = "The model was shown no symbol, date or price level"
+    if 2 * mask.singled_out > mask.prompts:
+        return (
+            f"{hidden}, but its text names the bar: {share} of the texts stand at one close of the run alone, so that "
+            "a model which remembers these prices can tell which close it sees. Words in place of numbers hide more."
+        )
+    return (
+        f"{hidden}, and {share} of the texts stand at one close of the run alone; it may still recognise a famous "
+        "episode by its shape."
+    )

@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from llm_strategy.trading.decision_lines import entry_of
+from llm_strategy.types import ClampEvent
 from simulator.evaluation.advice import ChangeFinder
+from simulator.evaluation.copying import copy_of
 from simulator.evaluation.measures import measure
-from simulator.folder.record import Record
+from simulator.folder.prompt_options import resolved_options
+from simulator.folder.record import ArmRecord, Record
 from simulator.reporting.blocks import (
     Block,
     Cell,
@@ -29,6 +32,7 @@ from simulator.reporting.blocks import (
 from simulator.reporting.facts.fact import Facts, kinds_of
 from simulator.reporting.facts.run import advised_arm, advisor_arms, day, strategy_arms, subject_arm
 from simulator.reporting.facts.terms import COUNTED_TERMS
+from simulator.reporting.sections.copying import confidence_sentence
 
 LISTED = 200
 """Rows of decisions, of trades and of orders on a page; the rest stays in the run folder."""
@@ -43,7 +47,7 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
     changes = deque((row for row in subject.decisions if finder.take(entry_of(row))), maxlen=LISTED)
     counts = _counts(arm, facts)
     yield Heading(f"Decisions of {arm}", "decisions")
-    coherent = f"abel, action and rationale agree in {{{arm}.coherent_share}} of the advice."
+    coherent = _coherence(subject)
     prompts = f"{{{arm}.decisions}} decisions on {{{arm}.distinct_prompts}} distinct prompts"
     constant = (
         f"The most frequent answer, {{{arm}.constant_label}} and {{{arm}.constant_action}}, came on "
@@ -54,7 +58,7 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
     differed = f"{{{arm}.decision_changes}} times status, label or action differed from the decision before"
     last = "The last of them are listed; all decisions are in `decisions.jsonl`."
     yield on_page(
-        Paragraph([f"{prompts}.", f"L{coherent}", constant] if advised else by_rule),
+        Paragraph([f"{prompts}.", coherent, constant] if advised else by_rule),
         _grid(counts),
         Heading("Where the advice changed", "changes", level=3),
         Paragraph(
@@ -64,15 +68,34 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
             ]
         ),
         _changes(changes, several),
+        *_copied_confidence(subject),
     )
     rows = [("" if at else title, *kind) for title, kinds in counts.items() for at, kind in enumerate(kinds)]
     yield in_markdown(
-        Paragraph(f"{prompts}; l{coherent}" if advised else by_rule),
+        Paragraph([f"{prompts}.", coherent] if advised else by_rule),
         Table(["Counted", Column("Kind", "text"), "Count"], rows),
         Paragraph(f"{differed}; the last of them:"),
         _last_changes(list(changes)[-LISTED_IN_MARKDOWN:], several),
+        *_copied_confidence(subject),
     )
     yield from _further(record, facts)
+
+
+def _coherence(arm: ArmRecord) -> str:
+    """Whether what the model wrote agrees; where the program wrote the rationale, that says nothing of the model."""
+    written_by = (resolved_options(arm.manifest) or {}).get("rationale", "always")
+    if written_by == "never":
+        return "Its rationales are the program's: that they agree with label and action says nothing of the model."
+    of = "the advice" if written_by == "always" else "the advice whose rationale the model wrote"
+    return f"Label, action and rationale agree in {{{arm.name}.coherent_share}} of {of}."
+
+
+def _copied_confidence(arm: ArmRecord) -> list[Block]:
+    """Whose the confidences are, where examples in the prompt show some."""
+    found = copy_of(arm)
+    if found is None or found.confidence_share is None:
+        return []
+    return [Paragraph(confidence_sentence(arm.name, found), "note")]
 
 
 def _counts(arm: str, facts: Facts) -> dict[str, list[tuple[str, str]]]:
@@ -135,10 +158,14 @@ def _change(row: dict[str, Any], several: bool) -> list[Text | Cell]:
         cells += [Cell(Quoted(f"{row['status']}: {abstained['reason']}"), 3), (*read, Quoted(abstained["detail"]))]
     policy, verdict = row["policy"], row["verdict"]
     remarks = [Quoted("; ".join(policy["reasons"]), "small")] if policy["reasons"] else []
-    cuts = [f"{cut['limit']}: {money(cut['before'])} to {money(cut['after'])}" for cut in row["clamps"]]
+    cuts = [_cut(ClampEvent(cut["limit"], cut["before"], cut["after"])) for cut in row["clamps"]]
     reasons = [Quoted(why, "small") for why in (verdict["reason"], *cuts) if why]
     size = f" {shares(verdict['size'])}" if verdict["size"] else ""
     return [*cells, (Quoted(policy["verdict"]), *remarks), (Quoted(f"{verdict['intent']}{size}"), *reasons)]
+
+
+def _cut(cut: ClampEvent) -> str:
+    return f"{cut.limit}: flag" if cut.is_flag else f"{cut.limit}: {money(cut.before)} to {money(cut.after)}"
 
 
 def _advice(advice: dict[str, Any]) -> list[Text]:

@@ -8,13 +8,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from llm_strategy.advice.modes.mode import Abilities
-from llm_strategy.advice.modes.registry import MODES, complete_options, mode_for
-from llm_strategy.advice.options import NEAREST_BY_DEFAULT, LabelPrior, PromptOptions
-from llm_strategy.errors import ConfigurationError
+from llm_strategy.advice.modes.registry import MODES
 from simulator.folder.manifest import advisor_settings
-from simulator.folder.record import ArmRecord, Record
-from simulator.folder.sent_request import read_request
+from simulator.folder.prompt_options import resolved_options
+from simulator.folder.record import ArmRecord, Record, file_name
+from simulator.folder.sent_request import read_images, read_request
 from simulator.reporting.blocks import (
     Block,
     Code,
@@ -22,8 +20,10 @@ from simulator.reporting.blocks import (
     Details,
     Heading,
     Paragraph,
+    Picture,
     Quoted,
     Table,
+    Text,
     in_markdown,
     on_page,
 )
@@ -59,6 +59,23 @@ _LABELS = {
     "own": "with labels from a file of the user",
     "shuffled_own": "with the labels of the user's file exchanged among them, so that they say nothing",
 }
+ASKED = {
+    "mode": "decision mode",
+    "examples": "examples",
+    "labels": "labels of the examples",
+    "rationale": "rationale by the model",
+    "calibration": "calibration",
+    "layout": "layout",
+    "prompt": "prompt",
+    "style": "market in",
+    "features": "features",
+    "context": "context",
+    "unmasked": "not masked",
+    "schedule": "decides",
+    "draws": "draws",
+    "fallback": "where the model fails",
+}
+"""How a model was asked, with nothing left to be auto; the fact of one is ``ARM.asked.KEY``."""
 ONE_OF_MANY = (
     "The same weights in another engine, mode or wording are another advisor: where few of its decisions differ, "
     "trades and figures can differ much, and nothing here says by how much until an experiment runs both."
@@ -66,9 +83,12 @@ ONE_OF_MANY = (
 
 
 def facts(table: FactTable, record: Record) -> None:
-    """Add what the model runtime counted."""
+    """Add what the model runtime counted, and how each model was asked."""
     for name, term in MODEL_TERMS.items():
         table.term("model", name, term, record.manifest["usage"].get(name, 0))
+    for arm in advisor_arms(record):
+        for name, value in resolved_settings(arm).items():
+            table.add(arm.name, f"asked.{name}", value, Unit.TEXT, f"{ASKED[name]} of {arm.name}")
 
 
 def blocks(record: Record, facts: Facts) -> Iterator[Block]:
@@ -77,7 +97,7 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
     if advised is None:
         return
     if len(advisor_arms(record)) > 1:
-        yield from _each_advisor(record)
+        yield from _each_advisor(record, facts)
         return
     model = record.manifest["model"] or advised.manifest["model"]
     took = ", a question {model.mean_seconds} in the mean, nineteen of twenty within {model.p95_seconds}"
@@ -94,16 +114,22 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
     yield in_markdown(Paragraph((Quoted(model["name"]), ": ", counted)))
     if sentences := asking(record, advised):
         yield Paragraph([*sentences, ONE_OF_MANY])
+    yield from _settings([advised], facts)
     yield from request_of(advised)
 
 
 def request_of(arm: ArmRecord) -> Iterator[Block]:
     """What the model read, folded away: one whole request as it was sent."""
     if sent := read_request(arm.folder):
-        yield on_page(Details(f"One whole request of {arm.name} as the model was sent it", [Code(sent)]))
+        images = read_images(arm.folder)
+        seen = [Picture(image, f"{name} of {arm.name}, as the model was shown it") for name, image in images.items()]
+        yield on_page(Details(f"One whole request of {arm.name} as the model was sent it", [Code(sent), *seen]))
+        for name, image in images.items():
+            hashed = (Quoted(name, "code"), " (sha256 ", Quoted(image.sha256, "code"), ")")
+            yield in_markdown(Paragraph((f"{arm.name}: the model saw an image with its last question, ", *hashed, ".")))
 
 
-def _each_advisor(record: Record) -> Iterator[Block]:
+def _each_advisor(record: Record, facts: Facts) -> Iterator[Block]:
     """What each of several models was asked, and how; equal questions to one model are asked once."""
     advisors = advisor_arms(record)
     heads = [term.heading for metric, term in ADVISOR_TERMS.items() if metric.startswith("usage.")]
@@ -127,6 +153,7 @@ def _each_advisor(record: Record) -> Iterator[Block]:
         yield Paragraph(
             [*(f"{listed_names(names)}: {_of_all(said, names)}" for said, names in by_manner.items()), ONE_OF_MANY]
         )
+    yield from _settings(advisors, facts)
     for arm in advisors:
         yield from request_of(arm)
 
@@ -140,7 +167,7 @@ def _of_all(said: str, names: list[str]) -> str:
 
 def asking(record: Record, arm: ArmRecord) -> list[str]:
     """A sentence about mode, examples and rationale of an arm; none where that is not on record."""
-    options = _options(arm.manifest)
+    options = resolved_options(arm.manifest)
     if options is None:
         return []
     kind = next(iter(options["examples"])) if isinstance(options["examples"], dict) else options["examples"]
@@ -151,35 +178,50 @@ def asking(record: Record, arm: ArmRecord) -> list[str]:
     return [f"{MODES[options['mode']].manner}, {shown}; rationales are by {writers[options['rationale']]}."]
 
 
-def _options(manifest: Mapping[str, Any]) -> dict[str, Any] | None:
-    """How a model was asked: as its manifest says, or, where an earlier version wrote that, as its settings came out
-    for the model then."""
-    told, advisor, model = manifest.get("options"), advisor_settings(manifest), manifest["model"]
-    if told is not None or model is None:
-        return None if told is None else dict(told)
-    able = Abilities(
-        forms=model.get("supports_forms", False),
-        choices=model.get("supports_choices", False),
-        backend=model.get("backend", ""),
-        embedded=bool(model.get("weights_sha256")),
-    )
-    prior = advisor.get("calibration", "auto")
-    calibration = LabelPrior.from_document(prior, "advisor.calibration") if isinstance(prior, dict) else prior
-    try:
-        mode = mode_for(advisor.get("mode", "auto"), able)
-        examples = advisor.get("examples", "auto")
-        if examples == "auto":  # which did not mean none then
-            scored_or_own = mode.scores or (able.embedded and mode.needs == "forms")
-            examples = {"nearest": NEAREST_BY_DEFAULT} if scored_or_own else "fixed"
-        ((kind, count),) = examples.items() if isinstance(examples, dict) else ((examples, 1),)
-        options = PromptOptions(
-            mode=mode.name,
-            examples=kind,
-            count=count,
-            labels=advisor.get("labels", "rule"),
-            calibration=calibration,
-            rationale=advisor.get("rationale", "auto"),
-        )
-        return complete_options(options, able).as_dict()
-    except ConfigurationError:  # written when such settings were let through
-        return None
+def _settings(advisors: list[ArmRecord], facts: Facts) -> Iterator[Block]:
+    """How each model was asked, with nothing left to be auto."""
+    names = [arm.name for arm in advisors if f"{arm.name}.asked.mode" in facts]
+    if not names:
+        return
+    rows: list[tuple[Text, ...]] = []
+    for metric, words in ASKED.items():
+        told = [f"{name}.asked.{metric}" for name in names]
+        if any(identity in facts for identity in told):
+            rows.append((words[0].upper() + words[1:], *(f"{{{one}}}" if one in facts else "" for one in told)))
+    columns: list[Column | str] = ["Asked so", *(Column(name, "text") for name in names)]
+    label = "The settings as they came out"
+    yield Details(label, [Table(columns, rows, look="rows", label=label)])
+
+
+def resolved_settings(arm: ArmRecord) -> dict[str, str]:
+    """How a model was asked, by the keys of ``ASKED``; nothing where that is not on record."""
+    options, settings = resolved_options(arm.manifest), advisor_settings(arm.manifest)
+    if options is None:
+        return {}
+    told = {name: str(options[name]) for name in ASKED if name in options}
+    told["examples"] = _written(options["examples"])
+    decimals = f" with {settings['decimals']} decimals" if settings.get("decimals") else ""
+    told["style"] = f"{settings.get('style', 'words')}{decimals}"
+    told["features"] = ", ".join(map(file_name, settings.get("features", ()))) or "the usual ones"
+    told["context"] = ", ".join(_name(entry) for entry in settings.get("context", ())) or "features"
+    told["unmasked"] = ", ".join(map(str, settings.get("unmasked") or ())) or "nothing"
+    told["schedule"] = _schedule(settings)
+    told["draws"] = str(arm.about.draws)
+    told["fallback"] = str(settings.get("fallback", "abstain"))
+    return told
+
+
+def _schedule(settings: Mapping[str, Any]) -> str:
+    every = settings.get("decide_every", 1)
+    bars = "at every bar" if every == 1 else f"once in {every} bars"
+    return f"{bars} whose text changed" if settings.get("decide_when") == "changed" else bars
+
+
+def _written(examples: str | Mapping[str, int]) -> str:
+    if isinstance(examples, str):
+        return examples
+    return ", ".join(f"{count} {kind}" for kind, count in examples.items())
+
+
+def _name(entry: str | Mapping[str, Any]) -> str:
+    return file_name(entry) if isinstance(entry, str) else ", ".join(map(file_name, entry))

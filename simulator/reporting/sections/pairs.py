@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from simulator.evaluation.sharpe import Effect
 from simulator.folder.record import Record
 from simulator.reporting.blocks import Block, Column, Heading, Paragraph, Table, in_markdown, on_page
 from simulator.reporting.facts.advisors import (
@@ -17,7 +16,7 @@ from simulator.reporting.facts.advisors import (
     pair_subject,
 )
 from simulator.reporting.facts.fact import NOT_AVAILABLE, Facts
-from simulator.reporting.facts.run import advised_arm, advisor_arms, null_arms
+from simulator.reporting.facts.run import advised_arm, advisor_arms, main_arms, null_arms
 from simulator.reporting.facts.terms import PAIR_TERMS
 from simulator.reporting.sections.advisors import sharpe_interval
 
@@ -28,7 +27,7 @@ _PAGE_ALONE = ("correlation", "exposure_difference")
 def blocks(record: Record, facts: Facts) -> Iterator[Block]:
     """A row for each other arm, and a row for each null; nothing where only rules ran, or one arm."""
     advised = advised_arm(record)
-    others = [] if advised is None else [arm.name for arm in record.arms if arm.name != advised.name]
+    others = [] if advised is None else [arm.name for arm in main_arms(record) if arm.name != advised.name]
     if advised is None or not others:
         return
     shown = [metric for metric, term in PAIR_TERMS.items() if term.heading]
@@ -37,10 +36,12 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
         _table(advised.name, others, shown, facts),
         Paragraph(
             "The interval and p come from a studentised circular block bootstrap of both arms on the same bars (Ledoit "
-            "and Wolf), {run.bootstrap_samples} samples. *Detectable* is the smallest true difference that a run of "
-            "this length and this correlation finds with a power of {run.power}: no effect seen means none larger than "
-            "that, not none. Where even a large difference could have been missed the verdict is *inconclusive*. "
-            "Return, drawdown and exposure are plain differences.",
+            "and Wolf), {run.bootstrap_samples} samples: what lies outside the interval is ruled out. *Detectable* is "
+            "the true difference that a run of this length and this correlation finds in four runs of five; a smaller "
+            "one is missed more often. *p, all arms together* is the chance of so large a difference anywhere among "
+            "all these comparisons, of the arms resampled together (step-down of Romano and Wolf). *Inconclusive* says "
+            "that even a large difference could have been missed. Return, drawdown and exposure are plain differences, "
+            "in percentage points (pp).",
             "note",
         ),
     )
@@ -48,8 +49,9 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
         _table(advised.name, others, [metric for metric in shown if metric not in _PAGE_ALONE], facts),
         Paragraph(
             "Interval and p: studentised circular block bootstrap of both arms on the same bars (Ledoit and Wolf), "
-            "{run.bootstrap_samples} samples. *Detectable* is the smallest true difference that a run of this length "
-            "and this correlation finds with a power of {run.power}."
+            "{run.bootstrap_samples} samples: what lies outside the interval is ruled out. *Detectable* is the true "
+            "difference that a run of this length and this correlation finds in four runs of five. Differences of "
+            "percentages are in percentage points (pp)."
         ),
     )
     yield from _nulls(record, facts)
@@ -59,12 +61,12 @@ def _table(arm: str, others: list[str], metrics: list[str], facts: Facts) -> Tab
     columns, cells = [Column("Minus")], {other: [other] for other in others}
     for metric in metrics:
         heading = PAIR_TERMS[metric].heading
-        columns.append(Column("{run.confidence_level} interval" if metric == "low" else heading, name=heading))
+        columns.append(Column("{run.confidence_level} interval" if metric == "low" else heading))
         for other in others:
             pair = f"{arm}-{other}"
             cells[other].append(interval(pair, facts) if metric == "low" else f"{{{pair}.{metric}}}")
     verdicts = [[*cells[other], f"{{{arm}-{other}.verdict}}"] for other in others]
-    return Table([*columns, Column("Verdict", "text")], verdicts)
+    return Table([*columns, Column("Told apart", "text")], verdicts)
 
 
 def interval(pair: str, facts: Facts) -> str:
@@ -128,11 +130,8 @@ def null_sentence(whole: str, null: str, facts: Facts) -> str:
             f"here shows that what {whole} was shown added anything, and a true difference below "
             f"{{{pair}.detectable}} could have been missed."
         )
-    noise = (
-        ", no more than asking the models again changes" if facts[f"{pair}.verdict"].value == Effect.BELOW_NOISE else ""
-    )
     return (
-        f"The null does as well, as far as this run can tell: {by}{noise}. Nothing here shows that what {whole} was "
+        f"The null does as well, as far as this run can tell: {by}. Nothing here shows that what {whole} was "
         f"shown added anything; a true difference of {{{pair}.detectable}} would have been found with a power of "
         f"{{run.power}}."
     )

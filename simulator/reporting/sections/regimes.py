@@ -20,8 +20,8 @@ from simulator.reporting.blocks import (
     in_markdown,
     on_page,
 )
-from simulator.reporting.drawing import label_colours
-from simulator.reporting.facts.fact import Facts
+from simulator.reporting.charts.labels import label_colours
+from simulator.reporting.facts.fact import NOT_AVAILABLE, Facts
 from simulator.reporting.facts.run import advised_arm, advisor_arms, strategy_arms, subject_arm, ungated_arms
 from simulator.reporting.facts.terms import REGIME_TERMS
 
@@ -29,15 +29,15 @@ from simulator.reporting.facts.terms import REGIME_TERMS
 def blocks(record: Record, facts: Facts) -> Iterator[Block]:
     """Shares, returns and volatilities by label, what labels of the experiment's own mean, and the labels of two arms
     against each other."""
-    subject, shown = subject_arm(record), _arms(record)
+    subject, shown = subject_arm(record), labelled_arms(record)
     arm = subject.name
     if not shown:
         return
     yield Heading("Regimes", "regimes")
     if not subject.regimes.are_usual:
         yield from _own_labels(subject)
-    yield on_page(_table(shown, grouped=True))
-    yield in_markdown(_table(shown, grouped=False))
+    yield on_page(_table(shown, facts, grouped=True))
+    yield in_markdown(_table(shown, facts, grouped=False))
     yield from _further(record, facts)
     each = " on each symbol" if len(record.prices) > 1 else ""
     yield Paragraph(
@@ -84,11 +84,11 @@ def _further(record: Record, facts: Facts) -> Iterator[Block]:
     found = {name: [metric.format(name) for metric in metrics] for name in names}
     rows = [(name, *(f"{{{metric}}}" if metric in facts else "" for metric in found[name])) for name in names]
     yield Table(["Advisor", *columns], rows, label="Labels of each advisor", marked=names[0])
-    labelled = _table(advisors[1:], grouped=True)
+    labelled = _table(advisors[1:], facts, grouped=True)
     yield on_page(Details("Labels of the further advisors, and what followed them", [labelled]))
 
 
-def _arms(record: Record) -> list[ArmRecord]:
+def labelled_arms(record: Record) -> list[ArmRecord]:
     """The model's arm beside the causal rule; rules alone label alike, so one of them is enough. Strategies and what
     trades without a gate label nothing."""
     without = (*strategy_arms(record), *ungated_arms(record))
@@ -117,12 +117,12 @@ def _own_labels(arm: ArmRecord) -> Iterator[Block]:
     )
 
 
-def _table(arms: list[ArmRecord], *, grouped: bool) -> Table:
+def _table(arms: list[ArmRecord], facts: Facts, *, grouped: bool) -> Table:
     rows: list[tuple[Text, ...]] = [
         (
             arm.name if not (grouped and number) else "",
             Quoted(label, "swatch", colour),
-            *(f"{{{arm.name}.regime.{label}.{metric}}}" for metric in REGIME_TERMS),
+            *(_with_interval(f"{arm.name}.regime.{label}.{metric}", facts) for metric in REGIME_TERMS),
         )
         for arm in arms
         for number, (label, colour) in enumerate(label_colours(arm.regimes).items())
@@ -133,6 +133,15 @@ def _table(arms: list[ArmRecord], *, grouped: bool) -> Table:
         *(term.heading for term in REGIME_TERMS.values()),
     ]
     return Table(columns, rows, look="matrix")
+
+
+def _with_interval(name: str, facts: Facts) -> str:
+    return f"{{{name}}} ({interval(name, facts)})" if f"{name}_low" in facts else f"{{{name}}}"
+
+
+def interval(name: str, facts: Facts) -> str:
+    """The two ends of the interval of a fact, where it has one."""
+    return f"{{{name}_low}} to {{{name}_high}}" if f"{name}_low" in facts else NOT_AVAILABLE
 
 
 def _confusion(arm: str, pair: str) -> Details:

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 
 from simulator.evaluation.advice import Life
 from simulator.evaluation.measures import arm_remarks
-from simulator.evaluation.sharpe import FEWEST_BARS
-from simulator.folder.record import Record
-from simulator.reporting.blocks import Banner, Block, Heading, Items, Paragraph, Quoted
+from simulator.folder.record import ArmRecord, Record
+from simulator.reporting.blocks import Banner, Block, Chips, Heading, Items, Paragraph, Quoted
 from simulator.reporting.facts.advisors import AS_WELL, NOTHING_SHARED, pair_subject
 from simulator.reporting.facts.fact import NOT_AVAILABLE, Facts
 from simulator.reporting.facts.run import (
@@ -17,6 +16,8 @@ from simulator.reporting.facts.run import (
     advised_arm,
     advisor_arms,
     benchmark_arms,
+    main_arms,
+    market_arms,
     null_arms,
     own_rule_arms,
     same_close,
@@ -24,21 +25,12 @@ from simulator.reporting.facts.run import (
     subject_arm,
     ungated_arms,
 )
+from simulator.reporting.facts.verdict import benchmarks_of
+from simulator.reporting.first_screen import opening
 from simulator.reporting.sections.advisors import sharpe_interval
 from simulator.reporting.sections.noise import noise_headline
 from simulator.reporting.sections.pairs import interval
-
-_VERDICTS = {
-    "adds": "The advice added to the annual Sharpe ratio against every benchmark.",
-    "subtracts": "The advice took away from the annual Sharpe ratio against at least one benchmark.",
-    "no detectable effect": "Nothing here shows that the advice added anything.",
-    "inconclusive": "This run cannot settle whether the advice added anything.",
-    "below the noise floor": "What the advice seems to add or to take away is no more than asking the model again "
-    "changes: it is not to be believed.",
-    "dead advisor": "So the advice added nothing: what follows is the account of a constant answer.",
-    "failed": "Whether the advice added anything is open.",
-    "not compared": "One arm ran alone: what its advice added shows only beside the baselines of a comparison.",
-}
+from simulator.reporting.verdict_words import chips, measured_lines, untested, verdict_sentences
 
 UNREAL_FILLS = (
     "These results could not have been had.",
@@ -63,26 +55,57 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
         "quiet",
     )
     yield Paragraph(headline(record, facts), "verdict")
-    if lines := advisor_lines(record, facts):
-        yield Paragraph("This is about {run.subject}, the first of {run.advisors} arms that ask a model. The others:")
-        yield Items(lines)
+    advised = advised_arm(record)
+    if advised is not None:
+        yield from opening(record, advised, facts)
+        if lines := rests_on(record, facts):
+            yield Items(lines, look="rests")
+        if labels := chips(record, advised, facts):
+            yield Chips(labels)
+    if others := advisor_lines(record, facts):
+        yield Paragraph(
+            "This is about {run.subject}, the primary one of {run.advisors} arms that ask a model. The others:"
+        )
+        yield Items(others)
     if notes := [f"{{{name}}}" for name in facts if name.startswith(f"run.{NOTE}")]:
         yield Items(notes, "Before you read on:", "Notes on prices and limits")
 
 
 def headline(record: Record, facts: Facts) -> list[str]:
-    """The first paragraph: failures, arms that stopped trading and a dead advisor first, then the verdict, then what it
-    rests on."""
+    """The first paragraph: the verdict in a word or two, then failures and arms that were stopped, then why, then arms
+    that traded next to nothing."""
     advised = advised_arm(record)
-    sentences = _failures(record, facts) + _killed(record, facts) + _untraded(record, facts)
+    problems, idle = _failures(record, facts) + _killed(record, facts), _untraded(record, facts)
     if advised is None:
-        return sentences + _rules_only(record, facts)
+        return problems + idle + _rules_only(record, facts)
     of_advisor = [*_other_models(advised.name, facts), *_life(advised.name, facts)]
-    of_advisor.append(_VERDICTS[str(facts["run.verdict"].value)])
-    sentences += [_of(advised.name, said) for said in of_advisor] if "run.advisors" in facts else of_advisor
-    others = dict.fromkeys([*benchmark_arms(record), *strategy_arms(record), *own_rule_arms(record)])
-    sentences += [_difference(record, advised.name, other, facts) for other in others]
-    return sentences + noise_headline(record, facts)
+    of_advisor += verdict_sentences(record, advised, facts)
+    if "run.advisors" in facts:
+        of_advisor = [_of(advised.name, said) for said in of_advisor]
+    return [f"{_capitalised(facts['run.verdict'].text)}.", *problems, *of_advisor, *idle]
+
+
+def rests_on(record: Record, facts: Facts) -> list[str]:
+    """What the verdict on the primary arm rests on, a line each."""
+    advised = advised_arm(record)
+    if advised is None:
+        return []
+    lines = measured_lines(record, advised, facts)
+    lines += [_difference(record, advised.name, other, facts) for other in _further(record, advised)]
+    return lines + noise_headline(record, facts)
+
+
+def _further(record: Record, advised: ArmRecord) -> list[str]:
+    """Arms that are held against the advice beside those that its verdict rests on: a person's own, and where there is
+    neither market nor rule, what there is."""
+    of_verdict = benchmarks_of(record, advised).values()
+    own = [*strategy_arms(record), *own_rule_arms(record)]
+    others = dict.fromkeys(own if of_verdict else [*benchmark_arms(record), *own])
+    return [name for name in others if name not in of_verdict]
+
+
+def _capitalised(words: str) -> str:
+    return words[0].upper() + words[1:]
 
 
 def _of(arm: str, sentence: str) -> str:
@@ -157,39 +180,24 @@ def _difference(record: Record, name: str, other: str, facts: Facts) -> str:
     if facts[f"{pair}.low"].value == facts[f"{pair}.high"].value == 0:
         return f"Against {other} nothing differs: both accounts earned the same on every bar."
     if facts[f"{pair}.sharpe_difference"].value == NOT_AVAILABLE:
-        return f"Against {other} there is nothing to test: {_untested(record, name, other, facts)}."
-    said = (
+        return f"Against {other} there is nothing to test: {untested(record, name, other, facts)}."
+    return (
         f"Against {other} the annual Sharpe ratio differs by {{{pair}.sharpe_difference}} ({{run.confidence_level}} "
         f"interval {interval(pair, facts)}, p {{{pair}.p_value}}): {{{pair}.verdict}}."
     )
-    if "run.advisors" in facts:  # there is more to say, and the table of differences says it
-        return said
-    return f"{said} The run could not have seen less than {{{pair}.detectable}}."
-
-
-def _untested(record: Record, name: str, other: str, facts: Facts) -> str:
-    """The one cause for which two arms could not be compared."""
-    arms = record.arm(name), record.arm(other)
-    failed = [arm.name for arm in arms if arm.manifest["status"] == "failed"]
-    if failed:
-        return f"{' and '.join(failed)} failed"
-    if len(arms[0].equity.index.intersection(arms[1].equity.index)) <= FEWEST_BARS:
-        return "the two have too few bars in common"
-    still = [arm for arm in arms if facts[f"{arm.name}.sharpe"].value == NOT_AVAILABLE]
-    if still:
-        never = "never traded" if all(arm.trades.empty for arm in still) else "never moved its account"
-        return f"{' and '.join(arm.name for arm in still)} {never}"
-    return "the accounts moved on so few bars that no interval can be drawn"
 
 
 def _rules_only(record: Record, facts: Facts) -> list[str]:
     if len(record.arms) == 1:
         return [f"No model was asked: this is {_what(record, record.arms[0].name)} alone."]
-    best = [arm.name for arm in record.arms if facts[f"{arm.name}.sharpe_rank"].value == 1]
-    others = strategy_arms(record) or ungated_arms(record)
-    sentences = [f"No model was asked{'.' if others else ': the {run.arms} arms are rules.'}"]
+    ranks = {arm.name: facts[f"{arm.name}.sharpe_rank"].value for arm in main_arms(record)}
+    best = sorted((rank, name) for name, rank in ranks.items() if not isinstance(rank, str))
+    markets = market_arms(record)
+    others = [name for name in (*strategy_arms(record), *ungated_arms(record)) if name not in markets]
+    kinds = "all arms but the market are rules" if markets else "the {run.arms} arms are rules"
+    sentences = [f"No model was asked{'.' if others else f': {kinds}.'}"]
     if best:
-        sentences.append(f"The best annual Sharpe ratio is that of {best[0]}, {{{best[0]}.sharpe}}.")
+        sentences.append(f"The best annual Sharpe ratio is that of {best[0][1]}, {{{best[0][1]}.sharpe}}.")
     return sentences
 
 

@@ -13,7 +13,8 @@ from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.market.context.registry import read_choices
 from simulator.experiment import LLM_ARM
-from simulator.experiment.advisor import ABSTAIN, AdvisorConfig
+from simulator.experiment.advisor import AdvisorConfig
+from simulator.experiment.advisor_schema import ABSTAIN
 from simulator.experiment.advisors import override
 from simulator.experiment.configuration import Experiment
 from simulator.runs.advisors.session import Clients
@@ -94,6 +95,7 @@ def config_of(advisor: ModelAdvisor, **schedule: Any) -> AdvisorConfig:
         prompt=options.prompt,
         repairs=advisor.repairs,
         context=advisor.context.plain,
+        plan=advisor.plan_options,
         **schedule,
     )
 

@@ -128,7 +128,7 @@ def sessions_of(experiment: Experiment, arms: Sequence[Arm], given: Clients) -> 
         )
     models = _Models(experiment, given)
     groups: list[tuple[str, list[Arm]]] = []
-    for arm in arms:
+    for arm in sorted(arms, key=lambda arm: arm != experiment.primary):
         if arm.config is None:
             continue
         for _, others in groups:
@@ -187,6 +187,9 @@ class _Models:
                 prices = prices_of(settings.for_backend(settings.backend))
                 config.budget.check_prices(without_price(settings))
                 model = self._connect(settings, config, where)
+            for arm in arms:
+                if arm.config is not None:
+                    arm.config.shown_context.require_sight(model.supports_images, lambda: model.identity.backend)
         return AdvisorSession(name, arms, config, model, prices, named)
 
     def _given(self, advisor: str, config: AdvisorConfig) -> LLMClient | None:

@@ -12,13 +12,14 @@ import pandas as pd
 
 from llm_strategy.errors import ConfigurationError
 from simulator.experiment.configuration import Experiment
-from simulator.prices.universe import Universe, load_universe
+from simulator.prices.universe import Universe
 from simulator.runs.compare import AnyExperiment, as_experiment
 from simulator.runs.lookahead.finding import parts_of
 from simulator.runs.lookahead.histories import begun, cut, cut_points, rewritten
 from simulator.runs.lookahead.isolation import PriceFiles, fresh_code
 from simulator.runs.lookahead.parts import Close, Observation, Part
 from simulator.runs.lookahead.result import LookaheadResult, PartCheck
+from simulator.runs.trials.tail import visible_universe
 
 CUTS = 20
 _ENDS = "the data end there"
@@ -40,8 +41,7 @@ def check_lookahead(
     if isinstance(cuts, bool) or not isinstance(cuts, int) or cuts < 1:
         raise ConfigurationError(f"cuts is {cuts!r:.40}: give a whole number of bars from 1 upwards.")
     wanted = as_experiment(experiment)
-    warm_up = wanted.warm_up
-    universe = load_universe(wanted.data, minimum_bars=warm_up.bars + 2, warm_up=warm_up, folder=wanted.folder)
+    universe, _ = visible_universe(wanted, minimum_bars=wanted.warm_up.bars + 2)
     files = PriceFiles(universe, wanted.folder)
     check = Check(wanted, universe, files, cuts, wanted.evaluation.seed if seed is None else seed)
     checked = tuple(check.of(part) for part in parts_of(wanted, built_in=built_in))

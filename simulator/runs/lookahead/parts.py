@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field, replace
 
 from llm_strategy.advice.rules import Rule
 from llm_strategy.errors import BacktraderLLMError
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.market.context.context import Context
 from llm_strategy.market.context.registry import Choice
+from llm_strategy.shown import Shown
 from llm_strategy.support.plugins import is_reference
 from llm_strategy.trading.decision_lines import Entry
 from llm_strategy.trading.gated.arm import Wish
@@ -130,13 +131,20 @@ class ContextPart(Part):
         """Show."""
         context = Context([self._choice.plain], self._config.unmasked).beside(self._config.view.shown).anew()
         for snapshot in upcoming(universe, experiment, self._config).snapshots:
-            shown = "\n".join(each.text for each in context.show(snapshot))
+            shown = "\n".join(part for each in context.show(snapshot) for part in _parts(each))
             seen.decisions[snapshot.time, snapshot.symbol] = shown or "nothing"
             context.take(snapshot)
 
 
+def _parts(shown: Shown) -> Iterator[str]:
+    """The text that is shown, and the hash of the image."""
+    yield shown.text
+    if shown.image is not None:
+        yield f"[image] {shown.image.sha256}"
+
+
 class RequestPart(Part):
-    """An advisor: its first request at a close, for which no model is asked."""
+    """An advisor: its first request at a close, and behind a plan that for the advice; no model is asked."""
 
     def __init__(self, advisor: str, config: AdvisorConfig, references: tuple[str, ...]) -> None:
         self.name = f"requests of {advisor}"
@@ -146,11 +154,16 @@ class RequestPart(Part):
     def decide_all(self, universe: Universe, experiment: Experiment, seen: Observation, at: Collection[str]) -> None:
         """Write the requests at these times; the closes between are witnessed."""
         config, wanted = self._config, set(at)
-        advisor = advisor_of(ScriptedClient((), supports_choices=True), config).begin()
+        asked = [config]
+        if config.planning is not None:  # behind a plan all that it may choose is shown
+            asked.append(replace(config, plan=replace(config.planning, by="all")))
+        advisors = [advisor_of(ScriptedClient((), supports_choices=True), each).begin() for each in asked]
         for snapshot in upcoming(universe, experiment, config).snapshots:
-            said = ""
-            if snapshot.time in wanted:
-                request = advisor.request(snapshot)
-                said = "\n".join(f"[{message.role}] {message.content}" for message in request.messages)
-            seen.decisions[snapshot.time, snapshot.symbol] = said or "no request"
-            advisor.witness(snapshot)
+            said: list[str] = []
+            for advisor in advisors:
+                if snapshot.time in wanted:
+                    request = advisor.request(snapshot)
+                    said += [f"[{message.role}] {message.content}" for message in request.messages]
+                    said += [f"[image] {image.sha256}" for image in request.images]
+                advisor.witness(snapshot)
+            seen.decisions[snapshot.time, snapshot.symbol] = "\n".join(said) or "no request"

@@ -21,7 +21,7 @@ from llm_strategy.types import ActionType, ClampEvent, Snapshot
 from simulator.experiment.configuration import Experiment
 from simulator.prices.feed import backtrader_days, make_feed
 from simulator.prices.universe import Universe, decisions_name
-from simulator.runs.simulation import snapshots, without_garbage_collection, write_evidence
+from simulator.runs.simulation import broker_of, snapshots, without_garbage_collection, write_evidence
 from simulator.runs.strategies.strategy_class import (
     as_one_sentence,
     find_strategy,
@@ -94,7 +94,7 @@ def _run(universe: Universe, strategy: OwnStrategy, experiment: Experiment, clos
         cerebro.adddata(make_feed(prices))
     for symbol in universe.symbols if universe.decide_on else ():
         cerebro.adddata(make_feed(universe.decisions(symbol), decisions_name(symbol)))
-    broker = cerebro.broker = SimulatedBroker(experiment.costs, same_close=experiment.orders.fill == "same_close")
+    broker = cerebro.broker = broker_of(universe, experiment)
     members = {"terms": _terms(universe, experiment, subject), "after_bar": lambda arm: closes.bar_closed(arm)}
     arm: Any = type(f"_{kind.__name__}", (GatedArm, kind), members | {"__module__": kind.__module__})
     cerebro.addstrategy(arm, **typed_params(kind, strategy.params))
@@ -239,7 +239,8 @@ def _terms(universe: Universe, experiment: Experiment, subject: str) -> ArmTerms
             first_bars[decisions_name(symbol)] = warm_up
             counted[symbol] = decisions_name(symbol)
     ticks = tuple(prices.symbol for prices in universe.markets if prices.volume == "ticks")
-    return ArmTerms(subject, experiment.risk, first_bars, counted, universe.groups, ticks)
+    lookbacks = experiment.primary_config.lookbacks
+    return ArmTerms(subject, experiment.risk, first_bars, counted, universe.groups, ticks, lookbacks)
 
 
 def _settings_of(broker: SimulatedBroker) -> tuple[Any, ...]:

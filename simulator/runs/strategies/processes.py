@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -11,15 +11,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from llm_strategy.errors import ConfigurationError
-from llm_strategy.types import ActionType
 from simulator.experiment.arms import Arm
 from simulator.experiment.configuration import Experiment
 from simulator.experiment.objects import is_of_program
 from simulator.folder.description import now
 from simulator.prices.universe import Universe
 from simulator.runs.strategies.trade import rule_of, trade_arm
-
-Advised = Mapping[str, Sequence[ActionType]]
 
 
 class ArmProcesses:
@@ -42,11 +39,11 @@ class ArmProcesses:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=kind is not None)
 
-    def begin(self, arm: Arm, folder: Path, advised: Advised | None = None) -> None:
+    def begin(self, arm: Arm, folder: Path) -> None:
         """Begin to trade an arm into its folder, where it can be another process that does."""
         if self._pool is None or arm.kind == "advisor" or self._is_of_program(arm):
             return
-        future = self._pool.submit(_trade, self._universe, self._experiment, arm, folder, advised)
+        future = self._pool.submit(_trade, self._universe, self._experiment, arm, folder)
         self._started[arm.name] = now(), future
 
     def finished(self, arm: Arm) -> str | None:
@@ -68,7 +65,7 @@ class ArmProcesses:
         return is_of_program(arm.reference) or is_of_program(settings.get("rule"))
 
 
-def _trade(universe: Universe, experiment: Experiment, arm: Arm, folder: Path, advised: Advised | None) -> None:
+def _trade(universe: Universe, experiment: Experiment, arm: Arm, folder: Path) -> None:
     """Trade an arm in this process, and write its evidence."""
     folder.mkdir(parents=True, exist_ok=True)
-    trade_arm(universe, arm, rule_of(arm, experiment, advised or {}), experiment, lambda _: None, folder)
+    trade_arm(universe, arm, rule_of(arm, experiment), experiment, lambda _: None, folder)

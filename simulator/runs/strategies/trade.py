@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from llm_strategy.advice.advisor import Advisor
-from llm_strategy.advice.rules import MatchedRandom
+from llm_strategy.advice.copying import CopyNearest
+from llm_strategy.advice.protocol import Advisor
 from llm_strategy.trading.decision_lines import Entry
-from llm_strategy.types import ActionType
 from simulator.experiment.arms import Arm
 from simulator.experiment.configuration import Experiment
 from simulator.prices.universe import Universe
@@ -17,12 +17,19 @@ from simulator.runs.strategies.own_strategy import OwnStrategy, trade_strategy
 from simulator.runs.strategies.ungated import trade_ungated
 
 
-def rule_of(arm: Arm, experiment: Experiment, advised: Mapping[str, Sequence[ActionType]]) -> Advisor | None:
-    """Who decides in an arm that asks no model, made anew: its rule, or chance with the holding times of what the
-    primary arm ``advised``, by symbol; None for an arm that is a person's strategy or has no gate."""
-    if arm.kind == "random":
-        return MatchedRandom(advised, experiment.evaluation.seed)
+def rule_of(arm: Arm, experiment: Experiment) -> Advisor | None:
+    """Who decides in an arm that asks no model, made anew: its rule, or what stands in the primary arm's prompt; None
+    for an arm that is a person's strategy or has no gate."""
+    if arm.kind == "copy":
+        return copy_of_primary(experiment)
     return experiment.rule(arm.rule) if arm.kind == "rule" else None
+
+
+def copy_of_primary(experiment: Experiment) -> CopyNearest:
+    """The answers of the examples that the primary advisor is shown; where it chooses them by itself, the nearest."""
+    config = experiment.primary_config
+    options = config.prompt_options
+    return CopyNearest(config.view, replace(options, examples="nearest") if options.examples == "auto" else options)
 
 
 def own_strategy(arm: Arm) -> OwnStrategy:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,11 @@ from llm_strategy.trading.gated.books import StrategyLedger
 from llm_strategy.trading.journal import Journal
 from llm_strategy.trading.ledger import OrderKind
 from llm_strategy.types import ActionType, Decision
+from simulator.experiment.advisor import AdvisorConfig
 from simulator.experiment.configuration import Experiment
 from simulator.prices.feed import add_feeds
 from simulator.prices.universe import Universe, decisions_name
-from simulator.runs.simulation import without_garbage_collection, write_evidence
+from simulator.runs.simulation import broker_of, without_garbage_collection, write_evidence
 
 _ROUNDING = 1e-12
 """Part of a purse that stays cash, so that the last bit of a product does not overdraw it."""
@@ -45,12 +47,15 @@ def trade_ungated(
     write_evidence(folder, decided, lambda journal: simulate_ungated(universe, rule, experiment, journal))
 
 
-def simulate_ungated(universe: Universe, rule: Rule, experiment: Experiment, journal: Journal) -> Journal:
-    """Let a rule trade without a gate; everything that happened is in the journal."""
+def simulate_ungated(
+    universe: Universe, rule: Rule, experiment: Experiment, journal: Journal, config: AdvisorConfig | None = None
+) -> Journal:
+    """Let a rule trade without a gate, at the bars that these settings, or those of the primary arm, want; everything
+    that happened is in the journal."""
     cerebro = bt.Cerebro(stdstats=False)
     add_feeds(cerebro, universe)
-    cerebro.broker = PurseBroker(experiment.costs, same_close=experiment.orders.fill == "same_close")
-    cerebro.addstrategy(_Ungated, universe=universe, rule=rule, experiment=experiment, journal=journal)
+    cerebro.broker = broker_of(universe, experiment, PurseBroker)
+    cerebro.addstrategy(_Ungated, universe=universe, rule=rule, experiment=experiment, journal=journal, config=config)
     with without_garbage_collection():
         cerebro.run()
     return journal
@@ -59,8 +64,8 @@ def simulate_ungated(universe: Universe, rule: Rule, experiment: Experiment, jou
 class PurseBroker(SimulatedBroker):
     """A simulated broker that fills a purchase for as much as a purse of cash buys at the price of its fill."""
 
-    def __init__(self, costs: Costs, *, same_close: bool = False) -> None:
-        super().__init__(costs, same_close=same_close)
+    def __init__(self, costs: Costs, *, same_close: bool = False, interest_from: date | None = None) -> None:
+        super().__init__(costs, same_close=same_close, interest_from=interest_from)
         self._purses: dict[int, float] = {}
 
     def spend(self, order: bt.Order, cash: float) -> None:
@@ -97,8 +102,9 @@ def affordable(cash: float, price: float, costs: Costs) -> float:
 class _Purse:
     """One symbol of an ungated line: its feeds, its rule, its cash, and what it waits for."""
 
-    def __init__(self, data: Any, decisions: Any, rule: Rule, experiment: Experiment, cash: float) -> None:
-        choice = experiment.primary_config
+    def __init__(
+        self, data: Any, decisions: Any, rule: Rule, experiment: Experiment, choice: AdvisorConfig, cash: float
+    ) -> None:
         self.data, self.decisions, self.cash = data, decisions, cash
         self.rule = rule.attach(decisions)
         self._reader = SnapshotReader(decisions, data._name, choice.lookbacks, measured_for(choice.view))
@@ -129,17 +135,19 @@ class _Purse:
 class _Ungated(bt.Strategy):
     """Each purse is in its symbol while the rule is long, and cash else."""
 
-    params = (("universe", None), ("rule", None), ("experiment", None), ("journal", None))
+    params = (("universe", None), ("rule", None), ("experiment", None), ("journal", None), ("config", None))
 
     def __init__(self) -> None:
         universe, experiment = self.p.universe, self.p.experiment
         by_name: Mapping[str, Any] = {data._name: data for data in self.datas}
+        choice = self.p.config or experiment.primary_config
         cash = experiment.costs.starting_cash / len(universe.symbols)
         self._purses = []
         for symbol in universe.symbols:
             decisions = by_name[decisions_name(symbol)] if universe.decide_on else by_name[symbol]
-            self._purses.append(_Purse(by_name[symbol], decisions, self.p.rule, experiment, cash))
+            self._purses.append(_Purse(by_name[symbol], decisions, self.p.rule, experiment, choice, cash))
         self._by_data = {purse.data: purse for purse in self._purses}
+        self._shared = 0.0
         self._ledger = StrategyLedger({purse.data: purse.data._name for purse in self._purses})
         self.p.journal.begin()
 
@@ -149,6 +157,7 @@ class _Ungated(bt.Strategy):
 
     def next(self) -> None:
         """One close."""
+        self._share_interest()
         new = [purse for purse in self._purses if purse.has_new_bar() and purse.begun]
         for purse in new:
             if (decision := purse.decide()) is not None:
@@ -174,6 +183,14 @@ class _Ungated(bt.Strategy):
         """Close the books."""
         self._ledger.finish(self.broker.get_orders_open())
         self.p.journal.finished(self._ledger.orders, self._ledger.trades)
+
+    def _share_interest(self) -> None:
+        """Give each purse what its cash earned."""
+        earned, self._shared = self.broker.interest - self._shared, self.broker.interest
+        cash = [max(0.0, purse.cash) for purse in self._purses]
+        if earned and sum(cash):
+            for purse, own in zip(self._purses, cash, strict=True):
+                purse.cash += earned * own / sum(cash)
 
     def _act(self, purse: _Purse, decision: Decision) -> Verdict:
         """Send what brings a purse to where the rule is."""

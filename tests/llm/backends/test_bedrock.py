@@ -1,5 +1,6 @@
 """The bedrock backend: boto3 itself against a server on loopback that speaks Converse and checks each signature."""
 
+import base64
 import json
 import time
 from email.utils import formatdate
@@ -12,6 +13,7 @@ from llm_strategy.errors import (
     BackendFailure,
     BackendRefused,
     ConfigurationError,
+    ImagesNotSeen,
     ModelError,
     PromptTooLong,
 )
@@ -21,6 +23,7 @@ from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.metering.calls import CallLog, Prices
 from llm_strategy.llm.requests import Message, Request, Slot
 from llm_strategy.llm.settings import LlmSettings, load_settings
+from llm_strategy.shown import Image
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
@@ -49,6 +52,35 @@ def bedrock(monkeypatch):
 def client(bedrock):
     with LLMClient(BedrockBackend(MODEL, endpoint_url=bedrock.url, timeout_s=20)) as client:
         yield client
+
+
+PICTURE = Image.of(b"\x89PNG\r\n\x1a\n and so on")
+SEEN = Request(
+    (Message("system", "Be brief."), Message("user", "What is it?", (PICTURE,))), max_tokens=32, timeout_s=20
+)
+
+
+def test_an_image_stands_behind_the_text_of_its_turn(client, bedrock):
+    assert client.complete(SEEN).text == "well"
+    (turn,) = bedrock.requests[0]["messages"]
+    image = {"image": {"format": "png", "source": {"bytes": base64.b64encode(PICTURE.content).decode()}}}
+    assert turn == {"role": "user", "content": [{"text": "What is it?"}, image]}
+    assert not bedrock.bad_signatures
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "This model doesn't support the image content block that you provided.",
+        "This model doesn't support the image field for user messages. Remove image and try again.",
+    ],
+)
+def test_a_model_that_takes_no_image_says_so_in_a_sentence_that_no_retry_follows(client, bedrock, said):
+    bedrock.status, bedrock.headers = 400, {"x-amzn-ErrorType": "ValidationException"}
+    bedrock.reply = {"message": said}
+    with pytest.raises(ImagesNotSeen, match=r"choose an LLM_MODEL that sees, or show no image"):
+        client.complete(SEEN)
+    assert len(bedrock.requests) == 1
 
 
 def test_a_whole_answer_by_a_signed_request(client, bedrock):

@@ -70,9 +70,10 @@ def test_a_chat_template_that_eats_memory_is_one_sentence(cache, tmp_path, backe
 
 
 def test_a_chat_template_that_never_ends_is_one_sentence(cache, tmp_path, monkeypatch):
+    monkeypatch.setattr("llm_strategy.llm.backends.local.trial.HEAD_SECONDS", 3)
     path = tmp_path / "endless.gguf"
     path.write_bytes(with_template("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"))
-    with pytest.raises(ModelNotLoaded, match=r"endless\.gguf was not read within \d+ s: fetch the file again"):
+    with pytest.raises(ModelNotLoaded, match=r"endless\.gguf was not read within 3 s: fetch the file again"):
         get_llm_client(settings=LlmSettings(backend="llama_cpp", instruct_model_path=path))
 
 

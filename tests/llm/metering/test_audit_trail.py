@@ -10,7 +10,7 @@ import threading
 
 import pytest
 from misbehaving_server import MODEL, answer, by_turns, completion, reply, serving, status
-from small_run import files, reader, recording, small
+from small_run import explainer, files, reader, recording, small
 
 import simulator
 from llm_strategy.advice.advisor import ModelAdvisor
@@ -65,21 +65,21 @@ def asked_of(tmp_path, monkeypatch):
 
 def test_the_same_experiment_again_keeps_the_log_of_the_real_calls(tmp_path):
     store, experiment = MemoryStore(), small(tmp_path, arms=["llm", "buy_and_hold"])
-    first = simulator.compare(experiment, client=recording(store=store)[0])
+    first = simulator.compare(experiment, client=recording(explainer, store)[0])
     real = (first.folder / "audit.jsonl").read_bytes()
     assert all(not line["cached"] for line in lines(first.folder / "audit.jsonl"))
     for _ in range(3):
-        again = simulator.compare(experiment, client=recording(store=store)[0])
+        again = simulator.compare(experiment, client=recording(explainer, store)[0])
         assert again.folder == first.folder
         assert all(line["cached"] for line in lines(again.folder / "audit.jsonl"))
         (kept,) = earlier(again.folder)
         assert kept.read_bytes() == real
     for key in list(store)[:3]:
         del store[key]
-    third = simulator.compare(experiment, client=recording(store=store)[0])
+    third = simulator.compare(experiment, client=recording(explainer, store)[0])
     asked_then = (third.folder / "audit.jsonl").read_bytes()
     assert sum(not line["cached"] for line in lines(third.folder / "audit.jsonl")) == 3
-    last = simulator.compare(experiment, client=recording(store=store)[0])
+    last = simulator.compare(experiment, client=recording(explainer, store)[0])
     assert {path.read_bytes() for path in earlier(last.folder)} == {real, asked_then}
     assert all(check.same for check in simulator.replay(last.folder))
     assert not any("audit" in check.name for check in simulator.replay(last.folder))

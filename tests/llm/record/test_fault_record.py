@@ -93,7 +93,7 @@ def test_a_file_system_without_links_records_all_the_same(tmp_path, monkeypatch)
     assert len(list((tmp_path / "aa").iterdir())) == 1
 
 
-def test_two_processes_with_one_record_end_with_the_same_journal(tmp_path, monkeypatch):
+def test_two_processes_with_one_record_end_with_the_same_journal(tmp_path, monkeypatch, commands):
     def never_the_same_twice(turn, body):
         document = json.loads(GOOD_ADVICE)
         document["action"]["confidence"] = 0.5 + turn % 50 / 100
@@ -104,7 +104,7 @@ def test_two_processes_with_one_record_end_with_the_same_journal(tmp_path, monke
         write_experiment(folder, 40)
     with serving(by_turns(never_the_same_twice)) as server:
         settings = environment(server.url, tmp_path / "cache")
-        process = start_run(there, settings)
+        process = commands.popen(there, settings)
         run_here(monkeypatch, here, settings)
         code, said = ended(process)
         assert code == 0, said

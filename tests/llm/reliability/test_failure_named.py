@@ -31,7 +31,7 @@ def test_the_failure_that_opened_the_breaker_is_named_in_the_sentence_and_in_eac
         run(tmp_path, lambda request: type(problem)(str(problem)))
     assert str(problem).rstrip(".") in str(failed.value)
     assert "breaker_open" not in str(failed.value)
-    (decisions,) = tmp_path.rglob("decisions.jsonl")
+    (decisions,) = tmp_path.rglob("llm/decisions.jsonl")
     left_alone = [line for line in decisions.read_text().splitlines() if '"breaker_open"' in line]
     assert left_alone
     assert all(f"the last time because: {str(problem).rstrip('.')}: " in line for line in left_alone)

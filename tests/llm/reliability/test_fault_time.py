@@ -5,7 +5,7 @@ import time
 
 import misbehaving_server as server_that
 import pytest
-from fault_wires import FAILED, OPENAI, SNAPSHOT, TIMED_OUT, aws, connected, decide, on
+from fault_wires import FAILED, OPENAI, PATIENCE_S, SNAPSHOT, TIMED_OUT, aws, connected, decide, on
 from misbehaving_server import answer, by_turns, reply, serving
 
 from llm_strategy.advice.advisor import ModelAdvisor
@@ -38,7 +38,7 @@ def first_then_good(wire, behaviour):
         ("3", 3, 3),
         ("0", 0, 0),
         ("-5", 0, 0),
-        (lambda: in_seconds(10), 7, 10),
+        (lambda: in_seconds(10), 1, 10),
         (lambda: in_seconds(-100), 0, 0),
         ("86400", 12, 12),
         ("1e999", 12, 12),
@@ -81,7 +81,7 @@ def test_the_repair_attempt_has_only_the_time_that_is_left(wire):
         decision, seconds = decide(wire, server.url, timeout_s=1.5)
     assert decision.abstention.reason is TIMED_OUT
     assert [exchange.answer for exchange in decision.exchanges] == ["What?", None]
-    assert 1.0 < seconds < 3
+    assert 1.0 < seconds < 1.5 + PATIENCE_S
 
 
 @pytest.mark.parametrize(**on())
@@ -103,7 +103,7 @@ def test_a_backend_that_stalls_leaves_its_fallback_half_of_the_time(wire):
     with serving(server_that.hang) as stalls, serving(reply(wire.envelope())) as well:
         decision, seconds = decide(wire, stalls.url, timeout_s=3, fallbacks=[in_place_of(wire, well.url)])
     assert decision.status is Status.FALLBACK
-    assert 1.4 < seconds < 4.5
+    assert 1.4 < seconds < 3 + PATIENCE_S
     assert len(stalls.questions) == len(well.questions) == 1
 
 
@@ -118,7 +118,7 @@ def test_backends_that_all_stall_end_within_the_time_of_one_decision(wire):
         "second failed in its turn",
         "third failed in its turn",
     ]
-    assert 1.1 < seconds < 4
+    assert 1.1 < seconds < 1.2 + PATIENCE_S
 
 
 def test_a_fallback_that_will_not_say_who_it_is_ends_within_the_time():
@@ -126,7 +126,7 @@ def test_a_fallback_that_will_not_say_who_it_is_ends_within_the_time():
         unknown = Fallback("unknown", lambda: OPENAI.client([stalls.url], answer_format=None, reported_model=None))
         decision, seconds = decide(OPENAI, fails.url, timeout_s=1, fallbacks=[unknown])
     assert decision.status is Status.ABSTAINED
-    assert seconds < 5
+    assert seconds < 1 + PATIENCE_S
 
 
 def test_an_endpoint_that_stalls_leaves_its_sibling_half_of_the_time_and_is_left_alone_then():
@@ -143,7 +143,7 @@ def test_an_endpoint_that_stalls_leaves_its_sibling_half_of_the_time_and_is_left
     assert decisions[0].exchanges[0].events[0].kind is EventKind.FAILOVER
     assert "within 1 s" in decisions[0].exchanges[0].events[0].detail
     assert (len(stalls.questions), len(well.questions)) == (1, 4)
-    assert 0.9 < seconds < 5
+    assert 0.9 < seconds < 2 + PATIENCE_S
 
 
 def test_an_endpoint_whose_sibling_is_lost_has_all_of_the_time():

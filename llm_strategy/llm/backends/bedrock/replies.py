@@ -34,10 +34,10 @@ from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as TransportTimeout
 
-from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendRefused, ModelError, PromptTooLong
+from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendRefused, ImagesNotSeen, ModelError, PromptTooLong
 from llm_strategy.llm.backend import OnText
 from llm_strategy.llm.backends.bedrock.capabilities import FilteredAnswer, UnsupportedSystem, UnsupportedTemperature
-from llm_strategy.llm.backends.http import brief, count_of, longest_body, refuse_beyond, retry_after
+from llm_strategy.llm.backends.http import brief, count_of, longest_body, refuse_beyond, retry_after, sees_no_images
 from llm_strategy.support.secrets import keep_secret
 
 _PASSING = frozenset({
@@ -198,6 +198,10 @@ def _refusal(problem: ClientError, model: str) -> ModelError:
         return UnsupportedTemperature(f"{refused}: set omit_temperature under bedrock: to true.")
     if code == "ValidationException" and _is_not_taken("system", words):
         return UnsupportedSystem(f"{refused}: choose another LLM_MODEL, which knows system messages.")
+    if code == "ValidationException" and sees_no_images(words):
+        return ImagesNotSeen(
+            f"{refused}: choose an LLM_MODEL that sees, or show no image (context has chart: {{null: text}})."
+        )
     if code in _PASSING or status >= 500 or status in (408, 429):
         wait = retry_after(about.get("HTTPHeaders", {}), datetime.datetime.now(datetime.UTC))
         cure = _cure_of_a_failure(code, status)

@@ -62,6 +62,7 @@ class EnsembleClient(LLMClient):
         self.vote = vote
         self.vote_on = tuple(vote_on)
         self.concurrency = min(member.concurrency for member in members)
+        self.supports_images = all(member.supports_images for member in members)
 
     @cached_property
     def identity(self) -> ModelIdentity:  # a remote member says only when asked who it is

@@ -61,7 +61,7 @@ def try_model(engine: Engine, path: Path, options: Mapping[str, Any]) -> None:
     if note.is_file():
         return
     limit = LOAD_SECONDS + path.stat().st_size / LOAD_BYTES_PER_SECOND
-    question = json.dumps({"engine": engine, "path": str(path), "options": dict(options)})
+    question = json.dumps({"engine": engine, "path": str(path), "options": dict(options), "head_seconds": HEAD_SECONDS})
     try:
         trial = subprocess.run(
             [sys.executable, "-m", __name__],
@@ -107,7 +107,7 @@ def _main() -> None:
     path = Path(asked["path"])
     problem = ""
     try:
-        with _bounded(path):
+        with _bounded(path, asked["head_seconds"]):
             metadata = read_metadata(path)
             _render(metadata)
         with _client(asked["engine"], path, asked["options"]) as client:
@@ -152,7 +152,7 @@ def _client(engine: Engine, path: Path, options: dict[str, Any]) -> LLMClient:
 
 
 @contextmanager
-def _bounded(path: Path) -> Iterator[None]:
+def _bounded(path: Path, seconds: int) -> Iterator[None]:
     """Bound memory and time of this process, where the system knows how."""
     try:
         import resource
@@ -161,7 +161,7 @@ def _bounded(path: Path) -> Iterator[None]:
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (HEAD_BYTES + path.stat().st_size, hard))
-    signal.alarm(HEAD_SECONDS)
+    signal.alarm(seconds)
     try:
         yield
     finally:

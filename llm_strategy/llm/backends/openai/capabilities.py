@@ -83,7 +83,7 @@ class Capabilities:
         body: dict[str, Any] = {
             "model": model,
             "messages": [
-                {"role": message.role, "content": message.content}
+                {"role": message.role, "content": _content(message)}
                 for message in (_merged(request.messages) if self.merge_system else request.messages)
             ],
             tokens_field: request.max_tokens,
@@ -123,7 +123,15 @@ def _merged(messages: Sequence[Message]) -> list[Message]:
         return others
     if not others or others[0].role != "user":
         return [Message("user", said), *others]
-    return [Message("user", f"{said}\n\n{others[0].content}"), *others[1:]]
+    return [replace(others[0], content=f"{said}\n\n{others[0].content}"), *others[1:]]
+
+
+def _content(message: Message) -> str | list[dict[str, Any]]:
+    """The text of a message; where images stand behind it, a part for each."""
+    if not message.images:
+        return message.content
+    images = [{"type": "image_url", "image_url": {"url": image.data_uri}} for image in message.images]
+    return [{"type": "text", "text": message.content}, *images]
 
 
 def keeps_format(answer_format: AnswerFormat | None, text: str) -> bool:

@@ -77,6 +77,7 @@ class OpenAIBackend(Backend):
 
     remote = True
     counts_calls = True
+    supports_images = True
 
     def __init__(
         self,

@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 import httpx2
 import openai
 
-from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendRefused, ModelError
-from llm_strategy.llm.backends.http import longest_body
+from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendRefused, ImagesNotSeen, ModelError
+from llm_strategy.llm.backends.http import longest_body, sees_no_images
 from llm_strategy.llm.backends.network import proxy_for
 from llm_strategy.llm.backends.openai.capabilities import Capabilities, TokensField
 from llm_strategy.llm.backends.openai.endpoints import Endpoint, with_version
-from llm_strategy.llm.backends.openai.hints import UNPACKED, is_no_completion
+from llm_strategy.llm.backends.openai.hints import BLIND, UNPACKED, is_no_completion
 from llm_strategy.llm.backends.openai.replies import OnText, Reply, failed_answer, read_stream, read_whole, refusal
 from llm_strategy.llm.backends.openai.transport import connected
 from llm_strategy.llm.metering.calls import Call
@@ -108,7 +108,7 @@ class Connection:
         except openai.APIStatusError as problem:
             written = failed_answer(problem)
             if written is None:
-                told = refusal(problem, datetime.datetime.now(datetime.UTC))
+                told = _blind(request, refusal(problem, datetime.datetime.now(datetime.UTC)))
                 raise self._about_address(told, elsewhere=problem.status_code in (404, 405)) from None
             reply = Reply(text=written, finish="stop")  # the contract says what is wrong with it
             if on_text is not None and written:
@@ -126,7 +126,7 @@ class Connection:
                 f"The {self._name} cannot be reached or broke off ({cause}): start it, {past}or set LLM_BASE_URL."
             ) from None
         except ModelError as problem:
-            raise self._about_address(problem, elsewhere=is_no_completion(str(problem))) from None
+            raise self._about_address(_blind(request, problem), elsewhere=is_no_completion(str(problem))) from None
         reply.text = redact(reply.text, known_alone=True)
         return reply
 
@@ -143,3 +143,13 @@ class Connection:
         right = with_version(self.endpoint.url) if elsewhere else ""
         hint = f"; LLM_BASE_URL has no /v1 at its end, where most servers have it: try {right}" if right else ""
         return problem.reworded(redact(f"The {self._name} {str(problem).rstrip('.')}{hint}."))
+
+
+def _blind(request: Request, problem: ModelError) -> ModelError:
+    """The problem of a question; where it had an image and the server says that its model takes none, that: no other
+    question of this kind will be answered either."""
+    told = str(problem)
+    if not request.images or not sees_no_images(told):
+        return problem
+    said, found, _ = told.rpartition("): ")
+    return ImagesNotSeen(f"{said}): {BLIND}" if found else f"{told.rstrip('.')}: {BLIND}")

@@ -15,6 +15,10 @@ LOADING = "wait until it is there, or raise LLM_TIMEOUT_S to wait longer"
 UNSTEADY = "look into the server's log, or lower openai.concurrency"
 TOO_MUCH = "lower LLM_MAX_TOKENS, or check LLM_BASE_URL"
 UNPACKED = "switch compression off in the server or the proxy before it"
+BLIND = (
+    "choose an LLM_MODEL that sees, start its server with what it sees by (llama-server --mmproj), or show no image "
+    "(context has chart: {null: text})"
+)
 TOO_LONG = "show fewer examples, or choose a model with a larger context"
 
 _BY_WORD = (

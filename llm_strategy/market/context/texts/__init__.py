@@ -1,0 +1,1 @@
+"""Dated texts: read into a corpus, ranked for a market, and masked."""

@@ -1,0 +1,69 @@
+"""Resampling of a series in circular blocks, which keep what dependence there is from bar to bar: how long blocks must
+be, their sums, and where those of a resample begin.
+
+Both are what ``arch.bootstrap`` has under ``optimal_block_length`` and ``CircularBlockBootstrap``, and tests hold them
+to it; to load that package takes longer than all the rest of a small comparison's arithmetic.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.evaluation.metrics import Floats
+
+FEWEST_BLOCKS = 20
+"""Blocks are cut short so that there are at least this many to draw."""
+
+
+def best_block_length(series: Floats) -> float:
+    """The length of circular blocks that estimates the variance of the mean of a series, shape (bars,), best; NaN for a
+    flat one.
+
+    Politis and White (2004) with the correction of Patton, Politis and White (2009): autocovariances with a flat-top
+    window, up to twice the lag from which on several autocorrelations in a row are none.
+    """
+    bars = len(series)
+    centred = series - series.mean()
+    in_a_row = max(5, int(math.log10(bars)))
+    longest = math.ceil(math.sqrt(bars)) + in_a_row
+    covariances, correlations = np.empty(longest + 1), np.empty(longest + 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for lag in range(longest + 1):
+            product = centred[lag:] @ centred[: bars - lag]
+            later, earlier = centred[lag + 1 :], centred[: -(lag + 1)]
+            covariances[lag] = product / bars
+            correlations[lag] = abs(product) / np.sqrt((later @ later) * (earlier @ earlier))
+        small = correlations < 2 * math.sqrt(math.log10(bars) / bars)
+        quiet = next((lag for lag in range(longest - in_a_row + 1) if small[lag : lag + in_a_row].all()), None)
+        reach = longest if quiet is None else min(2 * max(quiet, 1), longest)
+        lags = np.arange(1, reach + 1)
+        weighted = np.minimum(1.0, 2 * (1 - lags / reach)) * covariances[1 : reach + 1]
+        variance = covariances[0] + 2 * weighted.sum()
+        bias = 2 * (lags * weighted).sum()
+        best = float(np.cbrt(1.5 * (bias / variance) ** 2 * bars))
+    return min(best, float(math.ceil(min(3 * math.sqrt(bars), bars / 3))))
+
+
+def block_length(influence: Floats) -> int:
+    """Blocks for the mean of the influence of each bar on a figure, cut short so that at least ``FEWEST_BLOCKS`` can be
+    drawn."""
+    best = best_block_length(influence)
+    return max(1, min(math.ceil(best), len(influence) // FEWEST_BLOCKS)) if math.isfinite(best) else 1
+
+
+def block_sums(rows: Floats, block: int) -> Floats:
+    """The sums of the rows of each circular block, one that begins at each row; shape as ``rows``."""
+    wrapped = np.cumsum(np.vstack([np.zeros((1, rows.shape[1])), rows, rows[: block - 1]]), axis=0)
+    sums: Floats = wrapped[block:] - wrapped[:-block]
+    return sums
+
+
+def block_starts(bars: int, block: int, samples: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """The rows at which the whole blocks of each resample begin; a last, shorter block is drawn and left."""
+    draw = np.random.default_rng(seed)
+    for _ in range(samples):
+        yield draw.integers(bars, size=math.ceil(bars / block), dtype=np.int64)[: bars // block]

@@ -1,0 +1,1 @@
+"""Charts of a page: what is drawn, on which scales, and how it is written as SVG."""

@@ -1,0 +1,1 @@
+"""What two finished runs differ by, in facts and as a page."""

@@ -1,0 +1,1 @@
+"""What a model did beside advising: plans, a checklist and hypotheses."""

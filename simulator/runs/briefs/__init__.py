@@ -1,0 +1,1 @@
+"""Briefs of a market at a close."""

@@ -1,0 +1,1 @@
+"""Accounts that make the decisions of an arm at other moments, through the same gate, orders, broker and costs."""

@@ -1,0 +1,110 @@
+"""The timing of an arm, measured from what it decided: its account among those of its placebos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from llm_strategy.types import Decision
+from simulator.evaluation.cash import cash_returns
+from simulator.evaluation.drawdowns import max_drawdown
+from simulator.evaluation.metrics import Floats, bars_per_year
+from simulator.evaluation.placebo import AdviceHistory, AdvicePlacebos, Placebos
+from simulator.evaluation.timing import annual_sharpe
+from simulator.experiment.advisor import AdvisorConfig
+from simulator.experiment.configuration import Experiment
+from simulator.prices.universe import Universe
+from simulator.runs.placebos.accounts import trade_again
+from simulator.runs.simulation import Conditions
+
+AT_ONCE = 40
+"""Accounts that share one pass over the bars."""
+_MOMENTS = 200
+"""Closes at which an account is kept for a figure."""
+
+
+class Outcome(NamedTuple):
+    """What became of an account: annual Sharpe ratio; mean annual return, total return and largest drawdown
+    (fractions); and its value (currency) at the closes of ``shown_closes``."""
+
+    sharpe: float
+    annual_return: float
+    total_return: float
+    max_drawdown: float
+    curve: Floats
+
+
+@dataclass(frozen=True)
+class Work:
+    """Accounts to be traded, by number, as any process can do it."""
+
+    conditions: Conditions
+    placebos: Placebos
+    bars_per_year: float | None
+
+    def times(self) -> list[str]:
+        """The closes of every account, ISO 8601."""
+        return trade_again(self.conditions, self.placebos.history.times, []).times
+
+    def outcomes(self, numbers: Sequence[int]) -> list[Outcome]:
+        """What became of the accounts of these numbers."""
+        series = map(self.placebos.series, numbers)
+        times, equities = trade_again(self.conditions, self.placebos.history.times, series)
+        closes = pd.to_datetime(pd.Index(times), format="ISO8601")
+        year, rate = self.bars_per_year or bars_per_year(closes), self.conditions.costs.cash_rate
+        cash = cash_returns(closes, rate) if rate else 0.0
+        return [_outcome(np.array(equity), year, cash) for equity in equities]
+
+
+def _outcome(equity: Floats, year: float, cash: Floats | float) -> Outcome:
+    yearly = float((equity[1:] / equity[:-1] - 1).mean()) * year
+    return Outcome(
+        annual_sharpe(equity, year, cash),
+        yearly,
+        float(equity[-1] / equity[0] - 1),
+        max_drawdown(equity),
+        equity[shown_closes(len(equity))],
+    )
+
+
+def shown_closes(closes: int) -> list[int]:
+    """Some of so many closes, evenly, the first and the last among them."""
+    return sorted(set(np.linspace(0, closes - 1, min(closes, _MOMENTS)).round().astype(int).tolist()))
+
+
+def work_of(
+    universe: Universe,
+    experiment: Experiment,
+    decisions: Iterable[Decision],
+    seed: int,
+    name: str,
+    config: AdvisorConfig | None = None,
+) -> Work:
+    """The account of these decisions and its placebos."""
+    placebos = AdvicePlacebos(history_of(universe, decisions), seed, name)
+    return Work(Conditions.of(universe, experiment, config), placebos, experiment.evaluation.bars_per_year)
+
+
+def history_of(universe: Universe, decisions: Iterable[Decision]) -> AdviceHistory:
+    """What an arm decided, on all bars that it might have decided on."""
+    closes = {
+        symbol: [time.isoformat() for time in universe.decisions(symbol).table.index] for symbol in universe.symbols
+    }
+    return AdviceHistory.of(map(_lean, decisions), closes)
+
+
+def _lean(decision: Decision) -> Decision:
+    """A decision without what its account does not depend on, because it goes to other processes."""
+    exchanges = tuple(replace(one, answer=None) for one in decision.exchanges if one.events)
+    snapshot = replace(decision.snapshot, window=None)
+    return replace(decision, snapshot=snapshot, prompt="", exchanges=exchanges, context=(), repairs=())
+
+
+def batches(number: int) -> Iterator[range]:
+    """The numbers of all accounts, that of the arm first, in parts that share a pass."""
+    for first in range(0, number + 1, AT_ONCE):
+        yield range(first, min(first + AT_ONCE, number + 1))

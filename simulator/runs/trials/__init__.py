@@ -1,0 +1,1 @@
+"""What a run tells the ledger of trials, and is told by it."""
