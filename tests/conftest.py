@@ -54,9 +54,9 @@ def network_guard():
         yield
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def own_data_folder(tmp_path_factory):
-    """What tests register stands in a folder of theirs."""
+    """What a file of tests registers stands in a folder of its own, so that no other file's trials are counted in it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BTLLM_DATA_DIR", str(tmp_path_factory.mktemp("data")))
         yield
