@@ -16,9 +16,8 @@ from llm_strategy.costs.costs import Costs
 from llm_strategy.risk import Limits, Market
 from llm_strategy.risk.sizing import target_share
 from llm_strategy.risk.stops import stop_distance, target_distance, usual_stop
-from llm_strategy.types import ActionType, Constraints, Decision
+from llm_strategy.types import Action, ActionType, Constraints, Decision
 from simulator.evaluation.metrics import Floats
-from simulator.evaluation.placebo import action_of
 from simulator.runs.placebos.positions import Flags
 
 _HALVINGS, _SLACK = 48, 1e-12
@@ -49,7 +48,9 @@ class Entries(NamedTuple):
     @classmethod
     def of(cls, decisions: Sequence[Decision | None], limits: Limits, *, grouped: bool) -> Entries:
         """Those of these decisions, on a symbol that may be ``grouped`` with others."""
-        rows = [_entry(one, limits, grouped) for one in decisions]
+        actions_of = [None if one is None or one.advice is None else one.advice.action for one in decisions]
+        found = {action: _entry(action, limits, grouped) for action in set(actions_of)}
+        rows = [found[action] for action in actions_of]
         actions = np.array([one[0] for one in rows], dtype=np.int8)
         columns = np.array([one[1:] for one in rows], dtype=np.float64).reshape(len(rows), 6).T
         longs, shorts = actions == 1, actions == -1
@@ -60,12 +61,11 @@ _CODES = {ActionType.ENTER_LONG: 1, ActionType.ENTER_SHORT: -1, ActionType.EXIT:
 _Row = tuple[int, float, float, float, float, float, float]
 
 
-def _entry(decision: Decision | None, limits: Limits, grouped: bool) -> _Row:
-    code = _CODES.get(action_of(decision) or ActionType.HOLD, 0)
+def _entry(action: Action | None, limits: Limits, grouped: bool) -> _Row:
+    code = 0 if action is None else _CODES.get(action.type, 0)
     nothing = (code, 0.0, 0.0, 0.0, 1.0, math.nan, math.nan)
-    if decision is None or decision.advice is None or abs(code) != 1:
+    if action is None or abs(code) != 1:
         return nothing
-    action = decision.advice.action
     wishes = action.constraints
     asked = wishes.stop_loss_pct
     wished = asked if asked is not None and math.isfinite(asked) and asked > 0 else math.nan

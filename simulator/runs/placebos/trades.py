@@ -14,6 +14,7 @@ import numpy as np
 
 from llm_strategy.types import Decision
 from simulator.evaluation.metrics import Floats
+from simulator.evaluation.placebo import Choices
 from simulator.runs.placebos.gate import Entries, Sizes
 from simulator.runs.placebos.positions import WINDOW, Bars, Flags, Places, Positions
 from simulator.runs.simulation import Conditions
@@ -58,10 +59,9 @@ def covers(conditions: Conditions, times: Sequence[str]) -> bool:
     return bool(inside.all() and not table["volume"].isna().any())
 
 
-def trade(conditions: Conditions, decisions: Sequence[Decision | None], places: Places) -> Floats:
-    """The equity (currency) of accounts (rows) at their closes (columns); ``places`` say which of the ``decisions``
-    each of them makes at a close."""
-    return _Trading(conditions, decisions, places).equity()
+def trade(conditions: Conditions, choices: Choices) -> Floats:
+    """The equity (currency) of accounts (rows) at their closes (columns), as they choose at each."""
+    return _Trading(conditions, *choices).equity()
 
 
 class _Trading:
@@ -120,7 +120,7 @@ class _Trading:
 
     def _next(self, found: Places, account: Places, close: Places) -> Places:
         """The first of these closes at or behind a close of each account; far away where there is none."""
-        where = found.searchsorted(account * self._closes + close)
+        where = found.searchsorted(account * self._closes + np.minimum(close, self._closes))
         near = found[where] - account * self._closes
         return np.where((near < self._closes) & (close < self._closes), near, _NEVER)
 
@@ -165,11 +165,8 @@ class _Trading:
             fits &= limits.losing_streak_bars + 1 - (made - self._paused_from[account]) <= 0
         size = np.zeros(len(account))
         if fits.any():
-            most = self._bars.volumes[close[fits]]
-            if limits.max_participation is None:
-                most = np.full(len(most), np.inf)
-            else:
-                most = limits.max_participation * most
+            part = np.inf if limits.max_participation is None else limits.max_participation
+            most = part * np.where(part < np.inf, self._bars.volumes[close[fits]], 1.0)
             entry, price = of[fits], self._bars.closes[close[fits]]
             share, smaller = self._entries.share[entry], self._entries.smaller[entry]
             size[fits] = self._sizes.of(side[fits], share, smaller, price, most, cash[fits])
