@@ -34,7 +34,7 @@ from simulator.folder.evidence import DECISIONS, ROBUSTNESS, write_json
 from simulator.folder.manifest import has_failed
 from simulator.folder.record import Decisions
 from simulator.prices.universe import Universe
-from simulator.runs.placebos.accounts import trade_again
+from simulator.runs.placebos.accounts import trade_accounts
 from simulator.runs.placebos.measure import history_of
 from simulator.runs.simulation import Conditions
 from simulator.runs.strategies.ungated import simulate_ungated
@@ -146,7 +146,7 @@ class _Replays:
 
     def _trade(self, conditions: Conditions, made: Sequence[Made]) -> list[pd.Series]:
         """The account of each series of decisions at its closes (currency)."""
-        found = trade_again(conditions, self._history.times, made)
+        found = trade_accounts(conditions, self._history.times, made)
         times = pd.to_datetime(pd.Index(found.times), format="ISO8601")
         return [pd.Series(equity, index=times, dtype=float) for equity in found.equities]
 

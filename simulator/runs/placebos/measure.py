@@ -19,7 +19,7 @@ from simulator.evaluation.timing import annual_sharpe
 from simulator.experiment.advisor import AdvisorConfig
 from simulator.experiment.configuration import Experiment
 from simulator.prices.universe import Universe
-from simulator.runs.placebos.accounts import trade_accounts, trade_again
+from simulator.runs.placebos.accounts import trade_again
 from simulator.runs.placebos.trades import covers, trade
 from simulator.runs.simulation import Conditions
 
@@ -57,7 +57,8 @@ class Work:
 
     def times(self) -> list[str]:
         """The closes of every account, ISO 8601."""
-        return trade_accounts(self.conditions, self.placebos.history.times, []).times
+        times = self.placebos.history.times
+        return trade_again(self.conditions, times, []).times if self.needs_broker else list(times)
 
     def outcomes(self, numbers: Sequence[int]) -> list[Outcome]:
         """What became of the accounts of these numbers."""

@@ -119,6 +119,8 @@ class Positions(NamedTuple):
         found = np.where(long, np.maximum(at * down, low), np.minimum(at * up, high))
         if won.any():
             sold = np.where(opened >= self.target, np.maximum(np.maximum(opened * down, self.target), low), self.target)
-            bought = np.where(opened <= self.target, np.minimum(opened * up, self.target), self.target)
+            bought = np.where(
+                opened <= self.target, np.minimum(np.minimum(opened * up, high), self.target), self.target
+            )
             found = np.where(won, np.where(long, sold, bought), found)
         return found
