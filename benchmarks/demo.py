@@ -69,7 +69,7 @@ def print_demo() -> None:
 def _stages(folder: str) -> list[tuple[str, float, float]]:
     """Name, seconds of the processor and by the clock of each stage of a demo in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.demo", _CHILD, folder, str(time.time())]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - this file
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
     marks = json.loads(done.stdout.splitlines()[-1])
     return [
         (name, later[1] - processor, later[2] - clock)
@@ -98,7 +98,7 @@ def _processor() -> float:
 
 
 def _call(*arguments: str) -> None:
-    subprocess.run([sys.executable, *arguments], check=True, capture_output=True)  # noqa: S603 - this file
+    subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
 
 
 if __name__ == "__main__":

@@ -39,10 +39,11 @@ class Harm:
 
 def measure_harm(universe: Universe, experiment: Experiment) -> Harm:
     """Run the adversary through gate, orders and costs, and compute the bound."""
-    journal = simulate(
-        universe, _Adversary(universe, experiment.risk.allow_short), experiment, Journal(keep=lambda _: None)
-    )
-    equity = np.array([row.equity for row in journal.equity])
+    adversary = _Adversary(universe, experiment.risk.allow_short)
+    equity = _known_ahead(universe, experiment, adversary)
+    if equity is None:
+        journal = simulate(universe, adversary, experiment, Journal(keep=lambda _: None))
+        equity = np.array([row.equity for row in journal.equity])
     return Harm(float(equity[-1] / equity[0] - 1), max_drawdown(equity), largest_loss(universe, experiment))
 
 
