@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 from benchmarks.timing import interleaved
@@ -71,10 +72,7 @@ def _stages(folder: str) -> list[tuple[str, float, float]]:
     command = [sys.executable, "-m", "benchmarks.demo", _CHILD, folder, str(time.time())]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     marks = json.loads(done.stdout.splitlines()[-1])
-    return [
-        (name, later[1] - processor, later[2] - clock)
-        for (name, processor, clock), later in zip(marks, marks[1:], strict=False)
-    ]
+    return [(name, later[1] - processor, later[2] - clock) for (name, processor, clock), later in pairwise(marks)]
 
 
 def _run_demo(began: float) -> None:

@@ -29,7 +29,8 @@ def stand(works: Sequence[Work], number: int, bars_per_year: float) -> list[Stan
     each.
 
     The placebos of an advisor end as soon as further ones could not bring the p-value down to 0.05: then fewer are
-    counted, and their p-value is above 0.05 as that of all of them would be. All accounts of a batch are traded together.
+    counted, and their p-value is above 0.05 as that of all of them would be. The accounts of a batch are
+    traded together.
     """
     most = [_most(work, number) for work in works]
     owns = _trade(works, [(place, 0) for place in range(len(works))])

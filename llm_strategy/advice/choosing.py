@@ -137,7 +137,7 @@ class Questions:
         return replace(base, messages=(*others, joined), json_mode=True, json_schema=json.dumps(schema))
 
     def _ask(self, about: str, request: Request, texts: Sequence[str]) -> int:
-        """Ask and read; an answer of an earlier command that cannot be read is asked for once more, unless that is off."""
+        """Ask and read; an answer of an earlier command that cannot be read is asked for once more where that is on."""
         try:
             return self._ask_once(about, request, texts)
         except ContractError:

@@ -53,8 +53,7 @@ class DeviationPlacebos(Placebos):
         }
 
     def choices(self, numbers: Sequence[int]) -> Choices:
-        """The same of several placebos, in a run of one symbol; of a decision its action alone is kept, because
-        accounts depend on nothing else of it."""
+        """The same of several placebos, in a run of one symbol."""
         ((symbol, made),) = self.history.decisions.items()
         there = np.array([one is not None for one in made], dtype=np.bool_)
         actions, rule = self._actions[symbol], self._rule[there, 0]
@@ -64,8 +63,8 @@ class DeviationPlacebos(Placebos):
             wanted = self._wanted(self._moments(number))[there, 0]
             held = np.concatenate([[0], wanted[:-1]])
             places[row, there] = np.where((wanted == rule) & (wanted == held), usual, _TURNS[wanted])
-        example = next((one for one in made if one is not None), None)
-        return Choices([None, *(None if example is None else _decision(example, one) for one in _NUMBERS)], places)
+        actions_of = [None, *(Action(action, confidence=1.0) for action in _NUMBERS)]
+        return Choices(actions_of, [False, *[True] * len(_NUMBERS)], places)
 
     def _moments(self, number: int) -> Moments:
         return self._placement.moments(number) if number else np.arange(len(self.history.times))

@@ -34,9 +34,18 @@ Made: TypeAlias = Mapping[str, Sequence[Decision | None]]
 class Choices(NamedTuple):
     """What accounts in one symbol decide."""
 
-    decisions: Sequence[Decision | None]
+    actions: Sequence[Action | None]
+    """None where no action is advised."""
+    decided: Sequence[bool]
+    """Of each of these, whether somebody was asked at all."""
     places: Moments
-    """Which of these (place among them) each account (row) makes at each close (column)."""
+    """Which of them (place among them) each account (row) takes at each close (column)."""
+
+    @classmethod
+    def of(cls, decisions: Sequence[Decision | None], places: Moments) -> Choices:
+        """Those among these decisions."""
+        advised = [None if one is None or one.advice is None else one.advice.action for one in decisions]
+        return cls(advised, [one is not None for one in decisions], places)
 
 
 FEWEST_CLOSES = 250
@@ -253,7 +262,7 @@ class AdvicePlacebos(Placebos):
         (column,) = self.history.columns.values()
         unmoved = np.arange(len(self.history.times))
         moved = [column.placed(self._placement.moments(number)) if number else unmoved for number in numbers]
-        return Choices(column.decisions, np.array(moved))
+        return Choices.of(column.decisions, np.array(moved))
 
     @cached_property
     def _placement(self) -> Placement:

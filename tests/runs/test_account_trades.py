@@ -10,7 +10,7 @@ from test_placebo_accounts import Wild, half_hours
 from llm_strategy import Costs, Journal, Limits, OrderRules
 from llm_strategy.errors import ConfigurationError
 from simulator.evaluation.beyond_rule import DeviationPlacebos
-from simulator.evaluation.placebo import AdvicePlacebos, action_of
+from simulator.evaluation.placebo import AdvicePlacebos
 from simulator.experiment.configuration import Experiment
 from simulator.prices.universe import Universe
 from simulator.runs.placebos.accounts import trade_accounts, trade_again
@@ -50,8 +50,6 @@ COSTS = {
     "spread_bps": (0.0, 3.0),
     "starting_cash": (20_000.0, 1e6),
 }
-EXITS = set()
-"""Reasons for which positions ended in all of the drawn runs."""
 
 
 def drawn(chance):
@@ -66,13 +64,21 @@ def drawn(chance):
             continue  # limits that contradict each other
 
 
-@pytest.mark.parametrize("seed", range(14))
-def test_any_advice_under_any_limits_and_costs_that_are_covered_makes_the_same_account(seed):
-    chance = np.random.default_rng(seed)
-    experiment = drawn(chance)
-    universe = Universe((random_prices(400, seed=seed, gap=[0.004, 0.02][seed % 2], daily=0.02),))
-    journal = simulate(universe, Wild(seed, short=experiment.risk.allow_short), experiment, Journal())
-    EXITS.update(trade.exit_reason for trade in journal.trades)
+@pytest.fixture(scope="module")
+def runs():
+    """Wild advice under limits and costs of chance: experiment, universe, and journal of each run."""
+    found = []
+    for seed in range(14):
+        experiment = drawn(np.random.default_rng(seed))
+        universe = Universe((random_prices(400, seed=seed, gap=[0.004, 0.02][seed % 2], daily=0.02),))
+        wild = Wild(seed, short=experiment.risk.allow_short)
+        found.append((experiment, universe, simulate(universe, wild, experiment, Journal())))
+    return found
+
+
+@pytest.mark.parametrize("number", range(14))
+def test_any_advice_under_any_limits_and_costs_that_are_covered_makes_the_same_account(number, runs):
+    experiment, universe, journal = runs[number]
     history = history_of(universe, [entry.decision for entry in journal.entries])
     placebos = AdvicePlacebos(history, 7, "llm")
     late = {symbol: [*[None] * 20, *made[20:]] for symbol, made in history.decisions.items()}
@@ -84,8 +90,9 @@ def test_any_advice_under_any_limits_and_costs_that_are_covered_makes_the_same_a
     assert list(found.equities[0]) == [row.equity for row in journal.equity]
 
 
-def test_the_drawn_runs_ended_positions_in_every_way():
-    assert {"stop", "target", "advice", "time", "kill_switch"} <= EXITS
+def test_the_drawn_runs_ended_positions_in_every_way(runs):
+    exits = {trade.exit_reason for _, _, journal in runs for trade in journal.trades}
+    assert {"stop", "target", "advice", "time", "kill_switch"} <= exits
 
 
 NOT_COVERED = {
@@ -139,10 +146,10 @@ def test_placebos_choose_what_their_series_decide(kind, told):
     placebos = kind(history_of(universe, [*decisions[:100], *decisions[105:]]), 7, "llm")
     choices = placebos.choices(range(6))
     for number, places in enumerate(choices.places.tolist()):
-        chosen = [action_of(choices.decisions[place]) for place in places]
         made = placebos.series(number)[symbol]
-        assert chosen == [action_of(one) for one in made]
-        assert [choices.decisions[place] is None for place in places] == [one is None for one in made]
+        advised = [None if one is None or one.advice is None else one.advice.action for one in made]
+        assert [choices.actions[place] for place in places] == advised
+        assert [choices.decided[place] for place in places] == [one is not None for one in made]
 
 
 def test_outcomes_are_those_of_accounts_at_the_broker(told):

@@ -49,7 +49,7 @@ def trade_accounts(conditions: Conditions, times: Sequence[str], made: Iterable[
 def _choices(series: Sequence[Sequence[Decision | None]]) -> Choices:
     every = [decision for made in series for decision in made]
     _, first, places = np.unique([id(decision) for decision in every], return_index=True, return_inverse=True)
-    return Choices([every[number] for number in first.tolist()], places.reshape(len(series), -1))
+    return Choices.of([every[number] for number in first.tolist()], places.reshape(len(series), -1))
 
 
 def trade_again(conditions: Conditions, times: Sequence[str], made: Iterable[Made]) -> Accounts:

@@ -16,7 +16,7 @@ from llm_strategy.costs.costs import Costs
 from llm_strategy.risk import Limits, Market
 from llm_strategy.risk.sizing import target_share
 from llm_strategy.risk.stops import stop_distance, target_distance, usual_stop
-from llm_strategy.types import Action, ActionType, Constraints, Decision
+from llm_strategy.types import Action, ActionType, Constraints
 from simulator.evaluation.metrics import Floats
 from simulator.runs.placebos.positions import Flags
 
@@ -27,7 +27,7 @@ _NOWHERE = Market(1.0)
 
 
 class Entries(NamedTuple):
-    """What the gate makes of each distinct decision, whatever the market and the account are like."""
+    """What the gate makes of each action that is advised, whatever the market and the account are like."""
 
     exits: Flags
     longs: Flags
@@ -46,15 +46,14 @@ class Entries(NamedTuple):
     """Distance that a held position's stop is wished at (fraction); NaN for none."""
 
     @classmethod
-    def of(cls, decisions: Sequence[Decision | None], limits: Limits, *, grouped: bool) -> Entries:
-        """Those of these decisions, on a symbol that may be ``grouped`` with others."""
-        actions_of = [None if one is None or one.advice is None else one.advice.action for one in decisions]
-        found = {action: _entry(action, limits, grouped) for action in set(actions_of)}
-        rows = [found[action] for action in actions_of]
-        actions = np.array([one[0] for one in rows], dtype=np.int8)
+    def of(cls, actions: Sequence[Action | None], limits: Limits, *, grouped: bool) -> Entries:
+        """Those of these actions, on a symbol that may be ``grouped`` with others."""
+        found = {action: _entry(action, limits, grouped) for action in set(actions)}
+        rows = [found[action] for action in actions]
+        codes = np.array([one[0] for one in rows], dtype=np.int8)
         columns = np.array([one[1:] for one in rows], dtype=np.float64).reshape(len(rows), 6).T
-        longs, shorts = actions == 1, actions == -1
-        return cls(actions == 2, longs, shorts, columns[0] > 0, *columns[1:])
+        longs, shorts = codes == 1, codes == -1
+        return cls(codes == 2, longs, shorts, columns[0] > 0, *columns[1:])
 
 
 _CODES = {ActionType.ENTER_LONG: 1, ActionType.ENTER_SHORT: -1, ActionType.EXIT: 2}

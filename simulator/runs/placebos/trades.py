@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
-from llm_strategy.types import Decision
 from simulator.evaluation.metrics import Floats
 from simulator.evaluation.placebo import Choices
 from simulator.runs.placebos.gate import Entries, Sizes
@@ -52,7 +52,7 @@ def covers(conditions: Conditions, times: Sequence[str]) -> bool:
     if not times or [time.isoformat() for time in index] != list(times):
         return False
     of_a_day = limits.max_daily_loss is not None or limits.max_entries_per_day is not None
-    if of_a_day and not index.normalize().is_unique:
+    if of_a_day and not pd.DatetimeIndex(index).normalize().is_unique:
         return False
     opens, highs, lows, closes = (table[name].to_numpy(dtype=np.float64) for name in ("open", "high", "low", "close"))
     inside = (lows > 0) & (lows <= opens) & (lows <= closes) & (opens <= highs) & (closes <= highs) & (highs < np.inf)
@@ -61,21 +61,22 @@ def covers(conditions: Conditions, times: Sequence[str]) -> bool:
 
 def trade(conditions: Conditions, choices: Choices) -> Floats:
     """The equity (currency) of accounts (rows) at their closes (columns), as they choose at each."""
-    return _Trading(conditions, *choices).equity()
+    return _Trading(conditions, choices).equity()
 
 
 class _Trading:
     """The accounts, each at its next trade: ``_at`` is the close at which it may enter again."""
 
-    def __init__(self, conditions: Conditions, decisions: Sequence[Decision | None], places: Places) -> None:
+    def __init__(self, conditions: Conditions, choices: Choices) -> None:
         limits, costs = conditions.limits, conditions.costs
         (prices,) = conditions.universe.markets
+        places = choices.places
         accounts, closes = places.shape
         self._limits, self._costs = limits, costs
         self._bars = Bars.of(conditions, closes)
         self._windows = self._bars.windows()
         self._sizes = Sizes(limits, costs)
-        self._entries = Entries.of(decisions, limits, grouped=bool(conditions.universe.groups.get(prices.symbol)))
+        self._entries = Entries.of(choices.actions, limits, grouped=bool(conditions.universe.groups.get(prices.symbol)))
         self._places, self._closes = places, closes
         tradable = np.ones(closes, dtype=np.bool_)
         if limits.max_participation is not None:
@@ -88,7 +89,7 @@ class _Trading:
             -1: _found((known.exits | known.longs)[places]),
         }
         self._wishes = {1: _found((known.longs & wished)[places]), -1: _found((known.shorts & wished)[places])}
-        decided = np.array([one is not None for one in decisions])
+        decided = np.array(choices.decided, dtype=np.bool_)
         self._decided = None if decided.all() else decided[places].cumsum(axis=1)
         self._at = np.zeros(accounts, dtype=np.int64)
         self._cash = np.full(accounts, costs.starting_cash)
@@ -194,7 +195,8 @@ class _Trading:
         last = np.minimum(last, self._closes - 1)
         wish = self._by_side(self._wishes, account, held.begin, held.side)
         at, left = held.begin.copy(), np.arange(len(account))
-        end, stopped, won = (np.zeros(len(account), dtype=kind) for kind in (np.int64, np.bool_, np.bool_))
+        end = np.zeros(len(account), dtype=np.int64)
+        stopped, won = np.zeros(len(account), dtype=np.bool_), np.zeros(len(account), dtype=np.bool_)
         while len(left):
             one, first, row = account[left], at[left], np.arange(len(left))
             seen = held.of(left).look(self._windows, first, self._peak[one])
