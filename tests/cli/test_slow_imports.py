@@ -1,4 +1,4 @@
-"""What takes long to load is loaded where it is used: not by the package, by help, or by a run whose answers are known."""
+"""What takes long to load is loaded where it is used: not by the package, not by help, not by a run of known answers."""
 
 import subprocess
 import sys
