@@ -1,4 +1,4 @@
-"""What takes long to load is loaded where it is used: not by the package, not by help, not by a run of known answers."""
+"""What takes long to load is loaded where it is used: by no package, no help, no run of known answers."""
 
 import subprocess
 import sys

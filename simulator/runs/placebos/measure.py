@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,8 @@ from simulator.evaluation.placebo import AdviceHistory, AdvicePlacebos, Placebos
 from simulator.evaluation.timing import annual_sharpe
 from simulator.experiment.advisor import AdvisorConfig
 from simulator.experiment.configuration import Experiment
+from simulator.folder.evidence import DECISIONS
+from simulator.folder.record import Decisions
 from simulator.prices.universe import Universe
 from simulator.runs.placebos.accounts import trade_again
 from simulator.runs.placebos.trades import covers, trade
@@ -66,7 +69,8 @@ class Work:
         closes = pd.to_datetime(pd.Index(times), format="ISO8601")
         year, rate = self.bars_per_year or bars_per_year(closes), self.conditions.costs.cash_rate
         cash = cash_returns(closes, rate) if rate else 0.0
-        return [_outcome(equity, year, cash) for equity in equities]
+        shown = shown_closes(len(times))
+        return [_outcome(equity, year, cash, shown) for equity in equities]
 
     def equities(self, numbers: Sequence[int]) -> tuple[list[str], Sequence[Floats]]:
         """The closes (ISO 8601) of the accounts of these numbers, and the equity of each at them (currency)."""
@@ -83,14 +87,14 @@ class Work:
             yield range(first, min(first + most, number + 1))
 
 
-def _outcome(equity: Floats, year: float, cash: Floats | float) -> Outcome:
+def _outcome(equity: Floats, year: float, cash: Floats | float, shown: Sequence[int]) -> Outcome:
     yearly = float((equity[1:] / equity[:-1] - 1).mean()) * year
     return Outcome(
         annual_sharpe(equity, year, cash),
         yearly,
         float(equity[-1] / equity[0] - 1),
         max_drawdown(equity),
-        equity[shown_closes(len(equity))],
+        equity[shown],
     )
 
 
@@ -110,6 +114,21 @@ def work_of(
     """The account of these decisions and its placebos."""
     placebos = AdvicePlacebos(history_of(universe, decisions), seed, name)
     return Work(Conditions.of(universe, experiment, config), placebos, experiment.evaluation.bars_per_year)
+
+
+class Histories:
+    """What the arms of a comparison decided, each read from its folder once."""
+
+    def __init__(self, universe: Universe) -> None:
+        self._universe = universe
+        self._known: dict[Path, AdviceHistory] = {}
+
+    def of(self, folder: Path) -> AdviceHistory:
+        """The history of the arm whose run stands in this folder."""
+        if folder not in self._known:
+            entries = Decisions(folder / DECISIONS).entries()
+            self._known[folder] = history_of(self._universe, (entry.decision for entry in entries))
+        return self._known[folder]
 
 
 def history_of(universe: Universe, decisions: Iterable[Decision]) -> AdviceHistory:
