@@ -3,6 +3,7 @@ the gate (``robustness.json``). No model is asked."""
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -97,8 +98,9 @@ def _market_of(universe: Universe, experiment: Experiment, folder: Path) -> pd.S
     for arm in filter(is_market, experiment.plan):
         path = folder / arm.name / "equity.csv"
         if path.exists() and not has_failed(path.parent):
-            table = pd.read_csv(path, usecols=["time", "equity"], float_precision="round_trip")
-            return _account(table["time"].tolist(), table["equity"].tolist())
+            with path.open(encoding="utf-8", newline="") as lines:
+                rows = list(csv.DictReader(lines))
+            return _account([row["time"] for row in rows], [float(row["equity"]) for row in rows])
     return _equity(simulate_ungated(universe, BuyAndHold(), experiment, _unkept()))
 
 
