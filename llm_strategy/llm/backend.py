@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from llm_strategy.errors import AnswerTimeout, BackendFailure, BacktraderLLMError, ConfigurationError
 from llm_strategy.llm.backends.http import MOST_READ, longest_body
@@ -26,6 +26,17 @@ from llm_strategy.types import Event, EventKind
 
 OnText: TypeAlias = Callable[[str], bool]
 """Receives each piece of text as it is written; returning False stops the model."""
+
+
+class BatchForm(Protocol):
+    """How the questions to a server are written as lines of a file, and its answers read from such lines, where it has
+    a service that answers whole files."""
+
+    def line(self, key: str, request: Request) -> dict[str, Any]:
+        """The line of a question, which its answer names again by ``key``."""
+
+    def read(self, line: Mapping[str, Any], request: Request) -> Generation:
+        """The answer in a line; raises ``ModelError`` for a line that holds none."""
 
 
 _OURS = "llm_strategy.llm."
@@ -68,6 +79,10 @@ class Backend:
 
     def count_tokens(self, request: Request) -> int | None:
         """Tokens of the request's prompt, counted without asking; None where that cannot be told."""
+        return None
+
+    def batch_form(self) -> BatchForm | None:
+        """How questions are handed in as a file; None where that cannot be done."""
         return None
 
     def healthcheck(self) -> Health | None:

@@ -14,19 +14,12 @@ from types import TracebackType
 from typing import Any, Literal, Self, SupportsIndex, Unpack, cast, overload
 
 from llm_strategy.errors import ConfigurationError, ImagesNotSeen, ModelError
-from llm_strategy.llm.backend import Backend, OnText, answer_of, identity_of
+from llm_strategy.llm.backend import Backend, BatchForm, OnText, answer_of, identity_of
 from llm_strategy.llm.concurrency.parallel import in_order
 from llm_strategy.llm.metering.calls import Call, CallLog, DecisionContext, Prices
 from llm_strategy.llm.other_process import check_state, recipe
 from llm_strategy.llm.reliability.policy import Breaker
-from llm_strategy.llm.requests import (
-    Chunk,
-    Generation,
-    Health,
-    Message,
-    ModelIdentity,
-    Request,
-)
+from llm_strategy.llm.requests import Chunk, Generation, Health, Message, ModelIdentity, Request
 from llm_strategy.llm.structured.answer_text import as_contract_error
 from llm_strategy.llm.structured.call_options import (
     AnswerSchema,
@@ -180,6 +173,10 @@ class LLMClient:
     def prompt_tokens(self, request: Request) -> int | None:
         """Tokens of the request's prompt, counted without asking; None where that cannot be told here."""
         return None if self.backend is None else self.backend.count_tokens(request)
+
+    def batch_form(self) -> BatchForm | None:
+        """How questions are handed in as a file; None where one backend alone cannot do that."""
+        return None if self.backend is None else self.backend.batch_form()
 
     def ask(self, request: Request, *, ahead: bool = False) -> Generation:
         """Answer a question of a decision: as ``complete``, for a caller that keeps the ``breaker`` itself and counts

@@ -78,6 +78,7 @@ class Layer(LLMClient):
     is_of_earlier_command = _by_inner(LLMClient.is_of_earlier_command)
     disregard = _by_inner(LLMClient.disregard)
     prompt_tokens = _by_inner(LLMClient.prompt_tokens)
+    batch_form = _by_inner(LLMClient.batch_form)
     ask_fallbacks = _by_inner(LLMClient.ask_fallbacks)
     breaker = _by_inner(LLMClient.breaker)
     decision = _by_inner(LLMClient.decision)

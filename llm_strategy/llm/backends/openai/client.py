@@ -42,11 +42,11 @@ from llm_strategy.llm.models.fingerprint import cache_folder
 from llm_strategy.llm.requests import Generation, Health, Message, ModelIdentity, Request
 from llm_strategy.llm.services import OPENAI, OPENAI_URL, SERVICES, install_hint
 from llm_strategy.llm.settings import LlmSettings, check_variables
-from llm_strategy.llm.structured.schema_form import form_values
 from llm_strategy.support.secrets import keep_secret
 from llm_strategy.types import Event
 
 try:
+    from llm_strategy.llm.backends.openai.batch import OpenAIBatchForm
     from llm_strategy.llm.backends.openai.probe import with_cure_for_a_fallback
     from llm_strategy.llm.backends.openai.replies import CutOff, Reply
     from llm_strategy.llm.backends.openai.servers import Servers
@@ -147,15 +147,14 @@ class OpenAIBackend(Backend):
         with self._slots:
             begin = time.perf_counter()
             reply, events = self._ask(request, on_text)
-        return Generation(
-            text=reply.text,
-            tokens_in=reply.tokens_in,
-            tokens_out=reply.tokens_out,
-            latency_ms=(time.perf_counter() - begin) * 1000,
-            finish="length" if reply.finish == "length" else "stop",
-            values=form_values(request.form, reply.text) if request.form else {},
-            events=events,
-        )
+        return replace(reply.generation(request, (time.perf_counter() - begin) * 1000), events=events)
+
+    def batch_form(self) -> OpenAIBatchForm:
+        """The form that batch services of this kind read; the server is asked where it is not known how to speak to
+        it."""
+        with self._named():
+            self._get_to_know()
+        return OpenAIBatchForm(self.model, self._dialect, self._servers.tokens_field)
 
     def healthcheck(self) -> Health:
         """Whether the model answers, and every address with it."""

@@ -34,7 +34,7 @@ class Connection:
         self._model = model
         self._key = key
         self._proxy = proxy_for(endpoint.url)
-        self._tokens_field: TokensField = "max_tokens"
+        self.tokens_field: TokensField = "max_tokens"
         self._sdk: openai.AsyncOpenAI | None = None
 
     def connect(self) -> openai.AsyncOpenAI:
@@ -57,9 +57,9 @@ class Connection:
         try:
             return await self._noted(request, dialect, seconds, on_text)
         except BackendRefused as problem:
-            if self._tokens_field != "max_tokens" or "max_completion_tokens" not in str(problem):
+            if self.tokens_field != "max_tokens" or "max_completion_tokens" not in str(problem):
                 raise
-        self._tokens_field = "max_completion_tokens"
+        self.tokens_field = "max_completion_tokens"
         left = max(ends - asyncio.get_running_loop().time(), 0.001)
         return await self._noted(request, dialect, left, on_text)
 
@@ -83,7 +83,7 @@ class Connection:
             return reply
 
     async def _ask_once(self, request: Request, dialect: Capabilities, seconds: float, on_text: OnText | None) -> Reply:
-        body = dialect.body(self._model, request, self._tokens_field)
+        body = dialect.body(self._model, request, self.tokens_field)
         longest = longest_body(request.max_tokens)
 
         def check(reply: Reply) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendRefused, ModelChanged, ModelError
-from llm_strategy.llm.backends.openai.capabilities import Capabilities
+from llm_strategy.llm.backends.openai.capabilities import Capabilities, TokensField
 from llm_strategy.llm.backends.openai.connection import Connection
 from llm_strategy.llm.backends.openai.endpoints import Endpoint, EndpointPool
 from llm_strategy.llm.backends.openai.probe import common, find_out, refuse_unlike
@@ -30,6 +30,11 @@ class Servers:
         self.pool = EndpointPool(urls)
         self._wires = {endpoint.number: Connection(endpoint, model, key) for endpoint in self.pool.endpoints}
         self._looks: set[asyncio.Task[None]] = set()
+
+    @property
+    def tokens_field(self) -> TokensField:
+        """What the first server calls the bound of an answer, as far as that was learned."""
+        return self._wires[1].tokens_field
 
     async def introduce(self, pinned: Capabilities, seconds: Callable[[], float]) -> Capabilities:
         """Find out how all endpoints can be spoken to alike, by short questions, each within the ``seconds`` that there
@@ -109,7 +114,8 @@ class Servers:
                         raise worst from None
                     events.append(Event(EventKind.FAILOVER, str(problem)))
         self._look_at(self.pool.note_answer(endpoint), dialect)
-        return reply, (*events, *self._fingerprint(endpoint, reply))
+        self._compare_builds(endpoint, reply)
+        return reply, (*events, *reply.events)
 
     async def lost(self) -> list[str]:
         """The endpoints that do not answer, by name, with the reason where they gave one."""
@@ -137,15 +143,14 @@ class Servers:
             await refuse_unlike(partial(self._wires[endpoint.number].ask, seconds=seconds), dialect, endpoint.name)
             endpoint.proven = True
 
-    def _fingerprint(self, endpoint: Endpoint, reply: Reply) -> tuple[Event, ...]:
+    def _compare_builds(self, endpoint: Endpoint, reply: Reply) -> None:
         if not reply.fingerprint:
-            return ()
+            return
         if endpoint.fingerprint not in (None, reply.fingerprint):
             log.warning(
                 "The %s changed its fingerprint from %s to %s.", endpoint.name, endpoint.fingerprint, reply.fingerprint
             )
         endpoint.fingerprint = reply.fingerprint
-        return (Event(EventKind.FINGERPRINT, reply.fingerprint),)
 
     def _lost(self, endpoint: Endpoint, problem: ModelError) -> None:
         """Leave an endpoint alone for what it met; a refusal of the question alone is none of its own."""
