@@ -35,6 +35,9 @@ class BatchForm(Protocol):
     def line(self, key: str, request: Request) -> dict[str, Any]:
         """The line of a question, which its answer names again by ``key``."""
 
+    def parse(self, line: bytes) -> dict[str, Any]:
+        """The document in a line of answers; raises ``BackendFailure`` for what is none."""
+
     def read(self, line: Mapping[str, Any], request: Request) -> Generation:
         """The answer in a line; raises ``ModelError`` for a line that holds none."""
 

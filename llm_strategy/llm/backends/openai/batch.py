@@ -18,7 +18,7 @@ from llm_strategy.errors import BackendFailure, ModelError
 from llm_strategy.llm.backends.http import brief, words_of
 from llm_strategy.llm.backends.openai.capabilities import Capabilities, TokensField
 from llm_strategy.llm.backends.openai.hints import NO_COMPLETION
-from llm_strategy.llm.backends.openai.replies import Reply, failed_answer, refusal
+from llm_strategy.llm.backends.openai.replies import Reply, failed_answer, read_object, refusal
 from llm_strategy.llm.requests import Generation, Request
 from llm_strategy.support.secrets import redact
 
@@ -40,6 +40,10 @@ class OpenAIBatchForm:
         """The line of a question, which its answer names again by ``key`` (at most 64 characters)."""
         body = self._dialect.body(self._model, request, self._tokens_field)
         return {"custom_id": key, "method": "POST", "url": URL, "body": body}
+
+    def parse(self, line: bytes) -> dict[str, Any]:
+        """The document in a line of answers, held to what bodies of live answers are; raises ``BackendFailure``."""
+        return read_object(line)
 
     def read(self, line: Mapping[str, Any], request: Request) -> Generation:
         """The answer in a line, read as a live one is; its latency is not known, and 0. Raises ``ModelError`` for a

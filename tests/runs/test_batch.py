@@ -1,0 +1,163 @@
+"""Questions handed in as files: what comes back is told line by line, and a run on it is the live run's own."""
+
+import json
+from pathlib import Path
+
+import pytest
+from batch_service import advice, line, live, run_batch
+from command_line import only_error, write_experiment
+from misbehaving_server import MODEL, by_turns, completion, nobody_listens, serving
+from small_run import files
+
+import simulator
+
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
+SECTIONS = {
+    "data": {"source": "synthetic:cycles?bars=330&seed=5"},
+    "advisor": {"style": "numbers", "decimals": 2},
+    "evaluation": {"bootstrap_samples": 100, "placebos": 19},
+    "output": {"folder": "out", "explain": False},
+}
+PINNED = {"answer_format": "json_schema", "reported_model": MODEL}
+
+
+def settings(folder, url, **openai):
+    (folder / "configs").mkdir(exist_ok=True)
+    text = json.dumps({"backend": "openai", "model": MODEL, "base_url": url, "openai": PINNED | openai})
+    (folder / "configs" / "llm.yaml").write_text(text)
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A folder with an experiment whose model answers files alone: nobody listens at its address."""
+    with nobody_listens() as url:
+        settings(tmp_path, url)
+        yield write_experiment(tmp_path, **SECTIONS)
+
+
+def evidence(result):
+    """The files of a run, without those that hold the time of day."""
+    return {name: data for name, data in files(result.folder).items() if not name.startswith(("manifest", "audit"))}
+
+
+@pytest.fixture(scope="module")
+def live_run(tmp_path_factory):
+    """The files of the run that asked the same model at its address, how many questions that took, and the files of the
+    same run once all of them were on record."""
+    folder = tmp_path_factory.mktemp("live")
+    with pytest.MonkeyPatch.context() as patch, serving(by_turns(live)) as server:
+        patch.chdir(folder)
+        patch.setenv("BTLLM_CACHE_DIR", str(folder / "cache"))
+        settings(folder, server.url)
+        experiment = write_experiment(folder, **SECTIONS)
+        asking, on_record = (evidence(simulator.run(experiment, progress=False)) for _ in range(2))
+        return asking, len(server.questions), on_record
+
+
+def exported(btllm, experiment, out="questions.jsonl"):
+    code, said, _ = btllm("questions", "export", experiment, "--out", out, "--json")
+    assert code == 0
+    (told,) = json.loads(said)["models"]
+    return told
+
+
+def imported(btllm, experiment, *answers):
+    code, said, _ = btllm("questions", "import", experiment, *answers, "--json")
+    assert code == 0
+    return json.loads(said)
+
+
+def run_again(experiment):
+    """The files of a run that asks nothing."""
+    result = simulator.run(experiment, progress=False)
+    assert result.record.manifest["usage"]["asked"] == 0
+    return evidence(result)
+
+
+TELL_WHAT_WAS_ASKED_NOW = {"facts.json", "report.html", "report.md"}
+
+
+def test_a_run_on_answers_that_came_as_files_is_the_live_run(btllm, place, live_run):
+    asking, asked, on_record = live_run
+    first = exported(btllm, place)
+    run_batch(Path("questions.jsonl"), Path("answers.jsonl"))
+    done = imported(btllm, place, "answers.jsonl")
+    assert done["counts"]["answered"] == first["written"] == first["distinct"]
+    assert done["missing"] == done["further"] > 0  # the repairs of answers that broke the contract
+    assert exported(btllm, place, "second.jsonl")["written"] == done["further"]
+    run_batch(Path("second.jsonl"), Path("answers-2.jsonl"))
+    assert imported(btllm, place, "answers-2.jsonl")["missing"] == 0
+    assert first["written"] + done["further"] == asked
+    ours = run_again(place)
+    assert ours == on_record
+    assert {name for name in ours if ours[name] != asking[name]} == TELL_WHAT_WAS_ASKED_NOW
+
+
+def spoiled(lines):
+    """One answer missing, one twice, one twice and otherwise, and lines that are no answer: what else may come back."""
+    keys = list(lines)
+    other = json.loads(lines[keys[2]])
+    other["response"]["body"]["choices"][0]["message"]["content"] = "{}"
+    refused = {"error": {"message": "Overloaded.", "type": "server_error"}}
+    thought = completion("", finish="length")
+    fate = {
+        keys[0]: None,
+        keys[3]: lines[keys[3]][:-40],
+        keys[4]: line(keys[4], refused, status=500),
+        keys[5]: line(keys[5], None, status=None, error={"code": "batch_expired", "message": "Expired."}),
+        keys[6]: line(keys[6], completion("{}", model="another-model")),
+        keys[7]: line(keys[7], thought),
+        keys[8]: line(keys[8], {"object": "list", "data": []}),
+    }
+    written = [fate.get(key, text) for key, text in lines.items()]
+    return [
+        *filter(None, written),
+        lines[keys[1]],
+        json.dumps(other),
+        line("0" * 64, completion("{}")),
+        "",
+        "[]",
+        json.dumps({"response": None}),
+    ]
+
+
+def test_each_line_that_is_no_use_is_told_none_is_lost_and_the_missing_are_asked_again(btllm, place, live_run):
+    exported(btllm, place)
+    keys = run_batch(Path("questions.jsonl"), Path("answers.jsonl"), spoil=spoiled)
+    done = imported(btllm, place, "answers.jsonl")
+    fates = {(row["fate"], row["question"]) for row in done["lines"] if row["fate"] != "malformed line"}
+    assert fates == {
+        ("answered twice", keys[1]),
+        ("answered otherwise before", keys[2]),
+        ("failed", keys[4]),
+        ("failed", keys[5]),
+        ("another model", keys[6]),
+        ("failed", keys[7]),
+        ("failed", keys[8]),
+        ("unknown question", "0" * 64),
+    }
+    assert done["counts"]["malformed line"] == 3
+    assert all(row["why"] for row in done["lines"] if row["fate"] != "answered twice")
+    told = {row["question"]: row["why"] for row in done["lines"]}
+    assert "HTTP status 500 (Overloaded)" in told[keys[4]]
+    assert "Expired" in told[keys[5]]
+    assert "'another-model' and not as 'tiny-model'" in told[keys[6]]
+    assert "raise LLM_MAX_TOKENS" in told[keys[7]]
+    assert done["counts"]["answered"] == len(keys) - 7
+    assert done["missing"] == 7 + done["further"]
+    code, table, _ = btllm("questions", "import", place, "answers.jsonl")
+    assert code == 0
+    assert f"Missing: {done['missing']} questions" in table
+    assert "run export again: it writes only the missing ones." in table
+    assert "another model" in table
+    again = exported(btllm, place)
+    asked = [json.loads(text)["custom_id"] for text in Path("questions.jsonl").read_text().splitlines()]
+    assert again["written"] == done["missing"]
+    assert {key for key in (keys[0], *keys[3:9])} <= set(asked)
+    assert not set(asked) & {*keys[1:3], *keys[9:]}
+    for number in (2, 3):  # the repairs of those that came late need a round of their own
+        run_batch(Path("questions.jsonl"), Path(f"answers-{number}.jsonl"))
+        imported(btllm, place, f"answers-{number}.jsonl")
+        exported(btllm, place)
+    assert run_again(place) == live_run[2]
