@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from batch_service import advice, line, live, run_batch
+from batch_service import line, live, run_batch
 from command_line import only_error, write_experiment
 from misbehaving_server import MODEL, by_turns, completion, nobody_listens, serving
 from small_run import files
@@ -24,7 +24,17 @@ PINNED = {"answer_format": "json_schema", "reported_model": MODEL}
 
 def settings(folder, url, **openai):
     (folder / "configs").mkdir(exist_ok=True)
-    text = json.dumps({"backend": "openai", "model": MODEL, "base_url": url, "openai": PINNED | openai})
+    known = {name: value for name, value in (PINNED | openai).items() if value is not None}
+    text = json.dumps(
+        {
+            "backend": "openai",
+            "model": MODEL,
+            "base_url": url,
+            "openai": known,
+            "ensemble": {"members": ["openai", "scripted"]},
+            "attempts": 1,
+        }
+    )
     (folder / "configs" / "llm.yaml").write_text(text)
 
 
@@ -154,10 +164,67 @@ def test_each_line_that_is_no_use_is_told_none_is_lost_and_the_missing_are_asked
     again = exported(btllm, place)
     asked = [json.loads(text)["custom_id"] for text in Path("questions.jsonl").read_text().splitlines()]
     assert again["written"] == done["missing"]
-    assert {key for key in (keys[0], *keys[3:9])} <= set(asked)
+    assert {keys[0], *keys[3:9]} <= set(asked)
     assert not set(asked) & {*keys[1:3], *keys[9:]}
     for number in (2, 3):  # the repairs of those that came late need a round of their own
         run_batch(Path("questions.jsonl"), Path(f"answers-{number}.jsonl"))
         imported(btllm, place, f"answers-{number}.jsonl")
         exported(btllm, place)
     assert run_again(place) == live_run[2]
+
+
+@pytest.fixture
+def script(monkeypatch, tmp_path):
+    """A model that answers from a file in this process."""
+    (tmp_path / "script.jsonl").write_text("{}\n")
+    monkeypatch.setenv("LLM_SCRIPT", str(tmp_path / "script.jsonl"))
+
+
+def test_of_several_advisors_those_are_written_that_ask_a_server(btllm, script, place):
+    document = SECTIONS | {"advisors": {"small": {"backend": "scripted"}, "large": {}, "strict": {"mode": "json"}}}
+    del document["advisor"]
+    write_experiment(place.parent, **document, arms=["small", "large", "strict"])
+    code, said, noted = btllm("questions", "export", place)
+    assert code == 0, noted
+    assert "tiny-model: " in said
+    assert "Advisor small: the backend scripted takes no files of questions: let btllm compare ask it" in noted
+    asked = [json.loads(text) for text in Path("questions.jsonl").read_text().splitlines()]
+    assert len(asked) == len({each["custom_id"] for each in asked})
+    assert {len(each["body"]["messages"]) for each in asked} == {2}
+
+
+def test_draws_are_questions_of_their_own_and_files_keep_to_the_limits_of_services(btllm, place, monkeypatch):
+    once = exported(btllm, place)
+    write_experiment(place.parent, **SECTIONS | {"evaluation": SECTIONS["evaluation"] | {"draws": 3}})
+    monkeypatch.setattr("simulator.runs.batch.export.MOST_LINES", 100)
+    code, said, noted = btllm("questions", "export", place)
+    assert code == 0
+    assert f"{3 * once['written']} written" in said
+    parts = [Path(f"questions-{number}.jsonl").read_text().splitlines() for number in (1, 2)]
+    assert [len(lines) for lines in parts] == [100, 3 * once["written"] - 100]
+    assert "Of an earlier export, and not of this one: questions.jsonl." in noted
+    monkeypatch.setattr("simulator.runs.batch.export.MOST_BYTES", 20_000)
+    assert all(path.stat().st_size <= 20_000 for path in map(Path, exported(btllm, place)["files"]))
+
+
+def test_what_cannot_be_handed_in_as_files_is_one_sentence(btllm, script, place, monkeypatch):
+    def refused(code=2, command="export", *more, **sections):
+        write_experiment(place.parent, **SECTIONS | sections)
+        return only_error(btllm("questions", command, place, *more), code)
+
+    assert "answers is refresh" in refused(advisor={"answers": "refresh"})
+    assert "No arm asks a model" in refused(arms=["regime_rule"])
+    assert "There is no file" in refused(2, "import", "nowhere.jsonl")
+    assert "it is a folder" in refused(2, "import", ".")
+    monkeypatch.setenv("LLM_BACKEND", "scripted")
+    assert "The backend scripted takes no files of questions: let btllm compare ask it" in refused()
+    monkeypatch.setenv("LLM_BACKEND", "ensemble")
+    settings(place.parent, "http://127.0.0.1:9/v1")
+    told = refused()
+    assert "The backend ensemble takes no files of questions" in told
+    monkeypatch.delenv("LLM_BACKEND")
+    settings(place.parent, "http://127.0.0.1:9/v1", answer_format=None)
+    told = refused(4)
+    assert (
+        "where it answers files alone, set openai.answer_format and openai.reported_model in configs/llm.yaml" in told
+    )

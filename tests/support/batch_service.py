@@ -10,8 +10,8 @@ LABELS = {"bull": "enter_long", "bear": "exit", "sideways": "hold", "turbulent":
 
 
 def advice(body):
-    """What the model says to a question, live and in a file: by the question alone. To one in eight it first writes what
-    no contract allows, and puts that right where it is asked again."""
+    """What the model says to a question, live and in a file: by the question alone. To one in eight it first writes
+    what no contract allows, and puts that right where it is asked again."""
     asked = json.dumps(body["messages"][-1])
     number = int(hashlib.sha256(asked.encode()).hexdigest()[:8], 16)
     label = sorted(LABELS)[number % 4]
