@@ -61,6 +61,8 @@ class Backend:
     """Whether answers come over a network, which fails in passing: they are then asked for again."""
     supports_images: bool = False
     """Whether ``Message.images`` are sent to a model that may see them; no other backend is ever given one."""
+    caveats: tuple[str, ...] = ()
+    """What one must know of who answers before any figure, a sentence each: it stands on every page."""
     counts_calls: bool = False
     """Whether it notes its calls by itself (``Request.record``), because an answer may take several."""
 

@@ -67,6 +67,8 @@ class LLMClient:
     replays: bool = False
     """Whether it answers from a journal, which keeps of an answer what it has; of any other that is too long to be read
     a journal keeps the beginning."""
+    caveats: tuple[str, ...] = ()
+    """What one must know of who answers before any figure, a sentence each."""
     counts_calls: bool = False
     """Whether it records its calls in ``Request.log`` by itself: it asks other clients, or one of several addresses."""
     prices: Prices | None = None
@@ -79,7 +81,7 @@ class LLMClient:
         if backend is None:
             return
         self.backend = backend
-        for name in ("concurrency", "strict", "remote", "counts_calls", "supports_images"):
+        for name in ("concurrency", "strict", "remote", "counts_calls", "supports_images", "caveats"):
             if (value := getattr(backend, name)) != getattr(Backend, name):
                 setattr(self, name, value)
         if "identity" in vars(backend):  # known without asking a server for it

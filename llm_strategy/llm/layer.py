@@ -45,6 +45,7 @@ class Layer(LLMClient):
     fallbacks = _of_inner("fallbacks")
     supports_images = _of_inner("supports_images")
     replays = _of_inner("replays")
+    caveats = _of_inner("caveats")
     prices = _of_inner("prices")
 
     def __init__(self, inner: LLMClient) -> None:

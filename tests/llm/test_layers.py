@@ -29,7 +29,7 @@ OWN = {"backend", "make", "counts_calls"}
 SETTINGS = {
     "defaults": Request((), max_tokens=7), "run_id": "run", "strict": True, "remote": True, "concurrency": 5,
     "fallbacks": ("other",), "replays": True, "supports_images": True,
-    "prices": Prices(1.0, 2.0),
+    "prices": Prices(1.0, 2.0), "caveats": ("Nobody knows.",),
 }  # fmt: skip
 """By name, each another one than a client begins with."""
 LAYERS = {

@@ -58,7 +58,7 @@ class Reply:
     """An answer as the server gave it, or what has come of it so far. ``model`` and ``fingerprint`` are empty where it
     names none; ``refusal`` are the words of a model that will not answer. ``tokens_thought`` are those of
     ``tokens_out`` that nobody sees, ``thought`` says whether thoughts came beside the answer, and ``tool`` which tool
-    was called in its place. A stream is ``done`` where the server says so."""
+    was called in its place. ``logprobs`` are as the server sent them. A stream is ``done`` where the server says so."""
 
     text: str = ""
     finish: str = ""
@@ -70,6 +70,7 @@ class Reply:
     refusal: str = ""
     thought: bool = False
     tool: str = ""
+    logprobs: Any = None
     done: bool = False
 
     @property
@@ -119,6 +120,7 @@ class Reply:
         if not isinstance(written, dict):
             raise BackendFailure(f"sent JSON that is no chat completion: {cures.NO_COMPLETION}")
         self.finish = _text(choices[0], "finish_reason") or self.finish
+        self.logprobs = self.logprobs or choices[0].get("logprobs")
         self.refusal += _text(written, "refusal")
         self.thought = self.thought or any(written.get(name) for name in ("reasoning_content", "reasoning", "thinking"))
         self.tool = self.tool or _tool(written)
