@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from llm_strategy.errors import AnswerTimeout, BackendFailure, BacktraderLLMError, ConfigurationError
 from llm_strategy.llm.backends.http import MOST_READ, longest_body
@@ -26,6 +26,17 @@ from llm_strategy.types import Event, EventKind
 
 OnText: TypeAlias = Callable[[str], bool]
 """Receives each piece of text as it is written; returning False stops the model."""
+
+
+class BatchState(NamedTuple):
+    """How far a batch of questions is: the service's word for it, whether it has ``ended``, questions answered, failed
+    and in all, the files that came back, and what the service says is wrong with it as a whole."""
+
+    status: str
+    ended: bool
+    counts: tuple[int, int, int]
+    files: tuple[Path, ...]
+    problem: str = ""
 
 
 class BatchForm(Protocol):
@@ -40,6 +51,13 @@ class BatchForm(Protocol):
 
     def read(self, line: Mapping[str, Any], request: Request) -> Generation:
         """The answer in a line; raises ``ModelError`` for a line that holds none."""
+
+    def submit(self, file: Path) -> str:
+        """Hand a file of questions to the server's batch service; returns the name of its batch. Raises
+        ``ModelError``."""
+
+    def fetch(self, batch: str, folder: Path) -> BatchState:
+        """How far a batch is, its files of answers in ``folder`` once it has ended. Raises ``ModelError``."""
 
 
 _OURS = "llm_strategy.llm."

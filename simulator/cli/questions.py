@@ -1,4 +1,4 @@
-"""Commands about questions that are answered as files: export, import.
+"""Commands about questions that are answered as files: export, submit, fetch, import.
 
 What a command needs is imported when it runs, so that help comes at once and an interruption is met.
 """
@@ -26,7 +26,8 @@ MOST_TOLD = 50
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Questions as files, for batch services and vllm run-batch, and their answers put on record: export, import.",
+    help="Questions as files, for batch services and vllm run-batch, and their answers put on record: export, submit, "
+    "fetch, import.",
 )
 
 
@@ -89,6 +90,65 @@ def bring_in(
             console.say(f"and {more:,} more: --json has all of them")
     for text in _imported(done):
         console.say(text)
+
+
+@app.command()
+def submit(
+    experiment: Annotated[Path, typer.Argument(help="The experiment whose questions they are.", show_default=False)],
+    files: Annotated[list[Path], typer.Argument(help="Files that export wrote.", show_default=False)],
+    advisor: Annotated[str, typer.Option(help="Whose server, where several advisors ask one.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Hand files of questions to the batch service of the configured server, and tell the name of each batch.
+
+    Example: btllm questions submit experiment.yaml questions.jsonl
+    """
+    with sign_of_life("handing in"):
+        from simulator.runs.batch.export import batch_form, submit_file
+        from simulator.runs.compare import as_experiment
+
+        form = batch_form(as_experiment(experiment), advisor)
+        batches: dict[str, str] = {}
+        for file in files:
+            batches[str(file)] = submit_file(form, file)
+            if not as_json:
+                console.say(
+                    f"{file}: {batches[str(file)]}"
+                )  # at once: a batch whose name is lost is paid for all the same
+    if as_json:
+        console.print_json(batches)
+    else:
+        console.say(f"Next: btllm questions fetch {experiment} {' '.join(batches.values())}")
+
+
+@app.command()
+def fetch(
+    experiment: Annotated[Path, typer.Argument(help="The experiment whose questions they are.", show_default=False)],
+    batches: Annotated[list[str], typer.Argument(help="The names that submit told.", show_default=False)],
+    to: Annotated[Path, typer.Option(help="The folder for files of answers and errors.")] = Path(),
+    advisor: Annotated[str, typer.Option(help="Whose server, where several advisors ask one.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Tell how far batches are, and write the answers of those that have ended; import puts them on record.
+
+    Example: btllm questions fetch experiment.yaml batch_123 batch_124
+    """
+    with sign_of_life("fetching answers"):
+        from simulator.runs.batch.export import batch_form
+        from simulator.runs.compare import as_experiment
+
+        form = batch_form(as_experiment(experiment), advisor)
+        states = {batch: form.fetch(batch, to) for batch in batches}
+    if as_json:
+        console.print_json({batch: state._asdict() for batch, state in states.items()})
+        return
+    for batch, state in states.items():
+        answered, failed, whole = state.counts
+        wrong = f": {state.problem}" if state.problem else ""
+        console.say(f"{batch}: {state.status}, {answered:,} of {whole:,} answered, {failed:,} failed{wrong}")
+    files = [str(file) for state in states.values() for file in state.files]
+    if files:
+        console.say(f"Next: btllm questions import {experiment} {' '.join(files)}")
 
 
 def _experiments(file: Path) -> Sequence[Experiment]:

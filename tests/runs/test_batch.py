@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from batch_service import line, live, run_batch
+from batch_service import batch_server, line, live, run_batch
 from command_line import only_error, write_experiment
 from misbehaving_server import MODEL, by_turns, completion, nobody_listens, serving
 from small_run import files
@@ -171,6 +171,39 @@ def test_each_line_that_is_no_use_is_told_none_is_lost_and_the_missing_are_asked
         imported(btllm, place, f"answers-{number}.jsonl")
         exported(btllm, place)
     assert run_again(place) == live_run[2]
+
+
+def test_a_batch_service_takes_the_files_and_its_answers_make_the_live_run(btllm, place, live_run, monkeypatch):
+    monkeypatch.setenv("LLM_API_KEY", "sk-planted-4711")
+    with batch_server(place.parent) as service:
+        settings(place.parent, service.url)
+        whole = exported(btllm, place)["written"]
+        code, said, _ = btllm("questions", "submit", place, "questions.jsonl")
+        assert code == 0
+        assert said.splitlines()[0] == "questions.jsonl: batch_0"
+        assert "batch_0: in_progress, 0 of 0 answered" in btllm("questions", "fetch", place, "batch_0")[1]
+        failed = -(-whole // 10)
+        code, said, _ = btllm("questions", "fetch", place, "batch_0", "--to", "back")
+        assert code == 0
+        assert f"batch_0: completed, {whole - failed} of {whole} answered, {failed} failed" in said
+        back = [str(Path("back", f"batch_0-{kind}.jsonl")) for kind in ("answers", "errors")]
+        assert said.splitlines()[-1] == f"Next: btllm questions import {place} {' '.join(back)}"
+        done = imported(btllm, place, *back)
+        assert done["counts"]["failed"] == failed
+        assert done["missing"] == failed + done["further"]
+        assert set(service.keys) == {"Bearer sk-planted-4711"}
+        assert "sk-planted" not in "".join(path.read_text() for path in place.parent.glob("**/*.jsonl"))
+        assert "No such batches" in only_error(btllm("questions", "fetch", place, "batch_9"), 4)
+        assert "There is no file" in only_error(btllm("questions", "submit", place, "none.jsonl"), 2)
+    for number in (1, 2):
+        exported(btllm, place)
+        run_batch(Path("questions.jsonl"), Path(f"answers-{number}.jsonl"))
+        imported(btllm, place, f"answers-{number}.jsonl")
+    assert run_again(place) == live_run[2]
+    with serving(by_turns(live)) as server:
+        settings(place.parent, server.url)
+        told = only_error(btllm("questions", "fetch", place, "batch_0"), 4)
+        assert "answer the files with vllm run-batch" in told
 
 
 @pytest.fixture

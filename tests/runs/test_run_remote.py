@@ -266,8 +266,8 @@ def test_addresses_of_other_weights_end_a_run_before_any_question_and_unproven_o
             notes = []
             result = simulator.run(wanted, client=client, on_note=notes.append)
         caveat = (
-            "Any of 2 addresses may have answered, and nothing was asked to find out whether all of them serve the same "
-            "weights (openai.probe is false)."
+            "Any of 2 addresses may have answered, and nothing was asked to find out whether all of them serve the "
+            "same weights (openai.probe is false)."
         )
         assert caveat in notes
         assert caveat in result.notes

@@ -12,8 +12,9 @@ from typing import Any
 
 from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendRefused, ConfigurationError, RunFolderError
 from llm_strategy.llm.backend import BatchForm
-from llm_strategy.llm.requests import Request
+from llm_strategy.llm.requests import ModelIdentity, Request
 from llm_strategy.llm.settings import SETTINGS_FILE
+from llm_strategy.support.read_regular import open_regular, require_file
 from llm_strategy.support.secrets import KEY_PLACES, redact
 from llm_strategy.support.write_whole import whole_file
 from simulator.experiment.configuration import Experiment
@@ -73,6 +74,32 @@ def asking(experiments: Iterable[Experiment], client: Clients = None) -> tuple[l
         none = "No arm asks a model, so that there are no questions: name an advisor in arms."
         raise ConfigurationError(others[0] if others else none)
     return found, list(dict.fromkeys(others))
+
+
+def batch_form(experiment: Experiment, advisor: str = "") -> BatchForm:
+    """The form of the one model of an experiment that takes files of questions, or of that of this advisor; raises
+    ``ConfigurationError`` where there is none, or more than one."""
+    forms: dict[ModelIdentity, tuple[str, BatchForm]] = {}
+    for session in sessions_of(experiment, tuple(map(experiment.arm, experiment.compared)), None):
+        form = session.model.batch_form()
+        if form is not None and advisor in ("", session.name):
+            forms.setdefault(session.model.identity, (session.name, form))
+    if len(forms) != 1:
+        names = ", ".join(name for name, _ in forms.values())
+        told = f"Several advisors take files of questions ({names}): name one of them"
+        none = (
+            f"No advisor{f' {advisor}' if advisor else ''} takes files of questions: name one that speaks like OpenAI"
+        )
+        raise ConfigurationError(f"{told if names else none}, with --advisor.")
+    return next(form for _, form in forms.values())
+
+
+def submit_file(form: BatchForm, file: Path) -> str:
+    """Hand a file of questions to a batch service; returns the name of its batch. Raises ``ConfigurationError`` for a
+    file that cannot be read, and ``ModelError``."""
+    with require_file(file, (".jsonl",)), open_regular(file, MOST_BYTES):
+        pass
+    return form.submit(file)
 
 
 @contextmanager

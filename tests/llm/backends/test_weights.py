@@ -69,7 +69,7 @@ DIFFERENT = {
         model(SURE | {"rising": 0.3, "falling": 0.6}),
         "at 60% and the endpoint 2 .* at 30%",
     ),
-    "tokens": (model(SURE), model({"one": 0.9, "two": 0.05}), "begins with 'one' at 0% and"),
+    "tokens": (model(SURE), model({"one": 0.9, "two": 0.05}), "begins with 'one' at 5% or less and"),
     "texts": (
         model(takes_logprobs=False),
         model(texts=("rising", "blue", "down"), takes_logprobs=False),

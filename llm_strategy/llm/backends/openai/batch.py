@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import openai
 
 from llm_strategy.errors import BackendFailure, ModelError
+from llm_strategy.llm.backend import BatchState
 from llm_strategy.llm.backends.http import brief, words_of
 from llm_strategy.llm.backends.openai.capabilities import Capabilities, TokensField
 from llm_strategy.llm.backends.openai.hints import NO_COMPLETION
 from llm_strategy.llm.backends.openai.replies import Reply, failed_answer, read_object, refusal
+from llm_strategy.llm.backends.openai.service import BatchService
 from llm_strategy.llm.requests import Generation, Request
 from llm_strategy.support.secrets import redact
 
@@ -31,10 +34,11 @@ UNANSWERED = "export the questions again, and hand them in anew"
 class OpenAIBatchForm:
     """The lines of one ``model``, which is spoken to as live questions are."""
 
-    def __init__(self, model: str, dialect: Capabilities, tokens_field: TokensField = "max_tokens") -> None:
+    def __init__(self, model: str, dialect: Capabilities, tokens_field: TokensField, service: BatchService) -> None:
         self._model = model
         self._dialect = dialect
         self._tokens_field = tokens_field
+        self._service = service
 
     def line(self, key: str, request: Request) -> dict[str, Any]:
         """The line of a question, which its answer names again by ``key`` (at most 64 characters)."""
@@ -55,6 +59,14 @@ class OpenAIBatchForm:
             raise problem.reworded(redact(f"The batch service {str(problem).rstrip('.')}.")) from None
         reply.text = redact(reply.text, known_alone=True)
         return reply.generation(request)
+
+    def submit(self, file: Path) -> str:
+        """Hand a file of questions to the service at the first address; returns the name of its batch."""
+        return self._service.submit(file, URL)
+
+    def fetch(self, batch: str, folder: Path) -> BatchState:
+        """How far a batch is, its files in ``folder`` once it has ended."""
+        return self._service.fetch(batch, folder)
 
     def _reply(self, line: Mapping[str, Any]) -> Reply:
         response = line.get("response")

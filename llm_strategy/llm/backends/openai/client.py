@@ -170,7 +170,7 @@ class OpenAIBackend(Backend):
         it."""
         with self._named():
             self._get_to_know()
-        return OpenAIBatchForm(self.model, self._dialect, self._servers.tokens_field)
+        return OpenAIBatchForm(self.model, self._dialect, self._servers.tokens_field, self._servers.batch_service)
 
     def healthcheck(self) -> Health:
         """Whether the model answers, and every address with it."""

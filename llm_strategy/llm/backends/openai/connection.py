@@ -77,16 +77,11 @@ class Connection:
         try:
             async with asyncio.timeout(CHECK_TIMEOUT_S):
                 listed = await self.connect().models.list(timeout=CHECK_TIMEOUT_S)
-            entry = next(one.to_dict() for one in listed.data if one.id == self._model)
-        except (
-            TimeoutError,
-            StopIteration,
-            ValueError,
-            TypeError,
-            AttributeError,
-            openai.OpenAIError,
-            httpx2.HTTPError,
-        ):
+            named = [one for one in listed.data if one.id == self._model or len(listed.data) == 1]
+            entry = named[0].to_dict()
+        except (TimeoutError, LookupError, ValueError, TypeError, AttributeError):  # it lists models in its own way
+            return {}
+        except (openai.OpenAIError, httpx2.HTTPError):
             return {}
         meta = entry.get("meta")
         told = {"owned_by": entry.get("owned_by")} | (

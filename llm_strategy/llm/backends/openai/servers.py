@@ -21,6 +21,7 @@ from llm_strategy.llm.backends.openai.connection import Connection
 from llm_strategy.llm.backends.openai.endpoints import Endpoint, EndpointPool
 from llm_strategy.llm.backends.openai.probe import common, find_out, refuse_unlike
 from llm_strategy.llm.backends.openai.replies import NotServed, OnText, Reply
+from llm_strategy.llm.backends.openai.service import BatchService
 from llm_strategy.llm.backends.openai.weights import Sample, difference, take_sample
 from llm_strategy.llm.requests import Request
 from llm_strategy.types import Event, EventKind
@@ -41,10 +42,16 @@ class Servers:
 
     def __init__(self, model: str, urls: Sequence[str], key: str, most: Sequence[int] = ()) -> None:
         self.pool = EndpointPool(urls, most)
+        self._key = key
         self._rooms: dict[int, asyncio.Semaphore] = {}
         self._reference: Sample | None = None
         self._wires = {endpoint.number: Connection(endpoint, model, key) for endpoint in self.pool.endpoints}
         self._looks: set[asyncio.Task[None]] = set()
+
+    @property
+    def batch_service(self) -> BatchService:
+        """The batch service at the first address."""
+        return BatchService(self.pool.endpoints[0], self._key)
 
     @property
     def tokens_field(self) -> TokensField:

@@ -88,10 +88,9 @@ def difference(one: Sample, other: Sample) -> str:
             compared += 1
             gap, token = max((_gap(token, tokens, others), token) for token in {**tokens, **others})
             if gap > TOLERANCE:
-                shares = [f"{sample.get(token, 0.0):.0%}" for sample in (tokens, others)]
                 return (
-                    f"To fixed question {number} the {one.name} begins with {token!r} at {shares[0]} and the "
-                    f"{other.name} at {shares[1]}, further apart than {TOLERANCE:.0%}"
+                    f"To fixed question {number} the {one.name} begins with {token!r} at {_share(token, tokens)} and "
+                    f"the {other.name} at {_share(token, others)}, further apart than {TOLERANCE:.0%}"
                 )
     differ = [number for number, pair in enumerate(zip(one.texts, other.texts, strict=True), 1) if pair[0] != pair[1]]
     if not compared and len(differ) > MOST_OTHER_TEXTS:
@@ -110,6 +109,11 @@ def _first_token(logprobs: Any) -> dict[str, float]:
         return {str(one["token"]): math.exp(min(float(one["logprob"]), 0.0)) for one in listed}
     except (LookupError, TypeError, ValueError):
         return {}
+
+
+def _share(token: str, tokens: Mapping[str, float]) -> str:
+    """The probability of a token, as far as it is known."""
+    return f"{tokens[token]:.0%}" if token in tokens else f"{min(tokens.values()):.0%} or less"
 
 
 def _gap(token: str, tokens: Mapping[str, float], others: Mapping[str, float]) -> float:
