@@ -17,9 +17,8 @@ from simulator.cli.experiments import ExperimentFile
 from simulator.cli.folders import sign_of_life
 
 if TYPE_CHECKING:
-    from simulator.experiment.configuration import Experiment
     from simulator.runs.batch.bring_in import Imported
-    from simulator.runs.batch.export import Exported
+    from simulator.runs.batch.export import Asked, Exported
 
 MOST_TOLD = 50
 """Lines of answers that a table shows; the others are counted, and stand in the JSON."""
@@ -44,7 +43,7 @@ def export_all(
     with sign_of_life("looking for questions"):
         from simulator.runs.batch.export import export_questions
 
-        told, others = export_questions(_experiments(experiment), out)
+        told, others = export_questions(_asked(experiment), out)
         left = _of_earlier(out, [file for one in told for file in one.files])
     if as_json:
         console.print_json({"models": [one.as_dict() for one in told], "others": others, "earlier_files": left})
@@ -73,7 +72,7 @@ def bring_in(
     with sign_of_life("reading answers"):
         from simulator.runs.batch.bring_in import import_answers
 
-        done = import_answers(_experiments(experiment), answers)
+        done = import_answers(_asked(experiment), answers)
     if as_json:
         console.print_json(done.as_dict())
         return
@@ -151,11 +150,12 @@ def fetch(
         console.say(f"Next: btllm questions import {experiment} {' '.join(files)}")
 
 
-def _experiments(file: Path) -> Sequence[Experiment]:
-    """The experiments whose questions a document asks."""
+def _asked(file: Path) -> Asked:
+    """The advisors of a document, with the decisions that they are asked for."""
+    from simulator.runs.batch.export import asked_by
     from simulator.runs.compare import as_experiment
 
-    return [as_experiment(file)]
+    return asked_by(as_experiment(file))
 
 
 def _exported(told: Exported) -> Iterator[str]:

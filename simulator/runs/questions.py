@@ -5,19 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.llm.record.client import RecordingClient
 from llm_strategy.llm.requests import Generation, Request, request_hash
 from llm_strategy.types import Snapshot
+from simulator.experiment.advisor import AdvisorConfig
 from simulator.experiment.configuration import Experiment
 from simulator.prices.universe import Universe
 from simulator.runs.answers import advisor_of
 from simulator.runs.simulation import Upcoming, upcoming
-
-if TYPE_CHECKING:
-    from simulator.runs.advisors.session import AdvisorSession
 
 
 def decisions(advisor: ModelAdvisor, seen: Upcoming) -> Iterator[Snapshot]:
@@ -60,6 +58,14 @@ def look_up(advisor: ModelAdvisor, seen: Upcoming, client: RecordingClient) -> F
     return FoundQuestions(known, [request for request, answer in answers.items() if answer is None], unusable)
 
 
+class QuestionSet(NamedTuple):
+    """The decisions of an advisor with these settings in an experiment on these prices."""
+
+    experiment: Experiment
+    universe: Universe
+    config: AdvisorConfig
+
+
 @dataclass(frozen=True)
 class OpenQuestions:
     """The questions of one advisor by request hash, as they would be sent: those on record, and those that are not yet.
@@ -79,14 +85,13 @@ class OpenQuestions:
         return {**self.known, **self.missing}
 
 
-def open_questions(experiment: Experiment, universe: Universe, session: AdvisorSession) -> OpenQuestions:
-    """Every question of an advisor, in the order of its decisions, all draws of an answer among them; nothing is
+def open_questions(client: RecordingClient, sets: Sequence[QuestionSet]) -> OpenQuestions:
+    """Every question of these decisions to a model, in their order, all draws of an answer among them; nothing is
     asked."""
-    client: RecordingClient = session.model
     known: dict[str, Request] = {}
     missing: dict[str, Request] = {}
     count = unusable = 0
-    for config in [arm.config for arm in session.arms if arm.config is not None]:
+    for experiment, universe, config in sets:
         seen = upcoming(universe, experiment, config)
         count += len(seen.decisions) * experiment.evaluation.draws
         for draw in (0, *experiment.further_draws):

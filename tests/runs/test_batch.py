@@ -102,6 +102,9 @@ def test_a_run_on_answers_that_came_as_files_is_the_live_run(btllm, place, live_
     ours = run_again(place)
     assert ours == on_record
     assert {name for name in ours if ours[name] != asking[name]} == TELL_WHAT_WAS_ASKED_NOW
+    write_experiment(place.parent, **SECTIONS | {"advisor": SECTIONS["advisor"] | {"answers": "replay"}})
+    assert exported(btllm, place)["written"] == 0
+    assert run_again(place)["decisions.jsonl"] == asking["decisions.jsonl"]
 
 
 def spoiled(lines):

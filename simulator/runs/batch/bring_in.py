@@ -20,9 +20,7 @@ from llm_strategy.llm.backends.http import brief, longest_body
 from llm_strategy.llm.metering.calls import Prices
 from llm_strategy.llm.requests import Generation, Request
 from llm_strategy.support.read_regular import open_regular, require_file
-from simulator.experiment.configuration import Experiment
-from simulator.runs.advisors.session import Clients
-from simulator.runs.batch.export import Asking, asking
+from simulator.runs.batch.export import Asked, Asking, asking
 
 MARGIN = 100_000
 """Bytes that a line may have around its answer."""
@@ -108,8 +106,9 @@ class Imported:
         self.cost = self.cost if cost is None else (self.cost or 0.0) + cost
 
 
-def import_answers(experiments: Sequence[Experiment], files: Sequence[Path], client: Clients = None) -> Imported:
-    """Put the answers in these files on record, each under the question that the experiments ask; nothing is asked.
+def import_answers(asked: Asked, files: Sequence[Path]) -> Imported:
+    """Put the answers in these files on record, each under the question that one of these advisors asks; nothing is
+    asked.
 
     The order of lines means nothing, and an answer whose question follows from another answer in these files is taken,
     too. Raises ``ConfigurationError`` for a file that cannot be read, and where nobody takes files.
@@ -118,7 +117,7 @@ def import_answers(experiments: Sequence[Experiment], files: Sequence[Path], cli
         with _readable(file), open_regular(file):
             pass  # before the questions are looked for, which takes a while
     done, entered = Imported(), set[str]()
-    found, _ = asking(experiments, client)
+    found, _ = asking(asked)
     foreseen = {key for one in found for key in one.questions.all}
     waiting: dict[Path, dict[int, str]] = {file: {} for file in files}  # all lines of these
     while waiting:

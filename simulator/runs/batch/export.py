@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendRefused, ConfigurationError, RunFolderError
 from llm_strategy.llm.backend import BatchForm
@@ -18,9 +18,8 @@ from llm_strategy.support.read_regular import open_regular, require_file
 from llm_strategy.support.secrets import KEY_PLACES, redact
 from llm_strategy.support.write_whole import whole_file
 from simulator.experiment.configuration import Experiment
-from simulator.prices.universe import Universe
 from simulator.runs.advisors.session import AdvisorSession, Clients, sessions_of
-from simulator.runs.questions import OpenQuestions, open_questions
+from simulator.runs.questions import OpenQuestions, QuestionSet, open_questions
 from simulator.runs.trials.tail import visible_universe
 
 MOST_LINES = 50_000
@@ -28,48 +27,56 @@ MOST_BYTES = 200_000_000
 """What batch services take in one file."""
 
 
+Asked: TypeAlias = Sequence[tuple[AdvisorSession, Sequence[QuestionSet]]]
+"""Advisors, each with the decisions that it is asked for."""
+
+
 @dataclass(frozen=True)
 class Asking:
-    """One advisor of an experiment whose questions can be handed in as files: its questions, and the form of their
-    lines."""
+    """An advisor whose questions can be handed in as files: its decisions, the form of its lines, and its questions."""
 
-    experiment: Experiment
-    universe: Universe
     session: AdvisorSession
+    sets: Sequence[QuestionSet]
     form: BatchForm
     questions: OpenQuestions
 
     def again(self) -> Asking:
         """The same, its questions looked for anew: answers that came may have led to others."""
-        return replace(self, questions=open_questions(self.experiment, self.universe, self.session))
+        return replace(self, questions=open_questions(self.session.model, self.sets))
 
 
-def asking(experiments: Iterable[Experiment], client: Clients = None) -> tuple[list[Asking], list[str]]:
-    """The advisors of these experiments that ask a server with a batch form, each with its questions, and a sentence
-    for each of the others. Raises ``ConfigurationError`` where there is none of the former."""
+def asked_by(experiment: Experiment, client: Clients = None) -> Asked:
+    """The advisors of an experiment, each with the decisions of its arms; prices are loaded, and nothing is asked."""
+    chosen = tuple(map(experiment.arm, experiment.compared))
+    universe, _ = visible_universe(experiment, minimum_bars=experiment.warm_up.bars + 2)
+    with _pinned_as_cure():
+        sessions = sessions_of(experiment, chosen, client)
+    return [
+        (session, [QuestionSet(experiment, universe, arm.config) for arm in session.arms if arm.config is not None])
+        for session in sessions
+    ]
+
+
+def asking(asked: Asked) -> tuple[list[Asking], list[str]]:
+    """Those of these advisors that ask a server with a batch form, each with its questions, and a sentence for each of
+    the others. Raises ``ConfigurationError`` where there is none of the former."""
     found: list[Asking] = []
     others: list[str] = []
-    for experiment in experiments:
-        chosen = tuple(map(experiment.arm, experiment.compared))
-        universe, _ = visible_universe(experiment, minimum_bars=experiment.warm_up.bars + 2)
-        with _pinned_as_cure():
-            sessions = sessions_of(experiment, chosen, client)
-        for session in sessions:
-            form = session.model.batch_form()
-            if session.config.answers == "refresh":
-                raise ConfigurationError(
-                    "advisor.answers is refresh, which asks for every answer anew, and a file brings each once: set it "
-                    "to live or replay."
-                )
-            if form is None:
-                who = f"Advisor {session.name}: the" if session.named else "The"
-                others.append(
-                    f"{who} backend {session.model.identity.backend} takes no files of questions: let btllm compare "
-                    "ask it, or choose one that speaks like OpenAI."
-                )
-                continue
-            questions = open_questions(experiment, universe, session)
-            found.append(Asking(experiment, universe, session, form, questions))
+    for session, sets in asked:
+        form = session.model.batch_form()
+        if form is None:
+            who = f"Advisor {session.name}: the" if session.named else "The"
+            others.append(
+                f"{who} backend {session.model.identity.backend} takes no files of questions: let btllm compare ask "
+                "it, or choose one that speaks like OpenAI."
+            )
+            continue
+        if session.config.answers == "refresh":
+            raise ConfigurationError(
+                "advisor.answers is refresh, which asks for every answer anew, and a file brings each once: set it to "
+                "live or replay."
+            )
+        found.append(Asking(session, sets, form, open_questions(session.model, sets)))
     if not found:
         none = "No arm asks a model, so that there are no questions: name an advisor in arms."
         raise ConfigurationError(others[0] if others else none)
@@ -145,17 +152,15 @@ class Exported:
         }
 
 
-def export_questions(
-    experiments: Iterable[Experiment], to: Path, client: Clients = None
-) -> tuple[list[Exported], list[str]]:
-    """Write every distinct question of the experiments that has no answer on record, the files of each model apart;
+def export_questions(asked: Asked, to: Path) -> tuple[list[Exported], list[str]]:
+    """Write every distinct question of these advisors that has no answer on record, the files of each model apart;
     returns what was written, and a sentence on each advisor that takes no files.
 
     A file has at most ``MOST_LINES`` lines and ``MOST_BYTES`` bytes; of several the names are numbered, and those of
     several models hold the model. Raises ``ConfigurationError`` for a question that holds a key, and where nobody takes
     files, and ``RunFolderError`` where a file cannot be written.
     """
-    found, others = asking(experiments, client)
+    found, others = asking(asked)
     by_model: dict[str, list[Asking]] = {}
     for one in found:
         by_model.setdefault(one.session.model.identity.name, []).append(one)
