@@ -9,7 +9,7 @@ from fault_wires import KEY
 from misbehaving_server import GOOD_ADVICE, MODEL, answer, by_turns, completion, reply, serving, status
 
 from llm_strategy.errors import ConfigurationError
-from llm_strategy.llm import LLMClient, Message, Request
+from llm_strategy.llm import LLMClient, Message, Request, get_llm_client
 from llm_strategy.llm.backends.openai.client import OpenAIBackend
 from llm_strategy.llm.backends.openai.endpoints import LOOK_AGAIN_AFTER
 from llm_strategy.llm.backends.openai.weights import QUESTIONS, TOLERANCE
@@ -159,6 +159,21 @@ def test_each_address_has_its_own_room_and_all_of_it_is_used():
         assert (one.most_open, other.most_open) == (3, 1)
 
 
-def test_rooms_that_do_not_fit_the_addresses_are_one_sentence():
+def test_rooms_that_do_not_fit_the_addresses_are_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").mkdir()
+    for name in ("LLM_BACKEND", "LLM_MODEL", "LLM_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for options, told in (
+        ({"concurrency": 4, "endpoint_concurrency": [3, 1]}, "vllm.concurrency and vllm.endpoint_concurrency are both"),
+        ({"endpoint_concurrency": [3]}, "vllm.endpoint_concurrency has 1 numbers for 2 addresses"),
+        ({"endpoint_concurrency": [0, 1]}, "give a number for each address"),
+        ({"prob": False}, "did you mean 'probe'"),
+    ):
+        section = {"base_url": ["http://127.0.0.1:9/v1", "http://127.0.0.1:8/v1"], **options}
+        settings = {"backend": "vllm", "model": MODEL, "vllm": section}
+        (tmp_path / "configs" / "llm.yaml").write_text(json.dumps(settings))
+        with pytest.raises(ConfigurationError, match=told):
+            get_llm_client()
     with pytest.raises(ConfigurationError, match="has 1 numbers for 2 addresses: give one for each address"):
         OpenAIBackend(MODEL, ["http://127.0.0.1:9/v1"] * 2, **KNOWN, endpoint_concurrency=[3])
