@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -218,8 +218,8 @@ class Overfitting:
 
 
 def overfitting(returns: Floats, blocks: int = BLOCKS) -> Overfitting | None:
-    """Combinatorially symmetric cross-validation (Bailey, Borwein, Lopez de Prado and Zhu 2017); None for fewer than two
-    configurations, or too few bars.
+    """Combinatorially symmetric cross-validation (Bailey, Borwein, Lopez de Prado and Zhu 2017); None for fewer than
+    two configurations, or too few bars.
 
     The bars are cut into an even number of ``blocks`` as long as each other (or longer by one bar); the best on each
     choice of half of them is looked up among all on the other half. Equal ratios share their mean rank.
@@ -231,7 +231,7 @@ def overfitting(returns: Floats, blocks: int = BLOCKS) -> Overfitting | None:
     edges = np.linspace(0, bars, blocks + 1).round().astype(int)
     lengths = np.diff(edges).astype(float)
     sums = np.add.reduceat(returns, edges[:-1], axis=0)
-    parts = [returns[first:last] for first, last in zip(edges[:-1], edges[1:], strict=True)]
+    parts = [returns[first:last] for first, last in pairwise(edges)]
     squares = np.stack([np.einsum("tc,tc->c", part, part) for part in parts])
     # Each choice that holds the first block stands for itself and for the other half of it.
     chosen = np.array([[0, *rest] for rest in combinations(range(1, blocks), blocks // 2 - 1)])
@@ -282,7 +282,7 @@ def walk_forward(by_window: Floats, returns: Floats, owners: NDArray[np.int64]) 
     """Choose the best of each window, and look it up on the bars that the next window adds.
 
     ``by_window`` has the ratio of each configuration in each window, shape (windows, configurations), NaN where there
-    is none; ``owners`` is the number of the first window that holds a bar, so that no bar is both chosen by and counted.
+    is none; ``owners`` is the number of the first window that holds a bar, so that no bar both chooses and counts.
     """
     steps = []
     for window in range(1, len(by_window)):

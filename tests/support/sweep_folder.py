@@ -83,8 +83,8 @@ def write_made_sweep(folder, axes, returns, first="2010-01-04", windows=1, name=
              "arm": "llm", "start": closes[part[0]].isoformat(), "end": closes[part[-1]].isoformat(),
              "bars": len(part) + 1, "sharpe": own.mean() / spread * math.sqrt(year) if spread else NO_FIGURE,
              "total_return": np.prod(1 + own) - 1, "annual_return": 0.0, "volatility": spread * math.sqrt(year),
-             "max_drawdown": 0.1, "exposure": 0.5, "trades": 12, "turnover": 3.0, "costs": 250.0, "decisions": len(part),
-             "abstained": 0, "final_equity": 1e5, "market_sharpe": 0.3}
+             "max_drawdown": 0.1, "exposure": 0.5, "trades": 12, "turnover": 3.0, "costs": 250.0,
+             "decisions": len(part), "abstained": 0, "final_equity": 1e5, "market_sharpe": 0.3}
         )  # fmt: skip
         moves.append(pd.DataFrame({"cell": cell, "arm": "llm", "close": closes[part], "return": own}))
     return write_folder(folder, axes, pd.DataFrame(rows), pd.concat(moves), ("llm",), (), name)

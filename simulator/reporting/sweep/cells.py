@@ -1,8 +1,9 @@
-"""What the folder of a sweep holds, as its page needs it: configurations over all windows, and their returns side by side.
+"""What the folder of a sweep holds, as its page needs it: configurations over all windows, and their returns side by
+side.
 
-A *cell* is one configuration in one window; a *configuration* is a value for each axis, and an arm. Windows are parts of
-time, not choices, so that a configuration is one account over all of them: a close that several windows hold counts in
-the first of them alone.
+A *cell* is one configuration in one window; a *configuration* is a value for each axis, and an arm. Windows are parts
+of time, not choices, so that a configuration is one account over all of them: a close that several windows hold counts
+in the first of them alone.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from llm_strategy.errors import RunFolderError
+from llm_strategy.support.outside_text import visible_line
 from simulator.evaluation.metrics import Floats, years_between
 from simulator.evaluation.overfitting import sharpe_ratios
 from simulator.folder.record_check import as_damage, check_regular
@@ -34,6 +36,8 @@ FIGURES = (
 _MOST_NUMBERS = 60_000_000
 """Returns of a table: with more, those of several bars in a row are added up."""
 _ROWS_AT_ONCE = 1_000_000
+_LARGEST, _LARGEST_RETURN = 1e15, 1e3
+"""Beyond these no figure and no return of a sweep lies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,8 @@ class Axis:
 
     def setting(self, value: object) -> Any:
         """The value of the document that a value of a table of cells stands for."""
-        return next((one for one in self.values if value in (one, str(one), json.dumps(one))), value)
+        other = float(value) if isinstance(value, float) else value  # not numpy's
+        return next((one for one in self.values if value in (one, str(one), json.dumps(one, sort_keys=True))), other)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +71,8 @@ class Window:
 @dataclass(frozen=True, eq=False)
 class SweepRecord:
     """A finished sweep. ``cells`` is the table of the folder with the columns ``configuration`` and ``window_number``
-    beside it; ``returns`` has a row a close (``closes``) and a column for each of ``measured``, the configurations whose
-    accounts have returns on all of these closes."""
+    beside it; ``returns`` has a row a close (``closes``) and a column for each of ``measured``, the configurations
+    whose accounts have returns on all of these closes."""
 
     folder: Path
     document: Mapping[str, Any]
@@ -163,7 +168,8 @@ def load_sweep(folder: Path) -> SweepRecord:
         with as_damage(folder):
             return _load(folder)
     except OSError as problem:
-        raise RunFolderError(f"{folder} cannot be read ({problem}): run btllm sweep again.") from None
+        why = visible_line(str(problem), 200)
+        raise RunFolderError(f"{folder} cannot be read ({why}): run btllm sweep again.") from None
 
 
 def _load(folder: Path) -> SweepRecord:
@@ -189,6 +195,8 @@ def _read_cells(path: Path, axes: tuple[Axis, ...]) -> pd.DataFrame:
         raise ValueError(f"{path.name} has no cells, or one twice")
     for name in FIGURES:
         cells[name] = cells[name].astype(float)
+        if (cells[name].abs() > _LARGEST).any():
+            raise ValueError(f"{path.name} holds a figure that no sweep writes in {name!r}")
     cells = cells.sort_values(["cell", "arm"], kind="stable", ignore_index=True)
     cells["configuration"] = cells.groupby([*keys, "arm"], sort=False, dropna=False).ngroup()
     return cells
@@ -233,7 +241,10 @@ class _Joined:
                 raise ValueError(f"{self.path.name} has returns of a cell that is not in {CELLS}")
             closes = pd.DatetimeIndex(part["close"])
             closes = closes if closes.tz is None else closes.tz_convert("UTC").tz_localize(None)
-            yield rows, closes.as_unit("ns").asi8, part["return"].to_numpy(float)
+            values = part["return"].to_numpy(float)
+            if (np.abs(values) > _LARGEST_RETURN).any():
+                raise ValueError(f"{self.path.name} holds a return that no account has")
+            yield rows, closes.as_unit("ns").asi8, values
 
     def joined(self) -> tuple[pd.DatetimeIndex, NDArray[np.int64], Floats, NDArray[np.int64], float, int, int]:
         """Closes, the windows they count in, returns, configurations, rows a year, bars in a row, closes left out."""

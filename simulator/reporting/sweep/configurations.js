@@ -99,7 +99,7 @@ const place = document.querySelector('[data-script="configurations"]');
 if (place) {
 	read('configurations').then((data) => {
 		document.querySelectorAll('.unscripted').forEach((each) => each.remove());
-		place.nextElementSibling.replaceWith(new Configurations(data).element);
+		place.closest('section').querySelector('.scroll').replaceWith(new Configurations(data).element);
 		place.remove();
 		performance.mark('ready');
 	});

@@ -1,4 +1,5 @@
-"""Facts of a sweep: what the best configuration came to, what luck makes of so many, and whether choosing carried over."""
+"""Facts of a sweep: what the best configuration came to, what luck makes of so many, and whether choosing carried
+over."""
 
 from __future__ import annotations
 
@@ -120,8 +121,8 @@ class SweepMeasures:
 
 
 def sweep_facts(measures: SweepMeasures) -> FactTable:
-    """All facts: ``sweep.*``, ``best.*``, ``middle.*``, ``worst.*``, ``luck.*``, ``dsr.*``, ``pbo.*``, ``forward.*`` and
-    ``axis.N.M.*`` (value M of axis N, both from 1)."""
+    """All facts: ``sweep.*``, ``best.*``, ``middle.*``, ``worst.*``, ``luck.*``, ``dsr.*``, ``pbo.*``, ``forward.*``
+    and ``axis.N.M.*`` (value M of axis N, both from 1)."""
     table = FactTable()
     _add_sweep(table, measures)
     _add_accounts(table, measures.record)

@@ -1,15 +1,16 @@
 """Two settings of a sweep together: the median Sharpe ratio of each pair of values, as a table with shades and, window
 by window or for the values of a third setting, as small pictures.
 
-A shade says how far a figure lies above (blue) or below (orange) the median of all configurations, so that equal
-figures have equal shades in all of them.
+A shade says how far a figure lies above (blue) or below (orange) the median of all configurations, that of the window
+where there are windows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,7 @@ TINTS = 4
 _STRONG = 0.9
 """Share of the configurations whose distance from the median is below that of the strongest shade."""
 _Chosen = list[tuple[str, NDArray[np.bool_]]]
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +61,7 @@ class HeatMap:
         return values[0] > len(self.rows) or values[1] > len(self.columns)
 
     def medians(self, ratios: Floats, among: NDArray[np.bool_] | None = None) -> Floats:
-        """The median of the ``ratios`` by configuration of each pair, shape (rows, columns); NaN where there is none."""
+        """The median of the ``ratios`` by configuration of each pair, shape (rows, columns); NaN where none is."""
         known = np.isfinite(ratios) if among is None else np.isfinite(ratios) & among
         made = np.full((len(self.rows), len(self.columns)), np.nan)
         for row, (_, of_row) in enumerate(self.rows):
@@ -71,7 +73,7 @@ class HeatMap:
         return made
 
 
-def _evenly(values: _Chosen, most: int) -> _Chosen:
+def _evenly(values: list[_Value], most: int) -> list[_Value]:
     if len(values) <= most:
         return values
     return [values[at] for at in np.linspace(0, len(values) - 1, most).round().astype(int)]
@@ -109,18 +111,20 @@ def add_heat(table: FactTable, heat: HeatMap) -> None:
 
 
 class Shading:
-    """Which shade a figure has among all of a sweep."""
+    """Which shade a figure has: its distance from the median of its row of ``ratios``, shape (rows, configurations),
+    against that of all figures from theirs."""
 
     def __init__(self, ratios: Floats) -> None:
-        known = ratios[np.isfinite(ratios)]
-        self.middle = float(np.median(known)) if len(known) else 0.0
-        self._strong = float(np.quantile(np.abs(known - self.middle), _STRONG)) if len(known) else 0.0
+        known = [row[np.isfinite(row)] for row in ratios]
+        self._middles = [float(np.median(row)) if len(row) else 0.0 for row in known]
+        apart = np.concatenate([np.abs(row - middle) for row, middle in zip(known, self._middles, strict=True)])
+        self._strong = float(np.quantile(apart, _STRONG)) if len(apart) else 0.0
 
-    def tints(self, values: Floats) -> NDArray[np.int64]:
-        """The shades of values, from -4 (far below) to 4 (far above the median); 0 for none."""
+    def tints(self, values: Floats, row: int = 0) -> NDArray[np.int64]:
+        """The shades of values of a row, from -4 (far below) to 4 (far above the median); 0 for none."""
         if not self._strong:
             return np.zeros(values.shape, np.int64)
-        shares = np.nan_to_num((values - self.middle) / self._strong)
+        shares = np.nan_to_num((values - self._middles[row]) / self._strong)
         return np.clip(np.rint(TINTS * shares), -TINTS, TINTS).astype(np.int64)
 
 
@@ -128,7 +132,7 @@ def heat_table(heat: HeatMap) -> Table:
     """The figures of each pair of values, with their shades."""
     ratios = heat.record.configurations["sharpe"].to_numpy(float)
     made = heat.medians(ratios)
-    tints = Shading(ratios).tints(made)
+    tints = Shading(ratios[None]).tints(made)
     heads = [
         Column((Quoted(heat.row_axis.key, "code"), " down, ", Quoted(heat.column_axis.key, "code"), " across")),
         *(Column(Quoted(name)) for name, _ in heat.columns),
@@ -149,39 +153,40 @@ def heat_table(heat: HeatMap) -> Table:
 def multiples(heat: HeatMap, third: Axis) -> Grid:
     """A small picture of the pairs for each value of a third setting."""
     ratios = heat.record.configurations["sharpe"].to_numpy(float)
-    shading = Shading(ratios)
-    chosen = _evenly(shown_values(heat.record, third), MOST_MULTIPLES)
-    made = ((f"{third.key} {name}", heat.medians(ratios, rows)) for name, rows in chosen)
-    return Grid([Figure(chart) for chart in _charts("third", heat, shading, made)])
+    shading = Shading(ratios[None])
+    charts = []
+    for number, (name, rows) in enumerate(_evenly(shown_values(heat.record, third), MOST_MULTIPLES)):
+        values = heat.medians(ratios, rows)
+        charts.append(_chart(f"third-{number}", f"{third.key} {name}", heat, values, shading.tints(values)))
+    return Grid([Figure(chart) for chart in charts])
 
 
 def by_window(heat: HeatMap) -> Grid:
-    """A small picture of the pairs in each window; Sharpe ratios of a window, and their own median."""
+    """A small picture of the pairs in each window, by the Sharpe ratios of the window and their median."""
     record = heat.record
     table = record.cells.pivot(index="window_number", columns="configuration", values="sharpe")
-    table = table.reindex(index=range(len(record.windows)), columns=record.configurations.index)
-    shading = Shading(table.to_numpy(float).ravel())
-    numbers = [number for number, _ in _evenly([(str(at), np.empty(0, bool)) for at in table.index], MOST_MULTIPLES)]
-    made = (
-        (f"window {record.windows[int(number)].name}", heat.medians(table.loc[int(number)].to_numpy(float)))
-        for number in numbers
-    )
-    return Grid([Figure(chart) for chart in _charts("window", heat, shading, made)])
+    ratios = table.reindex(range(len(record.windows)), columns=record.configurations.index).to_numpy(float)
+    shading = Shading(ratios)
+    charts = []
+    for number in _evenly(list(range(len(record.windows))), MOST_MULTIPLES):
+        values = heat.medians(ratios[number])
+        title = f"window {record.windows[number].name}"
+        charts.append(_chart(f"window-{number}", title, heat, values, shading.tints(values, number)))
+    return Grid([Figure(chart) for chart in charts])
 
 
-def _charts(name: str, heat: HeatMap, shading: Shading, made: Iterator[tuple[str, Floats]]) -> Iterator[Chart]:
+def _chart(name: str, title: str, heat: HeatMap, values: Floats, tints: NDArray[np.int64]) -> Chart:
     across = Names(tuple(name for name, _ in heat.columns))
     down = Names(tuple(name for name, _ in heat.rows), down=True)
+    row, column = np.nonzero(np.isfinite(values))
+    colours = [f"var(--heat-{tint + TINTS})" for tint in tints[row, column].tolist()]
+    layers: list[Layer] = [Bars("", column, column + 1, row + 1, row, colours)] if len(row) else []
+    told = values[row, column]
+    span = f"From {told.min():.2f} to {told.max():.2f}." if len(told) else "No figures."
     height = min(max(16 * len(heat.rows), 64), 240)
-    for number, (title, values) in enumerate(made):
-        row, column = np.nonzero(np.isfinite(values))
-        colours = [f"var(--heat-{tint + TINTS})" for tint in shading.tints(values[row, column]).tolist()]
-        layers: list[Layer] = [Bars("", column, column + 1, row + 1, row, colours)] if len(row) else []
-        told = values[row, column]
-        span = f"From {told.min():.2f} to {told.max():.2f}." if len(told) else "No figures."
-        yield Chart(
-            f"{name}-{number}",
-            title,
-            f"{heat.column_axis.key} across, {heat.row_axis.key} down. {span}",
-            [Panel(layers, across, down, height=height)],
-        )
+    return Chart(
+        name,
+        title,
+        f"{heat.column_axis.key} across, {heat.row_axis.key} down. {span}",
+        [Panel(layers, across, down, height=height)],
+    )
