@@ -29,12 +29,16 @@ BARS_IN_BLOCK = 10
 FEWEST_BLOCKS = 6
 _FLAT = 1e-12
 """Share of the mean square return below which a variance is binary dust: the account never moved."""
+_EQUAL = 1e-9
+"""Ratios no further apart are of equal accounts, whose sums are rounded each in its own way."""
 _AT_ONCE = 2_000_000
 """Numbers of a table that is worked on at once."""
 
 
 def sharpe_ratios(returns: Floats) -> Floats:
     """Mean over standard deviation of each column, shape (configurations,); 0 for an account that never moved."""
+    if len(returns) < 2:
+        return np.zeros(returns.shape[1])
     return _ratios(np.array(float(len(returns))), returns.sum(axis=0), np.einsum("tc,tc->c", returns, returns))
 
 
@@ -62,7 +66,7 @@ class Luck:
     p_value: float
     """Probability of a best as good as this one, were none better than cash; plus-one rule, so never 0."""
     p_value_of_equals: float
-    """The same, were all as good as their mean."""
+    """Probability of a best as far above the mean, were all equally good."""
     effective: float
     """Independent configurations whose expected best is the same: those that trade alike count as few."""
     independent: float
@@ -91,8 +95,7 @@ def luck_of_best(returns: Floats, samples: int, seed: int) -> Luck | None:
     block = block_length(leading)
     drawn = _times_drawn(bars, block, samples, seed)
     number = drawn.sum(axis=1, keepdims=True)
-    none, equals = np.full(samples, -np.inf), np.full(samples, -np.inf)
-    square_errors = 0.0
+    largest, total, square_errors = np.full(samples, -np.inf), np.zeros(samples), 0.0
     step = max(1, _AT_ONCE // max(bars, samples))
     for start in range(0, len(moved), step):
         columns = returns[:, moved[start : start + step]]
@@ -100,20 +103,21 @@ def luck_of_best(returns: Floats, samples: int, seed: int) -> Luck | None:
         means = drawn @ centred / number
         # A resample in which an account never moves has no ratio, and is no candidate for the best.
         spread = np.sqrt(np.maximum(drawn @ centred**2 / number - means**2, 0))
-        spread = np.where(spread > _FLAT, spread, np.inf)
-        none = np.maximum(none, (means / spread).max(axis=1))
-        equals = np.maximum(equals, ((means + mean) / spread).max(axis=1))
-        square_errors += float((means / spread).var(axis=0).sum())
-    error = math.sqrt(square_errors / len(moved))
-    expected = float(none.mean())
+        by_luck = means / np.where(spread > _FLAT, spread, np.inf)
+        largest, total = np.maximum(largest, by_luck.max(axis=1)), total + by_luck.sum(axis=1)
+        square_errors += float(by_luck.var(axis=0).sum())
+    # What all have in common moves their mean too, which is zero on average: how far the best lies above it has the
+    # same expectation with less noise, and it is what the best of equals is judged by.
+    above = largest - total / len(moved)
+    error, expected = math.sqrt(square_errors / len(moved)), float(above.mean())
     return Luck(
         configurations=len(ratios),
         best=best,
         mean=mean,
         expected=expected,
-        expected_of_equals=float(equals.mean()),
-        p_value=(int((none >= best).sum()) + 1) / (samples + 1),
-        p_value_of_equals=(int((equals >= best).sum()) + 1) / (samples + 1),
+        expected_of_equals=mean + expected,
+        p_value=(int((largest >= best).sum()) + 1) / (samples + 1),
+        p_value_of_equals=(int((above >= best - mean - _EQUAL).sum()) + 1) / (samples + 1),
         effective=effective_trials(expected / error, len(ratios)),
         independent=error * expected_best(len(ratios)),
         block=block,
@@ -212,7 +216,7 @@ class Overfitting:
         """What one more of Sharpe ratio in the choosing half goes with in the other half, by least squares. Both halves
         share out the same bars, so that without skill it is below 0, not 0."""
         spread = float(self.in_sample.var())
-        if spread < _FLAT * float((self.in_sample**2).mean()):
+        if spread <= _FLAT * float((self.in_sample**2).mean()):
             return None
         return float(np.cov(self.in_sample, self.out_of_sample, ddof=0)[0, 1]) / spread
 
@@ -251,7 +255,8 @@ def _looked_up(choosing: Floats, other: Floats) -> tuple[Floats, Floats, Floats]
     """Of the best of each row: its ratio there, its ratio in the same row of the other table, and its relative rank."""
     best = choosing.argmax(axis=1)[:, None]
     there = np.take_along_axis(other, best, axis=1)
-    below, level = (other < there).sum(axis=1), (other == there).sum(axis=1)
+    below = (other < there - _EQUAL).sum(axis=1)
+    level = (other <= there + _EQUAL).sum(axis=1) - below
     ranks = (below + (level + 1) / 2) / (other.shape[1] + 1)
     return np.take_along_axis(choosing, best, axis=1)[:, 0], there[:, 0], ranks
 

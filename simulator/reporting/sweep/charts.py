@@ -82,7 +82,7 @@ def forward_chart(measures: SweepMeasures) -> Chart:
     ]
     room = (float(times[-1] - times[0]) or 86_400_000.0 * 30) * 0.03
     return Chart(
-        "forward",
+        "steps",
         "Annual Sharpe ratio of the best of each window, before and after it was chosen",
         "Lines over the end of the next window. The figures are in the table below.",
         [
