@@ -142,7 +142,7 @@ def _add_sweep(table: FactTable, measures: SweepMeasures) -> None:
         table.add("sweep", metric, value, unit, label)
 
     add("verdict", measures.verdict, Unit.TEXT, "what may be said of the best configuration")
-    add("cells", len(cells), Unit.COUNT, "cells: one configuration in one window each")
+    add("cells", int(cells["cell"].nunique()), Unit.COUNT, "cells: all settings in one window each")
     add("configurations", len(record.configurations), Unit.COUNT, "configurations")
     add("windows", len(record.windows), Unit.COUNT, "windows")
     add("axes", len(record.shown_axes), Unit.COUNT, "settings that were varied")
@@ -157,7 +157,7 @@ def _add_sweep(table: FactTable, measures: SweepMeasures) -> None:
     add("first", day(record.closes[0]) if len(record.closes) else None, Unit.TEXT, "first bar")
     add("last", day(record.closes[-1]) if len(record.closes) else None, Unit.TEXT, "last bar")
     made = int(cells["decisions"].sum())
-    add("decisions", _count(record, "decisions", made), Unit.COUNT, "decisions of all cells")
+    add("decisions", _count(record, "decisions", made), Unit.COUNT, "decisions of a model in all cells")
     add("questions", _count(record, "questions"), Unit.COUNT, "distinct questions that they rest on")
     add("asked", _count(record, "asked"), Unit.COUNT, "questions that were asked for this sweep")
     share = float(cells["abstained"].sum()) / made if made else None

@@ -145,7 +145,7 @@ def _rests(measures: SweepMeasures, facts: Facts) -> Iterator[Text]:
 
 
 def _asked(facts: Facts) -> str:
-    told = ["*What was run:* cells {sweep.cells}", "decisions {sweep.decisions}"]
+    told = ["*What was run:* cells {sweep.cells}", "decisions of a model {sweep.decisions}"]
     if isinstance(facts["sweep.questions"].value, int):
         told.append("distinct questions that they rest on {sweep.questions}")
     if isinstance(facts["sweep.asked"].value, int):

@@ -51,8 +51,8 @@ def luck_section(measures: SweepMeasures) -> Iterator[Block]:
         [
             "Bars were drawn anew {luck.samples} times, in blocks of {luck.block}, all configurations together, each "
             "with its own mean taken away: what the best shows then is luck.",
-            "The configurations trade much alike: for the best of them, so many are worth {luck.effective} independent "
-            "ones; were they independent, luck would show {luck.independent}.",
+            "Configurations that trade alike count as few: for the best of them, so many are worth {luck.effective} "
+            "independent ones; were all independent, luck would show {luck.independent}.",
         ]
     )
     yield on_page(Figure(spread_chart(measures)))
