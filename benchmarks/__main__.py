@@ -11,6 +11,7 @@ from benchmarks.charts import print_charts
 from benchmarks.checklists import print_checklists
 from benchmarks.demo import print_demo
 from benchmarks.documents import print_documents
+from benchmarks.endpoints import print_endpoints
 from benchmarks.model import distinct_snapshots, measure_validity, seconds_per_decision
 from benchmarks.portfolio import measure_portfolio
 from benchmarks.same_orders import run_same_orders
@@ -65,6 +66,7 @@ def main() -> None:
     print_checklists()
     print_charts()
     print_asking_ahead()
+    print_endpoints()
 
     snapshots = distinct_snapshots(*SOURCES)
     with get_llm_client() as model:
