@@ -21,6 +21,7 @@ from llm_strategy.market.features import Lookbacks
 from llm_strategy.market.schedule import Schedule
 from llm_strategy.market.snapshot import SnapshotReader
 from llm_strategy.risk import Limits
+from llm_strategy.trading.bar_loop import PreloadedCerebro
 from llm_strategy.trading.broker import SimulatedBroker
 from llm_strategy.trading.checklist_inputs import lookback
 from llm_strategy.trading.decision_lines import Entry
@@ -159,7 +160,7 @@ class Conditions:
 
 def cerebro_of(conditions: Conditions) -> bt.Cerebro:
     """The feeds of all symbols and a broker."""
-    cerebro = bt.Cerebro(stdstats=False)
+    cerebro = PreloadedCerebro(stdstats=False)
     add_feeds(cerebro, conditions.universe)
     cerebro.broker = conditions.broker()
     return cerebro
