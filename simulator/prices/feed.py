@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections.abc import Iterator
 
 import backtrader as bt
 import numpy as np
@@ -32,7 +33,7 @@ class ColumnFeed(bt.feed.DataBase):
     def start(self) -> None:
         """Begin at the first bar, in every run anew."""
         super().start()
-        self._bars = zip(*(column.tolist() for column in self._columns().values()), strict=True)
+        self._bars = self._rows()
 
     def preload(self) -> None:
         """Put whole columns into the lines, where no bar is cut off, filtered or moved into another zone."""
@@ -43,8 +44,11 @@ class ColumnFeed(bt.feed.DataBase):
         for name, column in self._columns().items():
             getattr(self.lines, name).array = array("d", column.tobytes())
         self.lines.openinterest.array = array("d", [math.nan]) * len(self.p.dataname)
-        self._bars = zip()
+        self._bars = iter(())
         self.home()
+
+    def _rows(self) -> Iterator[tuple[float, ...]]:
+        yield from zip(*(column.tolist() for column in self._columns().values()), strict=True)
 
     def _columns(self) -> dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]]:
         table = self.p.dataname
