@@ -29,7 +29,7 @@ from llm_strategy.llm.requests import Request
 from llm_strategy.market.context.context import Context
 from llm_strategy.market.context.menu import Offer
 from llm_strategy.market.context.registry import DEFAULT_CONTEXT
-from llm_strategy.market.view import View, render_snapshot, with_features
+from llm_strategy.market.view import View, renderer, with_features
 from llm_strategy.types import Decision, Exchange, Snapshot
 
 
@@ -73,6 +73,7 @@ class ModelAdvisor:
         menu = None if self.plan_options is None else self.plan_options.menu()
         shown = context if isinstance(context, Context) else Context(context, view.unmasked, menu)
         self.view, self.fallback = with_features(view, shown.feature_names), fallback
+        self._render = renderer(self.view)
         self.context = shown.beside(self.view.shown).open()
         self.context.require_sight(client.supports_images, lambda: client.identity.backend)
         self.record, self.draw = record, draw
@@ -284,8 +285,8 @@ class ModelAdvisor:
     def _outcome(self, snapshot: Snapshot, question: Question) -> Outcome:
         """Remembered, asked ahead, or asked now."""
         memory = self._memory
-        if question in memory.outcomes:
-            return memory.outcomes[question]
+        if (known := memory.outcomes.get(question)) is not None:
+            return known
         outcome = memory.ahead.pop(question, None) or self._asked(self._conversation, snapshot, question)
         if self._remember and outcome.is_final and not self.mode.keeps_answers:
             memory.outcomes[question] = outcome.at_later_bar()
@@ -321,7 +322,7 @@ class ModelAdvisor:
         latest = self._memory.latest
         if latest is None or latest[0] is not snapshot:  # a source may take its time
             examples = self._market(snapshot).past.choose(snapshot, self.options.examples, self.options.count)
-            market, context = render_snapshot(snapshot, self.view), self.context.show(snapshot)
+            market, context = self._render(snapshot), self.context.show(snapshot)
             question = Question(
                 market, examples, snapshot.symbol, snapshot.timeframe, context, self._planning(snapshot)
             )

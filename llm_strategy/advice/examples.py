@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple, cast
 from llm_strategy.advice.own_labels import OwnLabels, same_time
 from llm_strategy.market.features import scaled_momentum
 from llm_strategy.market.regimes import USUAL_REGIMES, Regimes
-from llm_strategy.market.view import ACTION_FOR_LABEL, HIGH_VOLATILITY, View, causal_label, market_view, render_snapshot
+from llm_strategy.market.view import ACTION_FOR_LABEL, HIGH_VOLATILITY, View, causal_label, market_view, renderer
 from llm_strategy.types import ActionType, RegimeLabel, Snapshot
 
 ExampleKind = Literal["auto", "none", "fixed", "balanced", "nearest"]
@@ -94,8 +94,7 @@ class Analogues:
     """
 
     def __init__(self, view: View, labels: LabelSource | OwnLabels = "rule", regimes: Regimes = USUAL_REGIMES) -> None:
-        self._view = replace(view, unmasked=())
-        self._in_words = view.in_words
+        self._render, self._in_words = renderer(replace(view, unmasked=())), renderer(view.in_words)
         self._labels = labels
         self._shuffled = labels.shuffled if isinstance(labels, OwnLabels) else labels in SHUFFLED.values()
         self._regimes = regimes
@@ -105,6 +104,9 @@ class Analogues:
         self._waiting: deque[Snapshot] = deque()
         self._states: dict[str, Example] = {}
         self._words: list[tuple[str, tuple[str, ...]]] = []  # of each state, in the order in which they were first seen
+        self._split: dict[str, tuple[str, ...]] = {}
+        self._changes = 0  # of states and labels
+        self._chosen: dict[tuple[tuple[str, ...], int], tuple[int, tuple[Example, ...]]] = {}
         self._searches: dict[tuple[tuple[str, ...], int], _Search] = {}
         self._first: dict[str, list[Example]] = {label: [] for label in regimes.names}
 
@@ -129,7 +131,7 @@ class Analogues:
         return self._balanced(count) if kind == "balanced" else ()
 
     def _keep(self, snapshot: Snapshot, label: RegimeLabel) -> None:
-        market = render_snapshot(snapshot, self._view)
+        market = self._render(snapshot)
         unknown = label not in ACTION_FOR_LABEL
         example = Example(market, label, self._regimes.kinds[label].actions[0] if unknown else None)
         if market not in self._states:
@@ -137,7 +139,10 @@ class Analogues:
             cyclic_partner(self._partners)
             self._words.append((market, self._words_of(snapshot)))
             self._first[label].append(example)
+        elif self._states[market] == example:
+            return
         self._states[market] = example
+        self._changes += 1
 
     def _nearest(self, snapshot: Snapshot, count: int) -> tuple[Example, ...]:
         """The states with the most words in common, the first seen among equals, so that equal markets keep their
@@ -146,12 +151,25 @@ class Analogues:
         if len(self._states) < max(count, 2 if self._shuffled else 1):
             return ()
         words = self._words_of(snapshot)
+        changes, chosen = self._chosen.get((words, count), (-1, ()))
+        if changes < self._changes:
+            chosen = tuple(self._shown(market) for _, market in reversed(self._search(words, count).nearest))
+            self._chosen[words, count] = self._changes, chosen
+        return chosen
+
+    def _search(self, words: tuple[str, ...], count: int) -> _Search:
         search = self._searches.get((words, count), _Search())
         if search.searched < len(self._words):
-            later = [(sum(map(eq, words, theirs)), market) for market, theirs in self._words[search.searched :]]
-            nearest = sorted((*search.nearest, *later), key=itemgetter(0), reverse=True)[:count]
-            search = self._searches[words, count] = _Search(len(self._words), tuple(nearest))
-        return tuple(self._shown(market) for _, market in reversed(search.nearest))
+            least = search.nearest[-1][0] if len(search.nearest) == count else -1
+            later = []
+            for market, theirs in self._words[search.searched :]:
+                if (common := sum(map(eq, words, theirs))) > least:  # among equals the first stays
+                    later.append((common, market))
+            nearest = search.nearest
+            if later:
+                nearest = tuple(sorted((*nearest, *later), key=itemgetter(0), reverse=True)[:count])
+            search = self._searches[words, count] = _Search(len(self._words), nearest)
+        return search
 
     def _balanced(self, count: int) -> tuple[Example, ...]:
         """The first states of each label, as many of each, so that the choice stays once it can be made."""
@@ -175,4 +193,7 @@ class Analogues:
         return _labelled_as(example, self._states[other])
 
     def _words_of(self, snapshot: Snapshot) -> tuple[str, ...]:
-        return tuple(render_snapshot(snapshot, self._in_words).split("; "))
+        text = self._in_words(snapshot)
+        if (words := self._split.get(text)) is None:
+            words = self._split[text] = tuple(text.split("; "))
+        return words

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import logging
 import math
@@ -19,7 +20,7 @@ from typing import Any, Protocol
 from filelock import FileLock, Timeout
 
 from llm_strategy.errors import RunFolderError
-from llm_strategy.llm.requests import Generation, digest
+from llm_strategy.llm.requests import Generation, canonical_json, digest
 from llm_strategy.support.read_regular import read_bytes
 from llm_strategy.support.write_whole import whole_file
 from llm_strategy.types import Event
@@ -206,10 +207,11 @@ def _read(file: Path, key: str) -> Generation:
         raise ValueError("it is larger than any answer")
     entry = json.loads(text)
     answer = entry["answer"]
-    with_key = digest([key, answer])
+    written = canonical_json(answer)
+    with_key = _sha256(f"[{json.dumps(key)},{written}]")
     if not (
         entry["key"] == key
-        and entry["checksum"] == digest(answer)
+        and entry["checksum"] == _sha256(written)
         and (entry.keys() == _EARLIER or (entry["key_checksum"] == with_key and len(entry) == 4))
     ):
         raise ValueError("its checksum does not match")
@@ -225,6 +227,10 @@ def _read(file: Path, key: str) -> Generation:
     ):
         raise ValueError("it is no answer")
     return found
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _draws_in(draws: Path) -> list[str]:
