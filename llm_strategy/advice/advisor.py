@@ -13,7 +13,7 @@ from llm_strategy.advice.citations import DOCUMENTS
 from llm_strategy.advice.contract import Repairs
 from llm_strategy.advice.conversation import Conversation, MarketMemory, Memory
 from llm_strategy.advice.copying import CopyNearest
-from llm_strategy.advice.examples import Analogues
+from llm_strategy.advice.known_past import KnownPast
 from llm_strategy.advice.modes.mode import Abilities, Mode, Question
 from llm_strategy.advice.modes.planned import Planned
 from llm_strategy.advice.modes.registry import MODES, complete_options
@@ -336,7 +336,7 @@ class ModelAdvisor:
     def _market(self, snapshot: Snapshot) -> MarketMemory:
         markets, key = self._memory.markets, (snapshot.symbol, snapshot.timeframe)
         if key not in markets:
-            past, plan = Analogues(self.view, self.options.labels, self.options.regimes), self.plan_options
+            past, plan = KnownPast(self.view, self.options.labels, self.options.regimes), self.plan_options
             moment = None if plan is None else PlanMoment(plan.when, self.view)
             markets[key] = MarketMemory(past, self._new_mode(), moment)
         return markets[key]

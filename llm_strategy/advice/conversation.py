@@ -15,7 +15,7 @@ from functools import partial
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from llm_strategy.advice.ahead import OnAnswer, answer_ahead
-from llm_strategy.advice.examples import Analogues
+from llm_strategy.advice.known_past import KnownPast
 from llm_strategy.advice.modes.mode import Mode, Question
 from llm_strategy.advice.modes.planned import Planned
 from llm_strategy.advice.outcome import FAILURES, Outcome, abstain, judge_answer, without_occasion
@@ -56,7 +56,7 @@ class Recent(dict[_Key, _Value]):
 class MarketMemory(NamedTuple):
     """The past states of one market, the mode that decides its bars in order, and the moment of its last plan."""
 
-    past: Analogues
+    past: KnownPast
     mode: Mode
     moment: PlanMoment | None = None
 

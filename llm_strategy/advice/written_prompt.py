@@ -202,12 +202,14 @@ def ask_for_advice(
     return replace(defaults, messages=messages, form=form, json_mode=not with_form, json_schema=schema)
 
 
+@lru_cache(maxsize=4096)
 def ask_for_decision(
     market: str, defaults: Request, examples: tuple[Example, ...] = (), context: tuple[Shown, ...] = ()
 ) -> Request:
     """The request for one bar with few tokens: markets are rows of values, the model decides and explains nothing.
 
-    What stands for a rationale is written by the program, behind the last slot, where no model reads it.
+    What stands for a rationale is written by the program, behind the last slot, where no model reads it. Kept, because
+    an estimate asks for the same requests as the run behind it.
     """
     view = market_view(market)
     turns = [_decision_system(view.names)]

@@ -73,6 +73,11 @@ class MemoryStore(dict[str, Generation]):
         return contextlib.nullcontext()
 
 
+MOST_READ = 16_384
+"""Answers that a process keeps of those that it read, for as long as their files stay the same."""
+_known: dict[str, tuple[tuple[int, int, int], Generation]] = {}
+
+
 class FolderStore:
     """Answers in a folder: one JSON file a key, in up to 256 subfolders, each with its own checksums.
 
@@ -82,13 +87,21 @@ class FolderStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._folder = os.path.join(path, "")
         self._has_waited = False
 
     def get(self, key: str) -> Generation | None:
         """The recorded answer, or None."""
-        file = self._file(key)
+        file = f"{self._folder}{key[:2]}{os.sep}{key}.json"
         try:
-            return _read(file, key)
+            state = os.stat(file)
+            version = state.st_ino, state.st_size, state.st_mtime_ns
+            known = _known.get(file)
+            if known is None or known[0] != version:
+                if len(_known) >= MOST_READ:
+                    _known.clear()
+                known = _known[file] = version, _read(file, key)
+            return known[1]
         except FileNotFoundError:
             return None
         except _DAMAGE as problem:
@@ -196,7 +209,7 @@ class FolderStore:
         return self.path / key[:2] / f"{key}.json"
 
 
-def _read(file: Path, key: str) -> Generation:
+def _read(file: str, key: str) -> Generation:
     """The answer in a file; raises one of ``_DAMAGE`` where it is not what ``_write`` wrote under this key."""
     descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # nobody may ever write into a pipe
     with open(descriptor, "rb") as content:
