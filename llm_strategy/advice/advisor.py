@@ -193,10 +193,11 @@ class ModelAdvisor:
         """Take a bar without a decision into the past, where none may be missing; ``decide`` does it by itself."""
         self.context.take(snapshot)
         self._memory.latest = None
-        if (moment := self._market(snapshot).moment) is not None:
-            moment.take(snapshot)
+        market = self._market(snapshot)
+        if market.moment is not None:
+            market.moment.take(snapshot)
         if self.options.examples not in ("none", "fixed"):
-            self._market(snapshot).past.take(snapshot)
+            market.past.take(snapshot)
 
     def request(self, snapshot: Snapshot) -> Request:
         """The exact (first) request for a snapshot, after those that came before."""
@@ -323,9 +324,8 @@ class ModelAdvisor:
         if latest is None or latest[0] is not snapshot:  # a source may take its time
             examples = self._market(snapshot).past.choose(snapshot, self.options.examples, self.options.count)
             market, context = self._render(snapshot), self.context.show(snapshot)
-            question = Question(
-                market, examples, snapshot.symbol, snapshot.timeframe, context, self._planning(snapshot)
-            )
+            planning = None if self.plan_options is None else self._planning(snapshot)
+            question = Question(market, examples, snapshot.symbol, snapshot.timeframe, context, planning)
             self._memory.latest = latest = snapshot, question
         return latest[1]
 

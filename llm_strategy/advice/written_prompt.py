@@ -179,7 +179,12 @@ def _as_slot(value: str | float) -> str:
 
 def question_about(market: str, context: Sequence[Shown] = ()) -> Message:
     """The last message of a request: the market's line, in the middle of what else is shown at this close."""
-    return Message("user", in_context(render("advise_bar.j2", market=market), context), images_of(context))
+    return Message("user", in_context(_bar_text(market), context), images_of(context))
+
+
+@lru_cache(maxsize=4096)
+def _bar_text(market: str) -> str:
+    return render("advise_bar.j2", market=market)
 
 
 def ask_for_advice(
@@ -236,6 +241,7 @@ def _written_turns(example: Mapping[str, Any]) -> tuple[Message, Message]:
     return Message("user", shown), Message("assistant", fill(DECISION_FORM, values))
 
 
+@lru_cache(maxsize=4096)
 def decision_form(market: str) -> Form:
     """The form without a rationale, in whose place the program notes what the causal rule would go by."""
     facts = escape(market_view(market).rule_facts)

@@ -48,6 +48,19 @@ class Estimate:
         return self.adverse_move(size, price)
 
 
+@dataclass(frozen=True, slots=True)
+class _OwnEstimate:
+    """The same under the broker's own costs, without the way through backtrader's scheme."""
+
+    costs: Costs
+
+    def commission(self, size: float, price: float) -> float:
+        return self.costs.commission(abs(size), price) if size else 0.0
+
+    def slippage(self, size: float, price: float) -> float:
+        return self.costs.slippage(size, price)
+
+
 def check_scheme(broker: bt.brokers.BackBroker, data: bt.AbstractDataBase) -> None:
     """Raise ``ConfigurationError`` for commission schemes that are not those of a stock (futures, multipliers, leverage
     of the scheme): positions under them cannot be sized by their value."""
@@ -132,7 +145,7 @@ class SimulatedBroker(bt.brokers.BackBroker):
         self._sound: dict[Any, bool] = {}
         self._filled: dict[Any, float] = {}
         self._with_volume: set[Any] = set()
-        self._estimates: dict[Any, Estimate] = {}
+        self._estimates: dict[Any, TradingCosts] = {}
 
     def credit(self) -> float:
         """Cash that the broker still lends, currency; 0 without leverage."""
@@ -144,7 +157,9 @@ class SimulatedBroker(bt.brokers.BackBroker):
             at_bar = self.costs.at_bar(data.volume[0], _volatility(data, 0))
             return Estimate(self.getcommissioninfo(data), at_bar.slippage)
         if data not in self._estimates:  # the same at every bar
-            self._estimates[data] = Estimate(self.getcommissioninfo(data), self.costs.slippage)
+            scheme = self.getcommissioninfo(data)
+            own = type(scheme) is CostScheme and scheme.costs is self.costs
+            self._estimates[data] = _OwnEstimate(self.costs) if own else Estimate(scheme, self.costs.slippage)
         return self._estimates[data]
 
     def pass_bar(self) -> bool:
