@@ -34,7 +34,9 @@ class PreloadedCerebro(bt.Cerebro):
         strategy._once()
         strategy.reset()
         broker, clock, next_bar = self._broker, strategy.lines.datetime, strategy.next
-        indicators = strategy._lineiterators[strategy.IndType]
+        indicators = [
+            (indicator._clock.lines[0], list(indicator.lines)) for indicator in strategy._lineiterators[strategy.IndType]
+        ]
         notices, orders = broker.notifs, strategy._orderspending
         for data in self.datas:
             data._tick_nullify()
@@ -44,9 +46,11 @@ class PreloadedCerebro(bt.Cerebro):
                 line.lencount += 1
             if not broker.pass_bar():
                 broker.next()
-            for indicator in indicators:
-                if len(indicator._clock) > len(indicator):
-                    indicator.advance()
+            for source, lines in indicators:
+                if source.lencount > lines[0].lencount:
+                    for line in lines:
+                        line._idx += 1
+                        line.lencount += 1
             clock.forward(time)
             if notices:
                 while notices:
