@@ -1,4 +1,4 @@
-"""Runs whose answers are all on record beside bare strategies that place the same orders: ``python -m benchmarks.warm``.
+"""Runs from the record beside bare strategies that place the same orders: ``python -m benchmarks.warm``.
 
 Figures are CPU seconds of one process, so that another program beside it changes little. Of each pair the median of the
 ratios within a round is printed: whatever slows a round slows both.
@@ -6,25 +6,23 @@ ratios within a round is printed: whatever slows a round slows both.
 
 from __future__ import annotations
 
-import gc
 import io
-import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import backtrader as bt
 
 from benchmarks.same_orders import run_same_orders
+from benchmarks.timing import Taken
 from llm_strategy import BASELINES, Journal, ModelAdvisor
-from llm_strategy.advice.advisor import ModelAdvisor as Advisor
+from llm_strategy.advice.protocol import Advisor
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.record.client import RecordingClient
 from llm_strategy.llm.record.store import FolderStore
 from llm_strategy.llm.requests import Request
-from simulator.experiment import LLM_ARM
-from simulator.experiment.arms import COPY_ARM, USUAL_ARMS
+from simulator.experiment import COPY_ARM, LLM_ARM
+from simulator.experiment.arms import USUAL_ARMS
 from simulator.experiment.configuration import Experiment
 from simulator.prices.config import DataConfig
 from simulator.prices.feed import add_feeds
@@ -33,31 +31,9 @@ from simulator.runs.answers import advisor_of, connect
 from simulator.runs.simulation import simulate
 from simulator.runs.strategies.trade import copy_of_primary
 
-ROUNDS = 5
+ROUNDS, ROUNDS_OF_MANY = 5, 2
 ARMS = (*USUAL_ARMS, COPY_ARM)
 SYMBOLS = {f"S{number:02d}": f"synthetic:cycles?bars=2520&seed={number}" for number in range(20)}
-
-
-class Taken:
-    """CPU seconds of some functions over rounds in which they take turns."""
-
-    def __init__(self, rounds: int, functions: Mapping[str, Callable[[], object]]) -> None:
-        self._seconds: dict[str, list[float]] = {name: [] for name in functions}
-        for _ in range(rounds):
-            for name, function in functions.items():
-                gc.collect()
-                begin = time.process_time()
-                function()
-                self._seconds[name].append(time.process_time() - begin)
-
-    def seconds(self, name: str) -> float:
-        """The median."""
-        return statistics.median(self._seconds[name])
-
-    def ratio(self, name: str, other: str) -> float:
-        """The median over the rounds."""
-        pairs = zip(self._seconds[name], self._seconds[other], strict=True)
-        return statistics.median(one / two for one, two in pairs)
 
 
 def print_warm() -> None:
@@ -69,7 +45,7 @@ def print_warm() -> None:
 def _print_one(experiment: Experiment) -> None:
     universe = load_universe(experiment.data)
 
-    def warm(advisor: Advisor | None = None) -> Journal:
+    def warm(advisor: ModelAdvisor | None = None) -> Journal:
         fresh = advisor or ModelAdvisor(connect(experiment), view=experiment.advisor.view)
         return simulate(universe, fresh, experiment, Journal(io.StringIO()))
 
@@ -95,7 +71,7 @@ def _print_one(experiment: Experiment) -> None:
     print("warm llm run, journal written, over a bare strategy that places the same orders (CPU)")
     print(f"    on the feed of this package             {taken.ratio('warm', 'bare'):.2f}x   ({seconds:.3f} s)")
     print(f"    on backtrader's PandasData              {taken.ratio('warm', 'pandas'):.2f}x")
-    print(f"    of an advisor that was asked before     {taken.ratio('known', 'bare'):.2f}x   (as in the next draw or cell)")
+    print(f"    of an advisor that was asked before     {taken.ratio('known', 'bare'):.2f}x   (the next draw or cell)")
     print(f"    the first of its process                {first / taken.seconds('bare'):.2f}x   ({first:.3f} s)")
     print(f"bars replayed a CPU second                  {bars / seconds:,.0f}")
 
@@ -110,27 +86,25 @@ def _print_many(experiment: Experiment) -> None:
 
         journals = {arm: play(arm) for arm in ARMS}
 
-        def bare(*, own_feed: bool) -> None:
+        def bare() -> None:
             for journal in journals.values():
-                _same(run_same_orders(universe, journal, experiment.costs, own_feed=own_feed), journal)
+                _same(run_same_orders(universe, journal, experiment.costs, own_feed=True), journal)
 
         taken = Taken(
-            3,
+            ROUNDS_OF_MANY,
             {
-                "bare": lambda: bare(own_feed=True),
-                "pandas": lambda: bare(own_feed=False),
+                "bare": bare,
                 "idle": lambda: _run_idle(universe, len(ARMS)),
                 "ours": lambda: [play(arm) for arm in ARMS],
             },
         )
-    decisions = sum(len(journal.entries) for journal in journals.values())
-    print(f"{len(SYMBOLS)} symbols, 10 years, {len(ARMS)} arms ({decisions:,} decisions) over strategies that place the same orders")
-    print(f"    on the feeds of this package            {taken.ratio('ours', 'bare'):.2f}x   ({taken.seconds('ours'):.1f} s)")
-    print(f"    on backtrader's PandasData              {taken.ratio('ours', 'pandas'):.2f}x")
+    decisions, seconds = sum(len(journal.entries) for journal in journals.values()), taken.seconds("ours")
+    print(f"{len(SYMBOLS)} symbols, 10 years, {len(ARMS)} arms ({decisions:,} decisions) over the same orders (CPU)")
+    print(f"    on the feeds of this package            {taken.ratio('ours', 'bare'):.2f}x   ({seconds:.1f} s)")
     print(f"    over strategies that do nothing there   {taken.ratio('ours', 'idle'):.2f}x")
 
 
-def _advisor(arm: str, experiment: Experiment, store: FolderStore) -> object:
+def _advisor(arm: str, experiment: Experiment, store: FolderStore) -> Advisor:
     if arm == COPY_ARM:
         return copy_of_primary(experiment)
     if arm != LLM_ARM:

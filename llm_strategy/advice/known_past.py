@@ -37,9 +37,7 @@ class KnownPast:
     The same close is the same object. As soon as a history is another one, or too long, it goes on alone.
     """
 
-    def __init__(
-        self, view: View, labels: LabelSource | OwnLabels = "rule", regimes: Regimes = USUAL_REGIMES
-    ) -> None:
+    def __init__(self, view: View, labels: LabelSource | OwnLabels = "rule", regimes: Regimes = USUAL_REGIMES) -> None:
         self._settings: _Settings = (view, labels, regimes)
         self._states = Analogues(view, labels, regimes)
         self._found = 0

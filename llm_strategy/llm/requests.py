@@ -288,7 +288,5 @@ def _fields(record: Any) -> dict[str, Any]:
     return {name: getattr(record, name) for name in _names[kind]}
 
 
-canonical_json = json.JSONEncoder(
-    sort_keys=True, separators=(",", ":"), allow_nan=False, default=_fields
-).encode
+canonical_json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False, default=_fields).encode
 """A record as JSON in one spelling alone: keys sorted, no spaces."""

@@ -104,9 +104,8 @@ class Feature:
     def text_of(self) -> Callable[[Snapshot], str]:
         """A function that gives label and word of a snapshot, whose features are known: ``trend: above``."""
         texts = [f"{self.label}: {word}" for word in self._words]
-        bounds, measure = self._bounds, self._scaled_value
-        if self.name in IN_SNAPSHOT:
-            measure = self.value if self.scaled is None else self.scaled
+        bounds, own = self._bounds, self.name not in IN_SNAPSHOT
+        measure = self._scaled_value if own else self.scaled or self.value
         return lambda snapshot: texts[bisect_right(bounds, measure(snapshot))]
 
     def _scaled_value(self, snapshot: Snapshot) -> float:

@@ -69,7 +69,7 @@ class SnapshotReader:
 
 
 class Measured(NamedTuple):
-    """The snapshots of one market, the first of them at bar ``bars_needed`` (from 1), where all features have values."""
+    """The snapshots of one market, the first at bar ``bars_needed`` (from 1), where all features have values."""
 
     bars_needed: int
     snapshots: Sequence[Snapshot]
@@ -92,9 +92,9 @@ class MeasuredReader:
 def measure_market(
     columns: Mapping[str, array[float]], times: Sequence[float], symbol: str, timeframe: str, lookbacks: Lookbacks
 ) -> Measured:
-    """All snapshots of a market from whole columns (``open``, ``high``, ``low``, ``close``, ``volume``) of possible bars
-    that closed at ``times`` (backtrader's, days): those that a ``SnapshotReader`` without further features or a window
-    reads, several times as fast."""
+    """All snapshots of a market from whole columns (``open``, ``high``, ``low``, ``close``, ``volume``) of possible
+    bars that closed at ``times`` (backtrader's, days): those that a ``SnapshotReader`` without further features or a
+    window reads, several times as fast."""
     first = lookbacks.longest.bars
     if len(times) < first:
         return Measured(first, ())

@@ -19,9 +19,7 @@ from llm_strategy.types import ActionType, Advice, ClampEvent, Constraints
 
 UNCHANGED = Verdict(Intent.NONE)
 """Everything stays as it is."""
-WITHOUT_ADVICE = Verdict(
-    Intent.NONE, reason="No advice: an open position keeps its stop, nothing new is opened."
-)
+WITHOUT_ADVICE = Verdict(Intent.NONE, reason="No advice: an open position keeps its stop, nothing new is opened.")
 _SIDES = {ActionType.ENTER_LONG: 1, ActionType.ENTER_SHORT: -1}
 
 

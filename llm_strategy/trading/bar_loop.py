@@ -35,7 +35,8 @@ class PreloadedCerebro(bt.Cerebro):
         strategy.reset()
         broker, clock, next_bar = self._broker, strategy.lines.datetime, strategy.next
         indicators = [
-            (indicator._clock.lines[0], list(indicator.lines)) for indicator in strategy._lineiterators[strategy.IndType]
+            (indicator._clock.lines[0], list(indicator.lines))
+            for indicator in strategy._lineiterators[strategy.IndType]
         ]
         notices, orders = broker.notifs, strategy._orderspending
         for data in self.datas:

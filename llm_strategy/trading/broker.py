@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
+from operator import attrgetter
 from typing import Any
 
 import backtrader as bt
@@ -75,6 +76,7 @@ def check_scheme(broker: bt.brokers.BackBroker, data: bt.AbstractDataBase) -> No
 _DAYS_A_YEAR = 365
 _DUST = 1e-9  # 0.29 of 100 shares is 29 of them, whatever the last bit says
 _STOPS = (bt.Order.Stop, bt.Order.StopTrail, bt.Order.StopLimit, bt.Order.StopTrailLimit)
+_size = attrgetter("size")
 _WAITING = (bt.Order.Stop, bt.Order.Limit)
 _WITH_LIMIT = {
     bt.Order.Limit: "price",
@@ -171,7 +173,7 @@ class SimulatedBroker(bt.brokers.BackBroker):
                 return False
         if self._has_rates:
             self._settle_nights()
-        if self._has_rates or any([position.size for position in self.positions.values()]):
+        if self._has_rates or any(map(_size, self.positions.values())):
             self._get_value()
             self._note_shorts()
         return True
@@ -242,8 +244,7 @@ class SimulatedBroker(bt.brokers.BackBroker):
         return len(self.comminfo) == 1 and type(self.comminfo[None]) is CostScheme and not self._fundhist
 
     def _all_sound(self) -> bool:
-        sound = self._sound
-        return all([sound[data] if data in sound else self._is_sound(data) for data in self.positions])
+        return all(map(self._sound.get, self.positions)) or all(map(self._is_sound, self.positions))
 
     def _is_sound(self, data: bt.AbstractDataBase) -> bool:
         """Whether all bars of a feed are there already and possible, so that none has to be looked at again."""

@@ -113,9 +113,7 @@ def _snapshot_part(snapshot: Snapshot) -> str:
     return known[1]
 
 
-_NUMBERS = tuple(
-    sorted(set(Snapshot.__slots__) - {"symbol", "timeframe", "time", "extra", "window", "momentum_bars"})
-)
+_NUMBERS = tuple(sorted(set(Snapshot.__slots__) - {"symbol", "timeframe", "time", "extra", "window", "momentum_bars"}))
 _numbers = attrgetter(*_NUMBERS)
 
 
@@ -124,8 +122,12 @@ def _write_snapshot(snapshot: Snapshot) -> str:
     in a fraction of the time."""
     numbers = _numbers(snapshot)
     total = sum(numbers)
-    if not snapshot.extra and total - total == 0 and all([type(number) is float for number in numbers]):
-        return _form_of(snapshot.symbol, snapshot.timeframe, snapshot.momentum_bars) % (*numbers[:_PLACE], snapshot.time, *numbers[_PLACE:])
+    if not snapshot.extra and total - total == 0 and set(map(type, numbers)) == {float}:
+        return _form_of(snapshot.symbol, snapshot.timeframe, snapshot.momentum_bars) % (
+            *numbers[:_PLACE],
+            snapshot.time,
+            *numbers[_PLACE:],
+        )
     values = {name: getattr(snapshot, name) for name in Snapshot.__slots__ if name not in ("extra", "window")}
     known: dict[str, Any] = _without_nan(values)
     return _json(known | {"extra": _without_nan(dict(snapshot.extra))} if snapshot.extra else known)

@@ -57,8 +57,8 @@ class AdvisedStrategy(bt.Strategy):
     - ``start`` (``datetime.date`` or ``datetime``): no decision is made before; the bars before are there for the
       indicators, which would begin at ``fromdate`` of a feed. ``warm_up``: no decision before this many bars
     - ``lookbacks`` (``Lookbacks``) of the features, which set how many bars come before the first decision
-    - ``measured``: what was measured of every symbol beforehand (``measure_market``), by symbol, in place of indicators;
-      every bar must be possible
+    - ``measured``: what was measured of every symbol beforehand (``measure_market``), by symbol, in place of
+      indicators; every bar must be possible
     - ``journal`` (``Journal``; one in memory if absent, as ``strategy.journal``)
     - ``bad_bars``: what becomes of a bar that cannot be true on a feed that is traded or decided on (NaN, zero or
       negative prices, a high below the low, an open or close outside). ``refuse``, the default, ends the run with its

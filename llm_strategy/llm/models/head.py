@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from llm_strategy.llm.models.fingerprint import keep_of_file, kept_of_file
 from llm_strategy.llm.models.gguf import Metadata, read_metadata
@@ -49,12 +49,16 @@ def read_head(path: Path) -> Head:
     Raises what ``read_metadata`` does where it is not known yet.
     """
     known = kept_of_file(path, "heads") if path.is_file() else {}
-    values = {field.name: known.get(field.name) for field in fields(Head)}
-    if known.get("form") == _FORM and all(isinstance(values[name], str) for name in _TEXTS):
+    values: dict[str, Any] = {field.name: known.get(field.name) for field in fields(Head)}
+    if known.get("form") == _FORM and all(_is_value(name, value) for name, value in values.items()):
         return Head(**values)
     head = Head.of(read_metadata(path))
     keep_of_file(path, "heads", {"form": _FORM, **asdict(head)})
     return head
 
 
-_TEXTS = ("architecture", "name", "chat_template", "bos", "eos")
+def _is_value(name: str, value: Any) -> bool:
+    return value is None or type(value) is int if name in _NUMBERS else isinstance(value, str)
+
+
+_NUMBERS = ("bos_token", "context_length")
