@@ -9,6 +9,7 @@ from benchmarks.asking_ahead import print_asking_ahead
 from benchmarks.charts import print_charts
 from benchmarks.checklists import print_checklists
 from benchmarks.documents import print_documents
+from benchmarks.endpoints import print_endpoints
 from benchmarks.model import distinct_snapshots, measure_validity, seconds_per_decision
 from benchmarks.warm import print_warm
 from llm_strategy import Journal, ModelAdvisor
@@ -37,6 +38,7 @@ def main() -> None:
     print_checklists()
     print_charts()
     print_asking_ahead()
+    print_endpoints()
 
     snapshots = distinct_snapshots(*SOURCES)
     with get_llm_client() as model:
