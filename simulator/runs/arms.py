@@ -236,8 +236,9 @@ class ArmRunner:
 
 
 def can_run_beside(arm: Arm) -> bool:
-    """Whether an arm asks no model and nobody's own code decides in it."""
-    return arm.kind in ("rule", "ungated", "copy") and arm.rule in ("", *BASELINES)
+    """Whether an arm asks no model and nobody's own code decides in it. What copies a prompt looks at the past that the
+    advisor has been through here."""
+    return arm.kind in ("rule", "ungated") and arm.rule in BASELINES
 
 
 def commonest(failed: Sequence[Abstention]) -> Abstention:

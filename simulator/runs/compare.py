@@ -203,15 +203,6 @@ def execute(
         stages = RunStages(progress, model)
         for session in asking:
             at_the_end.enter_context(session.open(work))
-        if sessions and (on_estimate or progress.shows):
-            progress.begin("counting questions")
-            plan = estimate_run(experiment, universe, sessions)
-            progress.end(f"{plan.distinct:,} distinct")
-            tell = _both(on_estimate, lambda told: progress.note(told.as_text()))
-            tell(plan)
-            for session in sessions:
-                session.plan = plan.of(session.name)
-                session.watch.tell(session.plan, tell)
         runner = ArmRunner(
             experiment, universe, identity, sessions, _both(on_bar, stages.traded), _both(on_answer, stages.asked),
             explainer=None if sessions else model,
@@ -224,22 +215,32 @@ def execute(
         others = [arm for arm in chosen if arm.kind != "advisor"]
         apart = sessions and workers == 1 and on_bar is None
         ours = list(filter(can_run_beside, others)) if apart else []
-        with ArmProcesses(workers, universe, experiment) as processes, runner.beside(ours, place) as traded:
+        traded = at_the_end.enter_context(runner.beside(ours, place))
+        if sessions and (on_estimate or progress.shows):
+            progress.begin("counting questions")
+            plan = estimate_run(experiment, universe, sessions)
+            progress.end(f"{plan.distinct:,} distinct")
+            tell = _both(on_estimate, lambda told: progress.note(told.as_text()))
+            tell(plan)
+            for session in sessions:
+                session.plan = plan.of(session.name)
+                session.watch.tell(session.plan, tell)
+        with ArmProcesses(workers, universe, experiment) as processes:
             for arm in others:
                 processes.begin(arm, place(arm))
             for session in sessions:
                 _run_advised(session, runner, place, work, stages)
-            done = ours if traded.is_beside else []
-            if done:
-                progress.begin("trading the other arms")
-                runner.take(done, traded)
+            beside = ours if traded.is_beside else []
             for arm in others:
-                if arm in done:
+                if arm in beside:
                     continue
                 if (began := processes.finished(arm)) is not None:
                     runner.finish(arm, place(arm), began)
                 else:
                     runner.run(arm, place(arm))
+        if beside:
+            progress.begin("trading the other arms")
+            runner.take(beside, traded)
         if client is None:
             for session in sessions:
                 session.watch.note()
