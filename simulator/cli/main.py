@@ -28,6 +28,7 @@ try:
         hypotheses,
         memory,
         runs,
+        train,
         trials,
     )
     from simulator.cli import models as model
@@ -130,6 +131,7 @@ app.add_typer(documents.app, name="documents")
 app.add_typer(checklists.app, name="checklist")
 app.add_typer(hypotheses.app, name="hypotheses")
 app.add_typer(trials.app, name="trials")
+app.add_typer(train.app, name="train")
 
 
 def _version(wanted: bool) -> None:
