@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.errors import ConfigurationError
@@ -110,25 +111,21 @@ def judge_adapter(
     for market, prices in _markets(wanted, adapter, also):
         seen = snapshots(prices, None if prices.true_regimes is not None else wanted)
         asked = _spread(seen, closes)
-        true = (
-            {}
-            if prices.true_regimes is None
-            else {time.isoformat(): str(one) for time, one in prices.true_regimes.items()}
-        )
+        true = _true_regimes(prices)
         scores.append(_of_rule(market, asked, true))
         for name, config in configs.items():
             progress.begin(f"{name} reads {market}", len(asked))
             scores.append(_of_advisor(wanted, market, name, config, seen, asked, true, progress))
     result = None
     if trade:
-        arms = {
-            **{name: {"advisor": name} for name in ("adapter", "base", "twin") if name in configs},
-            RULE: None,
-            "buy_and_hold": None,
-        }
-        advisors = {name: configs[name] for name in ("adapter", "base", "twin") if name in configs}
-        bare = replace(wanted, name=f"{wanted.name}-judged", advisors={}, arms=tuple(["llm"]))
-        result = compare(bare, advisors=advisors, arms=arms, progress=progress)
+        traded = [name for name in ("adapter", "base", "twin") if name in configs]
+        arms: dict[str, Any] = {name: {"advisor": name} for name in traded}
+        result = compare(
+            replace(wanted, name=f"{wanted.name}-judged", advisor=AdvisorConfig(), advisors={}, arms=("llm",)),
+            advisors={name: configs[name] for name in traded},
+            arms=arms | {RULE: None, "buy_and_hold": None},
+            progress=progress,
+        )
     judged = Judgement(out, tuple(scores), result)
     _write(judged)
     return judged
@@ -143,8 +140,9 @@ def check_unseen(adapter: AdapterFolder, experiment: Experiment) -> None:
             f"The adapter was trained on bars up to {about['before']}, and the experiment begins "
             f"{'at ' + str(start) if start else 'with its first bar'}: set data.start to {about['before']} or later."
         )
-    for source in (experiment.data.source, *(experiment.data.sources or ())):
-        if source in about["synthetic"]:
+    trained = {_path(source) for source in about["synthetic"]}
+    for source in _sources(experiment):
+        if source.startswith("synthetic:") and _path(source) in trained:
             raise ConfigurationError(f"The adapter was trained on {source}: choose another seed.")
 
 
@@ -155,9 +153,8 @@ def table(scores: Sequence[MarketScore]) -> tuple[list[str], list[list[str]]]:
     for one in scores:
         figures = [_digits(value) for value in (one.kappa_rule, one.kappa_true, one.brier, one.ece, one.seconds)]
         tokens = "-" if one.tokens is None else f"{one.tokens:.0f}"
-        rows.append(
-            [one.market, one.arm, f"{one.closes:,}", f"{one.valid:.1%}", f"{one.coherent:.1%}", *figures, tokens]
-        )
+        shares = [f"{one.valid:.1%}", f"{one.coherent:.1%}"]
+        rows.append([one.market, one.arm, f"{one.closes:,}", *shares, *figures, tokens])
     return head, rows
 
 
@@ -208,17 +205,32 @@ def _markets(experiment: Experiment, adapter: AdapterFolder, also: Sequence[str]
             folder=experiment.folder, log_notes=False,
         )  # fmt: skip
         yield prices.symbol, prices
-    trained = {
-        source.partition("?")[0] + source.partition("seed=")[1] + source.partition("seed=")[2]
-        for source in adapter.record["about"]["synthetic"]
-    }
+    trained = {_path(source) for source in adapter.record["about"]["synthetic"]}
     for scenario in SCENARIOS:
         for seed in SEEDS:
-            if f"synthetic:{scenario}seed={seed}" not in trained:
-                yield (
-                    f"{scenario} {seed}",
-                    load_prices(f"synthetic:{scenario}?bars={PATH_BARS}&seed={seed}", log_notes=False),
-                )
+            if (scenario, str(seed)) not in trained:
+                source = f"synthetic:{scenario}?bars={PATH_BARS}&seed={seed}"
+                yield f"{scenario} {seed}", load_prices(source, log_notes=False)
+
+
+def _sources(experiment: Experiment) -> list[str]:
+    data = experiment.data
+    several = data.sources.values() if isinstance(data.sources, Mapping) else data.sources or ()
+    return [source for source in (data.source, *several) if isinstance(source, str)]
+
+
+def _path(source: str) -> tuple[str, str]:
+    """Scenario and seed of a synthetic path, which of another length begins alike."""
+    name, _, options = source.removeprefix("synthetic:").partition("?")
+    return name, dict(one.split("=") for one in options.split("&") if "=" in one).get("seed", "7")
+
+
+def _true_regimes(prices: Prices) -> dict[str, str]:
+    """The true regime at each close (ISO); empty where nobody knows them."""
+    if prices.true_regimes is None:
+        return {}
+    times = pd.DatetimeIndex(prices.true_regimes.index)
+    return {time.isoformat(): str(one) for time, one in zip(times, prices.true_regimes, strict=True)}
 
 
 def _spread(seen: Sequence[Snapshot], closes: int) -> list[Snapshot]:
