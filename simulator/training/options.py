@@ -19,7 +19,7 @@ class TrainingOptions:
     """Low-rank adaptation (LoRA: Hu et al. 2021) of a model's last blocks; ``ConfigurationError`` from
     ``training_options``."""
 
-    steps: Annotated[int, Field(ge=1, le=100_000)] = 160
+    steps: Annotated[int, Field(ge=1, le=100_000)] = 200
     """Steps of the optimiser (AdamW)."""
     batch: Annotated[int, Field(ge=1, le=1024)] = 16
     """Prompts a step, drawn by the root of their weights, so that rare states are seen, too."""
@@ -30,7 +30,7 @@ class TrainingOptions:
     blocks: Annotated[int, Field(ge=1, le=1024)] = 8
     """How many of the last blocks are adapted. What the blocks before them make of a prompt is computed once, which is
     what makes training affordable on a processor."""
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 2e-3
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 3e-3
     """At its highest, after a tenth of the steps; it falls to 0 along a cosine."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 7
     """Of the first weights, the order of the prompts, and the permutation of the twin's labels."""

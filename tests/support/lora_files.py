@@ -12,7 +12,14 @@ RANK = 4
 
 
 def write_adapter(
-    path: Path, model: Path, *, strength: float, architecture: str = "llama", blocks: int = 4, narrow: bool = False, **notes: str
+    path: Path,
+    model: Path,
+    *,
+    strength: float,
+    architecture: str = "llama",
+    blocks: int = 4,
+    narrow: bool = False,
+    **notes: str,
 ) -> Path:
     """An adapter for the attention of a model's first blocks.
 

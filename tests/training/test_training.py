@@ -40,7 +40,21 @@ def folder(tmp_path_factory):
     for state in STATES:
         rows[messages(state), " bull enter_long"] += 1 if state.startswith("down") else 9
         rows[messages(state), " bear exit"] += 9 if state.startswith("down") else 1
-    write_rows(place / "data.jsonl", rows, {"layout": "brief", "label": "regime", "runs": [], "synthetic": ["synthetic:calm?seed=1"], "before": None, "decisions": 60, "prompts": 6, "labels": {"bull": 42}, "dropped": {}})
+    write_rows(
+        place / "data.jsonl",
+        rows,
+        {
+            "layout": "brief",
+            "label": "regime",
+            "runs": [],
+            "synthetic": ["synthetic:calm?seed=1"],
+            "before": None,
+            "decisions": 60,
+            "prompts": 6,
+            "labels": {"bull": 42},
+            "dropped": {},
+        },
+    )
     train_adapter(place / "data.jsonl", place / "tiny.gguf", place / "made", OPTIONS, merge=True)
     return place
 
