@@ -2,9 +2,12 @@
 
 import json
 from collections import Counter
+from importlib.util import find_spec
 
 import pytest
+from command_line import only_error
 from small_run import small
+from tiny_llama import write_model
 
 import simulator
 from llm_strategy.advice.examples import label_of_what_followed
@@ -170,3 +173,23 @@ def test_a_judge_refuses_what_was_trained_on(tmp_path):
     )
     with pytest.raises(ConfigurationError, match=r"trained on synthetic:calm\?bars=900&seed=3: choose another seed"):
         check_unseen(adapter, seen)
+
+
+def test_the_command_says_what_it_wrote(btllm, tmp_path):
+    data = tmp_path / "data.jsonl"
+    words = ("train", "export", "--synthetic", "1", "--seed", "5", "--bars", "500", "--out", data)
+    code, out, _ = btllm(*words)
+    assert code == 0
+    assert "distinct prompts: " in out
+    assert f"Data: {data}" in out
+    assert json.loads(btllm(*words, "--json")[1])["synthetic"] == ["synthetic:calm?bars=500&seed=5"]
+    only_error(btllm("train", "export"), 2)
+    only_error(btllm("train", "judge", tmp_path, tmp_path / "experiment.yaml"), 2)
+
+
+@pytest.mark.skipif(find_spec("torch") is not None, reason="torch is installed, and training runs")
+def test_without_the_extra_the_install_line_is_told(btllm, tmp_path):
+    btllm("train", "export", "--synthetic", "1", "--bars", "500", "--out", tmp_path / "data.jsonl")
+    answer = btllm("train", "run", tmp_path / "data.jsonl", "--model", write_model(tmp_path / "tiny.gguf"))
+    assert "pip install 'backtrader-llm[train]'" in answer[2].replace("\n", " ")
+    only_error(answer, 4)
