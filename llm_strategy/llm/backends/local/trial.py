@@ -93,7 +93,7 @@ def try_model(engine: Engine, path: Path, options: Mapping[str, Any]) -> None:
 
 
 def _ended(number: int, engine: Engine, path: Path) -> str:
-    if number == getattr(signal, "SIGALRM", None):
+    if number == getattr(signal, "SIGPROF", None):
         return (
             f"The head or the chat template of {path} was not read within {HEAD_SECONDS} s: fetch the file again, or "
             "choose another model."
