@@ -7,6 +7,7 @@ import signal
 import time
 
 import pytest
+from fault_runs import start_run
 from page_parser import without_script
 
 from llm_strategy import ModelAdvisor, Snapshot
@@ -14,9 +15,6 @@ from llm_strategy.types import Status
 from simulator.prices.load import load_prices
 
 pytestmark = pytest.mark.slow
-
-DECISIONS = 6
-"""Those of the comparison that is stopped twice: some before each end, and some behind the last."""
 
 
 def settings_of(model_path, cache):
@@ -56,18 +54,18 @@ def stopped(commands, model_path, tmp_path_factory):
     folder = tmp_path_factory.mktemp("stopped")
     settings = settings_of(model_path, folder / "cache")
     numbers = {"style": "numbers", "decimals": 2}  # every bar is another question
-    write_experiment(folder, 269 + DECISIONS, advisor=numbers, output={"explain": False})
+    write_experiment(folder, 278, advisor=numbers, output={"explain": False})
     answers = folder / "cache" / "answers"
     ends, known = [], 0
     for stop in (signal.SIGKILL, signal.SIGINT):
         process = commands.popen(folder, settings, ("compare", "experiment.yaml"))
         begin = time.monotonic()
-        while len(list(answers.rglob("*.json"))) < known + 2 and time.monotonic() - begin < 300:
+        while len(list(answers.rglob("*.json"))) < known + 3 and time.monotonic() - begin < 300:
             time.sleep(0.05)
         process.send_signal(stop)
         ends.append(finish(process))
         known = len(list(answers.rglob("*.json")))
-        assert known >= 2
+        assert known >= 3
     ends.append(finish(commands.popen(folder, settings, ("compare", "experiment.yaml", "--json"))))
     return folder, ends, known
 
@@ -89,7 +87,7 @@ def test_compare_then_replay_with_the_model_gone(commands, model_path, stopped):
     settings = settings_of(model_path, home / "cache")
     (folder,) = [path for path in (home / "reports").iterdir() if (path / "manifest.json").is_file()]
     decisions = [json.loads(line) for line in (folder / "llm" / "decisions.jsonl").read_text().splitlines()]
-    assert len(decisions) == DECISIONS
+    assert len(decisions) == 278 - 269
     assert all(decision["status"] == "advised" for decision in decisions)
     page = (folder / "report.html").read_text()
     assert "http://" not in page.replace("http://www.w3.org", "")
@@ -106,8 +104,10 @@ def test_compare_then_replay_with_the_model_gone(commands, model_path, stopped):
     assert "distinct; 0 asked now in" in out
 
 
-def test_a_healthy_model_passes_the_doctor(btllm):
-    code, out, err = finish(btllm("doctor", "--json"))
+def test_a_healthy_model_passes_the_doctor(model_path, tmp_path):
+    code, out, err = finish(
+        start_run(tmp_path, settings_of(model_path, tmp_path / "cache"), words=("doctor", "--json"))
+    )
     told = {check["name"]: check["detail"] for check in json.loads(out)}
     assert told["initialization"].endswith(", on the device cpu")
     assert re.fullmatch(r"slots: 3 decisions, valid at once, .*; [\d.e+]+ s a decision", told["decision"])

@@ -174,10 +174,11 @@ def test_a_part_that_fails_at_once_is_told():
 
 
 def test_what_a_module_keeps_between_runs_hides_nothing(folder):
+    (folder / "beside_kept.py").write_bytes((folder / "signals.py").read_bytes())  # no other test imports this name
     (folder / "kept.py").write_text(
         "seen = {}\n"
         "def decide(snapshot):\n"
-        "    from signals import rule_tomorrow\n"
+        "    from beside_kept import rule_tomorrow\n"
         "    return seen.setdefault(snapshot.time, rule_tomorrow(snapshot))\n"
     )
     result = check_lookahead(
