@@ -23,7 +23,7 @@ def write_model(path: Path, seed: int = 3) -> Path:
     tokens = [*SPECIAL, *letters, byte_letters(" b")]
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name("tiny")
-    writer.add_context_length(512)
+    writer.add_context_length(4096)
     writer.add_embedding_length(WIDTH)
     writer.add_block_count(BLOCKS)
     writer.add_feed_forward_length(INNER)

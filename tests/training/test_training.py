@@ -5,6 +5,7 @@ from collections import Counter
 from itertools import islice
 
 import pytest
+from small_run import small
 from tiny_llama import BLOCKS, write_model
 
 torch = pytest.importorskip("torch")
@@ -17,6 +18,7 @@ from llm_strategy.llm.backends.local.advice_adapter import AdviceAdapter  # noqa
 from llm_strategy.llm.backends.local.llama_cpp import LlamaCppBackend  # noqa: E402
 from llm_strategy.llm.backends.local.llama_cpp_load import EngineOptions  # noqa: E402
 from simulator.training.adapter import AdapterFolder, train_adapter  # noqa: E402
+from simulator.training.judge import judge_adapter  # noqa: E402
 from simulator.training.lora import Base, train  # noqa: E402
 from simulator.training.options import training_options  # noqa: E402
 from simulator.training.rows import by_prompt, read_rows, write_rows  # noqa: E402
@@ -133,3 +135,27 @@ def test_a_model_of_another_architecture_is_told(folder, tmp_path):
     (tmp_path / "other.gguf").write_bytes(other)
     with pytest.raises(ConfigurationError, match="architecture lxama, and those of the architecture llama are trained"):
         Base(tmp_path / "other.gguf")
+
+
+def test_the_judge_sets_base_adapter_twin_and_rule_side_by_side(folder, made, tmp_path, monkeypatch):
+    monkeypatch.setenv("BTLLM_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("LLM_THREADS", "1")
+    experiment = small(
+        tmp_path,
+        data={"source": "synthetic:cycles?bars=440&seed=5"},
+        advisor={"model": str(folder / "tiny.gguf")},
+        evaluation={"bootstrap_samples": 100, "placebos": 19},
+    )
+    judged = judge_adapter(made, experiment, tmp_path / "judged", closes=20)
+    arms = ["regime_rule", "base", "base, same prompt", "adapter", "twin"]
+    assert [one.arm for one in judged.scores[:5]] == arms
+    markets = {one.market for one in judged.scores}
+    assert markets == {"CYCLES", "calm 7", "calm 8", "cycles 7", "cycles 8", "crash 7", "crash 8"}
+    adapter, base = judged.score("crash 7", "adapter"), judged.score("crash 7", "base")
+    assert adapter.valid == 1
+    assert adapter.tokens < base.tokens
+    assert adapter.kappa_true is not None
+    assert judged.score("CYCLES", "adapter").kappa_true is not None
+    assert {arm.name for arm in judged.result.record.arms} >= {"adapter", "base", "twin", "regime_rule", "buy_and_hold"}
+    assert judged.result.facts["adapter.asked.adapter"].text.startswith("brief@")
+    assert "Verdict on the adapter's advice" in (tmp_path / "judged" / "judge.md").read_text()
