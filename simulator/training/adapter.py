@@ -29,7 +29,7 @@ from simulator.reporting.charts.paths import polyline
 from simulator.training.gguf_files import write_adapter, write_merged
 from simulator.training.lora import INSTALL, Base, Trained, train
 from simulator.training.options import TrainingOptions
-from simulator.training.rows import by_prompt, read_about, read_rows
+from simulator.training.rows import by_prompt, checked_about, read_about, read_rows
 from simulator.training.tokens import make_examples
 
 ADAPTER, TWIN, MERGED, RECORD, PAGE, FIGURE = (
@@ -63,8 +63,9 @@ class AdapterFolder:
         """The folder of a finished training; raises ``ConfigurationError`` where it is none."""
         try:
             record = parse_json(read_text(folder / RECORD))
-            if not isinstance(record, dict) or not isinstance(record.get("about"), dict):
+            if not isinstance(record, dict):
                 raise ValueError("it is no record of a training")
+            checked_about(record.get("about"))
         except (OSError, ValueError, RecursionError) as problem:
             raise ConfigurationError(
                 f"{folder} is no folder of a finished training ({problem}): name what 'btllm train run --out' wrote."

@@ -120,8 +120,16 @@ def judge_adapter(
     if trade:
         traded = [name for name in ("adapter", "base", "twin") if name in configs]
         arms: dict[str, Any] = {name: {"advisor": name} for name in traded}
+        bare = replace(
+            wanted,
+            name=f"{wanted.name}-judged",
+            advisor=AdvisorConfig(),
+            advisors={},
+            arms=("llm",),
+            output=replace(wanted.output, explain=False),  # of which the page of a judgement has no need
+        )
         result = compare(
-            replace(wanted, name=f"{wanted.name}-judged", advisor=AdvisorConfig(), advisors={}, arms=("llm",)),
+            bare,
             advisors={name: configs[name] for name in traded},
             arms=arms | {RULE: None, "buy_and_hold": None},
             progress=progress,

@@ -8,6 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ MOST_ROWS = 1_000_000
 LONGEST_LINE = 100_000
 """Characters of a line; a prompt of a market's line has some hundred."""
 HEAVIEST = 10**9
+_ABOUT: dict[str, type] = {
+    "layout": str, "label": str, "sha256": str, "runs": list, "synthetic": list, "decisions": int, "prompts": int,
+    "labels": dict, "dropped": dict,
+}  # fmt: skip
 _ROLES = ("system", "user", "assistant")
 
 
@@ -70,9 +75,7 @@ def read_about(path: Path) -> dict[str, Any]:
     """What stands beside a file of rows; empty where nothing does, as with a file of others. Raises
     ``ConfigurationError`` where the rows are not those that it is about."""
     try:
-        about = parse_json(read_text(about_file(path)))
-        if not isinstance(about, dict):
-            raise ValueError("it is no object")
+        about = checked_about(parse_json(read_text(about_file(path))))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as problem:
@@ -84,6 +87,28 @@ def read_about(path: Path) -> dict[str, Any]:
             f"{path} is not the file that {about_file(path).name} is about: export the data again, or remove the "
             "latter."
         )
+    return about
+
+
+def checked_about(about: Any) -> dict[str, Any]:
+    """What an export said of its rows, where it has all that is read of it; raises ``ValueError``."""
+    if not isinstance(about, dict):
+        raise ValueError("it is no object")
+    for name, kind in _ABOUT.items():
+        if not isinstance(about.get(name), kind):
+            raise ValueError(f"its {name} is not what an export writes")
+    if not all(isinstance(run, dict) and {"name", "identity"} <= run.keys() for run in about["runs"]):
+        raise ValueError("its runs are not what an export writes")
+    counts = [*about["labels"].values(), *about["dropped"].values()]
+    if not all(isinstance(count, int) for count in counts) or not all(
+        isinstance(one, str) for one in about["synthetic"]
+    ):
+        raise ValueError("its counts or sources are not what an export writes")
+    if about["runs"]:
+        try:
+            datetime.fromisoformat(str(about.get("before")))
+        except ValueError:
+            raise ValueError("its before is no day") from None
     return about
 
 
