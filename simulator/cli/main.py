@@ -28,6 +28,7 @@ try:
         hypotheses,
         memory,
         runs,
+        sweep,
         trials,
     )
     from simulator.cli import models as model
@@ -107,6 +108,7 @@ for command in (
     experiments.demo,
     experiments.run,
     experiments.compare,
+    sweep.sweep,
     trials.open_holdout,
     folders.replay,
     folders.report,

@@ -88,8 +88,8 @@ def _say_result(result: SweepResult) -> None:
             f"The first {_SHOWN} of {len(cells):,} by their Sharpe ratios, all in {result.folder / 'cells.parquet'}."
         )
     console.say(
-        f"{about['cells']:,} cells, {about['decisions']:,} decisions with {about['questions']:,} distinct questions. The "
-        "best of many cells is good by luck alone: it is no advice to trade it."
+        f"{about['cells']:,} cells, {about['decisions']:,} decisions with {about['questions']:,} distinct questions. "
+        "The best of many cells is good by luck alone: it is no advice to trade it."
     )
     if result.report.exists():
         console.say_report(result.report)

@@ -47,7 +47,7 @@ class SweepResult:
         """The row with the largest Sharpe ratio, the first of equal ones; None where none has one. The largest of many
         is large by luck alone: the page says by how much."""
         ratios = self.cells["sharpe"]
-        return None if ratios.isna().all() else self.cells.loc[ratios.idxmax()]
+        return None if ratios.isna().all() else self.cells.iloc[int(ratios.argmax())]
 
     @property
     def report(self) -> Path:
@@ -57,8 +57,8 @@ class SweepResult:
     def __repr__(self) -> str:
         about = self.about
         return (
-            f"SweepResult({about['cells']:,} cells, {about['decisions']:,} decisions, {about['questions']:,} questions, "
-            f"{str(self.folder)!r})"
+            f"SweepResult({about['cells']:,} cells, {about['decisions']:,} decisions, {about['questions']:,} "
+            f"questions, {str(self.folder)!r})"
         )
 
     def _repr_html_(self) -> str:

@@ -31,7 +31,7 @@ DAMAGED = (pyarrow.ArrowException, OSError, ValueError, LookupError, TypeError, 
 """What is raised by a file that was cut off or changed."""
 _Kept = TypeVar("_Kept")
 _OF_ONE_BAR = ("bar", "time", "snapshot", "verdict", "clamps")
-_OF_NO_TRADE = {"prompt": "", "answer": None, "context": [], "repairs": []}
+_OF_NO_TRADE: dict[str, Any] = {"prompt": "", "answer": None, "context": [], "repairs": []}
 """What of a decision its trading does not depend on."""
 _NO_SNAPSHOT = {
     "symbol": "", "timeframe": "", "time": "", "close": 0.0, "trend": 0.0, "momentum": 0.0, "volatility": 0.0,
@@ -205,7 +205,7 @@ class Shelf:
         return self.folder / f"{key}.arrow"
 
 
-def arrow_bytes(table: pyarrow.Table, about: Mapping[str, Any]) -> bytes:
+def arrow_bytes(table: pyarrow.Table, about: Any) -> bytes:
     """A table as an Arrow file, with plain data ``about`` it."""
     file = BytesIO()
     kept = table.replace_schema_metadata({"about": json.dumps(about)})

@@ -8,7 +8,9 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -275,13 +277,14 @@ class _Run:
             prices_key(self._cells.prices.visible(cell.experiment).universe) for cell in self._cells.all
         )
         arms = dict.fromkeys(one.arm.name for each in self._plan.arms.values() for one in each)
+        experiment = without_folders(self._cells.base.resolved())
         models = {session.name: model_of(session.model) for session in self._plan.sessions}
         return {
             "format": FORMAT,
             "name": self._sweep.name,
             "identity": identity,
             "sweep": self._sweep.as_dict(),
-            "experiment": without_folders(self._cells.base.resolved()),
+            "experiment": {name: part for name, part in experiment.items() if name != "output"},
             "axes": [{"key": axis.key, "values": axis.values} for axis in axes],
             "windows": [{"name": each.name, "start": each.start, "end": each.end} for each in self._cells.windows],
             "cells": len(self._cells.all),
@@ -289,7 +292,7 @@ class _Run:
             "arms": list(arms),
             "decisions": self._plan.decisions,
             "questions": self._plan.questions,
-            "prices": list(prices),
+            "prices": list(dict.fromkeys(prices)),
             "models": models,
             "versions": {"backtrader-llm": version("backtrader-llm")},
         }
@@ -297,3 +300,5 @@ class _Run:
 
 def _write_page(folder: Path) -> None:
     """Write the page of a finished sweep."""
+    if find_spec("simulator.reporting.sweep") is not None:
+        import_module("simulator.reporting.sweep.page").write_sweep_page(folder)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import pyarrow
 from pyarrow import parquet
 
@@ -126,9 +125,3 @@ def write_returns(path: Path, finished: FinishedCells) -> None:
     with whole_file(path, "wb") as file, parquet.ParquetWriter(file, RETURNS_SCHEMA) as writer:
         for group in finished.returns():
             writer.write_table(group)
-
-
-def read_frame(table: pyarrow.Table) -> pd.DataFrame:
-    """An Arrow table as a DataFrame with plain types."""
-    frame: pd.DataFrame = table.to_pandas()
-    return frame

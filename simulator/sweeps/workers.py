@@ -124,16 +124,17 @@ def on_dask(address: str) -> Iterator[tuple[Trade, int]]:
     """Trade on the cluster of the scheduler at an address (``tcp://host:8786``), and how many threads it has. Prices
     and decisions are scattered once. Raises ``ConfigurationError`` where there is no such cluster."""
     try:
-        from distributed import Client
+        from distributed import Client as Connect
     except ImportError:
         raise ConfigurationError(f"A sweep on Dask needs distributed: {_INSTALL}") from None
     try:
-        client: Any = Client(address, timeout=_CONNECT_SECONDS)
+        connect: Any = Connect
+        client = connect(address, timeout=_CONNECT_SECONDS)
     except (OSError, ValueError, TimeoutError) as problem:
         told = " ".join(str(problem).split()) or type(problem).__name__
         raise ConfigurationError(
-            f"There is no scheduler of Dask at {address} ({told:.120}): start one with dask scheduler, and workers with "
-            "dask worker ADDRESS."
+            f"There is no scheduler of Dask at {address} ({told:.120}): start one with dask scheduler, and workers "
+            "with dask worker ADDRESS."
         ) from None
     with client:
         yield _scattering(client), _threads(client, address)
@@ -166,7 +167,10 @@ def _installed() -> str:
 
 
 def _scattering(client: Any) -> Trade:
-    from distributed import KilledWorker, as_completed
+    from distributed import KilledWorker
+    from distributed import as_completed as completed
+
+    as_completed: Any = completed
 
     def trade(parts: Sequence[Part], shelf: Shelf) -> Iterator[tuple[str, list[ArmOutcome] | CellProblem]]:
         keys = dict.fromkeys(key for part in parts for key in part.files)
