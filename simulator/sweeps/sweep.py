@@ -118,7 +118,7 @@ class _Run:
 
     def execute(self, workers: int | None, dask: str, on_plan: OnPlan | None) -> SweepResult:
         """Everything."""
-        if workers is not None and (not isinstance(workers, int) or workers < 1):
+        if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
             raise ConfigurationError(f"workers is {workers!r:.60}: give a whole number of processes from 1.")
         if workers is not None and dask:
             raise ConfigurationError("workers and dask are given: the cluster has its own workers, leave workers out.")
