@@ -17,7 +17,7 @@ from llm_strategy.errors import ConfigurationError, shown
 from llm_strategy.support.read_regular import read_text
 from llm_strategy.support.schemas import require
 from llm_strategy.support.strict_yaml import parse_yaml
-from simulator.experiment.documents import plain
+from simulator.experiment.documents import plain, whole
 from simulator.experiment.schema import section_schema
 from simulator.prices.load import moment
 
@@ -171,7 +171,7 @@ class Sweep:
             document["grid"] = {key: tuple(values) for key, values in document["grid"].items()}
         if "walk_forward" in document:
             steps = {key: value for key, value in document["walk_forward"].items() if value is not None}
-            document["walk_forward"] = WalkForward(**steps)
+            document["walk_forward"] = WalkForward(**whole(WalkForward, steps))
         for name in ("arm", "list", "windows"):
             if isinstance(document.get(name), list):
                 document[name] = tuple(document[name])
