@@ -58,7 +58,7 @@ def sweep(
     if as_json:
         console.print_json({"folder": str(result.folder), "report": str(result.report), "sweep": result.about})
     elif quiet:
-        console.say(str(result.folder))
+        console.say(str(result.report if result.report.exists() else result.folder))
     else:
         _say_result(result)
 

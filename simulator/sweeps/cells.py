@@ -71,13 +71,18 @@ class PriceShelf:
 
     def __init__(self) -> None:
         self._loaded: dict[str, Visible] = {}
+        self._known: dict[int, tuple[Experiment, Visible]] = {}
+        """By the identity of an experiment, which lives as long as it stands here."""
 
     def visible(self, experiment: Experiment) -> Visible:
         """Those of an experiment; raises as ``visible_universe``."""
+        if (known := self._known.get(id(experiment))) is not None:
+            return known[1]
         data, bars = experiment.as_dict()["data"], experiment.warm_up.bars
         key = json.dumps([data, bars, experiment.evaluation.holdout], sort_keys=True)
         if key not in self._loaded:
             self._loaded[key] = Visible(*visible_universe(experiment, minimum_bars=bars + 2))
+        self._known[id(experiment)] = experiment, self._loaded[key]
         return self._loaded[key]
 
 

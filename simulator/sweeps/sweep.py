@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from llm_strategy.advice.written_prompt import prompts_sha256
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.support.schemas import schemas_sha256
-from simulator.folder.description import now
+from simulator.folder.description import notes_on, now
 from simulator.folder.evidence import write_json
 from simulator.folder.manifest import SWEEP_KIND
 from simulator.folder.provenance import model_of, provenance
@@ -28,6 +28,7 @@ from simulator.progress.stages import Progress
 from simulator.progress.surfaces import progress_for
 from simulator.runs.advisors.session import Clients
 from simulator.runs.placebos.processes import processes
+from simulator.runs.trials.tail import told_of
 from simulator.sweeps.answer import answer_groups
 from simulator.sweeps.cells import Cells, cells_of, without_frames
 from simulator.sweeps.collect import Collected, collect
@@ -103,6 +104,7 @@ class _Run:
         self._sweep, self._client, self._progress, self._max_cost = wanted, client, progress, max_cost
         self._cells: Cells
         self._plan: Collected
+        self._notes: tuple[str, ...] = ()
 
     def plan(self) -> Collected:
         """The cells and their questions."""
@@ -112,9 +114,20 @@ class _Run:
         self._progress.begin("counting questions")
         self._plan = collect(self._cells, self._sweep.arms, self._client)
         self._progress.end(f"{self._plan.questions:,} distinct")
-        for sentence in self._cells.notes:
+        self._notes = tuple(self._noted())
+        for sentence in self._notes:
             self._progress.note(f"Note: {sentence}")
         return self._plan
+
+    def _noted(self) -> Iterator[str]:
+        """What a person must know of prices, limits and cells before anything runs."""
+        first = self._cells.all[0].experiment
+        yield from notes_on(first, self._cells.prices.visible(first).universe)
+        if self._cells.base.evaluation.holdout is not None:
+            yield from told_of(self._cells.prices.visible(self._cells.base).sealed)
+        if self._cells.base.hypotheses is not None:
+            yield "hypotheses are proposed and tested by btllm compare: a sweep lets the arms trade alone."
+        yield from self._cells.notes
 
     def execute(self, workers: int | None, dask: str, on_plan: OnPlan | None) -> SweepResult:
         """Everything."""
@@ -169,7 +182,7 @@ class _Run:
             "identity": identity,
             "status": "complete",
             "usage": usage,
-            "notes": [*self._cells.notes, *notes],
+            "notes": [*self._notes, *notes],
             **provenance(),
             "started": started,
             "finished": now(),

@@ -173,6 +173,16 @@ def _scattering(client: Any) -> Trade:
     as_completed: Any = completed
 
     def trade(parts: Sequence[Part], shelf: Shelf) -> Iterator[tuple[str, list[ArmOutcome] | CellProblem]]:
+        try:
+            yield from on_cluster(parts, shelf)
+        except (OSError, TimeoutError) as problem:
+            told = " ".join(str(problem).split()) or type(problem).__name__
+            raise RunFolderError(
+                f"The scheduler of Dask is gone ({told:.120}): start it again; the same command goes on, and finished "
+                "cells are kept."
+            ) from None
+
+    def on_cluster(parts: Sequence[Part], shelf: Shelf) -> Iterator[tuple[str, list[ArmOutcome] | CellProblem]]:
         keys = dict.fromkeys(key for part in parts for key in part.files)
         held = {key: client.scatter(content, broadcast=True) for key, content in shelf.contents(keys)}
         begun = {

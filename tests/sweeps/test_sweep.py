@@ -89,16 +89,6 @@ def test_a_cell_is_the_experiment_run_alone(swept, tmp_path):
     assert alone.facts["market.sharpe"].value == pytest.approx(row["market_sharpe"], abs=1e-9)
 
 
-@pytest.mark.slow
-def test_two_processes_write_the_same_bytes(swept, tmp_path):
-    result, client, model = swept
-    asked = len(model.requests)
-    again = simulator.sweep(small_sweep(tmp_path, arm=ARMS), client=client, workers=2)
-    assert sums(again.folder) == sums(result.folder)
-    assert again.folder.name == result.folder.name
-    assert len(model.requests) == asked
-
-
 def test_what_is_finished_is_not_run_again(swept):
     result, client, _ = swept
     before = files(result.folder)
@@ -120,7 +110,7 @@ def test_the_folder_is_sealed_and_no_run(swept, tmp_path):
 
 def test_a_changed_folder_is_run_again(swept, tmp_path):
     _, client, _ = swept
-    document = small_sweep(tmp_path, grid={"costs.slippage_bps": [1, 5]}, walk_forward=None)
+    document = small_sweep(tmp_path, grid={"costs.slippage_bps": [1]}, walk_forward=None)
     first = simulator.sweep(document, client=client, workers=1)
     whole = sums(first.folder)
     (first.folder / "cells.parquet").write_bytes(b"")
@@ -180,15 +170,15 @@ def test_a_cell_equal_to_another_is_left_out_and_told(tmp_path):
 
 
 def test_the_command(btllm, tmp_path):
-    document = small_sweep(tmp_path / "reports", arm="momentum", walk_forward=WALK)
+    document = small_sweep(tmp_path / "reports", arm="momentum", walk_forward=WALK | {"step": 120})
     (tmp_path / "sweep.yaml").write_text(json.dumps(document))
     _, out, _ = btllm("sweep", "--dry-run", "--json")
-    assert json.loads(out)["cells"] == 24
+    assert json.loads(out)["cells"] == 12
     assert not (tmp_path / "reports").exists()
     code, out, err = btllm("sweep", "--workers", "1")
     assert code == 0, err
-    assert "24 cells" in out
+    assert "12 cells" in out
     assert "risk.max_position_size" in out
     _, out, err = btllm("sweep", "--json")
-    assert json.loads(out)["sweep"]["cells"] == 24
+    assert json.loads(out)["sweep"]["cells"] == 12
     assert "nothing is run" in err

@@ -22,7 +22,7 @@ ITEMS = {
 }
 ARMS = ("llm", "momentum", "mine", "market")
 TWO = {
-    "sources": {"AAA": "synthetic:cycles?bars=420&seed=5", "BBB": "synthetic:calm?bars=400&seed=3"},
+    "sources": {"AAA": "synthetic:cycles?bars=350&seed=5", "BBB": "synthetic:calm?bars=340&seed=3"},
     "groups": {"one": ["AAA", "BBB"]},
 }
 
@@ -84,7 +84,7 @@ def test_prices_come_back_to_the_last_bit(tmp_path):
 
 def test_a_table_of_prices_that_was_given_travels_without_itself(tmp_path):
     frame = load_universe(Experiment.from_mapping({"data": {"source": TWO["sources"]["AAA"]}}).data).markets[0].table
-    frames = [frame, frame.iloc[:400]]
+    frames = [frame, frame.iloc[:330]]
     document = {
         "experiment": {"data": {"source": frame}, "output": {"folder": str(tmp_path)}},
         "arm": "momentum",

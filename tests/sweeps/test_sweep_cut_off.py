@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.server, pytest.mark.slow]
 DECISIONS = 12
 WORDS = ("sweep", "sweep.yaml", "--workers", "1")
 KILLS = 10 if NIGHTLY else 3
-EVERY = 1 if NIGHTLY else 90
+EVERY = 1 if NIGHTLY else 150
 
 
 def slowly(turn, body):
@@ -43,62 +43,63 @@ def asked(server):
     return [json.dumps(body["messages"]) for body in server.questions if body]
 
 
-def test_killed_at_random_and_finished_with_the_same_bytes(tmp_path, commands):
-    rng = random.Random(17)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, commands):
+    """A server, the bytes of an undisturbed sweep that asked it, and its questions."""
     with serving(by_turns(slowly)) as server:
-        folder, settings = place(tmp_path, server, "whole")
+        folder, settings = place(tmp_path_factory.mktemp("sweep"), server, "whole")
         code, said, _ = commands.run(folder, settings, WORDS)
         assert code == 0, said
-        wanted, questions = sums(finished(folder)), set(asked(server))
+        questions = set(asked(server))
         assert len(questions) == len(asked(server)) == DECISIONS
-        killed = 0
-        for turn in itertools.count():
-            folder, settings = place(tmp_path, server, f"killed-{turn}")
-            first = len(asked(server))
-            for goal in sorted(rng.sample(range(1, DECISIONS + 10), KILLS)):
-                process, deadline = commands.start(folder, settings, WORDS), time.monotonic() + 120
-                while written(folder) < goal and time.monotonic() < deadline:
-                    time.sleep(0.001)
-                os.kill(process, signal.SIGKILL)
-                killed += commands.ended()[0] == -signal.SIGKILL
-            code, said, _ = commands.run(folder, settings, WORDS)
-            assert code == 0, said
-            assert sums(finished(folder)) == wanted
-            assert not list((folder / "reports").glob("*.partial"))
-            assert set(asked(server)[first:]) == questions
-            assert len(asked(server)) - first <= DECISIONS + KILLS, "only the one under way is asked again"
-            if killed >= KILLS:
-                break
+        yield server, sums(finished(folder)), questions
 
 
-def test_a_disk_that_is_full_at_any_moment(tmp_path, commands):
-    with serving(by_turns(slowly)) as server:
-        folder, settings = place(tmp_path, server, "whole")
-        assert commands.run(folder, settings, WORDS)[0] == 0
-        wanted = sums(finished(folder))
-        for n in itertools.count(EVERY // 2, EVERY):
-            folder, settings = place(tmp_path, server, f"at-{n}")
-            code, said, fired = commands.run(folder, settings, WORDS, fail_at=n, number=errno.ENOSPC, root=str(folder))
-            assert "Traceback" not in said
-            assert code in (0, 6), said
-            if code:
-                assert said.strip().splitlines()[-1].startswith("Error: "), said
-                assert commands.run(folder, settings, WORDS)[0] == 0
-            assert sums(finished(folder)) == wanted, fired
-            if not fired:
-                break
-        assert n > EVERY
+def test_killed_at_random_and_finished_with_the_same_bytes(tmp_path, commands, whole):
+    server, wanted, questions = whole
+    rng, killed = random.Random(17), 0
+    for turn in itertools.count():
+        folder, settings = place(tmp_path, server, f"killed-{turn}")
+        first = len(asked(server))
+        for goal in sorted(rng.sample(range(1, DECISIONS + 10), KILLS)):
+            process, deadline = commands.start(folder, settings, WORDS), time.monotonic() + 120
+            while written(folder) < goal and time.monotonic() < deadline:
+                time.sleep(0.001)
+            os.kill(process, signal.SIGKILL)
+            killed += commands.ended()[0] == -signal.SIGKILL
+        code, said, _ = commands.run(folder, settings, WORDS)
+        assert code == 0, said
+        assert sums(finished(folder)) == wanted
+        assert not list((folder / "reports").glob("*.partial"))
+        assert set(asked(server)[first:]) == questions
+        assert len(asked(server)) - first <= DECISIONS + KILLS, "only the one under way is asked again"
+        if killed >= KILLS:
+            break
 
 
-def test_an_interruption_is_one_sentence(tmp_path, commands):
-    with serving(by_turns(slowly)) as server:
-        folder, settings = place(tmp_path, server, "interrupted")
-        process = commands.start(folder, settings, WORDS)
-        while written(folder) < 6:
-            time.sleep(0.001)
-        os.kill(process, signal.SIGINT)
-        code, said, _ = commands.ended()
-        assert code == 130, said
+def test_a_disk_that_is_full_at_any_moment(tmp_path, commands, whole):
+    server, wanted, _ = whole
+    for n in itertools.count(EVERY // 2, EVERY):
+        folder, settings = place(tmp_path, server, f"at-{n}")
+        code, said, fired = commands.run(folder, settings, WORDS, fail_at=n, number=errno.ENOSPC, root=str(folder))
         assert "Traceback" not in said
-        assert said.strip().splitlines()[-1].startswith("Error: interrupted; every answer of the model so far is kept")
-        assert commands.run(folder, settings, WORDS)[0] == 0
+        assert code in (0, 6), said
+        if code:
+            assert said.strip().splitlines()[-1].startswith("Error: "), said
+            assert commands.run(folder, settings, WORDS)[0] == 0
+        assert sums(finished(folder)) == wanted, fired
+        if not fired:
+            break
+    assert n > EVERY
+
+
+def test_an_interruption_is_one_sentence(tmp_path, commands, whole):
+    folder, settings = place(tmp_path, whole[0], "interrupted")
+    process, deadline = commands.start(folder, settings, WORDS), time.monotonic() + 120
+    while written(folder) < 6 and time.monotonic() < deadline:
+        time.sleep(0.001)
+    os.kill(process, signal.SIGINT)
+    code, said, _ = commands.ended()
+    assert code == 130, said
+    assert "Traceback" not in said
+    assert said.strip().splitlines()[-1].startswith("Error: interrupted; every answer of the model so far is kept")
