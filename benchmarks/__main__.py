@@ -10,6 +10,7 @@ from benchmarks.asking_ahead import print_asking_ahead
 from benchmarks.charts import print_charts
 from benchmarks.checklists import print_checklists
 from benchmarks.documents import print_documents
+from benchmarks.endpoints import print_endpoints
 from benchmarks.model import distinct_snapshots, measure_validity, seconds_per_decision
 from benchmarks.portfolio import measure_portfolio
 from benchmarks.same_orders import run_same_orders
@@ -63,6 +64,7 @@ def main() -> None:
     print_checklists()
     print_charts()
     print_asking_ahead()
+    print_endpoints()
 
     snapshots = distinct_snapshots(*SOURCES)
     with get_llm_client() as model:

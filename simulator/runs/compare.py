@@ -198,7 +198,8 @@ def execute(
     with Workspace(folder) as work, as_run_folder_error(folder), contextlib.ExitStack() as at_the_end:
         progress.release()
         tell_note = _both(on_note, lambda told: progress.note(f"Note: {told}"))
-        for sentence in (*notes_on(experiment, universe), *known.notes):
+        caveats = dict.fromkeys(sentence for session in asking for sentence in session.model.caveats)
+        for sentence in (*notes_on(experiment, universe), *caveats, *known.notes):
             tell_note(sentence)
         stages = RunStages(progress, model)
         for session in asking:

@@ -19,8 +19,10 @@ from simulator.folder.provenance import model_of, own_parts, shown_parts
 from simulator.prices.universe import Universe
 from simulator.runs.advisors.analytic_needs import check_needs, check_volumes
 from simulator.runs.advisors.session import AdvisorSession, Clients, check_clients, sessions_of
-from simulator.runs.estimate import Estimate, QuestionSet, SetsEstimate, estimate_sets
+from simulator.runs.batch.export import Asked
+from simulator.runs.estimate import Estimate, SetsEstimate, estimate_sets
 from simulator.runs.lookahead.analytics import refuse_lookahead
+from simulator.runs.questions import QuestionSet
 from simulator.runs.simulation import check_cash_rates
 from simulator.runs.strategies.trade import own_strategy
 from simulator.sweeps.cells import Cell, Cells
@@ -129,6 +131,46 @@ def collect(cells: Cells, arms: Sequence[str] = (), client: Clients = None) -> C
 
     Raises ``ConfigurationError`` for an arm that is not there, and whatever a run raises before it asks.
     """
+    grouped = _group(cells, arms, client)
+    counted = None
+    if grouped.groups:
+        asked = grouped.asked
+        counted = estimate_sets([(session, _sets(of_it)) for session, of_it in asked])
+        for session, of_it in asked:
+            for group, decisions in zip(of_it, counted.decisions[session.name], strict=True):
+                group.decisions = decisions
+    return Collected(cells, grouped.arms, grouped.groups, grouped.sessions, counted)
+
+
+def asked_by(cells: Cells, arms: Sequence[str] = (), client: Clients = None) -> Asked:
+    """The models of a sweep, each with the decisions that it is asked for, for files of questions."""
+    grouped = _group(cells, arms, client)
+    if not grouped.groups:
+        raise ConfigurationError("No arm of the sweep asks a model: there are no questions.")
+    return [(session, _sets(of_it)) for session, of_it in grouped.asked]
+
+
+def _sets(groups: Sequence[QuestionGroup]) -> list[QuestionSet]:
+    return [QuestionSet(group.experiment, group.universe, group.config) for group in groups]
+
+
+class _Grouped(NamedTuple):
+    """The groups of equal questions by key, the arms of each cell by its number, and the models."""
+
+    groups: dict[str, QuestionGroup]
+    arms: dict[int, list[ArmOfCell]]
+    sessions: list[AdvisorSession]
+
+    @property
+    def asked(self) -> list[tuple[AdvisorSession, list[QuestionGroup]]]:
+        """Each model with its groups."""
+        return [
+            (session, [group for group in self.groups.values() if group.session is session])
+            for session in self.sessions
+        ]
+
+
+def _group(cells: Cells, arms: Sequence[str], client: Clients) -> _Grouped:
     check_clients(cells.base, client)
     named = arms or _primary(cells.base)
     models = _Sessions(client)
@@ -159,21 +201,7 @@ def collect(cells: Cells, arms: Sequence[str] = (), client: Clients = None) -> C
                 groups[key] = QuestionGroup(key, arm, arm.config, cell.experiment, universe, session)
             groups[key].cells.append(cell.number)
             of_cells.setdefault(cell.number, []).append(ArmOfCell(arm, key))
-    counted = None
-    if groups:
-        by_session = [
-            (session, [group for group in groups.values() if group.session is session]) for session in models.all
-        ]
-        counted = estimate_sets(
-            [
-                (session, [QuestionSet(group.experiment, group.universe, group.config) for group in of_it])
-                for session, of_it in by_session
-            ]
-        )
-        for session, of_it in by_session:
-            for group, decisions in zip(of_it, counted.decisions[session.name], strict=True):
-                group.decisions = decisions
-    return Collected(cells, of_cells, groups, models.all, counted)
+    return _Grouped(groups, of_cells, models.all)
 
 
 def _primary(experiment: Experiment) -> tuple[str, ...]:

@@ -21,6 +21,8 @@ from simulator.experiment.documents import plain, whole
 from simulator.experiment.schema import section_schema
 from simulator.prices.load import moment
 
+_OF_SWEEPS = {"experiment", "grid", "list", "walk_forward", "windows"}
+"""Keys that no experiment has."""
 MOST_CELLS = 100_000
 """Of one sweep, windows counted."""
 _NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$"
@@ -209,6 +211,15 @@ class Sweep:
             "walk_forward": None if walk is None else {"bars": walk.bars, "step": walk.step, "first": walk.first},
             "windows": [dict(window) for window in self.windows],
         }
+
+
+def is_sweep(path: Path) -> bool:
+    """Whether a file is a sweep and no experiment, by its keys; what cannot be read is none, and told elsewhere."""
+    try:
+        document = parse_yaml(read_text(path), str(path))
+    except (OSError, ValueError, ConfigurationError):
+        return False
+    return isinstance(document, dict) and not _OF_SWEEPS.isdisjoint(document)
 
 
 def sweep_schema() -> dict[str, Any]:

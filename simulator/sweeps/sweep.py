@@ -8,9 +8,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from importlib import import_module
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -313,5 +311,6 @@ class _Run:
 
 def _write_page(folder: Path) -> None:
     """Write the page of a finished sweep."""
-    if find_spec("simulator.reporting.sweep") is not None:
-        import_module("simulator.reporting.sweep.page").write_sweep_page(folder)
+    from simulator.reporting.sweep.page import write_sweep_page  # its charts are not needed before
+
+    write_sweep_page(folder)
