@@ -14,7 +14,7 @@ BASE = {
 }
 GRID = {"risk.max_position_size": [0.1, 0.15, 0.2], "costs.slippage_bps": [1, 5]}
 WALK = {"bars": 60, "step": 40}
-TABLES = ("sweep.json", "cells.parquet", "returns.parquet")
+TABLES = ("sweep.json", "cells.parquet", "returns.parquet", "facts.json", "report.html", "report.md")
 
 
 def buyer(request):

@@ -5,7 +5,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from small_run import recording
-from small_sweep import sums
 
 import simulator
 from simulator.experiment.configuration import Experiment
@@ -95,4 +94,3 @@ def test_a_table_of_prices_that_was_given_travels_without_itself(tmp_path):
     assert type(without_frames(cell).data.source) is str
     result = simulator.sweep(document, workers=1)
     assert result.cells["bars"].diff().iloc[1] == -20
-    assert set(sums(result.folder)) == {"sweep.json", "cells.parquet", "returns.parquet"}
