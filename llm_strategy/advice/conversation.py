@@ -14,8 +14,8 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, TypeAlias, TypeVar
 
-from llm_strategy.advice.known_past import KnownPast
 from llm_strategy.advice.ahead import OnAnswer, PlanAnswer, answer_ahead, next_request
+from llm_strategy.advice.known_past import KnownPast
 from llm_strategy.advice.modes.mode import Mode, Question
 from llm_strategy.advice.modes.planned import Planned
 from llm_strategy.advice.outcome import FAILURES, Outcome, abstain, judge_answer, without_occasion

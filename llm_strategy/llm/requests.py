@@ -243,9 +243,24 @@ KEY_VERSION = 1
 """Goes into every key: raised when a request comes to mean something else."""
 
 
-@lru_cache(maxsize=4096)
+MOST_HASHED = 4096
+"""Requests whose hash is kept: an estimate, the record and the journal ask for it again."""
+_hashed: dict[int, tuple[Request, ModelIdentity, str]] = {}
+
+
 def request_hash(request: Request, identity: ModelIdentity) -> str:
     """SHA-256 (hex) over the canonical JSON of the request and the identity; equal hashes mean equal answers."""
+    known = _hashed.get(id(request))
+    if known is not None and known[1] is identity:  # as long as it is kept, its id is its own
+        return known[2]
+    if len(_hashed) >= MOST_HASHED:
+        _hashed.clear()
+    _hashed[id(request)] = request, identity, (found := _request_hash(request, identity))
+    return found
+
+
+@lru_cache(maxsize=64)
+def _request_hash(request: Request, identity: ModelIdentity) -> str:
     asked = _fields(request) | {"messages": [_message(message) for message in request.messages]}
     del asked["timeout_s"], asked["log"]
     for name in ("json_schema", "opening", "chosen", "choices", "draw"):
