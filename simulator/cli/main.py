@@ -29,6 +29,7 @@ try:
         memory,
         questions,
         runs,
+        sweep,
         trials,
     )
     from simulator.cli import models as model
@@ -108,6 +109,7 @@ for command in (
     experiments.demo,
     experiments.run,
     experiments.compare,
+    sweep.sweep,
     trials.open_holdout,
     folders.replay,
     folders.report,
