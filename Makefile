@@ -45,10 +45,12 @@ fuzz: model second-model
 expected: model
 	LLM_TIMEOUT_S=900 $(BIN)/python tests/support/expected_demo.py
 
-# The schema of experiments, written from the fields of the settings: after a setting has changed.
+# The schemas of experiments and sweeps, written from the fields of the settings: after a setting has changed.
 contracts: env
 	$(BIN)/python -m simulator.experiment.schema > contracts/experiment.schema.new
 	mv contracts/experiment.schema.new contracts/experiment.schema.json
+	$(BIN)/python -m simulator.sweeps.document > contracts/sweep.schema.new
+	mv contracts/sweep.schema.new contracts/sweep.schema.json
 
 # The adapter of the package anew, from synthetic paths to its judgement (build/adapter/judged/judge.md): within an hour on
 # two processors. What was cut off goes on with the same command.
