@@ -150,7 +150,7 @@ def judge(
 def make_default(
     out: Out = Path("build/adapter"),
     threads: Threads = None,
-    closes: Closes = 300,
+    closes: Closes = 100,
     trade: Trade = True,
     as_json: AsJson = False,
 ) -> None:

@@ -14,11 +14,13 @@ from llm_strategy.llm.settings import load_settings
 from simulator.progress.stages import SILENT, Progress
 from simulator.training.adapter import AdapterFolder, train_adapter
 from simulator.training.export import SyntheticPaths, export_rows
-from simulator.training.judge import CLOSES, Judgement, judge_adapter
+from simulator.training.judge import Judgement, judge_adapter
 from simulator.training.options import TrainingOptions
 
 PATHS = SyntheticPaths(paths=30, seed=1000)
 """Ten of each scenario, 10,000 bars each."""
+RECIPE_CLOSES = 100
+"""Closes a market at which all are asked: the base takes most of the time."""
 MARKET, OTHER_MARKET = "sample:sp500", "sample:nasdaq"
 
 
@@ -42,7 +44,7 @@ def make_default(
     options: TrainingOptions,
     *,
     paths: SyntheticPaths = PATHS,
-    closes: int = CLOSES,
+    closes: int = RECIPE_CLOSES,
     trade: bool = True,
     progress: Progress = SILENT,
 ) -> tuple[AdapterFolder, Judgement]:
