@@ -34,6 +34,8 @@ class Tick:
     time: datetime
     price: float
     size: float = 0.0
+    id: str = ""
+    """The exchange's own name of the trade, where it has one: a second tick of that name is the same trade again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,9 @@ class Feed(ABC):
     """An open connection to a market, or what stands for one. Used by one thread; a feed that listens in a thread of
     its own puts messages into a ``queue.Queue`` and takes them from there."""
 
+    grace_s = 0.0
+    """Seconds that this kind of feed needs at least, beyond the end of a bar, until it has told of it: polling takes
+    long. The setting ``watch.grace`` may be longer."""
     uses_wall_clock = True
     """Whether bars also close when the wall clock has passed their end; False for a replay, whose time is that of
     ``FeedTime`` alone."""
@@ -95,7 +100,7 @@ class Feed(ABC):
         exist, a key that is refused); all else is a ``FeedTrouble``, and the feed connects again, with a growing pause.
         """
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most have nothing to let go of
         """Let go of connections, threads and files; called once, also after an error."""
 
     def __enter__(self) -> Self:
