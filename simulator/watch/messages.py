@@ -56,8 +56,8 @@ def message_of(document: Mapping[str, Any], timeframe: Timeframe, symbol: str = 
     end = _time(document["end"]) if document.get("end") else start + timeframe.duration
     if end <= start:
         raise ValueError("its end is not after its start")
-    values = [_number(document.get(column), column) for column in ("open", "high", "low", "close")]
-    return FeedBar(name, start, end, *values, _number(document.get("volume") or 0, "volume"))
+    opens, high, low, close = (_number(document.get(column), column) for column in ("open", "high", "low", "close"))
+    return FeedBar(name, start, end, opens, high, low, close, _number(document.get("volume") or 0, "volume"))
 
 
 def _number(value: Any, name: str) -> float:

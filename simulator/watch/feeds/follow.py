@@ -6,6 +6,7 @@ import csv
 import os
 import time
 from collections import deque
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
@@ -32,6 +33,7 @@ class FollowFeed(Feed):
         self._symbol = symbol
         self._is_csv = path.suffix.lower() == ".csv"
         self._file: IO[bytes] | None = None
+        self._open = ExitStack()
         self._header: list[str] = []
         self._rest = b""
         self._messages: deque[Message] = deque()
@@ -51,15 +53,14 @@ class FollowFeed(Feed):
 
     def close(self) -> None:
         """As of ``Feed``."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._open.close()
+        self._file = None
 
     def _read(self) -> bool:
         """Read on; whether there was anything."""
         try:
             if self._file is None:
-                self._file = open_regular(self._path)
+                self._file = self._open.enter_context(open_regular(self._path))
                 self._header, self._rest = [], b""
                 if self._was_lost:
                     self._was_lost = False
