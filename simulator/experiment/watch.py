@@ -32,9 +32,9 @@ class WatchConfig:
     ``data.session`` where there is one."""
     grace: Annotated[str, Field(pattern=_DURATION, description="a count and s, m, h or d, such as 2s")] = "2s"
     """How long after its end a bar waits for ticks that are on their way."""
-    stale_after: (
-        Annotated[str, Field(pattern=_DURATION, description="a count and s, m, h or d, such as 5m")] | None
-    ) = None
+    stale_after: Annotated[str, Field(pattern=_DURATION, description="a count and s, m, h or d, such as 5m")] | None = (
+        None
+    )
     """Silence of the feed from which it counts as standing still, and lateness from which a bar counts as missed; three
     bars if absent, at least a minute."""
     missed: Missed = "skip"

@@ -164,6 +164,7 @@ def _prices(universe: Universe, experiment: Experiment) -> dict[str, Any]:
                 "volume": prices.volume,
                 "first_decision": universe.decisions(prices.symbol).table.index[warm_up - 1].isoformat(),
                 **_before_start(universe.decisions(prices.symbol), experiment.data.start),
+                **({"missed": dict(missed)} if (missed := universe.missed.get(prices.symbol)) else {}),
             }
             for prices in universe.markets
         },

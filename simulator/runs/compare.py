@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
+from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.ahead import OnAnswer
 from llm_strategy.errors import ConfigurationError, TooManyFailures, did_you_mean
 from llm_strategy.llm.client import LLMClient
@@ -149,6 +150,7 @@ def execute(
     universe: Universe | None = None,
     opening: TailOpening | None = None,
     workers: int = 1,
+    advisor_of_arm: Callable[[Arm], ModelAdvisor] | None = None,
     on_bar: OnBar | None = None,
     on_estimate: OnEstimate | None = None,
     on_answer: OnAnswer | None = None,
@@ -156,7 +158,7 @@ def execute(
 ) -> Result:
     """Run the arms and write one folder: that of a single arm, or a comparison with a folder for each. The prices are
     those of the experiment's sources, or a ``universe`` that is given; without the sealed tail, of which an ``opening``
-    says that they are it."""
+    says that they are it. ``advisor_of_arm`` is that of ``ArmRunner``."""
     for section in experiment.output.sections:
         load_section(section)  # before anything is asked
     check_clients(experiment, client)
@@ -214,7 +216,7 @@ def execute(
                 session.watch.tell(session.plan, tell)
         runner = ArmRunner(
             experiment, universe, identity, sessions, _both(on_bar, stages.traded), _both(on_answer, stages.asked),
-            explainer=None if sessions else model,
+            explainer=None if sessions else model, advisor_of_arm=advisor_of_arm,
         )  # fmt: skip
         universe.write_csv(work.path / "prices.csv")
 

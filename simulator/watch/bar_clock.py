@@ -85,16 +85,21 @@ class _Making:
 
 class BarClock:
     """Makes the closes of these ``symbols``. ``since`` is by symbol the end of the last bar that is known already: what
-    comes for it or for earlier ones is left out without a word, as a feed that begins anew tells of it again."""
+    comes for it or for earlier ones is left out without a word, as a feed that begins anew tells of it again.
+    ``closed`` is the end of the last close of all."""
 
     def __init__(
-        self, symbols: tuple[str, ...], periods: Periods, since: dict[str, datetime.datetime] | None = None
+        self,
+        symbols: tuple[str, ...],
+        periods: Periods,
+        since: dict[str, datetime.datetime] | None = None,
+        closed: datetime.datetime = datetime.datetime.min.replace(tzinfo=datetime.UTC),  # noqa: B008 - a constant
     ) -> None:
         self._symbols = frozenset(symbols)
         self._periods = periods
         self._since = dict(since or {})
         self._making: dict[Period, dict[str, _Making]] = {}
-        self._closed = datetime.datetime.min.replace(tzinfo=datetime.UTC)
+        self._closed = closed
         self._known: Period | None = None
         self.counts: Counter[str] = Counter()
         """How many messages were left out: ``late``, ``doubled``, ``impossible``, ``closed`` (market), ``unknown``

@@ -1,0 +1,336 @@
+"""A market watched as it happens, on paper: a close is recorded, decided and committed before the next is taken."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from llm_strategy.errors import BudgetReached, ConfigurationError, MarketDataError
+from simulator.experiment.arms import Arm
+from simulator.experiment.configuration import Experiment
+from simulator.experiment.watch import WatchConfig
+from simulator.folder.provenance import model_of, provenance
+from simulator.folder.record import without_folders
+from simulator.folder.workspace import Workspace, as_run_folder_error
+from simulator.prices.sessions import Timeframe, parse_timeframe
+from simulator.prices.universe import Universe, load_universe
+from simulator.runs.advisors.session import AdvisorSession, Clients, check_clients, sessions_of
+from simulator.runs.compare import AnyExperiment, as_experiment
+from simulator.watch.bar_clock import BarClock, Close
+from simulator.watch.events import EventKind, Sink, WatchEvent
+from simulator.watch.feed import Feed, FeedBar, FeedEnd, FeedRequest, FeedTime, FeedTrouble, Tick, find_feed
+from simulator.watch.folder import ABOUT, WatchFolder, begin_folder
+from simulator.watch.periods import periods_of
+from simulator.watch.trading import WatchedMarket
+
+POLL_S = 0.2
+"""Seconds for which a feed is waited for before the clock is looked at."""
+_LAST = datetime.max.replace(tzinfo=UTC)
+
+
+def wall_clock() -> datetime:
+    """Now, UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class WatchResult:
+    """What a watch came to: its folder, how many closes and decisions stand in it in all, and whether its feed has
+    ``ended``, so that nothing more will come."""
+
+    folder: Path
+    closes: int
+    decisions: int
+    ended: bool
+
+
+def watch(
+    experiment: AnyExperiment,
+    *,
+    feed: str | None = None,
+    speed: float | None = None,
+    client: Clients = None,
+    sinks: Sequence[Sink] = (),
+    stop: threading.Event | None = None,
+    now: Callable[[], datetime] = wall_clock,
+) -> WatchResult:
+    """Watch until the feed ends or ``stop`` is set, and go on where an earlier call of the same experiment ended or was
+    killed.
+
+    ``feed`` and ``speed`` take the place of the settings under ``watch``. ``client`` answers in place of the configured
+    model. ``sinks`` are told of events and states. Nothing here can send a real order: the broker is simulated. Raises
+    ``ConfigurationError``, ``MarketDataError``, ``ModelError``, ``BudgetReached`` and ``RunFolderError``; whatever
+    ended it, the same call goes on.
+    """
+    wanted = _with_watch(as_experiment(experiment), feed, speed)
+    _check(wanted)
+    check_clients(wanted, client)
+    kind, name = find_feed(wanted.watch.feed)
+    arms = watched_arms(wanted)
+    sessions = sessions_of(wanted, arms, client)
+    path = wanted.output.path / f"{wanted.name}-watch-{_identity(wanted, arms, sessions)[:8]}"
+    with _Place(path) as place, as_run_folder_error(path), ExitStack() as at_the_end:
+        folder = WatchFolder(path)
+        is_new = not (path / ABOUT).exists()
+        if is_new or kind.kind == "replay":
+            universe = load_universe(wanted.data, warm_up=wanted.warm_up, folder=wanted.folder)
+        else:
+            universe = folder.history
+        if is_new:
+            history = _history(universe, wanted, plays=name == "" and kind.kind == "replay")
+            begin_folder(path, _about(wanted, arms, sessions, universe), history)
+        for session in sessions:
+            at_the_end.enter_context(session.open(place))
+        market = WatchedMarket(folder, wanted, arms, sessions, sinks, now)
+        at_the_end.callback(market.close)
+        market.resume()
+        timeframe = parse_timeframe(universe.timeframe)
+        request = FeedRequest(
+            wanted.watch.feed, name, wanted, universe.symbols, timeframe, wanted.watch.speed, market.since, universe
+        )
+        opened = at_the_end.enter_context(kind.open(request))
+        ended = _Loop(wanted.watch, timeframe, opened, market, stop or threading.Event(), now).run(request)
+        market.finish()
+        return WatchResult(path, market.closes, market.decisions, ended)
+
+
+def watched_arms(experiment: Experiment) -> list[Arm]:
+    """The arms that a model advises, that of the primary one first; where there are none, those of rules."""
+    advised = [arm for arm in experiment.plan if arm.config is not None]
+    rules = [arm for arm in experiment.plan if arm.kind == "rule"]
+    arms = sorted(advised, key=lambda arm: arm != experiment.primary) or rules
+    if not arms:
+        raise ConfigurationError("arms names neither an advisor nor a rule that could be watched: name one.")
+    return arms
+
+
+class _Place(Workspace):
+    """The folder of a watch while it is written: under its own name from the beginning, by one process at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.path = folder
+
+
+class _Loop:
+    """Takes messages of a feed, and hands closes on when they are over."""
+
+    def __init__(
+        self,
+        config: WatchConfig,
+        timeframe: Timeframe,
+        feed: Feed,
+        market: WatchedMarket,
+        stop: threading.Event,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._config = config
+        self._feed = feed
+        self._market = market
+        self._stop = stop
+        self._now = now
+        self._timeframe = timeframe
+        self._stale_s = config.stale_s(timeframe)
+        self._grace_s = max(config.grace_s, feed.grace_s) if feed.uses_wall_clock else config.grace_s
+        self._own_time = datetime.min.replace(tzinfo=UTC)
+        self._heard = now()
+        self._is_stale = False
+        self._missed: list[Close] = []
+        self._late = 0
+
+    def run(self, request: FeedRequest) -> bool:
+        """Go on until the feed ends (True) or a stop is wanted (False)."""
+        periods = periods_of(self._config.calendar, self._timeframe, request.experiment.data.calendar())
+        clock = BarClock(request.symbols, periods, dict(request.since), self._market.last_end)
+        self._tell_gap(clock)
+        while not self._stop.is_set():
+            message = self._feed.take(POLL_S)
+            closes: list[Close] = []
+            match message:
+                case Tick() | FeedBar():
+                    clock.take(message)
+                    self._own_time = max(self._own_time, self._time_of(message))
+                    closes = clock.complete()
+                case FeedTime():
+                    closes = clock.closes(message.time)
+                case FeedTrouble():
+                    self._trouble(message)
+                case FeedEnd():
+                    self._deal(clock.closes(_LAST), clock)
+                    return True
+            self._listen(message, clock)
+            now = self._now() if self._feed.uses_wall_clock else self._own_time
+            closes += clock.closes(_earlier(now, self._grace_s))
+            self._deal(closes, clock)
+            if message is None:
+                self._tell_missed()
+        return False
+
+    def _time_of(self, message: Tick | FeedBar) -> datetime:
+        return message.time if isinstance(message, Tick) else message.start
+
+    def _deal(self, closes: list[Close], clock: BarClock) -> None:
+        for close in closes:
+            lag = (self._now() - close.period.end).total_seconds() if self._feed.uses_wall_clock else None
+            missed = lag is not None and lag > self._stale_s + self._grace_s
+            why = ""
+            if missed:
+                self._missed.append(close)
+                if self._config.missed == "skip":
+                    why = f"The bar ended at {close.period.end.isoformat()} and was known long after that."
+            else:
+                self._tell_missed()
+            late = clock.counts["late"]
+            self._market.late = late
+            try:
+                self._market.take(close, missed=why, late=missed and not why, lag=lag)
+            except BudgetReached as problem:
+                time = close.period.end.isoformat()
+                self._emit(EventKind.BUDGET, time, str(problem), {"detail": str(problem)}, f"{time}|budget")
+                raise
+            if late > self._late:
+                count, self._late = late - self._late, late
+                time = close.period.end.isoformat()
+                text = f"{count:,} ticks or bars came after their bar had closed, and were left out."
+                self._emit(EventKind.LATE_TICKS, time, text, {"count": count, "bar": time}, f"{time}|late_ticks")
+            if self._stop.is_set():
+                return
+
+    def _listen(self, message: object, clock: BarClock) -> None:
+        """Notice silence, and its end."""
+        now = self._now()
+        if isinstance(message, Tick | FeedBar | FeedTime):
+            if self._is_stale:
+                seconds = (now - self._heard).total_seconds()
+                text = f"The feed goes on after {seconds:.0f} s of silence."
+                began = self._heard.isoformat()
+                self._emit(EventKind.FEED_BACK, now.isoformat(), text, {"seconds": seconds}, f"{began}|feed_back")
+                self._is_stale = False
+            self._market.feed = "live"
+            self._heard = now
+            return
+        seconds = (now - self._heard).total_seconds()
+        if not self._feed.uses_wall_clock or self._is_stale or seconds <= self._stale_s:
+            return
+        if not clock.is_open(now):
+            self._heard = now
+            return
+        self._is_stale = True
+        self._market.feed = "stale"
+        last = self._market.last_end.isoformat() if self._market.closes else ""
+        began = self._heard.isoformat()
+        text = f"The feed has stood still for {seconds:.0f} s: nothing is decided until it goes on."
+        facts = {"seconds": seconds, "last": last}
+        self._emit(EventKind.STALE_FEED, began, text, facts, f"{began}|stale_feed")
+        self._market.show()
+
+    def _trouble(self, trouble: FeedTrouble) -> None:
+        now = self._now().isoformat()
+        self._market.feed = "lost" if trouble.kind == "lost" else self._market.feed
+        facts = {"kind": trouble.kind, "detail": trouble.text, "count": trouble.count}
+        self._emit(EventKind.FEED_TROUBLE, now, trouble.text, facts, f"{now}|feed_trouble|{trouble.kind}")
+
+    def _tell_missed(self) -> None:
+        if not self._missed:
+            return
+        first, last, count = self._missed[0].period, self._missed[-1].period, len(self._missed)
+        self._missed = []
+        decided = self._config.missed == "decide_late"
+        how = "decided late" if decided else "not decided on"
+        text = (
+            f"{count:,} closes from {first.end.isoformat()} to {last.end.isoformat()} were over for long when they "
+            f"came: they are {how}."
+        )
+        facts = {"count": count, "first": first.end.isoformat(), "last": last.end.isoformat(), "decided": decided}
+        key = f"{first.end.isoformat()}|missed_bars"
+        self._emit(EventKind.MISSED_BARS, last.end.isoformat(), text, facts, key)
+
+    def _tell_gap(self, clock: BarClock) -> None:
+        """That nobody may ever know the bars since the last close, where the market was open."""
+        if not (self._feed.uses_wall_clock and self._market.closes):
+            return
+        last, now = self._market.last_end, self._now()
+        if (now - last).total_seconds() > self._stale_s + self._grace_s and clock.is_open(last):
+            text = f"Nothing was watched from {last.isoformat()} to {now.isoformat()}; what the feed can still tell of "
+            text += "that time is taken as missed."
+            facts = {"count": 0, "first": last.isoformat(), "last": now.isoformat(), "decided": False}
+            self._emit(EventKind.MISSED_BARS, now.isoformat(), text, facts, f"{last.isoformat()}|not_watched")
+
+    def _emit(self, kind: EventKind, time: str, text: str, facts: dict[str, Any], key: str) -> None:
+        self._market.emit(WatchEvent(key, kind, time, text, facts=facts))
+
+
+def _earlier(moment: datetime, seconds: float) -> datetime:
+    try:
+        return moment - timedelta(seconds=seconds)
+    except OverflowError:
+        return moment
+
+
+def _with_watch(experiment: Experiment, feed: str | None, speed: float | None) -> Experiment:
+    changed: dict[str, Any] = {"feed": feed} if feed is not None else {}
+    changed |= {"speed": speed} if speed is not None else {}
+    return replace(experiment, watch=replace(experiment.watch, **changed)) if changed else experiment
+
+
+def _check(experiment: Experiment) -> None:
+    """Raise ``ConfigurationError`` for settings that a watch cannot follow."""
+    if experiment.data.decide_on is not None:
+        raise ConfigurationError(
+            f"data.decide_on is {experiment.data.decide_on}, and a watch decides on every bar that it closes: set "
+            "data.timeframe to the length of the bars to decide on, and leave decide_on out."
+        )
+    if experiment.orders.fill == "same_close":
+        raise ConfigurationError(
+            "orders.fill is same_close, a fill that nobody can have as the market goes on: leave it out."
+        )
+
+
+def _history(universe: Universe, experiment: Experiment, *, plays: bool) -> Universe:
+    """The bars before the first close: as many as the warm-up needs for a decision at the first one. A replay of these
+    prices begins behind the warm-up, any other feed behind the last bar there is."""
+    before = experiment.warm_up.bars - 1
+    markets = []
+    first = max(prices.table.index[min(before, len(prices.table) - 1)] for prices in universe.markets)
+    for prices in universe.markets:
+        table = prices.table[prices.table.index < first] if plays else prices.table
+        table = table.iloc[max(0, len(table) - before) :]
+        if table.empty:
+            raise MarketDataError(
+                f"{prices.symbol} has no bar before {first.isoformat()}, at which the watch begins: leave it out, or "
+                "give it earlier prices."
+            )
+        markets.append(replace(prices, table=table, true_regimes=None))
+    return replace(universe, markets=tuple(markets))
+
+
+def _about(
+    experiment: Experiment, arms: Sequence[Arm], sessions: Sequence[AdvisorSession], universe: Universe
+) -> dict[str, Any]:
+    who = {arm.name: model_of(session.model) for session in sessions for arm in session.arms}
+    return {
+        "name": experiment.name,
+        "experiment": experiment.resolved(),
+        "timeframe": universe.timeframe,
+        "symbols": {prices.symbol: {"source": prices.source, "volume": prices.volume} for prices in universe.markets},
+        "arms": {arm.name: {"advisor": arm.advisor, **who.get(arm.name, model_of(None))} for arm in arms},
+        "started": wall_clock().isoformat(timespec="seconds"),
+        **provenance(),
+    }
+
+
+def _identity(experiment: Experiment, arms: Sequence[Arm], sessions: Sequence[AdvisorSession]) -> str:
+    """What tells two watches apart: the experiment, what is fed, and who answers; not how fast a replay plays."""
+    document = without_folders(experiment.resolved())
+    document.pop("output")
+    document["watch"] = asdict(experiment.watch) | {"speed": 0}
+    who = {session.name: model_of(session.model) for session in sessions}
+    decides = {"experiment": document, "arms": [arm.name for arm in arms], "models": who}
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
