@@ -29,6 +29,7 @@ try:
         memory,
         runs,
         trials,
+        watch,
     )
     from simulator.cli import models as model
 except KeyboardInterrupt:  # imports take a while on a busy machine, and nothing has begun yet
@@ -130,6 +131,7 @@ app.add_typer(documents.app, name="documents")
 app.add_typer(checklists.app, name="checklist")
 app.add_typer(hypotheses.app, name="hypotheses")
 app.add_typer(trials.app, name="trials")
+app.add_typer(watch.app, name="watch")
 
 
 def _version(wanted: bool) -> None:

@@ -154,6 +154,7 @@ def _prices(universe: Universe, experiment: Experiment) -> dict[str, Any]:
         "decide_on": universe.decide_on or universe.timeframe,
         "sha256": universe.sha256,
         "warm_up": warm_up,
+        **({"committed": dict(universe.committed)} if universe.committed else {}),
         "symbols": {
             prices.symbol: {
                 "source": prices.source,

@@ -72,7 +72,7 @@ def universe_of(record: Record, experiment: Experiment) -> Universe:
             f"{folder / 'prices.csv'} was changed after the run: restore it, or run the experiment again."
         )
     missed = {symbol: market["missed"] for symbol, market in used["symbols"].items() if market.get("missed")}
-    return replace(universe, missed=missed)
+    return replace(universe, missed=missed, committed=used.get("committed"))
 
 
 def _entries(section: Any, key: str) -> list[Any]:

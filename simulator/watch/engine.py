@@ -117,6 +117,12 @@ class WatchedStrategy(AdvisedStrategy):
         """Whether everything is to be sold and nothing bought."""
         return self._dealer.book.killed
 
+    @property
+    def held(self) -> dict[str, float]:
+        """Shares by symbol, signed. The broker is not asked: to ask it of a symbol that it never held changes the order
+        in which it adds its positions up."""
+        return {feed.symbol: feed.position for feed in self._feeds}
+
 
 class ArmEngine:
     """An arm that trades close by close. ``universe`` holds the bars before the first close, ``first_day`` is the day
@@ -210,10 +216,10 @@ class ArmEngine:
     def _filled(self, symbol: str, size: float, price: float) -> None:
         self.fills.append((symbol, size, price))
 
-    def position(self, symbol: str) -> float:
-        """Shares held, signed."""
-        (data,) = (data for data in self._cerebro.datas if data._name == symbol)
-        return float(self._cerebro.broker.getposition(data).size)
+    @property
+    def positions(self) -> dict[str, float]:
+        """Shares held, signed, by symbol."""
+        return self._cerebro.runningstrats[0].held if self._cerebro.runningstrats else {}
 
     def _wait(self) -> None:
         problem = self._hub.from_arm.get()

@@ -57,6 +57,8 @@ class RecordedClose:
     close: Close
     known: str
     missed: str
+    live: bool
+    """Whether it came as the wall clock passed it, and was not played."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +197,9 @@ class WatchFolder:
             start, end, time = (datetime.fromisoformat(line[name]) for name in ("start", "end", "time"))
             firsts = line.get("first", {})
             bars = {symbol: _bar(values, firsts.get(symbol)) for symbol, values in line["bars"].items()}
-            return RecordedClose(line["number"], Close(Period(start, end, time), bars), line["known"], line["missed"])
+            return RecordedClose(
+                line["number"], Close(Period(start, end, time), bars), line["known"], line["missed"], line["live"]
+            )
         except (KeyError, TypeError, ValueError, AttributeError) as problem:
             raise RunFolderError(f"{self.path / BARS} holds what is no close ({problem}): restore it.") from None
 
@@ -211,7 +215,7 @@ class WatchFolder:
             raise RunFolderError(f"{self.path / DECISIONS} holds what is no decision ({problem}).") from None
 
 
-def close_line(close: Close, known: datetime, missed: str, decisions: str) -> dict[str, Any]:
+def close_line(close: Close, known: datetime, missed: str, decisions: str, *, live: bool) -> dict[str, Any]:
     """The content of a line of ``bars.jsonl``; ``decisions`` is the hash of the last line of the other chain."""
     period = close.period
     firsts = {symbol: bar.first.isoformat() for symbol, bar in close.bars.items() if bar.first is not None}
@@ -221,10 +225,16 @@ def close_line(close: Close, known: datetime, missed: str, decisions: str) -> di
         "end": period.end.isoformat(),
         "known": known.astimezone(UTC).isoformat(),
         "missed": missed,
+        "live": live,
         "decisions": decisions,
         "bars": {symbol: [bar.open, bar.high, bar.low, bar.close, bar.volume] for symbol, bar in close.bars.items()},
         **({"first": firsts} if firsts else {}),
     }
+
+
+def is_watch(path: Path) -> bool:
+    """Whether a folder is that of a watch."""
+    return (path / ABOUT).is_file()
 
 
 def begin_folder(path: Path, about: Mapping[str, Any], history: Universe) -> None:

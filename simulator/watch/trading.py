@@ -93,7 +93,7 @@ class WatchedMarket:
     def take(self, close: Close, *, missed: str = "", late: bool = False, lag: float | None = None) -> None:
         """Record a close, decide on it, and commit: ``missed`` says why it is not decided on, ``late`` that it is
         decided late, ``lag`` is seconds from its end until now, by the wall clock."""
-        self._bars.append(close_line(close, self._now(), missed, self._chain.head.hash))
+        self._bars.append(close_line(close, self._now(), missed, self._chain.head.hash, live=lag is not None))
         self._bars.sync()
         self._decide(self.closes + 1, close, missed, late=late)
         self._lag = lag
@@ -178,8 +178,8 @@ class WatchedMarket:
                 peak = self._peaks[name] = max(self._peaks.get(name, row.equity), row.equity)
                 figures = {"equity": row.equity, "cash": row.cash, "net": row.net, "gross": row.gross}
                 self._state["accounts"][name] = figures | {"drawdown": row.equity / peak - 1 if peak > 0 else 0.0}
-            for symbol in close.bars:
-                self._of_symbol(symbol)["arms"].setdefault(name, {})["position"] = engine.position(symbol)
+            for symbol, shares in engine.positions.items():
+                self._of_symbol(symbol)["arms"].setdefault(name, {})["position"] = shares
         for symbol, decided in actions.items():
             self._rules.compared(end, symbol, decided)
         for symbol, bar in close.bars.items():
