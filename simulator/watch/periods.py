@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import datetime
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -155,4 +156,6 @@ def periods_of(calendar: str | None, timeframe: Timeframe, session: TradingCalen
     if calendar not in names:
         raise ConfigurationError(f"watch.calendar {calendar!r:.60} is unknown{did_you_mean(calendar, names)}")
     last = pd.Timestamp.now().normalize() + pd.Timedelta(days=366)
-    return ExchangePeriods(exchange_calendars.get_calendar(calendar, end=last), timeframe)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of pandas, about what that package does with it
+        return ExchangePeriods(exchange_calendars.get_calendar(calendar, end=last), timeframe)

@@ -2,6 +2,7 @@
 ``python watched_day.py FOLDER [FEED] [BARS]``. It can be killed at any moment."""
 
 import csv
+import json
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -48,7 +49,8 @@ def write_day(folder, bars=390, history_only=False):
             writer.writerow(["time", "open", "high", "low", "close", "volume"])
             for time, *values in rows(symbol, 0 if history_only else bars):
                 writer.writerow([time.isoformat(), *values])
-    return {"sources": sources, "timeframe": "1m"}
+    start = {} if history_only else {"start": OPENING.replace(tzinfo=None).isoformat()}
+    return {"sources": sources, "timeframe": "1m", **start}
 
 
 def experiment(folder, bars=390, history_only=False, **more):
@@ -65,6 +67,39 @@ def experiment(folder, bars=390, history_only=False, **more):
         "output": {"folder": str(folder / "reports"), "explain": False},
         **more,
     }
+
+
+class Steps:
+    """A sink that keeps events and states, and does ``then(state)`` behind each close."""
+
+    def __init__(self, then=lambda state: None):
+        self.events, self.states, self.closed = {}, [], False
+        self._then = then
+
+    def take(self, event):
+        self.events.setdefault(event.key, event)
+
+    def show(self, state):
+        self.states.append(state)
+        self._then(state)
+
+    def close(self):
+        self.closed = True
+
+    def of(self, kind):
+        return [event for event in self.events.values() if event.kind == kind]
+
+
+def committed(folder):
+    """What stands in the chain of decisions, by arm: lines of decisions and rows of accounts, in their order."""
+    found = {}
+    for line in map(json.loads, (folder / "decisions.chain.jsonl").read_text().splitlines()):
+        found.setdefault(line["arm"], []).append(line.get("line") or line["account"])
+    return found
+
+
+def accounts(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted((folder / "accounts").rglob("*.csv"))}
 
 
 def main():

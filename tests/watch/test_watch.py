@@ -1,0 +1,394 @@
+"""A market watched forward on paper: a day of minutes, what it leaves, what proves it, and what comes after a kill."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+import watched_day
+from command_line import only_error, write_experiment
+from small_run import SMALL, reader
+from watched_day import HISTORY, OPENING, SYMBOLS, Steps, accounts, committed, experiment, rows
+
+from llm_strategy.errors import ConfigurationError, RunFolderError
+from llm_strategy.llm.backends.scripted import ScriptedClient
+from simulator.runs.result import Result
+from simulator.watch.event_log import read_events
+from simulator.watch.offline import forward_report, shadow
+from simulator.watch.proof import prove
+from simulator.watch.watch import watch
+
+BARS = 390
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("day")
+
+
+@pytest.fixture(scope="module")
+def day(place):
+    """The day, watched in one go, with what a sink was told."""
+    steps = Steps()
+    result = watch(experiment(place, BARS), client=ScriptedClient(reader), sinks=[steps])
+    return result, steps
+
+
+def differing(folder):
+    return [check for check in shadow(folder) if not check.same]
+
+
+def test_a_day_is_recorded_decided_and_ends(day):
+    result, steps = day
+    assert result.ended
+    assert result.closes == BARS
+    symbols = [line["bars"].keys() for line in lines_of(result.folder, "bars.jsonl")]
+    assert (
+        result.decisions
+        == sum(map(len, symbols))
+        == sum(1 for name in SYMBOLS for _ in rows(name, BARS)) - sum(1 for name in SYMBOLS for _ in rows(name, 0))
+    )
+    assert steps.closed
+    assert steps.states[-1].feed == "ended"
+    assert steps.states[-2].bars == BARS
+    assert set(steps.states[-1].symbols) == set(SYMBOLS)
+    assert steps.states[-1].accounts["llm"]["equity"] > 0
+
+
+def test_offline_the_same_bars_come_to_the_same_decisions_accounts_orders_and_trades(day):
+    result, _ = day
+    checks = shadow(result.folder)
+    assert [check.name for check in checks] == [
+        f"llm: {what}" for what in ("decisions", "accounts", "orders.csv", "trades.csv", "equity.csv")
+    ]
+    assert [check.difference for check in checks] == [""] * 5
+    assert all(check.count > 10 for check in checks)
+
+
+def test_each_decision_was_there_before_the_next_bar(day):
+    result, _ = day
+    proof = prove(result.folder)
+    assert proof.is_whole
+    assert (proof.closes, proof.decisions, proof.waiting) == (BARS, result.decisions, len(SYMBOLS))
+    assert min(proof.leads) > 0
+    assert not proof.live
+    assert not proof.opens  # a replay has no wall clock to hold the exchange's time against
+
+
+def test_events_are_found_by_rule_and_told_once(day):
+    result, steps = day
+    events = read_events(result.folder / "events.jsonl")
+    assert [event.key for event in events] == list(steps.events)
+    kinds = {str(event.kind) for event in events}
+    assert {"regime_changed", "action_changed", "cut", "order_filled"} <= kinds
+    (first, *_) = (event for event in events if event.kind == "action_changed")
+    assert first.text == (f"llm advises {first.facts['after']} on {first.symbol}, after {first.facts['before']}.")
+
+
+def test_the_same_call_after_the_end_changes_nothing(day, place):
+    result, steps = day
+    before = {path.name: path.read_bytes() for path in result.folder.glob("*.jsonl") if path.name != "audit.jsonl"}
+    asked = ScriptedClient(reader)
+    again = Steps()
+    assert watch(experiment(place, BARS), client=asked, sinks=[again]) == result
+    assert asked.requests == []
+    assert {name: (result.folder / name).read_bytes() for name in before} == before
+    assert list(again.events) == list(steps.events)
+    assert again.states[-1].accounts == steps.states[-1].accounts
+
+
+@pytest.mark.slow
+def test_killed_at_random_and_started_again_it_comes_to_the_same(day, place, tmp_path):
+    """Each start goes through what is recorded without asking anything, and goes on: no decision is lost or doubled."""
+    result, _ = day
+    whole = (result.folder / "decisions.chain.jsonl").stat().st_size
+    marks = sorted(random.Random(5).sample(range(whole // 20, whole), 5))
+    kills = 0
+    chain = None
+    while True:
+        process = subprocess.Popen([sys.executable, watched_day.__file__, str(tmp_path)])
+        while marks and process.poll() is None:
+            chain = chain or next(tmp_path.glob("reports/*/decisions.chain.jsonl"), None)
+            if chain is not None and chain.stat().st_size >= marks[0]:
+                process.send_signal(signal.SIGKILL)
+                marks.pop(0)
+                kills += 1
+                break
+            time.sleep(0.002)
+        if process.wait() != -signal.SIGKILL:
+            break
+    assert process.returncode == 0
+    assert kills == 5
+    folder = chain.parent
+    assert committed(folder) == committed(result.folder)
+    assert accounts(folder) == accounts(result.folder)
+    assert prove(folder).is_whole
+    assert differing(folder) == []
+
+
+def minutes(symbol_rows, as_ticks):
+    """What a feed says of each minute, a list of JSON lines for each, by its start."""
+    said = {}
+    for symbol in SYMBOLS:
+        for start, opens, high, low, close, volume in symbol_rows(symbol):
+            if start < OPENING:
+                continue
+            lines = said.setdefault(start, [])
+            if symbol not in as_ticks:
+                values = {"open": opens, "high": high, "low": low, "close": close, "volume": volume}
+                lines.append({"symbol": symbol, "start": start.isoformat(), **values})
+                continue
+            prices = [(0, opens), (20, high), (40, low), (59, close)]
+            sizes = [volume - 3 * (volume // 4), *[volume // 4] * 3]
+            for (second, price), size in zip(prices, sizes, strict=True):
+                when = (start + timedelta(seconds=second)).isoformat()
+                lines.append({"symbol": symbol, "time": when, "price": price, "size": size, "id": f"{when}{symbol}"})
+    return dict(sorted(said.items()))
+
+
+def test_a_feed_that_is_cut_doubled_and_out_of_order_comes_to_the_decisions_of_the_whole_bars(day, tmp_path):
+    """The file grows behind each close; at the 60th it is replaced by another one that tells everything again."""
+    result, _ = day
+    file = tmp_path / "feed.jsonl"
+    said = minutes(lambda symbol: rows(symbol, BARS), as_ticks=("BBB",))
+    starts = list(said)
+    rng = random.Random(3)
+    told = []
+
+    def tell(minute):
+        lines = [json.dumps(line) for line in said[starts[minute]]]
+        rng.shuffle(lines)
+        lines += [lines[0]] if '"id"' in lines[0] else []  # the same trade again
+        lines.append(json.dumps({"time": (starts[minute] + timedelta(minutes=1)).isoformat()}))
+        told.extend(lines)
+        with file.open("a") as growing:
+            growing.write("".join(f"{line}\n" for line in lines))
+
+    stop = threading.Event()
+    last = 120
+
+    def behind(state):
+        if state.bars == last:
+            stop.set()
+        elif state.bars == 60 and len(told) and not cut:
+            cut.append(state.bars)
+            other = tmp_path / "other.jsonl"
+            other.write_text("".join(f"{line}\n" for line in told) + "no message\n")
+            other.replace(file)
+            tell(60)
+        elif state.bars and state.feed != "ended":
+            tell(state.bars)
+
+    cut = []
+    tell(0)
+    steps = Steps(behind)
+    made = experiment(tmp_path, history_only=True, watch={"feed": f"follow:{file}?clock=file"})
+    followed = watch(made, client=ScriptedClient(reader), sinks=[steps], stop=stop)
+    assert not followed.ended
+    assert followed.closes == last
+    lines = committed(followed.folder)["llm"]
+    assert lines == committed(result.folder)["llm"][: len(lines)]
+    troubles = {event.facts["kind"] for event in steps.of("feed_trouble")}
+    assert troubles == {"lost", "back", "malformed"}
+    assert differing(followed.folder) == []
+
+
+class Clock:
+    """A wall clock that the test sets."""
+
+    def __init__(self, moment):
+        self.moment, self.step = moment, timedelta(0)
+
+    def __call__(self):
+        self.moment += self.step
+        return self.moment
+
+
+def live(tmp_path, minutes_said, clock, then, **settings):
+    """Watch AAA alone from a file that grows, by a wall clock."""
+    file = tmp_path / "feed.jsonl"
+    values = list(rows("AAA", 60))[HISTORY:]
+
+    def tell(*numbers):
+        with file.open("a") as growing:
+            for number in numbers:
+                start, *prices, volume = values[number]
+                bar = dict(zip(("open", "high", "low", "close"), prices, strict=True))
+                growing.write(json.dumps({"symbol": "AAA", "start": start.isoformat(), **bar, "volume": volume}) + "\n")
+
+    tell(*minutes_said)
+    stop = threading.Event()
+    steps = Steps(lambda state: then(state, tell, stop))
+    made = experiment(tmp_path, history_only=True, watch={"feed": f"follow:{file}", "stale_after": "2m", **settings})
+    made["data"]["sources"] = {"AAA": made["data"]["sources"]["AAA"]}
+    return watch(made, client=ScriptedClient(reader), sinks=[steps], stop=stop, now=clock), steps
+
+
+@pytest.mark.parametrize("missed", ["skip", "decide_late"])
+def test_bars_that_were_missed_are_told_and_decided_as_one_chose(tmp_path, missed):
+    def then(state, tell, stop):
+        if state.bars == 8:
+            stop.set()
+
+    clock = Clock(OPENING + timedelta(minutes=8))
+    result, steps = live(tmp_path, range(8), clock, then, missed=missed)
+    lines = [json.loads(line["line"]) for line in lines_of(result.folder) if "line" in line]
+    late = [line.get("late", False) for line in lines_of(result.folder) if "line" in line]
+    (told,) = steps.of("missed_bars")
+    assert told.facts["count"] == 5
+    if missed == "skip":
+        assert [line["status"] for line in lines[:5]] == ["abstained"] * 5
+        assert {line["abstention"]["reason"] for line in lines[:5]} == {"missed_bar"}
+        assert not any(late)
+        assert told.text.endswith("they are not decided on.")
+    else:
+        assert late == [True] * 5 + [False] * 3
+        assert all(line["abstention"] is None for line in lines)
+    assert all(line["abstention"] is None for line in lines[5:])
+    assert differing(result.folder) == []
+    proof = prove(result.folder)
+    assert proof.live
+    assert (proof.missed, proof.late) == ((5, 0) if missed == "skip" else (0, 5))
+
+
+def lines_of(folder, file="decisions.chain.jsonl"):
+    return [json.loads(line) for line in (folder / file).read_text().splitlines()]
+
+
+def test_a_feed_that_stands_still_is_told_and_nothing_is_decided(tmp_path):
+    clock = Clock(OPENING + timedelta(minutes=1, seconds=1))
+
+    def then(state, tell, stop):
+        if state.bars == 1 and state.feed == "live":
+            clock.step = timedelta(seconds=20)
+        elif state.feed == "stale":
+            clock.step, clock.moment = timedelta(0), OPENING + timedelta(minutes=10, seconds=1)
+            tell(9)
+        elif state.bars == 2:
+            stop.set()
+
+    result, steps = live(tmp_path, [0], clock, then)
+    assert result.closes == result.decisions == 2
+    (stale,), (back,) = steps.of("stale_feed"), steps.of("feed_back")
+    assert stale.facts["seconds"] > 120
+    assert stale.facts["last"] == (OPENING + timedelta(minutes=1)).isoformat()
+    assert "nothing is decided until it goes on" in stale.text
+    assert back.facts["seconds"] > 120
+
+
+def test_the_page_of_a_watch_is_a_window_of_its_own(tmp_path):
+    def then(state, tell, stop):
+        if state.bars == 45:
+            stop.set()
+
+    clock = Clock(OPENING + timedelta(minutes=45))
+    result, _ = live(tmp_path, range(45), clock, then, stale_after="1h")
+    page = forward_report(result.folder)
+    shown = Result.load(page.parent)
+    assert "decided before the outcome" in shown.chips
+    assert any("no objection about memory touches them" in note for note in shown.notes)
+    decided = lines_of(page.parent / "llm", "decisions.jsonl")
+    assert decided == [json.loads(line["line"]) for line in lines_of(result.folder) if "line" in line]
+    assert min(line["time"] for line in decided) == OPENING.replace(tzinfo=None).isoformat()
+
+
+def test_what_a_watch_cannot_follow_is_refused(place, tmp_path):
+    made = experiment(tmp_path, 5)
+    for change, told in (
+        ({"data": made["data"] | {"decide_on": "5m"}}, "leave decide_on out"),
+        ({"orders": {"fill": "same_close"}}, "a fill that nobody can have"),
+        ({"watch": {"feed": "replai:"}}, "did you mean 'replay'"),
+        ({"watch": {"feed": "follow:feed.txt"}}, "ends in .csv or .jsonl"),
+        ({"watch": {"calendar": "XNYSE"}}, "watch.calendar"),
+    ):
+        with pytest.raises(ConfigurationError, match=told):
+            watch(made | change, client=ScriptedClient(reader))
+
+
+def test_a_rule_alone_is_watched_without_a_model(tmp_path):
+    made = experiment(tmp_path, 5) | {"arms": ["regime_rule"]}
+    result = watch(made)
+    assert set(committed(result.folder)) == {"regime_rule"}
+    assert differing(result.folder) == []
+
+
+def test_several_advisors_share_bars_and_their_disagreement_is_told(tmp_path):
+    made = experiment(tmp_path, 20)
+    del made["advisor"]
+    made["advisors"] = {name: {"lookbacks": watched_day.LOOKBACKS} for name in ("one", "two")}
+    made["arms"] = ["one", "two"]
+    contrary = ScriptedClient(lambda request: reader(request) | {"action": "hold", "label": "sideways"})
+    steps = Steps()
+    result = watch(made, client={"one": ScriptedClient(reader), "two": contrary}, sinks=[steps])
+    assert set(committed(result.folder)) == {"one", "two"}
+    assert steps.of("disagreement")[0].facts.keys() == {"one", "two"}
+    assert differing(result.folder) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "how"),
+    [(file, how) for file in ("bars.jsonl", "decisions.chain.jsonl") for how in ("changed", "removed", "inserted")],
+    ids=lambda value: value.partition(".")[0],
+)
+def test_what_was_done_to_a_record_is_named_and_it_is_not_gone_on_with(btllm, tmp_path, file, how):
+    made = write_experiment(tmp_path, data={"source": "synthetic:cycles?bars=282&seed=5"}, arms=["regime_rule"])
+    assert btllm("watch", made)[0] == 0
+    (folder,) = (tmp_path / "out").glob("small-watch-*")
+    assert btllm("watch", "verify", folder)[0] == 0
+    lines = (folder / file).read_text().splitlines()
+    if how == "changed":
+        lines[4] = lines[4].replace('"number":5', '"number": 5')
+    elif how == "removed":
+        del lines[4]
+    else:
+        lines.insert(4, lines[6])
+    (folder / file).write_text("".join(f"{line}\n" for line in lines))
+    error = only_error((*btllm("watch", "verify", folder)[:1], "", btllm("watch", "verify", folder)[2]), 6)
+    assert f"{file} line 5 {how}" in error
+    for words in (["watch", made], ["watch", "shadow", folder], ["report", folder]):
+        status, _, err = btllm(*words)
+        assert status == 6, words
+        assert file in err
+
+
+def test_the_commands_tell_what_a_watch_is_and_what_it_proves(btllm, tmp_path):
+    made = write_experiment(tmp_path, data={"source": "synthetic:cycles?bars=282&seed=5"}, arms=["regime_rule"])
+    status, out, err = btllm("watch", made, "--feed", "replay:", "--speed", "0")
+    assert status == 0, err
+    (folder,) = (tmp_path / "out").glob("small-watch-*")
+    assert f"btllm watch verify {folder.relative_to(tmp_path)}" in out
+    assert "The feed has ended: " in out
+    assert "Whole: " in btllm("watch", "verify", folder)[1]
+    assert json.loads(btllm("watch", "verify", folder, "--json")[1])["whole"] is True
+    assert btllm("watch", "shadow", folder)[1].startswith("same")
+    status, out, _ = btllm("watch", "status", folder)
+    assert "is not running: " in out
+    found = json.loads(btllm("watch", "status", folder, "--json")[1])
+    assert found["arms"]["regime_rule"]["equity"] > 0
+    assert "is no folder of a watch" in only_error(btllm("watch", "status", tmp_path), 6)
+
+
+def test_a_decision_that_comes_out_otherwise_from_the_record_is_told(tmp_path):
+    made = SMALL | {"output": {"folder": str(tmp_path)}, "data": {"source": "synthetic:cycles?bars=282&seed=5"}}
+    made["arms"] = ["llm"]
+    result = watch(made, client=ScriptedClient(reader))
+    path = result.folder / "history.csv"
+    path.write_text(path.read_text().replace(",", ", ", 1))
+    with pytest.raises(RunFolderError, match=r"history|canonical"):
+        watch(made, client=ScriptedClient(reader))
+
+
+@pytest.mark.parametrize("bars", [3])
+def test_the_embedded_model_is_watched_too(tmp_path, model_path, bars):
+    made = experiment(tmp_path, bars)
+    made["data"]["sources"] = {"AAA": made["data"]["sources"]["AAA"]}
+    made["arms"] = ["llm"]
+    result = watch(made)
+    assert result.decisions == bars
+    assert differing(result.folder) == []
+    assert prove(result.folder).is_whole
