@@ -26,10 +26,13 @@ WatchedFolder = Annotated[Path, typer.Argument(help="A folder that btllm watch w
 class _RunByDefault(TyperGroup):
     """``btllm watch experiment.yaml`` is ``btllm watch run experiment.yaml``."""
 
+    usual = "run"
+    """The command of words that name none."""
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the command in front of what names none."""
         if not args or (args[0] not in self.commands and args[0] not in ("--help",)):
-            args = ["run", *args]
+            args = [self.usual, *args]
         return super().parse_args(ctx, args)
 
 

@@ -77,8 +77,13 @@ class RecordedLine:
 
     @property
     def entry(self) -> Entry:
-        """The decision with the gate's verdict."""
-        return read_decision(self.line)
+        """The decision with the gate's verdict; raises ``RunFolderError`` where the line holds none."""
+        try:
+            return read_decision(self.line)
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as problem:
+            raise RunFolderError(
+                f"{DECISIONS} holds what is no decision of {self.arm} ({problem}): restore it from a copy."
+            ) from None
 
 
 class WatchFolder:

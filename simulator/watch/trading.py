@@ -149,8 +149,8 @@ class WatchedMarket:
         return advisor_of(client, arm.config, fallback=self._experiment.fallback_of(arm.config))
 
     def _go_through(self, recorded: RecordedClose) -> None:
-        """Decide on a recorded close again; what of it was not decided yet is marked late."""
-        self._decide(recorded.number, recorded.close, recorded.missed, late=True)
+        """Decide on a recorded close again; what of it was not decided yet is marked late, unless it is played."""
+        self._decide(recorded.number, recorded.close, recorded.missed, late=recorded.live)
 
     def _decide(self, number: int, close: Close, missed: str, *, late: bool) -> None:
         if not self._engines:

@@ -62,7 +62,7 @@ def experiment(folder, bars=390, history_only=False, **more):
         "data": section,
         "advisor": {"lookbacks": LOOKBACKS},
         "arms": ["llm", "buy_and_hold", "regime_rule"],
-        "risk": {"max_position_size": 0.3, "stop_loss_pct": 0.01, "max_holding_bars": 40},
+        "risk": {"max_position_size": 0.3, "stop_loss_pct": 0.01, "max_holding_bars": 40, "max_gross_exposure": 0.5},
         "evaluation": {"bootstrap_samples": 100, "placebos": 19},
         "output": {"folder": str(folder / "reports"), "explain": False},
         **more,
