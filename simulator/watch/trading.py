@@ -145,7 +145,9 @@ class WatchedMarket:
             if rule is None:
                 raise ValueError(f"nobody decides in the arm {arm.name}")
             return rule
-        client = ResumedClient(session.asked, (line.entry for line in lines if line.line))
+        committer = self._committers[arm.name]
+        entries = (line.entry for line in lines if line.line)
+        client = ResumedClient(session.asked, entries, lambda: committer.resumes)
         self._clients.append(client)
         return advisor_of(client, arm.config, fallback=self._experiment.fallback_of(arm.config))
 
