@@ -31,6 +31,7 @@ try:
         runs,
         sweep,
         trials,
+        watch,
     )
     from simulator.cli import models as model
 except KeyboardInterrupt:  # imports take a while on a busy machine, and nothing has begun yet
@@ -133,6 +134,7 @@ app.add_typer(documents.app, name="documents")
 app.add_typer(checklists.app, name="checklist")
 app.add_typer(hypotheses.app, name="hypotheses")
 app.add_typer(trials.app, name="trials")
+app.add_typer(watch.app, name="watch")
 app.add_typer(questions.app, name="questions")
 
 
