@@ -32,6 +32,7 @@ try:
         sweep,
         train,
         trials,
+        watch,
     )
     from simulator.cli import models as model
 except KeyboardInterrupt:  # imports take a while on a busy machine, and nothing has begun yet
@@ -135,6 +136,7 @@ app.add_typer(checklists.app, name="checklist")
 app.add_typer(hypotheses.app, name="hypotheses")
 app.add_typer(trials.app, name="trials")
 app.add_typer(train.app, name="train")
+app.add_typer(watch.app, name="watch")
 app.add_typer(questions.app, name="questions")
 
 
