@@ -23,6 +23,10 @@ model: env
 second-model: env
 	-$(BIN)/btllm models pull gemma3-270m
 
+# What btllm train needs (the extra train): large, and left out of the environment of the other tests.
+training: env
+	$(BIN)/pip install --quiet torch==2.13.0 transformers==5.24.0 peft==0.21.2
+
 demo: model
 	$(BIN)/btllm demo
 
