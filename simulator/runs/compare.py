@@ -28,7 +28,7 @@ from simulator.reporting.own_sections import load_section
 from simulator.runs.advisors.analytic_needs import check_needs, check_volumes
 from simulator.runs.advisors.given import GivenAdvisor, with_parts
 from simulator.runs.advisors.session import AdvisorSession, Clients, check_clients, explaining_session, sessions_of
-from simulator.runs.arms import ArmRunner, OnBar, can_run_beside
+from simulator.runs.arms import AdvisorOfArm, ArmRunner, OnBar, can_run_beside
 from simulator.runs.attribution import lacks_holder, write_attribution
 from simulator.runs.briefs.last import write_last_brief
 from simulator.runs.checklists.worth import measured_arm, write_worth
@@ -148,6 +148,7 @@ def execute(
     universe: Universe | None = None,
     opening: TailOpening | None = None,
     workers: int = 1,
+    advisor_of_arm: AdvisorOfArm | None = None,
     on_bar: OnBar | None = None,
     on_estimate: OnEstimate | None = None,
     on_answer: OnAnswer | None = None,
@@ -155,7 +156,7 @@ def execute(
 ) -> Result:
     """Run the arms and write one folder: that of a single arm, or a comparison with a folder for each. The prices are
     those of the experiment's sources, or a ``universe`` that is given; without the sealed tail, of which an ``opening``
-    says that they are it."""
+    says that they are it. ``advisor_of_arm`` is that of ``ArmRunner``."""
     for section in experiment.output.sections:
         load_section(section)  # before anything is asked
     check_clients(experiment, client)
@@ -205,7 +206,7 @@ def execute(
             at_the_end.enter_context(session.open(work))
         runner = ArmRunner(
             experiment, universe, identity, sessions, _both(on_bar, stages.traded), _both(on_answer, stages.asked),
-            explainer=None if sessions else model,
+            explainer=None if sessions else model, advisor_of_arm=advisor_of_arm,
         )  # fmt: skip
         universe.write_csv(work.path / "prices.csv")
 

@@ -90,7 +90,8 @@ def resolve(settings: LlmSettings) -> Path:
             return path
     raise ModelNotFound(
         f"Model {name!r} is not at {' or '.join(map(str, places))}{nearest(name, KNOWN_MODELS) or ':'} "
-        f"run 'btllm models pull {EMBEDDED}', or set LLM_INSTRUCT_MODEL_PATH to a GGUF file."
+        f"run 'btllm models pull {EMBEDDED}', or set LLM_INSTRUCT_MODEL_PATH to a GGUF file; a model of a server needs "
+        "the backend beside its name, such as 'backend: openai'."
     )
 
 

@@ -29,7 +29,8 @@ from llm_strategy.llm.requests import Message
 Engine: TypeAlias = Literal["local_llama", "llama_cpp"]
 
 HEAD_SECONDS = 10
-"""For reading a file's head, compiling its chat template and rendering it."""
+"""Of a processor, for reading a file's head, compiling its chat template and rendering it: what else a machine does is
+no fault of a file."""
 HEAD_BYTES = 2_000_000_000
 """Memory for the same, besides the file itself, which is mapped."""
 LOAD_SECONDS, LOAD_BYTES_PER_SECOND = 60.0, 20e6
@@ -94,7 +95,7 @@ def try_model(engine: Engine, path: Path, options: Mapping[str, Any]) -> None:
 
 
 def _ended(number: int, engine: Engine, path: Path) -> str:
-    if number == getattr(signal, "SIGALRM", None):
+    if number == getattr(signal, "SIGPROF", None):
         return (
             f"The head or the chat template of {path} was not read within {HEAD_SECONDS} s: fetch the file again, or "
             "choose another model."
@@ -147,10 +148,9 @@ def _client(engine: Engine, path: Path, options: dict[str, Any]) -> LLMClient:
 
         return LLMClient(Gpt4AllBackend(path, **options))
     from llm_strategy.llm.backends.local.llama_cpp import LlamaCppBackend
-    from llm_strategy.llm.backends.local.llama_cpp_load import EngineOptions
+    from llm_strategy.llm.backends.local.llama_cpp_load import engine_options
 
-    lora = options.pop("lora")
-    return LLMClient(LlamaCppBackend(path, EngineOptions(**options, lora=Path(lora) if lora else None)))
+    return LLMClient(LlamaCppBackend(path, engine_options(options)))
 
 
 @contextmanager
@@ -163,11 +163,11 @@ def _bounded(path: Path, seconds: int) -> Iterator[None]:
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (HEAD_BYTES + path.stat().st_size, hard))
-    signal.alarm(seconds)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
