@@ -27,7 +27,8 @@ pytestmark = pytest.mark.slow
 def finished(tmp_path_factory):
     """A comparison of all arms, run once."""
     client, model = recording()
-    result = simulator.compare(small(tmp_path_factory.mktemp("run")), client=client)
+    arms = simulator.Experiment().arms
+    result = simulator.compare(small(tmp_path_factory.mktemp("run"), arms=arms), client=client)
     return result, model
 
 
