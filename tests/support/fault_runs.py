@@ -21,7 +21,7 @@ def write_experiment(folder, decisions, *, known=True, concurrency=1, **sections
         "name": "remote",
         "data": {"source": f"synthetic:cycles?bars={BARS_BEFORE_THE_FIRST_DECISION + decisions}&seed=5"},
         "advisor": {"style": "numbers", "decimals": 2, "max_failure_rate": 1.0},
-        "evaluation": {"bootstrap_samples": 100, "placebos": 19},
+        "evaluation": {"bootstrap_samples": 200, "placebos": 19},
         "output": {"folder": "reports", "explain": False},
     }
     (folder / "configs").mkdir(parents=True)
