@@ -80,7 +80,11 @@ class Outcome:
                 return False
             if reason in _FAILED_REASONS:
                 return True
-        return any(event.kind is EventKind.FALLBACK for event in self._events)
+        for exchange in self.exchanges:
+            for event in exchange.events:
+                if event.kind is EventKind.FALLBACK:
+                    return True
+        return False
 
     @property
     def is_waiting(self) -> bool:
@@ -188,6 +192,11 @@ def decide_by_rule(rule: Decision, decision: Decision) -> Decision:
 def bad_bar(snapshot: Snapshot, why: str) -> Decision:
     """No advice at a close whose features rest on a bar that cannot be true; the advisor was not asked."""
     return abstain(AbstentionReason.BAD_BAR, why, ()).decision(snapshot, "")
+
+
+def missed_bar(snapshot: Snapshot, why: str) -> Decision:
+    """No advice at a close that was known too late to decide on; the advisor was not asked."""
+    return abstain(AbstentionReason.MISSED_BAR, why, ()).decision(snapshot, "")
 
 
 _NO_PRICE = r"%|percent|bars?|days?|weeks?|months?|years?|sma|ema|ma\b|deviations?|times|x\b|st\b|nd\b|rd\b|th\b"

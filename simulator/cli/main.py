@@ -29,7 +29,9 @@ try:
         memory,
         questions,
         runs,
+        sweep,
         trials,
+        watch,
     )
     from simulator.cli import models as model
 except KeyboardInterrupt:  # imports take a while on a busy machine, and nothing has begun yet
@@ -108,6 +110,7 @@ for command in (
     experiments.demo,
     experiments.run,
     experiments.compare,
+    sweep.sweep,
     trials.open_holdout,
     folders.replay,
     folders.report,
@@ -131,6 +134,7 @@ app.add_typer(documents.app, name="documents")
 app.add_typer(checklists.app, name="checklist")
 app.add_typer(hypotheses.app, name="hypotheses")
 app.add_typer(trials.app, name="trials")
+app.add_typer(watch.app, name="watch")
 app.add_typer(questions.app, name="questions")
 
 

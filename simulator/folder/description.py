@@ -154,6 +154,7 @@ def _prices(universe: Universe, experiment: Experiment) -> dict[str, Any]:
         "decide_on": universe.decide_on or universe.timeframe,
         "sha256": universe.sha256,
         "warm_up": warm_up,
+        **({"committed": dict(universe.committed)} if universe.committed else {}),
         "symbols": {
             prices.symbol: {
                 "source": prices.source,
@@ -164,6 +165,7 @@ def _prices(universe: Universe, experiment: Experiment) -> dict[str, Any]:
                 "volume": prices.volume,
                 "first_decision": universe.decisions(prices.symbol).table.index[warm_up - 1].isoformat(),
                 **_before_start(universe.decisions(prices.symbol), experiment.data.start),
+                **({"missed": dict(missed)} if (missed := universe.missed.get(prices.symbol)) else {}),
             }
             for prices in universe.markets
         },

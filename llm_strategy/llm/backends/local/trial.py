@@ -21,7 +21,7 @@ from llm_strategy.errors import BacktraderLLMError, ModelNotLoaded
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.models.catalogue import KNOWN_MODELS
 from llm_strategy.llm.models.chat_template import ChatTemplate
-from llm_strategy.llm.models.fingerprint import cache_folder, keep_note, weights_sha256
+from llm_strategy.llm.models.fingerprint import cache_folder, keep_note, known_sha256, weights_sha256
 from llm_strategy.llm.models.gguf import Metadata, check_file, read_metadata
 from llm_strategy.llm.models.vocabulary import Vocabulary
 from llm_strategy.llm.requests import Message
@@ -49,8 +49,10 @@ def try_model(engine: Engine, path: Path, options: Mapping[str, Any]) -> None:
     ``options`` are plain data for the client's constructor. Raises ``ModelNotLoaded`` where the other process crashes,
     takes too long, or finds that the file cannot be used; what else it meets is left for this process to meet.
     """
-    check_file(path)
-    digest = weights_sha256(path)
+    digest = known_sha256(path)
+    if digest is None:
+        check_file(path)
+        digest = weights_sha256(path)
     if digest in _HARMLESS:
         return
     try:
