@@ -99,7 +99,7 @@ class TerminalView:
 
 
 def _head(name: str, state: WatchState) -> Text:
-    head = Text(_line(name), style="bold", no_wrap=True, overflow="ellipsis")
+    head = Text(_line(name), style="bold")
     head.append(" on paper, feed ", style="not bold")
     head.append(state.feed, style=_FEEDS.get(state.feed, "not bold"))
     last = state.time[:19].replace("T", " ") or "none yet"

@@ -14,8 +14,9 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 class Receiver:
-    """Keeps what arrives, in order, as ``{"title": ..., "text": ...}``; ``answers`` may hold status codes that the next
-    messages get in place of acceptance, and ``hold`` an event that the next one waits for after it was accepted."""
+    """Keeps what arrives, in order, as ``{"title": ..., "text": ..., "html": ...}``; ``answers`` may hold status codes
+    that the next messages get in place of acceptance, and ``hold`` an event that the next one waits for after it was
+    kept."""
 
     server = _Server
 
@@ -35,11 +36,11 @@ class Receiver:
         self._server.shutdown()
         self._server.server_close()
 
-    def arrive(self, title, text):
+    def arrive(self, title, text, html=None):
         """The status of a message, which is kept where it is accepted."""
         code = self.answers.pop(0) if self.answers else 0
         if not code:
-            self.arrived.append({"title": title, "text": text})
+            self.arrived.append({"title": title, "text": text, "html": html})
             self.accepted.set()
             if self.hold is not None:
                 self.hold.wait(20)
@@ -107,5 +108,6 @@ class MailServer(Receiver):
 
     def take(self, data):
         message = email.message_from_bytes(data, policy=email.policy.default)
-        body = message.get_body(("plain",)) or message.get_body()
-        return self.arrive(message["Subject"], body.get_content())
+        html = message.get_body(("html",))
+        text = message.get_body(("plain",)).get_content().replace("\r\n", "\n").rstrip("\n")
+        return self.arrive(message["Subject"], text, html and html.get_content())

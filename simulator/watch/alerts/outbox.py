@@ -104,6 +104,7 @@ class Outbox:
             if not self._base.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 self._base.executescript(f"BEGIN IMMEDIATE;{_TABLES}PRAGMA user_version = {_FORM};COMMIT;")
             _require_form(path, self._base)
+            self._base.execute("UPDATE messages SET due = 0 WHERE state = 'open'")  # a new start tries at once
             self._seen = {key for (key,) in self._base.execute("SELECT key FROM seen")}
         self._unwritten: list[str] = []
 
