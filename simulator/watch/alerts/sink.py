@@ -20,7 +20,7 @@ from llm_strategy.support.secrets import redact
 from simulator.experiment.alerts import AlertRule, AlertsConfig
 from simulator.experiment.configuration import Experiment
 from simulator.watch.alerts.channels import Channel
-from simulator.watch.alerts.outbox import ALERTS, Alert, Message, Outbox
+from simulator.watch.alerts.outbox import ALERTS, Alert, Message, Outbox, read_outbox
 from simulator.watch.event_log import read_events
 from simulator.watch.events import DRAWDOWN_STEP, EventKind, WatchEvent, WatchState
 from simulator.watch.folder import EVENTS
@@ -79,6 +79,9 @@ class AlertSink:
             sender.end()
         for sender in self._senders:
             sender.join(max(0.0, until - time.monotonic()))
+        for state in read_outbox(self._outbox.path.parent, 0)[0]:
+            if state.waiting:
+                log.warning("The watch has ended, %s: the same command sends what waits.", state.told)
         self._outbox.close()
 
 
