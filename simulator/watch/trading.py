@@ -90,6 +90,7 @@ class WatchedMarket:
             client.go_on()
         if self.closes:
             self._settle()
+        self.show()
 
     def take(self, close: Close, *, missed: str = "", late: bool = False, lag: float | None = None) -> None:
         """Record a close, decide on it, and commit: ``missed`` says why it is not decided on, ``late`` that it is
@@ -145,7 +146,9 @@ class WatchedMarket:
             if rule is None:
                 raise ValueError(f"nobody decides in the arm {arm.name}")
             return rule
-        client = ResumedClient(session.asked, (line.entry for line in lines if line.line))
+        committer = self._committers[arm.name]
+        entries = (line.entry for line in lines if line.line)
+        client = ResumedClient(session.asked, entries, lambda: committer.resumes)
         self._clients.append(client)
         return advisor_of(client, arm.config, fallback=self._experiment.fallback_of(arm.config))
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,7 @@ from typing import Any
 from llm_strategy.errors import ConfigurationError, MarketDataError
 from simulator.experiment.arms import Arm
 from simulator.experiment.configuration import Experiment
-from simulator.folder.provenance import model_of, provenance
-from simulator.folder.record import without_folders
+from simulator.folder.provenance import identity_from, model_of, provenance
 from simulator.folder.workspace import Workspace, as_run_folder_error
 from simulator.prices.sessions import parse_timeframe
 from simulator.prices.universe import Universe, load_universe
@@ -173,10 +171,18 @@ def _about(
 
 
 def _identity(experiment: Experiment, arms: Sequence[Arm], sessions: Sequence[AdvisorSession]) -> str:
-    """What tells two watches apart: the experiment, what is fed, and who answers; not how fast a replay plays."""
-    document = without_folders(experiment.resolved())
-    document.pop("output")
-    document["watch"] = asdict(experiment.watch) | {"speed": 0}
-    who = {session.name: model_of(session.model) for session in sessions}
-    decides = {"experiment": document, "arms": [arm.name for arm in arms], "models": who}
-    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+    """What tells two watches apart: what tells two runs apart, and in the place of prices where bars come from. What is
+    set of speed, grace and lateness may change while a watch goes on, and so may a budget."""
+    fed = {"feed": experiment.watch.feed, "calendar": experiment.watch.calendar}
+    return identity_from(
+        {
+            "experiment": experiment.resolved(),
+            "prices": {"sha256": json.dumps(fed)},
+            "prompts": "",
+            "schemas": "",
+            "versions": {"backtrader-llm": ""},
+            **model_of(None),
+            "advisors": {session.name: model_of(session.model) for session in sessions},
+        },
+        [arm.name for arm in arms],
+    )

@@ -14,11 +14,13 @@ import watched_day
 from small_run import SMALL, reader
 from watched_day import OPENING, SYMBOLS, Steps, accounts, committed, differing, experiment, lines_of, rows
 
-from llm_strategy.errors import ConfigurationError, RunFolderError
+from llm_strategy.errors import AnswerNotRecorded, BudgetReached, ConfigurationError, RunFolderError
 from llm_strategy.llm.backends.scripted import ScriptedClient
+from llm_strategy.llm.requests import Message, Request
 from simulator.watch.event_log import read_events
 from simulator.watch.offline import shadow
 from simulator.watch.proof import prove
+from simulator.watch.resume import ResumedClient
 from simulator.watch.watch import watch
 
 BARS = 390
@@ -210,6 +212,51 @@ def test_a_rule_alone_is_watched_without_a_model(tmp_path):
     result = watch(made)
     assert set(committed(result.folder)) == {"regime_rule"}
     assert differing(result.folder) == []
+
+
+def test_what_is_gone_through_again_asks_the_model_nothing():
+    asked = ScriptedClient(reader)
+    answers = [True]
+    client = ResumedClient(asked, (), lambda: answers[0])
+    request = Request(messages=(Message("user", "trend: above"),))
+    with pytest.raises(AnswerNotRecorded, match="bring back the version"):
+        client.ask(request)
+    assert asked.requests == []
+    answers[0] = False
+    assert "bull" in client.ask(request).text
+
+
+def test_a_budget_ends_a_watch_with_a_word_and_a_larger_one_goes_on(tmp_path):
+    made = experiment(tmp_path, 30) | {"arms": ["llm"]}
+    made["advisor"] = made["advisor"] | {"budget": {"max_calls": 4}}
+    steps = Steps()
+    with pytest.raises(BudgetReached):
+        watch(made, client=ScriptedClient(reader), sinks=[steps])
+    assert len(steps.of("budget")) == 1
+    made["advisor"] = made["advisor"] | {"budget": {"max_calls": 400}}
+    asked = ScriptedClient(reader)
+    result = watch(made, client=asked)
+    assert result.closes == 30
+    assert len(asked.requests) > 0
+    assert differing(result.folder) == []
+    assert [path.name for path in (tmp_path / "reports").glob("day-watch-*")] == [result.folder.name]
+
+
+def test_a_falling_account_is_told_step_by_step_and_so_is_the_kill_switch(tmp_path):
+    steps = Steps()
+    made = {
+        "name": "crash",
+        "data": {"source": "synthetic:crash?bars=500&seed=2"},
+        "arms": ["buy_and_hold"],
+        "risk": {"max_drawdown": 0.12, "stop_loss_pct": 0.2, "max_risk_per_trade": 0.5, "max_position_size": 1.0},
+        "output": {"folder": str(tmp_path)},
+    }
+    watch(made, sinks=[steps])
+    falls = [event.facts["step"] for event in steps.of("drawdown")]
+    assert falls == sorted(set(falls))
+    (killed,) = steps.of("kill_switch")
+    assert killed.facts["drawdown"] <= -0.12
+    assert "the limit is 12.0%" in killed.text
 
 
 def test_several_advisors_share_bars_and_their_disagreement_is_told(tmp_path):
