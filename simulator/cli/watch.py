@@ -164,7 +164,7 @@ def page(folder: WatchedFolder, port: Port = 0) -> None:
 
     status_of(folder)  # what is no folder of a watch is told now
     (server,) = _page_of(folder, port)
-    with _ending() as stop:
+    with _ending("The page ends.") as stop:
         stop.wait()
     server.close()
 
@@ -237,7 +237,7 @@ def _page_of(folder: Path, port: int | None) -> Sequence[Sink]:
 
 
 @contextmanager
-def _ending() -> Iterator[threading.Event]:
+def _ending(told: str = "Ending after this close; interrupt once more to break off.") -> Iterator[threading.Event]:
     """An event that the first interruption sets, so that the close in hand is committed; the second one breaks off."""
     stop = threading.Event()
 
@@ -245,7 +245,7 @@ def _ending() -> Iterator[threading.Event]:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        console.note("Ending after this close; interrupt once more to break off.")
+        console.note(told)
 
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
