@@ -1,22 +1,22 @@
 """Ticks from a server that is late, doubled, out of order, malformed, huge, slow, and goes in the midst of a word."""
 
+import http
 import json
 import random
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from feed_server import cut_in_a_message, heard, serving, until_closed
-from small_run import SMALL, reader
+from feed_server import cut_in_a_message, heard, opened, serving, until_closed
+from small_run import reader
 from watched_day import OPENING, SYMBOLS, Steps, committed, experiment, rows
+from websockets.sync.server import serve
 
 from llm_strategy.errors import ConfigurationError, MarketDataError
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from simulator.experiment.configuration import Experiment
 from simulator.experiment.watch import WatchConfig
-from simulator.prices.sessions import parse_timeframe
 from simulator.watch import live_feed
-from simulator.watch.feed import FeedBar, FeedRequest, FeedTime, FeedTrouble, Tick, find_feed, known_feeds
+from simulator.watch.feed import FeedTime, FeedTrouble, Tick, known_feeds
 from simulator.watch.offline import shadow
 from simulator.watch.proof import prove
 from simulator.watch.watch import watch
@@ -30,16 +30,6 @@ def soon(monkeypatch):
     """Pauses are short, and what is malformed is told as it comes."""
     monkeypatch.setattr(live_feed, "FIRST_PAUSE_S", 0.05)
     monkeypatch.setattr(live_feed, "TELL_AFTER_S", 0.0)
-
-
-def asked_of(url, *symbols, since=None, timeframe="1m"):
-    sources = dict.fromkeys(symbols, "synthetic:cycles?bars=30&seed=1")
-    made = Experiment.from_mapping(SMALL | {"data": {"sources": sources}, "watch": {"feed": url}})
-    kind, name = find_feed(url)
-    request = FeedRequest(
-        url, name, made, tuple(sorted(symbols)), parse_timeframe(timeframe), 0.0, since or {}, universe=None
-    )
-    return kind.open(request)
 
 
 def text(**message):
@@ -75,7 +65,7 @@ def test_whatever_a_server_sends_is_heard_told_and_counted_and_it_is_come_back_t
 
     known = OPENING - timedelta(minutes=1)
     with serving(first, second, third) as (url, asked):
-        with asked_of(f"websocket:{url}", "AAA", since={"AAA": known}) as feed:
+        with opened(f"websocket:{url}", "AAA", since={"AAA": known}) as feed:
             found = heard(feed, lambda message: isinstance(message, FeedTime))
     assert [message.id for message in found if isinstance(message, Tick)] == ["t2", "t1", "t1", "t3", "t4", "t5"]
     troubles = [message for message in found if isinstance(message, FeedTrouble)]
@@ -102,7 +92,7 @@ def test_many_malformed_messages_are_told_together(monkeypatch):
         connection.send(tick(1, "last"))
         until_closed(connection)
 
-    with serving(script) as (url, _), asked_of(f"websocket:{url}", "AAA") as feed:
+    with serving(script) as (url, _), opened(f"websocket:{url}", "AAA") as feed:
         found = heard(feed, lambda message: isinstance(message, Tick))
     assert [message.count for message in found if isinstance(message, FeedTrouble)] == [1]
 
@@ -110,7 +100,7 @@ def test_many_malformed_messages_are_told_together(monkeypatch):
 def test_a_server_that_is_not_there_is_told_once_and_waited_for():
     with serving(until_closed) as (url, _):
         pass
-    with asked_of(f"websocket:{url}", "AAA") as feed:
+    with opened(f"websocket:{url}", "AAA") as feed:
         lost = feed.take(10.0)
         assert lost.kind == "lost"
         assert "cannot be reached" in lost.text
@@ -118,17 +108,13 @@ def test_a_server_that_is_not_there_is_told_once_and_waited_for():
 
 
 def test_a_server_that_refuses_who_comes_ends_the_watch():
-    import http
-
-    from websockets.sync.server import serve
-
     with serve(
         until_closed, "127.0.0.1", 0, process_request=lambda c, r: c.respond(http.HTTPStatus.UNAUTHORIZED, "")
     ) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         port = server.socket.getsockname()[1]
-        with asked_of(f"websocket:ws://127.0.0.1:{port}", "AAA") as feed:
+        with opened(f"websocket:ws://127.0.0.1:{port}", "AAA") as feed:
             with pytest.raises(MarketDataError, match="refuses the connection \\(HTTP status 401\\)"):
                 feed.take(10.0)
         server.shutdown()
@@ -144,13 +130,13 @@ def test_a_key_in_the_address_comes_from_the_environment_and_is_never_told(monke
         until_closed(connection)
 
     monkeypatch.setenv("FEED_TOKEN", "s3cr3t-t0ken-of-a-feed")
-    with serving(script) as (url, _), asked_of(f"websocket:{url}/x?token=${{FEED_TOKEN}}", "AAA") as feed:
+    with serving(script) as (url, _), opened(f"websocket:{url}/x?token=${{FEED_TOKEN}}", "AAA") as feed:
         (told,) = heard(feed, lambda message: isinstance(message, FeedTrouble))
     assert paths == ["/x?token=s3cr3t-t0ken-of-a-feed"]
     assert "s3cr3t" not in told.text
     monkeypatch.delenv("FEED_TOKEN")
     with pytest.raises(ConfigurationError, match="needs FEED_TOKEN, which is not set"):
-        asked_of("websocket:ws://127.0.0.1:9/x?token=${FEED_TOKEN}", "AAA")
+        opened("websocket:ws://127.0.0.1:9/x?token=${FEED_TOKEN}", "AAA")
 
 
 @pytest.mark.parametrize("address", ["wss://host/x?token=abcd1234efgh", "wss://user:pa55word-x@host/x"])
@@ -164,7 +150,7 @@ def test_a_key_that_stands_in_the_settings_is_refused_without_being_told(address
 @pytest.mark.parametrize("address", ["", "http://127.0.0.1/", "ws://", "ws://[::1", "ws://127.0.0.1:99999999"])
 def test_what_is_no_address_is_refused(address):
     with pytest.raises(ConfigurationError, match="write the address of a server"):
-        asked_of(f"websocket:{address}", "AAA")
+        opened(f"websocket:{address}", "AAA")
 
 
 def test_every_kind_says_how_it_is_written():
