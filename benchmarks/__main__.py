@@ -9,7 +9,9 @@ from benchmarks.analytics import print_analytics
 from benchmarks.asking_ahead import print_asking_ahead
 from benchmarks.charts import print_charts
 from benchmarks.checklists import print_checklists
+from benchmarks.demo import print_demo
 from benchmarks.documents import print_documents
+from benchmarks.endpoints import print_endpoints
 from benchmarks.model import distinct_snapshots, measure_validity, seconds_per_decision
 from benchmarks.portfolio import measure_portfolio
 from benchmarks.same_orders import run_same_orders
@@ -58,11 +60,13 @@ def main() -> None:
     print(f"    on the feeds of this package            {many.ours / many.bare:.2f}x   ({many.bare:.1f} s)")
     print(f"    over strategies that do nothing there   {many.ours / many.idle:.2f}x   ({many.idle:.1f} s)")
 
+    print_demo()
     print_documents()
     print_analytics()
     print_checklists()
     print_charts()
     print_asking_ahead()
+    print_endpoints()
 
     snapshots = distinct_snapshots(*SOURCES)
     with get_llm_client() as model:

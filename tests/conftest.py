@@ -56,7 +56,7 @@ def network_guard():
 
 @pytest.fixture(scope="module", autouse=True)
 def own_data_folder(tmp_path_factory):
-    """What a file of tests registers stands in a folder of its own, so that no other file's trials are counted in it."""
+    """What a file of tests registers stands in a folder of its own: no trials of other files are counted in it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BTLLM_DATA_DIR", str(tmp_path_factory.mktemp("data")))
         yield

@@ -7,11 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.calibrate.long_only import trade_long_only
 from simulator.evaluation.metrics import Floats
 from simulator.evaluation.placebo_record import why_unmeasured
 from simulator.evaluation.timing import Timing, annual_sharpe, is_decided, timing
-from simulator.runs.placebos.accounts import trade_again
+from simulator.runs.placebos.accounts import trade_accounts
 from simulator.runs.placebos.measure import Work
 
 _AT_FIRST = 5
@@ -30,8 +29,8 @@ def stand(works: Sequence[Work], number: int, bars_per_year: float) -> list[Stan
     each.
 
     The placebos of an advisor end as soon as further ones could not bring the p-value down to 0.05: then fewer are
-    counted, and their p-value is above 0.05 as that of all of them would be. Accounts of one symbol are traded by
-    ``trade_long_only``; those of several share their passes over the bars.
+    counted, and their p-value is above 0.05 as that of all of them would be. The accounts of a batch are
+    traded together.
     """
     most = [_most(work, number) for work in works]
     owns = _trade(works, [(place, 0) for place in range(len(works))])
@@ -57,9 +56,7 @@ def _trade(works: Sequence[Work], accounts: Sequence[tuple[int, int]]) -> list[F
     """The accounts of these advisors (place) and placebos (number)."""
     conditions, times = works[0].conditions, works[0].placebos.history.times
     series = (works[place].placebos.series(number) for place, number in accounts)
-    if len(conditions.universe.symbols) == 1:
-        return trade_long_only(conditions, times, series)
-    return [np.array(equity) for equity in trade_again(conditions, times, series).equities]
+    return [np.array(equity) for equity in trade_accounts(conditions, times, series).equities]
 
 
 def _most(work: Work, number: int) -> int:

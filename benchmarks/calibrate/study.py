@@ -12,7 +12,6 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.calibrate.advisors import Stances, avoids_falls, knows_signs, reads_prices, without_skill
 from benchmarks.calibrate.bars import A_YEAR, Cell, make_bars
-from benchmarks.calibrate.long_only import trade_long_only
 from benchmarks.calibrate.standing import Standing, stand
 from llm_strategy.advice.rules import BuyAndHold, RegimeRule, Rule
 from llm_strategy.trading.journal import Journal
@@ -22,6 +21,7 @@ from simulator.evaluation.verdict import Advantage, Benchmark, Demand, Evidence,
 from simulator.evaluation.worth import measure_advantage
 from simulator.experiment.configuration import Experiment
 from simulator.prices.universe import load_universe
+from simulator.runs.placebos.accounts import trade_accounts
 from simulator.runs.placebos.measure import Work, work_of
 from simulator.runs.simulation import simulate
 from simulator.runs.strategies.ungated import simulate_ungated
@@ -182,9 +182,9 @@ def _check(work: Work, equity: Floats) -> None:
     """Raise ``RuntimeError`` where the account of a rule is not to the last bit that which gate and broker made."""
     if len(work.conditions.universe.symbols) == 1:
         history = work.placebos.history
-        (again,) = trade_long_only(work.conditions, history.times, [history.decisions])
+        (again,) = trade_accounts(work.conditions, history.times, [history.decisions]).equities
         if not np.array_equal(equity, again):
-            raise RuntimeError("trade_long_only makes another account than gate and broker.")
+            raise RuntimeError("trade_accounts makes another account than gate and broker.")
 
 
 def _equity(journal: Journal) -> Floats:

@@ -219,6 +219,10 @@ class ModelAdvisor:
         """The requests for the advice that the plan on record leads to; none where there is none."""
         return self._conversation.foreseen(self._question(snapshot), self.mode)
 
+    def next_request(self, snapshot: Snapshot) -> Request | None:
+        """The first request for a snapshot that has no answer on record; None where the record decides it."""
+        return self._conversation.next_request(self._question(snapshot), self._market(snapshot).mode)
+
     def longest_request(self, snapshot: Snapshot) -> Request:
         """The longest of the first requests that a decision may make: behind a plan that with the longest results."""
         return self.mode.longest(self._question(snapshot), self._conversation.defaults)

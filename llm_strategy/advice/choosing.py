@@ -55,6 +55,8 @@ class Questions:
     client: LLMClient
     asked: list[Asked] = field(default_factory=list)
     defaults: Request | None = None
+    asks_again: bool = True
+    """Whether an answer of an earlier command that cannot be read is asked for once more."""
 
     @property
     def answers(self) -> dict[str, str]:
@@ -135,11 +137,11 @@ class Questions:
         return replace(base, messages=(*others, joined), json_mode=True, json_schema=json.dumps(schema))
 
     def _ask(self, about: str, request: Request, texts: Sequence[str]) -> int:
-        """Ask and read; an answer of an earlier command that cannot be read is asked for once more."""
+        """Ask and read; an answer of an earlier command that cannot be read is asked for once more where that is on."""
         try:
             return self._ask_once(about, request, texts)
         except ContractError:
-            if not self.client.disregard(request):
+            if not (self.asks_again and self.client.disregard(request)):
                 raise
         self.asked.pop()
         return self._ask_once(about, request, texts)

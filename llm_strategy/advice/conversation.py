@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, TypeAlias, TypeVar
 
-from llm_strategy.advice.ahead import OnAnswer, answer_ahead
+from llm_strategy.advice.ahead import OnAnswer, PlanAnswer, answer_ahead, next_request
 from llm_strategy.advice.examples import Analogues
 from llm_strategy.advice.modes.mode import Mode, Question
 from llm_strategy.advice.modes.planned import Planned
@@ -84,18 +84,6 @@ class Memory:
         other.outcomes, other.answers, other.ahead = self.outcomes, self.answers, self.ahead
         other.last = self.last
         return other
-
-
-class PlanAnswer(NamedTuple):
-    """The analytics that a plan runs, by name, and the exchanges about it."""
-
-    names: tuple[str, ...]
-    exchanges: tuple[Exchange, ...]
-
-    @property
-    def failed(self) -> bool:
-        """Whether it was left without an answer."""
-        return bool(self.exchanges) and self.exchanges[-1].answer is None
 
 
 class Conversation:
@@ -178,6 +166,13 @@ class Conversation:
     def foreseen(self, question: Question, mode: Mode) -> tuple[Request, ...]:
         """The requests for the advice that the plan on record leads to; none where there is none."""
         return mode.behind(question, self.defaults, self._recorded) if isinstance(mode, Planned) else ()
+
+    def next_request(self, question: Question, mode: Mode) -> Request | None:
+        """The first request of a decision that has no answer on record; None where the record decides it."""
+        if mode.stateless:
+            return next_request(question, mode, self.defaults, self._recorded)
+        requests = mode.requests(question, self.defaults)
+        return next((request for request in requests if self.client.recorded(request) is None), None)
 
     def _recorded(self, request: Request, read: Callable[[str], object]) -> tuple[str | None, ContractError | None]:
         """What is on record for a request, and what is wrong with it."""

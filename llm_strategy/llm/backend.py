@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from llm_strategy.errors import AnswerTimeout, BackendFailure, BacktraderLLMError, ConfigurationError
 from llm_strategy.llm.backends.http import MOST_READ, longest_body
@@ -26,6 +26,38 @@ from llm_strategy.types import Event, EventKind
 
 OnText: TypeAlias = Callable[[str], bool]
 """Receives each piece of text as it is written; returning False stops the model."""
+
+
+class BatchState(NamedTuple):
+    """How far a batch of questions is: the service's word for it, whether it has ``ended``, questions answered, failed
+    and in all, the files that came back, and what the service says is wrong with it as a whole."""
+
+    status: str
+    ended: bool
+    counts: tuple[int, int, int]
+    files: tuple[Path, ...]
+    problem: str = ""
+
+
+class BatchForm(Protocol):
+    """How the questions to a server are written as lines of a file, and its answers read from such lines, where it has
+    a service that answers whole files."""
+
+    def line(self, key: str, request: Request) -> dict[str, Any]:
+        """The line of a question, which its answer names again by ``key``."""
+
+    def parse(self, line: bytes) -> dict[str, Any]:
+        """The document in a line of answers; raises ``BackendFailure`` for what is none."""
+
+    def read(self, line: Mapping[str, Any], request: Request) -> Generation:
+        """The answer in a line; raises ``ModelError`` for a line that holds none."""
+
+    def submit(self, file: Path) -> str:
+        """Hand a file of questions to the server's batch service; returns the name of its batch. Raises
+        ``ModelError``."""
+
+    def fetch(self, batch: str, folder: Path) -> BatchState:
+        """How far a batch is, its files of answers in ``folder`` once it has ended. Raises ``ModelError``."""
 
 
 _OURS = "llm_strategy.llm."
@@ -47,6 +79,8 @@ class Backend:
     """Whether answers come over a network, which fails in passing: they are then asked for again."""
     supports_images: bool = False
     """Whether ``Message.images`` are sent to a model that may see them; no other backend is ever given one."""
+    caveats: tuple[str, ...] = ()
+    """What one must know of who answers before any figure, a sentence each: it stands on every page."""
     counts_calls: bool = False
     """Whether it notes its calls by itself (``Request.record``), because an answer may take several."""
 
@@ -68,6 +102,10 @@ class Backend:
 
     def count_tokens(self, request: Request) -> int | None:
         """Tokens of the request's prompt, counted without asking; None where that cannot be told."""
+        return None
+
+    def batch_form(self) -> BatchForm | None:
+        """How questions are handed in as a file; None where that cannot be done."""
         return None
 
     def healthcheck(self) -> Health | None:

@@ -14,19 +14,12 @@ from types import TracebackType
 from typing import Any, Literal, Self, SupportsIndex, Unpack, cast, overload
 
 from llm_strategy.errors import ConfigurationError, ImagesNotSeen, ModelError
-from llm_strategy.llm.backend import Backend, OnText, answer_of, identity_of
+from llm_strategy.llm.backend import Backend, BatchForm, OnText, answer_of, identity_of
 from llm_strategy.llm.concurrency.parallel import in_order
 from llm_strategy.llm.metering.calls import Call, CallLog, DecisionContext, Prices
 from llm_strategy.llm.other_process import check_state, recipe
 from llm_strategy.llm.reliability.policy import Breaker
-from llm_strategy.llm.requests import (
-    Chunk,
-    Generation,
-    Health,
-    Message,
-    ModelIdentity,
-    Request,
-)
+from llm_strategy.llm.requests import Chunk, Generation, Health, Message, ModelIdentity, Request
 from llm_strategy.llm.structured.answer_text import as_contract_error
 from llm_strategy.llm.structured.call_options import (
     AnswerSchema,
@@ -74,6 +67,8 @@ class LLMClient:
     replays: bool = False
     """Whether it answers from a journal, which keeps of an answer what it has; of any other that is too long to be read
     a journal keeps the beginning."""
+    caveats: tuple[str, ...] = ()
+    """What one must know of who answers before any figure, a sentence each."""
     counts_calls: bool = False
     """Whether it records its calls in ``Request.log`` by itself: it asks other clients, or one of several addresses."""
     prices: Prices | None = None
@@ -86,7 +81,7 @@ class LLMClient:
         if backend is None:
             return
         self.backend = backend
-        for name in ("concurrency", "strict", "remote", "counts_calls", "supports_images"):
+        for name in ("concurrency", "strict", "remote", "counts_calls", "supports_images", "caveats"):
             if (value := getattr(backend, name)) != getattr(Backend, name):
                 setattr(self, name, value)
         if "identity" in vars(backend):  # known without asking a server for it
@@ -180,6 +175,10 @@ class LLMClient:
     def prompt_tokens(self, request: Request) -> int | None:
         """Tokens of the request's prompt, counted without asking; None where that cannot be told here."""
         return None if self.backend is None else self.backend.count_tokens(request)
+
+    def batch_form(self) -> BatchForm | None:
+        """How questions are handed in as a file; None where one backend alone cannot do that."""
+        return None if self.backend is None else self.backend.batch_form()
 
     def ask(self, request: Request, *, ahead: bool = False) -> Generation:
         """Answer a question of a decision: as ``complete``, for a caller that keeps the ``breaker`` itself and counts

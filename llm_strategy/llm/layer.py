@@ -45,6 +45,7 @@ class Layer(LLMClient):
     fallbacks = _of_inner("fallbacks")
     supports_images = _of_inner("supports_images")
     replays = _of_inner("replays")
+    caveats = _of_inner("caveats")
     prices = _of_inner("prices")
 
     def __init__(self, inner: LLMClient) -> None:
@@ -78,6 +79,7 @@ class Layer(LLMClient):
     is_of_earlier_command = _by_inner(LLMClient.is_of_earlier_command)
     disregard = _by_inner(LLMClient.disregard)
     prompt_tokens = _by_inner(LLMClient.prompt_tokens)
+    batch_form = _by_inner(LLMClient.batch_form)
     ask_fallbacks = _by_inner(LLMClient.ask_fallbacks)
     breaker = _by_inner(LLMClient.breaker)
     decision = _by_inner(LLMClient.decision)

@@ -27,6 +27,7 @@ try:
         folders,
         hypotheses,
         memory,
+        questions,
         runs,
         trials,
         watch,
@@ -132,6 +133,7 @@ app.add_typer(checklists.app, name="checklist")
 app.add_typer(hypotheses.app, name="hypotheses")
 app.add_typer(trials.app, name="trials")
 app.add_typer(watch.app, name="watch")
+app.add_typer(questions.app, name="questions")
 
 
 def _version(wanted: bool) -> None:

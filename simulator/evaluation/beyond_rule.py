@@ -15,6 +15,7 @@ from llm_strategy.market.view import ACTION_FOR_LABEL, causal_label
 from llm_strategy.types import Action, ActionType, Advice, Decision, Regime
 from simulator.evaluation.placebo import (
     STANCES,
+    Choices,
     Made,
     Moments,
     Placebos,
@@ -24,6 +25,9 @@ from simulator.evaluation.placebo import (
 )
 
 _ACTIONS = {stance: action for action, stance in STANCES.items()}
+_NUMBERS = {action: number for number, action in enumerate(ActionType, start=1)}
+_TURNS = np.array([_NUMBERS[_ACTIONS[stance]] for stance in (0, 1, -1)])
+"""The number of the action that brings about a stance, which is -1 for the last of them."""
 
 
 class DeviationPlacebos(Placebos):
@@ -40,8 +44,30 @@ class DeviationPlacebos(Placebos):
 
     def series(self, number: int) -> Made:
         """The decisions of a placebo from 1 on; 0 is where the advice itself deviated."""
-        moments = self._placement.moments(number) if number else np.arange(len(self.history.times))
-        return self._placed(moments)
+        wanted = self._wanted(self._moments(number))
+        return {
+            symbol: list(
+                _decisions(made, self._actions[symbol], wanted[:, column].tolist(), self._rule[:, column].tolist())
+            )
+            for column, (symbol, made) in enumerate(self.history.decisions.items())
+        }
+
+    def choices(self, numbers: Sequence[int]) -> Choices:
+        """The same of several placebos, in a run of one symbol."""
+        ((symbol, made),) = self.history.decisions.items()
+        there = np.array([one is not None for one in made], dtype=np.bool_)
+        actions, rule = self._actions[symbol], self._rule[there, 0]
+        usual = np.array([_NUMBERS[action] for action in actions if action is not None], dtype=np.int64)
+        places = np.zeros((len(numbers), len(made)), dtype=np.int64)
+        for row, number in enumerate(numbers):
+            wanted = self._wanted(self._moments(number))[there, 0]
+            held = np.concatenate([[0], wanted[:-1]])
+            places[row, there] = np.where((wanted == rule) & (wanted == held), usual, _TURNS[wanted])
+        actions_of = [None, *(Action(action, confidence=1.0) for action in _NUMBERS)]
+        return Choices(actions_of, [False, *[True] * len(_NUMBERS)], places)
+
+    def _moments(self, number: int) -> Moments:
+        return self._placement.moments(number) if number else np.arange(len(self.history.times))
 
     @cached_property
     def deviations(self) -> Stances:
@@ -69,17 +95,12 @@ class DeviationPlacebos(Placebos):
         """-1 where the advice wants a short position somewhere, else 0."""
         return min(0, int(self.history.stances.min(initial=0)))
 
-    def _placed(self, moments: Moments) -> Made:
+    def _wanted(self, moments: Moments) -> Stances:
+        """What is wanted at each close where the deviations of these closes are moved there."""
         moved = self.deviations[moments]
         wanted = self._rule + moved
         outside = (wanted < self._lowest) | (wanted > 1)
-        wanted = np.clip(np.where(outside, self._rule - moved, wanted), self._lowest, 1)
-        return {
-            symbol: list(
-                _decisions(made, self._actions[symbol], wanted[:, column].tolist(), self._rule[:, column].tolist())
-            )
-            for column, (symbol, made) in enumerate(self.history.decisions.items())
-        }
+        return np.clip(np.where(outside, self._rule - moved, wanted), self._lowest, 1)
 
 
 def _decisions(

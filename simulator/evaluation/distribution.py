@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import kurtosis, skew
 
 from simulator.evaluation.metrics import NOTHING, Floats
 
@@ -45,9 +44,12 @@ def distribution_of(returns: Floats) -> Distribution | None:
     least, most = _BINS
     bins = min(most, max(least, math.ceil(math.sqrt(len(moves)))))
     counts, edges = np.histogram(moves, bins=bins) if len(moves) else (np.zeros(1), np.zeros(2))
+    away = returns - returns.mean()
+    square = away * away
+    spread = float(square.mean())
     return Distribution(
-        skewness=float(skew(returns)) if moved else None,
-        kurtosis=float(kurtosis(returns, fisher=False)) if moved else None,
+        skewness=float((square * away).mean()) / spread**1.5 if moved else None,
+        kurtosis=float((square * square).mean()) / spread**2 if moved else None,
         best=int(returns.argmax()),
         worst=int(returns.argmin()),
         fifth=float(np.quantile(returns, 0.05)),

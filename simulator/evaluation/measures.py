@@ -4,9 +4,10 @@ gate did to its advice, what each symbol did and what the arm made of it, and wh
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from pathlib import Path
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -42,15 +43,30 @@ class ArmMeasures:
 def measure(arm: ArmRecord) -> ArmMeasures:
     """What the decisions of an arm come to, read from its journal the first time."""
     if arm not in _MEASURED:
-        _MEASURED[arm] = _measured(
-            arm.entries,
-            own_labels=not arm.regimes.are_usual,
-            rationale=(resolved_options(arm.manifest) or {}).get("rationale", "always"),
-        )
+        own_labels = not arm.regimes.are_usual
+        rationale = (resolved_options(arm.manifest) or {}).get("rationale", "always")
+        key = *_identity_of(arm.decisions.path), own_labels, rationale
+        if key not in _OF_FILE:
+            while len(_OF_FILE) >= _MOST_FILES:
+                del _OF_FILE[next(iter(_OF_FILE))]
+            _OF_FILE[key] = _measured(arm.entries, own_labels=own_labels, rationale=rationale)
+        _MEASURED[arm] = _OF_FILE[key]
     return _MEASURED[arm]
 
 
+def _identity_of(path: Path) -> tuple[int, ...]:
+    """What a journal keeps when its folder is named otherwise, and loses when anything is written into it."""
+    try:
+        told = path.stat()
+    except OSError:
+        return ()
+    return told.st_dev, told.st_ino, told.st_size, told.st_mtime_ns, told.st_ctime_ns
+
+
 _MEASURED: WeakKeyDictionary[ArmRecord, ArmMeasures] = WeakKeyDictionary()
+_OF_FILE: dict[tuple[Hashable, ...], ArmMeasures] = {}
+"""By the file: a finished run is measured for its page, and read back for the console."""
+_MOST_FILES = 12
 
 
 def _measured(entries: Iterable[Entry], *, own_labels: bool, rationale: str) -> ArmMeasures:

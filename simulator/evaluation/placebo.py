@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby, pairwise
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,24 @@ Stances: TypeAlias = NDArray[np.int8]
 """What is wanted at each close (row) of each symbol (column): 1 long, -1 short, 0 nothing."""
 Made: TypeAlias = Mapping[str, Sequence[Decision | None]]
 """What is decided at each close, by symbol; None where nothing is."""
+
+
+class Choices(NamedTuple):
+    """What accounts in one symbol decide."""
+
+    actions: Sequence[Action | None]
+    """None where no action is advised."""
+    decided: Sequence[bool]
+    """Of each of these, whether somebody was asked at all."""
+    places: Moments
+    """Which of them (place among them) each account (row) takes at each close (column)."""
+
+    @classmethod
+    def of(cls, decisions: Sequence[Decision | None], places: Moments) -> Choices:
+        """Those among these decisions."""
+        advised = [None if one is None or one.advice is None else one.advice.action for one in decisions]
+        return cls(advised, [one is not None for one in decisions], places)
+
 
 FEWEST_CLOSES = 250
 """Closes from the first decision on below which nothing is said of advice: about a year of days."""
@@ -88,6 +106,14 @@ class AdviceHistory:
     def runs(self) -> int:
         """Stretches of holding of all symbols together."""
         return count_runs(self.stances)
+
+    @cached_property
+    def columns(self) -> dict[str, _Column]:
+        """The decisions of each symbol, ready to be moved."""
+        return {
+            symbol: _Column(made, self.stances[:, number])
+            for number, (symbol, made) in enumerate(self.decisions.items())
+        }
 
 
 def _lifetime(there: Sequence[bool]) -> tuple[int, int]:
@@ -151,13 +177,22 @@ class Placement:
 
     def _shuffled(self, source: np.random.Generator) -> Moments:
         placed: list[Moments] = []
+        for stances, of_kind in self._parts:
+            orders = {kind: iter(source.permutation(len(closes)).tolist()) for kind, closes in of_kind.items()}
+            placed += [of_kind[stance][next(orders[stance])] for stance in stances]
+        return np.concatenate(placed)
+
+    @cached_property
+    def _parts(self) -> list[tuple[list[int], dict[int, list[Moments]]]]:
+        """Between two breaks: the stances of the stretches in their order, and the stretches of each, long ones
+        first."""
+        found = []
         for _, part in groupby(self._stretches, lambda stretch: bisect_right(self.breaks, stretch[1][0])):
             stretches = list(part)
             kinds = sorted({stance for stance, _ in stretches}, reverse=True)
             of_kind = {kind: [closes for stance, closes in stretches if stance == kind] for kind in kinds}
-            orders = {kind: iter(source.permutation(len(of_kind[kind]))) for kind in kinds}
-            placed += [of_kind[stance][next(orders[stance])] for stance, _ in stretches]
-        return np.concatenate(placed)
+            found.append(([stance for stance, _ in stretches], of_kind))
+        return found
 
     @cached_property
     def _moves(self) -> Moments:
@@ -192,6 +227,10 @@ class Placebos(ABC):
     def series(self, number: int) -> Made:
         """The decisions of a placebo from 1 on; 0 are those of the account that it is held against."""
 
+    @abstractmethod
+    def choices(self, numbers: Sequence[int]) -> Choices:
+        """The same of several placebos, in a run of one symbol."""
+
     @property
     def method(self) -> Method:
         """How they are moved."""
@@ -218,6 +257,13 @@ class AdvicePlacebos(Placebos):
         """The decisions of a placebo from 1 on; 0 are those of the arm."""
         return place(self.history, self._placement.moments(number)) if number else self.history.decisions
 
+    def choices(self, numbers: Sequence[int]) -> Choices:
+        """The same of several placebos, in a run of one symbol."""
+        (column,) = self.history.columns.values()
+        unmoved = np.arange(len(self.history.times))
+        moved = [column.placed(self._placement.moments(number)) if number else unmoved for number in numbers]
+        return Choices.of(column.decisions, np.array(moved))
+
     @cached_property
     def _placement(self) -> Placement:
         return Placement(self.history.stances, self.seed, self.name, self.history.breaks)
@@ -229,35 +275,54 @@ def place(history: AdviceHistory, moments: Moments) -> Made:
     Where a stretch begins that did not follow the one before it, a symbol leaves what it held, or enters as it had done
     before that moment. What falls on a close at which a symbol has no bar waits for its next one.
     """
-    at = moments.tolist()
-    cuts = [0, *(np.flatnonzero(np.diff(moments) != 1) + 1).tolist()]
     placed: dict[str, list[Decision | None]] = {}
-    for column, (symbol, made) in enumerate(history.decisions.items()):
-        stances = history.stances[:, column]
-        moved = [made[close] for close in at]
-        for cut in cuts:
-            before = int(stances[at[cut - 1]]) if cut else 0
-            if not _sets(moved[cut]) and int(stances[at[cut]]) != before:
-                moved[cut] = _setter(made, at[cut], int(stances[at[cut]]), moved[cut])
+    for symbol, column in history.columns.items():
+        moved = [column.decisions[number] for number in column.placed(moments).tolist()]
         there = history.has_bar[symbol]
         placed[symbol] = moved if all(there) else list(_on_bars(moved, there))
     return placed
 
 
+class _Column:
+    """The decisions of one symbol: those of each close, and behind them plain exits where some are needed."""
+
+    def __init__(self, made: Sequence[Decision | None], stances: NDArray[np.int8]) -> None:
+        self.decisions = list(made)
+        self._made, self._stances = made, stances
+        self._sets = np.array([_sets(decision) for decision in made], dtype=np.bool_)
+        self._setters: dict[int, int] = {}
+
+    def placed(self, moments: Moments) -> Moments:
+        """Which of the decisions is made at each close, where those of these closes are moved there."""
+        cuts = np.concatenate([[0], np.flatnonzero(np.diff(moments) != 1) + 1])
+        closes = moments[cuts]
+        before = np.where(cuts > 0, self._stances[moments[cuts - 1]], 0)
+        unset = ~self._sets[closes] & (self._stances[closes] != before)
+        placed = moments.copy()
+        for cut, close in zip(cuts[unset].tolist(), closes[unset].tolist(), strict=True):
+            placed[cut] = self._setter(close)
+        return placed
+
+    def _setter(self, close: int) -> int:
+        """What brings about the stance at a close: the decision that had done so before it, or a plain exit."""
+        if close not in self._setters:
+            self._setters[close] = self._found(close)
+        return self._setters[close]
+
+    def _found(self, close: int) -> int:
+        for number in range(close, -1, -1):
+            if self._sets[number]:
+                if STANCES[action_of(self._made[number]) or ActionType.HOLD] == self._stances[close]:
+                    return number
+                break
+        there = self._made[close]
+        known = there if there is not None and there.advice is not None else _first_advised(self._made)
+        self.decisions.append(None if known is None else with_action(known, ActionType.EXIT))
+        return len(self.decisions) - 1
+
+
 def _sets(decision: Decision | None) -> bool:
     return action_of(decision) in STANCES
-
-
-def _setter(made: Sequence[Decision | None], close: int, stance: int, there: Decision | None) -> Decision | None:
-    """What brings about the stance at a close: the decision that had done so before it, or a plain exit."""
-    for number in range(close, -1, -1):
-        decision = made[number]
-        if (action := action_of(decision)) in STANCES:
-            if STANCES[action] == stance:
-                return decision
-            break
-    known = there if there is not None and there.advice is not None else _first_advised(made)
-    return None if known is None else with_action(known, ActionType.EXIT)
 
 
 def _first_advised(made: Sequence[Decision | None]) -> Decision | None:

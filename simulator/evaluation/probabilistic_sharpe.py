@@ -100,17 +100,23 @@ UNKNOWN = SharpeCertainty(None, None, None, None)
 
 def sharpe_certainty(excess: Floats, bars_per_year: float) -> SharpeCertainty:
     """Measure the returns of an account over what cash earned; unknown for too few of them, or flat ones."""
-    ratio = sharpe_ratio(excess)
-    if len(excess) < FEWEST_BARS or ratio is None or not bars_per_year:
-        return UNKNOWN
-    if not np.ptp(excess[1:]) or not np.ptp(excess[:-1]):
-        return UNKNOWN  # an account that moved on its first or last bar alone has no autocorrelation
-    correlation = float(np.corrcoef(excess[1:], excess[:-1])[0, 1])
-    shape = ReturnShape(len(excess), *_skewness_and_kurtosis(excess), correlation)
-    if not math.isfinite(correlation) or abs(correlation) >= 1 or shape.variance_2012(ratio) <= 0:
+    ratio, shape = sharpe_ratio(excess), shape_of(excess)
+    if ratio is None or shape is None or not bars_per_year or shape.variance_2012(ratio) <= 0:
         return UNKNOWN
     years = minimum_bars_2026(ratio, shape) / bars_per_year if ratio > 0 else None
-    return SharpeCertainty(psr_2026(ratio, shape), psr_2012(ratio, shape), years, correlation)
+    return SharpeCertainty(psr_2026(ratio, shape), psr_2012(ratio, shape), years, shape.correlation)
+
+
+def shape_of(excess: Floats) -> ReturnShape | None:
+    """The shape of the returns of an account; None for too few of them, or flat ones."""
+    if len(excess) < FEWEST_BARS or sharpe_ratio(excess) is None:
+        return None
+    if not np.ptp(excess[1:]) or not np.ptp(excess[:-1]):
+        return None  # an account that moved on its first or last bar alone has no autocorrelation
+    correlation = float(np.corrcoef(excess[1:], excess[:-1])[0, 1])
+    if not math.isfinite(correlation) or abs(correlation) >= 1:
+        return None
+    return ReturnShape(len(excess), *_skewness_and_kurtosis(excess), correlation)
 
 
 def _skewness_and_kurtosis(values: Floats) -> tuple[float, float]:

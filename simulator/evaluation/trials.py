@@ -132,10 +132,10 @@ def least_p(placebos: int) -> float:
 
 
 @lru_cache(maxsize=256)
-def expected_best(trials: int) -> float:
+def expected_best(trials: float) -> float:
     """The expected largest of so many independent standard normal values, exactly: what the best of as many trials
-    without skill shows, in standard deviations."""
-    if trials < 2:
+    without skill shows, in standard deviations. Trials that hang together are worth fewer, and no whole number."""
+    if trials <= 1:
         return 0.0
     from scipy.integrate import quad  # both take longer to load than most runs to measure
     from scipy.special import log_ndtr

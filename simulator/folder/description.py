@@ -115,7 +115,7 @@ class RunDescription:
                 "arms": arms,
                 "experiment": self._experiment.resolved(),
                 "prices": _prices(self._universe, self._experiment),
-                "notes": self._notes,
+                "notes": tuple(dict.fromkeys((*self._notes, *(how["model"].caveats if how["model"] else ())))),
                 **model_of(how["model"]),
                 "explainer": self._explainer,
                 **more,

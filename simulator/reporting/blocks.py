@@ -136,9 +136,9 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Small tables beside each other, as many as the window is wide."""
+    """Small tables or figures beside each other, as many as the window is wide."""
 
-    tables: Sequence[Table]
+    tables: Sequence[Table | Figure]
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from simulator.reporting.facts.pairs import add_pairs
 from simulator.reporting.facts.run import add_run
 from simulator.reporting.facts.verdict import add_verdicts, add_worth
 from simulator.reporting.own_sections import OwnSection, own_sections
-from simulator.reporting.page_frame import page, secured
+from simulator.reporting.page_frame import RUN, page, secured
 from simulator.reporting.render_html import HtmlWriter
 from simulator.reporting.render_markdown import MarkdownWriter, without_bare_links
 
@@ -138,7 +138,7 @@ def render(record: Record, facts: Facts, explanation: Mapping[str, Any] | None, 
         made.insert(0, [on_page(Banner(Quoted(words, "alarm"), rest)), on_markdown])
     html, markdown = HtmlWriter(shown, frozenset(heading_ids(chain.from_iterable(made)))), MarkdownWriter(shown)
     shown_sections = list(filter(None, map(html.section, made)))
-    written = page(record.manifest["name"], shown_sections, html.contents, script=True)
+    written = page(record.manifest["name"], shown_sections, html.contents, script=RUN)
     return Report(
         secured(spelled_out(written)),
         without_bare_links(spelled_out("\n\n".join(filter(None, map(markdown.section, made))) + "\n")),

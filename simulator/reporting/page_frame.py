@@ -7,11 +7,21 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
+from importlib.resources.abc import Traversable
+from types import MappingProxyType
 
 from markupsafe import Markup
 
+RUN, SWEEP = "run", "sweep"
+"""Pages with a script of their own."""
+_SCRIPTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {RUN: ("scripts",), SWEEP: ("scripts/1_documents.js", "sweep/configurations.js")}
+)
+_SHEETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"": ("styles",), RUN: ("styles",), SWEEP: ("styles", "sweep")}
+)
 _HEAD = '<meta charset="utf-8">\n'
 _FRAME = Markup(  # noqa: S704 - our own
     f"""<!DOCTYPE html>
@@ -46,18 +56,16 @@ _IMAGE = re.compile(r'<img alt="[^"]*" src="data:image/png;base64,')
 _STYLE_ATTRIBUTE = re.compile(r'\sstyle="([^"]*)"')
 
 
-def page(
-    title: str, sections: Iterable[Markup], contents: Iterable[tuple[str, str]] = (), *, script: bool = False
-) -> str:
+def page(title: str, sections: Iterable[Markup], contents: Iterable[tuple[str, str]] = (), *, script: str = "") -> str:
     """The whole page; ``contents`` are ids and texts of headings to which a list beside it leads, and with ``script``
-    the page's own script stands at its end."""
+    (``RUN``, ``SWEEP``) the script of such pages stands at its end."""
     body = Markup("\n\n").join(sections)
     return _FRAME.format(
         title=title,
-        style=Markup(_joined("styles", ".css")),  # noqa: S704 - our own
+        style=Markup(_joined(_SHEETS[script], ".css")),  # noqa: S704 - our own
         body=body,
         contents=_contents(contents),
-        script=Markup("<script>{}</script>\n").format(_script()) if script else "",
+        script=Markup("<script>{}</script>\n").format(_script(script)) if script else "",
     )
 
 
@@ -72,15 +80,19 @@ def _contents(headings: Iterable[tuple[str, str]]) -> Markup:
     ).format(items)
 
 
-def _joined(folder: str, ending: str) -> str:
-    """All files of a folder with this ending in the order of their names: what stands later counts where two style
-    sheets speak of the same."""
-    found = [one for one in (files("simulator.reporting") / folder).iterdir() if one.name.endswith(ending)]
-    return "".join(one.read_text(encoding="utf-8") for one in sorted(found, key=lambda one: one.name))
+def _joined(places: Iterable[str], ending: str) -> str:
+    """All files of these folders with this ending in the order of their names: what stands later counts where two style
+    sheets speak of the same. A place that is a file is that file alone."""
+    found: list[Traversable] = []
+    for place in places:
+        at = files("simulator.reporting") / place
+        of_folder = [one for one in at.iterdir() if one.name.endswith(ending)] if at.is_dir() else [at]
+        found += sorted(of_folder, key=lambda one: one.name)
+    return "".join(one.read_text(encoding="utf-8") for one in found)
 
 
-def _script() -> Markup:
-    return Markup("\n{}").format(Markup(_joined("scripts", ".js")))  # noqa: S704 - our own
+def _script(script: str) -> Markup:
+    return Markup("\n{}").format(Markup(_joined(_SCRIPTS[script], ".js")))  # noqa: S704 - our own
 
 
 def _with_sheet_of_now(page: str) -> str:
@@ -88,7 +100,7 @@ def _with_sheet_of_now(page: str) -> str:
     found = _STYLE.search(page)
     if found is None or hashlib.sha256(found[0].strip().encode()).hexdigest() not in _EARLIER_SHEETS:
         return page
-    return page[: found.start()] + f"\n{_joined('styles', '.css')}\n" + page[found.end() :]
+    return page[: found.start()] + f"\n{_joined(_SHEETS[RUN], '.css')}\n" + page[found.end() :]
 
 
 def secured(page: str) -> str:
@@ -111,8 +123,8 @@ def secured(page: str) -> str:
     added = "".join(f'[data-style="{number}"] {{ {rule}; }}\n' for rule, number in rules.items())
     body = _STYLE.sub(lambda found: found[0] + added, body, count=1)
     style = _STYLE.search(body)
-    script = _script()
-    scripts = f"script-src '{_hashed(script)}'; " if f"<script>{script}</script>" in body else ""
+    known = (script for script in map(_script, _SCRIPTS) if f"<script>{script}</script>" in body)
+    scripts = "".join(f"script-src '{_hashed(script)}'; " for script in known)
     images = "img-src data:; " if _IMAGE.search(body) else ""
     styles = f"style-src '{_hashed(style[0] if style else '')}'; "
     policy = f"default-src 'none'; {styles}{scripts}{images}base-uri 'none'; form-action 'none'"

@@ -40,6 +40,7 @@ from simulator.runs.estimate import Estimate, estimate_run
 from simulator.runs.hypotheses.examine import require_hypotheses, write_hypotheses
 from simulator.runs.hypotheses.registrar import UserRegistrar
 from simulator.runs.lookahead.analytics import refuse_lookahead
+from simulator.runs.placebos.measure import Histories
 from simulator.runs.placebos.write import write_placebos
 from simulator.runs.report import write_report
 from simulator.runs.result import Result
@@ -200,7 +201,8 @@ def execute(
     with Workspace(folder) as work, as_run_folder_error(folder), contextlib.ExitStack() as at_the_end:
         progress.release()
         tell_note = _both(on_note, lambda told: progress.note(f"Note: {told}"))
-        for sentence in (*notes_on(experiment, universe), *known.notes):
+        caveats = dict.fromkeys(sentence for session in asking for sentence in session.model.caveats)
+        for sentence in (*notes_on(experiment, universe), *caveats, *known.notes):
             tell_note(sentence)
         stages = RunStages(progress, model)
         for session in asking:
@@ -255,7 +257,8 @@ def execute(
             advised = any(arm.config for arm in chosen)
             if advised and experiment.evaluation.placebos:
                 progress.begin("accounts at other moments", unit="accounts")
-            write_placebos(universe, experiment, chosen, place, work.path, progress.at)
+            histories = Histories(universe)
+            write_placebos(universe, experiment, chosen, place, work.path, progress.at, histories)
             if lacks_holder(chosen):
                 progress.begin("what the gate alone does to a holder")
                 write_attribution(universe, experiment, work.path)
@@ -264,7 +267,7 @@ def execute(
                 write_worth(universe, experiment, Decisions(place(measured) / DECISIONS), work.path)
             if advised:
                 progress.begin("other costs, years and starts")
-            write_robustness(universe, experiment, work.path)
+            write_robustness(universe, experiment, work.path, histories)
             runner.finish_comparison(chosen, work.path)
         note_trials(known, work.path)
         if model is not None:

@@ -13,6 +13,7 @@ from llm_strategy.llm.models.token_count import rough_tokens
 from llm_strategy.llm.requests import Message, Request
 from llm_strategy.market.context.features import FEATURES
 from llm_strategy.shown import Shown
+from simulator.runs.questions import decisions
 from simulator.runs.simulation import Upcoming
 
 LOOKED_AT = 64
@@ -70,13 +71,10 @@ def require_room(advisor: ModelAdvisor, seen: Upcoming) -> None:
 def _decisions(advisor: ModelAdvisor, seen: Upcoming) -> Iterator[tuple[Request, Sequence[Shown]]]:
     """The request of some of the decisions, and what it shows beside the market's line."""
     scout = advisor.begin()
-    step, number = max(1, len(seen.decisions) // LOOKED_AT), 0
-    for snapshot in seen.snapshots:
-        if seen.wants(snapshot):
-            if number % step == 0:
-                yield scout.longest_request(snapshot), [shown for shown in scout.context.show(snapshot) if shown.text]
-            number += 1
-        scout.witness(snapshot)
+    step = max(1, len(seen.decisions) // LOOKED_AT)
+    for number, snapshot in enumerate(decisions(scout, seen)):
+        if number % step == 0:
+            yield scout.longest_request(snapshot), [shown for shown in scout.context.show(snapshot) if shown.text]
 
 
 def _tokens(client: LLMClient, text: str) -> int:

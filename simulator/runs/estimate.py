@@ -20,7 +20,8 @@ from simulator.experiment.configuration import Experiment
 from simulator.prices.universe import Universe
 from simulator.runs.answers import advisor_of
 from simulator.runs.context_size import SourceTokens, source_tokens
-from simulator.runs.simulation import Upcoming, upcoming
+from simulator.runs.questions import look_up
+from simulator.runs.simulation import upcoming
 
 if TYPE_CHECKING:
     from simulator.runs.advisors.session import AdvisorSession
@@ -175,10 +176,10 @@ def _count(
         decisions += len(seen.decisions)
         for number in (0, *experiment.further_draws):
             drawn = advisor_of(client, choice, draw=number)
-            found, unknown, unusable = _looked_up(drawn, seen, client)
-            known |= found
-            missing |= dict.fromkeys(unknown)
-            again += unusable
+            found = look_up(drawn, seen, client)
+            known |= found.known
+            missing |= dict.fromkeys(found.missing)
+            again += found.unusable
     return _Counted(advisor, first.prompt_options, known, list(missing), again, decisions, sources)
 
 
@@ -194,8 +195,8 @@ def _estimated(
     tokens_in, tokens_out = _tokens(to_ask, known, client)
     noted = read_speed(client.identity, way_of_asking(client, counted.options))
     at_once = client.concurrency if counted.advisor.asks_ahead else 1
-    if known:
-        noted = fmean(answer.latency_ms for answer in known.values()) / 1000 / at_once
+    if taken := [answer.latency_ms for answer in known.values() if answer.latency_ms]:  # a batch tells of none
+        noted = fmean(taken) / 1000 / at_once
     return Estimate(
         decisions=counted.decisions * experiment.evaluation.draws,
         distinct=len(known) + len(counted.missing),
@@ -225,34 +226,6 @@ def _besides(advisor: ModelAdvisor, experiment: Experiment) -> Iterable[str]:
         yield "the proposals of hypotheses"
     if experiment.output.explain:
         yield "the questions of the explanation"
-
-
-def _looked_up(
-    advisor: ModelAdvisor, seen: Upcoming, client: RecordingClient
-) -> tuple[dict[Request, Generation], list[Request], int]:
-    """The questions of these decisions with their answers on record, each once, those that have none or an unusable
-    one, and how many of these are unusable; where an answer decides which of several is asked, one stands for them."""
-    answers: dict[Request, Generation | None] = {}
-    unusable = 0
-    for snapshot in seen.snapshots:
-        if not seen.wants(snapshot):
-            advisor.witness(snapshot)
-            continue
-        first, *others = (*advisor.known_requests(snapshot), *advisor.foreseen(snapshot))
-        if first not in answers:
-            answers[first] = client.recorded(first)
-            if answers[first] is not None and advisor.unusable_on_record(snapshot):
-                answers[first] = None
-                unusable += 1
-            if possible := next(advisor.possible_requests(snapshot), None):
-                followed = filter(None, map(client.recorded, advisor.possible_requests(snapshot)))
-                answers[possible] = None if answers[first] is None else next(followed, None)
-        for other in others:
-            if other not in answers:
-                answers[other] = client.recorded(other)
-        advisor.witness(snapshot)
-    known = {request: answer for request, answer in answers.items() if answer is not None}
-    return known, [request for request, answer in answers.items() if answer is None], unusable
 
 
 def _tokens(missing: Sequence[Request], known: Mapping[Request, Generation], client: LLMClient) -> tuple[int, int]:

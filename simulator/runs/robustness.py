@@ -3,6 +3,7 @@ the gate (``robustness.json``). No model is asked."""
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -30,12 +31,12 @@ from simulator.evaluation.robustness import (
 )
 from simulator.experiment.arms import Arm
 from simulator.experiment.configuration import Experiment
+from simulator.experiment.implied import is_market
 from simulator.folder.evidence import DECISIONS, ROBUSTNESS, write_json
 from simulator.folder.manifest import has_failed
-from simulator.folder.record import Decisions
 from simulator.prices.universe import Universe
-from simulator.runs.placebos.accounts import trade_again
-from simulator.runs.placebos.measure import history_of
+from simulator.runs.placebos.accounts import trade_accounts
+from simulator.runs.placebos.measure import Histories, history_of
 from simulator.runs.simulation import Conditions
 from simulator.runs.strategies.ungated import simulate_ungated
 
@@ -50,9 +51,12 @@ _SCALED = (
 )  # fmt: skip
 
 
-def write_robustness(universe: Universe, experiment: Experiment, folder: Path) -> None:
+def write_robustness(
+    universe: Universe, experiment: Experiment, folder: Path, histories: Histories | None = None
+) -> None:
     """Measure every advised arm whose folder stands in that of a comparison, and write ``robustness.json``; nothing
     where no model advised."""
+    known = histories or Histories(universe)
     market: pd.Series | None = None
     found: dict[str, Robustness] = {}
     for arm in experiment.plan:
@@ -66,9 +70,8 @@ def write_robustness(universe: Universe, experiment: Experiment, folder: Path) -
             found[arm.name] = Robustness("long")
             continue
         if market is None:
-            market = _equity(simulate_ungated(universe, BuyAndHold(), experiment, _unkept()))
-        decisions = (entry.decision for entry in Decisions(place / DECISIONS).entries())
-        found[arm.name] = measure(universe, experiment, arm, decisions, market)
+            market = _market_of(universe, experiment, folder)
+        found[arm.name] = _Replays(universe, experiment, arm, known.of(place), market).robustness()
     if found:
         write_json({name: robust.as_dict() for name, robust in found.items()}, folder / ROBUSTNESS)
 
@@ -77,7 +80,7 @@ def measure(
     universe: Universe, experiment: Experiment, arm: Arm, decisions: Iterable[Decision], market: pd.Series
 ) -> Robustness:
     """The same decisions under everything else that could have been; ``market`` is the account of the market's line."""
-    return _Replays(universe, experiment, arm, decisions, market).robustness()
+    return _Replays(universe, experiment, arm, history_of(universe, decisions), market).robustness()
 
 
 def multiply_costs(costs: Costs, multiple: float) -> Costs:
@@ -90,24 +93,38 @@ def multiply_costs(costs: Costs, multiple: float) -> Costs:
     return replace(costs, **scaled, commission_tiers=tiers)
 
 
+def _market_of(universe: Universe, experiment: Experiment, folder: Path) -> pd.Series:
+    """The account of the market at its closes (currency): that of the arm that is it, where one has run."""
+    for arm in filter(is_market, experiment.plan):
+        path = folder / arm.name / "equity.csv"
+        if path.exists() and not has_failed(path.parent):
+            with path.open(encoding="utf-8", newline="") as lines:
+                rows = list(csv.DictReader(lines))
+            return _account([row["time"] for row in rows], [float(row["equity"]) for row in rows])
+    return _equity(simulate_ungated(universe, BuyAndHold(), experiment, _unkept()))
+
+
 def _unkept() -> Journal:
     return Journal(keep=lambda _: None)
 
 
 def _equity(journal: Journal) -> pd.Series:
     """The account at its closes (currency)."""
-    times = pd.to_datetime(pd.Index([row.time for row in journal.equity]), format="ISO8601")
-    return pd.Series([row.equity for row in journal.equity], index=times, dtype=float)
+    return _account([row.time for row in journal.equity], [row.equity for row in journal.equity])
+
+
+def _account(times: Sequence[str], equity: Sequence[float]) -> pd.Series:
+    return pd.Series(equity, index=pd.to_datetime(pd.Index(times), format="ISO8601"), dtype=float)
 
 
 class _Replays:
     """One arm's decisions, again and again."""
 
     def __init__(
-        self, universe: Universe, experiment: Experiment, arm: Arm, decisions: Iterable[Decision], market: pd.Series
+        self, universe: Universe, experiment: Experiment, arm: Arm, history: AdviceHistory, market: pd.Series
     ) -> None:
         self._universe, self._experiment, self._arm, self._market = universe, experiment, arm, market
-        self._history = history_of(universe, decisions)
+        self._history = history
         self._conditions = Conditions.of(universe, experiment, arm.config)
         self._year = experiment.evaluation.bars_per_year or 0.0
 
@@ -146,7 +163,7 @@ class _Replays:
 
     def _trade(self, conditions: Conditions, made: Sequence[Made]) -> list[pd.Series]:
         """The account of each series of decisions at its closes (currency)."""
-        found = trade_again(conditions, self._history.times, made)
+        found = trade_accounts(conditions, self._history.times, made)
         times = pd.to_datetime(pd.Index(found.times), format="ISO8601")
         return [pd.Series(equity, index=times, dtype=float) for equity in found.equities]
 

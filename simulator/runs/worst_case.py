@@ -19,10 +19,13 @@ from llm_strategy.market.view import causal_label
 from llm_strategy.trading.journal import Journal
 from llm_strategy.types import Action, ActionType, Advice, Decision, Regime, Snapshot, Status
 from simulator.evaluation.drawdowns import max_drawdown
+from simulator.evaluation.metrics import Floats
+from simulator.evaluation.placebo import Choices
 from simulator.experiment.configuration import Experiment
 from simulator.folder.evidence import HARM, round_digits, write_json
 from simulator.prices.universe import Universe
-from simulator.runs.simulation import simulate
+from simulator.runs.placebos.trades import covers, trade
+from simulator.runs.simulation import Conditions, simulate
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +42,23 @@ class Harm:
 
 def measure_harm(universe: Universe, experiment: Experiment) -> Harm:
     """Run the adversary through gate, orders and costs, and compute the bound."""
-    journal = simulate(
-        universe, _Adversary(universe, experiment.risk.allow_short), experiment, Journal(keep=lambda _: None)
-    )
-    equity = np.array([row.equity for row in journal.equity])
+    adversary = _Adversary(universe, experiment.risk.allow_short)
+    equity = _without_broker(universe, experiment, adversary)
+    if equity is None:
+        journal = simulate(universe, adversary, experiment, Journal(keep=lambda _: None))
+        equity = np.array([row.equity for row in journal.equity])
     return Harm(float(equity[-1] / equity[0] - 1), max_drawdown(equity), largest_loss(universe, experiment))
+
+
+def _without_broker(universe: Universe, experiment: Experiment, adversary: _Adversary) -> Floats | None:
+    """The account of the adversary (currency), where it can be traded without a broker; else None."""
+    choice, conditions = experiment.primary_config, Conditions.of(universe, experiment)
+    times = [time.isoformat() for time in universe.markets[0].table.index[conditions.warm_up - 1 :]]
+    if choice.decide_every != 1 or choice.changed_view is not None or not covers(conditions, times):
+        return None
+    falls = np.array([[adversary.falls(universe.symbols[0], time) for time in times]], dtype=np.int64)
+    (equity,) = trade(conditions, Choices(adversary.turns, (True, True), falls))
+    return np.asarray(equity)
 
 
 def write_harm(universe: Universe, experiment: Experiment, folder: Path) -> None:
@@ -105,17 +120,25 @@ class _Adversary:
         """A copy of its own."""
         return copy(self)
 
+    def falls(self, symbol: str, time: str) -> bool:
+        """Whether a symbol will fall after a close."""
+        return self._ahead[symbol].get(time, 0.0) < 0
+
+    @property
+    def turns(self) -> tuple[Action, Action]:
+        """What it proposes before a rise, and before a fall: short where that is allowed, else out; and long."""
+        rising = ActionType.ENTER_SHORT if self._allow_short else ActionType.EXIT
+        return Action(rising, confidence=1.0), Action(ActionType.ENTER_LONG, confidence=1.0)
+
     def decide(self, snapshot: Snapshot) -> Decision:
         """Long before a fall, short before a rise where that is allowed, else out."""
-        move = self._ahead[snapshot.symbol].get(snapshot.time, 0.0)
-        rising = ActionType.ENTER_SHORT if self._allow_short else ActionType.EXIT
-        action = ActionType.ENTER_LONG if move < 0 else rising
+        action = self.turns[self.falls(snapshot.symbol, snapshot.time)]
         advice = Advice(
             snapshot.symbol,
             snapshot.timeframe,
             Regime(causal_label(snapshot)),
             "Knows the next bar and wants to lose.",
-            Action(action, confidence=1.0),
+            action,
         )
         return Decision(snapshot, Status.ADVISED, advice, None, assess(advice))
 

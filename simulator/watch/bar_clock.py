@@ -6,7 +6,7 @@ last), its volume the sum of sizes. A tick whose ``id`` the bar has taken alread
 out. A bar that the feed gives whole takes the place of what was heard of that period before. A bar is closed when the
 clock has passed its end by the grace; from then on nothing changes it: what still comes for it is late, is counted and
 told, and is left out of every later bar, too. A period without a tick has no bar. What comes while the market is
-closed, or has a price that none can have, is counted and left out.
+closed, is ahead of the wall clock, or has a price that none can have, is counted and left out.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from llm_strategy.trading.bar_check import problem_of_bar
 from simulator.watch.feed import FeedBar, Tick
 from simulator.watch.periods import Period, Periods
+
+LAST_MOMENT = datetime.datetime.max.replace(tzinfo=datetime.UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,23 +104,23 @@ class BarClock:
         self._closed = closed
         self._known: Period | None = None
         self.counts: Counter[str] = Counter()
-        """How many messages were left out: ``late``, ``doubled``, ``impossible``, ``closed`` (market), ``unknown``
-        (symbol)."""
+        """How many messages were left out: ``late``, ``doubled``, ``impossible``, ``ahead`` (of the clock), ``closed``
+        (market), ``unknown`` (symbol)."""
 
     @property
     def pending(self) -> bool:
         """Whether a bar is being made."""
         return bool(self._making)
 
-    def take(self, message: Tick | FeedBar) -> str:
+    def take(self, message: Tick | FeedBar, latest: datetime.datetime = LAST_MOMENT) -> str:
         """Take what was heard; returns why it was left out, a word of ``counts``, or ``known`` for what was known
-        already, or nothing."""
-        why = self._take(message)
+        already, or nothing. What is later than ``latest`` (aware) cannot have happened."""
+        why = self._take(message, latest)
         if why and why != "known":
             self.counts[why] += 1
         return why
 
-    def _take(self, message: Tick | FeedBar) -> str:
+    def _take(self, message: Tick | FeedBar, latest: datetime.datetime) -> str:
         if message.symbol not in self._symbols:
             return "unknown"
         if isinstance(message, Tick):
@@ -130,6 +132,8 @@ class BarClock:
             prices, volume = (message.open, message.high, message.low, message.close), message.volume
         if problem_of_bar(*prices, volume, has_volume=True):
             return "impossible"
+        if moment > latest:
+            return "ahead"
         period = self._period(moment) if isinstance(message, Tick) else self._periods.of_bar(moment)
         if period is None:
             return "closed"

@@ -178,13 +178,17 @@ class _Line:
 
 def _faults(lines: Sequence[_Line], root: str, file: str) -> Iterator[Fault]:
     """Go through the lines beside the last good one, and name what does not follow."""
-    follows = {line.earlier: at for at, line in enumerate(lines) if line.sound}
+    follows: dict[str, list[int]] = {}
+    for at, line in enumerate(lines):
+        if line.sound:
+            follows.setdefault(line.earlier, []).append(at)
     good = Head(0, root)
     for at, line in enumerate(lines):
         expected = good.lines + 1
         fits = line.sound and line.earlier == good.hash and line.number == expected
-        true = follows.get(good.hash, -1)
-        if true > at and lines[true].number == expected and not (fits and _goes_on(lines, at)):
+        after = (lines[other] for other in follows.get(good.hash, ()) if other > at)
+        is_true_later = any(other.number == expected and other.hash != line.hash for other in after)
+        if is_true_later and not (fits and _goes_on(lines, at)):
             yield Fault(file, "inserted", expected, f"{file} was changed: line {at + 1:,} was inserted")
             continue
         if fits:

@@ -9,7 +9,7 @@
     head.json              how long both chains are, and the hash of their last lines
     events.jsonl           what happened and may be told to a person, each once
     accounts/NAME/         orders, trades and account of each arm, as in a run folder, where the watch was ended
-    audit.jsonl            every question to the model, as in a run folder
+    audit.jsonl            every question to the model, as in a run folder; answered.txt names those answered
     forward/               the run folder and the page that ``btllm report`` makes of it
 """
 

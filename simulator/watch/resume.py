@@ -4,11 +4,11 @@ was ended or killed."""
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from copy import copy
 from dataclasses import replace
 
-from llm_strategy.errors import ContractError, ModelError
+from llm_strategy.errors import AnswerNotRecorded, ContractError, ModelError
 from llm_strategy.llm.backend import OnText
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.layer import Layer
@@ -22,15 +22,18 @@ _OF_BREAKER = (EventKind.BREAKER_OPENED, EventKind.BREAKER_PROBED, EventKind.BRE
 
 
 class ResumedClient(Layer):
-    """Answers the questions of these ``entries`` as they were answered, each in its turn, until ``go_on``.
+    """Answers the questions of these ``entries`` as they were answered, each in its turn, until ``go_on``. While
+    recorded decisions are still to come (``pending``) the model is asked nothing: a question that is not recorded
+    raises ``AnswerNotRecorded``.
 
     An advisor asks the same questions again as its bars come again, but for what it remembers: of equal questions with
     a final answer the first alone. So of each question its answers are given in their order, and what is left of them
     at the end was never asked.
     """
 
-    def __init__(self, inner: LLMClient, entries: Iterable[Entry]) -> None:
+    def __init__(self, inner: LLMClient, entries: Iterable[Entry], pending: Callable[[], bool]) -> None:
         super().__init__(inner)
+        self._pending = pending
         self._answers: dict[str, deque[Outcome]] = {}
         for key, outcome in recorded_answers(entries):
             if isinstance(outcome, Generation):
@@ -69,6 +72,12 @@ class ResumedClient(Layer):
     def _recorded(self, request: Request) -> Generation | None:
         left = self._answers.get(request_hash(request, self.identity))
         if not left:
+            if self._pending():
+                raise AnswerNotRecorded(
+                    "The recorded closes lead to a question that was not asked then: the program, a prompt or a part "
+                    "of your own has changed since; bring back the version named in watch.json, or give the "
+                    "experiment another name to begin anew."
+                )
             return None
         outcome = left.popleft()
         if isinstance(outcome, Generation):

@@ -45,6 +45,7 @@ class WatchedMarket:
         self._folder = folder
         self._experiment = experiment
         self._arms = list(arms)
+        self._nulls = {arm.name for arm in arms if arm.null}
         self._now = now
         self._log = EventLog(folder.path / EVENTS, sinks)
         self._bars, self._chain = folder.bars, folder.decisions
@@ -144,7 +145,9 @@ class WatchedMarket:
             if rule is None:
                 raise ValueError(f"nobody decides in the arm {arm.name}")
             return rule
-        client = ResumedClient(session.asked, (line.entry for line in lines if line.line))
+        committer = self._committers[arm.name]
+        entries = (line.entry for line in lines if line.line)
+        client = ResumedClient(session.asked, entries, lambda: committer.resumes)
         self._clients.append(client)
         return advisor_of(client, arm.config, fallback=self._experiment.fallback_of(arm.config))
 
@@ -170,7 +173,8 @@ class WatchedMarket:
             for entry in committer.entries:
                 self.decisions += 1
                 self._rules.decided(end, name, entry)
-                actions.setdefault(entry.decision.snapshot.symbol, {})[name] = _action(entry)
+                if name not in self._nulls:
+                    actions.setdefault(entry.decision.snapshot.symbol, {})[name] = _action(entry)
                 self._note(name, entry)
             committer.entries.clear()
             if (row := committer.account()) is not None:

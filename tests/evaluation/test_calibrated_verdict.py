@@ -10,7 +10,7 @@ from llm_strategy.advice.rules import RegimeRule
 from simulator.evaluation.timing import annual_sharpe, p_value
 from simulator.experiment.configuration import Experiment
 from simulator.prices.universe import load_universe
-from simulator.runs.placebos.accounts import trade_again
+from simulator.runs.placebos.accounts import trade_accounts, trade_again
 from simulator.runs.placebos.measure import work_of
 from simulator.runs.simulation import simulate
 
@@ -25,7 +25,7 @@ def calibrate():
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(Path(__file__).parents[2])
         from benchmarks import calibrate
-        from benchmarks.calibrate import bars, long_only, plan, record, standing, study, tables  # noqa: F401
+        from benchmarks.calibrate import bars, plan, record, standing, study, tables  # noqa: F401
 
         yield calibrate
 
@@ -123,20 +123,19 @@ def works(calibrate):
     return [work_of(universe, experiment, decisions, 7, "llm") for decisions in made]
 
 
-def test_accounts_that_are_traded_one_trade_after_another_are_those_of_the_broker_to_the_last_bit(calibrate, works):
+def test_accounts_that_are_traded_one_trade_after_another_are_those_of_the_broker_to_the_last_bit(works):
     coin, rule = works
     series = [*map(coin.placebos.series, range(8)), rule.placebos.series(0)]
     times = coin.placebos.history.times
     expected = trade_again(coin.conditions, times, series).equities
-    found = calibrate.long_only.trade_long_only(coin.conditions, times, series)
-    assert [equity.tolist() for equity in found] == [equity.tolist() for equity in expected]
+    assert trade_accounts(coin.conditions, times, series).equities == expected
 
 
 def test_a_test_that_is_decided_ends_early(calibrate, works):
     coin = works[0]
     (early,) = calibrate.standing.stand([coin], 119, 252)
     series = map(coin.placebos.series, range(120))
-    every = calibrate.long_only.trade_long_only(coin.conditions, coin.placebos.history.times, series)
+    every = trade_accounts(coin.conditions, coin.placebos.history.times, series).equities
     own, *others = [annual_sharpe(equity, 252) for equity in every]
     assert early.timing.own == own
     assert early.timing.p > 0.05

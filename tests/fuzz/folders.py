@@ -1,5 +1,5 @@
 """Readers of a run folder, of which one file was changed: report, replay, trace, the backend of its answers, lists of
-runs, two runs beside each other, and exports."""
+runs, two runs beside each other, and exports; and of the folder of a sweep."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from functools import cache
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 from small_run import recording, seal, small
+from sweep_folder import write_made_sweep
 
 import simulator
 from llm_strategy.errors import RunFolderError
 from simulator.exports.formats import export_run
+from simulator.reporting.sweep.page import write_sweep_page
 from simulator.runs.difference import diff_runs
 from simulator.runs.finished import find_runs
 from simulator.runs.replay_backend import answers_of
@@ -89,4 +92,32 @@ def _read(data, folder):
             assert not all(check.same for check in found), f"a changed {name} is called the same"
 
 
-TARGETS = (Target("run folder", _files, _read, (RunFolderError,), tries=8, share=4, seconds=20.0, mutate=_changed),)
+@cache
+def _sweep():
+    """The three files of a sweep of two settings and windows."""
+    returns = np.random.default_rng(3).normal(0.0, 0.01, (130, 4))
+    return write_made_sweep(
+        Path(tempfile.mkdtemp(prefix="btllm-fuzz-")), {"risk.stop_loss_pct": [0.02, 0.1], "advisor.mode": ["a", "b"]},
+        returns, windows=2,
+    )  # fmt: skip
+
+
+def _sweep_files():
+    paths = sorted(_sweep().glob("*.json")) + sorted(_sweep().glob("*.parquet"))
+    return [json.dumps(path.name).encode() + b"\n" + path.read_bytes() for path in paths]
+
+
+def _read_sweep(data, folder):
+    head, _, content = data.partition(b"\n")
+    copy = folder / "sweep"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(_sweep(), copy)
+    (copy / json.loads(head)).write_bytes(content)
+    page = write_sweep_page(copy).read_text(encoding="utf-8")
+    assert page.count("<script>") == 1, "no script but the program's own"
+
+
+TARGETS = (
+    Target("run folder", _files, _read, (RunFolderError,), tries=8, share=4, seconds=20.0, mutate=_changed),
+    Target("sweep", _sweep_files, _read_sweep, (RunFolderError,), tries=24, seconds=20.0, mutate=_changed),
+)

@@ -87,6 +87,24 @@ def _streamed(data, folder):
     assert "".join(said) == reply.text
 
 
+@cache
+def _form():
+    known = {"answer_format": "json_schema", "reported_model": MODEL}
+    return LLMClient(OpenAIBackend(MODEL, ["http://127.0.0.1:9/v1"], "sk-planted-4711", **known)).batch_form()
+
+
+def _batch_line(data, folder):
+    sound(_form().read(_form().parse(data), QUESTION))
+
+
+def _batch_lines():
+    bodies = [completion(GOOD_ADVICE), completion(GOOD_ADVICE, finish="length"), {"error": {"message": "No."}}]
+    lines = [{"response": {"status_code": 200, "body": body}, "error": None} for body in bodies]
+    lines.append({"response": {"status_code": 400, "body": bodies[2]}, "error": None})
+    lines.append({"response": None, "error": {"code": "batch_expired", "message": "Expired."}})
+    return [json.dumps({"id": "b", "custom_id": "0" * 64} | line).encode() for line in lines]
+
+
 def _refused(data, folder):
     """A refusal, whose first line is its status, its headers and its body as JSON."""
     status, _, rest = data.partition(b" ")
@@ -237,6 +255,7 @@ def _responses_of_bedrock():
 TARGETS = (
     Target("secrets", _echoes, _struck_out, (), tries=100, seconds=1.0),
     Target("openai body", _bodies, _body, (ModelError,), tries=200),
+    Target("openai batch line", _batch_lines, _batch_line, (ModelError,), tries=200),
     Target("openai stream", _bodies, _streamed, (ModelError,), tries=200),
     Target("openai refusal", _refusals, _refused, (ModelError,), tries=200),
     Target("openai on the wire", _responses_of_openai, _wire("openai"), (ModelError,), tries=40, share=2),

@@ -29,7 +29,7 @@ OWN = {"backend", "make", "counts_calls"}
 SETTINGS = {
     "defaults": Request((), max_tokens=7), "run_id": "run", "strict": True, "remote": True, "concurrency": 5,
     "fallbacks": ("other",), "replays": True, "supports_images": True,
-    "prices": Prices(1.0, 2.0),
+    "prices": Prices(1.0, 2.0), "caveats": ("Nobody knows.",),
 }  # fmt: skip
 """By name, each another one than a client begins with."""
 LAYERS = {
@@ -81,6 +81,9 @@ class Inner(LLMClient):
         self.used.append("prompt_tokens")
         return 11
 
+    def batch_form(self):
+        self.used.append("batch_form")
+
     def ask_fallbacks(self, request, problem):
         self.used.append("ask_fallbacks")
         return Generation("text", 1, 1, 0.0)
@@ -109,6 +112,7 @@ CALLS = {
     "is_of_earlier_command": lambda client: client.is_of_earlier_command(QUESTION),
     "disregard": lambda client: client.disregard(QUESTION),
     "prompt_tokens": lambda client: client.prompt_tokens(QUESTION),
+    "batch_form": lambda client: client.batch_form(),
     "ask_fallbacks": lambda client: client.ask_fallbacks(QUESTION, RuntimeError()),
     "breaker": lambda client: client.breaker(),
     "decision": lambda client: client.decision().__enter__(),

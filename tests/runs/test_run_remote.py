@@ -11,7 +11,7 @@ from misbehaving_server import GOOD_ADVICE, MODEL, answer, by_turns, serving, st
 import simulator
 from llm_strategy.advice.ahead import MOST_FAILURES_AHEAD
 from llm_strategy.advice.written_prompt import ask_for_advice
-from llm_strategy.errors import BackendFailure, TooManyFailures
+from llm_strategy.errors import BackendFailure, ConfigurationError, TooManyFailures
 from llm_strategy.llm import FolderStore, RecordingClient, Request
 from llm_strategy.llm.backends.ensemble.client import EnsembleClient
 from llm_strategy.llm.backends.openai.client import OpenAIBackend
@@ -245,3 +245,35 @@ def test_another_build_and_another_model_in_mid_run_are_told_on_the_page(tmp_pat
         steady = simulator.run(experiment(tmp_path / "steady", 8), client=client)
     assert "not the same throughout" not in (steady.folder / "report.md").read_text()
     assert "another model" not in (steady.folder / "report.md").read_text()
+
+
+def at_two_addresses(one, other, folder, **options):
+    known = {"answer_format": "json_schema", "reported_model": MODEL, "timeout_s": 20}
+    model = LLMClient(OpenAIBackend(MODEL, [one.url, other.url], **known, **options))
+    return RecordingClient(model, model.identity, FolderStore(folder / "answers"))
+
+
+def test_addresses_of_other_weights_end_a_run_before_any_question_and_unproven_ones_are_told_on_the_page(tmp_path):
+    wanted = experiment(tmp_path, 12)
+    with serving(answer(fingerprint="b1")) as one, serving(answer(fingerprint="b2")) as other:
+        with (
+            at_two_addresses(one, other, tmp_path) as client,
+            pytest.raises(ConfigurationError, match=r"the build b1 with its answers, .* do not serve the same weights"),
+        ):
+            simulator.run(wanted, client=client)
+        assert not any("trend" in body["messages"][-1]["content"] for body in (*one.questions, *other.questions))
+        with at_two_addresses(one, other, tmp_path, probe=False) as client:
+            notes = []
+            result = simulator.run(wanted, client=client, on_note=notes.append)
+        caveat = (
+            "Any of 2 addresses may have answered, and nothing was asked to find out whether all of them serve the "
+            "same weights (openai.probe is false)."
+        )
+        assert caveat in notes
+        assert caveat in result.notes
+        assert caveat in (result.folder / "report.md").read_text()
+        assert all(check.same for check in simulator.replay(result.folder))
+        calls = [json.loads(line)["calls"] for line in (result.folder / "audit.jsonl").read_text().splitlines()]
+        assert {call["endpoint"] for of_question in calls for call in of_question} == {
+            f"endpoint {number} (127.0.0.1:{server.port})" for number, server in ((1, one), (2, other))
+        }

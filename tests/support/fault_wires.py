@@ -48,7 +48,7 @@ class OpenAIWire:
     name = "openai"
 
     def client(self, urls, **options):
-        known = {"answer_format": "json_schema", "reported_model": MODEL} | options
+        known = {"answer_format": "json_schema", "reported_model": MODEL, "probe": False} | options
         return LLMClient(OpenAIBackend(MODEL, urls, KEY, **known))
 
     def envelope(self, text=GOOD_ADVICE):

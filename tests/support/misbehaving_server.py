@@ -20,6 +20,8 @@ class Server:
     def __init__(self, behave):
         self.behave = behave
         self.requests = []
+        self.listed = None  # what answers a question without a body, in place of the list of models
+        self.models = []
         self.open_now = self.most_open = 0
         self.stopping = threading.Event()
         self._lock = threading.Lock()
@@ -65,7 +67,8 @@ class Server:
             self.open_now += 1
             self.most_open = max(self.most_open, self.open_now)
         try:
-            behaviour = self.behave(turn, body) if body is not None else reply(b'{"object": "list", "data": []}')
+            listed = json.dumps({"object": "list", "data": self.models}).encode()
+            behaviour = self.behave(turn, body) if body is not None else self.listed or reply(listed)
             behaviour(connection, self)
         finally:
             with self._lock:

@@ -11,6 +11,7 @@ import numpy as np
 from small_run import reader
 
 from llm_strategy.llm.backends.scripted import ScriptedClient
+from simulator.watch.offline import shadow
 from simulator.watch.watch import watch
 
 SYMBOLS = ("AAA", "BBB", "CCC")
@@ -90,10 +91,19 @@ class Steps:
         return [event for event in self.events.values() if event.kind == kind]
 
 
+def lines_of(folder, file="decisions.chain.jsonl"):
+    return [json.loads(line) for line in (folder / file).read_text().splitlines()]
+
+
+def differing(folder):
+    """What is otherwise when the bars of a watch are traded again offline."""
+    return [check for check in shadow(folder) if not check.same]
+
+
 def committed(folder):
     """What stands in the chain of decisions, by arm: lines of decisions and rows of accounts, in their order."""
     found = {}
-    for line in map(json.loads, (folder / "decisions.chain.jsonl").read_text().splitlines()):
+    for line in lines_of(folder):
         found.setdefault(line["arm"], []).append(line.get("line") or line["account"])
     return found
 

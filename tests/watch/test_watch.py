@@ -11,16 +11,16 @@ from datetime import timedelta
 
 import pytest
 import watched_day
-from command_line import only_error, write_experiment
 from small_run import SMALL, reader
-from watched_day import HISTORY, OPENING, SYMBOLS, Steps, accounts, committed, experiment, rows
+from watched_day import OPENING, SYMBOLS, Steps, accounts, committed, differing, experiment, lines_of, rows
 
-from llm_strategy.errors import ConfigurationError, RunFolderError
+from llm_strategy.errors import AnswerNotRecorded, BudgetReached, ConfigurationError, RunFolderError
 from llm_strategy.llm.backends.scripted import ScriptedClient
-from simulator.runs.result import Result
+from llm_strategy.llm.requests import Message, Request
 from simulator.watch.event_log import read_events
-from simulator.watch.offline import forward_report, shadow
+from simulator.watch.offline import shadow
 from simulator.watch.proof import prove
+from simulator.watch.resume import ResumedClient
 from simulator.watch.watch import watch
 
 BARS = 390
@@ -37,10 +37,6 @@ def day(place):
     steps = Steps()
     result = watch(experiment(place, BARS), client=ScriptedClient(reader), sinks=[steps])
     return result, steps
-
-
-def differing(folder):
-    return [check for check in shadow(folder) if not check.same]
 
 
 def test_a_day_is_recorded_decided_and_ends(day):
@@ -198,105 +194,6 @@ def test_a_feed_that_is_cut_doubled_and_out_of_order_comes_to_the_decisions_of_t
     assert differing(followed.folder) == []
 
 
-class Clock:
-    """A wall clock that the test sets."""
-
-    def __init__(self, moment):
-        self.moment, self.step = moment, timedelta(0)
-
-    def __call__(self):
-        self.moment += self.step
-        return self.moment
-
-
-def live(tmp_path, minutes_said, clock, then, **settings):
-    """Watch AAA alone from a file that grows, by a wall clock."""
-    file = tmp_path / "feed.jsonl"
-    values = list(rows("AAA", 60))[HISTORY:]
-
-    def tell(*numbers):
-        with file.open("a") as growing:
-            for number in numbers:
-                start, *prices, volume = values[number]
-                bar = dict(zip(("open", "high", "low", "close"), prices, strict=True))
-                growing.write(json.dumps({"symbol": "AAA", "start": start.isoformat(), **bar, "volume": volume}) + "\n")
-
-    tell(*minutes_said)
-    stop = threading.Event()
-    steps = Steps(lambda state: then(state, tell, stop))
-    made = experiment(tmp_path, history_only=True, watch={"feed": f"follow:{file}", "stale_after": "2m", **settings})
-    made["data"]["sources"] = {"AAA": made["data"]["sources"]["AAA"]}
-    return watch(made, client=ScriptedClient(reader), sinks=[steps], stop=stop, now=clock), steps
-
-
-@pytest.mark.parametrize("missed", ["skip", "decide_late"])
-def test_bars_that_were_missed_are_told_and_decided_as_one_chose(tmp_path, missed):
-    def then(state, tell, stop):
-        if state.bars == 8:
-            stop.set()
-
-    clock = Clock(OPENING + timedelta(minutes=8))
-    result, steps = live(tmp_path, range(8), clock, then, missed=missed)
-    lines = [json.loads(line["line"]) for line in lines_of(result.folder) if "line" in line]
-    late = [line.get("late", False) for line in lines_of(result.folder) if "line" in line]
-    (told,) = steps.of("missed_bars")
-    assert told.facts["count"] == 5
-    if missed == "skip":
-        assert [line["status"] for line in lines[:5]] == ["abstained"] * 5
-        assert {line["abstention"]["reason"] for line in lines[:5]} == {"missed_bar"}
-        assert not any(late)
-        assert told.text.endswith("they are not decided on.")
-    else:
-        assert late == [True] * 5 + [False] * 3
-        assert all(line["abstention"] is None for line in lines)
-    assert all(line["abstention"] is None for line in lines[5:])
-    assert differing(result.folder) == []
-    proof = prove(result.folder)
-    assert proof.live
-    assert (proof.missed, proof.late) == ((5, 0) if missed == "skip" else (0, 5))
-
-
-def lines_of(folder, file="decisions.chain.jsonl"):
-    return [json.loads(line) for line in (folder / file).read_text().splitlines()]
-
-
-def test_a_feed_that_stands_still_is_told_and_nothing_is_decided(tmp_path):
-    clock = Clock(OPENING + timedelta(minutes=1, seconds=1))
-
-    def then(state, tell, stop):
-        if state.bars == 1 and state.feed == "live":
-            clock.step = timedelta(seconds=20)
-        elif state.feed == "stale":
-            clock.step, clock.moment = timedelta(0), OPENING + timedelta(minutes=10, seconds=1)
-            tell(9)
-        elif state.bars == 2:
-            stop.set()
-
-    result, steps = live(tmp_path, [0], clock, then)
-    assert result.closes == result.decisions == 2
-    (stale,), (back,) = steps.of("stale_feed"), steps.of("feed_back")
-    assert stale.facts["seconds"] > 120
-    assert stale.facts["last"] == (OPENING + timedelta(minutes=1)).isoformat()
-    assert "nothing is decided until it goes on" in stale.text
-    assert back.facts["seconds"] > 120
-
-
-def test_the_page_of_a_watch_is_a_window_of_its_own(tmp_path):
-    def then(state, tell, stop):
-        if state.bars == 45:
-            stop.set()
-
-    clock = Clock(OPENING + timedelta(minutes=45))
-    result, _ = live(tmp_path, range(45), clock, then, stale_after="1h")
-    page = forward_report(result.folder)
-    shown = Result.load(page.parent)
-    assert "decided before the outcome" in shown.chips
-    assert any("no objection about memory touches them" in note for note in shown.notes)
-    decided = lines_of(page.parent / "llm", "decisions.jsonl")
-    assert decided == [json.loads(line["line"]) for line in lines_of(result.folder) if "line" in line]
-    assert min(line["time"] for line in decided) == OPENING.replace(tzinfo=None).isoformat()
-
-
 def test_what_a_watch_cannot_follow_is_refused(place, tmp_path):
     made = experiment(tmp_path, 5)
     for change, told in (
@@ -317,6 +214,51 @@ def test_a_rule_alone_is_watched_without_a_model(tmp_path):
     assert differing(result.folder) == []
 
 
+def test_what_is_gone_through_again_asks_the_model_nothing():
+    asked = ScriptedClient(reader)
+    answers = [True]
+    client = ResumedClient(asked, (), lambda: answers[0])
+    request = Request(messages=(Message("user", "trend: above"),))
+    with pytest.raises(AnswerNotRecorded, match="bring back the version"):
+        client.ask(request)
+    assert asked.requests == []
+    answers[0] = False
+    assert "bull" in client.ask(request).text
+
+
+def test_a_budget_ends_a_watch_with_a_word_and_a_larger_one_goes_on(tmp_path):
+    made = experiment(tmp_path, 30) | {"arms": ["llm"]}
+    made["advisor"] = made["advisor"] | {"budget": {"max_calls": 4}}
+    steps = Steps()
+    with pytest.raises(BudgetReached):
+        watch(made, client=ScriptedClient(reader), sinks=[steps])
+    assert len(steps.of("budget")) == 1
+    made["advisor"] = made["advisor"] | {"budget": {"max_calls": 400}}
+    asked = ScriptedClient(reader)
+    result = watch(made, client=asked)
+    assert result.closes == 30
+    assert len(asked.requests) > 0
+    assert differing(result.folder) == []
+    assert [path.name for path in (tmp_path / "reports").glob("day-watch-*")] == [result.folder.name]
+
+
+def test_a_falling_account_is_told_step_by_step_and_so_is_the_kill_switch(tmp_path):
+    steps = Steps()
+    made = {
+        "name": "crash",
+        "data": {"source": "synthetic:crash?bars=500&seed=2"},
+        "arms": ["buy_and_hold"],
+        "risk": {"max_drawdown": 0.12, "stop_loss_pct": 0.2, "max_risk_per_trade": 0.5, "max_position_size": 1.0},
+        "output": {"folder": str(tmp_path)},
+    }
+    watch(made, sinks=[steps])
+    falls = [event.facts["step"] for event in steps.of("drawdown")]
+    assert falls == sorted(set(falls))
+    (killed,) = steps.of("kill_switch")
+    assert killed.facts["drawdown"] <= -0.12
+    assert "the limit is 12.0%" in killed.text
+
+
 def test_several_advisors_share_bars_and_their_disagreement_is_told(tmp_path):
     made = experiment(tmp_path, 20)
     del made["advisor"]
@@ -328,49 +270,6 @@ def test_several_advisors_share_bars_and_their_disagreement_is_told(tmp_path):
     assert set(committed(result.folder)) == {"one", "two"}
     assert steps.of("disagreement")[0].facts.keys() == {"one", "two"}
     assert differing(result.folder) == []
-
-
-@pytest.mark.parametrize(
-    ("file", "how"),
-    [(file, how) for file in ("bars.jsonl", "decisions.chain.jsonl") for how in ("changed", "removed", "inserted")],
-    ids=lambda value: value.partition(".")[0],
-)
-def test_what_was_done_to_a_record_is_named_and_it_is_not_gone_on_with(btllm, tmp_path, file, how):
-    made = write_experiment(tmp_path, data={"source": "synthetic:cycles?bars=282&seed=5"}, arms=["regime_rule"])
-    assert btllm("watch", made)[0] == 0
-    (folder,) = (tmp_path / "out").glob("small-watch-*")
-    assert btllm("watch", "verify", folder)[0] == 0
-    lines = (folder / file).read_text().splitlines()
-    if how == "changed":
-        lines[4] = lines[4].replace('"number":5', '"number": 5')
-    elif how == "removed":
-        del lines[4]
-    else:
-        lines.insert(4, lines[6])
-    (folder / file).write_text("".join(f"{line}\n" for line in lines))
-    error = only_error((*btllm("watch", "verify", folder)[:1], "", btllm("watch", "verify", folder)[2]), 6)
-    assert f"{file} line 5 {how}" in error
-    for words in (["watch", made], ["watch", "shadow", folder], ["report", folder]):
-        status, _, err = btllm(*words)
-        assert status == 6, words
-        assert file in err
-
-
-def test_the_commands_tell_what_a_watch_is_and_what_it_proves(btllm, tmp_path):
-    made = write_experiment(tmp_path, data={"source": "synthetic:cycles?bars=282&seed=5"}, arms=["regime_rule"])
-    status, out, err = btllm("watch", made, "--feed", "replay:", "--speed", "0")
-    assert status == 0, err
-    (folder,) = (tmp_path / "out").glob("small-watch-*")
-    assert f"btllm watch verify {folder.relative_to(tmp_path)}" in out
-    assert "The feed has ended: " in out
-    assert "Whole: " in btllm("watch", "verify", folder)[1]
-    assert json.loads(btllm("watch", "verify", folder, "--json")[1])["whole"] is True
-    assert btllm("watch", "shadow", folder)[1].startswith("same")
-    status, out, _ = btllm("watch", "status", folder)
-    assert "is not running: " in out
-    found = json.loads(btllm("watch", "status", folder, "--json")[1])
-    assert found["arms"]["regime_rule"]["equity"] > 0
-    assert "is no folder of a watch" in only_error(btllm("watch", "status", tmp_path), 6)
 
 
 def test_a_decision_that_comes_out_otherwise_from_the_record_is_told(tmp_path):

@@ -8,7 +8,7 @@ can be checked before any backend is connected.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, Literal, TypeAlias, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -107,6 +107,8 @@ class OpenAI(Section):
     """Options of ``openai``: see ``OpenAIBackend``."""
 
     concurrency: int = Field(8, ge=1)
+    endpoint_concurrency: list[Annotated[int, Field(ge=1)]] = Field([], description="give a number for each address")
+    probe: bool = True
     answer_format: AnswerFormat | None = None
     reported_model: str | None = None
     omit_temperature: bool | None = None

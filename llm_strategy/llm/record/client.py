@@ -40,6 +40,10 @@ def _answer_alone(generation: Generation) -> Generation:
     return replace(generation, events=events_of_answer(generation.events))
 
 
+def _without_secrets(generation: Generation) -> Generation:
+    return replace(generation, text=redact(generation.text, known_alone=True), values=redacted(generation.values))
+
+
 def _longest_wait(request: Request) -> float:
     """Seconds to wait for another process that asks the same: it may have to load its model first."""
     return 600.0 if request.timeout_s is None else 60 + 2 * request.timeout_s
@@ -242,8 +246,7 @@ class RecordingClient(Layer):
         answer = self._counted(session, key, request, call, watched if on_delta else None)
         if stopped or any(event.is_substitute for event in answer.events):
             return answer
-        if request.draw and isinstance(self.store, FolderStore):
-            self.store.note_draw(request_hash(replace(request, draw=0), self.identity), key)
+        self._note_draw(request, key)
         answer = self._record(session, key, answer)
         with self._counting:
             session.keep(key)
@@ -269,7 +272,7 @@ class RecordingClient(Layer):
         finally:
             with self._counting:
                 session.end_question(self._under_way.take_seconds(), time.perf_counter() - begin)
-        answer = replace(answer, text=redact(answer.text, known_alone=True), values=redacted(answer.values))
+        answer = _without_secrets(answer)
         log.debug(
             "%s answered request %s: %d tokens to %d in %.0f ms",
             self.identity.name,
@@ -298,6 +301,18 @@ class RecordingClient(Layer):
         session.answered[key] = kept
         session.own.add(key)
         return answer if kept == _answer_alone(answer) else kept
+
+    def enter(self, request: Request, answer: Generation) -> Generation:
+        """Put on record what the model answered by another way, such as a batch service, as if it had just been asked;
+        returns the answer that is on record then, which is an earlier one where there was one."""
+        key = request_hash(request, self.identity)
+        self._note_draw(request, key)
+        return self.store.add(key, _answer_alone(_without_secrets(answer)))
+
+    def _note_draw(self, request: Request, key: str) -> None:
+        """Note that this is a further draw of an answer, with which it is removed."""
+        if request.draw and isinstance(self.store, FolderStore):
+            self.store.note_draw(request_hash(replace(request, draw=0), self.identity), key)
 
     def is_of_earlier_command(self, request: Request) -> bool:
         """Whether the answer on record is that of an earlier command, and could be asked for again."""

@@ -277,3 +277,29 @@ class Steps:
     def ticks(self) -> list[tuple[float, str]]:
         """The ticks that were named."""
         return list(zip(self.places(np.array(self.at)).tolist(), spell_numbers(self.at, self.unit), strict=True))
+
+
+_LONGEST_NAME = 12
+"""Letters of a name at an axis: as many as have room beside a panel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Kinds in a row, each as wide as the others: the first from 0 to 1, the next from 1 to 2; ``down`` from the top to
+    the bottom."""
+
+    names: tuple[str, ...]
+    down: bool = False
+
+    def places(self, values: np.ndarray) -> np.ndarray:
+        """The places of values as fractions of the axis."""
+        places = np.asarray(values, float) / max(len(self.names), 1)
+        return 1 - places if self.down else places
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """The middle of each kind with its name, long ones cut; of more than ``MOST_TICKS`` every second, third..."""
+        chosen = range(0, len(self.names), math.ceil(len(self.names) / MOST_TICKS) or 1)
+        places = self.places(np.array(chosen) + 0.5)
+        cut = (self.names[at] for at in chosen)
+        short = (name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}\u2026" for name in cut)
+        return list(zip(places.tolist(), short, strict=True))

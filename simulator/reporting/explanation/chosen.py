@@ -44,7 +44,7 @@ class _Figure(NamedTuple):
 
 def choose_part(part: Part, client: LLMClient, made: Answered) -> None:
     """Let a model choose what is told of the part; raises ``ModelError``, or ``NoChoice``."""
-    questions = Questions(client, defaults=first_request(client))
+    questions = Questions(client, defaults=first_request(client), asks_again=False)
     claims: list[Claim] = []
     figures = list(_figures(part))[:MOST_CHOICES]
     try:

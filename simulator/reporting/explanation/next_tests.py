@@ -69,7 +69,7 @@ def _statement(made: Answered, entry: object) -> Refused | None:
 
 def choose_statements(client: LLMClient, made: Answered) -> None:
     """Let a model choose among the statements of the list; raises ``ModelError``, or ``NoChoice``."""
-    questions = Questions(client, defaults=first_request(client))
+    questions = Questions(client, defaults=first_request(client), asks_again=False)
     left = dict(MENU)
     shown = [(name, statement.sentence) for name, statement in left.items()]
     messages = (Message("user", render("explain_choose_test.j2", statements=shown)),)

@@ -1,4 +1,5 @@
-"""Many accounts in one pass over the bars, each with decisions of its own, gate, orders, broker and costs.
+"""Many accounts with decisions of their own, each behind gate, orders, broker and costs: in one pass over the bars, or
+where nothing else is set than what can be computed trade by trade, without a broker.
 
 What the market is like at a close is the same for all of them, and found once. Each account is to the last bit that of
 ``simulate`` with the same decisions.
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 import backtrader as bt
+import numpy as np
 
 from llm_strategy.market.snapshot import iso_time
 from llm_strategy.risk import Market
@@ -23,7 +25,8 @@ from llm_strategy.trading.orders import OrderDesk
 from llm_strategy.trading.strategy import AdvisedStrategy
 from llm_strategy.trading.traded_feed import TradedFeed
 from llm_strategy.types import Decision, Snapshot
-from simulator.evaluation.placebo import Made
+from simulator.evaluation.placebo import Choices, Made
+from simulator.runs.placebos.trades import covers, trade
 from simulator.runs.simulation import Conditions, add_strategy, cerebro_of, without_garbage_collection
 
 
@@ -32,6 +35,21 @@ class Accounts(NamedTuple):
 
     times: list[str]
     equities: list[array[float]]
+
+
+def trade_accounts(conditions: Conditions, times: Sequence[str], made: Iterable[Made]) -> Accounts:
+    """As ``trade_again``, without a broker where ``covers`` says that the accounts are the same."""
+    if not covers(conditions, times):
+        return trade_again(conditions, times, made)
+    (symbol,) = conditions.universe.symbols
+    equities = trade(conditions, _choices([series[symbol] for series in made]))
+    return Accounts(list(times), [array("d", equity) for equity in equities])
+
+
+def _choices(series: Sequence[Sequence[Decision | None]]) -> Choices:
+    every = [decision for made in series for decision in made]
+    _, first, places = np.unique([id(decision) for decision in every], return_index=True, return_inverse=True)
+    return Choices.of([every[number] for number in first.tolist()], places.reshape(len(series), -1))
 
 
 def trade_again(conditions: Conditions, times: Sequence[str], made: Iterable[Made]) -> Accounts:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -17,12 +19,17 @@ from simulator.evaluation.placebo import AdviceHistory, AdvicePlacebos, Placebos
 from simulator.evaluation.timing import annual_sharpe
 from simulator.experiment.advisor import AdvisorConfig
 from simulator.experiment.configuration import Experiment
+from simulator.folder.evidence import DECISIONS
+from simulator.folder.record import Decisions
 from simulator.prices.universe import Universe
 from simulator.runs.placebos.accounts import trade_again
+from simulator.runs.placebos.trades import covers, trade
 from simulator.runs.simulation import Conditions
 
 AT_ONCE = 40
 """Accounts that share one pass over the bars."""
+_MOST_CLOSES = 1_500_000
+"""Closes of the accounts that are traded together without a broker, which take some 100 MB."""
 _MOMENTS = 200
 """Closes at which an account is kept for a figure."""
 
@@ -46,28 +53,48 @@ class Work:
     placebos: Placebos
     bars_per_year: float | None
 
+    @cached_property
+    def needs_broker(self) -> bool:
+        """Whether the accounts cannot be traded without one."""
+        return not covers(self.conditions, self.placebos.history.times)
+
     def times(self) -> list[str]:
         """The closes of every account, ISO 8601."""
-        return trade_again(self.conditions, self.placebos.history.times, []).times
+        times = self.placebos.history.times
+        return trade_again(self.conditions, times, []).times if self.needs_broker else list(times)
 
     def outcomes(self, numbers: Sequence[int]) -> list[Outcome]:
         """What became of the accounts of these numbers."""
-        series = map(self.placebos.series, numbers)
-        times, equities = trade_again(self.conditions, self.placebos.history.times, series)
+        times, equities = self.equities(numbers)
         closes = pd.to_datetime(pd.Index(times), format="ISO8601")
         year, rate = self.bars_per_year or bars_per_year(closes), self.conditions.costs.cash_rate
         cash = cash_returns(closes, rate) if rate else 0.0
-        return [_outcome(np.array(equity), year, cash) for equity in equities]
+        shown = shown_closes(len(times))
+        return [_outcome(equity, year, cash, shown) for equity in equities]
+
+    def equities(self, numbers: Sequence[int]) -> tuple[list[str], Sequence[Floats]]:
+        """The closes (ISO 8601) of the accounts of these numbers, and the equity of each at them (currency)."""
+        times = self.placebos.history.times
+        if not self.needs_broker:
+            return list(times), list(trade(self.conditions, self.placebos.choices(numbers)))
+        found = trade_again(self.conditions, times, map(self.placebos.series, numbers))
+        return found.times, [np.array(equity) for equity in found.equities]
+
+    def batches(self, number: int) -> Iterator[range]:
+        """The numbers of all accounts, that of the arm first, in parts that are traded together."""
+        most = AT_ONCE if self.needs_broker else max(1, _MOST_CLOSES // len(self.placebos.history.times))
+        for first in range(0, number + 1, most):
+            yield range(first, min(first + most, number + 1))
 
 
-def _outcome(equity: Floats, year: float, cash: Floats | float) -> Outcome:
+def _outcome(equity: Floats, year: float, cash: Floats | float, shown: Sequence[int]) -> Outcome:
     yearly = float((equity[1:] / equity[:-1] - 1).mean()) * year
     return Outcome(
         annual_sharpe(equity, year, cash),
         yearly,
         float(equity[-1] / equity[0] - 1),
         max_drawdown(equity),
-        equity[shown_closes(len(equity))],
+        equity[shown],
     )
 
 
@@ -89,6 +116,21 @@ def work_of(
     return Work(Conditions.of(universe, experiment, config), placebos, experiment.evaluation.bars_per_year)
 
 
+class Histories:
+    """What the arms of a comparison decided, each read from its folder once."""
+
+    def __init__(self, universe: Universe) -> None:
+        self._universe = universe
+        self._known: dict[Path, AdviceHistory] = {}
+
+    def of(self, folder: Path) -> AdviceHistory:
+        """The history of the arm whose run stands in this folder."""
+        if folder not in self._known:
+            entries = Decisions(folder / DECISIONS).entries()
+            self._known[folder] = history_of(self._universe, (entry.decision for entry in entries))
+        return self._known[folder]
+
+
 def history_of(universe: Universe, decisions: Iterable[Decision]) -> AdviceHistory:
     """What an arm decided, on all bars that it might have decided on."""
     closes = {
@@ -102,9 +144,3 @@ def _lean(decision: Decision) -> Decision:
     exchanges = tuple(replace(one, answer=None) for one in decision.exchanges if one.events)
     snapshot = replace(decision.snapshot, window=None)
     return replace(decision, snapshot=snapshot, prompt="", exchanges=exchanges, context=(), repairs=())
-
-
-def batches(number: int) -> Iterator[range]:
-    """The numbers of all accounts, that of the arm first, in parts that share a pass."""
-    for first in range(0, number + 1, AT_ONCE):
-        yield range(first, min(first + AT_ONCE, number + 1))

@@ -6,10 +6,8 @@ import os
 import pickle
 from collections.abc import Iterator
 
-from joblib import Parallel, cpu_count, delayed
-
 from llm_strategy.errors import ConfigurationError
-from simulator.runs.placebos.measure import Outcome, Work, batches
+from simulator.runs.placebos.measure import Outcome, Work
 
 VARIABLE = "BTLLM_PROCESSES"
 """How many processes placebos are traded in; all processors where it is not set."""
@@ -23,6 +21,8 @@ def processes() -> int:
     """As many as ``BTLLM_PROCESSES`` says, or as there are processors."""
     given = os.environ.get(VARIABLE)
     if given is None:
+        from joblib import cpu_count
+
         return int(cpu_count())
     if not given.isdecimal() or not 1 <= int(given) <= 1_000:
         raise ConfigurationError(f"{VARIABLE} is {given!r:.40}: give a whole number of processes from 1 to 1,000.")
@@ -33,10 +33,13 @@ def outcomes(work: Work, number: int) -> Iterator[list[Outcome]]:
     """The outcomes of the account and of so many placebos, in their order, batch by batch."""
     closes = sum(map(len, work.placebos.history.decisions.values()))
     wanted = processes()
-    if wanted == 1 or closes * number < _WORTH_A_PROCESS or not _can_travel(work):
-        yield from map(work.outcomes, batches(number))
+    batches = work.batches(number)
+    if wanted == 1 or not work.needs_broker or closes * number < _WORTH_A_PROCESS or not _can_travel(work):
+        yield from map(work.outcomes, batches)
         return
-    tasks = (delayed(work.outcomes)(numbers) for numbers in batches(number))
+    from joblib import Parallel, delayed
+
+    tasks = (delayed(work.outcomes)(numbers) for numbers in batches)
     yield from Parallel(wanted, backend="loky", return_as="generator", idle_worker_timeout=_IDLE_SECONDS)(tasks)
 
 

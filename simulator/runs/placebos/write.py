@@ -21,11 +21,10 @@ from simulator.evaluation.placebo_record import (
 )
 from simulator.experiment.arms import Arm
 from simulator.experiment.configuration import Experiment
-from simulator.folder.evidence import DECISIONS, PLACEBOS, write_json
+from simulator.folder.evidence import PLACEBOS, write_json
 from simulator.folder.manifest import has_failed
-from simulator.folder.record import Decisions
 from simulator.prices.universe import Universe
-from simulator.runs.placebos.measure import Outcome, Work, history_of, shown_closes
+from simulator.runs.placebos.measure import Histories, Outcome, Work, shown_closes
 from simulator.runs.placebos.processes import outcomes
 from simulator.runs.simulation import Conditions
 
@@ -40,10 +39,13 @@ def write_placebos(
     place: Callable[[Arm], Path],
     folder: Path,
     on_account: OnAccount | None = None,
+    histories: Histories | None = None,
 ) -> None:
     """Trade the placebos of every arm that a model advised, whose folder stands in its ``place``; nothing is written
     where there is no such arm."""
-    parts = [part for arm in arms if arm.config is not None for part in _parts(universe, experiment, arm, place(arm))]
+    known = histories or Histories(universe)
+    advised = [arm for arm in arms if arm.config is not None]
+    parts = [part for arm in advised for part in _parts(universe, experiment, arm, place(arm), known)]
     total = sum(part.accounts for part in parts)
     made: dict[str, list[PlaceboSet]] = {}
     done = 0
@@ -100,8 +102,8 @@ class _Part:
         )
 
 
-def _parts(universe: Universe, experiment: Experiment, arm: Arm, folder: Path) -> list[_Part]:
-    history = history_of(universe, (entry.decision for entry in Decisions(folder / DECISIONS).entries()))
+def _parts(universe: Universe, experiment: Experiment, arm: Arm, folder: Path, histories: Histories) -> list[_Part]:
+    history = histories.of(folder)
     failed = has_failed(folder)
     conditions, seed = Conditions.of(universe, experiment, arm.config), experiment.evaluation.seed
     sets: list[Placebos] = [AdvicePlacebos(history, seed, arm.name), DeviationPlacebos(history, seed, arm.name)]

@@ -21,13 +21,15 @@ from llm_strategy.types import EventKind, Snapshot, Status
 pytestmark = pytest.mark.server
 
 KNOWN = {"answer_format": "json_schema", "reported_model": MODEL}
+APART = {"timeout_s": 20, "probe": False}
+"""Who is left out and comes back; whether all serve the same weights is asked in ``test_weights``."""
 ASKED = Request((Message("user", "x"),), timeout_s=20)
 TRIAL_ANSWER = '{"colour": "teal", "share": 0.5}'
 SNAPSHOT = Snapshot("SECRETCO", "1d", "2008-10-10T00:00:00", 899.22, -0.2, -0.1, 0.03, 0.99, -0.4, 0.1, 1.5)
 
 
 def client_of(*servers, **options):
-    return LLMClient(OpenAIBackend(MODEL, [server.url for server in servers], KEY, **{"timeout_s": 20} | options))
+    return LLMClient(OpenAIBackend(MODEL, [server.url for server in servers], KEY, **APART | options))
 
 
 def is_trial(body):
@@ -211,11 +213,11 @@ def test_an_endpoint_that_was_away_at_the_start_is_heard_before_it_answers_for_t
 
 def test_one_dead_endpoint_at_the_start_is_no_hindrance_and_all_dead_are():
     with server_that.nobody_listens() as gone, serving(speaking(("json_schema",))) as well:
-        with LLMClient(OpenAIBackend(MODEL, [gone, well.url], KEY, timeout_s=20)) as client:
+        with LLMClient(OpenAIBackend(MODEL, [gone, well.url], KEY, **APART)) as client:
             assert client.identity.engine_version == MODEL
             assert client.complete(ASKED).text == GOOD_ADVICE
         with (
-            LLMClient(OpenAIBackend(MODEL, [gone, gone], KEY, timeout_s=20)) as client,
+            LLMClient(OpenAIBackend(MODEL, [gone, gone], KEY, **APART)) as client,
             pytest.raises(BackendFailure, match="start"),
         ):
             _ = client.identity

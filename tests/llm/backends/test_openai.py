@@ -41,7 +41,9 @@ TRIAL_ANSWER = '{"colour": "teal", "share": 0.5}'
 
 def client_of(*servers, **options):
     return LLMClient(
-        OpenAIBackend(MODEL, [server.url for server in servers], KEY, **KNOWN | {"timeout_s": 5} | options)
+        OpenAIBackend(
+            MODEL, [server.url for server in servers], KEY, **KNOWN | {"timeout_s": 5, "probe": False} | options
+        )
     )
 
 
@@ -291,7 +293,7 @@ def test_health_names_the_server_that_is_gone():
     with (
         serving(answer("ready")) as one,
         server_that.nobody_listens() as nobody,
-        LLMClient(OpenAIBackend(MODEL, [one.url, nobody], **KNOWN, timeout_s=5)) as client,
+        LLMClient(OpenAIBackend(MODEL, [one.url, nobody], **KNOWN, timeout_s=5, probe=False)) as client,
     ):
         health = client.healthcheck()
     assert not health.ok

@@ -40,9 +40,8 @@ def experiment(folder, **budget):
 
 def remote(*servers, concurrency, fallbacks=(), **patience):
     urls = [server.url for server in servers]
-    model = LLMClient(
-        OpenAIBackend(MODEL, urls, answer_format="json_schema", reported_model=MODEL, concurrency=concurrency)
-    )
+    known = {"answer_format": "json_schema", "reported_model": MODEL, "probe": False}
+    model = LLMClient(OpenAIBackend(MODEL, urls, **known, concurrency=concurrency))
     patience = {"backoff_s": 0.0, "breaker_failures": 0} | patience
     client = ResilientClient(model, RetryPolicy(**patience), fallbacks)
     client.defaults = Request((), timeout_s=20)

@@ -62,6 +62,7 @@ class EnsembleClient(LLMClient):
         self.vote = vote
         self.vote_on = tuple(vote_on)
         self.concurrency = min(member.concurrency for member in members)
+        self.caveats = tuple(dict.fromkeys(caveat for member in members for caveat in member.caveats))
         self.supports_images = all(member.supports_images for member in members)
 
     @cached_property

@@ -42,11 +42,11 @@ from llm_strategy.llm.models.fingerprint import cache_folder
 from llm_strategy.llm.requests import Generation, Health, Message, ModelIdentity, Request
 from llm_strategy.llm.services import OPENAI, OPENAI_URL, SERVICES, install_hint
 from llm_strategy.llm.settings import LlmSettings, check_variables
-from llm_strategy.llm.structured.schema_form import form_values
 from llm_strategy.support.secrets import keep_secret
 from llm_strategy.types import Event
 
 try:
+    from llm_strategy.llm.backends.openai.batch import OpenAIBatchForm
     from llm_strategy.llm.backends.openai.probe import with_cure_for_a_fallback
     from llm_strategy.llm.backends.openai.replies import CutOff, Reply
     from llm_strategy.llm.backends.openai.servers import Servers
@@ -57,6 +57,10 @@ log = logging.getLogger(__name__)
 
 _IN_HEADERS = ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID")
 """Variables of the SDK that it puts into headers as they are."""
+_UNPROVEN = (
+    "Any of {} addresses may have answered, and nothing was asked to find out whether all of them serve the same "
+    "weights ({}.probe is false)."
+)
 _OPTION = re.compile(rf"(?<![\w.])openai\.(?=({'|'.join(sections.OpenAI.model_fields)})\b)")
 
 
@@ -64,8 +68,10 @@ class OpenAIBackend(Backend):
     """A model behind one or several addresses of the same kind.
 
     Threads may share a client: up to ``concurrency`` requests are under way at once, each to the least busy address
-    that is well. Where one fails, the next is asked within the same time, of which each may use its even share. All
-    must speak alike (``ConfigurationError`` otherwise), so that no answer depends on which of them was asked.
+    that is well, or up to ``endpoint_concurrency`` of each address (then ``concurrency`` is their sum). Where one
+    fails, the next is asked within the same time, of which each may use its even share. All must speak alike and, where
+    ``probe`` has a few questions asked to tell, serve the same weights (``weights.py``; ``ConfigurationError``
+    otherwise), so that no answer depends on which of them was asked.
     ``answer_format`` and ``reported_model`` are found out by a short question where they are not given, and with them
     ``omit_temperature`` and ``merge_system`` (``Capabilities``); ``reasoning_effort`` (a word of theirs) is for models
     that think. What was found out is kept in the folder ``notes``: where no server answers, ``identity`` is taken from
@@ -86,6 +92,8 @@ class OpenAIBackend(Backend):
         api_key: str = "",
         *,
         concurrency: int = 8,
+        endpoint_concurrency: Sequence[int] = (),
+        probe: bool = True,
         answer_format: AnswerFormat | None = None,
         reported_model: str | None = None,
         omit_temperature: bool | None = None,
@@ -105,14 +113,21 @@ class OpenAIBackend(Backend):
         self.model = model
         self._name = name
         self._fallbacks = tuple(fallbacks)
-        self.concurrency = concurrency
+        if len(endpoint_concurrency) not in (0, len(base_urls)):
+            raise ConfigurationError(
+                f"{name}.endpoint_concurrency has {len(endpoint_concurrency)} numbers for {len(base_urls)} addresses: "
+                "give one for each address in LLM_BASE_URL."
+            )
+        self.concurrency = sum(endpoint_concurrency) or concurrency
+        self._compares = probe and len(base_urls) > 1
+        self.caveats = () if probe or len(base_urls) < 2 else (_UNPROVEN.format(len(base_urls), name),)
         self.timeout_s = timeout_s
         self._dialect = Capabilities(answer_format, reported_model, omit_temperature, reasoning_effort, merge_system)
         self._notes = ServerNotes(notes, base_urls, model, reasoning_effort)
         self._remembered = False
-        self._servers = Servers(model, base_urls, api_key)
+        self._servers = Servers(model, base_urls, api_key, endpoint_concurrency)
         self._loop = BackgroundLoop()
-        self._slots = threading.BoundedSemaphore(concurrency)
+        self._slots = threading.BoundedSemaphore(self.concurrency)
         self._introduction = threading.Lock()
 
     @cached_property
@@ -143,19 +158,19 @@ class OpenAIBackend(Backend):
     def _complete(self, request: Request, on_text: OnText | None) -> Generation:
         ends = time.monotonic() + (request.timeout_s or self.timeout_s)
         self._get_to_know(ends, in_person=True)
+        self._compare_weights(ends)
         request = replace(request, timeout_s=max(ends - time.monotonic(), 0.001))
         with self._slots:
             begin = time.perf_counter()
             reply, events = self._ask(request, on_text)
-        return Generation(
-            text=reply.text,
-            tokens_in=reply.tokens_in,
-            tokens_out=reply.tokens_out,
-            latency_ms=(time.perf_counter() - begin) * 1000,
-            finish="length" if reply.finish == "length" else "stop",
-            values=form_values(request.form, reply.text) if request.form else {},
-            events=events,
-        )
+        return replace(reply.generation(request, (time.perf_counter() - begin) * 1000), events=events)
+
+    def batch_form(self) -> OpenAIBatchForm:
+        """The form that batch services of this kind read; the server is asked where it is not known how to speak to
+        it."""
+        with self._named():
+            self._get_to_know()
+        return OpenAIBatchForm(self.model, self._dialect, self._servers.tokens_field, self._servers.batch_service)
 
     def healthcheck(self) -> Health:
         """Whether the model answers, and every address with it."""
@@ -220,6 +235,15 @@ class OpenAIBackend(Backend):
             answering.cancel()
             raise
 
+    def _compare_weights(self, ends: float) -> None:
+        """Find out before the first question whether all addresses serve the same weights, where it can be told."""
+        with self._introduction:
+            if self._compares and not self._dialect.omit_temperature:  # answers that are drawn differ by themselves
+                answered = self._loop.run(
+                    self._servers.compare(self._dialect, lambda: max(ends - time.monotonic(), 0.001))
+                )
+                self._compares = not answered
+
     def _get_to_know(self, ends: float | None = None, *, in_person: bool = False) -> None:
         """Find out what is not known; where it must be ``in_person``, what the server said in an earlier session is not
         enough. The time for it ``ends`` on the monotonic clock; without that each question has its own time."""
@@ -263,6 +287,11 @@ def connect(settings: LlmSettings) -> OpenAIBackend:
     (``model_services.py``) that the backend is named after."""
     name = settings.backend if settings.backend in SERVICES else OPENAI
     options = read_section(settings, name, sections.OpenAI)
+    if options.endpoint_concurrency and "concurrency" in options.model_fields_set:
+        raise ConfigurationError(
+            f"{name}.concurrency and {name}.endpoint_concurrency are both set: leave the former out, for as many "
+            "questions are under way at once as the numbers of the latter come to."
+        )
     check_variables({"api_key": settings.api_key, "base_url": settings.base_url}, name)
     reach = reach_of(settings)
     return OpenAIBackend(

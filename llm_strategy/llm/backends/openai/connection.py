@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,7 +13,7 @@ import httpx2
 import openai
 
 from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendRefused, ImagesNotSeen, ModelError
-from llm_strategy.llm.backends.http import longest_body, sees_no_images
+from llm_strategy.llm.backends.http import brief, longest_body, sees_no_images
 from llm_strategy.llm.backends.network import proxy_for
 from llm_strategy.llm.backends.openai.capabilities import Capabilities, TokensField
 from llm_strategy.llm.backends.openai.endpoints import Endpoint, with_version
@@ -22,6 +24,8 @@ from llm_strategy.llm.metering.calls import Call
 from llm_strategy.llm.requests import Request
 from llm_strategy.support.secrets import Redactor, redact
 
+LIKELIEST = 5
+"""First tokens whose probabilities are asked for, the most that some servers give."""
 CHECK_TIMEOUT_S = 2.0
 """Seconds within which a lost endpoint must show that it is back."""
 
@@ -34,7 +38,7 @@ class Connection:
         self._model = model
         self._key = key
         self._proxy = proxy_for(endpoint.url)
-        self._tokens_field: TokensField = "max_tokens"
+        self.tokens_field: TokensField = "max_tokens"
         self._sdk: openai.AsyncOpenAI | None = None
 
     def connect(self) -> openai.AsyncOpenAI:
@@ -57,11 +61,33 @@ class Connection:
         try:
             return await self._noted(request, dialect, seconds, on_text)
         except BackendRefused as problem:
-            if self._tokens_field != "max_tokens" or "max_completion_tokens" not in str(problem):
+            if self.tokens_field != "max_tokens" or "max_completion_tokens" not in str(problem):
                 raise
-        self._tokens_field = "max_completion_tokens"
+        self.tokens_field = "max_completion_tokens"
         left = max(ends - asyncio.get_running_loop().time(), 0.001)
         return await self._noted(request, dialect, left, on_text)
+
+    async def ask_with_probabilities(self, request: Request, dialect: Capabilities, seconds: float) -> Reply:
+        """The answer to one question, with the probabilities of the likeliest first tokens."""
+        return await self._noted(request, dialect, seconds, None, {"logprobs": True, "top_logprobs": LIKELIEST})
+
+    async def describe(self) -> dict[str, str]:
+        """What the list of models tells of this model that is the same wherever the same weights are served; nothing
+        where there is no such list."""
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT_S):
+                listed = await self.connect().models.list(timeout=CHECK_TIMEOUT_S)
+            named = [one for one in listed.data if one.id == self._model or len(listed.data) == 1]
+            entry = named[0].to_dict()
+        except (TimeoutError, LookupError, ValueError, TypeError, AttributeError):  # it lists models in its own way
+            return {}
+        except (openai.OpenAIError, httpx2.HTTPError):
+            return {}
+        meta = entry.get("meta")
+        told = {"owned_by": entry.get("owned_by")} | (
+            {name: meta.get(name) for name in ("n_params", "size", "n_vocab")} if isinstance(meta, dict) else {}
+        )
+        return {name: brief(value) for name, value in told.items() if isinstance(value, str | int) and value}
 
     async def is_well(self) -> bool:
         """Whether anything answers there, and knows the key."""
@@ -76,14 +102,28 @@ class Connection:
             return True
         return True
 
-    async def _noted(self, request: Request, dialect: Capabilities, seconds: float, on_text: OnText | None) -> Reply:
+    async def _noted(
+        self,
+        request: Request,
+        dialect: Capabilities,
+        seconds: float,
+        on_text: OnText | None,
+        more: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Reply:
         with request.record(Call("openai", self._model, self.endpoint.name)) as call:
-            reply = await self._ask_once(request, dialect, seconds, on_text)
+            reply = await self._ask_once(request, dialect, seconds, on_text, more)
             call.succeed(reply.tokens_in, reply.tokens_out)
             return reply
 
-    async def _ask_once(self, request: Request, dialect: Capabilities, seconds: float, on_text: OnText | None) -> Reply:
-        body = dialect.body(self._model, request, self._tokens_field)
+    async def _ask_once(
+        self,
+        request: Request,
+        dialect: Capabilities,
+        seconds: float,
+        on_text: OnText | None,
+        more: Mapping[str, Any],
+    ) -> Reply:
+        body = {**dialect.body(self._model, request, self.tokens_field), **more}
         longest = longest_body(request.max_tokens)
 
         def check(reply: Reply) -> None:

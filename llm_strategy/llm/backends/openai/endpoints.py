@@ -30,14 +30,16 @@ _VERSION = re.compile(r"/v\d+\w*(/|$)")
 class Endpoint:
     """One address. ``name`` is what messages say: its number, host and port, never a key.
 
-    ``down`` is one that gave no answer; ``refusal`` is why one answers nobody (a wrong key, no such model), and empty
-    otherwise. ``proven`` says whether it was heard to speak as the others do.
+    ``most`` is how many questions may be under way there at once; ``down`` is one that gave no answer; ``refusal`` is
+    why one answers nobody (a wrong key, no such model), and empty otherwise. ``proven`` says whether it was heard to
+    speak as the others do, and to serve the same weights where these are compared.
     """
 
     number: int
     url: str
     name: str
     in_flight: int = 0
+    most: int | None = None
     down: bool = False
     refusal: str = ""
     proven: bool = True
@@ -45,20 +47,27 @@ class Endpoint:
     answers_without: int = 0
     checking: bool = False
 
+    @property
+    def load(self) -> float:
+        """Questions under way, as a share of those that may be where that is known."""
+        return self.in_flight / (self.most or 1)
+
 
 class EndpointPool:
     """Hands out the least busy endpoint that is well. Those that gave no answer come last, so that none is given up for
     ever; one that refuses is asked again only after a check, or where all refuse."""
 
-    def __init__(self, urls: Sequence[str]) -> None:
+    def __init__(self, urls: Sequence[str], most: Sequence[int] = ()) -> None:
         self.endpoints = [Endpoint(number, url, _name(number, url)) for number, url in enumerate(urls, 1)]
+        for endpoint, room in zip(self.endpoints, most, strict=bool(most)):
+            endpoint.most = room
         self._lock = threading.Lock()
 
     @contextmanager
     def least_busy(self, tried: Collection[int]) -> Iterator[Endpoint]:
         """The next endpoint to ask, counted as busy meanwhile; those numbered in ``tried`` are left out."""
         with self._lock:
-            endpoint = min(self._untried(tried), key=lambda one: (one.down, one.in_flight, one.number))
+            endpoint = min(self._untried(tried), key=lambda one: (one.down, one.load, one.number))
             endpoint.in_flight += 1
         try:
             yield endpoint

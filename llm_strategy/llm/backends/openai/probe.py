@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias, get_args
@@ -14,12 +15,22 @@ from llm_strategy.llm.backends.openai.capabilities import (
     Capabilities,
     keeps_format,
 )
-from llm_strategy.llm.backends.openai.replies import CutOff, NotServed, Reply, takes_no_system, takes_no_temperature
+from llm_strategy.llm.backends.openai.replies import CutOff, NotServed, Reply
 from llm_strategy.llm.requests import Request
 from llm_strategy.llm.settings import SETTINGS_FILE
 
 Ask: TypeAlias = Callable[[Request, Capabilities], Awaitable[Reply]]
 """Asks one server."""
+
+
+_SYSTEM = re.compile(
+    r"\b(?:system|developer)['\"`]? (?:role|message|prompt|instruction)"
+    r"|\brole:? ?(?:of |is )?['\"`]?system\b|['\"`]system['\"`]"
+)
+_NOT_TAKEN = re.compile(
+    r"not (?:be )?(?:support|allow|permit|accept|enabled|available|valid)|n't (?:support|allow|accept)|unsupported"
+    r"|disabled|invalid|unexpected|unknown|\bonly\b|(?:must|should) be|expected"
+)
 
 
 async def find_out(ask: Ask, pinned: Capabilities) -> Capabilities:
@@ -54,9 +65,9 @@ async def _heard(ask: Ask, dialect: Capabilities) -> tuple[Reply, Capabilities]:
         return await _tried(ask, dialect), dialect
     except BackendFailure as problem:  # a template that breaks on a message is an error of the server to some
         said = str(problem)
-        if dialect.merge_system is None and takes_no_system(said):
+        if dialect.merge_system is None and _takes_no_system(said):
             dialect = replace(dialect, merge_system=True)
-        elif dialect.omit_temperature is None and takes_no_temperature(said) and isinstance(problem, BackendRefused):
+        elif dialect.omit_temperature is None and _takes_no_temperature(said) and isinstance(problem, BackendRefused):
             dialect = replace(dialect, omit_temperature=True)
         else:
             raise
@@ -73,6 +84,22 @@ async def _tried(ask: Ask, dialect: Capabilities) -> Reply:
         if not reply.cut_short_by_thinking:
             return reply
     return await ask(replace(TRIAL, max_tokens=THINKING_TOKENS), dialect)
+
+
+def _takes_no_system(said: str) -> bool:
+    """Whether a refusal is about the system message: the model's template has no place for one."""
+    words = said.lower()
+    if "must alternate" in words:
+        return True
+    others_alone = "user" in words and "assistant" in words and "tool" not in words
+    about = _SYSTEM.search(words) or (others_alone and ("role" in words or "input should be" in words))
+    return bool(about and _NOT_TAKEN.search(words))
+
+
+def _takes_no_temperature(said: str) -> bool:
+    """Whether a refusal is about the temperature itself, and not about a value out of its range."""
+    words = said.lower()
+    return "temperature" in words and any(sign in words for sign in ("support", "only the default", "deprecated"))
 
 
 async def refuse_unlike(ask: Ask, dialect: Capabilities, name: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +23,10 @@ from llm_strategy.llm.backends.http import (
 )
 from llm_strategy.llm.backends.openai import hints as cures
 from llm_strategy.llm.backends.openai.transport import DONE, EventStream, looks_like_events
+from llm_strategy.llm.requests import Generation, Request
+from llm_strategy.llm.structured.schema_form import form_values
 from llm_strategy.support.secrets import redact
+from llm_strategy.types import Event, EventKind
 
 PASSING_STATUS = frozenset({408, 409, 425, 429})
 """Statuses below 500 that another attempt may not meet."""
@@ -39,15 +41,6 @@ _LENGTH_SIGNS = (
     "context_length", "context_size", "context length", "context size", "context window", "max_new_tokens` must be",
     "prompt is too long", "input is too long",
 )  # fmt: skip
-
-_SYSTEM = re.compile(
-    r"\b(?:system|developer)['\"`]? (?:role|message|prompt|instruction)"
-    r"|\brole:? ?(?:of |is )?['\"`]?system\b|['\"`]system['\"`]"
-)
-_NOT_TAKEN = re.compile(
-    r"not (?:be )?(?:support|allow|permit|accept|enabled|available|valid)|n't (?:support|allow|accept)|unsupported"
-    r"|disabled|invalid|unexpected|unknown|\bonly\b|(?:must|should) be|expected"
-)
 
 OnText = Callable[[str], bool]
 
@@ -65,7 +58,7 @@ class Reply:
     """An answer as the server gave it, or what has come of it so far. ``model`` and ``fingerprint`` are empty where it
     names none; ``refusal`` are the words of a model that will not answer. ``tokens_thought`` are those of
     ``tokens_out`` that nobody sees, ``thought`` says whether thoughts came beside the answer, and ``tool`` which tool
-    was called in its place. A stream is ``done`` where the server says so."""
+    was called in its place. ``logprobs`` are as the server sent them. A stream is ``done`` where the server says so."""
 
     text: str = ""
     finish: str = ""
@@ -77,7 +70,25 @@ class Reply:
     refusal: str = ""
     thought: bool = False
     tool: str = ""
+    logprobs: Any = None
     done: bool = False
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """What is kept beside the answer: the build that the server named with it."""
+        return (Event(EventKind.FINGERPRINT, self.fingerprint),) if self.fingerprint else ()
+
+    def generation(self, request: Request, latency_ms: float = 0.0) -> Generation:
+        """The answer to a request, as the record keeps it."""
+        return Generation(
+            text=self.text,
+            tokens_in=self.tokens_in,
+            tokens_out=self.tokens_out,
+            latency_ms=latency_ms,
+            finish="length" if self.finish == "length" else "stop",
+            values=form_values(request.form, self.text) if request.form else {},
+            events=self.events,
+        )
 
     @property
     def cut_short_by_thinking(self) -> bool:
@@ -109,6 +120,7 @@ class Reply:
         if not isinstance(written, dict):
             raise BackendFailure(f"sent JSON that is no chat completion: {cures.NO_COMPLETION}")
         self.finish = _text(choices[0], "finish_reason") or self.finish
+        self.logprobs = self.logprobs or choices[0].get("logprobs")
         self.refusal += _text(written, "refusal")
         self.thought = self.thought or any(written.get(name) for name in ("reasoning_content", "reasoning", "thinking"))
         self.tool = self.tool or _tool(written)
@@ -284,22 +296,6 @@ def failed_answer(problem: openai.APIStatusError) -> str | None:
     if problem.code in ANSWER_REFUSED or "failed_generation" in body:
         return _text(body, "failed_generation")
     return None
-
-
-def takes_no_system(said: str) -> bool:
-    """Whether a refusal is about the system message: the model's template has no place for one."""
-    words = said.lower()
-    if "must alternate" in words:
-        return True
-    others_alone = "user" in words and "assistant" in words and "tool" not in words
-    about = _SYSTEM.search(words) or (others_alone and ("role" in words or "input should be" in words))
-    return bool(about and _NOT_TAKEN.search(words))
-
-
-def takes_no_temperature(said: str) -> bool:
-    """Whether a refusal is about the temperature itself, and not about a value out of its range."""
-    words = said.lower()
-    return "temperature" in words and any(sign in words for sign in ("support", "only the default", "deprecated"))
 
 
 def base_name(model: str) -> str:

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from llm_strategy.errors import AnswerTimeout, BackendFailure, BackendRefused, ModelChanged, ModelError
-from llm_strategy.llm.backends.openai.capabilities import Capabilities
+from llm_strategy.errors import (
+    AnswerTimeout,
+    BackendFailure,
+    BackendRefused,
+    ConfigurationError,
+    ModelChanged,
+    ModelError,
+)
+from llm_strategy.llm.backends.openai.capabilities import Capabilities, TokensField
 from llm_strategy.llm.backends.openai.connection import Connection
 from llm_strategy.llm.backends.openai.endpoints import Endpoint, EndpointPool
 from llm_strategy.llm.backends.openai.probe import common, find_out, refuse_unlike
 from llm_strategy.llm.backends.openai.replies import NotServed, OnText, Reply
+from llm_strategy.llm.backends.openai.service import BatchService
+from llm_strategy.llm.backends.openai.weights import Sample, difference, take_sample
 from llm_strategy.llm.requests import Request
 from llm_strategy.types import Event, EventKind
 
 log = logging.getLogger(__name__)
 
+_OTHER_WEIGHTS = (
+    "they do not serve the same weights, so that an answer would depend on which is asked: leave one out of "
+    "LLM_BASE_URL, or set openai.probe to false"
+)
 MEETING_S = 30.0
 """Seconds for the short question that shows whether an endpoint that was lost speaks as the others do."""
 
@@ -26,10 +40,23 @@ class Servers:
     """Asks one of the servers. All methods belong to one event loop. An answer of another model than the dialect names
     is a failure."""
 
-    def __init__(self, model: str, urls: Sequence[str], key: str) -> None:
-        self.pool = EndpointPool(urls)
+    def __init__(self, model: str, urls: Sequence[str], key: str, most: Sequence[int] = ()) -> None:
+        self.pool = EndpointPool(urls, most)
+        self._key = key
+        self._rooms: dict[int, asyncio.Semaphore] = {}
+        self._reference: Sample | None = None
         self._wires = {endpoint.number: Connection(endpoint, model, key) for endpoint in self.pool.endpoints}
         self._looks: set[asyncio.Task[None]] = set()
+
+    @property
+    def batch_service(self) -> BatchService:
+        """The batch service at the first address."""
+        return BatchService(self.pool.endpoints[0], self._key)
+
+    @property
+    def tokens_field(self) -> TokensField:
+        """What the first server calls the bound of an answer, as far as that was learned."""
+        return self._wires[1].tokens_field
 
     async def introduce(self, pinned: Capabilities, seconds: Callable[[], float]) -> Capabilities:
         """Find out how all endpoints can be spoken to alike, by short questions, each within the ``seconds`` that there
@@ -65,6 +92,43 @@ class Servers:
                 log.warning("%s The other endpoints are asked in its place.", problem)
         return common(found)
 
+    async def compare(self, dialect: Capabilities, seconds: Callable[[], float]) -> bool:
+        """Find out whether all endpoints serve the same weights, by a few fixed questions to each, within ``seconds``
+        as in ``introduce``. What gives no answer is compared when it is back; returns whether any answered.
+
+        Raises ``ConfigurationError`` where two differ, which says in what.
+        """
+
+        async def sample(endpoint: Endpoint) -> Sample | ModelError:
+            try:
+                return await self._sample(endpoint, dialect, lambda: seconds() / 2)
+            except ModelError as problem:
+                return problem
+
+        self._connect()
+        willing = [endpoint for endpoint in self.pool.endpoints if endpoint.proven and not endpoint.refusal]
+        taken = list(zip(willing, await asyncio.gather(*map(sample, willing)), strict=True))
+        for endpoint, told in taken:
+            if isinstance(told, ModelError):
+                self._lost(endpoint, told)
+                endpoint.proven = False
+                log.warning("%s The other endpoints are asked in its place.", told)
+                continue
+            self._reference = self._reference or told
+            if differs := difference(self._reference, told):
+                raise ConfigurationError(f"{differs}; {_OTHER_WEIGHTS}.")
+        return self._reference is not None
+
+    async def _sample(self, endpoint: Endpoint, dialect: Capabilities, seconds: Callable[[], float]) -> Sample:
+        wire = self._wires[endpoint.number]
+
+        async def ask(request: Request, with_probabilities: bool) -> Reply:
+            if with_probabilities:
+                return await wire.ask_with_probabilities(request, dialect, seconds())
+            return await wire.ask(request, dialect, seconds())
+
+        return await take_sample(endpoint.name, ask, await wire.describe())
+
     async def ask(
         self, request: Request, dialect: Capabilities, seconds: float, on_text: OnText | None
     ) -> tuple[Reply, tuple[Event, ...]]:
@@ -89,13 +153,16 @@ class Servers:
         while True:
             with self.pool.least_busy(tried) as endpoint:
                 tried.append(endpoint.number)
-                now = asyncio.get_running_loop().time()
-                share = max(ends - now, 0.001) / (1 + self.pool.well(tried))
+                begin = asyncio.get_running_loop().time()
                 try:
-                    await self._meet(endpoint, dialect, share)
-                    left = max(now + share - asyncio.get_running_loop().time(), 0.001)
-                    wire = self._wires[endpoint.number]
-                    reply = await wire.ask(request, dialect, left, hand_over if on_text else None)
+                    async with self._room(endpoint):
+                        now = asyncio.get_running_loop().time()
+                        ends += now - begin  # to wait for room is no part of an answer's time
+                        share = max(ends - now, 0.001) / (1 + self.pool.well(tried))
+                        await self._meet(endpoint, dialect, share)
+                        left = max(now + share - asyncio.get_running_loop().time(), 0.001)
+                        wire = self._wires[endpoint.number]
+                        reply = await wire.ask(request, dialect, left, hand_over if on_text else None)
                     break
                 except (BackendFailure, AnswerTimeout) as problem:
                     problems.append(problem)
@@ -109,7 +176,8 @@ class Servers:
                         raise worst from None
                     events.append(Event(EventKind.FAILOVER, str(problem)))
         self._look_at(self.pool.note_answer(endpoint), dialect)
-        return reply, (*events, *self._fingerprint(endpoint, reply))
+        self._compare_builds(endpoint, reply)
+        return reply, (*events, *reply.events)
 
     async def lost(self) -> list[str]:
         """The endpoints that do not answer, by name, with the reason where they gave one."""
@@ -123,6 +191,7 @@ class Servers:
 
     async def close(self) -> None:
         """Close the connections."""
+        self._rooms.clear()  # they belong to the event loop
         for wire in self._wires.values():
             await wire.close()
 
@@ -135,17 +204,26 @@ class Servers:
         """Hear whether an endpoint that was lost speaks as the others do; ``NotServed`` where it does not."""
         if not endpoint.proven:
             await refuse_unlike(partial(self._wires[endpoint.number].ask, seconds=seconds), dialect, endpoint.name)
+            if self._reference is not None:
+                told = await self._sample(endpoint, dialect, lambda: seconds)
+                if differs := difference(self._reference, told):
+                    raise NotServed(f"{differs}; {_OTHER_WEIGHTS}.")
             endpoint.proven = True
 
-    def _fingerprint(self, endpoint: Endpoint, reply: Reply) -> tuple[Event, ...]:
+    def _room(self, endpoint: Endpoint) -> contextlib.AbstractAsyncContextManager[object]:
+        """A place among the questions that may be under way at an endpoint at once."""
+        if endpoint.most is None:
+            return contextlib.nullcontext()
+        return self._rooms.setdefault(endpoint.number, asyncio.Semaphore(endpoint.most))
+
+    def _compare_builds(self, endpoint: Endpoint, reply: Reply) -> None:
         if not reply.fingerprint:
-            return ()
+            return
         if endpoint.fingerprint not in (None, reply.fingerprint):
             log.warning(
                 "The %s changed its fingerprint from %s to %s.", endpoint.name, endpoint.fingerprint, reply.fingerprint
             )
         endpoint.fingerprint = reply.fingerprint
-        return (Event(EventKind.FINGERPRINT, reply.fingerprint),)
 
     def _lost(self, endpoint: Endpoint, problem: ModelError) -> None:
         """Leave an endpoint alone for what it met; a refusal of the question alone is none of its own."""

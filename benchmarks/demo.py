@@ -1,0 +1,103 @@
+"""What ``btllm demo`` takes with every answer on record, stage by stage: ``python -m benchmarks.demo``.
+
+Seconds of the processor (of all processes) and by the clock, each in a process of its own, and how many times as long
+as ``python -c pass`` takes beside it. What the model was never asked is asked in a run before.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import pairwise
+from pathlib import Path
+
+from benchmarks.timing import interleaved
+from simulator.progress.stages import Progress
+
+ROUNDS = 5
+_CHILD = "--stages"
+
+
+class _Clock(Progress):
+    """Seconds of the processor and by the clock at which each stage began."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.marks: list[tuple[str, float, float]] = []
+
+    @property
+    def shows(self) -> bool:
+        """As on a terminal, where questions are counted before they are asked."""
+        return True
+
+    def begin(self, name: str, *rest: object, **how: object) -> None:
+        """Another stage; the arms are one."""
+        self.mark("trading the arms" if name.startswith("trading ") else name)
+
+    def mark(self, name: str) -> None:
+        """From now on it is this."""
+        if not self.marks or self.marks[-1][0] != name:
+            self.marks.append((name, _processor(), time.time()))
+
+
+def main() -> None:
+    """Measure and print."""
+    if _CHILD in sys.argv:
+        _run_demo(float(sys.argv[-1]))
+    else:
+        print_demo()
+
+
+def print_demo() -> None:
+    """The demo once to have its answers, and once more to measure it; then the start of the command."""
+    with tempfile.TemporaryDirectory() as folder:
+        _stages(folder)
+        stages = _stages(folder)
+    (nothing,) = interleaved(ROUNDS, lambda: _call("-c", "pass"))
+    print("btllm demo, all answers on record       processor    by the clock   times python -c pass")
+    for name, processor, clock in stages:
+        print(f"    {name:<48} {processor:6.2f} s {clock:8.2f} s {clock / nothing:8.1f}")
+    processor, clock = (sum(stage[place] for stage in stages) for place in (1, 2))
+    print(f"    {'in all':<48} {processor:6.2f} s {clock:8.2f} s {clock / nothing:8.1f}")
+    nothing, told = interleaved(ROUNDS, lambda: _call("-c", "pass"), lambda: _call("-m", "simulator", "--help"))
+    print(f"btllm --help                                {told:.2f} s, {told / nothing:.1f} times python -c pass")
+
+
+def _stages(folder: str) -> list[tuple[str, float, float]]:
+    """Name, seconds of the processor and by the clock of each stage of a demo in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.demo", _CHILD, folder, str(time.time())]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    marks = json.loads(done.stdout.splitlines()[-1])
+    return [(name, later[1] - processor, later[2] - clock) for (name, processor, clock), later in pairwise(marks)]
+
+
+def _run_demo(began: float) -> None:
+    progress = _Clock()
+    progress.marks.append(("imports", 0.0, began))
+    from simulator.experiment.configuration import Experiment
+    from simulator.runs.compare import compare
+
+    os.chdir(Path(sys.argv[-2]))
+    result = compare(Experiment.starter(), progress=progress)
+    progress.mark("the lines on the console")
+    from simulator.cli.console import print_result
+
+    print_result(result, as_json=False, quiet=False)
+    progress.mark("end")
+    print(json.dumps(progress.marks))
+
+
+def _processor() -> float:
+    return sum(os.times()[:4])
+
+
+def _call(*arguments: str) -> None:
+    subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Questions handed in as files, and the answers that come back as files."""
