@@ -27,9 +27,11 @@ from simulator.watch.feed import Feed, FeedBar, FeedRequest, FeedTime, FeedTroub
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 """Before a lost connection is made again: doubled each time, and drawn between half and all of it."""
 TELL_AFTER_S = 60.0
-"""Seconds from one telling of malformed messages to the next; those in between are counted."""
-CLOCK_SLACK = timedelta(seconds=10)
-"""How far ahead of this machine's clock another one may be: what lies beyond has not happened."""
+"""Seconds from one telling of malformed messages to the next, as a server may send one every second for days; those in
+between are counted."""
+CLOCK_SLACK, BAR_SLACK = timedelta(seconds=10), timedelta(seconds=2)
+"""How far ahead of this machine's clock that of a tick, and the end of a bar, may be: what lies beyond has not
+happened. A bar that is not over would close the period for all ticks that follow."""
 SETTLE = timedelta(seconds=2)
 """How long after its end a polled bar may still change at the exchange."""
 _STEADY_S = 10.0
@@ -112,10 +114,13 @@ class LiveFeed(Feed):
 
     def hear(self, message: Tick | FeedBar | FeedTime) -> bool:
         """Hand on what was heard; whether it was of a time that has come."""
-        moment = message.end if isinstance(message, FeedBar) else message.time
+        if isinstance(message, FeedBar):
+            what, moment, slack = "end", message.end, BAR_SLACK
+        else:
+            what, moment, slack = "time", message.time, CLOCK_SLACK
         ahead = moment - datetime.now(UTC)
-        if ahead > CLOCK_SLACK:
-            self.pass_over(f"its time is {ahead.total_seconds():,.0f} s ahead of the clock here")
+        if ahead > slack:
+            self.pass_over(f"its {what} is {ahead.total_seconds():,.0f} s ahead of the clock here")
             return False
         self._put(message)
         return True

@@ -18,9 +18,8 @@ from simulator.watch.feed import FeedRequest, find_feed
 
 def request_of(text, *symbols, since=None, timeframe="1m"):
     """What a watch of these symbols asks of the feed of that reference."""
-    made = Experiment.from_mapping(
-        SMALL | {"data": {"sources": dict.fromkeys(symbols, "synthetic:cycles?bars=30&seed=1")}, "watch": {"feed": text}}
-    )
+    sources = dict.fromkeys(symbols, "synthetic:cycles?bars=30&seed=1")
+    made = Experiment.from_mapping(SMALL | {"data": {"sources": sources}, "watch": {"feed": text}})
     _, name = find_feed(text)
     step = parse_timeframe(timeframe)
     return FeedRequest(text, name, made, tuple(sorted(symbols)), step, 0.0, since or {}, universe=None)

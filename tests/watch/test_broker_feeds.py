@@ -71,7 +71,8 @@ def test_trades_of_alpaca_become_ticks_and_a_cut_stream_is_come_back_to():
     wanted = []
 
     def first(connection, asked):
-        wanted.append(let_in(connection, [trade(1, 2), trade(1, 2), trade(2, 1)], [trade(9, 1, symbol="XXX")], {"T": 1}))
+        doubled = [trade(1, 2), trade(1, 2), trade(2, 1)]
+        wanted.append(let_in(connection, doubled, [trade(9, 1, symbol="XXX")], {"T": 1}))
         connection.send(json.dumps([trade(3, 3) | {"p": "free"}]))
         cut_in_a_message(connection)
 
@@ -82,9 +83,9 @@ def test_trades_of_alpaca_become_ticks_and_a_cut_stream_is_come_back_to():
         let_in(connection, [trade(4, 4, 101)])
         until_closed(connection)
 
-    with serving(first, second, third, greeting=GREETING) as (url, asked):
-        with open_alpaca(request_of("alpaca:SPY,QQQ", "AAA", "BBB", timeframe="5m"), url) as feed:
-            found = heard(feed, is_named("V-4"))
+    request = request_of("alpaca:SPY,QQQ", "AAA", "BBB", timeframe="5m")
+    with serving(first, second, third, greeting=GREETING) as (url, asked), open_alpaca(request, url) as feed:
+        found = heard(feed, is_named("V-4"))
     assert [message for message in found if isinstance(message, Tick)] == [
         Tick("AAA", OPENING + timedelta(seconds=second, microseconds=123456), price, 3.0, f"V-{number}")
         for number, second, price in ((1, 2, 100.5), (1, 2, 100.5), (2, 1, 100.5), (4, 4, 101.0))
@@ -102,10 +103,9 @@ def test_minutes_of_alpaca_are_its_own_bars_and_corrected_ones_are_heard():
         assert wanted["bars"] == wanted["updatedBars"] == ["SPY"]
         until_closed(connection)
 
-    with serving(script, greeting=GREETING) as (url, _):
-        with open_alpaca(request_of("alpaca:", "SPY"), url) as feed:
-            assert feed.grace_s == 5
-            found = heard(feed, lambda message: isinstance(message, FeedBar) and message.start > OPENING)
+    with serving(script, greeting=GREETING) as (url, _), open_alpaca(request_of("alpaca:", "SPY"), url) as feed:
+        assert feed.grace_s == 5
+        found = heard(feed, lambda message: isinstance(message, FeedBar) and message.start > OPENING)
     assert [(message.start, message.end, message.close, message.volume) for message in found] == [
         (OPENING, OPENING + MINUTE, 11, 70),
         (OPENING, OPENING + MINUTE, 11.5, 70),
@@ -117,9 +117,10 @@ def test_a_key_that_alpaca_refuses_ends_the_watch_and_is_not_shown():
     def script(connection, asked):
         connection.send(json.dumps([{"T": "error", "code": 402, "msg": "auth failed"}]))
 
-    with serving(script, greeting=GREETING) as (url, _), open_alpaca(request_of("alpaca:SPY", "SPY"), url) as feed:
-        with pytest.raises(MarketDataError, match="auth failed, code 402.*APCA_API_KEY_ID") as told:
-            feed.take(10.0)
+    refused = pytest.raises(MarketDataError, match=r"auth failed, code 402.*APCA_API_KEY_ID")
+    request = request_of("alpaca:SPY", "SPY")
+    with serving(script, greeting=GREETING) as (url, _), open_alpaca(request, url) as feed, refused as told:
+        feed.take(10.0)
     assert KEY not in str(told.value)
 
 
@@ -274,19 +275,20 @@ def test_closed_bars_of_an_exchange_are_asked_for_through_ccxt(monkeypatch):
     with answering(answer) as url:
         exchange = ccxt.kraken({"timeout": 5000, "enableRateLimit": False})
         exchange.urls["api"] = dict.fromkeys(exchange.urls["api"], url)
-        request = request_of("ccxt:kraken/ADA/USD,DOT/USD", "AAA", "BBB", since=dict.fromkeys(("AAA", "BBB"), starts[1]))
+        since = dict.fromkeys(("AAA", "BBB"), starts[1])
+        request = request_of("ccxt:kraken/ADA/USD,DOT/USD", "AAA", "BBB", since=since)
         with CcxtFeed(exchange, {"ADA/USD": "AAA", "DOT/USD": "BBB"}, request) as feed:
             found = heard(feed, lambda message: getattr(message, "symbol", "") == "BBB" and message.start == starts[2])
             assert feed.take(0.1) is None
-        with CcxtFeed(exchange, {"DOT/USS": "AAA"}, request) as feed:
-            with pytest.raises(MarketDataError, match="Kraken has no 'DOT/USS', did you mean 'DOT/USD'"):
-                feed.take(10.0)
+        refused = pytest.raises(MarketDataError, match="Kraken has no 'DOT/USS', did you mean 'DOT/USD'")
+        with CcxtFeed(exchange, {"DOT/USS": "AAA"}, request) as feed, refused:
+            feed.take(10.0)
     bars = [message for message in found if isinstance(message, FeedBar)]
     assert [(bar.symbol, bar.start, bar.open, bar.volume) for bar in bars] == [
         (symbol, start, price, 1.5) for start in starts[1:3] for symbol, price in (("AAA", 100.0), ("BBB", 200.0))
     ]
     assert kinds(found) == ["lost", "back"]
-    assert {path for path, _ in asked} <= {f"/0/public/{name}" for name in ("OHLC", "AssetPairs", "Assets", "SystemStatus")}
+    assert all(path.startswith("/0/public/") for path, _ in asked)
 
 
 @pytest.mark.parametrize(

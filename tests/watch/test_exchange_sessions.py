@@ -2,6 +2,7 @@
 
 import warnings
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import exchange_calendars
 import pandas as pd
@@ -71,7 +72,7 @@ def test_a_year_of_bars_is_that_which_the_calendar_counts_itself(exchange, timef
     found = [ours.at(left) for left, _ in expected]
     assert [(each.start, each.end) for each in found] == expected
     assert [ours.at(right - timedelta(seconds=1)) for _, right in expected] == found
-    gaps = [(before, after) for (_, before), (after, _) in zip(expected, expected[1:], strict=False) if before < after]
+    gaps = [(before, after) for (_, before), (after, _) in pairwise(expected) if before < after]
     assert not any(ours.is_open(moment) for before, after in gaps for moment in (before, after - timedelta(seconds=1)))
 
 

@@ -64,9 +64,11 @@ def test_whatever_a_server_sends_is_heard_told_and_counted_and_it_is_come_back_t
         until_closed(connection)
 
     known = OPENING - timedelta(minutes=1)
-    with serving(first, second, third) as (url, asked):
-        with opened(f"websocket:{url}", "AAA", since={"AAA": known}) as feed:
-            found = heard(feed, lambda message: isinstance(message, FeedTime))
+    with (
+        serving(first, second, third) as (url, asked),
+        opened(f"websocket:{url}", "AAA", since={"AAA": known}) as feed,
+    ):
+        found = heard(feed, lambda message: isinstance(message, FeedTime))
     assert [message.id for message in found if isinstance(message, Tick)] == ["t2", "t1", "t1", "t3", "t4", "t5"]
     troubles = [message for message in found if isinstance(message, FeedTrouble)]
     assert [trouble.kind for trouble in troubles if trouble.kind != "malformed"] == ["lost", "back"] * 2
@@ -114,9 +116,9 @@ def test_a_server_that_refuses_who_comes_ends_the_watch():
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         port = server.socket.getsockname()[1]
-        with opened(f"websocket:ws://127.0.0.1:{port}", "AAA") as feed:
-            with pytest.raises(MarketDataError, match="refuses the connection \\(HTTP status 401\\)"):
-                feed.take(10.0)
+        refused = pytest.raises(MarketDataError, match=r"refuses the connection \(HTTP status 401\)")
+        with opened(f"websocket:ws://127.0.0.1:{port}", "AAA") as feed, refused:
+            feed.take(10.0)
         server.shutdown()
         thread.join()
 
@@ -197,11 +199,15 @@ def test_a_market_is_watched_over_a_disorderly_connection_as_if_nothing_had_been
         connection.send(text(time=(OPENING + timedelta(minutes=MINUTES + 1)).isoformat()))
         until_closed(connection)
 
-    stop = threading.Event()
-    steps = Steps(lambda state: stop.set() if state.bars == MINUTES else None)
+    def behind(state):
+        clock[0] = OPENING + timedelta(minutes=state.bars)  # no bar is over by the clock before the server says so
+        if state.bars == MINUTES:
+            stop.set()
+
+    clock, stop, steps = [OPENING], threading.Event(), Steps(behind)
     with serving(first, second) as (url, asked):
         made = experiment(tmp_path, history_only=True, watch={"feed": f"websocket:{url}"})
-        result = watch(made, client=ScriptedClient(reader), sinks=[steps], stop=stop, now=lambda: OPENING)
+        result = watch(made, client=ScriptedClient(reader), sinks=[steps], stop=stop, now=lambda: clock[0])
     assert len(asked) == 2
     assert result.closes == played.closes == MINUTES
     assert committed(result.folder) == committed(played.folder)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
 
 ADDRESS = "wss://stream.data.alpaca.markets"
-KEY, SECRET = "APCA_API_KEY_ID", "APCA_API_SECRET_KEY"  # noqa: S105 - names of variables
+KEY, SECRET = "APCA_API_KEY_ID", "APCA_API_SECRET_KEY"
 FEEDS = ("iex", "sip", "delayed_sip")
 _INCURABLE = (400, 401, 402, 403, 404, 405, 409, 410)
 """Codes of errors that no waiting cures: a refused key, a subscription without right."""

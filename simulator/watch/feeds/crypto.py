@@ -36,9 +36,8 @@ class CcxtFeed(PolledFeed):
                 raise MarketDataError(f"{self._name} has no {name!r:.60}{did_you_mean(name, list(markets))}")
             rows = self._exchange.fetch_ohlcv(name, self._timeframe, since=int(since.timestamp() * 1000))
         except (ccxt.AuthenticationError, ccxt.NotSupported) as problem:
-            raise MarketDataError(
-                f"{self._name} does not tell its bars ({redact(str(problem))[:200].rstrip('.')}): name another exchange."
-            ) from None
+            why = redact(str(problem))[:200].rstrip(".")
+            raise MarketDataError(f"{self._name} does not tell its bars ({why}): name another exchange.") from None
         except ccxt.BaseError as problem:
             raise ConnectionLost(str(problem)) from None
         bars = []
@@ -47,7 +46,8 @@ class CcxtFeed(PolledFeed):
                 self.pass_over("a bar has no prices")
                 continue
             start = datetime.fromtimestamp(row[0] / 1000, UTC)
-            bars.append(FeedBar(self._symbols[name], start, start + self.step, *row[1:5], row[5] or 0.0))
+            opens, high, low, close, volume = row[1:6]
+            bars.append(FeedBar(self._symbols[name], start, start + self.step, opens, high, low, close, volume or 0.0))
         return bars
 
 

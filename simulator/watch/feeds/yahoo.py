@@ -19,7 +19,7 @@ import pandas as pd
 from llm_strategy.errors import ConfigurationError, MarketDataError
 from simulator.prices.sources.yahoo import INTERVALS, Request, quiet, reason_of, table_from_frame
 from simulator.prices.table import COLUMNS
-from simulator.watch.feed import Feed, FeedBar, FeedKind, FeedRequest, FeedTrouble, Tick
+from simulator.watch.feed import Feed, FeedBar, FeedKind, FeedRequest, FeedTrouble
 from simulator.watch.feeds.websocket import connection_to, frames
 from simulator.watch.live_feed import ConnectionLost, LiveFeed, PolledFeed, symbols_by_name
 from simulator.watch.messages import message_of
@@ -73,12 +73,9 @@ class YahooStream(LiveFeed):
             self.pass_over("it is about a symbol that was not asked for")
             return
         try:
-            message = message_of(self._document(symbol, pricing), self._timeframe)
+            self.hear(message_of(self._document(symbol, pricing), self._timeframe))
         except ValueError as problem:
             self.pass_over(str(problem))
-            return
-        assert isinstance(message, Tick)
-        self.hear(message)
 
     def _document(self, symbol: str, pricing: Any) -> dict[str, Any]:
         """The tick: its price as the shortest number that 32 bits tell from others, as Yahoo rounds to them."""
