@@ -53,8 +53,13 @@ class AlpacaFeed(LiveFeed):
             connection.send(json.dumps({"action": "subscribe"} | {name: list(self._symbols) for name in channels}))
             self.connected()
             for frame in frames(connection, self):
-                for message in self._messages(frame or b"[]"):
-                    self._take(message)
+                if frame is not None:
+                    self.read(frame)
+
+    def read(self, frame: bytes) -> None:
+        """Hear what stands in a frame; raises for an error of theirs."""
+        for message in self._messages(frame):
+            self._take(message)
 
     def _expect(self, connection: ClientConnection, what: str) -> None:
         try:

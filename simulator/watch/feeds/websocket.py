@@ -83,9 +83,10 @@ class WebSocketFeed(LiveFeed):
             self.connected()
             for frame in frames(connection, self):
                 if frame is not None:
-                    self._take(frame)
+                    self.read(frame)
 
-    def _take(self, frame: bytes) -> None:
+    def read(self, frame: bytes) -> None:
+        """Hear what stands in a frame."""
         for line in frame.split(b"\n"):
             if not line.strip():
                 continue

@@ -55,9 +55,10 @@ class YahooStream(LiveFeed):
                     connection.send(json.dumps({"subscribe": sorted(self._symbols)}))
                     self.connected()
                 if frame is not None:
-                    self._take(frame)
+                    self.read(frame)
 
-    def _take(self, frame: bytes) -> None:
+    def read(self, frame: bytes) -> None:
+        """Hear the price in a frame."""
         from google.protobuf.message import DecodeError
         from yfinance.pricing_pb2 import PricingData
 
