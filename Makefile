@@ -45,10 +45,12 @@ fuzz: model second-model
 expected: model
 	LLM_TIMEOUT_S=900 $(BIN)/python tests/support/expected_demo.py
 
-# The schema of experiments, written from the fields of the settings: after a setting has changed.
+# The schemas of experiments and sweeps, written from the fields of the settings: after a setting has changed.
 contracts: env
 	$(BIN)/python -m simulator.experiment.schema > contracts/experiment.schema.new
 	mv contracts/experiment.schema.new contracts/experiment.schema.json
+	$(BIN)/python -m simulator.sweeps.document > contracts/sweep.schema.new
+	mv contracts/sweep.schema.new contracts/sweep.schema.json
 
 # How often the verdict is right, on advisors without and with planted skill: some 25 minutes of one processor in all. What
 # is done is on record (build/calibration.jsonl), and the same command goes on after it was cut off.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import resource
 
 from benchmarks.analytics import print_analytics
@@ -13,9 +12,7 @@ from benchmarks.demo import print_demo
 from benchmarks.documents import print_documents
 from benchmarks.endpoints import print_endpoints
 from benchmarks.model import distinct_snapshots, measure_validity, seconds_per_decision
-from benchmarks.portfolio import measure_portfolio
-from benchmarks.same_orders import run_same_orders
-from benchmarks.timing import interleaved
+from benchmarks.warm import print_warm
 from llm_strategy import Journal, ModelAdvisor
 from llm_strategy.llm import get_llm_client
 from simulator.experiment.configuration import Experiment
@@ -23,7 +20,6 @@ from simulator.prices.universe import load_universe
 from simulator.runs.answers import connect
 from simulator.runs.simulation import simulate
 
-ROUNDS = 5
 SOURCES = ("sample:sp500", "sample:nasdaq", "synthetic:crash", "synthetic:cycles", "synthetic:calm")
 
 
@@ -37,29 +33,7 @@ def main() -> None:
     bars, distinct = len(journal.entries), len({entry.decision.prompt for entry in journal.entries})
     print(f"requests per bar                            {distinct / bars:.3f}   ({distinct} distinct of {bars})")
 
-    def bare(own_feed: bool = False) -> float:
-        return run_same_orders(universe, journal, experiment.costs, own_feed=own_feed)
-
-    bare_equity = bare()
-    if abs(bare_equity - journal.equity[-1].equity) > 0.01:
-        raise SystemExit(f"the bare run ended with {bare_equity}, the advised one with {journal.equity[-1].equity}")
-
-    def warm() -> None:
-        fresh = ModelAdvisor(connect(experiment), view=experiment.advisor.view)
-        simulate(universe, fresh, experiment, Journal(io.StringIO()))
-
-    plain, on_our_feed, advised = interleaved(ROUNDS, bare, lambda: bare(own_feed=True), warm)
-    print("warm llm run over a bare strategy that places the same orders")
-    print(f"    on backtrader's PandasData              {advised / plain:.2f}x   ({advised:.2f} s and {plain:.2f} s)")
-    print(f"    on the feed of this package             {advised / on_our_feed:.2f}x   ({on_our_feed:.2f} s)")
-    print(f"bars replayed a second                      {len(universe.markets[0].table) / advised:,.0f}")
-
-    many = measure_portfolio(rounds=3)
-    print(f"20 symbols, 10 years, 6 arms ({many.decisions:,} decisions) over strategies that place the same orders")
-    print(f"    on backtrader's PandasData              {many.ours / many.bare_pandas:.2f}x   ({many.ours:.1f} s)")
-    print(f"    on the feeds of this package            {many.ours / many.bare:.2f}x   ({many.bare:.1f} s)")
-    print(f"    over strategies that do nothing there   {many.ours / many.idle:.2f}x   ({many.idle:.1f} s)")
-
+    print_warm()
     print_demo()
     print_documents()
     print_analytics()

@@ -54,6 +54,15 @@ def network_guard():
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_power_failure():
+    """Nobody cuts the power while tests run: to wait until everything is on the disk would take time and show nothing.
+    A file that is not open is still refused, and tests of the order of writes and of failing disks wrap this."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", os.fstat)
+        yield
+
+
 @pytest.fixture(scope="module", autouse=True)
 def own_data_folder(tmp_path_factory):
     """What a file of tests registers stands in a folder of its own: no trials of other files are counted in it."""

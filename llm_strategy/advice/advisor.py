@@ -13,7 +13,7 @@ from llm_strategy.advice.citations import DOCUMENTS
 from llm_strategy.advice.contract import Repairs
 from llm_strategy.advice.conversation import Conversation, MarketMemory, Memory
 from llm_strategy.advice.copying import CopyNearest
-from llm_strategy.advice.examples import Analogues
+from llm_strategy.advice.known_past import KnownPast
 from llm_strategy.advice.modes.mode import Abilities, Mode, Question
 from llm_strategy.advice.modes.planned import Planned
 from llm_strategy.advice.modes.registry import MODES, complete_options
@@ -29,7 +29,7 @@ from llm_strategy.llm.requests import Request
 from llm_strategy.market.context.context import Context
 from llm_strategy.market.context.menu import Offer
 from llm_strategy.market.context.registry import DEFAULT_CONTEXT
-from llm_strategy.market.view import View, render_snapshot, with_features
+from llm_strategy.market.view import View, renderer, with_features
 from llm_strategy.types import Decision, Exchange, Snapshot
 
 
@@ -73,6 +73,7 @@ class ModelAdvisor:
         menu = None if self.plan_options is None else self.plan_options.menu()
         shown = context if isinstance(context, Context) else Context(context, view.unmasked, menu)
         self.view, self.fallback = with_features(view, shown.feature_names), fallback
+        self._render = renderer(self.view)
         self.context = shown.beside(self.view.shown).open()
         self.context.require_sight(client.supports_images, lambda: client.identity.backend)
         self.record, self.draw = record, draw
@@ -192,10 +193,11 @@ class ModelAdvisor:
         """Take a bar without a decision into the past, where none may be missing; ``decide`` does it by itself."""
         self.context.take(snapshot)
         self._memory.latest = None
-        if (moment := self._market(snapshot).moment) is not None:
-            moment.take(snapshot)
+        market = self._market(snapshot)
+        if market.moment is not None:
+            market.moment.take(snapshot)
         if self.options.examples not in ("none", "fixed"):
-            self._market(snapshot).past.take(snapshot)
+            market.past.take(snapshot)
 
     def request(self, snapshot: Snapshot) -> Request:
         """The exact (first) request for a snapshot, after those that came before."""
@@ -288,8 +290,8 @@ class ModelAdvisor:
     def _outcome(self, snapshot: Snapshot, question: Question) -> Outcome:
         """Remembered, asked ahead, or asked now."""
         memory = self._memory
-        if question in memory.outcomes:
-            return memory.outcomes[question]
+        if (known := memory.outcomes.get(question)) is not None:
+            return known
         outcome = memory.ahead.pop(question, None) or self._asked(self._conversation, snapshot, question)
         if self._remember and outcome.is_final and not self.mode.keeps_answers:
             memory.outcomes[question] = outcome.at_later_bar()
@@ -325,10 +327,9 @@ class ModelAdvisor:
         latest = self._memory.latest
         if latest is None or latest[0] is not snapshot:  # a source may take its time
             examples = self._market(snapshot).past.choose(snapshot, self.options.examples, self.options.count)
-            market, context = render_snapshot(snapshot, self.view), self.context.show(snapshot)
-            question = Question(
-                market, examples, snapshot.symbol, snapshot.timeframe, context, self._planning(snapshot)
-            )
+            market, context = self._render(snapshot), self.context.show(snapshot)
+            planning = None if self.plan_options is None else self._planning(snapshot)
+            question = Question(market, examples, snapshot.symbol, snapshot.timeframe, context, planning)
             self._memory.latest = latest = snapshot, question
         return latest[1]
 
@@ -339,7 +340,7 @@ class ModelAdvisor:
     def _market(self, snapshot: Snapshot) -> MarketMemory:
         markets, key = self._memory.markets, (snapshot.symbol, snapshot.timeframe)
         if key not in markets:
-            past, plan = Analogues(self.view, self.options.labels, self.options.regimes), self.plan_options
+            past, plan = KnownPast(self.view, self.options.labels, self.options.regimes), self.plan_options
             moment = None if plan is None else PlanMoment(plan.when, self.view)
             markets[key] = MarketMemory(past, self._new_mode(), moment)
         return markets[key]

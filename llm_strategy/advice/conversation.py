@@ -15,7 +15,7 @@ from functools import partial
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from llm_strategy.advice.ahead import OnAnswer, PlanAnswer, answer_ahead, next_request
-from llm_strategy.advice.examples import Analogues
+from llm_strategy.advice.known_past import KnownPast
 from llm_strategy.advice.modes.mode import Mode, Question
 from llm_strategy.advice.modes.planned import Planned
 from llm_strategy.advice.outcome import FAILURES, Outcome, abstain, judge_answer, without_occasion
@@ -56,7 +56,7 @@ class Recent(dict[_Key, _Value]):
 class MarketMemory(NamedTuple):
     """The past states of one market, the mode that decides its bars in order, and the moment of its last plan."""
 
-    past: Analogues
+    past: KnownPast
     mode: Mode
     moment: PlanMoment | None = None
 
@@ -264,9 +264,10 @@ class Inquiry:
         return True
 
     def _exchange(self, request: Request, purpose: Purpose) -> Generation:
-        client, snapshot, untimed = self._conversation.client, self._snapshot, _untimed(request)
+        client, snapshot = self._conversation.client, self._snapshot
+        untimed = None if self._answers is None else _untimed(request)
         self._seconds.append(0.0)
-        if self._answers is not None and (known := self._answers.get(untimed)):  # in one step: threads share them
+        if self._answers is not None and untimed and (known := self._answers.get(untimed)):  # in one step: threads
             exchange, answer = known
             self.exchanges.append(exchange)
             _log_answer(snapshot, purpose, answer)
@@ -278,11 +279,13 @@ class Inquiry:
             self.exchanges[-1] = replace(self.exchanges[-1], events=_redacted(problem.events))
             log.info("%s %s %s: no answer: %s", snapshot.time, snapshot.symbol, purpose, redact(str(problem)))
             raise
-        if not client.replays:
-            answer = replace(answer, text=beginning(answer.text))
-        self.exchanges[-1] = replace(self.exchanges[-1], answer=answer.text, events=_redacted(answer.events))
+        if not client.replays and (begun := beginning(answer.text)) != answer.text:
+            answer = replace(answer, text=begun)
+        self.exchanges[-1] = Exchange(
+            self.exchanges[-1].request_hash, answer.text, _redacted(answer.events), purpose=purpose
+        )
         _log_answer(snapshot, purpose, answer)
-        if self._answers is not None and not any(event.is_substitute for event in answer.events):
+        if self._answers is not None and untimed and not any(event.is_substitute for event in answer.events):
             self._answers[untimed] = (without_occasion(self.exchanges[-1]), replace(answer, cached=True))
         return answer
 

@@ -9,7 +9,8 @@ from dataclasses import replace
 from operator import eq
 from typing import Any, Self
 
-from llm_strategy.advice.examples import Analogues, Example
+from llm_strategy.advice.examples import Example
+from llm_strategy.advice.known_past import KnownPast
 from llm_strategy.advice.options import PromptOptions
 from llm_strategy.advice.outcome import assess
 from llm_strategy.advice.written_prompt import fixed_examples
@@ -27,7 +28,7 @@ class PromptExamples:
 
     def __init__(self, view: View, options: PromptOptions) -> None:
         self._options, self._masked = options, replace(view, unmasked=())
-        self._past = Analogues(view, options.labels, options.regimes)
+        self._past = KnownPast(view, options.labels, options.regimes)
         self.chosen: tuple[Example, ...] = ()
         """Past states that stood in the last prompt; none where it showed the fixed examples, or nothing."""
 

@@ -12,13 +12,13 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import chain
-from operator import eq, itemgetter
-from typing import Literal, NamedTuple, cast
+from operator import itemgetter
+from typing import Any, Literal, NamedTuple, cast
 
 from llm_strategy.advice.own_labels import OwnLabels, same_time
 from llm_strategy.market.features import scaled_momentum
 from llm_strategy.market.regimes import USUAL_REGIMES, Regimes
-from llm_strategy.market.view import ACTION_FOR_LABEL, HIGH_VOLATILITY, View, causal_label, market_view, render_snapshot
+from llm_strategy.market.view import ACTION_FOR_LABEL, HIGH_VOLATILITY, View, causal_label, market_view, renderer
 from llm_strategy.types import ActionType, RegimeLabel, Snapshot
 
 ExampleKind = Literal["auto", "none", "fixed", "balanced", "nearest"]
@@ -67,6 +67,34 @@ class _Search(NamedTuple):
     nearest: tuple[tuple[int, str], ...] = ()
 
 
+class _CodedWords:
+    """Rows of words as numbers, so that many are compared at once."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._rows: Any = None
+        self._count = 0
+
+    def add(self, words: tuple[str, ...]) -> None:
+        """Add a row, which has as many words as those before it."""
+        import numpy as np  # the command line starts without it
+
+        if self._rows is None:
+            self._rows = np.empty((64, len(words)), dtype=np.uint32)
+        elif self._count == len(self._rows):
+            self._rows = np.concatenate((self._rows, np.empty_like(self._rows)))
+        self._rows[self._count] = self._code(words)
+        self._count += 1
+
+    def common(self, words: tuple[str, ...], first: int) -> Any:
+        """How many words each row from the ``first`` on has in common with these, place by place."""
+        return (self._rows[first : self._count] == self._code(words)).sum(axis=1)
+
+    def _code(self, words: tuple[str, ...]) -> list[int]:
+        numbers = self._numbers
+        return [numbers.setdefault(word, len(numbers)) for word in words]
+
+
 def _labelled_as(example: Example, other: Example) -> Example:
     return example._replace(label=other.label, own_action=other.own_action)
 
@@ -94,8 +122,7 @@ class Analogues:
     """
 
     def __init__(self, view: View, labels: LabelSource | OwnLabels = "rule", regimes: Regimes = USUAL_REGIMES) -> None:
-        self._view = replace(view, unmasked=())
-        self._in_words = view.in_words
+        self._render, self._in_words = renderer(replace(view, unmasked=())), renderer(view.in_words)
         self._labels = labels
         self._shuffled = labels.shuffled if isinstance(labels, OwnLabels) else labels in SHUFFLED.values()
         self._regimes = regimes
@@ -104,7 +131,11 @@ class Analogues:
         self._numbers: dict[str, int] = {}
         self._waiting: deque[Snapshot] = deque()
         self._states: dict[str, Example] = {}
-        self._words: list[tuple[str, tuple[str, ...]]] = []  # of each state, in the order in which they were first seen
+        self._markets: list[str] = []  # the states, in the order in which they were first seen
+        self._coded = _CodedWords()
+        self._split: dict[str, tuple[str, ...]] = {}
+        self._changes = 0  # of states and labels
+        self._chosen: dict[tuple[tuple[str, ...], int], tuple[int, tuple[Example, ...]]] = {}
         self._searches: dict[tuple[tuple[str, ...], int], _Search] = {}
         self._first: dict[str, list[Example]] = {label: [] for label in regimes.names}
 
@@ -129,15 +160,19 @@ class Analogues:
         return self._balanced(count) if kind == "balanced" else ()
 
     def _keep(self, snapshot: Snapshot, label: RegimeLabel) -> None:
-        market = render_snapshot(snapshot, self._view)
+        market = self._render(snapshot)
         unknown = label not in ACTION_FOR_LABEL
         example = Example(market, label, self._regimes.kinds[label].actions[0] if unknown else None)
         if market not in self._states:
-            self._numbers[market] = len(self._words)
+            self._numbers[market] = len(self._markets)
             cyclic_partner(self._partners)
-            self._words.append((market, self._words_of(snapshot)))
+            self._markets.append(market)
+            self._coded.add(self._words_of(snapshot))
             self._first[label].append(example)
+        elif self._states[market] == example:
+            return
         self._states[market] = example
+        self._changes += 1
 
     def _nearest(self, snapshot: Snapshot, count: int) -> tuple[Example, ...]:
         """The states with the most words in common, the first seen among equals, so that equal markets keep their
@@ -146,12 +181,24 @@ class Analogues:
         if len(self._states) < max(count, 2 if self._shuffled else 1):
             return ()
         words = self._words_of(snapshot)
+        changes, chosen = self._chosen.get((words, count), (-1, ()))
+        if changes < self._changes:
+            chosen = tuple(self._shown(market) for _, market in reversed(self._search(words, count).nearest))
+            self._chosen[words, count] = self._changes, chosen
+        return chosen
+
+    def _search(self, words: tuple[str, ...], count: int) -> _Search:
         search = self._searches.get((words, count), _Search())
-        if search.searched < len(self._words):
-            later = [(sum(map(eq, words, theirs)), market) for market, theirs in self._words[search.searched :]]
-            nearest = sorted((*search.nearest, *later), key=itemgetter(0), reverse=True)[:count]
-            search = self._searches[words, count] = _Search(len(self._words), tuple(nearest))
-        return tuple(self._shown(market) for _, market in reversed(search.nearest))
+        if search.searched < len(self._markets):
+            nearest = search.nearest
+            least = nearest[-1][0] if len(nearest) == count else -1
+            common = self._coded.common(words, search.searched)
+            places = (common > least).nonzero()[0].tolist()  # among equals the first stays
+            if places:
+                later = [(int(common[place]), self._markets[search.searched + place]) for place in places]
+                nearest = tuple(sorted((*nearest, *later), key=itemgetter(0), reverse=True)[:count])
+            search = self._searches[words, count] = _Search(len(self._markets), nearest)
+        return search
 
     def _balanced(self, count: int) -> tuple[Example, ...]:
         """The first states of each label, as many of each, so that the choice stays once it can be made."""
@@ -171,8 +218,11 @@ class Analogues:
         example = self._states[market]
         if not self._shuffled:
             return example
-        other = self._words[self._partners[self._numbers[market]]][0]
+        other = self._markets[self._partners[self._numbers[market]]]
         return _labelled_as(example, self._states[other])
 
     def _words_of(self, snapshot: Snapshot) -> tuple[str, ...]:
-        return tuple(render_snapshot(snapshot, self._in_words).split("; "))
+        text = self._in_words(snapshot)
+        if (words := self._split.get(text)) is None:
+            words = self._split[text] = tuple(text.split("; "))
+        return words

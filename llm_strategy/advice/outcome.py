@@ -80,7 +80,11 @@ class Outcome:
                 return False
             if reason in _FAILED_REASONS:
                 return True
-        return any(event.kind is EventKind.FALLBACK for event in self._events)
+        for exchange in self.exchanges:
+            for event in exchange.events:
+                if event.kind is EventKind.FALLBACK:
+                    return True
+        return False
 
     @property
     def is_waiting(self) -> bool:

@@ -66,6 +66,7 @@ def plain_system(regimes: Regimes, form: str = "") -> str:
     return _system(labels_text(regimes), form)
 
 
+@lru_cache(maxsize=4096)
 def ask_plainly(
     market: str,
     defaults: Request,
@@ -76,7 +77,8 @@ def ask_plainly(
     context: tuple[Shown, ...] = (),
 ) -> Request:
     """The request for one bar without examples: the meaning of labels and actions, the form, and the market's line
-    among its ``context``. With a form the program writes the JSON and the model only the values."""
+    among its ``context``. With a form the program writes the JSON and the model only the values. Kept, because an
+    estimate asks for the same requests as the run behind it."""
     system = Message("system", plain_system(regimes, form_text(form, regimes, with_form=with_form)))
     messages = (system, question_about(market, context))
     return held_to_form(replace(defaults, messages=messages), market, form=form, with_form=with_form)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -179,7 +179,12 @@ def _as_slot(value: str | float) -> str:
 
 def question_about(market: str, context: Sequence[Shown] = ()) -> Message:
     """The last message of a request: the market's line, in the middle of what else is shown at this close."""
-    return Message("user", in_context(render("advise_bar.j2", market=market), context), images_of(context))
+    return Message("user", in_context(_bar_text(market), context), images_of(context))
+
+
+@lru_cache(maxsize=4096)
+def _bar_text(market: str) -> str:
+    return render("advise_bar.j2", market=market)
 
 
 def ask_for_advice(
@@ -202,23 +207,41 @@ def ask_for_advice(
     return replace(defaults, messages=messages, form=form, json_mode=not with_form, json_schema=schema)
 
 
+@lru_cache(maxsize=4096)
 def ask_for_decision(
     market: str, defaults: Request, examples: tuple[Example, ...] = (), context: tuple[Shown, ...] = ()
 ) -> Request:
     """The request for one bar with few tokens: markets are rows of values, the model decides and explains nothing.
 
-    What stands for a rationale is written by the program, behind the last slot, where no model reads it.
+    What stands for a rationale is written by the program, behind the last slot, where no model reads it. Kept, because
+    an estimate asks for the same requests as the run behind it.
     """
     view = market_view(market)
-    turns = [Message("system", render("decide_system.j2", features=" ".join(view.names)))]
-    for example in _examples(examples, view.names):
-        values = {name: _as_slot(value) for name, value in example.items()}
-        turns.append(Message("user", market_view(example["market"]).row(", ")))
-        turns.append(Message("assistant", fill(DECISION_FORM, values)))
+    turns = [_decision_system(view.names)]
+    for example in examples or _examples(examples, view.names):
+        turns += _decision_turns(example) if isinstance(example, Example) else _written_turns(example)
     turns.append(Message("user", in_context(view.row(", "), context), images_of(context)))
     return replace(defaults, messages=tuple(turns), form=decision_form(market), json_mode=False, json_schema="")
 
 
+@lru_cache(maxsize=64)
+def _decision_system(names: tuple[str, ...]) -> Message:
+    return Message("system", render("decide_system.j2", features=" ".join(names)))
+
+
+@lru_cache(maxsize=4096)
+def _decision_turns(example: Example) -> tuple[Message, Message]:
+    """A past state and what was decided there; kept, because it is shown at many closes."""
+    return _written_turns(_written_out(example))
+
+
+def _written_turns(example: Mapping[str, Any]) -> tuple[Message, Message]:
+    values = {name: _as_slot(value) for name, value in example.items()}
+    shown = market_view(example["market"]).row(", ")
+    return Message("user", shown), Message("assistant", fill(DECISION_FORM, values))
+
+
+@lru_cache(maxsize=4096)
 def decision_form(market: str) -> Form:
     """The form without a rationale, in whose place the program notes what the causal rule would go by."""
     facts = escape(market_view(market).rule_facts)

@@ -243,20 +243,43 @@ KEY_VERSION = 1
 """Goes into every key: raised when a request comes to mean something else."""
 
 
-@lru_cache(maxsize=64)
+MOST_HASHED = 4096
+"""Requests whose hash is kept: an estimate, the record and the journal ask for it again."""
+_hashed: dict[int, tuple[Request, ModelIdentity, str]] = {}
+
+
 def request_hash(request: Request, identity: ModelIdentity) -> str:
     """SHA-256 (hex) over the canonical JSON of the request and the identity; equal hashes mean equal answers."""
+    known = _hashed.get(id(request))
+    if known is not None and known[1] is identity:  # as long as it is kept, its id is its own
+        return known[2]
+    if len(_hashed) >= MOST_HASHED:
+        _hashed.clear()
+    _hashed[id(request)] = request, identity, (found := _request_hash(request, identity))
+    return found
+
+
+@lru_cache(maxsize=64)
+def _request_hash(request: Request, identity: ModelIdentity) -> str:
     asked = _fields(request) | {"messages": [_message(message) for message in request.messages]}
     del asked["timeout_s"], asked["log"]
+    for name in ("json_schema", "opening", "chosen", "choices", "draw"):
+        if not asked[name]:  # without a value they mean what requests meant before they existed
+            del asked[name]
+    # it decides the answers to no other requests
+    known = _identity_json(identity, with_schemas=bool(request.json_schema and identity.supports_schemas))
+    text = f'{{"identity":{known},"request":{canonical_json(asked)},"version":{KEY_VERSION}}}'
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@lru_cache(maxsize=64)
+def _identity_json(identity: ModelIdentity, *, with_schemas: bool) -> str:
     known = _fields(identity)
-    added = ("json_schema", "opening", "chosen", "choices", "draw")
-    for record, later in ((asked, added), (known, ("supports_choices",))):
-        for name in later:  # without a value they mean what requests meant before they existed
-            if not record[name]:
-                del record[name]
-    if not (request.json_schema and identity.supports_schemas):
-        del known["supports_schemas"]  # it decides the answers to no other requests
-    return digest({"version": KEY_VERSION, "request": asked, "identity": known})
+    if not known["supports_choices"]:
+        del known["supports_choices"]
+    if not with_schemas:
+        del known["supports_schemas"]
+    return canonical_json(known)
 
 
 def _message(message: Message) -> tuple[Any, ...]:
@@ -267,9 +290,18 @@ def _message(message: Message) -> tuple[Any, ...]:
 
 def digest(record: object) -> str:
     """SHA-256 (hex) over the canonical JSON of a record."""
-    text = json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_fields)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(canonical_json(record).encode()).hexdigest()
+
+
+_names: dict[type, tuple[str, ...]] = {}
 
 
 def _fields(record: Any) -> dict[str, Any]:
-    return {field.name: getattr(record, field.name) for field in fields(record)}
+    kind = type(record)
+    if kind not in _names:
+        _names[kind] = tuple(field.name for field in fields(record))
+    return {name: getattr(record, name) for name in _names[kind]}
+
+
+canonical_json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False, default=_fields).encode
+"""A record as JSON in one spelling alone: keys sorted, no spaces."""

@@ -100,6 +100,14 @@ class Feature:
         """The word for its range; the value is not NaN."""
         return self._words[bisect_right(self._bounds, self._scaled_value(snapshot))]
 
+    @property
+    def text_of(self) -> Callable[[Snapshot], str]:
+        """A function that gives label and word of a snapshot, whose features are known: ``trend: above``."""
+        texts = [f"{self.label}: {word}" for word in self._words]
+        bounds, own = self._bounds, self.name not in IN_SNAPSHOT
+        measure = self._scaled_value if own else self.scaled or self.value
+        return lambda snapshot: texts[bisect_right(bounds, measure(snapshot))]
+
     def _scaled_value(self, snapshot: Snapshot) -> float:
         scaled = self.scaled
         if scaled is None:

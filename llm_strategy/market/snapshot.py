@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from itertools import repeat
+from typing import Any, NamedTuple
 
 import backtrader as bt
 import numpy as np
@@ -49,9 +51,7 @@ class SnapshotReader:
         *self._lines, self._usual = [getattr(features.lines, name) for name in MarketFeatures.lines.getlinealiases()]
         further: Any = MeasuredFeature
         self._extra = [(feature.name, further(data, feature=feature).lines.value) for feature in measured]
-        # A walk strays from its mean, and falls from its peak, with the root of the bars that are looked at.
-        self._trend_scale = (lookbacks.trend / DEFAULT_LOOKBACKS.trend) ** 0.5
-        self._drawdown_scale = (lookbacks.drawdown / DEFAULT_LOOKBACKS.drawdown) ** 0.5
+        self._trend_scale, self._drawdown_scale = _scale_of_lookbacks(lookbacks)
         self._momentum_bars = lookbacks.momentum
         self._window = WindowReader(data, window, iso_time) if window else None
 
@@ -66,6 +66,60 @@ class SnapshotReader:
         if self._window:
             features.append(self._window.read())
         return Snapshot(self.symbol, self._timeframe, iso_time(lines.datetime[0]), lines.close[0], *features)
+
+
+class Measured(NamedTuple):
+    """The snapshots of one market, the first at bar ``bars_needed`` (from 1), where all features have values."""
+
+    bars_needed: int
+    snapshots: Sequence[Snapshot]
+
+
+class MeasuredReader:
+    """Reads at each close of a feed what was measured of it beforehand; ``read`` gives what a ``SnapshotReader`` does.
+
+    Every snapshot is a function of bars that have closed by then, so that it does not matter when it is made.
+    """
+
+    def __init__(self, data: bt.AbstractDataBase, measured: Measured) -> None:
+        self._clock, self._snapshots, self._before = data.lines.datetime, measured.snapshots, measured.bars_needed
+
+    def read(self) -> Snapshot:
+        """The snapshot of the bar that has just closed."""
+        return self._snapshots[len(self._clock) - self._before]
+
+
+def measure_market(
+    columns: Mapping[str, array[float]], times: Sequence[float], symbol: str, timeframe: str, lookbacks: Lookbacks
+) -> Measured:
+    """All snapshots of a market from whole columns (``open``, ``high``, ``low``, ``close``, ``volume``) of possible
+    bars that closed at ``times`` (backtrader's, days): those that a ``SnapshotReader`` without further features or a
+    window reads, several times as fast."""
+    first = lookbacks.longest.bars
+    if len(times) < first:
+        return Measured(first, ())
+    *features, usual = _all_lines(lookbacks, *(columns[name].tobytes() for name in COLUMNS))
+    scales = [threshold_scale(value) for value in usual[first - 1 :]]
+    trend, drawdown = _scale_of_lookbacks(lookbacks)
+    snapshots = map(
+        Snapshot,
+        repeat(symbol_name(symbol)),
+        repeat(timeframe),
+        map(iso_time, times[first - 1 :]),
+        columns["close"][first - 1 :],
+        *(line[first - 1 :] for line in features),
+        [scale * trend for scale in scales],
+        [scale * drawdown for scale in scales],
+        repeat(lookbacks.momentum),
+    )
+    return Measured(first, tuple(snapshots))
+
+
+def _scale_of_lookbacks(lookbacks: Lookbacks) -> tuple[float, float]:
+    """How much wider the thresholds of trend and drawdown are for these lookbacks: a walk strays from its mean, and
+    falls from its peak, with the root of the bars that are looked at."""
+    usual = DEFAULT_LOOKBACKS
+    return (lookbacks.trend / usual.trend) ** 0.5, (lookbacks.drawdown / usual.drawdown) ** 0.5
 
 
 class MarketFeatures(bt.Indicator):

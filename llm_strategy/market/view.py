@@ -3,7 +3,7 @@ beat. Pure; equal market states give equal bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from operator import attrgetter
@@ -184,6 +184,47 @@ def render_snapshot(snapshot: Snapshot, view: View = View()) -> str:
     else:
         facts += [f"{feature.label}: {feature.in_numbers(snapshot, view.decimals)}" for feature in view.shown]
     return "; ".join(facts)
+
+
+MOST_RENDERED = 65_536
+"""Texts that a renderer keeps: those of a run of many years of daily bars on some symbols."""
+
+
+class Renderer:
+    """Renders snapshots for one view, each once: whoever looks at the same snapshots shares their texts."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._known: dict[int, tuple[Snapshot, str]] = {}
+        self._texts: dict[str, str] = {}
+        words = view.style == "words" and not view.unmasked
+        self._parts = tuple(feature.text_of for feature in view.shown) if words else None
+
+    def __call__(self, snapshot: Snapshot) -> str:
+        """What ``render_snapshot`` gives; equal texts are one object."""
+        known = self._known.get(id(snapshot))
+        if known is not None:  # as long as it is kept, its id is its own
+            return known[1]
+        if len(self._known) >= MOST_RENDERED:
+            self._known.clear()
+            self._texts.clear()
+        if self._parts is None or not snapshot.known:
+            text = render_snapshot(snapshot, self._view)
+        else:
+            text = "; ".join([part(snapshot) for part in self._parts])
+        text = self._texts.setdefault(text, text)
+        self._known[id(snapshot)] = snapshot, text
+        return text
+
+    def __reduce__(self) -> tuple[Callable[[View], Renderer], tuple[View]]:
+        """Another process renders anew."""
+        return renderer, (self._view,)
+
+
+@lru_cache(maxsize=64)
+def renderer(view: View) -> Renderer:
+    """The renderer of a view, which all who have an equal view share."""
+    return Renderer(view)
 
 
 def _identity(snapshot: Snapshot, view: View) -> list[str]:

@@ -17,6 +17,9 @@ from llm_strategy.risk.stops import stop_distance, target_distance, tightened, u
 from llm_strategy.risk.verdict import Intent, Verdict, at_most
 from llm_strategy.types import ActionType, Advice, ClampEvent, Constraints
 
+UNCHANGED = Verdict(Intent.NONE)
+"""Everything stays as it is."""
+WITHOUT_ADVICE = Verdict(Intent.NONE, reason="No advice: an open position keeps its stop, nothing new is opened.")
 _SIDES = {ActionType.ENTER_LONG: 1, ActionType.ENTER_SHORT: -1}
 
 
@@ -47,9 +50,9 @@ def judge(
         if verdict := tightened(wishes, market, account, limits):
             return verdict
     if advice is None:
-        return Verdict(Intent.NONE, reason="No advice: an open position keeps its stop, nothing new is opened.")
+        return WITHOUT_ADVICE
     if not side or engaged:
-        return Verdict(Intent.NONE)
+        return UNCHANGED
     return _entry(advice, side, market, account, limits, firings)
 
 

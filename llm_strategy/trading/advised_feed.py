@@ -15,7 +15,7 @@ from llm_strategy.errors import MarketDataError
 from llm_strategy.market.feature import Feature
 from llm_strategy.market.features import Lookbacks
 from llm_strategy.market.schedule import Schedule
-from llm_strategy.market.snapshot import AverageRange, SnapshotReader, bars_in_year
+from llm_strategy.market.snapshot import AverageRange, Measured, MeasuredReader, SnapshotReader, bars_in_year
 from llm_strategy.risk import Limits, Market
 from llm_strategy.trading.bar_check import BarCheck
 from llm_strategy.trading.checklist_inputs import ChecklistInputs
@@ -44,8 +44,9 @@ class AdvisedFeed(DeskFeed):
         bars_per_year: float | None,
         tick_volume: bool,
         lookbacks: Lookbacks,
-        measured: tuple[Feature, ...],
+        further: tuple[Feature, ...],
         window: int,
+        measured: Measured | None,
         checklist: ChecklistInputs | None,
         start: float,
         missed: Mapping[str, str],
@@ -61,7 +62,13 @@ class AdvisedFeed(DeskFeed):
         self._checklist = checklist
         if checklist is not None:
             window = max(window, checklist.window)
-        self._reader = SnapshotReader(decisions, symbol, lookbacks, measured, window)
+        self._reader: SnapshotReader | MeasuredReader
+        if measured is None:
+            self._reader = SnapshotReader(decisions, symbol, lookbacks, further, window)
+        else:
+            self._reader = MeasuredReader(decisions, measured)
+        self.least_bars = 0 if measured is None else measured.bars_needed
+        """Bars that the features need, where no indicator says so."""
         self._advisor = advisor.attach(decisions)
         self._witness = witness_of(self._advisor)
         self._schedule = schedule

@@ -169,7 +169,8 @@ def account_row(broker: bt.brokers.BackBroker, time: str, equity: float, cash: f
     net = gross = 0.0
     for data, position in broker.positions.items():
         if position.size:
-            value = position.size * last_close(data)
+            close = data.lines.close[0]
+            value = position.size * (close if 0 < close < math.inf else last_close(data))
             net += value
             gross += abs(value)
     return EquityRow(time, equity, cash, net, gross, float(getattr(broker, "carry", 0.0)))

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
+from operator import attrgetter
 from typing import Any
 
 import backtrader as bt
@@ -48,6 +49,19 @@ class Estimate:
         return self.adverse_move(size, price)
 
 
+@dataclass(frozen=True, slots=True)
+class _OwnEstimate:
+    """The same under the broker's own costs, without the way through backtrader's scheme."""
+
+    costs: Costs
+
+    def commission(self, size: float, price: float) -> float:
+        return self.costs.commission(abs(size), price) if size else 0.0
+
+    def slippage(self, size: float, price: float) -> float:
+        return self.costs.slippage(size, price)
+
+
 def check_scheme(broker: bt.brokers.BackBroker, data: bt.AbstractDataBase) -> None:
     """Raise ``ConfigurationError`` for commission schemes that are not those of a stock (futures, multipliers, leverage
     of the scheme): positions under them cannot be sized by their value."""
@@ -62,6 +76,8 @@ def check_scheme(broker: bt.brokers.BackBroker, data: bt.AbstractDataBase) -> No
 _DAYS_A_YEAR = 365
 _DUST = 1e-9  # 0.29 of 100 shares is 29 of them, whatever the last bit says
 _STOPS = (bt.Order.Stop, bt.Order.StopTrail, bt.Order.StopLimit, bt.Order.StopTrailLimit)
+_size = attrgetter("size")
+_WAITING = (bt.Order.Stop, bt.Order.Limit)
 _WITH_LIMIT = {
     bt.Order.Limit: "price",
     bt.Order.StopLimit: "pricelimit",
@@ -131,7 +147,7 @@ class SimulatedBroker(bt.brokers.BackBroker):
         self._sound: dict[Any, bool] = {}
         self._filled: dict[Any, float] = {}
         self._with_volume: set[Any] = set()
-        self._estimates: dict[Any, Estimate] = {}
+        self._estimates: dict[Any, TradingCosts] = {}
 
     def credit(self) -> float:
         """Cash that the broker still lends, currency; 0 without leverage."""
@@ -143,30 +159,34 @@ class SimulatedBroker(bt.brokers.BackBroker):
             at_bar = self.costs.at_bar(data.volume[0], _volatility(data, 0))
             return Estimate(self.getcommissioninfo(data), at_bar.slippage)
         if data not in self._estimates:  # the same at every bar
-            self._estimates[data] = Estimate(self.getcommissioninfo(data), self.costs.slippage)
+            scheme = self.getcommissioninfo(data)
+            own = type(scheme) is CostScheme and scheme.costs is self.costs
+            self._estimates[data] = _OwnEstimate(self.costs) if own else Estimate(scheme, self.costs.slippage)
         return self._estimates[data]
 
     def pass_bar(self) -> bool:
         """Take a bar in which no order can fill, in place of ``next``; False where ``next`` has to look at it."""
-        if self._toactivate or not all(map(self._cannot_fill, self.pending)):
+        if self._toactivate:
             return False
+        for order in self.pending:
+            if not self._cannot_fill(order):
+                return False
         if self._has_rates:
             self._settle_nights()
-        if self._has_rates or any(position.size for position in self.positions.values()):
+        if self._has_rates or any(map(_size, self.positions.values())):
             self._get_value()
             self._note_shorts()
         return True
 
     def _cannot_fill(self, order: bt.Order) -> bool:
         """Whether the bar of an order does not reach it: a stop or a limit that waits beyond the bar's range."""
-        data, price = order.data, order.created.price
-        if not self._is_sound(data):
+        data, kind = order.data, order.exectype
+        if kind not in _WAITING or not self._is_sound(data):
             return False
-        if order.exectype == bt.Order.Stop:
-            return bool(data.high[0] < price if order.isbuy() else data.low[0] > price)
-        if order.exectype == bt.Order.Limit:
-            return bool(data.low[0] > price if order.isbuy() else data.high[0] < price)
-        return False
+        lines, price = data.lines, order.created.price
+        if order.isbuy() == (kind == bt.Order.Stop):
+            return bool(lines.high[0] < price)
+        return bool(lines.low[0] > price)
 
     def next(self) -> None:
         """One bar of any feed: carry and interest, then fills, then the value of the book."""
@@ -186,6 +206,8 @@ class SimulatedBroker(bt.brokers.BackBroker):
 
     def _get_value(self, datas: Iterable[bt.AbstractDataBase] | None = None, lever: bool = False) -> float:
         """Closes that are no price stand at the last one that was, while positions are valued."""
+        if datas is None and self._values_shares and not self._cash_addition and self._all_sound():
+            return self._value_at_closes(lever=lever)
         no_prices = []
         for data in datas or self.positions:
             if not self._is_sound(data) and not 0 < data.close[0] < math.inf:
@@ -195,6 +217,34 @@ class SimulatedBroker(bt.brokers.BackBroker):
         for data, close in no_prices:
             data.close[0] = close
         return value
+
+    def _value_at_closes(self, *, lever: bool) -> float:
+        """What backtrader computes for shares without margin, in its order of sums, and several times as fast."""
+        value = unlevered = unrealized = 0.0
+        for data, position in self.positions.items():
+            if not position.size:
+                continue
+            close = data.lines.close[0]
+            held = position.size * close
+            gained = position.size * (close - position.price)
+            value += held
+            unrealized += gained
+            unlevered = unlevered + (held - gained) + gained if held > 0 else unlevered + held
+        self._value = self.cash + unlevered
+        self._fundval = self._value / self._fundshares
+        self._valuemkt, self._valuemktlever = unlevered, value
+        self._valuelever = self.cash + value
+        self._leverage = value / (unlevered or 1.0)
+        self._unrealized = unrealized
+        return float(self._valuelever if lever else self._value)
+
+    @property
+    def _values_shares(self) -> bool:
+        """Whether the account is one of plain shares under this broker's own costs."""
+        return len(self.comminfo) == 1 and type(self.comminfo[None]) is CostScheme and not self._fundhist
+
+    def _all_sound(self) -> bool:
+        return all(map(self._sound.get, self.positions)) or all(map(self._is_sound, self.positions))
 
     def _is_sound(self, data: bt.AbstractDataBase) -> bool:
         """Whether all bars of a feed are there already and possible, so that none has to be looked at again."""

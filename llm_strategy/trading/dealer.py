@@ -9,7 +9,7 @@ import backtrader as bt
 from llm_strategy.market.snapshot import iso_time
 from llm_strategy.risk import Intent, Limits, Verdict, judge
 from llm_strategy.risk.checklist import Firing
-from llm_strategy.risk.judge import keeps
+from llm_strategy.risk.judge import UNCHANGED, WITHOUT_ADVICE, keeps
 from llm_strategy.trading.book import Book
 from llm_strategy.trading.checklist_inputs import ChecklistInputs
 from llm_strategy.trading.desk_feed import DeskFeed
@@ -48,7 +48,8 @@ class Dealer:
         book = self.book
         book.update(int(now), decided=any(decision is not None for decision in decisions))
         for feed, decision in zip(closed, decisions, strict=True):
-            feed.desk.bar_closed()
+            if feed.desk.stage is Stage.ENTERING:
+                feed.desk.bar_closed()
             self._judge(feed, decision)
         if book.killed:
             for feed in self._feeds:
@@ -71,13 +72,20 @@ class Dealer:
             self.book.trade_closed(feed, closed.net, stopped=closed.exit_reason == ExitReason.STOP)
 
     def _judge(self, feed: DeskFeed, decision: Decision | None) -> None:
-        advice, flat = None if decision is None else decision.advice, feed.desk.stage is Stage.FLAT
+        advice, stage = None if decision is None else decision.advice, feed.desk.stage
+        flat = stage is Stage.FLAT
         entry = flat and advice is not None and advice.action.type in _ENTRIES
         watched = None if self._journal is None else self._journal.on_firings
         if self._checklist is not None and decision is not None:
             self._checklist.decided(decision)
-        if self._journal is None and (not entry if flat else self._keeps(feed, advice)):
-            return
+        if watched is None and not entry and (flat or (stage is Stage.OPEN and self._keeps(feed, advice))):
+            if self._journal is None:
+                return
+            if not self.book.killed:  # whatever market and account are like
+                if decision is not None:
+                    unchanged = WITHOUT_ADVICE if advice is None else UNCHANGED
+                    self._journal.decided(len(feed.decisions) - 1, decision, unchanged)
+                return
         account = self.book.account(feed, entry=entry or watched is not None)
         market = feed.market_at(self._broker if entry else None, decided=decision is not None)
         firings: tuple[Firing, ...] = ()
@@ -97,8 +105,7 @@ class Dealer:
         feed.desk.act(verdict, self._exit_reason(verdict))
 
     def _keeps(self, feed: DeskFeed, advice: Advice | None) -> bool:
-        held = feed.desk.stage is Stage.OPEN and not self.book.killed
-        return held and keeps(advice, feed.desk.position, self._limits)
+        return not self.book.killed and keeps(advice, feed.desk.position, self._limits)
 
     def _exit_reason(self, verdict: Verdict) -> ExitReason:
         if self.book.killed:

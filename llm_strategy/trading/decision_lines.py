@@ -6,11 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from operator import attrgetter
+from typing import Any, TypeAlias
 
 from llm_strategy.advice.contract import advice_to_document, checks_from_document
 from llm_strategy.market.regimes import as_label
 from llm_strategy.risk import Intent, Verdict
+from llm_strategy.risk.judge import UNCHANGED, WITHOUT_ADVICE
 from llm_strategy.shown import Image, Shown
 from llm_strategy.types import (
     Abstention,
@@ -43,25 +45,53 @@ class Entry:
 
 def write_decision(entry: Entry) -> str:
     """A decision as one line of JSON with a line feed: keys sorted, the same bytes for the same decision."""
-    decision = entry.decision
-    snapshot = decision.snapshot
-    before_bar, after_clamps, status = _outcome_parts(
-        decision.status,
-        decision.advice,
-        decision.abstention,
-        decision.policy,
-        decision.prompt,
-        decision.exchanges,
-        decision.repairs,
-        decision.instead_of,
-        decision.context,
-        decision.plan,
-    )
-    clamps, gate = _verdict_parts(entry.verdict)
+    decision, snapshot = entry.decision, entry.decision.snapshot
+    before_bar, after_clamps, status = _parts_of(decision)
+    clamps, gate = _USUAL_VERDICTS.get(id(entry.verdict)) or _verdict_parts(entry.verdict)
     return (
         f'{{{before_bar},"bar":{entry.bar},"clamps":{clamps},{after_clamps},"snapshot":{_snapshot_part(snapshot)},{status},'
         f'"time":"{snapshot.time}","verdict":{gate}}}\n'
     )
+
+
+_Parts: TypeAlias = tuple[str, str, str]
+_outcomes: dict[tuple[int, ...], tuple[Decision, _Parts]] = {}
+_MOST_OUTCOMES = 4096
+
+
+def _parts_of(decision: Decision) -> _Parts:
+    """What was written of a decision that consists of the same objects, or else of one that is equal: most decisions
+    repeat an earlier one, and to compare all that is in them takes longer than to write them."""
+    key = (
+        id(decision.status),
+        id(decision.advice),
+        id(decision.abstention),
+        id(decision.policy),
+        id(decision.prompt),
+        id(decision.exchanges),
+        id(decision.repairs),
+        id(decision.instead_of),
+        id(decision.context),
+        id(decision.plan),
+    )
+    known = _outcomes.get(key)
+    if known is None:
+        if len(_outcomes) >= _MOST_OUTCOMES:
+            _outcomes.clear()
+        parts = _outcome_parts(
+            decision.status,
+            decision.advice,
+            decision.abstention,
+            decision.policy,
+            decision.prompt,
+            decision.exchanges,
+            decision.repairs,
+            decision.instead_of,
+            decision.context,
+            decision.plan,
+        )
+        known = _outcomes[key] = decision, parts  # as long as the decision is kept, its ids are its own
+    return known[1]
 
 
 _PLANNING: tuple[Purpose, ...] = ("plan", "plan_repair")
@@ -69,12 +99,51 @@ _PLANNING: tuple[Purpose, ...] = ("plan", "plan_repair")
 _json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
 
-@lru_cache(maxsize=65536)
+_snapshots: dict[int, tuple[Snapshot, str]] = {}
+_MOST_SNAPSHOTS = 65536
+
+
 def _snapshot_part(snapshot: Snapshot) -> str:
     """Kept, because the arms of a run see the same bars."""
+    known = _snapshots.get(id(snapshot))
+    if known is None:
+        if len(_snapshots) >= _MOST_SNAPSHOTS:
+            _snapshots.clear()
+        known = _snapshots[id(snapshot)] = snapshot, _write_snapshot(snapshot)
+    return known[1]
+
+
+_NUMBERS = tuple(sorted(set(Snapshot.__slots__) - {"symbol", "timeframe", "time", "extra", "window", "momentum_bars"}))
+_numbers = attrgetter(*_NUMBERS)
+
+
+def _write_snapshot(snapshot: Snapshot) -> str:
+    """The snapshot as JSON. ``_json`` writes a float as its ``repr``, too, so that one of usual values can be filled in
+    in a fraction of the time."""
+    numbers = _numbers(snapshot)
+    total = sum(numbers)
+    if not snapshot.extra and total - total == 0 and set(map(type, numbers)) == {float}:
+        return _form_of(snapshot.symbol, snapshot.timeframe, snapshot.momentum_bars) % (
+            *numbers[:_PLACE],
+            snapshot.time,
+            *numbers[_PLACE:],
+        )
     values = {name: getattr(snapshot, name) for name in Snapshot.__slots__ if name not in ("extra", "window")}
     known: dict[str, Any] = _without_nan(values)
     return _json(known | {"extra": _without_nan(dict(snapshot.extra))} if snapshot.extra else known)
+
+
+_PLACE = sum(name < "time" for name in _NUMBERS)
+"""Numbers that stand before the time."""
+
+
+@lru_cache(maxsize=256)
+def _form_of(symbol: str, timeframe: str, momentum_bars: int) -> str:
+    """The JSON of a snapshot with places for its numbers and its time."""
+    texts = {"symbol": _json(symbol), "timeframe": _json(timeframe), "momentum_bars": _json(momentum_bars)}
+    values = dict.fromkeys(_NUMBERS, "%r") | {name: text.replace("%", "%%") for name, text in texts.items()}
+    values["time"] = '"%s"'
+    return "{" + ",".join(f'"{name}":{values[name]}' for name in sorted(values)) + "}"
 
 
 def _without_nan(values: dict[str, float]) -> dict[str, float | None]:
@@ -160,6 +229,9 @@ def _verdict_parts(verdict: Verdict) -> tuple[str, str]:
         "reason": verdict.reason,
     }
     return _json(clamps), _json(gate)
+
+
+_USUAL_VERDICTS = {id(verdict): _verdict_parts(verdict) for verdict in (UNCHANGED, WITHOUT_ADVICE)}
 
 
 def read_decision(line: str) -> Entry:

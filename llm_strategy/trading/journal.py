@@ -8,12 +8,12 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, NamedTuple, TextIO, TypeAlias
 
 from llm_strategy.errors import ConfigurationError
-from llm_strategy.risk import Verdict
+from llm_strategy.risk import Intent, Verdict
 from llm_strategy.risk.checklist import Firing
 from llm_strategy.trading.decision_lines import Entry, write_decision
 from llm_strategy.trading.ledger import OrderRow, TradeRow
 from llm_strategy.trading.remarks import Activity
-from llm_strategy.types import Decision, Snapshot
+from llm_strategy.types import Decision, Exchange, Snapshot
 
 if TYPE_CHECKING:
     from llm_strategy.trading.frames import Frames
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 OnFirings: TypeAlias = Callable[[Snapshot, tuple[Firing, ...], bool], None]
 """Called with a close, the items of a checklist that hold there, and whether an entry is proposed while nothing is
 held."""
+
+
+_MOST_WRITTEN = 4096
+"""Questions and answers that are known by the object that they are: to compare them takes longer than to write them."""
 
 
 class EquityRow(NamedTuple):
@@ -52,6 +56,7 @@ class Journal:
         self._sink = sink
         self._on_decision = on_decision
         self._flushed: set[int] = set()
+        self._written: dict[int, tuple[Exchange, ...]] = {}
         self._begun = False
         self._seen = Activity()
         self.entries: list[Entry] = []
@@ -96,16 +101,27 @@ class Journal:
         advice, abstention = decision.advice, decision.abstention
         action = None if advice is None else str(advice.action.type)
         self._seen.decided(action, None if abstention is None else (str(abstention.reason), abstention.detail))
-        self._seen.judged(verdict.intent, [cut.limit for cut in verdict.clamps if not cut.is_flag])
+        if verdict.clamps or verdict.intent is not Intent.NONE:
+            self._seen.judged(verdict.intent, [cut.limit for cut in verdict.clamps if not cut.is_flag])
         entry = Entry(bar, decision, verdict)
         if self._sink is not None:
             self._sink.write(write_decision(entry))
-            if decision.exchanges and (asked := hash(decision.exchanges)) not in self._flushed:
-                self._flushed.add(asked)
-                self._sink.flush()  # an answer of the model outlives the process
+            if decision.exchanges:
+                self._flush(decision.exchanges)
         (self._keep or self.entries.append)(entry)
         if self._on_decision is not None:
             self._on_decision(self.decisions)
+
+    def _flush(self, exchanges: tuple[Exchange, ...]) -> None:
+        """An answer of the model outlives the process, once it is written."""
+        if id(exchanges) in self._written:
+            return
+        if len(self._written) >= _MOST_WRITTEN:
+            self._written.clear()
+        self._written[id(exchanges)] = exchanges
+        if self._sink is not None and (asked := hash(exchanges)) not in self._flushed:
+            self._flushed.add(asked)
+            self._sink.flush()
 
     def closed(self, row: EquityRow) -> None:
         """Append the account at a close."""

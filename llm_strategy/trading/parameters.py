@@ -27,6 +27,7 @@ _KINDS = {
     "decide_on": (Mapping, 'a dictionary, as in {"SPY": "SPY weekly"}'),
     "symbols": (Mapping, "a dictionary of names by feed name"),
     "groups": (Mapping, "a dictionary of groups by symbol"),
+    "measured": (Mapping, "a dictionary of what measure_market gives, by symbol"),
     "journal": (Journal, "a Journal(...)"),
     "progress": (bool, "True or False"),
 }
@@ -43,6 +44,10 @@ def check_parameters(given: Any) -> None:
     ):
         context.refuse_changed("decide_when_changed is set", "leave it out (decide_every asks less often)")
     check_choice(given.bad_bars)
+    if given.measured is not None and given.bad_bars == "abstain":
+        raise ConfigurationError(
+            'bad_bars is "abstain", and what was measured beforehand is of bars that are all possible: leave one out.'
+        )
     check_kinds({name: getattr(given, name) for name in (*_KINDS, *_LEAST)})
     year = given.bars_per_year
     if year is not None and (not isinstance(year, Real) or not 0 < float(year) < math.inf):

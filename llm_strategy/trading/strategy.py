@@ -15,7 +15,7 @@ from llm_strategy.costs.costs import VOLATILITY_BARS
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.market.features import DEFAULT_LOOKBACKS
 from llm_strategy.market.schedule import Schedule
-from llm_strategy.market.snapshot import iso_time
+from llm_strategy.market.snapshot import Measured, iso_time
 from llm_strategy.market.view import View, measured_for
 from llm_strategy.risk import Limits
 from llm_strategy.support.logs import ProgressLine
@@ -57,6 +57,8 @@ class AdvisedStrategy(bt.Strategy):
     - ``start`` (``datetime.date`` or ``datetime``): no decision is made before; the bars before are there for the
       indicators, which would begin at ``fromdate`` of a feed. ``warm_up``: no decision before this many bars
     - ``lookbacks`` (``Lookbacks``) of the features, which set how many bars come before the first decision
+    - ``measured``: what was measured of every symbol beforehand (``measure_market``), by symbol, in place of
+      indicators; every bar must be possible
     - ``journal`` (``Journal``; one in memory if absent, as ``strategy.journal``)
     - ``bad_bars``: what becomes of a bar that cannot be true on a feed that is traded or decided on (NaN, zero or
       negative prices, a high below the low, an open or close outside). ``refuse``, the default, ends the run with its
@@ -92,6 +94,7 @@ class AdvisedStrategy(bt.Strategy):
         ("start", None),
         ("warm_up", 0),
         ("lookbacks", None),
+        ("measured", None),
         ("bars_per_year", None),
         ("tick_volume", ()),
         ("journal", None),
@@ -147,7 +150,7 @@ class AdvisedStrategy(bt.Strategy):
         needed = dict(zip(self.datas, self._minperiods, strict=True))
         for feed in self._feeds:
             check_scheme(self.broker, feed.data)
-            feed.bars_needed = max(needed[feed.decisions], self.p.warm_up)
+            feed.bars_needed = max(needed[feed.decisions], feed.least_bars, self.p.warm_up)
             if self.cerebro._dopreload:  # before the indicators run over all bars at once, and find too few
                 feed.require(feed.decisions.buflen(), warm_up=self.p.warm_up)
         self._checks = self._bar_checks()
@@ -190,7 +193,7 @@ class AdvisedStrategy(bt.Strategy):
         closed = [feed for feed in new if feed.ready]
         if not closed:
             return
-        self._dealer.deal(self.datetime[0], closed, [feed.decide() for feed in closed])
+        self._dealer.deal(self.lines.datetime[0], closed, [feed.decide() for feed in closed])
         if self._progress is not None:
             self._progress.show(self.journal.decisions)
 
@@ -273,11 +276,18 @@ class AdvisedStrategy(bt.Strategy):
             bars_per_year=self.p.bars_per_year,
             tick_volume=symbol in (self.p.tick_volume or ()),
             lookbacks=self.p.lookbacks or DEFAULT_LOOKBACKS,
-            measured=measured_for(getattr(self._advisor, "view", None), view),
+            further=measured_for(getattr(self._advisor, "view", None), view),
             window=getattr(self._advisor, "window", 0),
+            measured=self._measured(symbol),
             checklist=self._checklist,
             start=-math.inf if self.p.start is None else bt.date2num(self.p.start),
             missed=(self.p.missed or {}).get(symbol, {}),
         )
         feed.indicators = self._lineiterators[self.IndType][before:]
         return feed
+
+    def _measured(self, symbol: str) -> Measured | None:
+        given: Mapping[str, Measured] | None = self.p.measured
+        if given is not None and symbol not in given:
+            raise ConfigurationError(f"measured lacks the symbol {symbol!r}: measure all that are traded, or none.")
+        return None if given is None else given[symbol]

@@ -29,6 +29,7 @@ try:
         memory,
         questions,
         runs,
+        sweep,
         trials,
         watch,
     )
@@ -109,6 +110,7 @@ for command in (
     experiments.demo,
     experiments.run,
     experiments.compare,
+    sweep.sweep,
     trials.open_holdout,
     folders.replay,
     folders.report,

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from array import array
+from collections.abc import Iterator
+
 import backtrader as bt
 import numpy as np
 import pandas as pd
@@ -29,10 +33,27 @@ class ColumnFeed(bt.feed.DataBase):
     def start(self) -> None:
         """Begin at the first bar, in every run anew."""
         super().start()
+        self._bars = self._rows()
+
+    def preload(self) -> None:
+        """Put whole columns into the lines, where no bar is cut off, filtered or moved into another zone."""
+        cut = self.fromdate > -math.inf or self.todate < math.inf or self._tzinput
+        if cut or self._filters or any(line.bindings for line in self.lines):
+            super().preload()
+            return
+        for name, column in self._columns().items():
+            getattr(self.lines, name).array = array("d", column.tobytes())
+        self.lines.openinterest.array = array("d", [math.nan]) * len(self.p.dataname)
+        self._bars = iter(())
+        self.home()
+
+    def _rows(self) -> Iterator[tuple[float, ...]]:
+        yield from zip(*(column.tolist() for column in self._columns().values()), strict=True)
+
+    def _columns(self) -> dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]]:
         table = self.p.dataname
-        self._bars = zip(
-            backtrader_days(table.index).tolist(), *(table[name].tolist() for name in COLUMNS), strict=True
-        )
+        columns = {name: table[name].to_numpy(dtype=np.float64) for name in COLUMNS}
+        return {"datetime": backtrader_days(table.index)} | columns
 
     def _load(self) -> bool:
         bar = next(self._bars, None)

@@ -97,8 +97,7 @@ def draw_differences(record: Record, arm: ArmRecord, facts: Facts) -> Chart | No
         layers += [
             Line("interval", np.array([low, high]), np.repeat(height, 2), ARM[0], 3.0),
             Marks("difference", np.array([at]), height, "dot", ARM[0], 9.0),
-            Words(at, row, text, INK, "middle", (0, -4)),
-            Words(scale.low, row, words, INK, "start", (2, -4)),
+            Words(scale.low, row, f"{words}: {text}", INK, "start", (2, -4)),  # above the dot it would meet the words
         ]
     return Chart(
         "first-differences",

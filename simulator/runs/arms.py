@@ -37,6 +37,9 @@ OnBar = Callable[[str, int, int], None]
 """Called after each decision with the arm's name (``llm draw 2`` for a further draw), decisions made, and decisions in
 all."""
 
+AdvisorOfArm = Callable[[Arm], ModelAdvisor]
+"""Makes the advisor of an arm that has decided already."""
+
 
 class _FirstMustFit:
     """An advisor whose first question must fit the model's context: where it does not, no later one will."""
@@ -87,7 +90,7 @@ class ArmRunner:
         on_bar: OnBar | None,
         on_answer: OnAnswer | None = None,
         explainer: LLMClient | None = None,
-        advisor_of_arm: Callable[[Arm], ModelAdvisor] | None = None,
+        advisor_of_arm: AdvisorOfArm | None = None,
     ) -> None:
         self.problem: str | None = None
         self._experiment = experiment

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.ahead import OnAnswer
 from llm_strategy.errors import ConfigurationError, TooManyFailures, did_you_mean
 from llm_strategy.llm.client import LLMClient
@@ -31,7 +30,7 @@ from simulator.reporting.own_sections import load_section
 from simulator.runs.advisors.analytic_needs import check_needs, check_volumes
 from simulator.runs.advisors.given import GivenAdvisor, with_parts
 from simulator.runs.advisors.session import AdvisorSession, Clients, check_clients, explaining_session, sessions_of
-from simulator.runs.arms import ArmRunner, OnBar
+from simulator.runs.arms import AdvisorOfArm, ArmRunner, OnBar
 from simulator.runs.attribution import lacks_holder, write_attribution
 from simulator.runs.briefs.last import write_last_brief
 from simulator.runs.checklists.worth import measured_arm, write_worth
@@ -151,7 +150,7 @@ def execute(
     universe: Universe | None = None,
     opening: TailOpening | None = None,
     workers: int = 1,
-    advisor_of_arm: Callable[[Arm], ModelAdvisor] | None = None,
+    advisor_of_arm: AdvisorOfArm | None = None,
     on_bar: OnBar | None = None,
     on_estimate: OnEstimate | None = None,
     on_answer: OnAnswer | None = None,

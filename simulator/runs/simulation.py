@@ -4,6 +4,7 @@ the trading of one advisor."""
 from __future__ import annotations
 
 import gc
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,16 +12,20 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import backtrader as bt
 
 from llm_strategy.advice.protocol import Advisor
 from llm_strategy.costs.cash_rates import CashRates
 from llm_strategy.costs.costs import Costs
+from llm_strategy.market.feature import COLUMNS, Feature
 from llm_strategy.market.features import Lookbacks
 from llm_strategy.market.schedule import Schedule
-from llm_strategy.market.snapshot import SnapshotReader
+from llm_strategy.market.snapshot import Measured, SnapshotReader, measure_market, timeframe_of
+from llm_strategy.market.view import measured_for
 from llm_strategy.risk import Limits
+from llm_strategy.trading.bar_loop import PreloadedCerebro
 from llm_strategy.trading.broker import SimulatedBroker
 from llm_strategy.trading.checklist_inputs import lookback
 from llm_strategy.trading.decision_lines import Entry
@@ -31,7 +36,7 @@ from llm_strategy.types import Snapshot
 from simulator.experiment.advisor import AdvisorConfig
 from simulator.experiment.configuration import Experiment
 from simulator.folder.evidence import DECISIONS, write_tables
-from simulator.prices.feed import add_feeds, make_feed
+from simulator.prices.feed import add_feeds, backtrader_days, make_feed
 from simulator.prices.load import Prices
 from simulator.prices.universe import Universe, decisions_name
 
@@ -70,19 +75,43 @@ def snapshots(
     decision of an experiment on, or without one from the first close with all features on; windows hold at least so
     many ``bars``."""
     choice = config or (experiment.primary_config if experiment else AdvisorConfig())
-    lookbacks, measured, window = choice.lookbacks, choice.view.measured, max(choice.shown_context.window, bars)
+    lookbacks, further, window = choice.lookbacks, choice.view.measured, max(choice.shown_context.window, bars)
     if experiment is not None and experiment.risk.checklist is not None:
         window = max(window, lookback(experiment.risk.checklist))
     warm_up = (experiment.warm_up if experiment else lookbacks.longest).bars
     if len(prices.table) < warm_up:
         return []
-    reader = {"symbol": prices.symbol, "lookbacks": lookbacks, "measured": measured, "window": window}
+    found = measured(prices, lookbacks, further, window)
+    return list(found.snapshots[max(0, warm_up - found.bars_needed) :])
+
+
+_known: WeakKeyDictionary[Prices, dict[tuple[Lookbacks, tuple[Feature, ...], int], Measured]] = WeakKeyDictionary()
+
+
+def measured(prices: Prices, lookbacks: Lookbacks, further: tuple[Feature, ...] = (), window: int = 0) -> Measured:
+    """What is measured at every close of a market, with ``further`` features and a window of bars; measured once for
+    all who look at these prices, as long as somebody holds them."""
+    known, key = _known.setdefault(prices, {}), (lookbacks, further, window)
+    if key not in known:
+        known[key] = _measure(prices, lookbacks, further, window)
+    return known[key]
+
+
+def _measure(prices: Prices, lookbacks: Lookbacks, further: tuple[Feature, ...], window: int) -> Measured:
+    if not further and not window:
+        feed = make_feed(prices)
+        columns = {name: array("d", prices.table[name].to_numpy().tobytes()) for name in COLUMNS}
+        times = backtrader_days(prices.table.index).tolist()
+        return measure_market(columns, times, prices.symbol, timeframe_of(feed), lookbacks)
+    first = max(lookbacks.longest.bars, *(feature.lookback for feature in further), window)
+    if len(prices.table) < first:
+        return Measured(first, ())
+    reader = {"symbol": prices.symbol, "lookbacks": lookbacks, "measured": further, "window": window}
     cerebro = bt.Cerebro(stdstats=False)
     cerebro.adddata(make_feed(prices))
     cerebro.addstrategy(_Collector, reader=reader)
     (collector,) = cerebro.run()
-    first = max(lookbacks.longest.bars, *(feature.lookback for feature in measured), window)
-    return list(collector.seen[max(0, warm_up - first) :])
+    return Measured(first, tuple(collector.seen))
 
 
 class _Collector(bt.Strategy):
@@ -111,12 +140,18 @@ def simulate(
     choice = config or experiment.primary_config
     conditions = Conditions.of(universe, experiment, choice)
     cerebro = cerebro_of(conditions)
+    allowed = limits or experiment.risk
+    further = measured_for(getattr(advisor, "view", None), choice.changed_view)
+    window = max(getattr(advisor, "window", 0), 0 if allowed.checklist is None else lookback(allowed.checklist))
     add_strategy(
         cerebro,
         AdvisedStrategy,
         conditions,
         advisor=advisor,
-        limits=limits or experiment.risk,
+        measured={
+            name: measured(universe.decisions(name), choice.lookbacks, further, window) for name in universe.symbols
+        },
+        limits=allowed,
         decide_every=choice.decide_every,
         decide_when_changed=choice.changed_view,
         journal=journal,
@@ -161,7 +196,7 @@ class Conditions:
 
 def cerebro_of(conditions: Conditions) -> bt.Cerebro:
     """The feeds of all symbols and a broker."""
-    cerebro = bt.Cerebro(stdstats=False)
+    cerebro = PreloadedCerebro(stdstats=False)
     add_feeds(cerebro, conditions.universe)
     cerebro.broker = conditions.broker()
     return cerebro

@@ -108,7 +108,8 @@ class Sink(Protocol):
         keys."""
 
     def show(self, state: WatchState) -> None:
-        """How things stand after a close; called also where nothing happened."""
+        """How things stand after a close; called also where nothing happened, and for the first time before the first
+        new close: what was told until then is of recorded ones."""
 
     def close(self) -> None:
         """The watch ends."""

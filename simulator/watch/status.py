@@ -87,20 +87,22 @@ def status_of(path: Path) -> Status:
 
 
 class EventLines:
-    """A sink that writes each event as a line where it is new, for a terminal or a log."""
+    """A sink that writes each event of a new close as a line, for a terminal or a log."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
-        self._keys: set[str] = set()
+        self._is_new = False
 
     def take(self, event: WatchEvent) -> None:
         """Write it."""
-        if event.key not in self._keys:
-            self._keys.add(event.key)
+        if self._is_new:
             self._write(f"{event.time} {event.text}")
 
     def show(self, state: WatchState) -> None:
-        """Nothing: a line a close would be too many."""
+        """Where a watch goes on, from where; a line a close would be too many."""
+        if not self._is_new and state.bars:
+            self._write(f"Going on behind {state.bars:,} recorded closes, the last of {state.time}.")
+        self._is_new = True
 
     def close(self) -> None:
         """Nothing is held."""

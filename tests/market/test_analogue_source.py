@@ -155,7 +155,7 @@ def test_five_thousand_states_take_no_time(distance):
     last = replace(snapshots[-1], time="2030-01-01T00:00:00")
     spent = []
     for _ in range(20):
-        begun = time.perf_counter()
+        begun = time.process_time()
         assert context.show(last)
-        spent.append(time.perf_counter() - begun)
+        spent.append(time.process_time() - begun)
     assert min(spent) < 0.005

@@ -48,8 +48,7 @@ def test_the_differences_are_a_picture_with_zero_and_what_is_worth_having(made):
     root = chart_tree(chart)
     texts = [node.text for node in root.iter("text")]
     for benchmark in ("market", "rule"):
-        assert f"minus the {benchmark}" in texts
-        assert facts[f"llm.worth.{benchmark}"].text in texts
+        assert f"minus the {benchmark}: {facts[f'llm.worth.{benchmark}'].text}" in texts
     uprights = [node for node in root.iter("line") if node.get("class") == "upright"]
     assert len(uprights) == 2
     intervals = [node.get("d") for node in root.iter("path") if node.get("data-line") == "interval"]

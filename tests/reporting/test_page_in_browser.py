@@ -253,3 +253,23 @@ def test_nothing_is_wider_than_a_narrow_window(browser, path, record):
         assert page.evaluate("document.documentElement.scrollWidth") == 400
         page.key("j")
         assert page.evaluate("location.hash") != f"#bar={day}&symbol=B"
+
+
+def test_a_narrow_window_breaks_no_name_and_shows_all_months(browser, path):
+    with browser.open(path, width=400) as page:
+        heads = "[...document.querySelectorAll('.figures th[scope=row]')].filter(e => e.innerText == 'buy_and_hold')"
+        heights = page.evaluate(f"{heads}.map(e => e.getBoundingClientRect().height)")
+        assert heights
+        assert max(heights) < 3 * 24, "of a line or two, not of a letter a line"
+        months = "document.querySelector('[data-tint]').closest('.scroll')"
+        assert page.evaluate(f"{months}.scrollWidth <= {months}.clientWidth")
+
+
+def test_paper_has_what_is_folded_and_whole_tables(browser, path):
+    with browser.open(path, width=740) as page:
+        page.send("Emulation.setEmulatedMedia", media="print")
+        folded = "[...document.querySelectorAll('details:not([open]) > :not(summary)')]"
+        assert page.evaluate(f"{folded}.length") > 3
+        assert page.evaluate(f"{folded}.filter(e => !e.checkVisibility()).length") == 0
+        wide = "[...document.querySelectorAll('.figures')].filter(e => e.getBoundingClientRect().right > innerWidth)"
+        assert page.evaluate(f"{wide}.map(e => e.innerText.slice(0, 60) + e.getBoundingClientRect().right)") == []

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 ENTRIES = (Intent.ENTER_LONG, Intent.ENTER_SHORT)
 
 
-@examples(100, 3500)
+@examples(60, 3500)
 @given(cases())
 @counted
 def test_every_promise_holds_in_every_run(case):
@@ -59,7 +59,7 @@ def test_a_run_is_the_same_again_whatever_the_order_of_feeds_and_the_mode_of_the
     assert rounded(by_hand) == rounded(once)  # backtrader adds values up in the order of the feeds
 
 
-@examples(25, 800)
+@examples(15, 800)
 @given(cases(), st.data())
 @counted
 def test_nothing_depends_on_bars_that_are_yet_to_come(case, data):
@@ -81,7 +81,7 @@ def comparable_past(journal, last):
     )
 
 
-@examples(300, 4000)
+@examples(200, 4000)
 @given(any_advice, markets(), accounts(), legal_limits())
 @counted
 def test_the_gate_never_raises_and_never_lets_a_limit_be_breached(said, market, account, limits):
@@ -119,7 +119,7 @@ def test_the_gate_never_raises_and_never_lets_a_limit_be_breached(said, market, 
     assert asked is None or value <= asked * equity * ROUNDING
 
 
-@examples(300, 4000)
+@examples(200, 4000)
 @given(entries, markets(), accounts(free=True), tightened())
 @counted
 def test_a_tighter_limit_never_gives_a_larger_size(said, market, account, case):
@@ -140,7 +140,7 @@ def tightness(name, value):
     return -math.inf if value is None else TIGHTER[name] * value
 
 
-@examples(300, 4000)
+@examples(200, 4000)
 @given(entries, wished, markets(), accounts(free=True), legal_limits())
 @counted
 def test_what_a_model_asks_for_makes_a_position_and_its_loss_smaller_only(said, wanted, market, account, limits):

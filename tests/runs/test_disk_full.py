@@ -55,10 +55,12 @@ def test_a_full_file_system_is_told_and_the_command_goes_on_when_there_is_room(t
 
 
 @pytest.mark.parametrize(("most", "file"), [(0, "prices.csv"), (20_000, "prices.csv"), (60_000, "report")])
-def test_a_file_that_may_not_grow_is_told(tmp_path, most, file):
+def test_a_file_that_may_not_grow_is_told(tmp_path, commands, most, file):
     write_experiment(tmp_path, 60)
     words = ("run", "experiment.yaml", "--arm", "regime_rule")
-    run = start_run(tmp_path, {"BTLLM_CACHE_DIR": str(tmp_path / "cache")}, LIMITED.format(most=most), words)
+    start = commands.popen if most else start_run  # what a command of the first says goes to a file as well
+    settings = {"BTLLM_CACHE_DIR": str(tmp_path / "cache")}
+    run = start(tmp_path, settings, before=LIMITED.format(most=most), words=words)
     _, said = run.communicate(timeout=120)
     assert (run.returncode, "Traceback" in said) == (6, False), said
     assert said.strip().splitlines()[-1].startswith("Error: reports/remote-regime_rule-"), said

@@ -146,7 +146,7 @@ def collector():
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
     server.got, server.status = [], 200
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield server
     server.shutdown()

@@ -50,13 +50,13 @@ class LastWeek(SignalRule): wanted = staticmethod(last_week)
 
 CLOSES = pd.read_csv("prices.csv", parse_dates=["time"], index_col="time")["close"]  # the file of the experiment
 
-def as_feature(name, wanted):
-    signal = wanted(CLOSES)
+def as_feature(wanted):
+    by_close = dict(zip(CLOSES, wanted(CLOSES)))
     def one_bar(bars):
-        return float(signal.iloc[(CLOSES == bars.close[-1]).argmax()])
-    return Feature(name, 1, one_bar, buckets=((0.5, "down"), (float("inf"), "up")))
+        return float(by_close[bars.close[-1]])
+    return Feature("signal", 1, one_bar, buckets=((0.5, "down"), (float("inf"), "up")))
 
-def as_function(wanted):
+def as_rule(wanted):
     signal = wanted(CLOSES)
     def decide(snapshot):
         return "enter_long" if signal.loc[snapshot.time] else "exit"
@@ -68,13 +68,15 @@ def as_context(wanted):
         return "signal: up" if signal.loc[snapshot.time] else "signal: down"
     return show
 
-for wanted in (tomorrow, yesterday, whole_mean, mean_so_far, this_week, last_week):
-    globals()["feature_" + wanted.__name__] = as_feature("signal", wanted)
-    globals()["rule_" + wanted.__name__] = as_function(wanted)
-    globals()["context_" + wanted.__name__] = as_context(wanted)
 """
 PEEKS = ("tomorrow", "whole_mean", "this_week")
 TWINS = ("yesterday", "mean_so_far", "last_week")
+
+
+def write_signals(folder, name):
+    """The code of signals, with one of them as a feature, as a rule and as a source of context."""
+    made = "".join(f"{kind}_{name} = as_{kind}({name})\n" for kind in ("feature", "rule", "context"))
+    (folder / "signals.py").write_text(SIGNALS + made)
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +85,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     prices = load_prices("synthetic:cycles?bars=260&seed=5").table
     prices.rename_axis("time").to_csv("prices.csv")
-    (tmp_path / "signals.py").write_text(SIGNALS)
+    write_signals(tmp_path, "tomorrow")
     (tmp_path / "strategies.py").write_text(STRATEGIES)
     return tmp_path
 
@@ -116,7 +118,8 @@ def test_strategies(name):
 
 @pytest.mark.parametrize("name", [*PEEKS, *TWINS])
 @pytest.mark.parametrize("kind", ["class", "function"])
-def test_rules(name, kind):
+def test_rules(folder, name, kind):
+    write_signals(folder, name)
     reference = f"signals.py:{camel(name) if kind == 'class' else f'rule_{name}'}"
     result = check_lookahead(document(arms=["buy_and_hold", "mine"], baselines={"mine": {"rule": reference}}), cuts=4)
     (found,) = result.parts
@@ -126,7 +129,8 @@ def test_rules(name, kind):
 
 
 @pytest.mark.parametrize("name", [*PEEKS, *TWINS])
-def test_features_and_sources_of_context_and_the_requests_that_show_them(name):
+def test_features_and_sources_of_context_and_the_requests_that_show_them(folder, name):
+    write_signals(folder, name)
     shown = {
         "features": ["trend", f"signals.py:feature_{name}"],
         "context": ["features", f"signals.py:context_{name}"],
@@ -170,10 +174,11 @@ def test_a_part_that_fails_at_once_is_told():
 
 
 def test_what_a_module_keeps_between_runs_hides_nothing(folder):
+    (folder / "beside_kept.py").write_bytes((folder / "signals.py").read_bytes())  # no other test imports this name
     (folder / "kept.py").write_text(
         "seen = {}\n"
         "def decide(snapshot):\n"
-        "    from signals import rule_tomorrow\n"
+        "    from beside_kept import rule_tomorrow\n"
         "    return seen.setdefault(snapshot.time, rule_tomorrow(snapshot))\n"
     )
     result = check_lookahead(

@@ -19,6 +19,15 @@ TABLE = []
 """Lines on what each reader was tried with, shown likewise."""
 
 
+settings.register_profile(
+    "usual",
+    deadline=None,  # on a busy machine everything takes long
+    derandomize=not NIGHTLY,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+)
+settings.load_profile("usual")
+
+
 def counted(test):
     """The test, counting its examples."""
 
@@ -32,10 +41,4 @@ def counted(test):
 
 def examples(usual, nightly):
     """Hypothesis settings: few and always the same examples in the ordinary run, many and new ones each night."""
-    return settings(
-        max_examples=nightly if NIGHTLY else usual,
-        derandomize=not NIGHTLY,
-        deadline=None,
-        print_blob=NIGHTLY,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-    )
+    return settings(max_examples=nightly if NIGHTLY else usual, print_blob=NIGHTLY)

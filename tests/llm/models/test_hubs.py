@@ -110,7 +110,7 @@ def hub(tmp_path, monkeypatch):
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     Hub.cuts = []  # after so many bytes answers are cut off
     Hub.asked = []  # the ranges

@@ -245,7 +245,7 @@ def test_a_model_may_be_named_by_path_or_by_its_name_in_the_cache_folder(tmp_pat
     assert resolve(LlmSettings(model="mine.gguf", instruct_model_path=None)) == tmp_path / "mine.gguf"
     assert resolve(LlmSettings(model=str(tmp_path / "mine.gguf"), instruct_model_path=None)) == tmp_path / "mine.gguf"
     assert resolve(LlmSettings(model="x", instruct_model_path=tmp_path / "mine.gguf")) == tmp_path / "mine.gguf"
-    with pytest.raises(ModelNotFound, match=r"Model 'other\.gguf' is not at"):
+    with pytest.raises(ModelNotFound, match=r"Model 'other\.gguf' is not at .* such as 'backend: openai'\."):
         resolve(LlmSettings(model="other.gguf", instruct_model_path=None))
 
 

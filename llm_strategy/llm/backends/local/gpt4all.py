@@ -24,6 +24,7 @@ from llm_strategy.llm.backends.local.trial import try_model
 from llm_strategy.llm.backends.sections import read_section
 from llm_strategy.llm.models.chat_template import Block, ChatTemplate
 from llm_strategy.llm.models.gguf import read_metadata
+from llm_strategy.llm.models.head import read_head
 from llm_strategy.llm.models.store import KNOWN_MODELS, resolve, weights_sha256
 from llm_strategy.llm.models.vocabulary import Vocabulary
 from llm_strategy.llm.requests import Generation, ModelIdentity, Request
@@ -66,29 +67,26 @@ class Gpt4AllBackend(Backend):
             )
         self.path = path
         self._device = device
-        metadata = read_metadata(path)
-        architecture = metadata.text("general.architecture")
-        if architecture and architecture not in ARCHITECTURES:
+        head = read_head(path)
+        if head.architecture and head.architecture not in ARCHITECTURES:
             raise ModelNotLoaded(
-                f"gpt4all {engine_version} is too old for {path}, whose architecture is {architecture}: "
+                f"gpt4all {engine_version} is too old for {path}, whose architecture is {head.architecture}: "
                 "set LLM_BACKEND=llama_cpp, or choose another model."
             )
-        template = metadata.text("tokenizer.chat_template")
-        if not template:
+        if not head.chat_template:
             raise ModelNotLoaded(f"{path} has no chat template: choose an instruct or chat model.")
-        trained_for = metadata.values.get(f"{architecture}.context_length", context_tokens)
-        self.context_tokens = min(context_tokens, trained_for)
+        self.context_tokens = min(context_tokens, head.context_length or context_tokens)
         self.strict = strict
         self._threads = threads or min(processors(), MOST_THREADS) if strict else threads
         digest = weights_sha256(path)
         packaged = next((model.name for model in KNOWN_MODELS.values() if model.sha256 == digest), "")
         self.identity = ModelIdentity(
             backend="local_llama",
-            name=packaged or metadata.text("general.name") or path.stem,
+            name=packaged or head.name or path.stem,
             engine="gpt4all",
             engine_version=engine_version,
             weights_sha256=digest,
-            chat_template_sha256=hashlib.sha256(template.encode()).hexdigest(),
+            chat_template_sha256=hashlib.sha256(head.chat_template.encode()).hexdigest(),
             settings=(
                 ("batch_tokens", BATCH_TOKENS),
                 ("context_tokens", self.context_tokens),
@@ -99,10 +97,8 @@ class Gpt4AllBackend(Backend):
             ),
             supports_forms=True,
         )
-        self._bos_token = metadata.values.get("tokenizer.ggml.bos_token_id")
-        self._bos = metadata.special_token("bos")
-        self._template = ChatTemplate(template, self._bos, metadata.special_token("eos"))
-        self._metadata = metadata
+        self._head = head
+        self._template = ChatTemplate(head.chat_template, head.bos, head.eos)
         self._engine: Engine | None = None
         self._adds_bos = False
         self._lock = threading.Lock()
@@ -143,7 +139,8 @@ class Gpt4AllBackend(Backend):
 
     @cached_property
     def _vocabulary(self) -> Vocabulary:
-        return Vocabulary(self._metadata)
+        """Read when a prompt is counted: the model itself reads its own."""
+        return Vocabulary(read_metadata(self.path))
 
     def close(self) -> None:
         """Free the model's memory; the next request loads it again."""
@@ -161,13 +158,13 @@ class Gpt4AllBackend(Backend):
                 strict=self.strict,
                 device=self._device,
             )
-            self._adds_bos = self._engine.first_token == self._bos_token
+            self._adds_bos = self._engine.first_token == self._head.bos_token
         return self._engine
 
     def _prompt(self, request: Request) -> tuple[Block, ...]:
         first, *rest = self._template.render(request.messages)
         if self._adds_bos:
-            first = Block(first.before.removeprefix(self._bos), first.content, first.after)
+            first = Block(first.before.removeprefix(self._head.bos), first.content, first.after)
         return (first, *rest)
 
 

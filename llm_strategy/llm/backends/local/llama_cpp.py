@@ -11,7 +11,7 @@ import re
 import threading
 import time
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from llm_strategy.llm.backends.local.trial import try_model
 from llm_strategy.llm.backends.sections import read_section
 from llm_strategy.llm.models.chat_template import ChatTemplate
 from llm_strategy.llm.models.gguf import read_metadata
+from llm_strategy.llm.models.head import read_head
 from llm_strategy.llm.models.store import KNOWN_MODELS, resolve, weights_sha256
 from llm_strategy.llm.models.vocabulary import Vocabulary
 from llm_strategy.llm.requests import Generation, ModelIdentity, Request, Slot, escape
@@ -63,13 +64,11 @@ class LlamaCppBackend(Backend):
             )
         self.path = path
         self.strict = options.strict
-        metadata = read_metadata(path)
-        template = metadata.text("tokenizer.chat_template") or PLAIN_TEMPLATE
-        architecture = metadata.text("general.architecture")
+        head = read_head(path)
+        template = head.chat_template or PLAIN_TEMPLATE
         if options.lora is not None:
-            check_adapter(options.lora, architecture)
-        trained_for = metadata.values.get(f"{architecture}.context_length")
-        self.options = replace(options, context_tokens=min(options.context_tokens, trained_for or 1 << 20))
+            check_adapter(options.lora, head.architecture)
+        self.options = replace(options, context_tokens=min(options.context_tokens, head.context_length or 1 << 20))
         self.concurrency = options.slots
         digest = weights_sha256(path)
         packaged = next((model.name for model in KNOWN_MODELS.values() if model.sha256 == digest), "")
@@ -88,7 +87,7 @@ class LlamaCppBackend(Backend):
             settings["lora_sha256"] = weights_sha256(options.lora)
         self.identity = ModelIdentity(
             backend="llama_cpp",
-            name=packaged or metadata.text("general.name") or path.stem,
+            name=packaged or head.name or path.stem,
             engine="xllamacpp",
             engine_version=engine_version,
             weights_sha256=digest,
@@ -97,8 +96,7 @@ class LlamaCppBackend(Backend):
             supports_forms=True,
             supports_choices=True,
         )
-        self._vocabulary = Vocabulary(metadata)
-        self._template = ChatTemplate(template, metadata.special_token("bos"), metadata.special_token("eos"))
+        self._template = ChatTemplate(template, head.bos, head.eos)
         self._engine: Engine | None = None
         self._loading = ONE_LOADING
         self._free = threading.BoundedSemaphore(options.slots)
@@ -108,15 +106,13 @@ class LlamaCppBackend(Backend):
         if not self._free.acquire(timeout=request.timeout_s):
             raise AnswerTimeout("The model was busy with other answers for all of LLM_TIMEOUT_S: raise it.")
         try:
-            engine = self._loaded()
+            engine, vocabulary = self._loaded(), self._vocabulary
             # Loading takes as long as it takes, and happens once: the time for the answer begins after it.
             begin, worked = time.monotonic(), engine.seconds
             deadline = None if request.timeout_s is None else begin + request.timeout_s
             stages = self._stages(request)
             engine.read(stages, deadline)
-            answering = _FormWriter(
-                engine, self._vocabulary, stages[-1], request, on_text or (lambda _: True), deadline
-            )
+            answering = _FormWriter(engine, vocabulary, stages[-1], request, on_text or (lambda _: True), deadline)
             text, values = answering.answer()
         finally:
             self._free.release()
@@ -135,6 +131,11 @@ class LlamaCppBackend(Backend):
         begun = request.form[0] if request.form and isinstance(request.form[0], str) else ""
         behind = request.chosen if request.choices else request.opening + begun
         return self._vocabulary.count(self._vocabulary.extended(self._stages(request)[-1], behind))
+
+    @cached_property
+    def _vocabulary(self) -> Vocabulary:
+        """Read when the first prompt is written or counted."""
+        return Vocabulary(read_metadata(self.path))
 
     def close(self) -> None:
         """Free the model's memory; the next request loads it again."""

@@ -21,7 +21,7 @@ from llm_strategy.errors import BacktraderLLMError, ModelNotLoaded
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.models.catalogue import KNOWN_MODELS
 from llm_strategy.llm.models.chat_template import ChatTemplate
-from llm_strategy.llm.models.fingerprint import cache_folder, keep_note, weights_sha256
+from llm_strategy.llm.models.fingerprint import cache_folder, keep_note, known_sha256, weights_sha256
 from llm_strategy.llm.models.gguf import Metadata, check_file, read_metadata
 from llm_strategy.llm.models.vocabulary import Vocabulary
 from llm_strategy.llm.requests import Message
@@ -29,7 +29,8 @@ from llm_strategy.llm.requests import Message
 Engine: TypeAlias = Literal["local_llama", "llama_cpp"]
 
 HEAD_SECONDS = 10
-"""For reading a file's head, compiling its chat template and rendering it."""
+"""Of a processor, for reading a file's head, compiling its chat template and rendering it: what else a machine does is
+no fault of a file."""
 HEAD_BYTES = 2_000_000_000
 """Memory for the same, besides the file itself, which is mapped."""
 LOAD_SECONDS, LOAD_BYTES_PER_SECOND = 60.0, 20e6
@@ -48,8 +49,10 @@ def try_model(engine: Engine, path: Path, options: Mapping[str, Any]) -> None:
     ``options`` are plain data for the client's constructor. Raises ``ModelNotLoaded`` where the other process crashes,
     takes too long, or finds that the file cannot be used; what else it meets is left for this process to meet.
     """
-    check_file(path)
-    digest = weights_sha256(path)
+    digest = known_sha256(path)
+    if digest is None:
+        check_file(path)
+        digest = weights_sha256(path)
     if digest in _HARMLESS:
         return
     try:
@@ -92,7 +95,7 @@ def try_model(engine: Engine, path: Path, options: Mapping[str, Any]) -> None:
 
 
 def _ended(number: int, engine: Engine, path: Path) -> str:
-    if number == getattr(signal, "SIGALRM", None):
+    if number == getattr(signal, "SIGPROF", None):
         return (
             f"The head or the chat template of {path} was not read within {HEAD_SECONDS} s: fetch the file again, or "
             "choose another model."
@@ -161,11 +164,11 @@ def _bounded(path: Path, seconds: int) -> Iterator[None]:
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (HEAD_BYTES + path.stat().st_size, hard))
-    signal.alarm(seconds)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
@@ -40,7 +41,7 @@ def connected(url: str, key: str) -> openai.AsyncOpenAI:
         http = openai.DefaultAsyncHttpx2Client(
             event_hooks={"response": [_bound]},
             trust_env=not own,
-            verify=httpx2.create_ssl_context() if own and url.startswith("https") else True,
+            verify=_authorities(own=own, encrypted=url.startswith("https")),
             limits=_LIMITS,
             headers=_HEADERS,
             follow_redirects=False,
@@ -52,6 +53,14 @@ def connected(url: str, key: str) -> openai.AsyncOpenAI:
             f"No connection can be made from these settings ({type(problem).__name__}: {brief(problem)}): check "
             "LLM_BASE_URL and the variables HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE."
         ) from None
+
+
+def _authorities(*, own: bool, encrypted: bool) -> ssl.SSLContext | bool:
+    """Who vouches for a server. Where nothing is encrypted nobody has to, and to read a file of authorities would take
+    most of the time that it takes to connect."""
+    if not own:
+        return True
+    return httpx2.create_ssl_context() if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 class _Beginning(httpx2.AsyncByteStream):
