@@ -81,6 +81,11 @@ class LiveFeed(Feed):
         """Whether there was a connection already, so that what is refused now was not refused then."""
         return self._was_connected
 
+    @property
+    def behind(self) -> bool:
+        """As of ``Feed``."""
+        return not self._heard.empty()
+
     def take(self, timeout_s: float) -> Message | None:
         """As of ``Feed``."""
         if self._worker.ident is None:

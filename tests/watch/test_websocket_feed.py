@@ -160,6 +160,87 @@ def test_every_kind_says_how_it_is_written():
     assert all(kind.help.startswith(f"{name}:") for name, kind in known_feeds().items())
 
 
+def test_minutes_that_come_together_are_closed_with_all_their_symbols(tmp_path):
+    """As after a pause: each symbol's bars are long over when they come, and none closes those of another."""
+    names = ("start", "symbol", "open", "high", "low", "close", "volume")
+    bars = [(start.isoformat(), symbol, *values) for symbol in SYMBOLS for start, *values in rows(symbol, MINUTES)]
+    new = sorted(bar for bar in bars if bar[0] >= OPENING.isoformat())
+
+    def script(connection, asked):
+        connection.send("\n".join(text(**dict(zip(names, bar, strict=True))) for bar in new))
+        until_closed(connection)
+
+    stop = threading.Event()
+    steps = Steps(lambda state: stop.set() if state.bars == MINUTES else None)
+    with serving(script) as (url, _):
+        made = experiment(tmp_path, history_only=True, watch={"feed": f"websocket:{url}"})
+        made["arms"] = ["regime_rule"]
+        result = watch(made, sinks=[steps], stop=stop)
+    closes = [json.loads(line)["bars"] for line in (result.folder / "bars.jsonl").read_text().splitlines()]
+    assert [sorted(close) for close in closes] == [
+        sorted(bar[1] for bar in new if bar[0] == (OPENING + timedelta(minutes=minute)).isoformat())
+        for minute in range(MINUTES)
+    ]
+    assert not steps.of("late_ticks")
+
+
+def test_minutes_that_come_together_are_closed_with_all_their_symbols(tmp_path):
+    """As after a pause: each symbol's bars are long over when they come, and none closes those of another."""
+    names = ("symbol", "start", "open", "high", "low", "close", "volume")
+    bars = [(symbol, start.isoformat(), *values) for symbol in SYMBOLS for start, *values in rows(symbol, MINUTES)]
+    new = [bar for bar in bars if bar[1] >= OPENING.isoformat()]
+
+    def script(connection, asked):
+        for bar in new:  # all of one symbol before the next
+            connection.send(text(**dict(zip(names, bar, strict=True))))
+        until_closed(connection)
+
+    stop = threading.Event()
+    steps = Steps(lambda state: stop.set() if state.bars == MINUTES else None)
+    with serving(script) as (url, _):
+        made = experiment(tmp_path, history_only=True, watch={"feed": f"websocket:{url}"})
+        result = watch(made | {"arms": ["regime_rule"]}, sinks=[steps], stop=stop)
+    closes = [json.loads(line)["bars"] for line in (result.folder / "bars.jsonl").read_text().splitlines()]
+    assert [sorted(close) for close in closes] == [
+        sorted(bar[0] for bar in new if bar[1] == (OPENING + timedelta(minutes=minute)).isoformat())
+        for minute in range(MINUTES)
+    ]
+    assert not steps.of("late_ticks")
+
+
+def test_what_is_heard_while_a_decision_takes_long_belongs_to_its_bar(tmp_path):
+    clock, deciding, sent, stop = [OPENING], threading.Event(), threading.Event(), threading.Event()
+
+    def now():
+        clock[0] += timedelta(milliseconds=50)
+        return clock[0]
+
+    def script(connection, asked):
+        connection.send(tick(1, "a", 100.0))
+        connection.send(text(time=(OPENING + timedelta(minutes=1)).isoformat()))
+        deciding.wait(20)
+        for number in range(5):
+            connection.send(tick(61 + number, f"b{number}", 100.0 + number))
+        sent.set()
+        until_closed(connection)
+
+    def slow(request):
+        if not deciding.is_set():
+            deciding.set()
+            sent.wait(20)
+            clock[0] += timedelta(minutes=3)  # the second minute is over before this answer
+        return reader(request)
+
+    steps = Steps(lambda state: stop.set() if state.bars == 2 else None)
+    with serving(script) as (url, _):
+        made = experiment(tmp_path, history_only=True, watch={"feed": f"websocket:{url}"})
+        made["data"]["sources"] = {"AAA": made["data"]["sources"]["AAA"]}
+        result = watch(made | {"arms": ["llm"]}, client=ScriptedClient(slow), sinks=[steps], stop=stop, now=now)
+    *_, last = (result.folder / "bars.jsonl").read_text().splitlines()
+    assert json.loads(last)["bars"] == {"AAA": [100.0, 104.0, 100.0, 104.0, 25.0]}
+    assert not steps.of("late_ticks")
+
+
 def said_of(minute, rng):
     """What a disorderly server says of a minute: its ticks out of order, some of them twice, and what nobody reads."""
     lines = []
