@@ -162,30 +162,6 @@ def test_every_kind_says_how_it_is_written():
 
 def test_minutes_that_come_together_are_closed_with_all_their_symbols(tmp_path):
     """As after a pause: each symbol's bars are long over when they come, and none closes those of another."""
-    names = ("start", "symbol", "open", "high", "low", "close", "volume")
-    bars = [(start.isoformat(), symbol, *values) for symbol in SYMBOLS for start, *values in rows(symbol, MINUTES)]
-    new = sorted(bar for bar in bars if bar[0] >= OPENING.isoformat())
-
-    def script(connection, asked):
-        connection.send("\n".join(text(**dict(zip(names, bar, strict=True))) for bar in new))
-        until_closed(connection)
-
-    stop = threading.Event()
-    steps = Steps(lambda state: stop.set() if state.bars == MINUTES else None)
-    with serving(script) as (url, _):
-        made = experiment(tmp_path, history_only=True, watch={"feed": f"websocket:{url}"})
-        made["arms"] = ["regime_rule"]
-        result = watch(made, sinks=[steps], stop=stop)
-    closes = [json.loads(line)["bars"] for line in (result.folder / "bars.jsonl").read_text().splitlines()]
-    assert [sorted(close) for close in closes] == [
-        sorted(bar[1] for bar in new if bar[0] == (OPENING + timedelta(minutes=minute)).isoformat())
-        for minute in range(MINUTES)
-    ]
-    assert not steps.of("late_ticks")
-
-
-def test_minutes_that_come_together_are_closed_with_all_their_symbols(tmp_path):
-    """As after a pause: each symbol's bars are long over when they come, and none closes those of another."""
     names = ("symbol", "start", "open", "high", "low", "close", "volume")
     bars = [(symbol, start.isoformat(), *values) for symbol in SYMBOLS for start, *values in rows(symbol, MINUTES)]
     new = [bar for bar in bars if bar[1] >= OPENING.isoformat()]
