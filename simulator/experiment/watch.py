@@ -9,7 +9,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from llm_strategy.errors import ConfigurationError, did_you_mean
-from llm_strategy.support.secrets import secrets_in
+from llm_strategy.support.secrets import secrets_in_address
 from simulator.prices.sessions import Timeframe, parse_timeframe
 
 Missed: TypeAlias = Literal["skip", "decide_late"]
@@ -43,7 +43,7 @@ class WatchConfig:
     """Whether missed bars are decided late, which is marked, or not at all."""
 
     def __post_init__(self) -> None:
-        if any("${" not in secret for secret in secrets_in(self.feed)):
+        if any("${" not in secret for secret in secrets_in_address(self.feed)):
             raise ConfigurationError(
                 "watch.feed holds a key or a password, which would be written into the record: set it in the "
                 "environment, and write ${NAME} in its place."
