@@ -83,7 +83,7 @@ def test_two_processes_write_the_files_of_one(told):
     assert told["processes"] == [0, 3]
     assert told["differ"] == []
     assert told["same"]
-    assert {"report.html", "facts.json", "robustness.json", "momentum/facts.json"} <= {*told["files"]}
+    assert {"report.html", "facts.json", "robustness.json", "buy_and_hold/facts.json"} <= {*told["files"]}
 
 
 @linux
