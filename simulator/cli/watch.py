@@ -57,7 +57,11 @@ ExperimentFile = Annotated[
 def run(
     experiment: ExperimentFile = Path("experiment.yaml"),
     feed: Annotated[
-        str, typer.Option(help="Where bars come from: replay:, replay:SOURCE, follow:PATH; as under watch if absent.")
+        str,
+        typer.Option(
+            help="Where bars come from: replay:, follow:PATH, websocket:URL, yfinance:SYMBOL, ccxt:EXCHANGE/SYMBOL, "
+            "alpaca:SYMBOL; as under watch if absent."
+        ),
     ] = "",
     speed: Annotated[
         float | None, typer.Option(help="Seconds of the market in a second of a replay; 0 is as fast as it goes.")
