@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import pickle
 import signal
@@ -21,6 +22,9 @@ _NATIVE = ("gpt4all", "torch", "xllamacpp")
 """Libraries whose threads a copy of the process would lack."""
 _OWN_THREADS = ("progress", "rich.live")
 """Threads that show progress, by name or by the module of their class: a part shows none."""
+
+_DIE_WITH_PARENT = 1
+"""PR_SET_PDEATHSIG of Linux: a copy that lived on would hold the lock of the folder."""
 
 Content = TypeVar("Content")
 
@@ -75,6 +79,7 @@ class Part(Generic[Content]):
         status = 1
         try:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # who began it ends it
+            ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)  # also where that one is killed
             os.close(here)
             content = pickle.dumps(self._compute())
             with open(there, "wb") as pipe:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import select
+import signal
 import subprocess
 import sys
 
@@ -104,6 +106,27 @@ def test_a_part_that_nobody_asks_for_is_ended(told):
 @linux
 def test_a_program_with_threads_of_its_own_is_not_copied(told):
     assert told["told"][3:] == [False, True]
+
+
+BEGINS = """
+import time
+from simulator.runs.parts import Part
+
+with Part(lambda: time.sleep(600), 10**6) as part:
+    print(part._process, flush=True)
+    time.sleep(600)
+"""
+
+
+@linux
+def test_a_part_ends_with_the_process_that_began_it_though_that_is_killed():
+    with subprocess.Popen([sys.executable, "-c", BEGINS], stdout=subprocess.PIPE, text=True) as first:
+        copy = int(first.stdout.readline())
+        first.kill()
+        closed, _, _ = select.select([first.stdout], [], [], 60)
+        if not closed:
+            os.kill(copy, signal.SIGKILL)
+    assert closed  # by both, far sooner than the part would have been done
 
 
 def test_little_work_stays_in_one_process():
