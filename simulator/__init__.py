@@ -23,12 +23,15 @@ if TYPE_CHECKING:
     from simulator.runs.result import Result
     from simulator.runs.study import Study
     from simulator.runs.trials.holdout import open_holdout
+    from simulator.sweeps.result import SweepResult
+    from simulator.sweeps.sweep import sweep
 
 __all__ = [
     "Experiment",
     "Prices",
     "Result",
     "Study",
+    "SweepResult",
     "check_lookahead",
     "compare",
     "diff_runs",
@@ -41,6 +44,7 @@ __all__ = [
     "rebuild_report",
     "replay",
     "run",
+    "sweep",
     "test_hypotheses",
 ]
 
@@ -49,6 +53,7 @@ _HOMES = {
     "Prices": "simulator.prices.load",
     "Result": "simulator.runs.result",
     "Study": "simulator.runs.study",
+    "SweepResult": "simulator.sweeps.result",
     "check_lookahead": "simulator.runs.lookahead.check",
     "compare": "simulator.runs.compare",
     "diff_runs": "simulator.runs.difference",
@@ -61,6 +66,7 @@ _HOMES = {
     "rebuild_report": "simulator.runs.report",
     "replay": "simulator.runs.replaying",
     "run": "simulator.runs.compare",
+    "sweep": "simulator.sweeps.sweep",
     "test_hypotheses": "simulator.runs.hypotheses.commands",
 }
 """Where each public name lives; it is imported when it is first used, so that the command line starts at once."""

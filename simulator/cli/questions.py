@@ -151,7 +151,16 @@ def fetch(
 
 
 def _asked(file: Path) -> Asked:
-    """The advisors of a document, with the decisions that they are asked for."""
+    """The advisors of an experiment or a sweep, with the decisions that they are asked for."""
+    from simulator.sweeps.document import is_sweep
+
+    if is_sweep(file):
+        from simulator.sweeps.cells import cells_of
+        from simulator.sweeps.collect import asked_by as asked_by_sweep
+        from simulator.sweeps.document import Sweep
+
+        sweep = Sweep.from_file(file)
+        return asked_by_sweep(cells_of(sweep), sweep.arms)
     from simulator.runs.batch.export import asked_by
     from simulator.runs.compare import as_experiment
 

@@ -53,6 +53,7 @@ from simulator.experiment.sections import EvaluationConfig as EvaluationConfig
 from simulator.experiment.sections import OutputConfig as OutputConfig
 from simulator.experiment.sections import contradictions
 from simulator.experiment.starters import starter_text
+from simulator.experiment.watch import WatchConfig
 from simulator.prices.config import DataConfig, check_sources
 
 BOTH = "advisor and advisors are given: put all advisors under advisors, each by its name."
@@ -67,6 +68,7 @@ SECTIONS: dict[str, Any] = {
     "costs": Costs,
     "evaluation": EvaluationConfig,
     "output": OutputConfig,
+    "watch": WatchConfig,
 }
 """The sections of an experiment that are mappings, by key; ``baselines`` has none of its own."""
 
@@ -105,6 +107,7 @@ class Experiment:
     ``meaning``, ``actions`` (those that agree with it) and ``colour``."""
     hypotheses: HypothesesConfig | None = None
     """What is stated about the market and tested, where anything is."""
+    watch: WatchConfig = field(default_factory=WatchConfig)
     folder: Path | None = field(default=None, compare=False, repr=False)
     """The folder of the experiment's file, where relative paths of what is read (prices, layout, calibration,
     ``configs/llm.yaml``) are looked for before the working folder. It is no part of what decides a run."""
@@ -320,7 +323,7 @@ class Experiment:
             {
                 name: asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
                 for name, value in (values | {"risk": self.risk.as_dict()}).items()
-                if name not in ("advisor", "advisors", "regimes", "hypotheses")
+                if name not in ("advisor", "advisors", "regimes", "hypotheses", "watch")
             },
             "experiment",
         )
@@ -331,6 +334,8 @@ class Experiment:
             more["regimes"] = self.regimes.as_dict()
         if self.hypotheses is not None:
             more["hypotheses"] = self.hypotheses.as_document()
+        if self.watch != WatchConfig():
+            more["watch"] = asdict(self.watch)
         order = [name for name in values if name in document | more]
         return {name: (document | more)[name] for name in order}
 

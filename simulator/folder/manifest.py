@@ -26,6 +26,8 @@ FORMAT_VERSION = "2.5.0"
 """The format with an explanation of claims, which no earlier version can judge again."""
 EARLIER_FORMATS = ("2.4.0", "2.3.0", "2.2.0", "2.1.0")
 """Formats of earlier versions that are read as this one is; what they lack was not measured."""
+SWEEP_KIND = "sweep"
+"""The ``kind`` of the manifest of a sweep, which is no run (``simulator.folder.sweep``)."""
 UNSEALED_FORMAT = "2.0.0"
 """The format before manifests had a seal (``simulator.folder.integrity``); everything else of it is the same."""
 
@@ -155,6 +157,8 @@ def read_manifest(folder: Path, arm: str | None = None) -> dict[str, Any]:
         raise RunFolderError(f"{folder} is no folder: name one that btllm wrote{hint}.") from None
     except (OSError, ValueError, RecursionError) as problem:
         raise RunFolderError(f"{path} cannot be read ({problem}); run the experiment again.") from None
+    if isinstance(manifest, dict) and manifest.get("kind") == SWEEP_KIND:
+        raise RunFolderError(f"{folder} is a sweep and no run: open its report.html, or run one of its cells alone.")
     if not isinstance(manifest, dict) or not {"format", "kind", "experiment"} <= manifest.keys():
         raise RunFolderError(f"{path} is not the manifest of a run: restore it, or run the experiment again.")
     named = manifest.get("arms") if manifest["kind"] == "comparison" else [manifest.get("arm")]

@@ -12,7 +12,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 from typing import Self
 
@@ -88,11 +88,12 @@ class Workspace:
         else:
             (self.path / ANSWERED).unlink(missing_ok=True)
 
-    def finish(self, *, failed: bool) -> Path:
+    def finish(self, *, failed: bool, seal: Callable[[Path], None] = seal) -> Path:
         """Give the folder its final name, in place of an earlier run of the same identity; returns it.
 
         Everything in it is on the disk before. The calls that the earlier one made of a model stay on record
         (``audit-TIME.jsonl``). A failed run does not take the place of a complete one and goes to ``NAME.failed``.
+        What is no run has a ``seal`` of its own.
         """
         with as_run_folder_error(self.folder):
             (self.path / ANSWERED).unlink(missing_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.options import PromptOptions
@@ -20,7 +20,7 @@ from simulator.experiment.configuration import Experiment
 from simulator.prices.universe import Universe
 from simulator.runs.answers import advisor_of
 from simulator.runs.context_size import SourceTokens, source_tokens
-from simulator.runs.questions import look_up
+from simulator.runs.questions import QuestionSet, look_up
 from simulator.runs.simulation import upcoming
 
 if TYPE_CHECKING:
@@ -143,6 +143,43 @@ def estimate_run(experiment: Experiment, universe: Universe, sessions: Sequence[
     return _sum(parts)
 
 
+class SetsEstimate(NamedTuple):
+    """What many sets of questions ask: ``whole`` with each distinct question once, the ``decisions`` of each set by
+    advisor, and the questions ``to_ask``, likewise."""
+
+    whole: Estimate
+    decisions: Mapping[str, list[int]]
+    to_ask: Mapping[str, list[Request]]
+
+
+def estimate_sets(sets: Sequence[tuple[AdvisorSession, Sequence[QuestionSet]]]) -> SetsEstimate:
+    """The estimate of many experiments that share these models, as ``estimate_run`` makes that of one."""
+    parts: dict[str, Estimate] = {}
+    decisions: dict[str, list[int]] = {}
+    asked: dict[str, list[Request]] = {}
+    seen: set[str] = set()
+    for session, of_it in sets:
+        each = [_count(one.experiment, one.universe, session.model, (one.config,)) for one in of_it]
+        known: dict[Request, Generation] = {}
+        missing: dict[Request, None] = {}
+        for counted in each:
+            known |= counted.known
+            missing |= dict.fromkeys(counted.missing)
+        again = sum(counted.again for counted in each)
+        made = sum(counted.decisions for counted in each)
+        merged = replace(each[0], known=known, missing=list(missing), again=again, decisions=made)
+        keys = {request_hash(request, session.model.identity): request for request in missing}
+        to_ask = [request for key, request in keys.items() if key not in seen]
+        part = _estimated(of_it[0].experiment, merged, session.model, session.prices, to_ask)
+        besides = tuple(_beside_decisions(merged.advisor))  # nothing is reported on by a model
+        parts[session.name] = replace(part, advisor=session.name if len(sets) > 1 else "", besides=besides)
+        decisions[session.name] = [counted.decisions for counted in each]
+        asked[session.name] = to_ask
+        seen |= keys.keys()
+    whole = next(iter(parts.values())) if len(parts) == 1 else _sum(parts)
+    return SetsEstimate(whole, decisions, asked)
+
+
 def _sum(parts: Mapping[str, Estimate]) -> Estimate:
     each = tuple(parts.values())
     seconds, costs = [part.seconds for part in each], [part.cost for part in each]
@@ -218,14 +255,18 @@ def _never_met(count: int) -> str:
 
 
 def _besides(advisor: ModelAdvisor, experiment: Experiment) -> Iterable[str]:
-    if advisor.mode.unforeseen:
-        yield advisor.mode.unforeseen
-    if advisor.context.images:
-        yield "the tokens of images, which its server alone counts,"
+    yield from _beside_decisions(advisor)
     if experiment.hypotheses is not None and experiment.hypotheses.propose:
         yield "the proposals of hypotheses"
     if experiment.output.explain:
         yield "the questions of the explanation"
+
+
+def _beside_decisions(advisor: ModelAdvisor) -> Iterable[str]:
+    if advisor.mode.unforeseen:
+        yield advisor.mode.unforeseen
+    if advisor.context.images:
+        yield "the tokens of images, which its server alone counts,"
 
 
 def _tokens(missing: Sequence[Request], known: Mapping[Request, Generation], client: LLMClient) -> tuple[int, int]:

@@ -32,6 +32,7 @@ from simulator.experiment.starters import starter_text
 from simulator.prices.config import DataConfig
 from simulator.prices.load import load_prices
 from simulator.prices.universe import read_universe_csv
+from simulator.sweeps.document import Sweep
 
 from .answers import GOOD, SCORES, SNAPSHOT, as_text, sound
 from .target import Target
@@ -47,6 +48,14 @@ arms: [llm, momentum, random]
 baselines: {momentum: {bars: 60}}
 evaluation: {draws: 2, bootstrap_samples: 200}
 output: {folder: reports, explain: false}
+"""
+SHORT_SWEEP = """\
+name: limits
+experiment: {name: mine, data: {source: "synthetic:calm?bars=300"}}
+arm: [llm, momentum]
+grid: {risk.max_position_size: [0.1, 0.5], advisor.style: [words, numbers]}
+list: [{costs.slippage_bps: 5, risk.allow_short: true}]
+walk_forward: {bars: 20, step: 10, first: 2001-02-01}
 """
 SHORT_SETTINGS = """\
 backend: openai
@@ -82,6 +91,12 @@ def _experiment(data, folder):
     plain = experiment.as_dict()
     json.dumps(plain, allow_nan=False).encode()
     assert Experiment.from_mapping(plain).as_dict() == plain
+
+
+def _sweep(data, folder):
+    sweep = Sweep.from_text(as_text(data), folder=folder)
+    json.dumps(sweep.as_dict(), allow_nan=False).encode()
+    assert sweep.keys or sweep.walk_forward or sweep.windows
 
 
 def _settings(name):
@@ -294,6 +309,7 @@ TARGETS = (
         SETTING,
         tries=40,
     ),
+    Target("sweep.yaml", lambda: [SHORT_SWEEP.encode()], _sweep, SETTING, tries=60),
     Target("env file", lambda: [DOTENV], _settings(".env"), SETTING, tries=40),
     Target("script", lambda: [b'"hold"\n{"label": "bull", "action": "exit"}\n'], _script, SETTING, tries=80),
     Target("layout", _prompt_files, _layout, SETTING, tries=60),

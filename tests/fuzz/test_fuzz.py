@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from fuzzing import NIGHTLY, TABLE
 
-from fuzz import answers, files, folders, hypotheses, models, prompts, servers, texts
+from fuzz import answers, files, folders, hypotheses, models, prompts, servers, texts, training, watched
 from fuzz.mutation import WHOLE, mutated
 from fuzz.target import Tally, try_one
 
@@ -28,10 +28,12 @@ ALL = (
     *files.TARGETS,
     *folders.TARGETS,
     *hypotheses.TARGETS,
+    *training.TARGETS,
     *models.TARGETS,
     *prompts.TARGETS,
     *servers.TARGETS,
     *texts.TARGETS,
+    *watched.TARGETS,
 )
 TARGETS = {target.name: target for target in ALL if target.tries or NIGHTLY}
 SHARES = sum(target.share for target in TARGETS.values())

@@ -25,15 +25,17 @@ from simulator.experiment.configuration import Experiment
 from simulator.experiment.schema import experiment_schema
 from simulator.hypotheses.statement import Hypothesis
 from simulator.runs.advise import advise_at
+from simulator.sweeps.document import Sweep, sweep_schema
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _BLOCK = re.compile(r"^```(?P<language>\w*)(?P<info>[^\n]*)\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL)
 _EXPERIMENT = set(experiment_schema()["properties"])
+_SWEEP = set(sweep_schema()["properties"])
 _RUNTIME = {*LlmSettings.model_fields, *BACKENDS}
 _PARSED_ONLY = re.compile(
     "demo|doctor|view|audit-memory|models|documents|open-holdout|checklist|run|check-lookahead|forget|hypotheses|"
-    "trials check|analytics|compare"
+    "trials check|analytics|compare|sweep|watch|train"
 )
 """Commands that take long, open a browser, need a server or the network, or what no reader's folder has; each has tests
 of its own."""
@@ -73,6 +75,8 @@ def run_yaml(snippet, client):
     keys = set(document)
     if keys <= _EXPERIMENT:
         run_experiment(document, client, ask=not snippet.needs)
+    elif keys <= _SWEEP:
+        Sweep.from_mapping(document, snippet.page)
     elif keys <= _RUNTIME:
         SETTINGS_FILE.parent.mkdir(exist_ok=True)
         SETTINGS_FILE.write_text(snippet.text, encoding="utf-8")
@@ -129,7 +133,8 @@ def check_words(words):
     """Every word is a command, an argument or an option that there is."""
     command, context, rest = typer.main.get_command(app), None, list(words)
     while rest and hasattr(command, "commands") and not rest[0].startswith("-"):
-        name = rest.pop(0)
+        usual = getattr(command, "usual", None)
+        name = usual if usual and rest[0] not in command.commands else rest.pop(0)
         assert name in command.commands, f"btllm {' '.join(words)}: there is no command {name}"
         command = command.commands[name]
     command.make_context("btllm", rest, parent=context, resilient_parsing=hasattr(command, "commands"))

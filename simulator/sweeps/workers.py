@@ -1,0 +1,215 @@
+"""Where cells are traded: in this process, in others of this machine (loky), or by the workers of a Dask cluster.
+
+The same bytes come of each. Cells go in parts that share prices and decisions; what a lost worker had in hand is traded
+again by another one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
+from concurrent.futures.process import BrokenProcessPool
+from importlib.metadata import version
+from typing import Any, NamedTuple, TypeAlias
+
+from joblib import Parallel, delayed
+
+from llm_strategy.errors import BacktraderLLMError, ConfigurationError, RunFolderError
+from simulator.sweeps.shelf import Held, Shelf
+from simulator.sweeps.trade import ArmOutcome, CellProblem, CellWork, trade_cells
+
+ATTEMPTS = 3
+"""How often a part is begun before a sweep gives up on it: one that ends its worker each time would go on for ever."""
+_IDLE_SECONDS = 20
+_CONNECT_SECONDS = 10
+_INSTALL = "pip install 'backtrader-llm[dask]'"
+
+
+class Part(NamedTuple):
+    """Cells that are traded by one worker, one after the other: ``key`` names them, ``files`` are what they need of the
+    shelf."""
+
+    key: str
+    cells: tuple[CellWork, ...]
+    files: tuple[str, ...]
+
+
+Traded: TypeAlias = tuple[Part, list[ArmOutcome]]
+Trade: TypeAlias = Callable[[Sequence[Part], Shelf], Iterator[tuple[str, list[ArmOutcome] | CellProblem]]]
+"""Trades parts in any order; raises ``WorkerLost`` where some of them were lost."""
+
+
+class WorkerLost(Exception):
+    """A worker ended by itself; ``parts`` are the keys of those that it may have had in hand."""
+
+    def __init__(self, parts: set[str], why: str = "") -> None:
+        super().__init__(why)
+        self.parts = parts
+
+
+class CellFailed(NamedTuple):
+    """A cell that cannot be traded."""
+
+    cell: int
+    problem: BacktraderLLMError
+
+
+def trade_parts(parts: Sequence[Part], shelf: Shelf, trade: Trade) -> Iterator[Traded | CellFailed]:
+    """Trade all parts, those of a lost worker again; ends behind a cell that cannot be traded.
+
+    Raises ``RunFolderError`` for a part that ended its worker every time.
+    """
+    left = {part.key: part for part in parts}
+    attempts = dict.fromkeys(left, 0)
+    while left:
+        try:
+            for key, found in trade(list(left.values()), shelf):
+                if isinstance(found, CellProblem):
+                    yield CellFailed(*found)
+                    return
+                yield left.pop(key), found
+        except WorkerLost as lost:
+            for key in lost.parts & left.keys():
+                attempts[key] += 1
+                if attempts[key] >= ATTEMPTS:
+                    numbers = [cell.number for cell in left[key].cells]
+                    raise RunFolderError(
+                        f"The worker of cells {numbers[0]} to {numbers[-1]} ended by itself {ATTEMPTS} times"
+                        f"{f' ({lost})' if str(lost) else ''}: give it more memory or take fewer workers; the same "
+                        "command goes on, and finished cells are kept."
+                    ) from None
+
+
+def in_process(parts: Sequence[Part], shelf: Shelf) -> Iterator[tuple[str, list[ArmOutcome] | CellProblem]]:
+    """Trade in this process."""
+    for part in parts:
+        yield part.key, trade_cells(part.cells, shelf.paths(part.files))
+
+
+def in_processes(workers: int) -> Trade:
+    """Trade in so many processes of this machine, which map prices and decisions into memory."""
+
+    def trade(parts: Sequence[Part], shelf: Shelf) -> Iterator[tuple[str, list[ArmOutcome] | CellProblem]]:
+        begun: set[str] = set()
+
+        def tasks() -> Iterator[Any]:
+            for part in parts:
+                begun.add(part.key)
+                yield delayed(_named)(part.key, part.cells, shelf.paths(part.files))
+
+        pool = Parallel(
+            workers,
+            backend="loky",
+            return_as="generator_unordered",
+            batch_size=1,
+            pre_dispatch="2*n_jobs",
+            idle_worker_timeout=_IDLE_SECONDS,
+        )
+        try:
+            yield from pool(tasks())
+        except BrokenProcessPool:
+            raise WorkerLost(begun) from None
+
+    return trade
+
+
+def _named(key: str, cells: Sequence[CellWork], files: dict[str, Held]) -> tuple[str, list[ArmOutcome] | CellProblem]:
+    return key, trade_cells(cells, files)
+
+
+@contextlib.contextmanager
+def on_dask(address: str) -> Iterator[tuple[Trade, int]]:
+    """Trade on the cluster of the scheduler at an address (``tcp://host:8786``), and how many threads it has. Prices
+    and decisions are scattered once. Raises ``ConfigurationError`` where there is no such cluster."""
+    try:
+        from distributed import Client as Connect
+    except ImportError:
+        raise ConfigurationError(f"A sweep on Dask needs distributed: {_INSTALL}") from None
+    try:
+        connect: Any = Connect
+        client = connect(address, timeout=_CONNECT_SECONDS)
+    except (OSError, ValueError, TimeoutError) as problem:
+        told = " ".join(str(problem).split()) or type(problem).__name__
+        raise ConfigurationError(
+            f"There is no scheduler of Dask at {address} ({told:.120}): start one with dask scheduler, and workers "
+            "with dask worker ADDRESS."
+        ) from None
+    with client:
+        yield _scattering(client), _threads(client, address)
+
+
+def _threads(client: Any, address: str) -> int:
+    """Threads of all workers, each of which has the same version of this package."""
+    try:
+        client.wait_for_workers(1, timeout=_CONNECT_SECONDS)
+        versions = client.run(_installed)
+    except TimeoutError:
+        raise ConfigurationError(
+            f"The scheduler at {address} has no workers: start some with dask worker {address}."
+        ) from None
+    except ImportError as problem:
+        raise ConfigurationError(
+            f"A worker of {address} lacks a module ({problem}): install the same backtrader-llm there ({_INSTALL})."
+        ) from None
+    own = _installed()
+    for worker, other in versions.items():
+        if other != own:
+            raise ConfigurationError(
+                f"The worker {worker} has backtrader-llm {other}, and this is {own}: install the same version there."
+            )
+    return sum(client.nthreads().values())
+
+
+def _installed() -> str:
+    return version("backtrader-llm")
+
+
+def _scattering(client: Any) -> Trade:
+    from distributed import KilledWorker
+    from distributed import as_completed as completed
+
+    as_completed: Any = completed
+
+    def trade(parts: Sequence[Part], shelf: Shelf) -> Iterator[tuple[str, list[ArmOutcome] | CellProblem]]:
+        try:
+            yield from on_cluster(parts, shelf)
+        except (OSError, TimeoutError) as problem:
+            told = " ".join(str(problem).split()) or type(problem).__name__
+            raise RunFolderError(
+                f"The scheduler of Dask is gone ({told:.120}): start it again; the same command goes on, and finished "
+                "cells are kept."
+            ) from None
+
+    def on_cluster(parts: Sequence[Part], shelf: Shelf) -> Iterator[tuple[str, list[ArmOutcome] | CellProblem]]:
+        keys = dict.fromkeys(key for part in parts for key in part.files)
+        held = {key: client.scatter(content, broadcast=True) for key, content in shelf.contents(keys)}
+        begun = {
+            client.submit(
+                trade_cells, part.cells, {key: held[key] for key in part.files}, key=f"cells-{part.key}", pure=False
+            ): part
+            for part in parts
+        }
+        lost: set[str] = set()
+        for future in as_completed(begun):
+            part = begun[future]
+            try:
+                yield part.key, future.result()
+            except (KilledWorker, CancelledError) as problem:
+                lost.add(part.key)
+                why = type(problem).__name__
+            future.release()
+        if lost:
+            raise WorkerLost(lost, why)
+
+    return trade
+
+
+def can_travel(parts: Sequence[Part]) -> bool:
+    """Whether another process can have these cells: not what was made of objects of a person's own program."""
+    try:
+        pickle.dumps(parts)
+    except (AttributeError, TypeError, pickle.PicklingError):
+        return False
+    return True

@@ -1,0 +1,128 @@
+"""Cells in other processes and on a Dask cluster: the bytes of one process, whatever becomes of a worker."""
+
+import os
+import signal
+import sys
+from contextlib import contextmanager
+
+import pytest
+from small_run import recording
+from small_sweep import buyer, small_sweep, sums
+
+import simulator
+from llm_strategy.errors import ConfigurationError, RunFolderError
+from simulator.sweeps import sweep as sweep_module
+from simulator.sweeps import workers
+from simulator.sweeps.shelf import Shelf
+from simulator.sweeps.workers import ATTEMPTS, Part, WorkerLost, trade_parts
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def wanted(tmp_path_factory):
+    """The bytes of one process, and the record that holds every answer."""
+    client, _ = recording(buyer)
+    result = simulator.sweep(small_sweep(tmp_path_factory.mktemp("alone")), client=client, workers=1)
+    return sums(result.folder), client
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    """Cells go in parts of two, so that there are many."""
+    monkeypatch.setattr(sweep_module, "CLOSES_OF_A_PART", 700)
+
+
+def children():
+    """The process numbers of the workers that trade for this process."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/stat") as stat:
+                parent = int(stat.read().rpartition(")")[2].split()[1])
+            with open(f"/proc/{name}/cmdline") as line:
+                is_worker = "popen_loky" in line.read()
+        except OSError:
+            continue
+        if parent == os.getpid() and is_worker:
+            found.append(int(name))
+    return found
+
+
+@contextmanager
+def killing(at):
+    """Kill a worker of this machine once so many parts are finished."""
+    put, seen = Shelf.put, []
+
+    def counted(shelf, key, content):
+        put(shelf, key, content)
+        if key.startswith("cells-"):
+            seen.append(key)
+            if len(seen) == at:
+                victims = children()
+                assert victims, "no worker to kill"
+                os.kill(victims[0], signal.SIGKILL)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Shelf, "put", counted)
+        yield seen
+
+
+def test_a_worker_that_is_killed_loses_nothing(wanted, tmp_path, small_parts):
+    bytes_of_one, client = wanted
+    with killing(at=2) as finished:
+        result = simulator.sweep(small_sweep(tmp_path), client=client, workers=2)
+    assert sums(result.folder) == bytes_of_one
+    assert len(finished) == len(set(finished)) == 16, "what was finished is not traded again"
+
+
+def test_a_part_that_ends_every_worker_is_given_up():
+    begun = []
+
+    def trade(parts, shelf):
+        begun.append(len(parts))
+        yield parts[0].key, []
+        raise WorkerLost({parts[-1].key}, "KilledWorker")
+
+    cell = type("Cell", (), {"number": 7})
+    parts = [Part(str(number), (cell,), ()) for number in range(9)]
+    with pytest.raises(RunFolderError, match=f"cells 7 to 7 ended by itself {ATTEMPTS} times .KilledWorker"):
+        list(trade_parts(parts, None, trade))
+    assert begun == [9, 8, 7]
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_dask_cluster_by_the_address_of_its_scheduler(wanted, tmp_path, small_parts, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    bytes_of_one, client = wanted
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+    ) as cluster:
+        address = cluster.scheduler_address
+        result = simulator.sweep(small_sweep(tmp_path / "whole"), client=client, dask=address)
+        assert sums(result.folder) == bytes_of_one
+        victims = [worker.pid for worker in cluster.workers.values()]
+        put, seen = Shelf.put, []
+
+        def counted(shelf, key, content):
+            put(shelf, key, content)
+            seen.append(key)
+            if len(seen) == 12:  # prices and decisions of four windows, and some cells
+                os.kill(victims[0], signal.SIGKILL)
+
+        monkeypatch.setattr(Shelf, "put", counted)
+        result = simulator.sweep(small_sweep(tmp_path / "killed"), client=client, dask=address)
+        assert sums(result.folder) == bytes_of_one
+        assert len(seen) > 12
+        with pytest.raises(ConfigurationError, match="leave workers out"):
+            simulator.sweep(small_sweep(tmp_path / "both"), client=client, dask=address, workers=2)
+    monkeypatch.setattr(workers, "_CONNECT_SECONDS", 1)
+    with pytest.raises(ConfigurationError, match="There is no scheduler of Dask at tcp"):
+        simulator.sweep(small_sweep(tmp_path / "nowhere"), client=client, dask="tcp://127.0.0.1:9")
+
+
+def test_without_dask_the_line_that_installs_it_is_told(wanted, tmp_path, monkeypatch):
+    _, client = wanted
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'backtrader-llm\[dask\]'"):
+        simulator.sweep(small_sweep(tmp_path), client=client, dask="tcp://127.0.0.1:8786")
