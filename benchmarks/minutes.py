@@ -38,13 +38,13 @@ def print_minutes(sizes: list[int]) -> None:
         with tempfile.TemporaryDirectory() as place:
             command = [sys.executable, "-m", "benchmarks.minutes", "--run", str(bars), place]
             environment = os.environ | {"BTLLM_DATA_DIR": f"{place}/data"}
-            told = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)  # noqa: S603
+            told = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
             found = json.loads(told.stdout.splitlines()[-1])
             peak, page = found["peak"], Path(found["page"])
             grown = "" if before is None else f", {(peak - before[1]) / (bars - before[0]):,.0f} bytes a bar"
             print(
-                f"{bars:7,} one-minute bars, 4 arms   peak {peak / 1e6:,.0f} MB{grown}; {found['seconds']:.0f} s (CPU); "
-                f"page {page.stat().st_size / 1e6:.2f} MB, usable after {_opened(page):,.0f} ms",
+                f"{bars:7,} one-minute bars, 4 arms   peak {peak / 1e6:,.0f} MB{grown}; "
+                f"{found['seconds']:.0f} s (CPU); page {page.stat().st_size / 1e6:.2f} MB, usable after {_opened(page):,.0f} ms",
                 flush=True,
             )
             before = bars, peak
