@@ -44,7 +44,8 @@ def print_minutes(sizes: list[int]) -> None:
             grown = "" if before is None else f", {(peak - before[1]) / (bars - before[0]):,.0f} bytes a bar"
             print(
                 f"{bars:7,} one-minute bars, 4 arms   peak {peak / 1e6:,.0f} MB{grown}; "
-                f"{found['seconds']:.0f} s (CPU); page {page.stat().st_size / 1e6:.2f} MB, usable after {_opened(page):,.0f} ms",
+                f"{found['seconds']:.0f} s (CPU); page {page.stat().st_size / 1e6:.2f} MB, "
+                f"usable after {_opened(page):,.0f} ms",
                 flush=True,
             )
             before = bars, peak
