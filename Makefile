@@ -58,8 +58,7 @@ contracts: env
 
 # The adapter of the package anew, from synthetic paths to its judgement (build/adapter/judged/judge.md): within an hour on
 # two processors. What was cut off goes on with the same command.
-adapter: model
-	$(BIN)/pip install --quiet --constraint constraints.txt "torch>=2.13" "transformers>=5.20" "peft>=0.21" "gguf>=0.19"
+adapter: model training
 	$(BIN)/btllm train default --out build/adapter
 
 # How often the verdict is right, on advisors without and with planted skill: some 25 minutes of one processor in all. What
