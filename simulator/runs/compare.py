@@ -277,6 +277,7 @@ def execute(
             if advised:
                 progress.begin("other costs, years and starts")
             write_robustness(universe, experiment, work.path, histories)
+            del histories  # of a long run they are large
             runner.finish_comparison(chosen, work.path)
         note_trials(known, work.path)
         if model is not None:
