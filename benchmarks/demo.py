@@ -12,9 +12,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
+from benchmarks.figures import Figure, print_part
 from benchmarks.timing import interleaved
 from simulator.progress.stages import Progress
 
@@ -49,22 +51,28 @@ def main() -> None:
     if _CHILD in sys.argv:
         _run_demo(float(sys.argv[-1]))
     else:
-        print_demo()
+        print_part("demo", figures)
 
 
-def print_demo() -> None:
-    """The demo once to have its answers, and once more to measure it; then the start of the command."""
+def figures() -> Iterator[Figure]:
+    """The demo once to have its answers, and once more to measure it."""
     with tempfile.TemporaryDirectory() as folder:
         _stages(folder)
         stages = _stages(folder)
     (nothing,) = interleaved(ROUNDS, lambda: _call("-c", "pass"))
-    print("btllm demo, all answers on record       processor    by the clock   times python -c pass")
-    for name, processor, clock in stages:
-        print(f"    {name:<48} {processor:6.2f} s {clock:8.2f} s {clock / nothing:8.1f}")
     processor, clock = (sum(stage[place] for stage in stages) for place in (1, 2))
-    print(f"    {'in all':<48} {processor:6.2f} s {clock:8.2f} s {clock / nothing:8.1f}")
+    yield Figure("from the record to the page (clock)", clock, "s", 11, 4)
+    yield Figure("the same by the processor", processor, "s")
+    yield Figure("over python -c pass (clock)", clock / nothing, "x")
+    for name, spent, _ in stages:
+        yield Figure(f"of it {name} (processor)", spent, "s", 3 if name == "imports" else None)
+
+
+def figures_of_help() -> Iterator[Figure]:
+    """The start of the command."""
     nothing, told = interleaved(ROUNDS, lambda: _call("-c", "pass"), lambda: _call("-m", "simulator", "--help"))
-    print(f"btllm --help                                {told:.2f} s, {told / nothing:.1f} times python -c pass")
+    yield Figure("btllm --help (clock)", told, "s", aim=0.3)
+    yield Figure("over python -c pass (clock)", told / nothing, "x")
 
 
 def _stages(folder: str) -> list[tuple[str, float, float]]:
