@@ -16,7 +16,7 @@ import time
 from contextlib import redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmarks.figures import Figure, PartResult, machine, missed, page, print_result
 
@@ -111,7 +111,8 @@ def _measure(part: Part) -> dict[str, list[object]]:
 
 def _run(name: str, part: Part, seconds: float) -> PartResult:
     """The part in a process of its own, which has so many seconds."""
-    begin, failed, found = time.perf_counter(), "", {"figures": [], "lines": []}
+    begin, failed = time.perf_counter(), ""
+    found: dict[str, list[Any]] = {"figures": [], "lines": []}
     try:
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks", name, _CHILD], capture_output=True, text=True, timeout=max(seconds, 1)

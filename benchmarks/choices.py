@@ -18,8 +18,8 @@ from llm_strategy.llm import LLMClient, get_llm_client
 from llm_strategy.llm.settings import load_settings
 
 MODELS = {"smollm2-135m": (5.6, 8.0), "gemma3-270m": (3.6, 5.0)}
-"""How many times as fast scores were, and are meant to be."""
-STATES, ROUNDS = 8, 2
+"""How many times as fast scores were (`docs/models.md`, the same examples), and are meant to be."""
+STATES, ROUNDS = 7, 1
 MODES = {"choices": PromptOptions("choices", "fixed"), "json": PromptOptions("json", "fixed")}
 
 

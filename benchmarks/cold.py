@@ -10,8 +10,10 @@ from pathlib import Path
 import simulator
 from benchmarks.figures import Figure
 from llm_strategy.llm import FolderStore, RecordingClient, get_llm_client
+from llm_strategy.llm.settings import load_settings
 from simulator.experiment.configuration import Experiment
 
+MODEL = "smollm2-135m"
 START, END = "2005-01-01", "2010-12-31"
 
 
@@ -25,7 +27,7 @@ def figures() -> Iterator[Figure]:
             }
         )
         processor, clock = time.process_time(), time.perf_counter()
-        with get_llm_client() as model:
+        with get_llm_client("bench", settings=load_settings(model=MODEL, backend="llama_cpp")) as model:
             client = RecordingClient(model, model.identity, FolderStore(Path(folder) / "record"))
             simulator.run(experiment, client=client)
             seconds, asked = time.perf_counter() - clock, client.usage.asked

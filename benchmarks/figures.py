@@ -20,8 +20,11 @@ _PLACES = {"x": 2, "s": 2, "ms": 1}
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured number. ``before`` is what was measured on the code of 0.1.0, ``aim`` the most it is meant to be, or
-    the least where ``least`` says so."""
+    """One measured number.
+
+    ``before`` is what was measured ahead of the changes of 0.2.0, ``aim`` the most it is meant to be, or the least
+    where ``least`` says so.
+    """
 
     name: str
     value: float
@@ -109,7 +112,7 @@ def page(results: Sequence[PartResult], told: str) -> str:
         "Written by `make bench`, which prints the same; a part alone: `python -m benchmarks PART` (`--list` names "
         "them). Ratios are taken within one process, in turns: they hold on other machines, where seconds do not. "
         "*Processor* means seconds of all processors together, which other work on the machine changes little; *clock* "
-        "is right on an idle machine alone. *Before* is the code of the last release.\n\n"
+        "is right on an idle machine alone. *Before* was measured ahead of the changes of 0.2.0.\n\n"
         f"Measured on {datetime.now(UTC).date()}: {told} at the beginning.\n"
     )
     return head + "".join(_section(result) for result in results)
