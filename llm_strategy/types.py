@@ -63,6 +63,8 @@ class AbstentionReason(StrEnum):
     BREAKER_OPEN = "breaker_open"
     BAD_BAR = "bad_bar"
     """A bar that cannot be true is in the windows of the features; the advisor was not asked."""
+    MISSED_BAR = "missed_bar"
+    """The bar was over for long when it came; the advisor was not asked."""
 
 
 class EventKind(StrEnum):

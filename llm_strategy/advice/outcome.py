@@ -194,6 +194,11 @@ def bad_bar(snapshot: Snapshot, why: str) -> Decision:
     return abstain(AbstentionReason.BAD_BAR, why, ()).decision(snapshot, "")
 
 
+def missed_bar(snapshot: Snapshot, why: str) -> Decision:
+    """No advice at a close that was known too late to decide on; the advisor was not asked."""
+    return abstain(AbstentionReason.MISSED_BAR, why, ()).decision(snapshot, "")
+
+
 _NO_PRICE = r"%|percent|bars?|days?|weeks?|months?|years?|sma|ema|ma\b|deviations?|times|x\b|st\b|nd\b|rd\b|th\b"
 _PRICE = rf"[$€£¥]?\s?\d[\d,]*(?:\.\d+)?(?![\s-]*(?:{_NO_PRICE})|/\d|[\d,.]*\d)"
 _INDICATOR = r"(?<!rsi )(?<!rank )(?<!drawdown )(?<!volatility )(?<!momentum )"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import backtrader as bt
 
 from llm_strategy.advice.advisor import rewind_advisor
-from llm_strategy.advice.outcome import bad_bar
+from llm_strategy.advice.outcome import bad_bar, missed_bar
 from llm_strategy.advice.protocol import Advisor, witness_of
 from llm_strategy.errors import MarketDataError
 from llm_strategy.market.feature import Feature
@@ -48,6 +49,7 @@ class AdvisedFeed(DeskFeed):
         measured: Measured | None,
         checklist: ChecklistInputs | None,
         start: float,
+        missed: Mapping[str, str],
     ) -> None:
         super().__init__(data, decisions, symbol=symbol, group=group, desk=desk, tick_volume=tick_volume)
         self.bars_needed = 0
@@ -56,6 +58,7 @@ class AdvisedFeed(DeskFeed):
         self._decisions_counted = 0
         self._is_ready = False
         self._start = start
+        self._missed = missed
         self._checklist = checklist
         if checklist is not None:
             window = max(window, checklist.window)
@@ -140,11 +143,13 @@ class AdvisedFeed(DeskFeed):
                 self._interrupted = False
                 self._advisor = rewind_advisor(self._advisor, self.symbol)
                 self._witness = witness_of(self._advisor)
-        if self._schedule.wants(snapshot):
+        wanted = self._schedule.wants(snapshot)
+        why = self._missed.get(snapshot.time, "") if wanted else ""
+        if wanted and not why:
             return self._advisor.decide(snapshot)
         if self._witness is not None:
             self._witness(snapshot)
-        return None
+        return missed_bar(snapshot, why) if why else None
 
     def _bad_bar(self) -> str:
         """Why the advisor is not asked: a bar that cannot be true is still in a window; empty where none is."""

@@ -64,6 +64,8 @@ class AdvisedStrategy(bt.Strategy):
       negative prices, a high below the low, an open or close outside). ``refuse``, the default, ends the run with its
       date; ``abstain`` needs a ``SimulatedBroker`` and goes on: nothing fills on such a bar, and decisions are
       abstentions (``bad_bar``) until it has left the windows of all indicators. A model's past states begin anew then.
+    - ``missed``: by symbol and time (ISO 8601) of a bar, why it came too late to be decided on: there the decision is
+      an abstention (``missed_bar``); it may grow while the run goes on
     - ``tell``: whether ``remarks`` go to the log (as warnings, which Python shows on stderr) too
     - ``progress``: whether a line on stderr counts decisions; if absent, on a terminal and in a notebook, once it takes
       longer than a moment
@@ -97,6 +99,7 @@ class AdvisedStrategy(bt.Strategy):
         ("tick_volume", ()),
         ("journal", None),
         ("bad_bars", "refuse"),
+        ("missed", None),
         ("tell", True),
         ("progress", None),
     )
@@ -278,6 +281,7 @@ class AdvisedStrategy(bt.Strategy):
             measured=self._measured(symbol),
             checklist=self._checklist,
             start=-math.inf if self.p.start is None else bt.date2num(self.p.start),
+            missed=(self.p.missed or {}).get(symbol, {}),
         )
         feed.indicators = self._lineiterators[self.IndType][before:]
         return feed

@@ -68,14 +68,21 @@ def report(
         bool, typer.Option("--anyway", help="Also where evidence was changed since the run; every page then says so.")
     ] = False,
 ) -> None:
-    """Rebuild facts and report from a folder, without a model.
+    """Rebuild facts and report from a folder, without a model; of a watch, make those of its window.
 
     Example: btllm report reports/nasdaq-daily-1a2b3c4d
     """
     with sign_of_life("measuring, and making the page"):
         from simulator.runs.report import rebuild_report
+        from simulator.watch.folder import is_watch
 
-        page = rebuild_report(run_folder, anyway=anyway)
+        if is_watch(run_folder):
+            from simulator.watch.offline import forward_report
+
+            page = forward_report(run_folder)
+            run_folder = page.parent
+        else:
+            page = rebuild_report(run_folder, anyway=anyway)
     _note_missing_seal(run_folder)
     console.say_report(page)
 

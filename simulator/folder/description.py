@@ -144,7 +144,9 @@ class Happened(TypedDict):
 
 def options_of(advisor: AdvisorConfig, model: LLMClient | None) -> dict[str, Any] | None:
     """How a model is asked, for a manifest, with everything written out that ``auto`` means for it."""
-    return None if model is None else complete_options(advisor.prompt_options, Abilities.of(model)).as_dict()
+    if model is None:
+        return None
+    return complete_options(advisor.prompt_options, Abilities.of(model, advisor.view)).as_dict()
 
 
 def _prices(universe: Universe, experiment: Experiment) -> dict[str, Any]:
@@ -154,6 +156,7 @@ def _prices(universe: Universe, experiment: Experiment) -> dict[str, Any]:
         "decide_on": universe.decide_on or universe.timeframe,
         "sha256": universe.sha256,
         "warm_up": warm_up,
+        **({"committed": dict(universe.committed)} if universe.committed else {}),
         "symbols": {
             prices.symbol: {
                 "source": prices.source,
@@ -164,6 +167,7 @@ def _prices(universe: Universe, experiment: Experiment) -> dict[str, Any]:
                 "volume": prices.volume,
                 "first_decision": universe.decisions(prices.symbol).table.index[warm_up - 1].isoformat(),
                 **_before_start(universe.decisions(prices.symbol), experiment.data.start),
+                **({"missed": dict(missed)} if (missed := universe.missed.get(prices.symbol)) else {}),
             }
             for prices in universe.markets
         },

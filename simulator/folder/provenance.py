@@ -55,6 +55,7 @@ def identity_from(manifest: Mapping[str, Any], arms: Sequence[str]) -> str:
     """The identity of a run of these arms, from what stands in its manifest."""
     configuration = without_folders(manifest["experiment"])
     output = configuration.pop("output")
+    configuration.pop("watch", None)  # how bars come as they happen
     if "advisor" in configuration:
         configuration["advisor"] = _that_decides(configuration["advisor"])
     for section in ("advisors", "arms"):

@@ -28,6 +28,14 @@ from simulator.folder.manifest import SWEEP_KIND
 
 SWEEP, CELLS, RETURNS, MANIFEST = ("sweep.json", "cells.parquet", "returns.parquet", "manifest.json")
 FORMAT = "1.0.0"
+FIGURES = (
+    "sharpe", "total_return", "annual_return", "volatility", "max_drawdown", "exposure", "trades", "turnover", "costs",
+    "decisions", "abstained", "final_equity", "market_sharpe", "bars_per_year",
+)  # fmt: skip
+"""Columns of ``cells.parquet`` that measure an arm in a cell: annual Sharpe ratio, total and compound annual return,
+annual volatility, largest drawdown and mean exposure (fractions), round trips, traded value a year over mean equity,
+costs (currency), decisions and those of them without an advice, the account at the end (currency), the annual Sharpe
+ratio of the market itself without a gate over the same bars, and how many such bars make a year."""
 DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, pyarrow.ArrowException)
 
 

@@ -38,7 +38,7 @@ class Tally:
         self.advised: dict[str, list[ActionType]] = {}
         """The advised action at each decision, by symbol; an abstention changes nothing, as a hold does."""
         self.failed: list[Abstention] = []
-        """Why the advisor gave no advice, whether or not a rule decided in its place."""
+        """Why the advisor gave no advice though it was asked, whether or not a rule decided in its place."""
         self.documents = Ledger()
         """The texts that the model was shown."""
         self.scored = BatchPrior()
@@ -60,7 +60,8 @@ class Tally:
         action = ActionType.HOLD if decision.advice is None else decision.advice.action.type
         self.advised.setdefault(decision.snapshot.symbol, []).append(action)
         self.decisions += 1
-        if (failure := failure_of(decision)) is not None:
+        failure = failure_of(decision)
+        if failure is not None and failure.reason is not AbstentionReason.MISSED_BAR:
             self.failed.append(failure)
             self.refused += failure.reason is AbstentionReason.BREAKER_OPEN and not decision.exchanges[-1].events
         self.questions += len(decision.exchanges)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from simulator.prices.load import Prices
-from simulator.prices.sessions import parse_timeframe
+from simulator.prices.sessions import Timeframe, parse_timeframe
 from simulator.prices.table import COLUMNS
 from simulator.prices.universe import Universe, decisions_name
 
@@ -64,11 +64,15 @@ class ColumnFeed(bt.feed.DataBase):
         return True
 
 
+def backtrader_frame(length: Timeframe) -> tuple[int, int]:
+    """How backtrader calls bars of this length: time frame and compression."""
+    timeframe, factor = _TIMEFRAMES[length.unit]
+    return timeframe, factor * length.count
+
+
 def make_feed(prices: Prices, name: str | None = None) -> ColumnFeed:
     """A feed named after the symbol or ``name``, with the timeframe and compression that ``prices.timeframe`` says."""
-    length = parse_timeframe(prices.timeframe)
-    timeframe, factor = _TIMEFRAMES[length.unit]
-    compression = factor * length.count
+    timeframe, compression = backtrader_frame(parse_timeframe(prices.timeframe))
     return ColumnFeed(dataname=prices.table, name=name or prices.symbol, timeframe=timeframe, compression=compression)
 
 

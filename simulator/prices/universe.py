@@ -45,6 +45,11 @@ class Universe:
     decide_on: str | None = None
     session: str | None = None
     timezone: str | None = None
+    missed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By symbol and time (ISO 8601) of a bar that was known too late to decide on: why. They are bars of a watched
+    market; those of files are always known."""
+    committed: Mapping[str, object] | None = None
+    """What a record proves of when the decisions on these bars were committed, for a manifest."""
 
     def __post_init__(self) -> None:
         markets = tuple(sorted(self.markets, key=lambda prices: prices.symbol))

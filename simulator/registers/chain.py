@@ -62,7 +62,7 @@ class Entry:
     def digest(self) -> str:
         """What its hash must be: the sha256 over all else."""
         parts = [self.number, self.kind, self.statement, self.at, self.content, self.earlier]
-        return _hash(_canonical(parts))
+        return sha256_of_text(canonical(parts))
 
 
 def find_statement(entries: Iterable[Entry], text: str, noun: str, where: str, cure: str) -> str:
@@ -130,7 +130,7 @@ class Chain:
         if count > len(entries):
             lost = "is gone" if not entries else "was cut"
             return f"The {self.noun} {self.path} {lost}: it has {len(entries)} of {count} entries"
-        earlier, hashes = "", {name: _hash(document) for name, document in windows.items()}
+        earlier, hashes = "", {name: sha256_of_text(document) for name, document in windows.items()}
         for number, entry in enumerate(entries, 1):
             if entry.number != number or entry.earlier != earlier or entry.hash != entry.digest:
                 return f"The {self.noun} {self.path} was changed at entry {number}"
@@ -272,15 +272,15 @@ class Appender:
         """Append an entry, now or ``at`` a time (ISO 8601); its content gets the hash of the window, which is kept."""
         name = None
         if window is not None:
-            text = _canonical(window)
-            name = _hash(text)
+            text = canonical(window)
+            name = sha256_of_text(text)
             self._base.execute("INSERT OR IGNORE INTO windows VALUES (?, ?)", (name, text))
-        content = json.loads(_canonical({**content, "window": name}))
+        content = json.loads(canonical({**content, "window": name}))
         earlier = self.entries[-1].hash if self.entries else ""
         now = at or datetime.now(UTC).isoformat(timespec="seconds")
         entry = Entry(len(self.entries) + 1, kind, statement, now, content, earlier)
         entry = replace(entry, hash=entry.digest)
-        row = (entry.number, kind, statement, entry.at, _canonical(content), earlier, entry.hash)
+        row = (entry.number, kind, statement, entry.at, canonical(content), earlier, entry.hash)
         self._base.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)", row)
         self.entries.append(entry)
         return entry
@@ -312,9 +312,11 @@ def _document(text: Any) -> dict[str, Any]:
     return found
 
 
-def _canonical(value: Any) -> str:
+def canonical(value: Any) -> str:
+    """JSON with sorted keys and without spaces: the same text for the same value."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def _hash(text: str) -> str:
+def sha256_of_text(text: str) -> str:
+    """Of a text as UTF-8, in hexadecimal."""
     return hashlib.sha256(text.encode()).hexdigest()

@@ -211,6 +211,8 @@ def chips(record: Record, arm: ArmRecord, facts: Facts) -> list[str]:
     labels = [_CHIPS[cap].format(arm.name) for cap in made.caps]
     if Cap.STALE_OPENS in made.caps and "run.stale_opens_until" in facts:
         labels[made.caps.index(Cap.STALE_OPENS)] = "opens are closes until {run.stale_opens_until}"
+    if committed := record.manifest["prices"].get("committed"):
+        labels.append("decided before the outcome" if committed.get("live") else "played from a file, not forward")
     if f"{arm.name}.identity_shown" in facts and facts[f"{arm.name}.identity_shown"].value == NO_IDENTITY:
         told = f"{arm.name}.mask.recognisable"
         known = told in facts and facts[told].value != NOT_AVAILABLE

@@ -37,6 +37,9 @@ OnBar = Callable[[str, int, int], None]
 """Called after each decision with the arm's name (``llm draw 2`` for a further draw), decisions made, and decisions in
 all."""
 
+AdvisorOfArm = Callable[[Arm], ModelAdvisor]
+"""Makes the advisor of an arm that has decided already."""
+
 
 class _FirstMustFit:
     """An advisor whose first question must fit the model's context: where it does not, no later one will."""
@@ -72,7 +75,8 @@ class _FirstMustFit:
 
 class ArmRunner:
     """Runs arms and writes the folder of each. What a model is asked is asked ahead of the simulation, as many
-    questions at once as it takes. ``explainer`` is the model that explains where rules alone trade.
+    questions at once as it takes. ``explainer`` is the model that explains where rules alone trade. ``advisor_of_arm``
+    makes the advisor of an arm that has decided already, in the place of the one that its session makes.
 
     ``problem`` is one sentence after an arm whose decisions failed too often.
     """
@@ -86,6 +90,7 @@ class ArmRunner:
         on_bar: OnBar | None,
         on_answer: OnAnswer | None = None,
         explainer: LLMClient | None = None,
+        advisor_of_arm: AdvisorOfArm | None = None,
     ) -> None:
         self.problem: str | None = None
         self._experiment = experiment
@@ -94,6 +99,7 @@ class ArmRunner:
         self._sessions = sessions
         self._on_bar = on_bar
         self._on_answer = on_answer
+        self._advisor_of_arm = advisor_of_arm
         self._description = RunDescription(experiment, universe, identity, explainer)
         self._started = now()
         self._usage: dict[str, Questions] = {}
@@ -184,6 +190,8 @@ class ArmRunner:
         if arm.config is not None:
             if session is None:
                 raise ValueError(f"the arm {arm.name} needs a model")
+            if self._advisor_of_arm is not None:
+                return self._advisor_of_arm(arm)
             return session.advisor(self._experiment, arm.config)
         return rule_of(arm, self._experiment)
 

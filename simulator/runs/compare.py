@@ -30,7 +30,7 @@ from simulator.reporting.own_sections import load_section
 from simulator.runs.advisors.analytic_needs import check_needs, check_volumes
 from simulator.runs.advisors.given import GivenAdvisor, with_parts
 from simulator.runs.advisors.session import AdvisorSession, Clients, check_clients, explaining_session, sessions_of
-from simulator.runs.arms import ArmRunner, OnBar
+from simulator.runs.arms import AdvisorOfArm, ArmRunner, OnBar
 from simulator.runs.attribution import lacks_holder, write_attribution
 from simulator.runs.briefs.last import write_last_brief
 from simulator.runs.checklists.worth import measured_arm, write_worth
@@ -150,6 +150,7 @@ def execute(
     universe: Universe | None = None,
     opening: TailOpening | None = None,
     workers: int = 1,
+    advisor_of_arm: AdvisorOfArm | None = None,
     on_bar: OnBar | None = None,
     on_estimate: OnEstimate | None = None,
     on_answer: OnAnswer | None = None,
@@ -157,7 +158,7 @@ def execute(
 ) -> Result:
     """Run the arms and write one folder: that of a single arm, or a comparison with a folder for each. The prices are
     those of the experiment's sources, or a ``universe`` that is given; without the sealed tail, of which an ``opening``
-    says that they are it."""
+    says that they are it. ``advisor_of_arm`` is that of ``ArmRunner``."""
     for section in experiment.output.sections:
         load_section(section)  # before anything is asked
     check_clients(experiment, client)
@@ -216,7 +217,7 @@ def execute(
                 session.watch.tell(session.plan, tell)
         runner = ArmRunner(
             experiment, universe, identity, sessions, _both(on_bar, stages.traded), _both(on_answer, stages.asked),
-            explainer=None if sessions else model,
+            explainer=None if sessions else model, advisor_of_arm=advisor_of_arm,
         )  # fmt: skip
         universe.write_csv(work.path / "prices.csv")
 

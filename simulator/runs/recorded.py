@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from llm_strategy.advice.rules import BASELINES
@@ -70,7 +71,8 @@ def universe_of(record: Record, experiment: Experiment) -> Universe:
         raise RunFolderError(
             f"{folder / 'prices.csv'} was changed after the run: restore it, or run the experiment again."
         )
-    return universe
+    missed = {symbol: market["missed"] for symbol, market in used["symbols"].items() if market.get("missed")}
+    return replace(universe, missed=missed, committed=used.get("committed"))
 
 
 def _entries(section: Any, key: str) -> list[Any]:

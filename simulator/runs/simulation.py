@@ -172,6 +172,8 @@ class Conditions:
     costs: Costs
     warm_up: int
     lookbacks: Lookbacks
+    first_day: date | None = None
+    """Of the first decision, where the prices do not hold it yet."""
 
     @classmethod
     def of(cls, universe: Universe, experiment: Experiment, config: AdvisorConfig | None = None) -> Conditions:
@@ -189,7 +191,7 @@ class Conditions:
 
     @cached_property
     def _first_decision(self) -> date:
-        return _first_day(self.universe, self.warm_up)
+        return self.first_day or _first_day(self.universe, self.warm_up)
 
 
 def cerebro_of(conditions: Conditions) -> bt.Cerebro:
@@ -213,6 +215,7 @@ def add_strategy(cerebro: bt.Cerebro, strategy: type[AdvisedStrategy], condition
         "tick_volume": [prices.symbol for prices in universe.markets if prices.volume == "ticks"],
         "warm_up": conditions.warm_up,
         "lookbacks": conditions.lookbacks,
+        "missed": universe.missed,
         "tell": False,
     }
     cerebro.addstrategy(strategy, **(usual | more))

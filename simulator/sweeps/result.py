@@ -31,7 +31,7 @@ class SweepResult:
     @cached_property
     def cells(self) -> pd.DataFrame:
         """A row for each arm of each cell, sorted: ``cell`` (from 1), a column for each key that is varied, ``window``,
-        ``arm``, and the figures (``simulator.sweeps.trade.FIGURES``: fractions, ratios, counts, currency)."""
+        ``arm``, and the figures (``simulator.folder.sweep.FIGURES``: fractions, ratios, counts, currency)."""
         frame: pd.DataFrame = read_table(self.folder, CELLS).to_pandas()
         return frame
 

@@ -12,9 +12,10 @@ import pyarrow
 from pyarrow import parquet
 
 from llm_strategy.support.write_whole import whole_file
+from simulator.folder.sweep import FIGURES
 from simulator.sweeps.cells import Cell
 from simulator.sweeps.shelf import arrow_bytes, read_arrow
-from simulator.sweeps.trade import FIGURES, ArmOutcome
+from simulator.sweeps.trade import ArmOutcome
 
 _CELLS_OF_A_GROUP = 256
 """Cells whose returns are one row group of the Parquet file."""

@@ -28,15 +28,6 @@ from simulator.runs.strategies.trade import own_strategy, rule_of
 from simulator.runs.strategies.ungated import simulate_ungated
 from simulator.sweeps.shelf import Held, KnownDecisions, Memory, read_universe
 
-FIGURES = (
-    "sharpe", "total_return", "annual_return", "volatility", "max_drawdown", "exposure", "trades", "turnover", "costs",
-    "decisions", "abstained", "final_equity", "market_sharpe", "bars_per_year",
-)  # fmt: skip
-"""Of an arm in a cell: annual Sharpe ratio, total and compound annual return, annual volatility, largest drawdown and
-mean exposure (fractions), round trips, traded value a year over mean equity, costs (currency), decisions and those of
-them without an advice, the account at the end (currency), the annual Sharpe ratio of the market itself without a gate
-over the same bars, and how many such bars make a year."""
-
 
 class CellWork(NamedTuple):
     """A cell that is to be traded: its number, the experiment, the key of its prices, and for each arm the key of its

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from fuzzing import NIGHTLY, TABLE
 
-from fuzz import answers, files, folders, hypotheses, models, prompts, servers, texts
+from fuzz import answers, files, folders, frames, hypotheses, models, prompts, servers, texts, training, watched
 from fuzz.mutation import WHOLE, mutated
 from fuzz.target import Tally, try_one
 
@@ -27,11 +27,14 @@ ALL = (
     *answers.TARGETS,
     *files.TARGETS,
     *folders.TARGETS,
+    *frames.TARGETS,
     *hypotheses.TARGETS,
+    *training.TARGETS,
     *models.TARGETS,
     *prompts.TARGETS,
     *servers.TARGETS,
     *texts.TARGETS,
+    *watched.TARGETS,
 )
 TARGETS = {target.name: target for target in ALL if target.tries or NIGHTLY}
 SHARES = sum(target.share for target in TARGETS.values())

@@ -35,7 +35,7 @@ _SWEEP = set(sweep_schema()["properties"])
 _RUNTIME = {*LlmSettings.model_fields, *BACKENDS}
 _PARSED_ONLY = re.compile(
     "demo|doctor|view|audit-memory|models|documents|open-holdout|checklist|run|check-lookahead|forget|hypotheses|"
-    "trials check|analytics|compare|sweep"
+    "trials check|analytics|compare|sweep|watch|train"
 )
 """Commands that take long, open a browser, need a server or the network, or what no reader's folder has; each has tests
 of its own."""
@@ -133,7 +133,8 @@ def check_words(words):
     """Every word is a command, an argument or an option that there is."""
     command, context, rest = typer.main.get_command(app), None, list(words)
     while rest and hasattr(command, "commands") and not rest[0].startswith("-"):
-        name = rest.pop(0)
+        usual = getattr(command, "usual", None)
+        name = usual if usual and rest[0] not in command.commands else rest.pop(0)
         assert name in command.commands, f"btllm {' '.join(words)}: there is no command {name}"
         command = command.commands[name]
     command.make_context("btllm", rest, parent=context, resilient_parsing=hasattr(command, "commands"))

@@ -51,7 +51,7 @@ def write_real_sweep(folder, axes=LIMITS, windows=WINDOWS, arms=("regime_rule",)
                  "exposure": found.exposure, "trades": len(journal.trades), "turnover": dealt.turnover,
                  "costs": dealt.costs, "decisions": journal.activity.decisions,
                  "abstained": journal.activity.abstentions.total(), "final_equity": equity["equity"].iloc[-1],
-                 "market_sharpe": performance(_equity(market), year).sharpe}
+                 "market_sharpe": performance(_equity(market), year).sharpe, "bars_per_year": year}
             )  # fmt: skip
             moves = equity["equity"].pct_change().iloc[1:]
             returns.append(pd.DataFrame({"cell": cell, "arm": arm, "close": moves.index, "return": moves.to_numpy()}))
@@ -84,7 +84,8 @@ def write_made_sweep(folder, axes, returns, first="2010-01-04", windows=1, name=
              "bars": len(part) + 1, "sharpe": own.mean() / spread * math.sqrt(year) if spread else NO_FIGURE,
              "total_return": np.prod(1 + own) - 1, "annual_return": 0.0, "volatility": spread * math.sqrt(year),
              "max_drawdown": 0.1, "exposure": 0.5, "trades": 12, "turnover": 3.0, "costs": 250.0,
-             "decisions": len(part), "abstained": 0, "final_equity": 1e5, "market_sharpe": 0.3}
+             "decisions": len(part), "abstained": 0, "final_equity": 1e5, "market_sharpe": 0.3,
+             "bars_per_year": 252.0}
         )  # fmt: skip
         moves.append(pd.DataFrame({"cell": cell, "arm": "llm", "close": closes[part], "return": own}))
     return write_folder(folder, axes, pd.DataFrame(rows), pd.concat(moves), ("llm",), (), name)

@@ -138,7 +138,7 @@ def evidence_of(record: Record, arm: ArmRecord, facts: Facts) -> Evidence:
         bars=len(arm.equity),
         runs=_holding_runs(arm) if runs is None else int(runs),
         years=(len(arm.equity) - 1) / year if year and len(arm.equity) else 0.0,
-        identified=_shown(name, facts) not in (None, NO_IDENTITY, "the price level"),
+        identified=not _is_forward(record) and _shown(name, facts) not in (None, NO_IDENTITY, "the price level"),
         knowledge=_knowledge(name, facts),
         later_bars=Origin.LATER in (_text(facts, f"{name}.{made}") for made in ("calibration_bars", "label_bars")),
         example_copies=_number(facts, f"{name}.copy.nearest_share"),
@@ -151,6 +151,11 @@ def evidence_of(record: Record, arm: ArmRecord, facts: Facts) -> Evidence:
         rule=against.get("rule"),
         copy=against.get("copy"),
     )
+
+
+def _is_forward(record: Record) -> bool:
+    """Whether every decision was committed before the next bar existed, so that nobody can have remembered it."""
+    return bool((record.manifest["prices"].get("committed") or {}).get("live"))
 
 
 def _failed(record: Record, arm: ArmRecord) -> bool:

@@ -25,14 +25,11 @@ from llm_strategy.support.outside_text import visible_line
 from simulator.evaluation.metrics import Floats, years_between
 from simulator.evaluation.overfitting import sharpe_ratios
 from simulator.folder.record_check import as_damage, check_regular
+from simulator.folder.sweep import CELLS, FIGURES, RETURNS, SWEEP
 from simulator.reporting.differences.settings import NOT_SET, shown_value
 
-DOCUMENT, CELLS, RETURNS = "sweep.json", "cells.parquet", "returns.parquet"
 TEXTS = ("window", "arm", "start", "end")
-FIGURES = (
-    "bars", "sharpe", "total_return", "annual_return", "volatility", "max_drawdown", "exposure", "trades", "turnover",
-    "costs", "decisions", "abstained", "final_equity", "market_sharpe",
-)  # fmt: skip
+_NUMBERS = ("bars", *FIGURES)
 _MOST_NUMBERS = 60_000_000
 """Returns of a table: with more, those of several bars in a row are added up."""
 _ROWS_AT_ONCE = 1_000_000
@@ -160,7 +157,7 @@ class SweepRecord:
 
 def load_sweep(folder: Path) -> SweepRecord:
     """Read a finished sweep; raises ``RunFolderError`` for what is none, or is damaged."""
-    for name in (DOCUMENT, CELLS, RETURNS):
+    for name in (SWEEP, CELLS, RETURNS):
         check_regular(folder / name)
         if not (folder / name).is_file():
             raise RunFolderError(f"{folder} has no {name}, so it is no finished sweep: run btllm sweep again.")
@@ -173,7 +170,7 @@ def load_sweep(folder: Path) -> SweepRecord:
 
 
 def _load(folder: Path) -> SweepRecord:
-    document = json.loads((folder / DOCUMENT).read_text(encoding="utf-8"))
+    document = json.loads((folder / SWEEP).read_text(encoding="utf-8"))
     axes = tuple(Axis(str(axis["key"]), tuple(axis["values"])) for axis in document["axes"])
     cells = _read_cells(folder / CELLS, axes)
     names = cells.groupby("window", sort=False)["end"].max().sort_values(kind="stable").index
@@ -188,12 +185,12 @@ def _load(folder: Path) -> SweepRecord:
 def _read_cells(path: Path, axes: tuple[Axis, ...]) -> pd.DataFrame:
     cells = pd.read_parquet(path)
     keys = [axis.key for axis in axes]
-    for name in ("cell", *keys, *TEXTS, *FIGURES):
+    for name in ("cell", *keys, *TEXTS, *_NUMBERS):
         if name not in cells:
             raise RunFolderError(f"{path} has no column {name!r}: run btllm sweep again.")
     if cells.columns.duplicated().any() or cells.duplicated(["cell", "arm"]).any() or cells.empty:
         raise ValueError(f"{path.name} has no cells, or one twice")
-    for name in FIGURES:
+    for name in _NUMBERS:
         cells[name] = cells[name].astype(float)
         if (cells[name].abs() > _LARGEST).any():
             raise ValueError(f"{path.name} holds a figure that no sweep writes in {name!r}")

@@ -1,0 +1,1 @@
+"""Kinds of feeds, each a file that holds a ``FeedKind`` (``simulator.watch.feed``)."""
