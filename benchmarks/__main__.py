@@ -44,9 +44,9 @@ PARTS = {
     "warm": Part("A run from the record, with its journal, over the same orders (processor)", "warm"),
     "choices": Part("Scoring label and action over writing JSON, the prompt's prefix kept", "choices"),
     "cold": Part("Six years of daily bars with an empty record", "cold"),
-    "minutes": Part("Bars of a minute: memory, page and time", "minutes"),
     "portfolio": Part("20 symbols, 10 years, 7 arms over the same orders (processor)", "warm", "figures_of_many"),
     "sweep": Part("A sweep of limits, costs and windows", "sweep"),
+    "minutes": Part("Bars of a minute: memory, page and time", "minutes"),
 }
 """Measured together, in this order."""
 MORE = {

@@ -1,7 +1,9 @@
-"""What ``btllm demo`` takes with every answer on record, stage by stage: ``python -m benchmarks.demo``.
+"""What ``btllm demo`` takes with every answer on record, stage by stage, in one process and in two: ``python -m
+benchmarks.demo``.
 
-Seconds of the processor (of all processes) and by the clock, each in a process of its own, and how many times as long
-as ``python -c pass`` takes beside it. What the model was never asked is asked in a run before.
+Seconds of the processor (of this process, and of all) and by the clock, and how many times as long as ``python -c
+pass`` takes beside it. Where other programs share the processors the clock says little: the seconds of the first
+process are the least that a run takes. What the model was never asked is asked in a run before.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from pathlib import Path
 from benchmarks.figures import Figure, print_part
 from benchmarks.timing import interleaved
 from simulator.progress.stages import Progress
+from simulator.runs.placebos.processes import VARIABLE
 
 ROUNDS = 5
 _CHILD = "--stages"
@@ -43,7 +46,7 @@ class _Clock(Progress):
     def mark(self, name: str) -> None:
         """From now on it is this."""
         if not self.marks or self.marks[-1][0] != name:
-            self.marks.append((name, _processor(), time.time()))
+            self.marks.append((name, time.process_time(), time.time()))
 
 
 def main() -> None:
@@ -55,16 +58,20 @@ def main() -> None:
 
 
 def figures() -> Iterator[Figure]:
-    """The demo once to have its answers, and once more to measure it."""
+    """The demo once to have its answers, then in two processes and in one."""
     with tempfile.TemporaryDirectory() as folder:
-        _stages(folder)
-        stages = _stages(folder)
+        _stages(folder, 1)
+        measured = {processes: _stages(folder, processes) for processes in (2, 1)}
     (nothing,) = interleaved(ROUNDS, lambda: _call("-c", "pass"))
-    processor, clock = (sum(stage[place] for stage in stages) for place in (1, 2))
-    yield Figure("from the record to the page (clock)", clock, "s", 11, 4)
-    yield Figure("the same by the processor", processor, "s")
-    yield Figure("over python -c pass (clock)", clock / nothing, "x")
-    for name, spent, _ in stages:
+    for processes, (stages, everywhere) in measured.items():
+        processor, clock = (sum(stage[place] for stage in stages) for place in (1, 2))
+        named = "one process" if processes == 1 else f"{processes} processes"
+        aims = (11, 4) if processes == 2 else (None, None)
+        yield Figure(f"in {named}, from the record to the page (clock)", clock, "s", *aims)
+        yield Figure("over python -c pass (clock)", clock / nothing, "x")
+        yield Figure("seconds of the first process", processor, "s")
+        yield Figure("seconds of all processes", everywhere, "s")
+    for name, spent, _ in measured[1][0]:
         yield Figure(f"of it {name} (processor)", spent, "s", 3 if name == "imports" else None)
 
 
@@ -75,12 +82,16 @@ def figures_of_help() -> Iterator[Figure]:
     yield Figure("over python -c pass (clock)", told / nothing, "x")
 
 
-def _stages(folder: str) -> list[tuple[str, float, float]]:
-    """Name, seconds of the processor and by the clock of each stage of a demo in a process of its own."""
+def _stages(folder: str, processes: int) -> tuple[list[tuple[str, float, float]], float]:
+    """Name, seconds of the processor and by the clock of each stage of a demo; seconds of all its processes."""
     command = [sys.executable, "-m", "benchmarks.demo", _CHILD, folder, str(time.time())]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    marks = json.loads(done.stdout.splitlines()[-1])
-    return [(name, later[1] - processor, later[2] - clock) for (name, processor, clock), later in pairwise(marks)]
+    known = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment = known | {VARIABLE: str(processes), "PYTHONPYCACHEPREFIX": str(Path(folder) / "bytecode")}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    told = json.loads(done.stdout.splitlines()[-1])
+    pairs = pairwise(told["marks"])
+    stages = [(name, later[1] - processor, later[2] - clock) for (name, processor, clock), later in pairs]
+    return stages, told["everywhere"]
 
 
 def _run_demo(began: float) -> None:
@@ -96,11 +107,7 @@ def _run_demo(began: float) -> None:
 
     print_result(result, as_json=False, quiet=False)
     progress.mark("end")
-    print(json.dumps(progress.marks))
-
-
-def _processor() -> float:
-    return sum(os.times()[:4])
+    print(json.dumps({"marks": progress.marks, "everywhere": sum(os.times()[:4])}))
 
 
 def _call(*arguments: str) -> None:
