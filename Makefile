@@ -72,8 +72,9 @@ check: env
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: model
-	$(BIN)/python -m benchmarks
+# Every figure of docs/speed.md, written anew: at most twelve minutes of two idle processors.
+bench: model second-model
+	$(BIN)/python -m benchmarks --write docs/speed.md
 
 bench-models: model
 	$(BIN)/python -m benchmarks.decisions --prefix

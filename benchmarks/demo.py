@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
+from benchmarks.figures import Figure, print_part
+from benchmarks.timing import interleaved
 from simulator.progress.stages import Progress
 from simulator.runs.placebos.processes import VARIABLE
 
@@ -53,25 +54,32 @@ def main() -> None:
     if _CHILD in sys.argv:
         _run_demo(float(sys.argv[-1]))
     else:
-        print_demo()
+        print_part("demo", figures)
 
 
-def print_demo() -> None:
-    """The demo once to have its answers, then in one process and in two; then the start of the command."""
+def figures() -> Iterator[Figure]:
+    """The demo once to have its answers, then in two processes and in one."""
     with tempfile.TemporaryDirectory() as folder:
         _stages(folder, 1)
-        measured = {processes: _stages(folder, processes) for processes in (1, 2)}
-    nothing = _clock(lambda: _call("-c", "pass"))
+        measured = {processes: _stages(folder, processes) for processes in (2, 1)}
+    (nothing,) = interleaved(ROUNDS, lambda: _call("-c", "pass"))
     for processes, (stages, everywhere) in measured.items():
-        named = "one process" if processes == 1 else f"{processes} processes"
-        print(f"btllm demo, all answers on record, in {named:<12} processor    by the clock   times python -c pass")
-        for name, processor, clock in stages:
-            print(f"    {name:<48} {processor:6.2f} s {clock:8.2f} s {clock / nothing:8.1f}")
         processor, clock = (sum(stage[place] for stage in stages) for place in (1, 2))
-        print(f"    {'in all':<48} {processor:6.2f} s {clock:8.2f} s {clock / nothing:8.1f}")
-        print(f"    {'in all processes':<48} {everywhere:6.2f} s")
-    told = _clock(lambda: _call("-m", "simulator", "--help"))
-    print(f"btllm --help                                {told:.2f} s, {told / nothing:.1f} times python -c pass")
+        named = "one process" if processes == 1 else f"{processes} processes"
+        aims = (11, 4) if processes == 2 else (None, None)
+        yield Figure(f"in {named}, from the record to the page (clock)", clock, "s", *aims)
+        yield Figure("over python -c pass (clock)", clock / nothing, "x")
+        yield Figure("seconds of the first process", processor, "s")
+        yield Figure("seconds of all processes", everywhere, "s")
+    for name, spent, _ in measured[1][0]:
+        yield Figure(f"of it {name} (processor)", spent, "s", 3 if name == "imports" else None)
+
+
+def figures_of_help() -> Iterator[Figure]:
+    """The start of the command."""
+    nothing, told = interleaved(ROUNDS, lambda: _call("-c", "pass"), lambda: _call("-m", "simulator", "--help"))
+    yield Figure("btllm --help (clock)", told, "s", aim=0.3)
+    yield Figure("over python -c pass (clock)", told / nothing, "x")
 
 
 def _stages(folder: str, processes: int) -> tuple[list[tuple[str, float, float]], float]:
@@ -100,16 +108,6 @@ def _run_demo(began: float) -> None:
     print_result(result, as_json=False, quiet=False)
     progress.mark("end")
     print(json.dumps({"marks": progress.marks, "everywhere": sum(os.times()[:4])}))
-
-
-def _clock(run: Callable[[], None]) -> float:
-    """Seconds by the clock, the median of some rounds."""
-    taken = []
-    for _ in range(ROUNDS):
-        begin = time.perf_counter()
-        run()
-        taken.append(time.perf_counter() - begin)
-    return statistics.median(taken)
 
 
 def _call(*arguments: str) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 
 from benchmarks.asking_ahead import LATENCY_S, MODEL, steady_server
+from benchmarks.figures import Figure, print_part
 from llm_strategy.llm.backends.openai.client import OpenAIBackend
 from llm_strategy.llm.client import LLMClient
 
@@ -30,16 +32,17 @@ def questions_a_second(addresses: int) -> float:
         return QUESTIONS / (time.perf_counter() - begin)
 
 
-def print_endpoints() -> None:
-    """One line for each number of addresses."""
-    print(f"{QUESTIONS} questions, {ROOM} at once to each address, {LATENCY_S * 1000:.0f} ms for each answer")
+def figures() -> Iterator[Figure]:
+    """For each number of addresses what it gives beside one, and of what they can."""
     alone = 0.0
     for addresses in ADDRESSES:
         rate = questions_a_second(addresses)
         alone = alone or rate
-        share = rate * LATENCY_S / (addresses * ROOM)
-        print(f"    {addresses} addresses: {rate:6.1f} a second, {rate / alone:.2f}x one, {share:.0%} of what they can")
+        share = 100 * rate * LATENCY_S / (addresses * ROOM)
+        yield Figure(f"{addresses} address{'es' if addresses > 1 else ''}", rate, "questions/s")
+        yield Figure("    over one", rate / alone, "x")
+        yield Figure("    of what they can", share, "%")
 
 
 if __name__ == "__main__":
-    print_endpoints()
+    print_part("endpoints", figures)

@@ -15,12 +15,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 import simulator
+from benchmarks.figures import Figure, print_part
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.requests import Request
 from simulator.experiment.configuration import Experiment
@@ -31,7 +33,7 @@ from browser import start_browser
 SIZES = (50_000, 100_000, 200_000)
 
 
-def print_minutes(sizes: list[int]) -> None:
+def figures(sizes: Sequence[int] = SIZES) -> Iterator[Figure]:
     """Every number of bars, the smallest first."""
     before: tuple[int, int] | None = None
     for bars in sorted(sizes):
@@ -41,13 +43,13 @@ def print_minutes(sizes: list[int]) -> None:
             told = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
             found = json.loads(told.stdout.splitlines()[-1])
             peak, page = found["peak"], Path(found["page"])
-            grown = "" if before is None else f", {(peak - before[1]) / (bars - before[0]):,.0f} bytes a bar"
-            print(
-                f"{bars:7,} one-minute bars, 4 arms   peak {peak / 1e6:,.0f} MB{grown}; "
-                f"{found['seconds']:.0f} s (CPU); page {page.stat().st_size / 1e6:.2f} MB, "
-                f"usable after {_opened(page):,.0f} ms",
-                flush=True,
-            )
+            named = f"{bars:,} bars"
+            yield Figure(f"{named}: peak memory", peak / 1e6, "MB")
+            if before is not None:
+                yield Figure(f"{named}: memory of a bar more", (peak - before[1]) / (bars - before[0]), "bytes")
+            yield Figure(f"{named}, four arms (processor)", found["seconds"], "s")
+            yield Figure(f"{named}: the page", page.stat().st_size / 1000, "kB", aim=3000)
+            yield Figure(f"{named}: until the page answers in headless Chromium (clock)", _opened(page), "ms")
             before = bars, peak
 
 
@@ -105,4 +107,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--run"]:
         _run(int(sys.argv[2]), Path(sys.argv[3]))
     else:
-        print_minutes([*map(int, sys.argv[1:])] or [*SIZES])
+        print_part("minutes", lambda: figures([*map(int, sys.argv[1:])] or SIZES))

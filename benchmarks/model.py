@@ -11,12 +11,14 @@ import backtrader as bt
 
 from llm_strategy import ModelAdvisor, Snapshot
 from llm_strategy.advice.options import PromptOptions
-from llm_strategy.llm import LLMClient, Message
+from llm_strategy.llm import LLMClient, Message, get_llm_client
 from llm_strategy.market.snapshot import SnapshotReader
 from llm_strategy.market.view import causal_label, render_snapshot
 from llm_strategy.types import Status
+from simulator.experiment.configuration import Experiment
 from simulator.prices.feed import make_feed
 from simulator.prices.load import load_prices
+from simulator.runs.answers import connect
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,25 @@ def measure_validity(client: LLMClient, snapshots: list[Snapshot]) -> Validity:
         labels=Counter(str(d.advice.regime.label) for d in advised if d.advice),
         actions=Counter(str(d.advice.action.type) for d in advised if d.advice),
     )
+
+
+SOURCES = ("sample:sp500", "sample:nasdaq", "synthetic:crash", "synthetic:cycles", "synthetic:calm")
+
+
+def print_validity() -> None:
+    """What the embedded model answers to the distinct snapshots of some prices."""
+    snapshots = distinct_snapshots(*SOURCES)
+    with get_llm_client() as model:
+        kept, anew = seconds_per_decision(model, snapshots[:8])
+    print(f"decision with the prefix kept over read anew {kept / anew:.3f}x  ({kept:.2f} s and {anew:.2f} s)")
+    validity = measure_validity(connect(Experiment.starter()), snapshots)
+    print(f"distinct snapshots asked                    {validity.asked}")
+    print(f"contract-valid without repair               {validity.valid_at_once / validity.asked:.1%}")
+    print(f"repaired, abstained                         {validity.repaired}, {validity.abstained}")
+    print(f"coherent (label, action, rationale agree)   {validity.coherent / validity.asked:.1%}")
+    print(f"label is that of the causal rule            {validity.agree_with_rule / validity.asked:.1%}")
+    print(f"labels                                      {dict(validity.labels)}")
+    print(f"actions                                     {dict(validity.actions)}")
 
 
 def seconds_per_decision(

@@ -20,6 +20,7 @@ from unittest import mock
 import pandas as pd
 from joblib import Parallel, delayed
 
+from benchmarks.figures import Figure, print_part
 from llm_strategy.support.strict_yaml import parse_yaml
 from simulator.experiment.starters import starter_text
 from simulator.sweeps import sweep as module
@@ -91,37 +92,39 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--windows", type=int, default=len(ENDS), help="fewer windows, on a busy machine")
     options = parser.parse_args()
-    wanted = options.workers
+    print_part("sweep", lambda: figures(options.workers, options.windows))
+
+
+def figures(workers: int = 2, windows: int = len(ENDS)) -> Iterator[Figure]:
+    """The plan, then all cells in one process and in several."""
     with tempfile.TemporaryDirectory() as place:
         os.environ.setdefault("BTLLM_DATA_DIR", place)
 
         def under(name: str) -> dict[str, Any]:
             whole = document(Path(place) / name)
-            return whole | {"grid": whole["grid"] | {"data.end": ENDS[: options.windows]}}
+            return whole | {"grid": whole["grid"] | {"data.end": ENDS[:windows]}}
 
-        print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
         begin = time.process_time()
         told = plan_sweep(under("plan")).as_dict()
+        collected = time.process_time() - begin
         cells = told["cells"]
-        print(
-            f"{cells:,} cells, {told['decisions']:,} decisions, {told['questions']:,} questions: "
-            f"{told['questions'] / told['decisions']:.4%} of the decisions; {told['to_ask']:,} to ask; "
-            f"collected in {time.process_time() - begin:.1f} s of a processor"
-        )
         if told["to_ask"]:
-            sweep(under("asked") | {"grid": {"data.end": ENDS[: options.windows]}}, workers=1, progress=True)
+            sweep(under("asked") | {"grid": {"data.end": ENDS[:windows]}}, workers=1)
         one, alone, clock_alone = measured(under("one"), 1)
-        many, shared, clock_shared = measured(under("many"), wanted)
-        same = all((one.folder / name).read_bytes() == (many.folder / name).read_bytes() for name in SAME)
-        seconds_alone, seconds_shared = (sum(each.seconds for each in took) for took in (alone, shared))
-        print(f"1 process: {cells / seconds_alone:.1f} cells a second of a processor")
-        print(f"by the clock: {cells / clock_alone:.1f} cells a second in one, {cells / clock_shared:.1f} in {wanted}")
-        print(f"the same bytes: {same}")
-        print(
-            f"efficiency of {wanted} against 1: {seconds_alone / seconds_shared:.2f} by processor time, "
-            f"{clock_alone / clock_shared / wanted:.2f} by the clock (which is right on an idle machine alone)"
-        )
-        print(f"peak memory of a worker: {max(each.memory for each in shared):.0f} MB")
+        many, shared, clock_shared = measured(under("many"), workers)
+        if any((one.folder / name).read_bytes() != (many.folder / name).read_bytes() for name in SAME):
+            raise SystemExit(f"{workers} workers wrote other bytes than one")
+    seconds_alone, seconds_shared = (sum(each.seconds for each in took) for took in (alone, shared))
+    yield Figure("cells", cells, "cells")
+    yield Figure("questions for a thousand decisions", 1000 * told["questions"] / told["decisions"], "questions")
+    yield Figure("collecting the questions of a cell (processor)", 1000 * collected / cells, "ms")
+    yield Figure("trading a cell (processor)", 1000 * seconds_alone / cells, "ms")
+    yield Figure("cells a second in one process (clock)", cells / clock_alone, "cells/s")
+    yield Figure(f"cells a second in {workers} (clock)", cells / clock_shared, "cells/s")
+    efficiency = clock_alone / clock_shared / workers
+    yield Figure(f"efficiency of {workers} against 1 (clock)", efficiency, "x", aim=0.9, least=True)
+    yield Figure("the same by the processor", seconds_alone / seconds_shared, "x")
+    yield Figure("peak memory of a worker", max(each.memory for each in shared), "MB")
 
 
 SAME = ("sweep.json", "cells.parquet", "returns.parquet")

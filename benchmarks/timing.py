@@ -28,3 +28,14 @@ class Taken:
         """The median over the rounds."""
         pairs = zip(self._seconds[name], self._seconds[other], strict=True)
         return statistics.median(one / two for one, two in pairs)
+
+
+def interleaved(rounds: int, *functions: Callable[[], object]) -> list[float]:
+    """Median seconds by the clock of each function over these rounds, in which they take turns."""
+    times: list[list[float]] = [[] for _ in functions]
+    for _ in range(rounds):
+        for function, taken in zip(functions, times, strict=True):
+            begin = time.perf_counter()
+            function()
+            taken.append(time.perf_counter() - begin)
+    return [statistics.median(taken) for taken in times]

@@ -9,10 +9,12 @@ from __future__ import annotations
 import io
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import backtrader as bt
 
+from benchmarks.figures import Figure, print_part
 from benchmarks.same_orders import run_same_orders
 from benchmarks.timing import Taken
 from llm_strategy import BASELINES, Journal, ModelAdvisor
@@ -36,13 +38,9 @@ ARMS = (*USUAL_ARMS, COPY_ARM)
 SYMBOLS = {f"S{number:02d}": f"synthetic:cycles?bars=2520&seed={number}" for number in range(20)}
 
 
-def print_warm() -> None:
-    """One symbol, then twenty."""
-    _print_one(Experiment.starter())
-    _print_many(Experiment(data=DataConfig(sources=SYMBOLS)))
-
-
-def _print_one(experiment: Experiment) -> None:
+def figures() -> Iterator[Figure]:
+    """One symbol: the run of the demo's model from the record."""
+    experiment = Experiment.starter()
     universe = load_universe(experiment.data)
 
     def warm(advisor: ModelAdvisor | None = None) -> Journal:
@@ -68,15 +66,17 @@ def _print_one(experiment: Experiment) -> None:
         },
     )
     bars, seconds = len(universe.markets[0].table), taken.seconds("warm")
-    print("warm llm run, journal written, over a bare strategy that places the same orders (CPU)")
-    print(f"    on the feed of this package             {taken.ratio('warm', 'bare'):.2f}x   ({seconds:.3f} s)")
-    print(f"    on backtrader's PandasData              {taken.ratio('warm', 'pandas'):.2f}x")
-    print(f"    of an advisor that was asked before     {taken.ratio('known', 'bare'):.2f}x   (the next draw or cell)")
-    print(f"    the first of its process                {first / taken.seconds('bare'):.2f}x   ({first:.3f} s)")
-    print(f"bars replayed a CPU second                  {bars / seconds:,.0f}")
+    yield Figure("over a bare strategy on the feed of this package", taken.ratio("warm", "bare"), "x", 3.5, 1.3)
+    yield Figure("over one on backtrader's PandasData", taken.ratio("warm", "pandas"), "x", 2.2)
+    yield Figure("of an advisor that was asked before (the next draw or cell)", taken.ratio("known", "bare"), "x")
+    yield Figure("the first run of its process", first / taken.seconds("bare"), "x")
+    yield Figure("bars replayed a second, with journal", bars / seconds, "bars/s", 8160, 15000, least=True)
+    yield Figure("the whole run", seconds, "s")
 
 
-def _print_many(experiment: Experiment) -> None:
+def figures_of_many() -> Iterator[Figure]:
+    """Twenty symbols of ten years and seven arms, advised by a scripted model."""
+    experiment = Experiment(data=DataConfig(sources=SYMBOLS))
     universe = load_universe(experiment.data)
     with tempfile.TemporaryDirectory() as folder:
         store = FolderStore(Path(folder))
@@ -99,9 +99,10 @@ def _print_many(experiment: Experiment) -> None:
             },
         )
     decisions, seconds = sum(len(journal.entries) for journal in journals.values()), taken.seconds("ours")
-    print(f"{len(SYMBOLS)} symbols, 10 years, {len(ARMS)} arms ({decisions:,} decisions) over the same orders (CPU)")
-    print(f"    on the feeds of this package            {taken.ratio('ours', 'bare'):.2f}x   ({seconds:.1f} s)")
-    print(f"    over strategies that do nothing there   {taken.ratio('ours', 'idle'):.2f}x")
+    yield Figure("over bare strategies that place the same orders", taken.ratio("ours", "bare"), "x", aim=1.5)
+    yield Figure("over strategies that do nothing", taken.ratio("ours", "idle"), "x")
+    yield Figure("decisions", decisions, "decisions")
+    yield Figure("all arms", seconds, "s")
 
 
 def _advisor(arm: str, experiment: Experiment, store: FolderStore) -> Advisor:
@@ -134,4 +135,5 @@ def _same(equity: float, journal: Journal) -> None:
 
 
 if __name__ == "__main__":
-    print_warm()
+    print_part("warm", figures)
+    print_part("portfolio", figures_of_many)

@@ -68,6 +68,22 @@ class Vocabulary:
             return (*prompt[:-1], *self.plain(prompt[-1] + text))
         return (*prompt, *self.plain(text))
 
+    def begins_with(self, prompt: tuple[Piece, ...], part: tuple[Piece, ...]) -> bool:
+        """Whether a prompt's tokens are known to begin with those of another one: piece by piece, or up to the end of a
+        line within a piece where no token holds a line's end and anything else."""
+        if prompt[: len(part)] == part:
+            return True
+        *before, last = part
+        pieces, text = prompt[: len(before)], prompt[len(before)] if len(before) < len(prompt) else ""
+        if pieces != tuple(before) or not isinstance(last, str) or not isinstance(text, str):
+            return False
+        return text.startswith(f"{last}\n") and not last.endswith("\n") and self._ends_lines_apart
+
+    @cached_property
+    def _ends_lines_apart(self) -> bool:
+        # A byte-level vocabulary cuts texts by a pattern first, which looks beyond the end of a line.
+        return not self._byte_level and not any("\n" in token and token.strip("\n") for token in self._numbers)
+
     def plain(self, text: str) -> tuple[str, ...]:
         """A text cut in the middle of everything that would be read as a special token."""
         parts = []

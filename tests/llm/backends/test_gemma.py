@@ -107,3 +107,32 @@ def test_the_doctor_finds_it_well(gemma_path, threads, tmp_path, monkeypatch):
     checks = {check.name: check for check in diagnose(settings)}
     assert checks["initialization"].detail.startswith("gemma3-270m by xllamacpp")
     assert [name for name, check in checks.items() if not check.ok and name != "speed"] == []
+
+
+def test_a_prompt_of_text_is_kept_up_to_its_last_message_and_answers_do_not_depend_on_it(gemma, gemma_path, threads):
+    shown = Message("system", SHOWN[0].content.strip())
+    asked = [
+        Request((shown, Message("user", f"\nMarket: trend {where} long average")), opening="\nRegime:", choices=SPACED)
+        for where in ("below", "above")
+    ]
+    assert len(gemma.backend._stages(asked[0])) == 2
+    assert ("stages_in_text", True) in gemma.identity.settings
+    used = [gemma.complete(request).text for request in (*asked, *asked[::-1])]
+    assert used[:2] == used[:1:-1]
+    with LLMClient(LlamaCppBackend(gemma_path, EngineOptions(1024, threads))) as fresh:
+        assert fresh.complete(asked[1]).text == used[1]
+
+
+def test_scores_are_those_over_the_whole_vocabulary(gemma):
+    engine, prompt = gemma.backend._loaded(), ("Two plus two is",)
+    beginnings = gemma.backend._vocabulary.beginnings
+    allowed = [token for text in (" four", " red") for token in beginnings(text).values()]
+    engine.read((), None)
+    engine.next_token(prompt, allowed, None)  # from now on each call reads the last token alone
+    bias = [[token, 50.0] for token in allowed]
+    _, chunks = engine._call(
+        prompt, None, n_predict=1, temperature=1.0, samplers=["temperature"], seed=0, logit_bias=bias,
+        n_probs=len(allowed), post_sampling_probs=True,
+    )  # fmt: skip
+    told = [found for chunk in chunks for found in (chunk["choices"][0].get("logprobs") or {}).get("content", ())]
+    assert engine.next_token(prompt, allowed, None)[0] == {row["id"]: row["prob"] for row in told[0]["top_probs"]}

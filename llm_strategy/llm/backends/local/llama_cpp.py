@@ -44,7 +44,8 @@ from llm_strategy.support.read_regular import at_home
 STAGES = 3
 """Places at which a prompt is parted. Part of the identity, as how a prompt is cut decides how numbers are rounded."""
 PLAIN_TEMPLATE = "{% for message in messages %}{{ message.content }}\n{% endfor %}"
-"""For a model that was trained on text alone and brings no chat template: the contents, line after line."""
+"""For a model that was trained on text alone and brings no chat template: the contents, line after line. Its prompts
+are one piece of text, which is parted at ends of lines; that is a part of the identity as well."""
 
 ONE_LOADING = threading.Lock()
 """Loading takes Ctrl-C and the error stream from the whole process and gives them back: one model at a time."""
@@ -88,6 +89,8 @@ class LlamaCppBackend(Backend):
             "top_k": TOP_K,
             "top_p": TOP_P,
         }
+        if not head.chat_template:
+            settings["stages_in_text"] = True
         if options.strict:
             settings |= {"strict": True, "threads": options.threads_used}
         if options.lora is not None:
@@ -107,6 +110,7 @@ class LlamaCppBackend(Backend):
             adapter=options.adapter.name if options.adapter is not None else "",
         )
         self._template = ChatTemplate(template, head.bos, head.eos)
+        self._text_alone = not head.chat_template
         self._engine: Engine | None = None
         self._loading = ONE_LOADING
         self._free = threading.BoundedSemaphore(options.slots)
@@ -174,6 +178,8 @@ class LlamaCppBackend(Backend):
             whole = self._vocabulary.extended(whole, request.opening)
         begins = sorted({1, len(pieces) - 1} - {0, len(pieces)})
         stages = (self._vocabulary.prompt(pieces[:count]) for count in begins)
+        if self._text_alone:
+            return (*(stage for stage in stages if self._vocabulary.begins_with(whole, stage)), whole)
         return (*(stage for stage in stages if whole[: len(stage)] == stage), whole)
 
 

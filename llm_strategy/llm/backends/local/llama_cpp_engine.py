@@ -108,7 +108,8 @@ class Engine:
             deadline,
             n_predict=1,
             temperature=1.0,
-            samplers=["temperature"],
+            samplers=["top_k", "temperature"],
+            top_k=len(allowed),  # the others have nothing, and a sort of all takes longer than the model
             seed=0,
             logit_bias=[[token, _LIFTED] for token in allowed],
             n_probs=len(allowed),
