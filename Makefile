@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 
 TOOLS := build/tools
 
-.PHONY: env model second-model demo test quick fuzz expected contracts calibrate check bench bench-models bench-layouts \
+.PHONY: env adapter model second-model demo test quick fuzz expected contracts calibrate check bench bench-models bench-layouts \
 	docs example picture wheel lock audit clean
 
 env: $(READY)
@@ -22,6 +22,10 @@ model: env
 # Without a network its tests are skipped and say so; nothing else needs it.
 second-model: env
 	-$(BIN)/btllm models pull gemma3-270m
+
+# What btllm train needs (the extra train): large, and left out of the environment of the other tests.
+training: env
+	$(BIN)/pip install --quiet torch==2.13.0 transformers==5.24.0 peft==0.21.2
 
 demo: model
 	$(BIN)/btllm demo
@@ -51,6 +55,11 @@ contracts: env
 	mv contracts/experiment.schema.new contracts/experiment.schema.json
 	$(BIN)/python -m simulator.sweeps.document > contracts/sweep.schema.new
 	mv contracts/sweep.schema.new contracts/sweep.schema.json
+
+# The adapter of the package anew, from synthetic paths to its judgement (build/adapter/judged/judge.md): within an hour on
+# two processors. What was cut off goes on with the same command.
+adapter: model training
+	$(BIN)/btllm train default --out build/adapter
 
 # How often the verdict is right, on advisors without and with planted skill: some 25 minutes of one processor in all. What
 # is done is on record (build/calibration.jsonl), and the same command goes on after it was cut off.

@@ -191,7 +191,7 @@ def main() -> None:
             client = RecordingClient(inner, inner.identity, store)
             for name in given.cases.split(";") if given.cases else cases:
                 options = cases[name.strip()]
-                if not MODES[options.mode].possible(Abilities.of(client)):
+                if not MODES[options.mode].possible(Abilities.of(client, View())):
                     continue
                 row = measure(client, options, asked)
                 print(

@@ -1,22 +1,26 @@
-"""What ``btllm demo`` takes with every answer on record, stage by stage: ``python -m benchmarks.demo``.
+"""What ``btllm demo`` takes with every answer on record, stage by stage, in one process and in two: ``python -m
+benchmarks.demo``.
 
-Seconds of the processor (of all processes) and by the clock, each in a process of its own, and how many times as long
-as ``python -c pass`` takes beside it. What the model was never asked is asked in a run before.
+Seconds of the processor (of this process, and of all) and by the clock, and how many times as long as ``python -c
+pass`` takes beside it. Where other programs share the processors the clock says little: the seconds of the first
+process are the least that a run takes. What the model was never asked is asked in a run before.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
-from benchmarks.timing import interleaved
 from simulator.progress.stages import Progress
+from simulator.runs.placebos.processes import VARIABLE
 
 ROUNDS = 5
 _CHILD = "--stages"
@@ -41,7 +45,7 @@ class _Clock(Progress):
     def mark(self, name: str) -> None:
         """From now on it is this."""
         if not self.marks or self.marks[-1][0] != name:
-            self.marks.append((name, _processor(), time.time()))
+            self.marks.append((name, time.process_time(), time.time()))
 
 
 def main() -> None:
@@ -53,26 +57,33 @@ def main() -> None:
 
 
 def print_demo() -> None:
-    """The demo once to have its answers, and once more to measure it; then the start of the command."""
+    """The demo once to have its answers, then in one process and in two; then the start of the command."""
     with tempfile.TemporaryDirectory() as folder:
-        _stages(folder)
-        stages = _stages(folder)
-    (nothing,) = interleaved(ROUNDS, lambda: _call("-c", "pass"))
-    print("btllm demo, all answers on record       processor    by the clock   times python -c pass")
-    for name, processor, clock in stages:
-        print(f"    {name:<48} {processor:6.2f} s {clock:8.2f} s {clock / nothing:8.1f}")
-    processor, clock = (sum(stage[place] for stage in stages) for place in (1, 2))
-    print(f"    {'in all':<48} {processor:6.2f} s {clock:8.2f} s {clock / nothing:8.1f}")
-    nothing, told = interleaved(ROUNDS, lambda: _call("-c", "pass"), lambda: _call("-m", "simulator", "--help"))
+        _stages(folder, 1)
+        measured = {processes: _stages(folder, processes) for processes in (1, 2)}
+    nothing = _clock(lambda: _call("-c", "pass"))
+    for processes, (stages, everywhere) in measured.items():
+        named = "one process" if processes == 1 else f"{processes} processes"
+        print(f"btllm demo, all answers on record, in {named:<12} processor    by the clock   times python -c pass")
+        for name, processor, clock in stages:
+            print(f"    {name:<48} {processor:6.2f} s {clock:8.2f} s {clock / nothing:8.1f}")
+        processor, clock = (sum(stage[place] for stage in stages) for place in (1, 2))
+        print(f"    {'in all':<48} {processor:6.2f} s {clock:8.2f} s {clock / nothing:8.1f}")
+        print(f"    {'in all processes':<48} {everywhere:6.2f} s")
+    told = _clock(lambda: _call("-m", "simulator", "--help"))
     print(f"btllm --help                                {told:.2f} s, {told / nothing:.1f} times python -c pass")
 
 
-def _stages(folder: str) -> list[tuple[str, float, float]]:
-    """Name, seconds of the processor and by the clock of each stage of a demo in a process of its own."""
+def _stages(folder: str, processes: int) -> tuple[list[tuple[str, float, float]], float]:
+    """Name, seconds of the processor and by the clock of each stage of a demo; seconds of all its processes."""
     command = [sys.executable, "-m", "benchmarks.demo", _CHILD, folder, str(time.time())]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    marks = json.loads(done.stdout.splitlines()[-1])
-    return [(name, later[1] - processor, later[2] - clock) for (name, processor, clock), later in pairwise(marks)]
+    known = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment = known | {VARIABLE: str(processes), "PYTHONPYCACHEPREFIX": str(Path(folder) / "bytecode")}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    told = json.loads(done.stdout.splitlines()[-1])
+    pairs = pairwise(told["marks"])
+    stages = [(name, later[1] - processor, later[2] - clock) for (name, processor, clock), later in pairs]
+    return stages, told["everywhere"]
 
 
 def _run_demo(began: float) -> None:
@@ -88,11 +99,17 @@ def _run_demo(began: float) -> None:
 
     print_result(result, as_json=False, quiet=False)
     progress.mark("end")
-    print(json.dumps(progress.marks))
+    print(json.dumps({"marks": progress.marks, "everywhere": sum(os.times()[:4])}))
 
 
-def _processor() -> float:
-    return sum(os.times()[:4])
+def _clock(run: Callable[[], None]) -> float:
+    """Seconds by the clock, the median of some rounds."""
+    taken = []
+    for _ in range(ROUNDS):
+        begin = time.perf_counter()
+        run()
+        taken.append(time.perf_counter() - begin)
+    return statistics.median(taken)
 
 
 def _call(*arguments: str) -> None:

@@ -16,15 +16,14 @@ import yaml
 from documentation.markdown import cell, code, table
 from llm_strategy.llm.backends.sections import SECTIONS as BACKENDS
 from llm_strategy.llm.settings import LlmSettings
-from simulator.experiment.configuration import SECTIONS, Experiment
-from simulator.experiment.hypotheses import HypothesesConfig
+from simulator.experiment.configuration import OPTIONAL_SECTIONS, SECTIONS, Experiment
 from simulator.experiment.schema import experiment_schema
 from simulator.experiment.starters import starter_text
 
 _KEY = re.compile(r"^(?P<indent> *)(?:# )?(?P<key>[a-z_]+):(?: .*?)?(?:\s{2,}|\s)# (?P<told>\S.*)$")
 _GOES_ON = re.compile(r"^ *#\s+(?P<told>\S.*)$")
 _HEAD = re.compile(r"^(?:# )?(?P<key>[a-z_]+):")
-KINDS: dict[str, type] = {**SECTIONS, "hypotheses": HypothesesConfig}
+KINDS: dict[str, type] = SECTIONS | OPTIONAL_SECTIONS
 """The sections of an experiment that have a table of their own."""
 _WORDS = {"exclusiveMinimum": "above", "minimum": "from", "maximum": "to", "exclusiveMaximum": "below"}
 

@@ -36,10 +36,9 @@ def all_tasks() -> list[Task]:
 
 
 def page(known: Mapping[Key, Known]) -> Iterator[str]:
-    """The tables, with the versions of the code that judged."""
-    commits = sorted({one.commit for one in known.values()})
+    """The tables, with the version that judged."""
     yield MARK
-    yield f"\n{len(known):,} advisors; backtrader-llm {version('backtrader-llm')}, commit {', '.join(commits)}."
+    yield f"\n{len(known):,} advisors; backtrader-llm {version('backtrader-llm')}."
     whole = without_skill()._replace(lines=without_skill().lines + without_skill(8).lines)
     for table in (whole, reads_prices(), with_skill()):
         yield from text_of(table, known)

@@ -80,7 +80,7 @@ class ModelAdvisor:
         self.repairs: Repairs = repairs
         self.wanted_options = options
         """As they were given, with ``auto`` in them; ``options`` are what came of them."""
-        self.options = complete_options(self._with_context(options), Abilities.of(client))
+        self.options = self._complete(options)
         self.mode = self._new_mode()
         self._remember = remember
         self._memory = Memory()
@@ -109,11 +109,14 @@ class ModelAdvisor:
         for a person's own prompt that never shows them."""
         other = copy(self)
         other.wanted_options = replace(self.wanted_options, checks=items)
-        other.options = replace(self.options, checks=items)
+        other.options = other._complete(other.wanted_options)
         other.options.check_prompt()
         other.mode, other._memory, other._recorded = other._new_mode(), Memory(), None
         other._conversation = other._new_conversation()
         return other
+
+    def _complete(self, options: PromptOptions) -> PromptOptions:
+        return complete_options(self._with_context(options), Abilities.of(self.client, self.view))
 
     def _with_context(self, options: PromptOptions) -> PromptOptions:
         """The options that know what is shown beside the market's line."""

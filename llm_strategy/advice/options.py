@@ -132,7 +132,9 @@ class PromptOptions:
     without examples, sheet with the nearest and rows with others). ``regimes`` are the labels to choose from.
     ``context`` names what is shown at a close, in its order; ``features`` is the market's line. ``prompt`` is a
     person's own, in every mode (``auto`` examples are then the nearest where it shows examples, and none where it does
-    not). ``checks`` are the items of a checklist that the model is asked about in the same answer.
+    not). ``checks`` are the items of a checklist that the model is asked about in the same answer. ``adapter`` is that
+    of the model which answers (``ModelIdentity.adapter``); it is chosen with the mode, where nothing but ``auto`` is
+    set, or just its layout without examples.
     """
 
     mode: str = "auto"
@@ -146,6 +148,7 @@ class PromptOptions:
     context: tuple[str, ...] = (FEATURES,)
     prompt: PromptText | None = None
     checks: AskedItems = ()
+    adapter: str = ""
 
     @property
     def falls_back_to_fixed(self) -> bool:
@@ -176,6 +179,7 @@ class PromptOptions:
             told["calibration"] = self.calibration if isinstance(self.calibration, str) else "own"
             if self.prompt is None:
                 told["layout"] = self.layout if isinstance(self.layout, str) else "own"
+        told |= {"adapter": self.adapter} if self.adapter else {}
         return told | ({} if self.prompt is None else {"prompt": "own"})
 
     def __post_init__(self) -> None:

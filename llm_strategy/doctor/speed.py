@@ -16,6 +16,7 @@ from llm_strategy.llm.client import SLOW_SECONDS as SLOW_SECONDS
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.models.fingerprint import cache_folder, keep_note
 from llm_strategy.llm.requests import ModelIdentity, digest
+from llm_strategy.market.view import View
 from llm_strategy.support.read_regular import read_text
 from llm_strategy.types import Decision, Snapshot
 
@@ -40,7 +41,7 @@ def read_speed(identity: ModelIdentity, asked: str) -> float | None:
 
 def way_of_asking(client: LLMClient, options: PromptOptions) -> str:
     """What besides the model decides how long a question takes, as speeds are noted."""
-    able = complete_options(options, Abilities.of(client))
+    able = complete_options(options, Abilities.of(client, View()))
     return f"{able.mode}, {able.examples} {able.count}, {client.concurrency} at once"
 
 

@@ -89,6 +89,8 @@ class Request:
     space before them, so that behind an opening that ends in one every choice is a strange one.
 
     Each ``draw`` is an answer of its own to the same question: 0 is the first, any other number another sample.
+    ``adapter`` is that of the identity which answers (``ModelIdentity.adapter``); without one the model answers as it
+    is.
 
     ``log`` is no part of the question: the calls that it takes are recorded there (``record``).
     """
@@ -105,6 +107,7 @@ class Request:
     chosen: str = ""
     choices: tuple[str, ...] = ()
     draw: int = 0
+    adapter: str = ""
     log: CallLog | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -203,7 +206,9 @@ class ModelIdentity:
 
     ``settings`` are name and value of the engine's own options; ``supports_forms`` says whether forms are filled slot
     by slot, ``supports_choices`` whether choices are given probabilities, ``supports_schemas`` whether a server is sent
-    ``Request.json_schema``. A remote model has no weights to hash: its reported version stands in ``engine_version``.
+    ``Request.json_schema``. ``adapter`` names an adapter for questions in one layout alone (``brief@`` and its
+    SHA-256): a request that is for it says so, and to all others it makes no difference. A remote model has no weights
+    to hash: its reported version stands in ``engine_version``.
     """
 
     backend: str
@@ -216,12 +221,14 @@ class ModelIdentity:
     supports_forms: bool = False
     supports_choices: bool = False
     supports_schemas: bool = False
+    adapter: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """The identity as JSON types, for a manifest."""
         record = asdict(self) | {"settings": dict(self.settings)}
-        if not self.supports_schemas:
-            del record["supports_schemas"]  # so that it is what it was before servers were sent schemas
+        for name in ("supports_schemas", "adapter"):
+            if not record[name]:
+                del record[name]  # so that it is what it was before there were any
         return record
 
     @classmethod
@@ -263,7 +270,7 @@ def request_hash(request: Request, identity: ModelIdentity) -> str:
 def _request_hash(request: Request, identity: ModelIdentity) -> str:
     asked = _fields(request) | {"messages": [_message(message) for message in request.messages]}
     del asked["timeout_s"], asked["log"]
-    for name in ("json_schema", "opening", "chosen", "choices", "draw"):
+    for name in ("json_schema", "opening", "chosen", "choices", "draw", "adapter"):
         if not asked[name]:  # without a value they mean what requests meant before they existed
             del asked[name]
     # it decides the answers to no other requests
@@ -275,6 +282,7 @@ def _request_hash(request: Request, identity: ModelIdentity) -> str:
 @lru_cache(maxsize=64)
 def _identity_json(identity: ModelIdentity, *, with_schemas: bool) -> str:
     known = _fields(identity)
+    del known["adapter"]  # it answers no request but those that name it
     if not known["supports_choices"]:
         del known["supports_choices"]
     if not with_schemas:

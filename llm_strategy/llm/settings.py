@@ -74,6 +74,12 @@ class LlmSettings(BaseSettings):
     threads (those of ``threads``, else one for each processor, at most 8) and fixed batches, nothing kept from earlier
     questions, no sampler without a seed, no graphics card. ``ConfigurationError`` where a backend cannot promise it. A
     time limit still ends an answer that takes too long."""
+    adapter: str = "auto"
+    """Adapter of ``llama_cpp`` for the questions in the layout that it was trained on: a GGUF file that ``btllm train``
+    wrote, ``auto`` (the package's own, where the model is the one that it was trained for), or ``none``. A question to
+    which something else is set than by default is not in that layout, and no adapter answers it."""
+    adapter_scale: float = Field(1.0, gt=0, le=8, allow_inf_nan=False)
+    """By which the adapter's additions are multiplied."""
     price_in: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     """Price of a million tokens read, in any currency; unset means unpriced."""
     price_out: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None

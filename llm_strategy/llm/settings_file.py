@@ -16,7 +16,7 @@ from llm_strategy.support.strict_yaml import is_word, parse_yaml
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 """What a text names a variable by."""
 _BACKEND_FILE = re.compile(r"[^,]+\.py(:\w*)?")
-_PATHS = ("instruct_model_path", "model", "script", "replay_from", "lora")
+_PATHS = ("instruct_model_path", "model", "script", "replay_from", "lora", "adapter")
 """Settings and options that may name a file, which belongs to the folder of the settings."""
 UNQUOTED = "a value with a comma, a colon or a line end in it needs quotation marks around it"
 """The cure for a key that is half of a value; it is not shown, as it may be half of a secret."""

@@ -57,7 +57,7 @@ def keep_all_secret(settings: object, *, named: bool = False) -> None:
         for value in settings:
             keep_all_secret(value, named=named)
     elif isinstance(settings, str):
-        for value in [*([settings] if named else []), *_in_address(settings)]:
+        for value in [*([settings] if named else []), *secrets_in_address(settings)]:
             keep_secret(value)
 
 
@@ -115,7 +115,7 @@ def _search() -> SecretSearch:
         if is_secret_name(name) and _is_secret(value):
             values.add(value)
         if "://" in value:
-            values.update(_in_address(value))
+            values.update(secrets_in_address(value))
     with _lock:
         values |= _known
     return search_for(frozenset(values))
@@ -130,7 +130,7 @@ def _without_looks(text: str) -> str:
     return _LOOKS.sub(STRUCK, text)
 
 
-def _in_address(address: str) -> list[str]:
+def secrets_in_address(address: str) -> list[str]:
     """Passwords and keys that an address holds, as they are and as they are written there."""
     held = [found[1] for found in _PASSWORD.finditer(address)]
     held += [found[2] for found in _PARAMETER.finditer(address) if is_secret_name(found[1])]

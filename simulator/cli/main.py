@@ -30,6 +30,7 @@ try:
         questions,
         runs,
         sweep,
+        train,
         trials,
         watch,
     )
@@ -134,6 +135,7 @@ app.add_typer(documents.app, name="documents")
 app.add_typer(checklists.app, name="checklist")
 app.add_typer(hypotheses.app, name="hypotheses")
 app.add_typer(trials.app, name="trials")
+app.add_typer(train.app, name="train")
 app.add_typer(watch.app, name="watch")
 app.add_typer(questions.app, name="questions")
 

@@ -67,3 +67,13 @@ def block_starts(bars: int, block: int, samples: int, seed: int) -> Iterator[NDA
     draw = np.random.default_rng(seed)
     for _ in range(samples):
         yield draw.integers(bars, size=math.ceil(bars / block), dtype=np.int64)[: bars // block]
+
+
+def sums_of_draws(rows: Floats, draws: NDArray[np.int64]) -> Floats:
+    """The sums of the rows of each draw, whose row numbers ``draws`` holds, shape (draws, rows); shape (draws,
+    columns)."""
+    if rows.shape[1] == 1:  # numbers that stand side by side are added in pairs, which has other last digits
+        found: Floats = rows[draws].sum(axis=1)
+    else:
+        found = rows.take(draws.T, axis=0).sum(axis=0)  # row after row, for all draws at once
+    return found

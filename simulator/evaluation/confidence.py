@@ -6,7 +6,7 @@ after ``exit`` and ``enter_short``. What holds points nowhere.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -148,7 +148,7 @@ def _reliability(acted: _Actions, how: Resampling) -> Reliability | None:
     sums = np.zeros((acted.rows, 3))
     for column, value in enumerate((squares, acted.right, np.ones(len(squares)))):
         np.add.at(sums[:, column], acted.row, value)
-    bins = _bins(acted)
+    bins = confidence_bins(acted.confidence, acted.right)
     uncertain = base * (1 - base)
     skill = Estimate(None)
     if uncertain > 0:
@@ -164,7 +164,7 @@ def _reliability(acted: _Actions, how: Resampling) -> Reliability | None:
         float(squares.mean()),
         uncertain,
         skill,
-        sum(one.actions * abs(one.right - one.confidence) for one in bins) / len(acted.right),
+        calibration_error(bins),
         bins,
     )
 
@@ -178,11 +178,16 @@ def brier_skill(sums: Floats) -> Floats:
     return np.where(np.isfinite(skill), skill, np.nan)
 
 
-def _bins(acted: _Actions) -> tuple[Bin, ...]:
-    place = np.minimum((acted.confidence * BINS).astype(np.int64), BINS - 1)
+def confidence_bins(confidence: Floats, right: Floats) -> tuple[Bin, ...]:
+    """What was said with about the same confidence (0 to 1), and how much of it was ``right`` (0 or 1)."""
+    place = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
     found = []
     for number in np.unique(place):
         here = place == number
-        right, confidence = acted.right[here], acted.confidence[here]
-        found.append(Bin(len(right), float(confidence.mean()), float(right.mean())))
+        found.append(Bin(int(here.sum()), float(confidence[here].mean()), float(right[here].mean())))
     return tuple(found)
+
+
+def calibration_error(bins: Sequence[Bin]) -> float:
+    """Expected calibration error: mean distance of confidence and share right (Naeini et al. 2015)."""
+    return sum(one.actions * abs(one.right - one.confidence) for one in bins) / sum(one.actions for one in bins)

@@ -43,15 +43,24 @@ class ArmMeasures:
 def measure(arm: ArmRecord) -> ArmMeasures:
     """What the decisions of an arm come to, read from its journal the first time."""
     if arm not in _MEASURED:
-        own_labels = not arm.regimes.are_usual
-        rationale = (resolved_options(arm.manifest) or {}).get("rationale", "always")
-        key = *_identity_of(arm.decisions.path), own_labels, rationale
+        *_, own_labels, rationale = key = _key_of(arm)
         if key not in _OF_FILE:
-            while len(_OF_FILE) >= _MOST_FILES:
-                del _OF_FILE[next(iter(_OF_FILE))]
-            _OF_FILE[key] = _measured(arm.entries, own_labels=own_labels, rationale=rationale)
+            found = _measured(arm.entries, own_labels=bool(own_labels), rationale=str(rationale))
+            take_measures(arm, found)
         _MEASURED[arm] = _OF_FILE[key]
     return _MEASURED[arm]
+
+
+def take_measures(arm: ArmRecord, measures: ArmMeasures) -> None:
+    """Take what another process measured of the same journal."""
+    while len(_OF_FILE) >= _MOST_FILES:
+        del _OF_FILE[next(iter(_OF_FILE))]
+    _MEASURED[arm] = _OF_FILE[_key_of(arm)] = measures
+
+
+def _key_of(arm: ArmRecord) -> tuple[Hashable, ...]:
+    rationale = (resolved_options(arm.manifest) or {}).get("rationale", "always")
+    return *_identity_of(arm.decisions.path), not arm.regimes.are_usual, rationale
 
 
 def _identity_of(path: Path) -> tuple[int, ...]:

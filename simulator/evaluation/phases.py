@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+import pandas as pd
 from numpy.typing import NDArray
 
 from simulator.evaluation.metrics import Floats
@@ -79,7 +79,8 @@ def _extremes(prices: Floats, window: int, censored: int) -> list[Turn]:
         return found
     for sign, is_peak in ((1, True), (-1, False)):
         values = sign * prices
-        highest = sliding_window_view(np.pad(values, window, mode="edge"), 2 * window + 1).max(axis=1)
+        around = pd.Series(np.pad(values, window, mode="edge")).rolling(2 * window + 1)
+        highest = around.max().to_numpy()[2 * window :]
         for bar in np.flatnonzero(values == highest):
             before = values[max(0, bar - window) : bar]
             if censored <= bar < len(prices) - censored and not (before == values[bar]).any():

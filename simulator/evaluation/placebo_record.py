@@ -21,6 +21,8 @@ FEWEST_PLACEBOS = 199
 """Fewer, where the run is too long for more, say too little."""
 MOST_CLOSES = 20_000_000
 """Closes that the placebos of one set go through in all: some quarter of an hour of one processor."""
+MOST_CLOSES_AT_ONCE = 200_000_000
+"""The same where accounts are traded all at once, without a broker: some minutes."""
 _MOST = 10**9
 RANGES: tuple[Literal["annual_return", "total_return", "max_drawdown"], ...] = (
     "annual_return",
@@ -133,9 +135,10 @@ def why_unmeasured(*, number: int, failed: bool, closes: int, runs: int) -> Unme
     return Unmeasured.FEW_RUNS if runs < FEWEST_RUNS else None
 
 
-def affordable(number: int, closes: int) -> int:
-    """How many of so many placebos are traded in a run with these closes of all symbols; 0 where too few could be."""
-    possible = MOST_CLOSES // max(1, closes)
+def affordable(number: int, closes: int, most: int = MOST_CLOSES) -> int:
+    """How many of so many placebos are traded in a run with these closes of all symbols; 0 where too few could be.
+    ``most`` are the closes that they go through in all."""
+    possible = most // max(1, closes)
     return number if number <= possible else possible if possible >= FEWEST_PLACEBOS else 0
 
 

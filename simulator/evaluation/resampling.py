@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulator.evaluation.blocks import FEWEST_BLOCKS, block_length, block_sums
+from simulator.evaluation.blocks import FEWEST_BLOCKS, block_length, block_sums, sums_of_draws
 from simulator.evaluation.metrics import NOTHING, Floats
 from simulator.evaluation.sharpe import FEWEST_BARS
 
@@ -101,7 +101,7 @@ class Resampling:
         drawn = np.empty((self.samples, sums.shape[1]))
         step = max(1, _AT_ONCE // (blocks * sums.shape[1]))
         for first in range(0, self.samples, step):
-            drawn[first : first + step] = of_blocks[starts[first : first + step]].sum(axis=1)
+            drawn[first : first + step] = sums_of_draws(of_blocks, starts[first : first + step])
         return drawn
 
 

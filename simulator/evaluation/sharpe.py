@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from statistics import NormalDist
 
 import numpy as np
 
-from simulator.evaluation.blocks import block_length, block_starts, block_sums
+from simulator.evaluation.blocks import block_length, block_starts, block_sums, sums_of_draws
 from simulator.evaluation.metrics import NOTHING, Floats, sharpe_ratio
 
 POWER = 0.8
@@ -22,6 +23,8 @@ FEWEST_BARS = 60
 """Below this a bootstrap of blocks has nothing to draw from."""
 LARGE_DIFFERENCE = 1.0
 """A run that could not have seen this difference of annual Sharpe ratios settles nothing by seeing none."""
+_AT_ONCE = 100_000
+"""Numbers that are gathered at once."""
 
 
 class Effect(StrEnum):
@@ -161,10 +164,12 @@ def resample(first: Floats, second: Floats, samples: int, seed: int) -> Resample
 
     blocks = bars // block
     drawn_moments, drawn_products = np.empty((samples, 4)), np.empty((samples, 4, 4))
-    for sample, starts in enumerate(block_starts(bars, block, samples, seed)):
-        drawn = sums[starts]
-        drawn_moments[sample] = drawn.sum(axis=0) / (blocks * block)
-        drawn_products[sample] = drawn.T @ drawn / blocks
+    draws, step = block_starts(bars, block, samples, seed), max(1, _AT_ONCE // (4 * blocks))
+    for begin in range(0, samples, step):
+        here, starts = slice(begin, begin + step), np.array(list(islice(draws, step)))
+        drawn = sums.take(starts, axis=0)
+        drawn_moments[here] = sums_of_draws(sums, starts) / (blocks * block)
+        drawn_products[here] = drawn.transpose(0, 2, 1) @ drawn / blocks
     with np.errstate(divide="ignore", invalid="ignore"):
         errors = difference_error(drawn_moments, drawn_products, block, blocks * block)
         distances = np.abs(sharpe_difference(drawn_moments) - sharpe_difference(moments)) / errors

@@ -29,6 +29,7 @@ from simulator.experiment import LLM_ARM
 from simulator.experiment.advisor import AdvisorConfig, read_advisor, write_advisor
 from simulator.experiment.advisor_schema import ABSTAIN
 from simulator.experiment.advisors import ADVISORS_SCHEMA, check_names, read_advisors, told_at
+from simulator.experiment.alerts import AlertsConfig, check_channels
 from simulator.experiment.arms import (
     ALL_ARMS,
     ARMS_SCHEMA,
@@ -58,8 +59,6 @@ from simulator.prices.config import DataConfig, check_sources
 
 BOTH = "advisor and advisors are given: put all advisors under advisors, each by its name."
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
-
-
 SECTIONS: dict[str, Any] = {
     "data": DataConfig,
     "advisor": AdvisorConfig,
@@ -71,6 +70,7 @@ SECTIONS: dict[str, Any] = {
     "watch": WatchConfig,
 }
 """The sections of an experiment that are mappings, by key; ``baselines`` has none of its own."""
+OPTIONAL_SECTIONS: dict[str, Any] = {"hypotheses": HypothesesConfig, "alerts": AlertsConfig}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +108,11 @@ class Experiment:
     hypotheses: HypothesesConfig | None = None
     """What is stated about the market and tested, where anything is."""
     watch: WatchConfig = field(default_factory=WatchConfig)
+    alerts: AlertsConfig | None = None
+    """Who is told of what in a watched market, if anybody; no part of what decides a run, and written nowhere."""
     folder: Path | None = field(default=None, compare=False, repr=False)
     """The folder of the experiment's file, where relative paths of what is read (prices, layout, calibration,
-    ``configs/llm.yaml``) are looked for before the working folder. It is no part of what decides a run."""
+    ``configs/llm.yaml``) are looked for before the working folder; no part of what decides a run."""
     plan: tuple[Arm, ...] = field(default=(), init=False, compare=False, repr=False)
     """The arms of a comparison in their order, with who decides in each: those named under ``arms``, and behind them
     those that come by themselves."""
@@ -129,6 +131,7 @@ class Experiment:
         for problem in contradictions(self):
             raise ConfigurationError(problem)
         document = without_nulls(self.as_dict())  # what is written in Python has the same bounds
+        document |= {} if self.alerts is None else {"alerts": self.alerts.as_document()}
         require(names_schema(self._own_rules(), self.advisors), document, "experiment")
         require("experiment", document, "experiment")
 
@@ -156,7 +159,6 @@ class Experiment:
             check_used(plan, named)
             if self.advisor not in (AdvisorConfig(), *(arm.config for arm in plan)):
                 raise ConfigurationError(BOTH)
-        # the one way to give a frozen instance its normal form
         if by_name:
             object.__setattr__(self, "arms", write_arms(plan, entries))
         configs = {arm.name: arm.config for arm in plan if arm.config is not None}
@@ -180,6 +182,7 @@ class Experiment:
         if "regimes" in document:
             document["regimes"] = Regimes.from_document(document["regimes"], where).as_dict()  # in words of its own
         advisors = document.get("advisors")
+        check_channels(document.get("alerts"))
         check_names({} if advisors is None else advisors, TAKEN_BY_ADVISORS)
         require(names_schema(own_rules_in(document), advisors if isinstance(advisors, dict) else ()), document, where)
         require("experiment", document, where)
@@ -196,15 +199,13 @@ class Experiment:
             document["costs"] = with_cash_rates(document["costs"], folder)
         if "risk" in document:
             document["risk"] = with_checklist(document["risk"], folder)
-        document = with_tuples(document)
-        if isinstance(hypotheses := document.get("hypotheses"), dict):
-            document["hypotheses"] = HypothesesConfig(**whole(HypothesesConfig, with_tuples(hypotheses)))
+        document, kinds = with_tuples(document), SECTIONS | OPTIONAL_SECTIONS
         if "advisor" in document:
             document["advisor"] = read_advisor(document["advisor"], folder)
         return cls(
             **{
-                key: SECTIONS[key](**whole(SECTIONS[key], with_tuples(value)))
-                if key in SECTIONS and isinstance(value, dict)
+                key: kinds[key](**whole(kinds[key], with_tuples(value)))
+                if key in kinds and isinstance(value, dict)
                 else value
                 for key, value in document.items()
             },
@@ -316,14 +317,14 @@ class Experiment:
         return BASELINES[name](**settings) if name in BASELINES else make_rule(name, settings)
 
     def as_dict(self) -> dict[str, Any]:
-        """The whole configuration as plain data, every default written out; of ``advisor`` and ``advisors`` the one
-        that is used."""
+        """The whole configuration as plain data, every default written out, but for ``alerts``; of ``advisor`` and
+        ``advisors`` the one that is used."""
         values = {one.name: getattr(self, one.name) for one in fields(self) if one.compare}
         document: dict[str, Any] = plain(
             {
                 name: asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
                 for name, value in (values | {"risk": self.risk.as_dict()}).items()
-                if name not in ("advisor", "advisors", "regimes", "hypotheses", "watch")
+                if name not in ("advisor", "advisors", "regimes", "hypotheses", "watch", "alerts")
             },
             "experiment",
         )

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from llm_strategy.errors import ConfigurationError, did_you_mean
+from llm_strategy.support.secrets import secrets_in_address
 from simulator.prices.sessions import Timeframe, parse_timeframe
 
 Missed: TypeAlias = Literal["skip", "decide_late"]
@@ -24,7 +25,8 @@ class WatchConfig:
 
     feed: Annotated[str, Field(min_length=1)] = "replay:"
     """``KIND:`` and what that kind wants to know: ``replay:`` plays the prices of ``data``, ``follow:PATH`` reads a
-    CSV or JSONL file that grows."""
+    CSV or JSONL file that grows; ``websocket:URL``, ``yfinance:SYMBOL``, ``ccxt:EXCHANGE/SYMBOL`` and
+    ``alpaca:SYMBOL`` are live."""
     speed: Annotated[float, Field(ge=0, le=1e9)] = 0.0
     """Seconds of the market in a second of a replay; 0 is as fast as it goes."""
     calendar: Annotated[str, Field(min_length=1)] | None = None
@@ -41,6 +43,11 @@ class WatchConfig:
     """Whether missed bars are decided late, which is marked, or not at all."""
 
     def __post_init__(self) -> None:
+        if any("${" not in secret for secret in secrets_in_address(self.feed)):
+            raise ConfigurationError(
+                "watch.feed holds a key or a password, which would be written into the record: set it in the "
+                "environment, and write ${NAME} in its place."
+            )
         parse_timeframe(self.grace, "watch.grace")
         if self.stale_after is not None:
             parse_timeframe(self.stale_after, "watch.stale_after")

@@ -144,7 +144,9 @@ class Happened(TypedDict):
 
 def options_of(advisor: AdvisorConfig, model: LLMClient | None) -> dict[str, Any] | None:
     """How a model is asked, for a manifest, with everything written out that ``auto`` means for it."""
-    return None if model is None else complete_options(advisor.prompt_options, Abilities.of(model)).as_dict()
+    if model is None:
+        return None
+    return complete_options(advisor.prompt_options, Abilities.of(model, advisor.view)).as_dict()
 
 
 def _prices(universe: Universe, experiment: Experiment) -> dict[str, Any]:

@@ -4,18 +4,20 @@ the report.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from llm_strategy.llm.backend_class import class_name
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.record.client import RecordingClient
-from llm_strategy.llm.settings import LlmSettings
+from llm_strategy.llm.settings import LlmSettings, load_settings
 from simulator.experiment import LLM_ARM
+from simulator.experiment.arms import Arm
+from simulator.experiment.configuration import Experiment
+from simulator.experiment.runtime import runtime_settings, sets_runtime
 from simulator.progress.stages import Progress
+from simulator.runs.advisors.session import Clients
 from simulator.runs.estimate import Estimate
-
-if TYPE_CHECKING:
-    from llm_strategy.llm.client import LLMClient
 
 
 class RunStages:
@@ -104,3 +106,21 @@ def model_line(settings: LlmSettings, client: LLMClient | None = None) -> str:
     elif settings.backend == "ensemble":
         return f"Model: an ensemble; settings from {settings.source}"
     return f"Model: {model} by {settings.backend}; settings from {settings.source}"
+
+
+def models_line(experiment: Experiment, arms: Sequence[Arm], client: Clients) -> str:
+    """The first line of a run: who answers each advisor."""
+    lines: dict[str, str] = {}
+    for arm in arms:
+        if arm.config is not None:
+            given = client.get(arm.advisor) if isinstance(client, Mapping) else client
+            settings = runtime_settings(arm.config, experiment.folder, f"advisors.{arm.advisor}")
+            given = None if given is client and sets_runtime(arm.config) else given
+            lines.setdefault(arm.advisor, model_line(settings.for_backend(settings.backend), given))
+    if not lines and isinstance(client, LLMClient):
+        return model_line(load_settings(experiment.folder), client)
+    if not lines:
+        return "Model: none is asked, all arms are rules"
+    if len(lines) == 1:
+        return next(iter(lines.values()))
+    return "Models: " + "; ".join(f"{name}: {line.removeprefix('Model: ')}" for name, line in lines.items())

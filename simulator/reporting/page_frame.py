@@ -29,7 +29,7 @@ _FRAME = Markup(  # noqa: S704 - our own
 <head>
 {_HEAD}<meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>{{title}}: report</title>
+<title>{{title}}: {{what}}</title>
 <style>
 {{style}}
 </style>
@@ -56,12 +56,20 @@ _IMAGE = re.compile(r'<img alt="[^"]*" src="data:image/png;base64,')
 _STYLE_ATTRIBUTE = re.compile(r'\sstyle="([^"]*)"')
 
 
-def page(title: str, sections: Iterable[Markup], contents: Iterable[tuple[str, str]] = (), *, script: str = "") -> str:
-    """The whole page; ``contents`` are ids and texts of headings to which a list beside it leads, and with ``script``
-    (``RUN``, ``SWEEP``) the script of such pages stands at its end."""
+def page(
+    title: str,
+    sections: Iterable[Markup],
+    contents: Iterable[tuple[str, str]] = (),
+    *,
+    script: str = "",
+    what: str = "report",
+) -> str:
+    """The whole page, ``what`` it is in its title; ``contents`` are ids and texts of headings to which a list beside it
+    leads, and with ``script`` (``RUN``, ``SWEEP``) the script of such pages stands at its end."""
     body = Markup("\n\n").join(sections)
     return _FRAME.format(
         title=title,
+        what=what,
         style=Markup(_joined(_SHEETS[script], ".css")),  # noqa: S704 - our own
         body=body,
         contents=_contents(contents),

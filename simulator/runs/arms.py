@@ -3,6 +3,7 @@ folder."""
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -13,6 +14,7 @@ from typing import Any
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.ahead import OnAnswer
 from llm_strategy.advice.protocol import Advisor, begin_run, witness_of
+from llm_strategy.advice.rules import BASELINES
 from llm_strategy.errors import PromptTooLong, TooManyFailures
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.metering.calls import Usage
@@ -30,6 +32,7 @@ from simulator.folder.tally import Questions, Tally, failure_of, write_calibrati
 from simulator.prices.universe import Universe
 from simulator.runs.advisors.session import AdvisorSession
 from simulator.runs.context_size import require_room
+from simulator.runs.parts import Part
 from simulator.runs.simulation import upcoming
 from simulator.runs.strategies.trade import rule_of, trade_arm
 
@@ -130,6 +133,27 @@ class ArmRunner:
         self._usage[arm.name] = Questions()
         self._describe(arm, folder, started, None, None)
 
+    def beside(self, arms: Sequence[Arm], place: Callable[[Arm], Path]) -> Part[str | None]:
+        """Run arms that ask no model while others run here, into their folders; ``take`` what came of it."""
+        here = os.getpid()
+
+        def run_all() -> str | None:
+            if os.getpid() != here:
+                self._on_bar = None  # whoever hears of bars is in the other process
+            before, self.problem = self.problem, None
+            for arm in arms:
+                self.run(arm, place(arm))
+            found, self.problem = self.problem, before
+            return found
+
+        return Part(run_all, len(arms) * self._due(1))
+
+    def take(self, arms: Sequence[Arm], traded: Part[str | None]) -> None:
+        """Wait for the arms that were run beside this process."""
+        problem = traded.result()
+        self.problem = self.problem or problem
+        self._usage |= {arm.name: Questions() for arm in arms}
+
     def _describe(self, arm: Arm, folder: Path, started: str, problem: str | None, model: LLMClient | None) -> None:
         manifest = self._description.of_arm(
             arm, folder, started=started, problem=problem, usage=self._usage[arm.name], model=model
@@ -217,6 +241,12 @@ class ArmRunner:
                     f"{problem} The run was ended there: put that right and start it again, answers already given are "
                     "kept."
                 )
+
+
+def can_run_beside(arm: Arm) -> bool:
+    """Whether an arm asks no model and nobody's own code decides in it. What copies a prompt looks at the past that the
+    advisor has been through here."""
+    return arm.kind in ("rule", "ungated") and arm.rule in BASELINES
 
 
 def commonest(failed: Sequence[Abstention]) -> Abstention:

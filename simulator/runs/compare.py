@@ -10,12 +10,10 @@ from typing import Any, TypedDict, Unpack
 from llm_strategy.advice.ahead import OnAnswer
 from llm_strategy.errors import ConfigurationError, TooManyFailures, did_you_mean
 from llm_strategy.llm.client import LLMClient
-from llm_strategy.llm.settings import load_settings
 from simulator.evaluation.trials import TrialCount
 from simulator.experiment import LLM_ARM, RANDOM_ARM
 from simulator.experiment.arms import Arm
 from simulator.experiment.configuration import Experiment
-from simulator.experiment.runtime import runtime_settings, sets_runtime
 from simulator.folder.description import notes_on
 from simulator.folder.evidence import DECISIONS
 from simulator.folder.provenance import model_of, run_identity
@@ -23,14 +21,14 @@ from simulator.folder.record import Decisions
 from simulator.folder.workspace import Workspace, as_run_folder_error
 from simulator.hypotheses.register import Register
 from simulator.prices.universe import Universe
-from simulator.progress.run import RunStages, model_line
+from simulator.progress.run import RunStages, models_line
 from simulator.progress.stages import SILENT, Progress
 from simulator.progress.surfaces import progress_for
 from simulator.reporting.own_sections import load_section
 from simulator.runs.advisors.analytic_needs import check_needs, check_volumes
 from simulator.runs.advisors.given import GivenAdvisor, with_parts
 from simulator.runs.advisors.session import AdvisorSession, Clients, check_clients, explaining_session, sessions_of
-from simulator.runs.arms import AdvisorOfArm, ArmRunner, OnBar
+from simulator.runs.arms import AdvisorOfArm, ArmRunner, OnBar, can_run_beside
 from simulator.runs.attribution import lacks_holder, write_attribution
 from simulator.runs.briefs.last import write_last_brief
 from simulator.runs.checklists.worth import measured_arm, write_worth
@@ -41,7 +39,7 @@ from simulator.runs.hypotheses.registrar import UserRegistrar
 from simulator.runs.lookahead.analytics import refuse_lookahead
 from simulator.runs.placebos.measure import Histories
 from simulator.runs.placebos.write import write_placebos
-from simulator.runs.report import write_report
+from simulator.runs.report import measured_arms, write_report
 from simulator.runs.result import Result
 from simulator.runs.robustness import write_robustness
 from simulator.runs.simulation import check_cash_rates
@@ -166,7 +164,7 @@ def execute(
     for arm in chosen:
         if arm.kind == "strategy":
             own_strategy(arm).find()  # before anything is asked
-    progress.head(_models_line(experiment, chosen, client))
+    progress.head(models_line(experiment, chosen, client))
     progress.begin("environment")
     progress.beside("loading prices")
     if universe is None:
@@ -206,15 +204,6 @@ def execute(
         stages = RunStages(progress, model)
         for session in asking:
             at_the_end.enter_context(session.open(work))
-        if sessions and (on_estimate or progress.shows):
-            progress.begin("counting questions")
-            plan = estimate_run(experiment, universe, sessions)
-            progress.end(f"{plan.distinct:,} distinct")
-            tell = _both(on_estimate, lambda told: progress.note(told.as_text()))
-            tell(plan)
-            for session in sessions:
-                session.plan = plan.of(session.name)
-                session.watch.tell(session.plan, tell)
         runner = ArmRunner(
             experiment, universe, identity, sessions, _both(on_bar, stages.traded), _both(on_answer, stages.asked),
             explainer=None if sessions else model, advisor_of_arm=advisor_of_arm,
@@ -224,17 +213,35 @@ def execute(
         def place(arm: Arm) -> Path:
             return work.path / arm.name if comparison else work.path
 
+        others = [arm for arm in chosen if arm.kind != "advisor"]
+        apart = sessions and workers == 1 and on_bar is None
+        ours = list(filter(can_run_beside, others)) if apart else []
+        traded = at_the_end.enter_context(runner.beside(ours, place))
+        if sessions and (on_estimate or progress.shows):
+            progress.begin("counting questions")
+            plan = estimate_run(experiment, universe, sessions)
+            progress.end(f"{plan.distinct:,} distinct")
+            tell = _both(on_estimate, lambda told: progress.note(told.as_text()))
+            tell(plan)
+            for session in sessions:
+                session.plan = plan.of(session.name)
+                session.watch.tell(session.plan, tell)
         with ArmProcesses(workers, universe, experiment) as processes:
-            others = [arm for arm in chosen if arm.kind != "advisor"]
             for arm in others:
                 processes.begin(arm, place(arm))
             for session in sessions:
                 _run_advised(session, runner, place, work, stages)
+            beside = ours if traded.is_beside else []
             for arm in others:
+                if arm in beside:
+                    continue
                 if (began := processes.finished(arm)) is not None:
                     runner.finish(arm, place(arm), began)
                 else:
                     runner.run(arm, place(arm))
+        if beside:
+            progress.begin("trading the other arms")
+            runner.take(beside, traded)
         if client is None:
             for session in sessions:
                 session.watch.note()
@@ -250,6 +257,9 @@ def execute(
             known = write_trials(universe, experiment, chosen, place, work.path, known)
             for sentence in known.notes:
                 tell_note(sentence)
+        measured = None
+        if comparison and not experiment.output.sections:
+            measured = at_the_end.enter_context(measured_arms(work.path, [arm.name for arm in others], universe.closes))
         if comparison:
             progress.begin("an adviser that wants to lose under these limits")
             write_harm(universe, experiment, work.path)
@@ -261,19 +271,20 @@ def execute(
             if lacks_holder(chosen):
                 progress.begin("what the gate alone does to a holder")
                 write_attribution(universe, experiment, work.path)
-            if (measured := measured_arm(experiment)) in chosen:
+            if (checked := measured_arm(experiment)) in chosen:
                 progress.begin("what the checklist was worth")
-                write_worth(universe, experiment, Decisions(place(measured) / DECISIONS), work.path)
+                write_worth(universe, experiment, Decisions(place(checked) / DECISIONS), work.path)
             if advised:
                 progress.begin("other costs, years and starts")
             write_robustness(universe, experiment, work.path, histories)
+            del histories  # of a long run they are large
             runner.finish_comparison(chosen, work.path)
         note_trials(known, work.path)
         if model is not None:
             stages.turn_to(model, ())
         explains = asking[0].asked if asking and experiment.output.explain else None
         write_last_brief(universe, experiment, work.path, explains)
-        write_report(work.path, explains, stages.reported)
+        write_report(work.path, explains, stages.reported, measured)
         for session in asking:
             session.audit.close()
         written = work.finish(failed=runner.problem is not None)
@@ -309,24 +320,6 @@ def _run_advised(
             except TooManyFailures:
                 work.forget(session.model.unusable)  # started again it asks them again, or it would end here for ever
                 raise
-
-
-def _models_line(experiment: Experiment, arms: Sequence[Arm], client: Clients) -> str:
-    """The first line of a run: who answers each advisor."""
-    lines: dict[str, str] = {}
-    for arm in arms:
-        if arm.config is not None:
-            given = client.get(arm.advisor) if isinstance(client, Mapping) else client
-            settings = runtime_settings(arm.config, experiment.folder, f"advisors.{arm.advisor}")
-            given = None if given is client and sets_runtime(arm.config) else given
-            lines.setdefault(arm.advisor, model_line(settings.for_backend(settings.backend), given))
-    if not lines and isinstance(client, LLMClient):
-        return model_line(load_settings(experiment.folder), client)
-    if not lines:
-        return "Model: none is asked, all arms are rules"
-    if len(lines) == 1:
-        return next(iter(lines.values()))
-    return "Models: " + "; ".join(f"{name}: {line.removeprefix('Model: ')}" for name, line in lines.items())
 
 
 def _who_answers(sessions: Sequence[AdvisorSession]) -> str:

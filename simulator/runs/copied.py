@@ -30,5 +30,5 @@ def copied_arm(experiment: Experiment, arms: Sequence[Arm], sessions: Sequence[A
 
 
 def _shows_past(experiment: Experiment, session: AdvisorSession) -> bool:
-    options = complete_options(experiment.primary_config.prompt_options, Abilities.of(session.model))
-    return options.chosen_from_past
+    config = experiment.primary_config
+    return complete_options(config.prompt_options, Abilities.of(session.model, config.view)).chosen_from_past

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from llm_strategy.errors import RunFolderError
 from llm_strategy.llm.client import LLMClient
 from llm_strategy.support.write_whole import write_whole
+from simulator.evaluation.measures import ArmMeasures, measure, take_measures
 from simulator.folder.evidence import file_hashes, write_json
 from simulator.folder.integrity import PAGES, changed_evidence, check_evidence, is_sealed, seal
 from simulator.folder.manifest import FORMAT_VERSION
@@ -19,29 +21,71 @@ from simulator.folder.workspace import as_run_folder_error
 from simulator.reporting.brief.brief import BRIEF, Brief, judge_brief_again
 from simulator.reporting.brief.file import read_brief
 from simulator.reporting.explanation.explain import FORM, as_json, explain, judge_again
-from simulator.reporting.facts.fact import Facts, read_facts, write_facts
+from simulator.reporting.facts.fact import Fact, Facts, read_facts, write_facts
+from simulator.reporting.facts.shared import Shared, share, shared_of
+from simulator.reporting.inspector.inspector import inspector_data, take_inspector_data
 from simulator.reporting.page import build_facts, render
+from simulator.runs.parts import Part
 
 FACTS, EXPLANATION = "facts.json", "explanation.json"
 PAGE = "report.html"
 REPORT_FILES = (FACTS, EXPLANATION, BRIEF, PAGE, "report.md")
 
 
-def write_report(folder: Path, client: LLMClient | None, on_stage: Callable[[str], None] = lambda stage: None) -> Path:
+class MeasuredArm(NamedTuple):
+    """What is measured of one arm of a comparison."""
+
+    facts: dict[str, Fact]
+    """All of its own folder."""
+    shared: Shared
+    """Those that the comparison has, too."""
+    decisions: ArmMeasures
+
+
+Measured = Part[dict[str, MeasuredArm]]
+
+
+def measured_arms(folder: Path, names: Sequence[str], closes: int) -> Measured:
+    """Measure these arms of a comparison, each with so many ``closes``, as soon as their folders are whole, while
+    something else is done here; for ``write_report``."""
+
+    def measure_all() -> dict[str, MeasuredArm]:
+        arms = [load_record(folder / name) for name in names]
+        facts = {record.arms[0]: build_facts(record) for record in arms}
+        return {arm.name: MeasuredArm(found, shared_of(arm), measure(arm)) for arm, found in facts.items()}
+
+    return Part(measure_all, len(names) * closes)
+
+
+def write_report(
+    folder: Path,
+    client: LLMClient | None,
+    on_stage: Callable[[str], None] = lambda stage: None,
+    measured: Measured | None = None,
+) -> Path:
     """Measure a run folder, have the model explain it (the program alone where ``client`` is ``None``), write the page.
 
     Each arm of a comparison gets its facts too; ``rebuild_report`` makes the page of one of them. ``on_stage`` is told
-    what comes next.
+    what comes next. ``measured`` is what another process has measured meanwhile.
     """
     on_stage("measuring")
     record = load_record(folder)
-    facts = build_facts(record)
-    on_stage("explanation")
-    explanation = explain(facts, client)
-    write_whole(folder / EXPLANATION, explanation.as_json())
-    on_stage("page")
-    _note_explanation(record)
-    return _write_page(record, facts, explanation.as_dict())
+    decisions = sum(len(arm.equity) for arm in record.arms)
+    with Part(lambda: inspector_data(record), decisions) as inspected:
+        known = measured.result() if measured is not None and measured.is_beside else {}
+        for arm in record.arms:
+            if arm.name in known:
+                share(arm, known[arm.name].shared)
+                take_measures(arm, known[arm.name].decisions)
+        facts = build_facts(record)
+        on_stage("explanation")
+        explanation = explain(facts, client)
+        write_whole(folder / EXPLANATION, explanation.as_json())
+        on_stage("page")
+        _note_explanation(record)
+        if inspected.is_beside:
+            take_inspector_data(record, inspected.result())
+        return _write_page(record, facts, explanation.as_dict(), known=known)
 
 
 def _note_explanation(record: Record) -> None:
@@ -153,12 +197,19 @@ def _told(path: Path) -> dict[str, Any]:
     return found
 
 
-def _write_page(record: Record, facts: Facts, explanation: dict[str, Any] | None, changed: Sequence[str] = ()) -> Path:
+def _write_page(
+    record: Record,
+    facts: Facts,
+    explanation: dict[str, Any] | None,
+    changed: Sequence[str] = (),
+    known: Mapping[str, MeasuredArm] = MappingProxyType({}),
+) -> Path:
     folder = record.folder
     if record.manifest["kind"] == "comparison":
         for arm in record.arms:
             alone = Record(folder / arm.name, arm.manifest, record.prices, (arm,))
-            write_facts(build_facts(alone), alone.folder / FACTS)
+            own = known[arm.name].facts if arm.name in known else build_facts(alone)
+            write_facts(own, alone.folder / FACTS)
     page = render(record, facts, explanation, changed)
     write_facts(facts, folder / FACTS)
     write_whole(folder / "report.md", page.markdown)

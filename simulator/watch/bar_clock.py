@@ -19,6 +19,7 @@ from llm_strategy.trading.bar_check import problem_of_bar
 from simulator.watch.feed import FeedBar, Tick
 from simulator.watch.periods import Period, Periods
 
+FIRST_MOMENT = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 LAST_MOMENT = datetime.datetime.max.replace(tzinfo=datetime.UTC)
 
 
@@ -95,12 +96,13 @@ class BarClock:
         symbols: tuple[str, ...],
         periods: Periods,
         since: dict[str, datetime.datetime] | None = None,
-        closed: datetime.datetime = datetime.datetime.min.replace(tzinfo=datetime.UTC),  # noqa: B008 - a constant
+        closed: datetime.datetime = FIRST_MOMENT,
     ) -> None:
         self._symbols = frozenset(symbols)
         self._periods = periods
         self._since = dict(since or {})
         self._making: dict[Period, dict[str, _Making]] = {}
+        self._heard: dict[Period, datetime.datetime] = {}
         self._closed = closed
         self._known: Period | None = None
         self.counts: Counter[str] = Counter()
@@ -112,15 +114,21 @@ class BarClock:
         """Whether a bar is being made."""
         return bool(self._making)
 
-    def take(self, message: Tick | FeedBar, latest: datetime.datetime = LAST_MOMENT) -> str:
+    def take(
+        self,
+        message: Tick | FeedBar,
+        latest: datetime.datetime = LAST_MOMENT,
+        heard: datetime.datetime = FIRST_MOMENT,
+    ) -> str:
         """Take what was heard; returns why it was left out, a word of ``counts``, or ``known`` for what was known
-        already, or nothing. What is later than ``latest`` (aware) cannot have happened."""
-        why = self._take(message, latest)
+        already, or nothing. What is later than ``latest`` (aware) cannot have happened. ``heard`` is
+        now."""
+        why = self._take(message, latest, heard)
         if why and why != "known":
             self.counts[why] += 1
         return why
 
-    def _take(self, message: Tick | FeedBar, latest: datetime.datetime) -> str:
+    def _take(self, message: Tick | FeedBar, latest: datetime.datetime, heard: datetime.datetime) -> str:
         if message.symbol not in self._symbols:
             return "unknown"
         if isinstance(message, Tick):
@@ -141,17 +149,23 @@ class BarClock:
             return "known"
         if period.end <= self._closed:
             return "late"
+        self._heard.setdefault(period, heard)
         making = self._making.setdefault(period, {}).setdefault(message.symbol, _Making())
         if isinstance(message, FeedBar):
             making.give(message)
             return ""
         return "" if making.take(message) else "doubled"
 
-    def closes(self, now: datetime.datetime) -> list[Close]:
+    def closes(self, now: datetime.datetime, heard: datetime.datetime = LAST_MOMENT) -> list[Close]:
         """The closes whose periods are over at ``now`` (aware; the grace is taken off by whoever calls), the earliest
-        first; from then on they are closed for good."""
-        over = sorted(period for period in self._making if period.end <= now)
-        return [self._close(period) for period in over]
+        first; from then on they are closed for good. One that was first heard of after ``heard`` waits, and those
+        behind it: of bars that come long after their end, those of all symbols come together."""
+        found = []
+        for period in sorted(self._making):
+            if period.end > now or self._heard[period] > heard:
+                break
+            found.append(self._close(period))
+        return found
 
     def complete(self) -> list[Close]:
         """The closes for which the feed has given a whole bar of every symbol, and for none before them less: they need
@@ -170,6 +184,7 @@ class BarClock:
 
     def _close(self, period: Period) -> Close:
         making = self._making.pop(period)
+        del self._heard[period]
         self._closed = max(self._closed, period.end)
         return Close(period, {symbol: making[symbol].closed() for symbol in sorted(making)})
 

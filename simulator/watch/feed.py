@@ -100,6 +100,11 @@ class Feed(ABC):
         exist, a key that is refused); all else is a ``FeedTrouble``, and the feed connects again, with a growing pause.
         """
 
+    @property
+    def behind(self) -> bool:
+        """Whether more was heard already and waits to be taken, as while a decision takes long."""
+        return False
+
     def close(self) -> None:  # noqa: B027 - most have nothing to let go of
         """Let go of connections, threads and files; called once, also after an error."""
 

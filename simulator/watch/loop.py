@@ -60,7 +60,7 @@ class FeedLoop:
             closes: list[Close] = []
             match message:
                 case Tick() | FeedBar():
-                    clock.take(message, self._latest())
+                    clock.take(message, self._latest(), self._now())
                     self._own_time = max(self._own_time, self._time_of(message))
                     closes = clock.complete()
                 case FeedTime():
@@ -72,14 +72,21 @@ class FeedLoop:
                     self._deal(clock.closes(LAST_MOMENT), clock)
                     return True
             self._listen(message, clock)
-            now = self._now() if self._feed.uses_wall_clock else self._own_time
-            closes += clock.closes(_earlier(now, self._grace_s))
+            closes += self._over(clock)
             self._deal(closes, clock)
             if message is None:
                 self._tell_missed()
             if message is None or closes:
                 self._tell_malformed()
         return False
+
+    def _over(self, clock: BarClock) -> list[Close]:
+        """What the clock closes. What was heard and not taken yet may belong to a bar that is over: while there is any,
+        bars wait for it until they are missed."""
+        if not self._feed.uses_wall_clock:
+            return clock.closes(_earlier(self._own_time, self._grace_s))
+        over = _earlier(self._now(), self._grace_s + (self._stale_s if self._feed.behind else 0.0))
+        return clock.closes(over, over)
 
     def _latest(self) -> datetime:
         return self._now() + timedelta(seconds=AHEAD_S) if self._feed.uses_wall_clock else LAST_MOMENT

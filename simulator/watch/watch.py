@@ -20,6 +20,8 @@ from simulator.prices.sessions import parse_timeframe
 from simulator.prices.universe import Universe, load_universe
 from simulator.runs.advisors.session import AdvisorSession, Clients, check_clients, sessions_of
 from simulator.runs.compare import AnyExperiment, as_experiment
+from simulator.watch.alerts.channels import open_channels
+from simulator.watch.alerts.sink import alert_sinks
 from simulator.watch.events import Sink
 from simulator.watch.feed import FeedRequest, find_feed
 from simulator.watch.folder import ABOUT, WatchFolder, begin_folder
@@ -50,6 +52,7 @@ def watch(
     speed: float | None = None,
     client: Clients = None,
     sinks: Sequence[Sink] = (),
+    sinks_of: Callable[[Path], Sequence[Sink]] | None = None,
     stop: threading.Event | None = None,
     now: Callable[[], datetime] = wall_clock,
 ) -> WatchResult:
@@ -57,15 +60,17 @@ def watch(
     killed.
 
     ``feed`` and ``speed`` take the place of the settings under ``watch``. ``client`` answers in place of the configured
-    model. ``sinks`` are told of events and states. Nothing here can send a real order: the broker is simulated. Raises
-    ``ConfigurationError``, ``MarketDataError``, ``ModelError``, ``BudgetReached`` and ``RunFolderError``; whatever
-    ended it, the same call goes on.
+    model. ``sinks`` are told of events and states, and so are those that ``sinks_of`` makes for the folder, and the
+    channels of ``alerts``. Nothing here can send a real order: the broker is simulated. Raises ``ConfigurationError``,
+    ``MarketDataError``, ``ModelError``, ``BudgetReached`` and ``RunFolderError``; whatever ended it, the same call
+    goes on.
     """
     wanted = _with_watch(as_experiment(experiment), feed, speed)
     _check(wanted)
     check_clients(wanted, client)
     kind, name = find_feed(wanted.watch.feed)
     arms = watched_arms(wanted)
+    channels = open_channels(wanted)
     sessions = sessions_of(wanted, arms, client)
     path = wanted.output.path / f"{wanted.name}-watch-{_identity(wanted, arms, sessions)[:8]}"
     with _Place(path) as place, as_run_folder_error(path), ExitStack() as at_the_end:
@@ -80,7 +85,9 @@ def watch(
             begin_folder(path, _about(wanted, arms, sessions, universe), history)
         for session in sessions:
             at_the_end.enter_context(session.open(place))
-        market = WatchedMarket(folder, wanted, arms, sessions, sinks, now)
+        told = [*sinks, *(sinks_of(path) if sinks_of else ())]
+        told += alert_sinks(path, wanted, channels, universe.symbols, [arm.name for arm in arms])
+        market = WatchedMarket(folder, wanted, arms, sessions, told, now)
         at_the_end.callback(market.close)
         market.resume()
         timeframe = parse_timeframe(universe.timeframe)

@@ -389,7 +389,7 @@ def test_greedy_and_scored_draws_are_called_a_repeat_check(tmp_path):
 def drawn_by_the_model(tmp_path, model_path, mode, **sampler):
     """A short run of two draws through llama.cpp; the result and how often the model was asked."""
     simulator.load_prices("sample:nasdaq").window("2002-01-01").write_csv(tmp_path / "whole.csv")
-    (tmp_path / "mine.csv").write_text("\n".join((tmp_path / "whole.csv").read_text().splitlines()[:274]) + "\n")
+    (tmp_path / "mine.csv").write_text("\n".join((tmp_path / "whole.csv").read_text().splitlines()[:273]) + "\n")
     with LLMClient(LlamaCppBackend(model_path, EngineOptions(2048, threads=1))) as model:
         model.defaults = Request((), timeout_s=120, **sampler)
         client = RecordingClient(model, model.identity, MemoryStore())

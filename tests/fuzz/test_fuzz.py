@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from fuzzing import NIGHTLY, TABLE
 
-from fuzz import answers, files, folders, hypotheses, models, prompts, servers, texts, watched
+from fuzz import answers, files, folders, frames, hypotheses, models, prompts, servers, texts, training, watched
 from fuzz.mutation import WHOLE, mutated
 from fuzz.target import Tally, try_one
 
@@ -27,7 +27,9 @@ ALL = (
     *answers.TARGETS,
     *files.TARGETS,
     *folders.TARGETS,
+    *frames.TARGETS,
     *hypotheses.TARGETS,
+    *training.TARGETS,
     *models.TARGETS,
     *prompts.TARGETS,
     *servers.TARGETS,

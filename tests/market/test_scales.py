@@ -152,7 +152,7 @@ def test_a_short_file_runs_with_shorter_lookbacks(tmp_path):
     advisor = {"lookbacks": dataclasses.asdict(SHORT)}
     baselines = {"momentum": {"bars": 30}, "sma_cross": {"fast": 10, "slow": 40}}
     data = {"source": "synthetic:cycles?bars=160&seed=5"}
-    experiment = small(tmp_path, data=data, advisor=advisor, baselines=baselines)
+    experiment = small(tmp_path, data=data, advisor=advisor, arms=["llm", *BASELINES], baselines=baselines)
     result = simulator.compare(experiment, client=recording()[0])
     assert {len(arm.decisions) for arm in result.record.arms} == {160 - 50 + 1}
     assert all(check.same for check in simulator.replay(result.folder))
@@ -165,7 +165,11 @@ def test_a_short_file_runs_with_shorter_lookbacks(tmp_path):
     [
         ({}, 272, "lookbacks.volatility of 20 and volatility_rank of 250"),
         ({"advisor": {"lookbacks": {"trend": 400}}}, 402, "lookbacks.trend of 400"),
-        ({"advisor": {"lookbacks": dataclasses.asdict(SHORT)}}, 253, "baselines.momentum"),
+        (
+            {"advisor": {"lookbacks": dataclasses.asdict(SHORT)}, "arms": ["llm", "momentum"]},
+            253,
+            "baselines.momentum",
+        ),
         (
             {"advisor": {"lookbacks": dataclasses.asdict(SHORT)}, "arms": ["llm", "regime_rule"]},
             52,

@@ -37,7 +37,7 @@ SETTINGS = {
 
 
 def write_several(folder, settings=SETTINGS, advisors=ADVISORS, **how):
-    made = {"bars": 420, "samples": 200, "twins": ("twin",)} | how
+    made = {"bars": 420, "samples": 100, "twins": ("twin",)} | how
     return write_comparison(folder, arms=tuple(settings), advisors=advisors, settings=settings, **made)
 
 
@@ -297,7 +297,7 @@ def test_no_two_of_sixteen_lines_look_alike():
 def test_an_advisor_that_failed_takes_no_verdict_from_another(tmp_path):
     facts, told = {}, {}
     for failed in ("large", "small", "regime_rule"):
-        made = write_several(tmp_path / failed, failed=failed)
+        made = write_several(tmp_path / failed, failed=failed, bars=200, twins=())
         record = load_record(made.folder)
         facts[failed] = build_facts(record)
         told[failed] = render(record, facts[failed], None).markdown.split("\n## ")[0]

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from markets import random_prices, several_symbols
 from test_placebo_accounts import Wild, half_hours
@@ -88,6 +89,34 @@ def test_any_advice_under_any_limits_and_costs_that_are_covered_makes_the_same_a
     found = trade_accounts(conditions, history.times, series)
     assert found == trade_again(conditions, history.times, series)
     assert list(found.equities[0]) == [row.equity for row in journal.equity]
+
+
+OF_A_DAY = {"max_daily_loss": (None, 0.002, 0.01), "max_entries_per_day": (None, 1, 2, 3)}
+
+
+def short_bars(seed):
+    """Bars of half an hour, day and night."""
+    prices = random_prices(700, seed=seed, gap=0.002, daily=0.006)
+    times = pd.date_range("2021-03-01", periods=700, freq="30min", name=prices.table.index.name)
+    return Universe((replace(prices, table=prices.table.set_axis(times), timeframe="30m"),))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_limits_of_a_day_are_those_of_the_broker_where_a_day_has_many_bars(seed):
+    chance = np.random.default_rng(seed)
+    picked = {name: values[chance.integers(len(values))] for name, values in OF_A_DAY.items()}
+    usual = drawn(chance)
+    risk = replace(usual.risk, **picked, min_holding_bars=0, cooldown_bars=0, max_holding_bars=(None, 4)[seed % 2])
+    experiment, universe = replace(usual, risk=risk), short_bars(seed)
+    journal = simulate(universe, Wild(seed, short=risk.allow_short), experiment, Journal())
+    history = history_of(universe, [entry.decision for entry in journal.entries])
+    series = [*map(AdvicePlacebos(history, 7, "llm").series, range(4))]
+    conditions = Conditions.of(universe, experiment)
+    assert covers(conditions, history.times)
+    assert trade_accounts(conditions, history.times, series) == trade_again(conditions, history.times, series)
+    cuts = {cut.limit for entry in journal.entries for cut in entry.verdict.clamps}
+    if picked["max_entries_per_day"] == 1:
+        assert "max_entries_per_day" in cuts
 
 
 def test_the_drawn_runs_ended_positions_in_every_way(runs):

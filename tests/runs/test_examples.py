@@ -64,7 +64,7 @@ def test_three_advisors_a_strategy_a_rule_and_the_market_stand_in_one_table(comm
     settings = settings_of(folder)
     path = folder / "examples" / "several_advisors.yaml"
     text = path.read_text(encoding="utf-8")
-    for usual, short in (("decide_every: 5", "decide_every: 24"), ("end: 2008-12-31", "end: 2008-08-29")):
+    for usual, short in (("decide_every: 5", "decide_every: 24"), ("end: 2008-12-31", "end: 2008-07-31")):
         assert usual in text
         text = text.replace(usual, short)
     path.write_text(text + SHORT, encoding="utf-8")
@@ -96,7 +96,7 @@ def test_a_model_plans_briefs_states_hypotheses_and_obeys_a_checklist(commands, 
     settings = settings_of(folder, BTLLM_DATA_DIR=str(folder / "data"))
     path = folder / "examples" / "orchestrator.yaml"
     text = path.read_text(encoding="utf-8")
-    for usual, short in (("2007-01-01", "2007-09-01"), ("2008-12-31", "2008-10-31"), ("every: 20", "every: 100")):
+    for usual, short in (("2007-01-01", "2007-09-01"), ("2008-12-31", "2008-10-31"), ("every: 20", "every: 150")):
         assert usual in text
         text = text.replace(usual, short)
     for further in ("first_two", "any_two"):

@@ -18,6 +18,7 @@ from llm_strategy.errors import (
     TooManyFailures,
 )
 from llm_strategy.llm import MemoryStore, RecordingClient
+from simulator.experiment.arms import USUAL_ARMS
 from simulator.runs.compare import execute
 
 pytestmark = pytest.mark.slow
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.slow
 def finished(tmp_path_factory):
     """A comparison of all arms, run once."""
     client, model = recording()
-    result = simulator.compare(small(tmp_path_factory.mktemp("run")), client=client)
+    result = simulator.compare(small(tmp_path_factory.mktemp("run"), arms=USUAL_ARMS), client=client)
     return result, model
 
 
@@ -93,7 +94,7 @@ def test_a_replay_can_be_kept_and_replayed(finished, tmp_path):
 
 def test_the_same_experiment_gives_the_same_bytes(finished, tmp_path):
     result, _ = finished
-    again = simulator.compare(small(tmp_path), client=recording()[0])
+    again = simulator.compare(small(tmp_path, arms=USUAL_ARMS), client=recording()[0])
     assert again.folder.name == result.folder.name
     first, second = files(result.folder), files(again.folder)
     assert first.keys() == second.keys()

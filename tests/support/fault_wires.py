@@ -1,10 +1,12 @@
 """The two ways over a wire that the matrix of faults runs through: how each is connected, and what it says well or
 badly. Everything else, a server may do in either."""
 
+import functools
 import json
 import time
 
 import bedrock_server
+import botocore.session
 import misbehaving_server as server_that
 from misbehaving_server import GOOD_ADVICE, MODEL
 
@@ -99,8 +101,13 @@ def on(*wires):
     return {"argnames": "wire", "argvalues": chosen, "ids": [wire.name for wire in chosen]}
 
 
+SHARED_LOADER = functools.cache(botocore.session.create_loader)
+"""What describes the services of AWS is searched for and read once, and not for each client."""
+
+
 def aws(patch):
     """Credentials that are not real, a region, and no other AWS configuration."""
+    patch.setattr(botocore.session, "create_loader", SHARED_LOADER)
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_BEARER_TOKEN_BEDROCK"):
         patch.delenv(name, raising=False)
     patch.setenv("AWS_ACCESS_KEY_ID", bedrock_server.KEY)

@@ -12,19 +12,29 @@ RANK = 4
 
 
 def write_adapter(
-    path: Path, model: Path, *, strength: float, architecture: str = "llama", blocks: int = 4, narrow: bool = False
+    path: Path,
+    model: Path,
+    *,
+    strength: float,
+    architecture: str = "llama",
+    blocks: int = 4,
+    narrow: bool = False,
+    **notes: str,
 ) -> Path:
     """An adapter for the attention of a model's first blocks.
 
     ``strength`` is the standard deviation of its values; 0 makes an adapter that changes nothing. llama.cpp wants the
     first matrix from the inputs to the rank and the second from there to the outputs, both as numpy writes them in
-    (outputs, inputs). ``narrow`` leaves out an input, as an adapter for a smaller model would.
+    (outputs, inputs). ``narrow`` leaves out an input, as an adapter for a smaller model would. ``notes`` are
+    texts by their keys, with two underscores for a dot.
     """
     random = np.random.default_rng(7)
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_type(gguf.GGUFType.ADAPTER)
     writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
     writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, float(RANK))
+    for key, text in notes.items():
+        writer.add_string(key.replace("__", "."), text)
     shapes = _shapes(model)
     for block in range(blocks):
         for part in ("attn_q", "attn_v"):

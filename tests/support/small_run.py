@@ -12,7 +12,8 @@ from simulator.folder.provenance import identity_from
 SMALL = {
     "name": "small",
     "data": {"source": "synthetic:cycles?bars=420&seed=5"},
-    "evaluation": {"bootstrap_samples": 200, "placebos": 19},
+    "arms": ["llm", "buy_and_hold", "regime_rule"],
+    "evaluation": {"bootstrap_samples": 100, "placebos": 19},
 }
 
 

@@ -35,7 +35,7 @@ _SWEEP = set(sweep_schema()["properties"])
 _RUNTIME = {*LlmSettings.model_fields, *BACKENDS}
 _PARSED_ONLY = re.compile(
     "demo|doctor|view|audit-memory|models|documents|open-holdout|checklist|run|check-lookahead|forget|hypotheses|"
-    "trials check|analytics|compare|sweep|watch"
+    "trials check|analytics|compare|sweep|watch|train"
 )
 """Commands that take long, open a browser, need a server or the network, or what no reader's folder has; each has tests
 of its own."""

@@ -12,7 +12,7 @@ from llm_strategy.advice.checks import AskedItem, ask_field, ask_item
 from llm_strategy.advice.contract import ParsedAnswer, Repairs
 from llm_strategy.advice.examples import Example
 from llm_strategy.advice.layout import CONTENT_FREE, LayoutText, load_layout
-from llm_strategy.advice.modes.mode import Ask, Defaults, Mode, Question, Recorded
+from llm_strategy.advice.modes.mode import Abilities, Ask, Defaults, Mode, Question, Recorded
 from llm_strategy.advice.options import LabelPrior, PromptOptions
 from llm_strategy.advice.plain_prompt import actions_text, explain_labels, labels_text, scored_form_text
 from llm_strategy.advice.written_prompt import fixed_examples
@@ -96,6 +96,23 @@ class Choices(Mode):
         self._words = {"labels": labels_text(options.regimes), "actions": actions_text()}
         self._batch = BatchPrior()
         self._last: tuple[str, ActionType] | None = None
+
+    @classmethod
+    def complete(cls, options: PromptOptions, able: Abilities) -> PromptOptions:
+        """As of every mode; where nothing is set, or just the adapter's layout, the adapter of the model answers
+        without examples and correction."""
+        options = replace(options, adapter="")
+        if able.adapter and _suits(options, layout := able.adapter.partition("@")[0]):
+            options = replace(
+                options,
+                mode=cls.name,
+                layout=layout,
+                examples="none",
+                calibration="none",
+                rationale="never",
+                adapter=able.adapter,
+            )
+        return super().complete(options, able)
 
     @property
     def stateless(self) -> bool:
@@ -183,7 +200,9 @@ class Choices(Mode):
             context=() if line == CONTENT_FREE else self.context_of(question),
             words=words,
         )
-        request = replace(defaults, messages=messages, form=(), json_mode=False, json_schema="")
+        request = replace(
+            defaults, messages=messages, form=(), json_mode=False, json_schema="", adapter=self.options.adapter
+        )
         if isinstance(self.options.layout, LayoutText) or "{labels}" in self._layout.system:
             return request
         return explain_labels(request, self.options.regimes)
@@ -210,6 +229,17 @@ class Choices(Mode):
             self._batch.take(question.state, raw)
             return correct_scores(raw, prior) if prior else raw
         return raw
+
+
+def _suits(options: PromptOptions, layout: str) -> bool:
+    """Whether a question with these options is one that an adapter for this layout was trained on: nothing is set, or
+    just this layout without examples."""
+    usual = PromptOptions()
+    chosen = replace(options, mode="auto", layout="auto", examples="auto", calibration="auto", rationale="auto")
+    unset = options == usual
+    asked = options.layout == layout and options.examples in ("auto", "none")
+    left = options.calibration in ("auto", "none") and options.rationale in ("auto", "never")
+    return unset or (asked and left and replace(chosen, count=usual.count) == usual)
 
 
 def _choosing(request: Request, choices: tuple[str, ...]) -> Request:

@@ -23,6 +23,7 @@ from llm_strategy.llm.client import LLMClient
 from llm_strategy.llm.requests import Message, Request
 from llm_strategy.market.context.features import FEATURES
 from llm_strategy.market.context.menu import Measurement
+from llm_strategy.market.view import View
 from llm_strategy.shown import Shown
 from llm_strategy.types import Purpose
 
@@ -79,18 +80,20 @@ Recorded: TypeAlias = Callable[[Request, Callable[[str], object]], tuple[str | N
 
 class Abilities(NamedTuple):
     """What a backend can do: fill ``forms`` slot by slot, score ``choices``, and whether its model is ``embedded`` in
-    the program."""
+    the program. Its ``adapter`` answers questions in one layout about the usual features in words."""
 
     forms: bool
     choices: bool
     backend: str = ""
     embedded: bool = False
+    adapter: str = ""
 
     @classmethod
-    def of(cls, client: LLMClient) -> Abilities:
-        """Those of a client."""
+    def of(cls, client: LLMClient, view: View) -> Abilities:
+        """Those of a client that is asked about markets in this view."""
         who = client.identity
-        return cls(client.supports_forms, client.supports_choices, who.backend, bool(who.weights_sha256))
+        adapter = who.adapter if view == View() else ""
+        return cls(client.supports_forms, client.supports_choices, who.backend, bool(who.weights_sha256), adapter)
 
 
 class Defaults(NamedTuple):

@@ -232,7 +232,7 @@ def _refresh(request: Request, cached: Cached | None, path: Path) -> Cached:
 def _download(request: Request, cached: Cached | None, path: Path) -> tuple[pd.DataFrame, date | None, str | None]:
     import yfinance  # takes most of a second, which other sources need not pay
 
-    with _quiet(yfinance) as messages:
+    with quiet(yfinance) as messages:
         try:
             frame = yfinance.download(request.symbol, **request.arguments())
         except Exception as problem:  # yfinance lets errors of its parsers and of several HTTP clients through
@@ -249,7 +249,7 @@ def _download(request: Request, cached: Cached | None, path: Path) -> tuple[pd.D
         held = (
             f"{path} holds {first.date()} to {last.date()}; set start and end inside it, or connect and try again later"
         )
-    raise MarketDataError(f"{request.source} could not be downloaded ({_reason(messages)}): {held}.")
+    raise MarketDataError(f"{request.source} could not be downloaded ({reason_of(messages)}): {held}.")
 
 
 def _read(path: Path) -> Cached | None:
@@ -270,7 +270,7 @@ def _read(path: Path) -> Cached | None:
 
 
 @contextmanager
-def _quiet(yfinance: Any) -> Iterator[list[str]]:
+def quiet(yfinance: Any) -> Iterator[list[str]]:
     """Keep yfinance off stderr and collect what it logs; its own deprecation warnings are not the user's."""
     messages: list[str] = []
     handler = logging.Handler(logging.WARNING)
@@ -289,7 +289,7 @@ def _quiet(yfinance: Any) -> Iterator[list[str]]:
         debug.hide_exceptions = hides_exceptions
 
 
-def _reason(messages: list[str]) -> str:
+def reason_of(messages: list[str]) -> str:
     """The last message on one line, without the list of symbols, the exception's name and libcurl's reading advice."""
     if not messages:
         return "Yahoo returned no prices"

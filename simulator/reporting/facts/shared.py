@@ -11,7 +11,9 @@ from simulator.reporting.facts.fact import FactTable
 from simulator.reporting.facts.run import bars_a_year
 
 AddFacts = Callable[[FactTable, Record, ArmRecord], None]
-_MADE: WeakKeyDictionary[ArmRecord, dict[Hashable, FactTable]] = WeakKeyDictionary()
+Shared = dict[Hashable, FactTable]
+"""By how they are measured, the facts of one arm."""
+_MADE: WeakKeyDictionary[ArmRecord, Shared] = WeakKeyDictionary()
 
 
 def add_once(table: FactTable, record: Record, arm: ArmRecord, add: AddFacts) -> None:
@@ -26,3 +28,13 @@ def add_once(table: FactTable, record: Record, arm: ArmRecord, add: AddFacts) ->
         made[how] = FactTable()
         add(made[how], record, arm)
     table.take(made[how])
+
+
+def shared_of(arm: ArmRecord) -> Shared:
+    """All that was measured so far of an arm, to be handed to ``share``."""
+    return _MADE.get(arm, {})
+
+
+def share(arm: ArmRecord, made: Shared) -> None:
+    """Take what another process measured of the same arm."""
+    _MADE.setdefault(arm, {}).update(made)

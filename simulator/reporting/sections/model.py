@@ -66,6 +66,7 @@ ASKED = {
     "rationale": "rationale by the model",
     "calibration": "calibration",
     "layout": "layout",
+    "adapter": "adapter",
     "prompt": "prompt",
     "style": "market in",
     "features": "features",
@@ -174,6 +175,8 @@ def asking(record: Record, arm: ArmRecord) -> list[str]:
     shown = _EXAMPLES[kind]
     if "labels" in options:
         shown += f", {_LABELS[options['labels']]}"
+    if options.get("adapter"):
+        shown += ", by an adapter that was trained for such questions"
     writers = {"never": "the program", "always": "the model", "changes": "the model where label or action changed"}
     return [f"{MODES[options['mode']].manner}, {shown}; rationales are by {writers[options['rationale']]}."]
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from llm_strategy.types import Decision
+from llm_strategy.types import Advice, Decision, PolicyOutcome
 from simulator.evaluation.cash import cash_returns
 from simulator.evaluation.drawdowns import max_drawdown
 from simulator.evaluation.metrics import Floats, bars_per_year
@@ -136,11 +136,31 @@ def history_of(universe: Universe, decisions: Iterable[Decision]) -> AdviceHisto
     closes = {
         symbol: [time.isoformat() for time in universe.decisions(symbol).table.index] for symbol in universe.symbols
     }
-    return AdviceHistory.of(map(_lean, decisions), closes)
+    lean = _Lean()
+    return AdviceHistory.of(map(lean.of, decisions), closes)
 
 
-def _lean(decision: Decision) -> Decision:
-    """A decision without what its account does not depend on, because it goes to other processes."""
-    exchanges = tuple(replace(one, answer=None) for one in decision.exchanges if one.events)
-    snapshot = replace(decision.snapshot, window=None)
-    return replace(decision, snapshot=snapshot, prompt="", exchanges=exchanges, context=(), repairs=())
+class _Lean:
+    """Decisions without what their accounts do not depend on, because they go to other processes; what is equal in
+    them is one object, because a run may have many."""
+
+    def __init__(self) -> None:
+        self._advices: dict[Advice, Advice] = {}
+        self._policies: dict[PolicyOutcome, PolicyOutcome] = {}
+
+    def of(self, decision: Decision) -> Decision:
+        """One of them."""
+        advice, policy = decision.advice, decision.policy
+        if advice is not None:
+            advice = self._advices.setdefault(advice, advice)
+        snapshot = decision.snapshot if decision.snapshot.window is None else replace(decision.snapshot, window=None)
+        return replace(
+            decision,
+            snapshot=snapshot,
+            advice=advice,
+            policy=self._policies.setdefault(policy, policy),
+            prompt="",
+            exchanges=tuple(replace(one, answer=None) for one in decision.exchanges if one.events),
+            context=(),
+            repairs=(),
+        )

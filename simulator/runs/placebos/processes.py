@@ -10,7 +10,7 @@ from llm_strategy.errors import ConfigurationError
 from simulator.runs.placebos.measure import Outcome, Work
 
 VARIABLE = "BTLLM_PROCESSES"
-"""How many processes placebos are traded in; all processors where it is not set."""
+"""How many processes placebos are traded in, all processors where it is not set; with 1 a run has no other at all."""
 _WORTH_A_PROCESS = 500_000
 """Closes of all accounts from which other processes are begun: some twenty seconds of one, where they take two to
 begin."""

@@ -9,6 +9,7 @@ computed here is computed as they do it, in the same order of operations.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -51,9 +52,6 @@ def covers(conditions: Conditions, times: Sequence[str]) -> bool:
     index = table.index[max(0, conditions.warm_up - 1) :]
     if not times or [time.isoformat() for time in index] != list(times):
         return False
-    of_a_day = limits.max_daily_loss is not None or limits.max_entries_per_day is not None
-    if of_a_day and not pd.DatetimeIndex(index).normalize().is_unique:
-        return False
     opens, highs, lows, closes = (table[name].to_numpy(dtype=np.float64) for name in ("open", "high", "low", "close"))
     inside = (lows > 0) & (lows <= opens) & (lows <= closes) & (opens <= highs) & (closes <= highs) & (highs < np.inf)
     return bool(inside.all() and not table["volume"].isna().any())
@@ -94,8 +92,12 @@ class _Trading:
         self._at = np.zeros(accounts, dtype=np.int64)
         self._cash = np.full(accounts, costs.starting_cash)
         self._peak = self._cash.copy()
-        self._before = self._cash.copy()
-        """Equity at the close before the one at which the last trade ended."""
+        self._days = _Days.of(prices.table.index[-closes:])
+        self._reference = self._cash.copy()
+        """Equity at the last close of the day before that on which the last trade ended."""
+        self._sent = np.zeros(accounts, dtype=np.int64)
+        self._sent_on = np.full(accounts, -1, dtype=np.int64)
+        """Entries sent on a day, and the day (by number)."""
         self._ended = np.full(accounts, -1, dtype=np.int64)
         self._stopped = np.full(accounts, -_NEVER)
         self._killed = np.full(accounts, -1, dtype=np.int64)
@@ -136,16 +138,17 @@ class _Trading:
         close = self._next(self._opens, account, self._at[account])
         there = close < self._closes - 1  # an entry at the last close is filled no more
         account, close = account[there], close[there]
-        size, side, of = self._judge(account, close)
-        self._at[account] = close + 1
+        size, side, of, over = self._judge(account, close)
+        self._at[account] = np.where(over, self._days.ends[close], close + 1)
         entered = size > 0
         if not entered.any():
             return account
         self._hold(account[entered], close[entered] + 1, size[entered], side[entered], of[entered])
         return account
 
-    def _judge(self, account: Places, close: Places) -> tuple[Floats, Floats, Places]:
-        """Sizes (0 for a refusal), sides and decisions of these entries."""
+    def _judge(self, account: Places, close: Places) -> tuple[Floats, Floats, Places, Flags]:
+        """Sizes (0 for a refusal), sides and decisions of these entries, and where nothing is opened until the day is
+        over."""
         limits = self._limits
         made, cash = self._count(account, close), self._cash[account]
         of = self._places[account, close]
@@ -158,10 +161,8 @@ class _Trading:
             self._killed[account[revived]] = -1
             self._peak[account[revived]] = cash[revived]
         fits = (self._killed[account] < 0) & (close - self._stopped[account] >= limits.cooldown_bars) & (cash > 0)
-        if limits.max_daily_loss is not None:
-            before = self._before[account]
-            lost = np.where(before > 0, np.maximum(0.0, 1 - cash / np.where(before > 0, before, 1.0)), 0.0)
-            fits &= (close != self._ended[account]) | (lost < limits.max_daily_loss)
+        over = self._is_over(account, close)
+        fits &= ~over
         if limits.max_losing_streak is not None:
             fits &= limits.losing_streak_bars + 1 - (made - self._paused_from[account]) <= 0
         size = np.zeros(len(account))
@@ -171,7 +172,23 @@ class _Trading:
             entry, price = of[fits], self._bars.closes[close[fits]]
             share, smaller = self._entries.share[entry], self._entries.smaller[entry]
             size[fits] = self._sizes.of(side[fits], share, smaller, price, most, cash[fits])
-        return size, side, of
+        sent, day = size > 0, self._days.numbers[close]
+        self._sent[account] = np.where(self._sent_on[account] == day, self._sent[account], 0) + sent
+        self._sent_on[account] = day
+        return size, side, of, over
+
+    def _is_over(self, account: Places, close: Places) -> Flags:
+        """Whether the loss or the entries of the day have reached their limit at these closes."""
+        limits, day, cash = self._limits, self._days.numbers[close], self._cash[account]
+        over = np.zeros(len(account), dtype=np.bool_)
+        if limits.max_daily_loss is not None:
+            before = self._reference[account]
+            lost = np.where(before > 0, np.maximum(0.0, 1 - cash / np.where(before > 0, before, 1.0)), 0.0)
+            ended = self._ended[account]
+            over |= (ended >= 0) & (self._days.numbers[ended] == day) & (lost >= limits.max_daily_loss)
+        if limits.max_entries_per_day is not None:
+            over |= (self._sent_on[account] == day) & (self._sent[account] >= limits.max_entries_per_day)
+        return over
 
     def _hold(self, account: Places, begin: Places, size: Floats, side: Floats, of: Places) -> None:
         """Fill entries in the bar ``begin`` and hold them to their end."""
@@ -248,7 +265,7 @@ class _Trading:
         cash = held.cash + (shares * price + shares * (left - price)) - fee
         mean = size * (size * left / size) / size  # of the exit, as the ledger keeps it
         net = held.side * size * (mean - size * price / size) - (held.paid + fee)
-        self._before[account] = self._held[account, end - 1]
+        self._note_reference(account, end)
         self._cash[account], self._ended[account], self._at[account] = cash, end, end
         self._changes.append((account * self._closes + end, cash))
         self._stopped[account[stopped]] = end[stopped]
@@ -256,6 +273,16 @@ class _Trading:
         fell = (self._killed[account] < 0) & (1 - cash / peak >= self._limits.max_drawdown)
         self._killed[account[fell]] = end[fell]
         self._pause(account, net)
+
+    def _note_reference(self, account: Places, end: Places) -> None:
+        """Keep what accounts were worth at the last close of the day before, if no trade has ended on this day yet:
+        held then, or cash as it was before the trade that ends now."""
+        day, first = self._days.numbers[end], self._days.begins[end]
+        last = self._ended[account]
+        fresh = (last < 0) | (self._days.numbers[last] != day)
+        account, first = account[fresh], first[fresh]
+        held = np.where(first > 0, self._held[account, first - 1], np.nan)
+        self._reference[account] = np.where(np.isnan(held), self._cash[account], held)
 
     def _pause(self, account: Places, net: Floats) -> None:
         """Let accounts wait as the limits want after trades that came to this net profit (currency)."""
@@ -270,6 +297,24 @@ class _Trading:
         killed = account[self._killed[account] >= 0]
         rest = _NEVER if limits.rearm_after_bars is None else self._killed[killed] + limits.rearm_after_bars + 1
         self._at[killed] = np.maximum(self._at[killed], rest)
+
+
+class _Days(NamedTuple):
+    """The days (UTC) of some closes: for each close the number of its day, the place of the first close of that day,
+    and the place behind its last one."""
+
+    numbers: Places
+    begins: Places
+    ends: Places
+
+    @classmethod
+    def of(cls, closes: pd.Index) -> _Days:
+        """Those of closes in their order."""
+        dates = pd.DatetimeIndex(closes).normalize()
+        first = np.flatnonzero(np.append(True, dates[1:] != dates[:-1]))
+        lengths = np.diff(np.append(first, len(dates)))
+        ends = first + lengths
+        return cls(np.repeat(np.arange(len(first)), lengths), np.repeat(first, lengths), np.repeat(ends, lengths))
 
 
 def _found(wanted: Flags) -> Places:

@@ -10,6 +10,8 @@ import numpy as np
 from simulator.evaluation.beyond_rule import DeviationPlacebos
 from simulator.evaluation.placebo import AdvicePlacebos, Placebos
 from simulator.evaluation.placebo_record import (
+    MOST_CLOSES,
+    MOST_CLOSES_AT_ONCE,
     RANGES,
     ArmPlacebos,
     PlaceboSet,
@@ -69,7 +71,8 @@ class _Part:
         placebos, evaluation = work.placebos, experiment.evaluation
         closes, runs = len(placebos.history.times), placebos.runs
         why = why_unmeasured(number=evaluation.placebos, failed=failed, closes=closes, runs=runs)
-        number = affordable(evaluation.placebos, sum(map(len, placebos.history.decisions.values())))
+        most = MOST_CLOSES if work.needs_broker else MOST_CLOSES_AT_ONCE
+        number = affordable(evaluation.placebos, sum(map(len, placebos.history.decisions.values())), most)
         why = why or (None if number else Unmeasured.TOO_LONG)
         self.arm = arm
         self.work = work

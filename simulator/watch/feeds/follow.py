@@ -39,6 +39,11 @@ class FollowFeed(Feed):
         self._messages: deque[Message] = deque()
         self._was_lost = False
 
+    @property
+    def behind(self) -> bool:
+        """As of ``Feed``."""
+        return bool(self._messages)
+
     def take(self, timeout_s: float) -> Message | None:
         """As of ``Feed``."""
         end = time.monotonic() + timeout_s

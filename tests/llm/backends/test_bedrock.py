@@ -7,6 +7,7 @@ from email.utils import formatdate
 
 import pytest
 from bedrock_server import KEY, REGION, SECRET, BedrockServer, answer, frame, stream
+from fault_wires import aws
 
 from llm_strategy.errors import (
     AnswerTimeout,
@@ -35,14 +36,7 @@ QUESTION = Request((Message("system", "Be brief."), Message("user", "How is it?"
 @pytest.fixture
 def bedrock(monkeypatch):
     """The server, with AWS credentials that it knows and no other AWS configuration."""
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_BEARER_TOKEN_BEDROCK"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    aws(monkeypatch)
     server = BedrockServer()
     yield server
     server.close()
@@ -526,13 +520,13 @@ REGIONS = [
 
 @pytest.mark.parametrize(("variables", "dotenv", "region"), REGIONS)
 def test_the_region_is_found_as_the_aws_command_line_finds_it(tmp_path, monkeypatch, variables, dotenv, region):
+    aws(monkeypatch)
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "config").write_text("[default]\nregion = eu-north-1\n[profile other]\nregion = sa-east-1\n")
     (tmp_path / "keys").write_text(
         "[default]\naws_access_key_id=a\naws_secret_access_key=b\n[other]\naws_access_key_id=c\naws_secret_access_key=d\n"
     )
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "keys"))
     monkeypatch.chdir(tmp_path)

@@ -184,7 +184,11 @@ def test_a_fallback_without_a_price_is_unpriced_whatever_the_first_backend_costs
 def test_the_address_that_answered_is_named_and_the_one_that_failed(asked_of):
     with serving(status(500)) as dead, serving(answer("well")) as well:
         (line,) = asked_of(
-            backend="openai", base_url=(dead.url, well.url), sections={"openai": KNOWN}, price_in=1.0, price_out=2.0
+            backend="openai",
+            base_url=(dead.url, well.url),
+            price_in=1.0,
+            price_out=2.0,
+            sections={"openai": KNOWN | {"probe": False}},
         )
         assert (len(dead.questions), len(well.questions), line["attempts"]) == (1, 1, 2)
     first, second = line["calls"]

@@ -10,17 +10,24 @@ import json
 import re
 import threading
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from llm_strategy.errors import AnswerTimeout, BackendMissing, ConfigurationError
+from llm_strategy.errors import AnswerTimeout, BackendMissing, BackendRefused, ConfigurationError
 from llm_strategy.llm.backend import Backend, OnText
 from llm_strategy.llm.backends import sections
+from llm_strategy.llm.backends.local.advice_adapter import NO_ADAPTER, OF_PACKAGE, find_adapter
 from llm_strategy.llm.backends.local.llama_cpp_engine import TOP_K, TOP_P, Engine, EngineOutput, Prompt
-from llm_strategy.llm.backends.local.llama_cpp_load import BATCH_TOKENS, INSTALL, EngineOptions, check_adapter
+from llm_strategy.llm.backends.local.llama_cpp_load import (
+    BATCH_TOKENS,
+    INSTALL,
+    EngineOptions,
+    check_adapter,
+    plain_options,
+)
 from llm_strategy.llm.backends.local.slots import SlotValue, score
 from llm_strategy.llm.backends.local.trial import try_model
 from llm_strategy.llm.backends.sections import read_section
@@ -85,6 +92,8 @@ class LlamaCppBackend(Backend):
             settings |= {"strict": True, "threads": options.threads_used}
         if options.lora is not None:
             settings["lora_sha256"] = weights_sha256(options.lora)
+        if options.adapter is not None:
+            options.adapter.check(head.architecture, digest)
         self.identity = ModelIdentity(
             backend="llama_cpp",
             name=packaged or head.name or path.stem,
@@ -95,6 +104,7 @@ class LlamaCppBackend(Backend):
             settings=tuple(sorted(settings.items())),
             supports_forms=True,
             supports_choices=True,
+            adapter=options.adapter.name if options.adapter is not None else "",
         )
         self._template = ChatTemplate(template, head.bos, head.eos)
         self._engine: Engine | None = None
@@ -103,6 +113,11 @@ class LlamaCppBackend(Backend):
 
     def answer(self, request: Request, on_text: OnText | None = None) -> Generation:
         """Answer the request; see ``Backend.answer``."""
+        if request.adapter and request.adapter != self.identity.adapter:
+            raise BackendRefused(
+                f"The question is for the adapter {request.adapter:.40}, and the model has "
+                f"{self.identity.adapter or 'none':.40}: set LLM_ADAPTER as it was, or replay the run."
+            )
         if not self._free.acquire(timeout=request.timeout_s):
             raise AnswerTimeout("The model was busy with other answers for all of LLM_TIMEOUT_S: raise it.")
         try:
@@ -111,7 +126,7 @@ class LlamaCppBackend(Backend):
             begin, worked = time.monotonic(), engine.seconds
             deadline = None if request.timeout_s is None else begin + request.timeout_s
             stages = self._stages(request)
-            engine.read(stages, deadline)
+            engine.read(stages, deadline, adapted=bool(request.adapter))
             answering = _FormWriter(engine, vocabulary, stages[-1], request, on_text or (lambda _: True), deadline)
             text, values = answering.answer()
         finally:
@@ -249,16 +264,20 @@ class _FormWriter:
 def connect(settings: LlmSettings) -> LlamaCppBackend:
     """The client for the model file that the settings mean; ``llama_cpp`` in ``configs/llm.yaml`` has more options."""
     given = read_section(settings, "llama_cpp", sections.LlamaCpp)
-    adapter = at_home(given.lora) if given.lora else None
-    if adapter is not None and not adapter.is_file():
+    lora = at_home(given.lora) if given.lora else None
+    if lora is not None and not lora.is_file():
+        raise ConfigurationError(f"{SETTINGS_FILE}: llama_cpp.lora names {lora}, where there is no file: correct it.")
+    if lora is not None and settings.adapter not in (NO_ADAPTER, OF_PACKAGE):
         raise ConfigurationError(
-            f"{SETTINGS_FILE}: llama_cpp.lora names {adapter}, where there is no file: correct it."
+            f"{SETTINGS_FILE}: llama_cpp.lora and adapter (LLM_ADAPTER) are both set, and a model takes one of them: "
+            "leave one out."
         )
     path = resolve(settings)
+    adapter = None if lora is not None else find_adapter(settings, weights_sha256(path))
     options = EngineOptions(
-        settings.context_tokens, settings.threads, given.slots, given.gpu_layers, adapter, settings.strict
+        settings.context_tokens, settings.threads, given.slots, given.gpu_layers, lora, settings.strict, adapter
     )
-    try_model("llama_cpp", path, asdict(options) | {"lora": str(adapter) if adapter else None})
+    try_model("llama_cpp", path, plain_options(options))
     return LlamaCppBackend(path, options)
 
 

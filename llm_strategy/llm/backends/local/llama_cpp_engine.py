@@ -51,14 +51,18 @@ class Engine:
         self._stages: tuple[Prompt, ...] = ()
         self._settled = False  # whether the memory is in the state behind the last stage, and holds no more
         self._begun = False  # whether the question behind the last stage was begun
+        self._adapted = False  # whether the adapter is at work
         self._server = load(path, options)
 
     def close(self) -> None:
         """Free the memory."""
         del self._server
 
-    def read(self, stages: Sequence[Prompt], deadline: float | None) -> None:
-        """Read these stages, each of which begins with the one before, unless they are in the memory."""
+    def read(self, stages: Sequence[Prompt], deadline: float | None, *, adapted: bool = False) -> None:
+        """Read these stages, each of which begins with the one before, unless they are in the memory; what is read with
+        the adapter is no memory without it."""
+        if adapted is not self._adapted:
+            self._adapted, self._stages, self._settled = adapted, (), False
         if self._options.slots > 1 or self.strict:
             return
         known = 0
@@ -172,6 +176,8 @@ class Engine:
             "cache_prompt": not self.strict,
             **options,
         }
+        if self._options.adapter is not None:
+            request["lora"] = [{"id": 0, "scale": self._options.adapter.scale if self._adapted else 0.0}]
         with held_interrupts() as interrupted:
             self._server.handle_completions(request, on_chunk)
         if failures:

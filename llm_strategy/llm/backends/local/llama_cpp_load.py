@@ -5,11 +5,12 @@ from __future__ import annotations
 import ctypes
 import secrets
 import signal
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from llm_strategy.errors import BackendMissing, ConfigurationError, ModelError, ModelNotLoaded
+from llm_strategy.llm.backends.local.advice_adapter import AdviceAdapter
 from llm_strategy.llm.backends.local.native import MOST_THREADS, captured_stderr, processors
 from llm_strategy.llm.models.gguf import read_metadata
 from llm_strategy.llm.services import install_hint
@@ -24,7 +25,8 @@ INSTALL = f"The backend llama_cpp needs xllamacpp: {install_hint('llama-cpp')}"
 class EngineOptions:
     """How a model is loaded. ``gpu_layers`` of 0 is the processor alone; ``slots`` are answers under way at once.
 
-    ``strict`` keeps nothing of a prompt: each call reads its own from the beginning.
+    ``strict`` keeps nothing of a prompt: each call reads its own from the beginning. ``lora`` changes every answer,
+    ``adapter`` those to requests that name it; one model takes one of the two.
     """
 
     context_tokens: int
@@ -33,11 +35,32 @@ class EngineOptions:
     gpu_layers: int = 0
     lora: Path | None = None
     strict: bool = False
+    adapter: AdviceAdapter | None = None
 
     @property
     def threads_used(self) -> int:
         """The configured number, or that of the processors up to ``MOST_THREADS``."""
         return self.threads or min(processors(), MOST_THREADS)
+
+
+def plain_options(options: EngineOptions) -> dict[str, Any]:
+    """The options as plain data for another process; ``engine_options`` reads them. Those that are not set are left out
+    where they came later, so that what is known of a file stays known."""
+    plain = asdict(options) | {"lora": str(options.lora) if options.lora else None}
+    adapter = plain.pop("adapter")
+    return plain if adapter is None else plain | {"adapter": adapter | {"path": str(adapter["path"])}}
+
+
+def engine_options(plain: dict[str, Any]) -> EngineOptions:
+    """The options that ``plain_options`` wrote."""
+    lora, adapter = plain.get("lora"), plain.get("adapter")
+    return EngineOptions(
+        **plain
+        | {
+            "lora": Path(lora) if lora else None,
+            "adapter": AdviceAdapter(**adapter | {"path": Path(adapter["path"])}) if adapter else None,
+        }
+    )
 
 
 def load(path: Path, options: EngineOptions) -> Any:
@@ -70,16 +93,20 @@ def load(path: Path, options: EngineOptions) -> Any:
     params.verbosity = -1
     if options.lora is not None:
         params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(options.lora), 1.0)]
+    elif options.adapter is not None:
+        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(options.adapter.path), options.adapter.scale)]
+        params.lora_init_without_apply = True
     # Loading takes Ctrl-C away from Python; it is given back.
     handlers = {number: _handler(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with captured_stderr("llama.cpp"):
             return xllamacpp.Server(params)
     except (RuntimeError, ValueError):
-        if options.lora is not None:
+        if (lora := options.lora or (options.adapter and options.adapter.path)) is not None:
+            setting = "llama_cpp.lora" if options.lora else "LLM_ADAPTER"
             raise ModelNotLoaded(
-                f"llama.cpp cannot load {path} with the adapter {options.lora}: choose an adapter that was made for "
-                "this model, or leave llama_cpp.lora out."
+                f"llama.cpp cannot load {path} with the adapter {lora}: choose an adapter that was made for this "
+                f"model, or leave {setting} out."
             ) from None
         raise ModelNotLoaded(
             f"llama.cpp cannot load {path}: fetch the file again, or choose a model that it supports."

@@ -148,10 +148,9 @@ def _client(engine: Engine, path: Path, options: dict[str, Any]) -> LLMClient:
 
         return LLMClient(Gpt4AllBackend(path, **options))
     from llm_strategy.llm.backends.local.llama_cpp import LlamaCppBackend
-    from llm_strategy.llm.backends.local.llama_cpp_load import EngineOptions
+    from llm_strategy.llm.backends.local.llama_cpp_load import engine_options
 
-    lora = options.pop("lora")
-    return LLMClient(LlamaCppBackend(path, EngineOptions(**options, lora=Path(lora) if lora else None)))
+    return LLMClient(LlamaCppBackend(path, engine_options(options)))
 
 
 @contextmanager
