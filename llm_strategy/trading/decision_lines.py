@@ -56,7 +56,7 @@ def write_decision(entry: Entry) -> str:
 
 _Parts: TypeAlias = tuple[str, str, str]
 _outcomes: dict[tuple[int, ...], tuple[Decision, _Parts]] = {}
-_MOST_OUTCOMES = 4096
+_MOST_OUTCOMES = 256
 
 
 def _parts_of(decision: Decision) -> _Parts:
