@@ -70,8 +70,9 @@ def bring_in(
     Example: btllm questions import experiment.yaml answers.jsonl errors.jsonl
     """
     with sign_of_life("reading answers"):
-        from simulator.runs.batch.bring_in import import_answers
+        from simulator.runs.batch.bring_in import check_files, import_answers
 
+        check_files(answers)
         done = import_answers(_asked(experiment), answers)
     if as_json:
         console.print_json(done.as_dict())

@@ -162,6 +162,8 @@ def _strangers(folder: Path) -> Iterator[tuple[Path, str]]:
             yield each, "was about to be replaced when its run was cut off: run the experiment again."
         elif (each / "memory.json").exists():
             yield each, "is a memory audit and no run: open its report.html."
+        elif (each / "watch.json").exists():
+            yield each, f"is a watch and no run: see btllm watch status {each}; btllm report {each} makes its page."
         elif each.name not in _EXPORTS and each.suffix != ".parquet" and not next(_candidates(each, DEEPEST - 1), None):
             yield each, "holds no run: it has no manifest.json."
 

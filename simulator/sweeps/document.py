@@ -17,6 +17,7 @@ from llm_strategy.errors import ConfigurationError, shown
 from llm_strategy.support.read_regular import read_text
 from llm_strategy.support.schemas import require
 from llm_strategy.support.strict_yaml import parse_yaml
+from simulator.experiment.configuration import SECTIONS
 from simulator.experiment.documents import plain, whole
 from simulator.experiment.schema import section_schema
 from simulator.prices.load import moment
@@ -198,6 +199,11 @@ class Sweep:
         document = parse_yaml(text, where)
         if not isinstance(document, dict):
             raise ConfigurationError(f"{where} holds no keys: write experiment, grid, list or windows.")
+        if _OF_SWEEPS.isdisjoint(document) and not SECTIONS.keys().isdisjoint(document):
+            raise ConfigurationError(
+                f"{where} is an experiment and no sweep: write a file that names it under experiment, with a grid "
+                "(docs/how-to/sweep.md)."
+            )
         return cls.from_mapping(document, where, folder=folder)
 
     def as_dict(self) -> dict[str, Any]:

@@ -261,6 +261,13 @@ def test_a_narrow_window_breaks_no_name_and_shows_all_months(browser, path):
         heights = page.evaluate(f"{heads}.map(e => e.getBoundingClientRect().height)")
         assert heights
         assert max(heights) < 3 * 24, "of a line or two, not of a letter a line"
+        page.wait(READY)
+        words = (
+            "(e => { const r = document.createRange(); r.selectNodeContents(e); return r.getClientRects().length; })"
+        )
+        place = "[...document.querySelectorAll('.picks thead th')].findIndex(e => e.innerText == 'Action')"
+        lines = page.evaluate(f"[...document.querySelectorAll('.picks tbody tr')].map(e => {words}(e.cells[{place}]))")
+        assert max(lines) == 1, "an action stands in one line; an abstention has none"
         months = "document.querySelector('[data-tint]').closest('.scroll')"
         assert page.evaluate(f"{months}.scrollWidth <= {months}.clientWidth")
 

@@ -66,6 +66,12 @@ def test_a_key_that_the_experiment_does_not_have(tmp_path):
         cells_of(Sweep.from_mapping(small_sweep(tmp_path, grid={"risk.max_positoin_size": [0.1, 0.2]})))
 
 
+def test_an_experiment_in_place_of_a_sweep(tmp_path):
+    (tmp_path / "experiment.yaml").write_text("data: {source: 'synthetic:cycles?bars=300&seed=1'}\n")
+    with pytest.raises(ConfigurationError, match="is an experiment and no sweep: write a file that names it"):
+        Sweep.from_file(tmp_path / "experiment.yaml")
+
+
 def test_sealed_bars_stay_sealed(tmp_path):
     sealed = {"evaluation": BASE["evaluation"] | {"holdout": 0.4}}
     cells = cells_of(Sweep.from_mapping(small_sweep(tmp_path, experiment=sealed)))

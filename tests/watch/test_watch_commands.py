@@ -46,4 +46,7 @@ def test_the_commands_tell_what_a_watch_is_and_what_it_proves(btllm, tmp_path):
     assert "is not running: " in out
     found = json.loads(btllm("watch", "status", folder, "--json")[1])
     assert found["arms"]["regime_rule"]["equity"] > 0
+    assert f"is a watch and no run: see btllm watch status out/{folder.name};" in " ".join(
+        map(str, btllm("runs", "out"))
+    )
     assert "is no folder of a watch" in only_error(btllm("watch", "status", tmp_path), 6)

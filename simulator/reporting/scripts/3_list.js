@@ -50,8 +50,8 @@ class DecisionList {
 	}
 
 	head() {
-		const heads = [['Close of', 'time'], this.decisions.symbols.length > 1 && ['Symbol'], ['Arm'], ['Label'], ['Action'], ['Sure', 'sure', 'number spare'], ['Gate'],
-			['After 1 bar', '1', 'number spare'], ['5', '5', 'number spare'], ['20', '20', 'number']].filter(Boolean);
+		const heads = [['Close of', 'time'], this.decisions.symbols.length > 1 && ['Symbol'], ['Arm'], ['Label', '', 'label'], ['Action', '', 'action'], ['Sure', 'sure', 'number spare'], ['Gate'],
+			['After 1 bar', '1', 'number spare'], ['5', '5', 'number spare'], ['20', '20', 'number spare']].filter(Boolean);
 		return el('tr', {}, heads.map(([text, by, look]) => {
 			const head = el('th', { scope: 'col', class: look }, by ? button(text, () => {
 				Object.assign(this, { by, down: this.by !== by || !this.down });
@@ -120,7 +120,7 @@ class DecisionList {
 		return el('tr', { class: row === this.chosen && 'chosen' }, el('th', { scope: 'row' }, link), decisions.symbols.length > 1 && el('td', {}, bar.symbol),
 			[bar.arm, bar.said, bar.action].map((text) => el('td', {}, text)), el('td', { class: 'number spare' }, bar.sure),
 			el('td', {}, bar.intent === 'none' ? '' : bar.intent, bar.cut.length > 0 && el('small', {}, `cut: ${bar.cut.join(', ')}`)),
-			[1, 5, 20].map((bars) => el('td', { class: `number ${bars < 20 && 'spare'}` }, signed(decisions.after(row, bars)))));
+			[1, 5, 20].map((bars) => el('td', { class: 'number spare' }, signed(decisions.after(row, bars)))));
 	}
 
 	/** Mark a row, on its page where the list holds it. */

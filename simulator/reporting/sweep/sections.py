@@ -176,7 +176,9 @@ def alone_section(record: SweepRecord) -> Iterator[Block]:
     rows: list[Sequence[Text]] = []
     for window in record.windows:
         ends = record.cells.loc[record.cells["window"] == window.name, ["start", "end"]].astype(str)
-        rows.append([Quoted(window.name), Quoted(day(ends["start"].min())), Quoted(day(ends["end"].max()))])
+        rows.append(
+            [Quoted(window.name or "all bars"), Quoted(day(ends["start"].min())), Quoted(day(ends["end"].max()))]
+        )
     yield Table(["Window", "First bar", "Last bar"], rows, "quoted", label="Windows", tall=len(rows) > _LONG)
 
 

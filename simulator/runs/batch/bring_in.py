@@ -106,6 +106,14 @@ class Imported:
         self.cost = self.cost if cost is None else (self.cost or 0.0) + cost
 
 
+def check_files(files: Sequence[Path]) -> None:
+    """Raise ``ConfigurationError`` for the first of these files that cannot be read: before questions are looked for,
+    which takes a while and may speak with a server."""
+    for file in files:
+        with _readable(file), open_regular(file):
+            pass
+
+
 def import_answers(asked: Asked, files: Sequence[Path]) -> Imported:
     """Put the answers in these files on record, each under the question that one of these advisors asks; nothing is
     asked.
@@ -113,9 +121,7 @@ def import_answers(asked: Asked, files: Sequence[Path]) -> Imported:
     The order of lines means nothing, and an answer whose question follows from another answer in these files is taken,
     too. Raises ``ConfigurationError`` for a file that cannot be read, and where nobody takes files.
     """
-    for file in files:
-        with _readable(file), open_regular(file):
-            pass  # before the questions are looked for, which takes a while
+    check_files(files)
     done, entered = Imported(), set[str]()
     found, _ = asking(asked)
     foreseen = {key for one in found for key in one.questions.all}
