@@ -112,12 +112,13 @@ def test_a_past_state_has_the_label_of_what_came_just_behind_it(tmp_path, adviso
     model = ModelAdvisor(client, options=PromptOptions("slots", "nearest", labels="followed"))
     simulate(universe, model, experiment, journal := Journal())
     assert 3 < len(journal.entries) < len(every)
-    (bound,) = _libraries(model, universe, experiment)
+    (past,) = _libraries(model, universe, experiment)
+    past._catch_up()
     bars = every[0].momentum_bars
     expected = {
         render_snapshot(state): label_of_what_followed(later) for state, later in zip(every, every[bars:], strict=False)
     }
-    assert {market: example.label for market, example in bound._states.items()} == expected
+    assert {market: example.label for market, example in past._states._states.items()} == expected
 
 
 def _libraries(advisor, universe, experiment):

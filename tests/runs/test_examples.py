@@ -80,7 +80,7 @@ def test_three_advisors_a_strategy_a_rule_and_the_market_stand_in_one_table(comm
 
     made = compared(commands, folder, "several_advisors.yaml", settings)
     own = ["donchian", "upper_half", "regime_rule"]
-    assert list(made.table.index) == ["small", "opinion", "gemma", *own, "market", "copy_nearest"]
+    assert list(made.table.index) == ["small", "opinion", "gemma", *own, "market"]
     counts = asked(made.folder)
     assert {advisor for advisor, _ in counts} == {"small", "opinion", "gemma"}
     assert counts.total() - len(counts) <= 1  # what was under way when it was killed is asked again

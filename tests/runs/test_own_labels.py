@@ -222,7 +222,7 @@ def test_every_layout_without_words_tells_what_own_labels_mean(layout):
 def test_a_layout_with_words_for_the_usual_labels_is_refused(layout):
     client = ScriptedClient([], supports_choices=True)
     with pytest.raises(
-        ConfigurationError, match=r"choose one of facts, json, page, plain, turns, or a file of your own"
+        ConfigurationError, match=r"choose one of brief, facts, json, page, plain, turns, or a file of your own"
     ):
         ModelAdvisor(client, options=PromptOptions("choices", layout=layout, regimes=OWN))
 

@@ -39,9 +39,9 @@ def known_sha256(path: Path) -> str | None:
 
 def kept_of_file(path: Path, kind: str) -> dict[str, Any]:
     """What was found out about a file as long as its size and time are the same; empty where that is not known."""
-    seen, note = _seen(path), _note_of(path, kind)
     try:
-        known = json.loads(read_text(note))
+        seen = _seen(path)
+        known = json.loads(read_text(_note_of(path, kind)))
         if {key: known[key] for key in seen} == seen:
             return dict(known)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

@@ -48,7 +48,7 @@ def read_head(path: Path) -> Head:
 
     Raises what ``read_metadata`` does where it is not known yet.
     """
-    known = kept_of_file(path, "heads") if path.is_file() else {}
+    known = kept_of_file(path, "heads")
     values: dict[str, Any] = {field.name: known.get(field.name) for field in fields(Head)}
     if known.get("form") == _FORM and all(_is_value(name, value) for name, value in values.items()):
         return Head(**values)

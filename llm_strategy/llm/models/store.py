@@ -162,7 +162,7 @@ def expected_sha256(model: PackagedModel | HubModel, path: Path) -> str:
 
 def _is_there(path: Path) -> bool:
     """Whether a file is there; ``ModelError`` where nobody can say, and for a pipe or a device in its place."""
-    if path.is_file() and os.access(path, os.R_OK):  # it is opened where that tells more
+    if os.path.isfile(path) and os.access(path, os.R_OK):  # it is opened where that tells more
         return True
     try:
         with open_regular(path):

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from llm_strategy.errors import ModelNotLoaded
+from llm_strategy.llm.backends.local.advice_adapter import AdviceAdapter, packaged_adapter
 from llm_strategy.llm.models.gguf import read_metadata
 from llm_strategy.llm.models.head import Head, read_head
 
@@ -40,6 +41,7 @@ print({str(decision.status) for decision in advisor.decide_all(seen)}, len(seen)
 def test_no_model_file_is_opened_where_every_answer_is_on_record(model_path, backend):
     environment = os.environ | {"LLM_BACKEND": backend, "LLM_MODEL": "smollm2-135m"}
     known = read_head(model_path)  # noted in the user's cache folder
+    AdviceAdapter.of_file(packaged_adapter())  # as this is
     assert known.architecture == "llama"
     done = subprocess.run(
         [sys.executable, "-c", _RUN_FROM_RECORD], capture_output=True, text=True, env=environment, timeout=120

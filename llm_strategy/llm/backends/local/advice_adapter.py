@@ -6,14 +6,14 @@ Whatever else the model is asked, an explanation or a plan, it answers as it is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
 from llm_strategy.errors import ConfigurationError, ModelError
-from llm_strategy.llm.models.fingerprint import weights_sha256
-from llm_strategy.llm.models.gguf import Metadata, read_metadata
+from llm_strategy.llm.models.fingerprint import keep_of_file, kept_of_file, weights_sha256
+from llm_strategy.llm.models.gguf import read_metadata
 from llm_strategy.llm.settings import LlmSettings
 from llm_strategy.support.read_regular import at_home
 
@@ -41,8 +41,8 @@ class AdviceAdapter:
     @classmethod
     def of_file(cls, path: Path, scale: float = 1.0) -> AdviceAdapter:
         """The adapter in a file; raises ``ConfigurationError`` where the file is none."""
-        metadata = _read(path)
-        if not (layout := metadata.text(LAYOUT_KEY)):
+        layout = _read(path).layout
+        if not layout:
             raise ConfigurationError(
                 f"LLM_ADAPTER names {path}, which no 'btllm train' wrote: as llama_cpp.lora an adapter of others "
                 "changes every answer of the model."
@@ -52,8 +52,8 @@ class AdviceAdapter:
     def check(self, architecture: str, base: str) -> None:
         """Raise ``ConfigurationError`` where it was trained for another model than the one of this architecture and
         hash."""
-        metadata = _read(self.path)
-        if metadata.text("general.architecture") != architecture or metadata.text(BASE_KEY) != base:
+        purpose = _read(self.path)
+        if (purpose.architecture, purpose.base) != (architecture, base):
             raise ConfigurationError(
                 f"LLM_ADAPTER names {self.path}, an adapter that was trained for another model file: choose that "
                 "model, train one for this, or set LLM_ADAPTER to none."
@@ -72,7 +72,7 @@ def find_adapter(settings: LlmSettings, base: str) -> AdviceAdapter | None:
         return None
     if settings.adapter == OF_PACKAGE:
         found = packaged_adapter()
-        if found is None or _read(found).text(BASE_KEY) != base:
+        if found is None or _read(found).base != base:
             return None
         return AdviceAdapter.of_file(found, settings.adapter_scale)
     path = at_home(settings.adapter)
@@ -92,13 +92,27 @@ def packaged_adapter() -> Path | None:
     return path if path.is_file() else None
 
 
-def _read(path: Path) -> Metadata:
+@dataclass(frozen=True, slots=True)
+class _Purpose:
+    """What an adapter's file says that it is for: a layout, and a model file by its architecture and hash; texts are
+    empty where it says nothing."""
+
+    layout: str
+    architecture: str
+    base: str
+
+
+def _read(path: Path) -> _Purpose:
     state = path.stat()
-    return _metadata(path, state.st_size, state.st_mtime_ns)
+    return _purpose(path, state.st_size, state.st_mtime_ns)
 
 
 @cache
-def _metadata(path: Path, size: int, modified: int) -> Metadata:
+def _purpose(path: Path, size: int, modified: int) -> _Purpose:
+    known = kept_of_file(path, "adapters")  # a run from the record opens no file of a model
+    texts = [known.get(name) for name in _Purpose.__slots__]
+    if all(isinstance(text, str) for text in texts):
+        return _Purpose(*map(str, texts))
     try:
         metadata = read_metadata(path)
     except ModelError as problem:
@@ -107,4 +121,6 @@ def _metadata(path: Path, size: int, modified: int) -> Metadata:
         raise ConfigurationError(
             f"LLM_ADAPTER names {path}, which is no LoRA adapter: name the adapter.gguf of a 'btllm train run'."
         )
-    return metadata
+    found = _Purpose(metadata.text(LAYOUT_KEY), metadata.text("general.architecture"), metadata.text(BASE_KEY))
+    keep_of_file(path, "adapters", asdict(found))
+    return found
