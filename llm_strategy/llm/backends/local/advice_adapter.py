@@ -13,7 +13,7 @@ from pathlib import Path
 
 from llm_strategy.errors import ConfigurationError, ModelError
 from llm_strategy.llm.models.fingerprint import keep_of_file, kept_of_file, weights_sha256
-from llm_strategy.llm.models.gguf import read_metadata
+from llm_strategy.llm.models.gguf import Metadata, read_metadata
 from llm_strategy.llm.settings import LlmSettings
 from llm_strategy.support.read_regular import at_home
 
@@ -92,6 +92,18 @@ def packaged_adapter() -> Path | None:
     return path if path.is_file() else None
 
 
+def read_lora(path: Path, setting: str, cure: str) -> Metadata:
+    """What a LoRA adapter's file says of itself; raises ``ConfigurationError``, with the setting that names it and a
+    cure, where it is damaged or none."""
+    try:
+        metadata = read_metadata(path)
+    except ModelError as problem:
+        raise ConfigurationError(f"{setting} cannot be used: {problem}") from None
+    if (metadata.text("general.type"), metadata.text("adapter.type")) != ("adapter", "lora"):
+        raise ConfigurationError(f"{setting} names {path}, which is no LoRA adapter: {cure}.")
+    return metadata
+
+
 @dataclass(frozen=True, slots=True)
 class _Purpose:
     """What an adapter's file says that it is for: a layout, and a model file by its architecture and hash; texts are
@@ -113,14 +125,7 @@ def _purpose(path: Path, size: int, modified: int) -> _Purpose:
     texts = [known.get(name) for name in _Purpose.__slots__]
     if all(isinstance(text, str) for text in texts):
         return _Purpose(*map(str, texts))
-    try:
-        metadata = read_metadata(path)
-    except ModelError as problem:
-        raise ConfigurationError(f"LLM_ADAPTER cannot be used: {problem}") from None
-    if (metadata.text("general.type"), metadata.text("adapter.type")) != ("adapter", "lora"):
-        raise ConfigurationError(
-            f"LLM_ADAPTER names {path}, which is no LoRA adapter: name the adapter.gguf of a 'btllm train run'."
-        )
+    metadata = read_lora(path, "LLM_ADAPTER", "name the adapter.gguf of a 'btllm train run'")
     found = _Purpose(metadata.text(LAYOUT_KEY), metadata.text("general.architecture"), metadata.text(BASE_KEY))
     keep_of_file(path, "adapters", asdict(found))
     return found

@@ -9,10 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from llm_strategy.errors import BackendMissing, ConfigurationError, ModelError, ModelNotLoaded
-from llm_strategy.llm.backends.local.advice_adapter import AdviceAdapter
+from llm_strategy.errors import BackendMissing, ConfigurationError, ModelNotLoaded
+from llm_strategy.llm.backends.local.advice_adapter import AdviceAdapter, read_lora
 from llm_strategy.llm.backends.local.native import MOST_THREADS, captured_stderr, processors
-from llm_strategy.llm.models.gguf import read_metadata
 from llm_strategy.llm.services import install_hint
 
 BATCH_TOKENS = 256
@@ -121,14 +120,7 @@ def check_adapter(adapter: Path, architecture: str) -> None:
 
     Raises ``ConfigurationError`` where it is damaged, no LoRA adapter, or one for another architecture.
     """
-    try:
-        metadata = read_metadata(adapter)
-    except ModelError as problem:
-        raise ConfigurationError(f"llama_cpp.lora cannot be used: {problem}") from None
-    if (metadata.text("general.type"), metadata.text("adapter.type")) != ("adapter", "lora"):
-        raise ConfigurationError(
-            f"llama_cpp.lora names {adapter}, which is no LoRA adapter: give one that was converted to GGUF."
-        )
+    metadata = read_lora(adapter, "llama_cpp.lora", "give one that was converted to GGUF")
     if metadata.text("general.architecture") != architecture:
         raise ConfigurationError(
             f"llama_cpp.lora names {adapter}, an adapter for the architecture "
