@@ -33,6 +33,7 @@ def model():
 """
 
 LOCAL = """
+import os
 import sys
 from pathlib import Path
 from llm_strategy.llm import LLMClient, Message, Request
@@ -44,7 +45,7 @@ class Telling(LlamaCppBackend):
     def answer(self, request, on_text=None):
         def told(text):
             if request.max_tokens > 1:
-                print('writing', flush=True)
+                os.write(1, b'writing\\n')  # whole, whichever of the answers comes first
             return True
         return super().answer(request, told)
 def model(slots):
@@ -55,13 +56,19 @@ def model(slots):
 LONG = "Request((Message('user', 'Tell a very long story.'),), max_tokens=900)"
 
 
+@contextlib.contextmanager
 def program(setting, act):
-    return subprocess.Popen(
+    """A process of its own, which does not outlive the test when the test fails."""
+    with subprocess.Popen(
         [sys.executable, "-c", setting[0] + act, setting[1]],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def interrupt(process):
@@ -91,8 +98,7 @@ def await_questions(server, count):
 )
 def test_a_server_that_hangs_is_left_behind(act, questions):
     caught = f"try:\n    {act}\nexcept KeyboardInterrupt:\n    print('interrupted')"
-    with serving(server_that.hang) as server:
-        process = program((REMOTE, server.url), caught)
+    with serving(server_that.hang) as server, program((REMOTE, server.url), caught) as process:
         await_questions(server, questions)
         seconds, out, err = interrupt(process)
     assert (out.strip(), err, process.returncode) == ("interrupted", "", 0)
@@ -110,9 +116,9 @@ def test_a_server_that_hangs_is_left_behind(act, questions):
     ids=["two slots", "batch", "ensemble", "ensembles side by side"],
 )
 def test_a_model_in_the_process_is_stopped_before_the_program_ends(model_path, act):
-    process = program((LOCAL, str(model_path)), act)
-    assert process.stdout.readline() == "writing\n"
-    seconds, _, err = interrupt(process)
+    with program((LOCAL, str(model_path)), act) as process:
+        assert process.stdout.readline() == "writing\n"
+        seconds, _, err = interrupt(process)
     assert err.splitlines()[-1] == "KeyboardInterrupt"
     assert "FATAL" not in err
     assert process.returncode == -signal.SIGINT
