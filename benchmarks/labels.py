@@ -51,7 +51,7 @@ def _trial(tables: list[pd.DataFrame], bars: int, knows: bool, seed: int) -> tup
         labels = _knowing(closes, rng) if knows else _runs(bars, rng)
         made[symbol] = _decided(table, labels, rule)
     closes_of = labelled_closes(made, parts, LABELS, LABELS)
-    alike = labels_alike(closes_of, closes_of.ahead[INFORMATION_HORIZON], seed)
+    (alike,) = labels_alike(closes_of, [closes_of.ahead[INFORMATION_HORIZON]], seed)
     told = information_beyond_rule(closes_of, seed)
     return 1.0 if alike is None else alike, 1.0 if told is None else told.p_value
 

@@ -60,24 +60,24 @@ class Activity:
     largest: float = 0.0
     """The largest gross value of all positions, as a share of equity."""
 
-    def decided(self, action: str | None, abstention: tuple[str, str] | None) -> None:
-        """Count a decision: what was advised, or reason and sentence of an abstention."""
-        self.decisions += 1
+    def decided(self, action: str | None, abstention: tuple[str, str] | None, times: int = 1) -> None:
+        """Count a decision, or so many alike: what was advised, or reason and sentence of an abstention."""
+        self.decisions += times
         if action is not None:
-            self.actions[action] += 1
+            self.actions[action] += times
         if abstention is not None:
-            self.abstentions[abstention[0]] += 1
-            self.details[abstention] += 1
+            self.abstentions[abstention[0]] += times
+            self.details[abstention] += times
 
-    def judged(self, intent: str, limits: list[str]) -> None:
-        """Count a verdict of the gate with the limits that cut, in their order."""
+    def judged(self, intent: str, limits: list[str], times: int = 1) -> None:
+        """Count a verdict of the gate, or so many alike, with the limits that cut, in their order."""
         if intent in ("enter_long", "enter_short"):
-            self.cuts.update(set(limits))
+            self.cuts.update(dict.fromkeys(limits, times))
         elif intent == "none" and limits:
-            self.refusals[limits[-1]] += 1
+            self.refusals[limits[-1]] += times
             for cause in reversed(limits[:-1]):
                 if cause in _SHRINKING:
-                    self.causes[limits[-1], cause] += 1
+                    self.causes[limits[-1], cause] += times
                     break
 
     def sent(self, kind: str, status: str, filled: float) -> None:

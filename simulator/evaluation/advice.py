@@ -91,30 +91,31 @@ class AdviceCounter:
         self._first_builds: frozenset[str] = frozenset()
         self._first_other = ""
 
-    def take(self, entry: Entry) -> None:
-        """Count one more."""
+    def take(self, entry: Entry, times: int = 1) -> None:
+        """Count one more, or so many that differ in bar and snapshot alone, at which the causal rule says the same and
+        nothing happened between question and answer."""
         decision, kinds = entry.decision, self._kinds
-        self._decisions += 1
+        self._decisions += times
         self._asked |= bool(decision.exchanges)
-        kinds["statuses"][decision.status] += 1
-        kinds["verdicts"][decision.policy.verdict] += 1
+        kinds["statuses"][decision.status] += times
+        kinds["verdicts"][decision.policy.verdict] += times
         if decision.repairs:
-            kinds["repairs"].update(_kinds(decision.repairs))
+            kinds["repairs"].update(dict.fromkeys(_kinds(decision.repairs), times))
         if decision.policy.reasons:
-            kinds["policy_reasons"].update(_kinds(decision.policy.reasons))
+            kinds["policy_reasons"].update(dict.fromkeys(_kinds(decision.policy.reasons), times))
         if decision.abstention is not None:
-            kinds["abstentions"][decision.abstention.reason] += 1
+            kinds["abstentions"][decision.abstention.reason] += times
         if decision.advice is not None:
             answer = _answer(decision.advice)
-            self._answers[answer] += 1
-            self._rule_answers[_rule_answer(decision)] += 1
-            kinds["actions"][answer[1]] += 1
+            self._answers[answer] += times
+            self._rule_answers[_rule_answer(decision)] += times
+            kinds["actions"][answer[1]] += times
             if self._has_own_rationale(decision):
-                self._reasoned += 1
-                self._coherent += decision.policy.coherent
+                self._reasoned += times
+                self._coherent += times * decision.policy.coherent
             if decision.prompt:
                 self._prompts.add(decision.prompt)
-        if events := [event for exchange in decision.exchanges for event in exchange.events]:
+        if events := events_of(decision):
             self._take_events(events, decision.snapshot.time)
 
     def _has_own_rationale(self, decision: Decision) -> bool:
@@ -179,12 +180,23 @@ class ChangeFinder:
 
     def take(self, entry: Entry) -> bool:
         """Whether this one differs."""
-        decision = entry.decision
-        symbol = decision.snapshot.symbol
-        now = decision.status, _answer(decision.advice) if decision.advice else None
-        differs = now != self._before.get(symbol)
-        self._before[symbol] = now
+        return self.note(entry.decision.snapshot.symbol, outcome_of(entry.decision))
+
+    def note(self, symbol: str, outcome: object) -> bool:
+        """Whether this outcome (``outcome_of``) differs from that of the decision before on the symbol."""
+        differs = outcome != self._before.get(symbol)
+        self._before[symbol] = outcome
         return differs
+
+
+def outcome_of(decision: Decision) -> tuple[Status, tuple[str, str] | None]:
+    """Status, and label and action where there is advice."""
+    return decision.status, _answer(decision.advice) if decision.advice else None
+
+
+def events_of(decision: Decision) -> list[Event]:
+    """What happened between the questions and the answers of a decision."""
+    return [event for exchange in decision.exchanges for event in exchange.events]
 
 
 def _life(ours: Counter[tuple[str, str]], rules: Counter[tuple[str, str]], prompts: int) -> Life:

@@ -17,6 +17,8 @@ from simulator.evaluation.metrics import Floats
 
 FEWEST_BLOCKS = 20
 """Blocks are cut short so that there are at least this many to draw."""
+_AT_ONCE = 100_000
+"""Beginnings that are drawn at once."""
 
 
 def best_block_length(series: Floats) -> float:
@@ -64,9 +66,10 @@ def block_sums(rows: Floats, block: int) -> Floats:
 
 def block_starts(bars: int, block: int, samples: int, seed: int) -> Iterator[NDArray[np.int64]]:
     """The rows at which the whole blocks of each resample begin; a last, shorter block is drawn and left."""
-    draw = np.random.default_rng(seed)
-    for _ in range(samples):
-        yield draw.integers(bars, size=math.ceil(bars / block), dtype=np.int64)[: bars // block]
+    draw, blocks = np.random.default_rng(seed), math.ceil(bars / block)
+    step = max(1, _AT_ONCE // blocks)
+    for first in range(0, samples, step):  # the numbers follow one another, however many are drawn at once
+        yield from draw.integers(bars, size=(min(step, samples - first), blocks), dtype=np.int64)[:, : bars // block]
 
 
 def sums_of_draws(rows: Floats, draws: NDArray[np.int64]) -> Floats:

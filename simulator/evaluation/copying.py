@@ -124,7 +124,8 @@ def count_copies(entries: Iterable[Entry], view: View, options: PromptOptions) -
         if decision.abstention is not None and decision.abstention.reason is AbstentionReason.BAD_BAR:
             prompts.pop(snapshot.symbol, None)  # the past begins anew behind such a bar
             continue
-        prompt = prompts.setdefault(snapshot.symbol, PromptExamples(view, options))
+        if (prompt := prompts.get(snapshot.symbol)) is None:
+            prompt = prompts[snapshot.symbol] = PromptExamples(view, options)
         examples = prompt.at(snapshot)
         if decision.advice is None or decision.instead_of is not None:
             continue

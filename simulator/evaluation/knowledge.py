@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 from weakref import WeakKeyDictionary
 
 import pandas as pd
 
+from llm_strategy.types import Decision
 from simulator.evaluation.cash import CashRate
 from simulator.evaluation.metrics import Performance, performance
 from simulator.folder.manifest import advisor_settings
@@ -73,22 +73,23 @@ def shown_identity(arm: ArmRecord) -> tuple[str, ...]:
     """What most prompts of an arm show that names the period, judged by the prompts themselves and not by what was
     configured; its journal is read the first time."""
     if arm not in _SHOWN:
-        _SHOWN[arm] = _shown(arm.decisions)
+        _SHOWN[arm] = _shown(entry.decision for entry in arm.entries)
     return _SHOWN[arm]
 
 
 _SHOWN: WeakKeyDictionary[ArmRecord, tuple[str, ...]] = WeakKeyDictionary()
 
 
-def _shown(decisions: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+def _shown(decisions: Iterable[Decision]) -> tuple[str, ...]:
     found, prompts = Counter[str](), 0
     for decision in decisions:
-        parts = (decision["prompt"], *(part["text"] for part in decision.get("context", ())))
+        parts = (decision.prompt, *(part.text for part in decision.context))
         if prompt := "\n\n".join(filter(None, parts)):
+            snapshot = decision.snapshot
             prompts += 1
-            found[SYMBOL] += _holds(prompt, decision["snapshot"]["symbol"])
-            found[DATE] += _holds(prompt, decision["time"][:10])
-            found[PRICE] += _holds(prompt, f"{decision['snapshot']['close']:g}")
+            found[SYMBOL] += _holds(prompt, snapshot.symbol)
+            found[DATE] += _holds(prompt, snapshot.time[:10])
+            found[PRICE] += _holds(prompt, f"{snapshot.close:g}")
     # a rounded figure may equal the price by chance
     return tuple(what for what, times in found.items() if 2 * times > prompts)
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 from weakref import WeakKeyDictionary
 
+from llm_strategy.types import Decision
 from simulator.evaluation.knowledge import shown_identity
 from simulator.folder.record import ArmRecord
 
@@ -52,11 +52,12 @@ def single_texts(texts: Iterable[str]) -> tuple[int, int]:
 
 
 def _measured(arm: ArmRecord) -> Mask:
-    single, prompts = single_texts(filter(str.strip, map(_shown, arm.decisions)))
+    single, prompts = single_texts(filter(str.strip, (_shown(entry.decision) for entry in arm.entries)))
     return Mask(prompts, shown_identity(arm), single)
 
 
-def _shown(decision: Mapping[str, Any]) -> str:
+def _shown(decision: Decision) -> str:
     """All that was shown of the market at a decision."""
-    context = decision.get("context", ())
-    return "\n\n".join((decision["prompt"], *(f"{part['text']}{part.get('image', '')}" for part in context)))
+    images = ("" if part.image is None else part.image.sha256 for part in decision.context)
+    context = (f"{part.text}{image}" for part, image in zip(decision.context, images, strict=True))
+    return "\n\n".join((decision.prompt, *context))

@@ -13,12 +13,14 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import pandas as pd
 
+from llm_strategy.market.view import causal_label
 from llm_strategy.risk import Intent
 from llm_strategy.trading.decision_lines import Entry
 from llm_strategy.trading.remarks import Activity, Number, plainly, remarks
-from simulator.evaluation.advice import AdviceCounter, AdviceCounts, ChangeFinder, ranked
+from llm_strategy.types import RegimeLabel
+from simulator.evaluation.advice import AdviceCounter, AdviceCounts, ChangeFinder, events_of, outcome_of, ranked
 from simulator.evaluation.metrics import NOTHING
-from simulator.evaluation.regimes import BySymbol, SymbolDecisions
+from simulator.evaluation.regimes import BySymbol, Proposal, SymbolDecisions
 from simulator.evaluation.sameness import Sameness, SamenessCounter, cut_to
 from simulator.folder.prompt_options import resolved_options
 from simulator.folder.record import ArmRecord
@@ -79,27 +81,101 @@ _MOST_FILES = 12
 
 
 def _measured(entries: Iterable[Entry], *, own_labels: bool, rationale: str) -> ArmMeasures:
-    advice, gate, same, changed = AdviceCounter(rationale), GateCounter(), SamenessCounter(), ChangeFinder()
+    counted, changed = _Counters(rationale), ChangeFinder()
     symbols: dict[str, SymbolDecisions] = {}
-    changes, cuts, activity = 0, Counter[str](), Activity()
+    alike: dict[Hashable, _Alike] = {}
+    changes = 0
     for entry in entries:
+        snapshot = entry.decision.snapshot
+        label = causal_label(snapshot)
+        key = _outcome_key(entry, label)
+        if (same := alike.get(key)) is None:
+            if len(alike) >= _MOST_ALIKE:
+                counted.take(alike.values())
+                alike.clear()
+            same = alike[key] = _Alike(entry, own_labels=own_labels)
+        same.times += 1
+        if (made := symbols.get(snapshot.symbol)) is None:
+            made = symbols[snapshot.symbol] = SymbolDecisions(own_labels=own_labels)
+        made.add(entry.bar, snapshot, label, same.proposal)
+        changes += changed.note(snapshot.symbol, same.outcome)
+    counted.take(alike.values())
+    return counted.measures(symbols, changes)
+
+
+class _Alike:
+    """Decisions that differ in bar and snapshot alone, at which the causal rule says the same: nearly all of a journal
+    repeat an earlier one, which has been counted as soon as it is known how often."""
+
+    def __init__(self, entry: Entry, *, own_labels: bool) -> None:
+        self.entry = entry
+        """The first of them."""
+        self.times = 0
+        self.proposal = Proposal.of(entry.decision, own_labels=own_labels)
+        self.outcome = outcome_of(entry.decision)
+
+
+_MOST_ALIKE = 4_096
+
+
+def _outcome_key(entry: Entry, rule_label: RegimeLabel) -> Hashable:
+    """The same for entries of the same objects; an entry at which something happened between question and answer is
+    like none."""
+    decision = entry.decision
+    if decision.exchanges and events_of(decision):
+        return id(entry)
+    return (
+        rule_label,
+        decision.status,
+        id(decision.advice),
+        id(decision.abstention),
+        id(decision.policy),
+        id(decision.prompt),
+        id(decision.exchanges),
+        id(decision.repairs),
+        id(decision.instead_of),
+        id(entry.verdict),
+    )
+
+
+class _Counters:
+    """What is counted over the decisions of an arm, whatever their order."""
+
+    def __init__(self, rationale: str) -> None:
+        self._advice, self._gate, self._same = AdviceCounter(rationale), GateCounter(), SamenessCounter()
+        self._cuts, self._activity = Counter[str](), Activity()
+
+    def take(self, alike: Iterable[_Alike]) -> None:
+        """Count those that are alike together, in the order of the first of them."""
+        for same in alike:
+            self._take(same.entry, same.times)
+
+    def _take(self, entry: Entry, times: int) -> None:
         decision, verdict = entry.decision, entry.verdict
-        advice.take(entry)
-        gate.take(entry)
-        same.take(entry)
-        symbols.setdefault(decision.snapshot.symbol, SymbolDecisions(own_labels=own_labels)).take(entry)
-        changes += changed.take(entry)
+        self._advice.take(entry, times)
+        self._gate.take(entry, times)
+        self._same.take(entry, times)
         if (limit := cut_to(verdict)) is not None:
-            cuts[limit] += 1
+            self._cuts[limit] += times
         advised, abstained = decision.advice, decision.abstention
-        activity.decided(
+        self._activity.decided(
             None if advised is None else advised.action.type,
             None if abstained is None else (abstained.reason, abstained.detail),
+            times,
         )
-        activity.judged(verdict.intent, [cut.limit for cut in verdict.clamps if not cut.is_flag])
-    return ArmMeasures(
-        advice.counts(), gate.counts(), dict(sorted(symbols.items())), changes, same.sameness(), cuts, activity
-    )
+        self._activity.judged(verdict.intent, [cut.limit for cut in verdict.clamps if not cut.is_flag], times)
+
+    def measures(self, symbols: BySymbol, changes: int) -> ArmMeasures:
+        """What all of them come to."""
+        return ArmMeasures(
+            self._advice.counts(),
+            self._gate.counts(),
+            dict(sorted(symbols.items())),
+            changes,
+            self._same.sameness(),
+            self._cuts,
+            self._activity,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,15 +304,16 @@ class GateCounter:
         self._cuts: Counter[str] = Counter()
         self._refusals: Counter[str] = Counter()
 
-    def take(self, entry: Entry) -> None:
-        """Count one more."""
+    def take(self, entry: Entry, times: int = 1) -> None:
+        """Count one more, or so many of the same verdict."""
         intent, clamps = entry.verdict.intent, entry.verdict.clamps
         if intent in _OPENED:
             cuts = [clamp.limit for clamp in clamps if not clamp.is_flag]
-            self._cut += bool(cuts)
-            self._cuts.update(cuts)
+            self._cut += times * bool(cuts)
+            for limit in cuts:
+                self._cuts[limit] += times
         elif intent is Intent.NONE and clamps:
-            self._refusals[clamps[-1].limit] += 1
+            self._refusals[clamps[-1].limit] += times
 
     def counts(self) -> GateCounts:
         """The counts of all that came."""

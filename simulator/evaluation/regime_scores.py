@@ -8,7 +8,7 @@ stays so. Both keep how long a label lasts.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -138,17 +138,23 @@ def label_spells(closes: LabelledCloses) -> dict[str, Spells]:
     return found
 
 
-def labels_alike(closes: LabelledCloses, values: Floats, seed: int) -> float | None:
-    """The p-value of "after all labels the same": how often labels at other times set the means of ``values`` (one a
-    close) as far apart; None where fewer than two labels came often enough to be told apart."""
-    known = np.isfinite(values)
-    counts = np.bincount(closes.label[known & (closes.label >= 0)], minlength=len(closes.names))
-    if (counts >= FEWEST_MOVES).sum() < 2:
-        return None
-    columns = np.column_stack([np.where(known, values - values[known].mean(), 0.0), known])
-    placed = _placed(closes, columns, seed)
-    drawn = _spread_of_means(placed)
-    return _share_of_larger(drawn[1:], float(drawn[0]))
+def labels_alike(closes: LabelledCloses, series: Sequence[Floats], seed: int) -> list[float | None]:
+    """The p-value of "after all labels the same" for each of these ``series`` (one value a close): how often labels at
+    other times set the means of the values as far apart; None where fewer than two labels came often enough to be told
+    apart. The other times are the same for all series."""
+    found: list[float | None] = [None] * len(series)
+    columns: dict[int, Floats] = {}
+    for place, values in enumerate(series):
+        known = np.isfinite(values)
+        counts = np.bincount(closes.label[known & (closes.label >= 0)], minlength=len(closes.names))
+        if (counts >= FEWEST_MOVES).sum() >= 2:
+            columns[place] = np.column_stack([np.where(known, values - values[known].mean(), 0.0), known])
+    if columns:
+        placed = _placed(closes, np.hstack(list(columns.values())), seed)
+        for number, place in enumerate(columns):
+            drawn = _spread_of_means(placed[..., 2 * number : 2 * number + 2])
+            found[place] = _share_of_larger(drawn[1:], float(drawn[0]))
+    return found
 
 
 def information_beyond_rule(closes: LabelledCloses, seed: int) -> Information | None:

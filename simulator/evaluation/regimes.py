@@ -13,14 +13,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from sys import intern
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from llm_strategy.market.view import causal_label
 from llm_strategy.trading.decision_lines import Entry
-from llm_strategy.types import RegimeLabel
+from llm_strategy.types import Decision, RegimeLabel, Snapshot
 from simulator.evaluation.entropy import label_entropy
 from simulator.evaluation.metrics import volatility
 
@@ -69,6 +69,26 @@ class Agreement:
     """Bars by (label of the first, label of the second), every pair of labels present."""
 
 
+class Proposal(NamedTuple):
+    """What a decision proposes, as the columns of ``SymbolDecisions`` hold it."""
+
+    label: str | None
+    action: str | None
+    confidence: float
+    entropy: float
+
+    @classmethod
+    def of(cls, decision: Decision, *, own_labels: bool) -> Proposal:
+        """That of a decision."""
+        advice = decision.advice
+        if advice is None or (own_labels and decision.instead_of is not None):
+            return cls(None, None, math.nan, math.nan)
+        label = intern(str(advice.regime.label))
+        if decision.instead_of is not None:
+            return cls(label, None, math.nan, math.nan)
+        return cls(label, advice.action.type.value, advice.action.confidence, label_entropy(decision))
+
+
 @dataclass(slots=True)
 class SymbolDecisions:
     """What the decisions on one symbol were about, in columns, because a run may have a million of them. Where the
@@ -93,18 +113,19 @@ class SymbolDecisions:
 
     def take(self, entry: Entry) -> None:
         """Take one more."""
-        snapshot, advice = entry.decision.snapshot, entry.decision.advice
-        if self.own_labels and entry.decision.instead_of is not None:
-            advice = None
+        proposal = Proposal.of(entry.decision, own_labels=self.own_labels)
+        self.add(entry.bar, entry.decision.snapshot, causal_label(entry.decision.snapshot), proposal)
+
+    def add(self, bar: int, snapshot: Snapshot, rule_label: RegimeLabel, proposal: Proposal) -> None:
+        """Take what is proposed at a close, of which the causal rule says this."""
         self.times.append(intern(snapshot.time))  # the arms of a run see the same bars
-        self.bars.append(entry.bar)
+        self.bars.append(bar)
         self.closes.append(snapshot.close)
-        self.labels.append(None if advice is None else intern(str(advice.regime.label)))
-        self.rule_labels.append(intern(str(causal_label(snapshot))))
-        own = advice is not None and entry.decision.instead_of is None
-        self.actions.append(advice.action.type.value if advice is not None and own else None)
-        self.confidences.append(advice.action.confidence if advice is not None and own else math.nan)
-        self.entropies.append(label_entropy(entry.decision) if own else math.nan)
+        self.labels.append(proposal.label)
+        self.rule_labels.append(intern(rule_label.value))
+        self.actions.append(proposal.action)
+        self.confidences.append(proposal.confidence)
+        self.entropies.append(proposal.entropy)
 
 
 BySymbol: TypeAlias = Mapping[str, SymbolDecisions]

@@ -53,11 +53,11 @@ class SamenessCounter:
         self._texts: Counter[str] = Counter()
         self._labels: Counter[str] = Counter()
 
-    def take(self, entry: Entry) -> None:
-        """Count one more."""
+    def take(self, entry: Entry, times: int = 1) -> None:
+        """Count one more, or so many of the same text and label of the causal rule."""
         if entry.decision.prompt:
-            self._texts[entry.decision.prompt] += 1
-        self._labels[causal_label(entry.decision.snapshot)] += 1
+            self._texts[entry.decision.prompt] += times
+        self._labels[causal_label(entry.decision.snapshot)] += times
 
     def sameness(self) -> Sameness | None:
         """Of all that came; ``None`` for too few of them."""

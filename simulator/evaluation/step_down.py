@@ -12,12 +12,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.evaluation.blocks import block_length, block_sums
+from simulator.evaluation.blocks import block_length, block_sums, sums_of_draws
 from simulator.evaluation.metrics import NOTHING, Floats, sharpe_ratio
 from simulator.evaluation.sharpe import FEWEST_BARS, difference_error, gradient, sharpe_difference
 
 Pair = tuple[int, int]
 """The columns of two arms."""
+_AT_ONCE = 100_000
+"""Numbers that are gathered at once."""
 
 
 def step_down(
@@ -71,17 +73,19 @@ def _studentised(
     blocks = bars // block
     starts = np.random.default_rng(seed).integers(0, bars, (samples, blocks))
     drawn = np.empty((samples, len(pairs)))
-    for sample, at in enumerate(starts):
-        chosen = sums[at]
-        means = (chosen.sum(axis=0) / (blocks * block))[columns]
-        products = _cross(chosen.T @ chosen / blocks, columns)
+    step = max(1, _AT_ONCE // (blocks * series.shape[1]))
+    for first in range(0, samples, step):
+        here = starts[first : first + step]
+        chosen = sums.take(here, axis=0)
+        means = (sums_of_draws(sums, here) / (blocks * block))[:, columns]
+        products = _cross(chosen.transpose(0, 2, 1) @ chosen / blocks, columns)
         with np.errstate(divide="ignore", invalid="ignore"):
             errors = difference_error(means, products, block, blocks * block)
-            drawn[sample] = np.abs(sharpe_difference(means) - estimate) / errors
+            drawn[first : first + step] = np.abs(sharpe_difference(means) - estimate) / errors
     return np.abs(estimate) / whole, np.where(np.isfinite(drawn), drawn, np.inf)
 
 
 def _cross(products: Floats, columns: NDArray[np.int64]) -> Floats:
     """The cross products of the four series of each pair, of those of all series."""
-    found: Floats = products[columns[:, :, None], columns[:, None, :]]
+    found: Floats = products[..., columns[:, :, None], columns[:, None, :]]
     return found

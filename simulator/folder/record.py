@@ -33,6 +33,7 @@ from llm_strategy.market.context.registry import with_files
 from llm_strategy.market.regimes import Regimes
 from llm_strategy.trading.decision_lines import Entry, entry_of
 from simulator.experiment import COPY_ARM
+from simulator.folder.entry_reader import keep_entry, known_entry
 from simulator.folder.evidence import DECISIONS, EQUITY_COLUMNS, ORDER_COLUMNS, PRICE_COLUMNS, TRADE_COLUMNS, draw_name
 from simulator.folder.manifest import Manifest, read_manifest
 from simulator.folder.record_check import (
@@ -58,27 +59,41 @@ class Decisions(Sequence[dict[str, Any]]):
         self.path = path
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        with as_damage(self.path.parent), _reading(self.path.parent), self.path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                decision = json.loads(line)
-                check_decision(decision, self.path, number)
-                yield decision
+        with as_damage(self.path.parent):
+            for number, line in self._lines():
+                yield self._read(line, number)
 
     def entries(self) -> Iterator[Entry]:
-        """The same lines as entries of a journal, read as they are asked for."""
+        """The same lines as entries of a journal, read as they are asked for; what is equal in them may be one
+        object."""
         with as_damage(self.path.parent):
-            yield from map(entry_of, self)
+            for number, line in self._lines():
+                entry = known_entry(line)
+                if entry is None:
+                    row = self._read(line, number)
+                    entry = entry_of(row)
+                    keep_entry(line, row, entry)
+                yield entry
 
     def at(self, times: Set[str]) -> Iterator[Entry]:
         """The entries of the decisions at these closes (ISO 8601) alone; of the other lines nothing is read."""
-        with as_damage(self.path.parent), _reading(self.path.parent), self.path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
+        with as_damage(self.path.parent):
+            for number, line in self._lines():
                 if any(time in line for time in times):
-                    decision = json.loads(line)
-                    check_decision(decision, self.path, number)
-                    entry = entry_of(decision)
+                    entry = entry_of(self._read(line, number))
                     if entry.decision.snapshot.time in times:
                         yield entry
+
+    def _lines(self) -> Iterator[tuple[int, str]]:
+        with _reading(self.path.parent), self.path.open(encoding="utf-8") as lines:
+            yield from enumerate(lines, 1)
+
+    def _read(self, line: str, number: int) -> dict[str, Any]:
+        """A line as JSON, checked."""
+        with _reading(self.path.parent):
+            decision: dict[str, Any] = json.loads(line)
+        check_decision(decision, self.path, number)
+        return decision
 
     def __len__(self) -> int:
         with _reading(self.path.parent), self.path.open("rb") as lines:

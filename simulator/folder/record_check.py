@@ -145,15 +145,17 @@ def check_decision(line: object, path: Path, number: int) -> None:
     for part, wanted in _WITHIN.items():
         if not wrong and line[part] is not None and (inner := _wrong(line[part], wanted)):
             wrong = f"{part}.{inner}"
-    if not wrong:
-        for key, held in line["snapshot"].items():
-            if (type(held) is not float or held - held != 0) and not _is_feature(key, held):
-                wrong = f"snapshot.{key}"
-                break
+    if not wrong and (feature := _wrong_feature(line["snapshot"])) is not None:
+        wrong = f"snapshot.{feature}"
     if not wrong and any(not isinstance(cut, dict) or _wrong(cut, _CLAMP) for cut in line["clamps"]):
         wrong = "clamps"
     if wrong:
         raise RunFolderError(f"{path}, line {number}, has no valid {wrong!r}: restore it, or run the experiment again.")
+
+
+def is_snapshot(held: object) -> bool:
+    """Whether this is what a decision of a journal holds as its snapshot."""
+    return isinstance(held, dict) and not _wrong(held, _WITHIN["snapshot"]) and _wrong_feature(held) is None
 
 
 def check_table(
@@ -177,6 +179,14 @@ def _holds(cells: pd.Series[Any], *, time: bool) -> bool:
     if time:
         return pd.api.types.is_datetime64_any_dtype(cells) and cells.dt.tz is None and not cells.isna().any()
     return pd.api.types.is_numeric_dtype(cells) and bool(np.isfinite(cells.to_numpy(float)).all())
+
+
+def _wrong_feature(snapshot: dict[str, Any]) -> str | None:
+    """The first key of a snapshot that holds what none can; None where there is none."""
+    for key, held in snapshot.items():
+        if (type(held) is not float or held - held != 0) and not _is_feature(key, held):
+            return key
+    return None
 
 
 def _is_feature(key: str, held: object) -> bool:

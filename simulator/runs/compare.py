@@ -37,9 +37,10 @@ from simulator.runs.estimate import Estimate, estimate_run
 from simulator.runs.hypotheses.examine import require_hypotheses, write_hypotheses
 from simulator.runs.hypotheses.registrar import UserRegistrar
 from simulator.runs.lookahead.analytics import refuse_lookahead
+from simulator.runs.parts import Part
 from simulator.runs.placebos.measure import Histories
 from simulator.runs.placebos.write import write_placebos
-from simulator.runs.report import measured_arms, write_report
+from simulator.runs.report import MeasuredArm, measure_arms, write_report
 from simulator.runs.result import Result
 from simulator.runs.robustness import write_robustness
 from simulator.runs.simulation import check_cash_rates
@@ -178,7 +179,8 @@ def execute(
     examines = experiment.hypotheses is not None and arms == experiment.compared
     if examines:
         require_hypotheses(universe, experiment, has_model=client is not None or any(arm.config for arm in chosen))
-    progress.end(_size_of(universe))
+    names = universe.symbols[0] if len(universe.symbols) == 1 else f"{len(universe.symbols)} symbols"
+    progress.end(f"{universe.closes:,} bars of {names}")
     progress.begin("model")
     sessions = sessions_of(experiment, chosen, client)
     if further := copied_arm(experiment, chosen, sessions):
@@ -257,12 +259,19 @@ def execute(
             known = write_trials(universe, experiment, chosen, place, work.path, known)
             for sentence in known.notes:
                 tell_note(sentence)
-        measured = None
-        if comparison and not experiment.output.sections:
-            measured = at_the_end.enter_context(measured_arms(work.path, [arm.name for arm in others], universe.closes))
+        measured: dict[str, MeasuredArm] = {}
         if comparison:
-            progress.begin("an adviser that wants to lose under these limits")
-            write_harm(universe, experiment, work.path)
+
+            def finish_beside() -> dict[str, MeasuredArm]:
+                write_harm(universe, experiment, work.path)
+                write_robustness(universe, experiment, work.path)
+                return measure_arms(work.path, [arm.name for arm in others])
+
+            beside_accounts = Part(finish_beside, 0 if experiment.output.sections else len(others) * universe.closes)
+            at_the_end.enter_context(beside_accounts)
+            if not beside_accounts.is_beside:
+                progress.begin("an adviser that wants to lose under these limits")
+                write_harm(universe, experiment, work.path)
             advised = any(arm.config for arm in chosen)
             if advised and experiment.evaluation.placebos:
                 progress.begin("accounts at other moments", unit="accounts")
@@ -276,7 +285,10 @@ def execute(
                 write_worth(universe, experiment, Decisions(place(checked) / DECISIONS), work.path)
             if advised:
                 progress.begin("other costs, years and starts")
-            write_robustness(universe, experiment, work.path, histories)
+            if beside_accounts.is_beside:
+                measured = beside_accounts.result()
+            else:
+                write_robustness(universe, experiment, work.path, histories)
             del histories  # of a long run they are large
             runner.finish_comparison(chosen, work.path)
         note_trials(known, work.path)
@@ -336,8 +348,3 @@ def _both(first: Callable[..., None] | None, second: Callable[..., None]) -> Cal
         second(*told)
 
     return call
-
-
-def _size_of(universe: Universe) -> str:
-    names = universe.symbols[0] if len(universe.symbols) == 1 else f"{len(universe.symbols)} symbols"
-    return f"{universe.closes:,} bars of {names}"

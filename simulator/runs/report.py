@@ -42,37 +42,28 @@ class MeasuredArm(NamedTuple):
     decisions: ArmMeasures
 
 
-Measured = Part[dict[str, MeasuredArm]]
-
-
-def measured_arms(folder: Path, names: Sequence[str], closes: int) -> Measured:
-    """Measure these arms of a comparison, each with so many ``closes``, as soon as their folders are whole, while
-    something else is done here; for ``write_report``."""
-
-    def measure_all() -> dict[str, MeasuredArm]:
-        arms = [load_record(folder / name) for name in names]
-        facts = {record.arms[0]: build_facts(record) for record in arms}
-        return {arm.name: MeasuredArm(found, shared_of(arm), measure(arm)) for arm, found in facts.items()}
-
-    return Part(measure_all, len(names) * closes)
+def measure_arms(folder: Path, names: Sequence[str]) -> dict[str, MeasuredArm]:
+    """Measure these arms of a comparison, whose folders are whole, by name; for ``write_report``."""
+    arms = [load_record(folder / name) for name in names]
+    facts = {record.arms[0]: build_facts(record) for record in arms}
+    return {arm.name: MeasuredArm(found, shared_of(arm), measure(arm)) for arm, found in facts.items()}
 
 
 def write_report(
     folder: Path,
     client: LLMClient | None,
     on_stage: Callable[[str], None] = lambda stage: None,
-    measured: Measured | None = None,
+    known: Mapping[str, MeasuredArm] = MappingProxyType({}),
 ) -> Path:
     """Measure a run folder, have the model explain it (the program alone where ``client`` is ``None``), write the page.
 
     Each arm of a comparison gets its facts too; ``rebuild_report`` makes the page of one of them. ``on_stage`` is told
-    what comes next. ``measured`` is what another process has measured meanwhile.
+    what comes next. ``known`` is what was measured before of some of the arms.
     """
     on_stage("measuring")
     record = load_record(folder)
     decisions = sum(len(arm.equity) for arm in record.arms)
     with Part(lambda: inspector_data(record), decisions) as inspected:
-        known = measured.result() if measured is not None and measured.is_beside else {}
         for arm in record.arms:
             if arm.name in known:
                 share(arm, known[arm.name].shared)

@@ -27,7 +27,7 @@ def test_a_flat_series_has_no_best_length():
     assert np.isnan(best_block_length(np.full(100, 0.25)))
 
 
-@pytest.mark.parametrize(("bars", "block"), [(60, 1), (147, 3), (500, 25), (1001, 8)])
+@pytest.mark.parametrize(("bars", "block"), [(60, 1), (147, 3), (500, 25), (1001, 8), (5021, 1)])
 def test_a_seed_draws_the_blocks_that_arch_draws(bars, block):
     theirs = CircularBlockBootstrap(block, np.zeros(bars), seed=7)
     for starts in block_starts(bars, block, 50, seed=7):

@@ -73,7 +73,7 @@ def foresight(closes):
 
 def test_labels_that_know_the_next_bars_are_found():
     closes = one(600, 1, labels=foresight)
-    assert labels_alike(closes, closes.ahead[5], 7) == 1 / (PERMUTATIONS + 1)
+    assert labels_alike(closes, [closes.ahead[5]], 7)[0] == 1 / (PERMUTATIONS + 1)
     told = information_beyond_rule(closes, 7)
     assert told.p_value < 0.002, "no other move of so many does as well"
     assert told.bits > 10 * told.by_chance > 0
@@ -83,11 +83,20 @@ def test_labels_that_know_nothing_are_told_apart_as_often_as_the_size_says():
     alike, told = [], []
     for seed in range(40):
         closes = one(300, 10 * seed)
-        alike.append(labels_alike(closes, closes.ahead[5], seed))
+        alike.append(labels_alike(closes, [closes.ahead[5]], seed)[0])
         told.append(information_beyond_rule(closes, seed).p_value)
     for values in (alike, told):
         assert sum(value <= 0.05 for value in values) <= 6
         assert 0.3 < np.mean(values) < 0.7
+
+
+def test_series_together_are_each_by_itself():
+    tables = {name: prices(300, seed) for seed, name in enumerate(("A", "B"))}
+    labels = {name: runs(300, seed) for seed, name in enumerate(tables)}
+    for closes in (one(300, 1), closes_of(tables, labels, labels)):
+        nothing = np.full(len(closes.label), np.nan)
+        series = [closes.ahead[1], nothing, closes.swing[20], closes.ahead[20]]
+        assert labels_alike(closes, series, 7) == [labels_alike(closes, [values], 7)[0] for values in series]
 
 
 def test_the_rule_against_itself_tells_exactly_nothing_more():
@@ -104,7 +113,7 @@ def test_several_symbols_that_move_together_are_no_more_evidence_than_one():
     names = [f"S{number}" for number in range(10)]
     many = closes_of(dict.fromkeys(names, table), dict.fromkeys(names, labels), dict.fromkeys(names, rule))
     two = closes_of(dict.fromkeys(names[:2], table), dict.fromkeys(names[:2], labels), dict.fromkeys(names[:2], rule))
-    values = [labels_alike(closes, closes.ahead[5], 7) for closes in (many, two)]
+    values = [labels_alike(closes, [closes.ahead[5]], 7)[0] for closes in (many, two)]
     assert values[0] == pytest.approx(values[1])
     told = [information_beyond_rule(closes, 7) for closes in (many, two)]
     assert told[0].bits == pytest.approx(told[1].bits)
@@ -115,7 +124,7 @@ def test_several_symbols_with_foresight_are_found():
     tables = {name: prices(300, seed) for seed, name in enumerate(("A", "B", "C"))}
     labels = {name: foresight(table["close"].to_numpy()) for name, table in tables.items()}
     closes = closes_of(tables, labels, {name: runs(300, 9) for name in tables})
-    assert labels_alike(closes, closes.ahead[5], 7) < 0.01
+    assert labels_alike(closes, [closes.ahead[5]], 7)[0] < 0.01
     assert information_beyond_rule(closes, 7).p_value < 0.01
 
 
@@ -152,11 +161,11 @@ def test_what_followed_a_label_is_counted_by_hand():
 
 def test_too_little_is_no_figure():
     few = one(20, 1)
-    assert labels_alike(few, few.ahead[5], 7) is None
+    assert labels_alike(few, [few.ahead[5]], 7)[0] is None
     assert information_beyond_rule(few, 7) is None
     assert after_labels(few, 252, HOW)[UP, 1].mean_return.value is None
     same = one(300, 1, labels=lambda closes: [UP] * len(closes))
-    assert labels_alike(same, same.ahead[5], 7) is None
+    assert labels_alike(same, [same.ahead[5]], 7)[0] is None
     spell = after_labels(same, 252, HOW)[UP, 1].mean_return
     assert spell.value is not None
     assert spell.low is None, "one spell has no interval"

@@ -97,12 +97,14 @@ class _LabelFacts:
         self._estimate(f"{name}.volatility", found.volatility, Unit.FRACTION, f"annual volatility {words}")
 
     def _chance(self) -> None:
-        arm, closes, seed = self._arm.name, self._closes, self._how.seed
+        arm, closes = self._arm.name, self._closes
+        series = [by_horizon[horizon] for horizon in HORIZONS for by_horizon in (closes.ahead, closes.swing)]
+        alike = iter(labels_alike(closes, series, self._how.seed))
         for horizon in HORIZONS:
             self._put(f"labels_alike.bars_{horizon}", horizon, Unit.BARS, f"bars after the labels of {arm}")
-            for what, values in (("return", closes.ahead[horizon]), ("volatility", closes.swing[horizon])):
+            for what in ("return", "volatility"):
                 words = f"p-value of the same {what} over {horizon} bars after all labels of {arm}"
-                self._put(f"labels_alike.{what}_{horizon}", labels_alike(closes, values, seed), Unit.RATIO, words)
+                self._put(f"labels_alike.{what}_{horizon}", next(alike), Unit.RATIO, words)
 
     def _beyond_rule(self) -> None:
         arm, closes = self._arm.name, self._closes

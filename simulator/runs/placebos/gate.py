@@ -48,8 +48,9 @@ class Entries(NamedTuple):
     @classmethod
     def of(cls, actions: Sequence[Action | None], limits: Limits, *, grouped: bool) -> Entries:
         """Those of these actions, on a symbol that may be ``grouped`` with others."""
-        found = {action: _entry(action, limits, grouped) for action in set(actions)}
-        rows = [found[action] for action in actions]
+        objects = {id(action): action for action in actions}  # few, and to find equal ones among all takes longer
+        found = {number: _entry(action, limits, grouped) for number, action in objects.items()}
+        rows = [found[id(action)] for action in actions]
         codes = np.array([one[0] for one in rows], dtype=np.int8)
         columns = np.array([one[1:] for one in rows], dtype=np.float64).reshape(len(rows), 6).T
         longs, shorts = codes == 1, codes == -1

@@ -30,6 +30,7 @@ AT_ONCE = 40
 """Accounts that share one pass over the bars."""
 _MOST_CLOSES = 1_500_000
 """Closes of the accounts that are traded together without a broker, which take some 100 MB."""
+_MOST_SEEN = 4_096
 _MOMENTS = 200
 """Closes at which an account is kept for a figure."""
 
@@ -147,20 +148,29 @@ class _Lean:
     def __init__(self) -> None:
         self._advices: dict[Advice, Advice] = {}
         self._policies: dict[PolicyOutcome, PolicyOutcome] = {}
+        self._seen: dict[int, tuple[Advice, Advice]] = {}
+        """By its number as an object, an advice and the one that is kept for it."""
 
     def of(self, decision: Decision) -> Decision:
         """One of them."""
-        advice, policy = decision.advice, decision.policy
-        if advice is not None:
-            advice = self._advices.setdefault(advice, advice)
+        policy = decision.policy
         snapshot = decision.snapshot if decision.snapshot.window is None else replace(decision.snapshot, window=None)
-        return replace(
-            decision,
-            snapshot=snapshot,
-            advice=advice,
-            policy=self._policies.setdefault(policy, policy),
-            prompt="",
-            exchanges=tuple(replace(one, answer=None) for one in decision.exchanges if one.events),
-            context=(),
-            repairs=(),
+        exchanges = tuple([replace(one, answer=None) for one in decision.exchanges if one.events])
+        return Decision(
+            snapshot,
+            decision.status,
+            None if decision.advice is None else self._kept(decision.advice),
+            decision.abstention,
+            self._policies.setdefault(policy, policy),
+            exchanges=exchanges,
+            instead_of=decision.instead_of,
+            plan=decision.plan,
         )
+
+    def _kept(self, advice: Advice) -> Advice:
+        """The one object for all that are equal; to compare all that is in them takes longer than the rest."""
+        if (seen := self._seen.get(id(advice))) is None:
+            if len(self._seen) >= _MOST_SEEN:
+                self._seen.clear()
+            seen = self._seen[id(advice)] = advice, self._advices.setdefault(advice, advice)
+        return seen[1]

@@ -19,22 +19,27 @@ _IDLE_SECONDS = 20
 
 def processes() -> int:
     """As many as ``BTLLM_PROCESSES`` says, or as there are processors."""
-    given = os.environ.get(VARIABLE)
-    if given is None:
-        from joblib import cpu_count
+    if (given := _processes_given()) is not None:
+        return given
+    from joblib import cpu_count
 
-        return int(cpu_count())
-    if not given.isdecimal() or not 1 <= int(given) <= 1_000:
+    return int(cpu_count())
+
+
+def _processes_given() -> int | None:
+    given = os.environ.get(VARIABLE)
+    if given is not None and (not given.isdecimal() or not 1 <= int(given) <= 1_000):
         raise ConfigurationError(f"{VARIABLE} is {given!r:.40}: give a whole number of processes from 1 to 1,000.")
-    return int(given)
+    return None if given is None else int(given)
 
 
 def outcomes(work: Work, number: int) -> Iterator[list[Outcome]]:
     """The outcomes of the account and of so many placebos, in their order, batch by batch."""
     closes = sum(map(len, work.placebos.history.decisions.values()))
-    wanted = processes()
-    batches = work.batches(number)
-    if wanted == 1 or not work.needs_broker or closes * number < _WORTH_A_PROCESS or not _can_travel(work):
+    given, batches = _processes_given(), work.batches(number)
+    are_worth_it = work.needs_broker and closes * number >= _WORTH_A_PROCESS
+    wanted = processes() if are_worth_it and given != 1 and _can_travel(work) else 1  # to count them loads a library
+    if wanted == 1:
         yield from map(work.outcomes, batches)
         return
     from joblib import Parallel, delayed

@@ -12,7 +12,7 @@ import backtrader as bt
 from llm_strategy.advice.rules import Rule, stances
 from llm_strategy.costs.costs import Costs
 from llm_strategy.market.schedule import Schedule
-from llm_strategy.market.snapshot import SnapshotReader, iso_time
+from llm_strategy.market.snapshot import Measured, MeasuredReader, iso_time
 from llm_strategy.market.view import measured_for
 from llm_strategy.risk import Intent, Verdict
 from llm_strategy.trading.book import account_row
@@ -26,7 +26,7 @@ from simulator.experiment.advisor import AdvisorConfig
 from simulator.experiment.configuration import Experiment
 from simulator.prices.feed import add_feeds
 from simulator.prices.universe import Universe, decisions_name
-from simulator.runs.simulation import broker_of, without_garbage_collection, write_evidence
+from simulator.runs.simulation import broker_of, measured, without_garbage_collection, write_evidence
 
 _ROUNDING = 1e-12
 """Part of a purse that stays cash, so that the last bit of a product does not overdraw it."""
@@ -103,11 +103,18 @@ class _Purse:
     """One symbol of an ungated line: its feeds, its rule, its cash, and what it waits for."""
 
     def __init__(
-        self, data: Any, decisions: Any, rule: Rule, experiment: Experiment, choice: AdvisorConfig, cash: float
+        self,
+        data: Any,
+        decisions: Any,
+        rule: Rule,
+        experiment: Experiment,
+        choice: AdvisorConfig,
+        seen: Measured,
+        cash: float,
     ) -> None:
         self.data, self.decisions, self.cash = data, decisions, cash
         self.rule = rule.attach(decisions)
-        self._reader = SnapshotReader(decisions, data._name, choice.lookbacks, measured_for(choice.view))
+        self._reader = MeasuredReader(decisions, seen)
         self._schedule = Schedule(choice.decide_every, choice.changed_view)
         self._first, self._seen = experiment.warm_up.bars, 0
         self.size, self.waits = 0.0, False
@@ -145,7 +152,8 @@ class _Ungated(bt.Strategy):
         self._purses = []
         for symbol in universe.symbols:
             decisions = by_name[decisions_name(symbol)] if universe.decide_on else by_name[symbol]
-            self._purses.append(_Purse(by_name[symbol], decisions, self.p.rule, experiment, choice, cash))
+            seen = measured(universe.decisions(symbol), choice.lookbacks, measured_for(choice.view))
+            self._purses.append(_Purse(by_name[symbol], decisions, self.p.rule, experiment, choice, seen, cash))
         self._by_data = {purse.data: purse for purse in self._purses}
         self._shared = 0.0
         self._ledger = StrategyLedger({purse.data: purse.data._name for purse in self._purses})
