@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
 
 from llm_strategy.errors import RunFolderError
@@ -136,12 +137,15 @@ def kinds_of(subject: str, metric: str, facts: Facts) -> list[tuple[str, str]]:
 
 
 _KEYS = sorted(field.name for field in fields(Fact))
-_LINE = json.JSONEncoder(ensure_ascii=False)
+_values = attrgetter(*_KEYS)
+_LINE = "{" + ", ".join([f'"{key}": %s' for key in _KEYS]) + "}"
+"""A fact as JSON with places for its values: many times as fast as to encode it whole."""
+_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def write_facts(facts: Facts, path: Path) -> None:
     """Write facts as JSON sorted by id, one fact a line, whole or not at all; raises ``RunFolderError``."""
-    lines = (_LINE.encode({key: getattr(facts[name], key) for key in _KEYS}) for name in sorted(facts))
+    lines = (_LINE % tuple(map(_json, _values(facts[name]))) for name in sorted(facts))
     try:
         write_whole(path, spelled_out_json("[\n" + ",\n".join(lines) + "\n]\n"))
     except OSError as problem:
