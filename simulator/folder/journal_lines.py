@@ -11,7 +11,7 @@ from simulator.folder.record_check import check_decision
 
 _PLACED = frozenset({"bar", "snapshot", "time"})
 """What differs from close to close; all else of a line repeats that of most others."""
-_BAR, _MARKET, _TIME = ',"bar":', ',"snapshot":{', ',"time":"'
+_BAR, _MARKET, _STATUS, _TIME = ',"bar":', ',"snapshot":{', '},"status":', ',"time":"'
 _PLAIN = re.compile("[0-9T:.+-]+")
 """A text that JSON reads as it stands."""
 _MOST_COMMON, _MOST_MARKETS = 2_048, 16_384
@@ -62,7 +62,7 @@ class LineReader:
             at_bar = text.index(_BAR)
             behind = text.index(",", at_bar + len(_BAR))
             at_market = text.index(_MARKET, behind)
-            at_status = text.index("},", at_market)
+            at_status = text.index(_STATUS, at_market)
             at_time = text.index(_TIME, at_status)
             end = text.index('",', at_time + len(_TIME))
             digits = text[at_bar + len(_BAR) : behind]

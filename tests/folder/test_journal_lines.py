@@ -80,6 +80,17 @@ def test_equal_parts_are_one_object(lines, tmp_path):
     assert len({line.common for line in first}) < len(first)
 
 
+def test_markets_with_features_of_a_person_are_read_in_parts_too(lines, tmp_path):
+    rows = [json.loads(line) for line in lines[:40]]
+    for number, row in enumerate(rows):
+        row["snapshot"]["extra"] = {"rsi": number / 7, "gap": None} if number == 39 else {"rsi": number / 7}
+    with_extra = [json.dumps(row, sort_keys=True, separators=(",", ":")) + "\n" for row in rows]
+    in_parts, plain = read(with_extra, tmp_path)
+    assert in_parts == plain
+    (tmp_path / "decisions.jsonl").write_text("".join(with_extra[:39]), encoding="utf-8")
+    assert len({line.common for line in Decisions(tmp_path / "decisions.jsonl").lines()}) < 39
+
+
 def test_a_line_that_is_written_otherwise_says_the_same(lines, tmp_path):
     spaced = [json.dumps(json.loads(line)) + "\n" for line in lines[:20]]
     turned = [json.dumps(dict(reversed(json.loads(line).items())), separators=(",", ":")) + "\n" for line in lines[:20]]
