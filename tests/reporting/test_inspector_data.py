@@ -71,8 +71,9 @@ def test_where_not_all_words_fit_those_of_changes_stay(record, monkeypatch):
     assert 0 < core["worded"] < core["decisions"]
     assert sum(len(rows["at"]) for document in words_of(data) for rows in document["rows"]) == core["worded"]
     assert sum(map(len, data.values())) <= room + 100
-    chosen = inspector._Words(inspector._in_order(record), tables_of(record)).places[: core["worded"]]
-    assert [place.busy for place in chosen] == sorted((place.busy for place in chosen), reverse=True)
+    words = inspector._Words(inspector._in_order(record), tables_of(record))
+    chosen = words.busy[words.order[: core["worded"]]].tolist()
+    assert chosen == sorted(chosen, reverse=True)
 
 
 def tables_of(record):
