@@ -12,7 +12,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from types import MappingProxyType
 
-from markupsafe import Markup
+from simulator.reporting.markup import Markup
 
 RUN, SWEEP = "run", "sweep"
 """Pages with a script of their own."""

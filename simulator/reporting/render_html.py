@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence, Set
 
-from markupsafe import Markup
-
 from llm_strategy.market.regimes import COLOUR_PATTERN
 from simulator.evaluation.regimes import LABELS
 from simulator.reporting import blocks as b
 from simulator.reporting.blocks import Block, Cell, Column, Table, Text, blocks_for, pieces
 from simulator.reporting.facts.fact import Fact, Facts
 from simulator.reporting.facts.terms import Unit
+from simulator.reporting.markup import Markup
 
 _LOOKS = {
     "": "{0}",

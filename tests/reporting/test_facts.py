@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -10,10 +11,11 @@ import pytest
 from record_factory import ARMS, write_comparison, write_run
 
 from llm_strategy.errors import RunFolderError
+from llm_strategy.support.outside_text import spelled_out_json
 from simulator.evaluation.regimes import LABELS
 from simulator.folder.record import load_record
 from simulator.reporting.explanation.section import explanation_facts
-from simulator.reporting.facts.fact import read_facts, show, write_facts
+from simulator.reporting.facts.fact import Fact, read_facts, show, write_facts
 from simulator.reporting.facts.terms import Unit
 from simulator.reporting.page import build_facts, render
 
@@ -119,6 +121,14 @@ def test_facts_are_the_same_on_every_reading(comparison, facts, tmp_path):
     assert once == (tmp_path / "twice.json").read_bytes()
     assert read_facts(tmp_path / "once.json") == facts
     assert [row["id"] for row in json.loads(once)] == sorted(facts)
+
+
+def test_a_fact_is_written_as_json_writes_it(tmp_path):
+    values = [1, -3, 10**20, 1.5, -0.0, 1e300, 1e-7, math.nan, -math.inf, 'a"\\b\n\u202e', "%s"]
+    facts = {f"x.{at}": Fact(f"x.{at}", "x", "<%d>", value, Unit.RATIO, "é", "t") for at, value in enumerate(values)}
+    write_facts(facts, tmp_path / "facts.json")
+    rows = [json.dumps(asdict(facts[name]), sort_keys=True, ensure_ascii=False) for name in sorted(facts)]
+    assert (tmp_path / "facts.json").read_text(encoding="utf-8") == spelled_out_json("[\n" + ",\n".join(rows) + "\n]\n")
 
 
 def test_an_arm_of_a_comparison_is_measured_alone_with_the_same_figures(comparison, facts):

@@ -1,6 +1,7 @@
 """What the inspector of a page is given: every decision, the words as far as they fit, and what was asked."""
 
 import json
+from itertools import accumulate
 
 import pytest
 from record_factory import write_comparison
@@ -58,6 +59,44 @@ def test_every_decision_stands_in_columns_with_its_words(record):
     assert [first <= last for first, last in core["stretches"]] == [True] * len(words)
 
 
+def test_columns_and_words_say_what_each_line_says(record):
+    data = inspector_data(record)
+    core, words = unpacked(data["core"]), words_of(data)
+    said = {}
+    for document in words:
+        for rows in document["rows"]:
+            for at, outcome, gate in zip(accumulate(rows["at"]), rows["outcome"], rows["gate"], strict=True):
+                rationale = document["texts"][document["outcomes"][outcome][2]]
+                said[rows["series"], at] = rationale, document["gates"][gate][:2]
+    for number, series in enumerate(core["series"]):
+        name = core["arms"][series["arm"]]["name"]
+        for at, row in enumerate(record.arm(name).decisions):
+            advice = row["advice"]
+            label, action = series["label"][at], series["action"][at]
+            if advice:
+                said_so = core["labels"][label][0], core["actions"][action]
+                assert said_so == (advice["regime"]["label"], advice["action"]["type"])
+            else:
+                assert (label, action) == (-1, -1)
+            assert core["statuses"][series["status"][at]][0].startswith(row["status"])
+            assert core["intents"][series["intent"][at]] == row["verdict"]["intent"]
+            assert series["sure"][at] == (round(100 * advice["action"]["confidence"]) if advice else -1)
+            rationale, gate = said[number, at]
+            assert rationale == (advice["rationale"] if advice else "")
+            assert gate == [row["verdict"]["intent"], row["verdict"]["size"]]
+
+
+def test_words_that_matter_most_come_first_as_a_plain_sort_has_them(record):
+    tables = tables_of(record)
+    words = inspector._Words(inspector._in_order(record), tables)
+    places = [
+        (not busy, -time, number, at)
+        for number, one in enumerate(tables.series)
+        for at, (time, busy) in enumerate(zip(one.times, one.busy, strict=True))
+    ]
+    assert words.order.tolist() == sorted(range(len(places)), key=places.__getitem__)
+
+
 def test_the_same_record_gives_the_same_bytes(record):
     assert inspector_data(record) == inspector_data(record)
 
@@ -71,8 +110,9 @@ def test_where_not_all_words_fit_those_of_changes_stay(record, monkeypatch):
     assert 0 < core["worded"] < core["decisions"]
     assert sum(len(rows["at"]) for document in words_of(data) for rows in document["rows"]) == core["worded"]
     assert sum(map(len, data.values())) <= room + 100
-    chosen = inspector._Words(inspector._in_order(record), tables_of(record)).places[: core["worded"]]
-    assert [place.busy for place in chosen] == sorted((place.busy for place in chosen), reverse=True)
+    words = inspector._Words(inspector._in_order(record), tables_of(record))
+    chosen = words.busy[words.order[: core["worded"]]].tolist()
+    assert chosen == sorted(chosen, reverse=True)
 
 
 def tables_of(record):

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from markupsafe import Markup
 
 from simulator.reporting.charts.layers import FAINT, Band, Bars, Layer, Level, Line, Marks, Shades, Upright, Words
 from simulator.reporting.charts.paths import WIDTH, area, box, polyline
 from simulator.reporting.charts.scale import Numbers, Scale, Times
+from simulator.reporting.markup import Markup
 
 _TOP, _BOTTOM, _LABELLED = 12, 36, 52
 """Pixels above a panel, below it with the labels of its ticks, and with a name of the axis below them."""

@@ -42,14 +42,21 @@ def _points(x: np.ndarray, y: np.ndarray, height: int) -> tuple[np.ndarray, np.n
         column = np.minimum((np.clip(x, 0, 1) * _COLUMNS).astype(int), _COLUMNS - 1)
         starts = np.flatnonzero(np.r_[True, np.diff(column) != 0])
         ends = np.r_[starts[1:], len(x)]
-        spans = list(zip(starts.tolist(), ends.tolist(), strict=True))
-        kept = np.unique([(a, a + int(np.argmin(y[a:b])), a + int(np.argmax(y[a:b])), b - 1) for a, b in spans])
+        lowest, highest = (_first_of(function, y, starts, ends) for function in (np.minimum, np.maximum))
+        kept = np.unique([starts, lowest, highest, ends - 1])
         x, y = x[kept], y[kept]
     across, down = np.rint(x * WIDTH).astype(int), np.rint((1 - y) * height).astype(int)
     flat = np.r_[False, (np.diff(down)[:-1] == 0) & (np.diff(down)[1:] == 0), False] if len(down) > 2 else None
     if flat is not None:  # the middle of a level stretch changes nothing
         across, down = across[~flat], down[~flat]
     return across, down
+
+
+def _first_of(function: np.ufunc, y: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Where each stretch of values first has what the function makes of them all, its lowest one or its highest."""
+    found = np.flatnonzero(y == np.repeat(function.reduceat(y, starts), ends - starts))
+    first: np.ndarray = found[np.searchsorted(found, starts)]
+    return first
 
 
 def _through(x: np.ndarray, y: np.ndarray, first: str) -> str:

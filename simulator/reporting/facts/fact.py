@@ -9,6 +9,8 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from json.encoder import encode_basestring
+from operator import attrgetter
 from pathlib import Path
 
 from llm_strategy.errors import RunFolderError
@@ -136,12 +138,20 @@ def kinds_of(subject: str, metric: str, facts: Facts) -> list[tuple[str, str]]:
 
 
 _KEYS = sorted(field.name for field in fields(Fact))
-_LINE = json.JSONEncoder(ensure_ascii=False)
+_values = attrgetter(*_KEYS)
+_LINE = "{" + ", ".join([f'"{key}": %s' for key in _KEYS]) + "}"
+"""A fact as JSON with places for its values, which takes a fraction of the time of an encoder."""
+
+
+def _as_json(value: float | int | str) -> str:
+    if isinstance(value, str):
+        return encode_basestring(value)
+    return repr(value) if type(value) is float and value - value == 0 else json.dumps(value)
 
 
 def write_facts(facts: Facts, path: Path) -> None:
     """Write facts as JSON sorted by id, one fact a line, whole or not at all; raises ``RunFolderError``."""
-    lines = (_LINE.encode({key: getattr(facts[name], key) for key in _KEYS}) for name in sorted(facts))
+    lines = (_LINE % tuple(map(_as_json, _values(facts[name]))) for name in sorted(facts))
     try:
         write_whole(path, spelled_out_json("[\n" + ",\n".join(lines) + "\n]\n"))
     except OSError as problem:

@@ -33,15 +33,18 @@ def books_of(arms: Sequence[ArmRecord], symbols: Sequence[str]) -> dict[str, Any
 
 
 def _rows(table: pd.DataFrame, columns: Sequence[str]) -> list[list[Any]]:
-    return [[_plain(value) for value in row] for row in table[list(columns)].itertuples(index=False)]
+    return [*map(list, zip(*(_plain(table[name]) for name in columns), strict=True))]
 
 
-def _plain(value: Any) -> Any:
+def _plain(column: pd.Series) -> list[Any]:
     """Times as milliseconds of UTC, figures to eight digits, and None for what is not there."""
+    lacking = column.isna()
+    return [None if lacks else _plain_value(value) for value, lacks in zip(column, lacking, strict=True)]
+
+
+def _plain_value(value: Any) -> Any:
     if isinstance(value, str):
         return spelled_out(value)
-    if value is None or pd.isna(value):
-        return None
     if isinstance(value, pd.Timestamp):
         return round(value.timestamp() * 1000)
     number = short(float(value))

@@ -7,16 +7,12 @@ latest first; ``btllm trace`` tells those of any other bar.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import groupby
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import pandas as pd
 
 from llm_strategy.support.outside_text import spelled_out
@@ -39,16 +35,6 @@ _STRETCH = 4000
 _TRIED = 40_000
 """Decisions whose words are tried to fit at first."""
 _ROUNDS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A decision by its series and its number there."""
-
-    series: int
-    number: int
-    time: int
-    busy: bool
 
 
 def inspector_data(record: Record, room: int = ROOM) -> dict[str, str]:
@@ -155,60 +141,62 @@ class _Words:
                 self._asked |= read_questions(arm.folder)
         self._outcomes = [outcomes.values for outcomes in tables.outcomes]
         self._gates = tables.gates.values
-        self.places = sorted(
-            (
-                _Place(number, at, time, busy)
-                for number, one in enumerate(tables.series)
-                for at, (time, busy) in enumerate(zip(one.times, one.busy, strict=True))
-            ),
-            key=lambda place: (not place.busy, -place.time, place.series),
-        )
+        sizes = [len(one.times) for one in tables.series]
+        self._series = np.repeat(np.arange(len(sizes)), sizes)
+        self._numbers = np.concatenate([np.arange(size) for size in sizes])
+        self._times = np.concatenate([np.array(one.times, np.int64) for one in tables.series])
+        self.busy = np.concatenate([np.array(one.busy, bool) for one in tables.series])
+        """Of each decision, series by series."""
+        self.order = np.lexsort((self._series, -self._times, ~self.busy))
         """All decisions, those first whose words matter most."""
 
     def packed(self, count: int) -> tuple[list[list[int]], list[str]]:
-        """The first and last time of each stretch, and its document, of so many of the first places."""
-        chosen = sorted(self.places[:count], key=lambda place: (place.time, place.series))
-        stretches = [list(of_year) for _, of_year in groupby(chosen, lambda place: _year(place.time))]
-        parted = [part for stretch in stretches for part in _parted(stretch)]
-        return [[part[0].time, part[-1].time] for part in parted], [packed(self._document(part)) for part in parted]
+        """The first and last time of each stretch, and its document, of so many of the first decisions."""
+        chosen = self.order[:count]
+        chosen = chosen[np.lexsort((self._series[chosen], self._times[chosen]))]
+        years = self._times[chosen].astype("datetime64[ms]").astype("datetime64[Y]")
+        of_years = np.split(chosen, np.flatnonzero(np.diff(years)) + 1) if count else []
+        parted = [part for of_year in of_years for part in self._parted(of_year)]
+        ends = [self._times[part[[0, -1]]].tolist() for part in parted]
+        return ends, [packed(self._document(part)) for part in parted]
 
-    def _document(self, places: Sequence[_Place]) -> dict[str, Any]:
-        rows: dict[int, list[_Place]] = defaultdict(list)
-        for place in places:
-            rows[place.series].append(place)
+    def _parted(self, places: np.ndarray) -> Iterator[np.ndarray]:
+        """The decisions of a year in parts that are not too long; those of one time stand in one part."""
+        while len(places) > _STRETCH:
+            times = self._times[places]
+            cut = int(np.searchsorted(times, times[_STRETCH])) or len(places)
+            yield places[:cut]
+            places = places[cut:]
+        if len(places):
+            yield places
+
+    def _document(self, places: np.ndarray) -> dict[str, Any]:
         words = WordTables(self._asked.get)
         told: list[dict[str, Any]] = []
-        for number, of_series in sorted(rows.items()):
+        of_places = self._series[places]
+        for number in np.unique(of_places).tolist():
             series = self._tables.series[number]
-            outcomes = self._outcomes[series.arm]
+            at = self._numbers[places[of_places == number]].tolist()
+            said = [series.statements[place] for place in at]
+            outcomes = [one.outcome for one in said]
+            gates = [one.gate for one in said]
+            of_arm = self._outcomes[series.arm]
+            outcome = {one: words.outcome(of_arm[one]) for one in dict.fromkeys(outcomes)}
+            gate = {one: words.gate(self._gates[one]) for one in dict.fromkeys(gates)}
             told.append(
                 {
                     "series": number,
-                    "at": steps([place.number for place in of_series]),
-                    "outcome": [words.outcome(outcomes[series.outcomes[place.number]]) for place in of_series],
-                    "gate": [words.gate(self._gates[series.gates[place.number]]) for place in of_series],
+                    "at": steps(at),
+                    "outcome": [outcome[one] for one in outcomes],
+                    "gate": [gate[one] for one in gates],
                 }
             )
         return words.as_dict() | {"rows": told}
 
 
-def _year(time: int) -> int:
-    return datetime.fromtimestamp(time / 1000, UTC).year
-
-
-def _parted(places: list[_Place]) -> list[list[_Place]]:
-    """The places of a year in parts that are not too long; those of one time stand in one part."""
-    parts: list[list[_Place]] = []
-    while len(places) > _STRETCH:
-        cut = bisect_left([place.time for place in places], places[_STRETCH].time) or len(places)
-        parts.append(places[:cut])
-        places = places[cut:]
-    return [*parts, places] if places else parts
-
-
 def _fitting(words: _Words, most: int) -> tuple[list[list[int]], list[str], int]:
     """As many words as fit into so many characters: stretches, documents, and of how many decisions they are."""
-    whole = len(words.places)
+    whole = len(words.order)
     count = min(whole, _TRIED)
     best: tuple[list[list[int]], list[str], int] = [], [], 0
     for _ in range(_ROUNDS):

@@ -110,6 +110,8 @@ class WordTables:
         self._talks: Numbers[tuple[tuple[Any, ...], ...]] = Numbers()
         self._outcomes: Numbers[tuple[Any, ...]] = Numbers()
         self._gates: Numbers[Gate] = Numbers()
+        self._known: dict[str, int] = {}
+        """Numbers of texts by how they came from outside."""
 
     def outcome(self, outcome: Outcome) -> int:
         """The number of an outcome, in which every text is its number."""
@@ -137,10 +139,15 @@ class WordTables:
         messages = self._asked(request)
         if messages is None:
             return -1
-        return self._talks(tuple((one.role, self._text(one.text), *one.images) for one in messages))
+        number = self._text
+        return self._talks(tuple([(role, number(text), *images) for role, text, images in messages]))
 
     def _text(self, text: str | None) -> int:
-        return -1 if text is None else self._texts(spelled_out(text))
+        if text is None:
+            return -1
+        if (number := self._known.get(text)) is None:
+            number = self._known[text] = self._texts(spelled_out(text))
+        return number
 
     def as_dict(self) -> dict[str, Any]:
         """The tables as JSON types."""

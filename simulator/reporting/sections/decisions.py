@@ -6,11 +6,12 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from llm_strategy.trading.decision_lines import entry_of
+from llm_strategy.trading.decision_lines import Entry, entry_of
 from llm_strategy.types import ClampEvent
 from simulator.evaluation.advice import ChangeFinder
 from simulator.evaluation.copying import copy_of
 from simulator.evaluation.measures import measure
+from simulator.folder.journal_lines import Common, Line
 from simulator.folder.prompt_options import resolved_options
 from simulator.folder.record import ArmRecord, Record
 from simulator.reporting.blocks import (
@@ -37,14 +38,14 @@ from simulator.reporting.sections.copying import confidence_sentence
 LISTED = 200
 """Rows of decisions, of trades and of orders on a page; the rest stays in the run folder."""
 LISTED_IN_MARKDOWN = 20
+_MOST_ENTRIES = 4_096
 
 
 def blocks(record: Record, facts: Facts) -> Iterator[Block]:
     """How decisions came about, and the last changes of advice."""
     subject, several = subject_arm(record), len(record.prices) > 1
     arm, advised = subject.name, advised_arm(record) is not None
-    finder = ChangeFinder()
-    changes = deque((row for row in subject.decisions if finder.take(entry_of(row))), maxlen=LISTED)
+    changes = _last_changed(subject, LISTED)
     counts = _counts(arm, facts)
     yield Heading(f"Decisions of {arm}", "decisions")
     coherent = _coherence(subject)
@@ -75,10 +76,25 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
         Paragraph([f"{prompts}.", coherent] if advised else by_rule),
         Table(["Counted", Column("Kind", "text"), "Count"], rows),
         Paragraph(f"{differed}; the last of them:"),
-        _last_changes(list(changes)[-LISTED_IN_MARKDOWN:], several),
+        _last_changes(changes[-LISTED_IN_MARKDOWN:], several),
         *_copied_confidence(subject),
     )
     yield from _further(record, facts)
+
+
+def _last_changed(arm: ArmRecord, most: int) -> list[dict[str, Any]]:
+    """The last decisions that differed from the one before on their symbol, as lines of the journal."""
+    finder, entries = ChangeFinder(), dict[tuple[Common, str], Entry]()
+    changed: deque[Line] = deque(maxlen=most)
+    for line in arm.decisions.lines():
+        said = line.common, line.symbol
+        if (entry := entries.get(said)) is None:
+            if len(entries) >= _MOST_ENTRIES:
+                entries.clear()
+            entry = entries[said] = entry_of(line.row())
+        if finder.take(entry):  # which compares neither bar nor market
+            changed.append(line)
+    return [line.row() for line in changed]
 
 
 def _coherence(arm: ArmRecord) -> str:
@@ -129,8 +145,8 @@ def _further(record: Record, facts: Facts) -> Iterator[Block]:
     yield Heading("Decisions of each advisor", level=3)
     yield Table(columns, rows, label="Decisions of each advisor", marked=advisors[0].name)
     for arm in advisors[1:]:
-        finder, several = ChangeFinder(), len(record.prices) > 1
-        changes = deque((row for row in arm.decisions if finder.take(entry_of(row))), maxlen=LISTED_IN_MARKDOWN)
+        several = len(record.prices) > 1
+        changes = _last_changed(arm, LISTED_IN_MARKDOWN)
         shown: list[Block] = [
             _grid(_counts(arm.name, facts)),
             _changes(changes, several, f"Last changes of {arm.name}"),
@@ -138,7 +154,7 @@ def _further(record: Record, facts: Facts) -> Iterator[Block]:
         yield on_page(Details(f"Decisions of {arm.name}, and where its advice changed last", shown))
 
 
-def _changes(rows: deque[dict[str, Any]], several: bool, label: str = "") -> Table:
+def _changes(rows: list[dict[str, Any]], several: bool, label: str = "") -> Table:
     """What was read, said, allowed and done."""
     symbol = ["Symbol"] if several else []
     texts: list[Column | str] = [Column("Read and said", "long"), "Policy", "Gate"]

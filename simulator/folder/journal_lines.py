@@ -1,0 +1,121 @@
+"""Lines of a journal read in parts: what a line has in common with earlier ones is parsed and checked once."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from simulator.folder.record_check import check_decision
+
+_PLACED = frozenset({"bar", "snapshot", "time"})
+"""What differs from close to close; all else of a line repeats that of most others."""
+_BAR, _MARKET, _STATUS, _TIME = ',"bar":', ',"snapshot":{', '},"status":', ',"time":"'
+_PLAIN = re.compile("[0-9T:.+-]+")
+"""A text that JSON reads as it stands."""
+_MOST_COMMON, _MOST_MARKETS = 2_048, 16_384
+
+
+class Common:
+    """What a decision says but its bar, its market and its time: ``row`` is that of its line.
+
+    Lines that say the same have the same object where their reader still knew it.
+    """
+
+    __slots__ = ("row",)
+
+    def __init__(self, row: dict[str, Any]) -> None:
+        self.row = row
+
+
+class Line(NamedTuple):
+    """A line of a journal: its bar and its time, symbol and close of its market, and what others say as well."""
+
+    bar: int
+    time: str
+    symbol: str
+    close: float
+    common: Common
+    text: str
+
+    def row(self) -> dict[str, Any]:
+        """The whole line as JSON."""
+        read: dict[str, Any] = json.loads(self.text)
+        return read
+
+
+class LineReader:
+    """Reads lines of journals; one for journals that go through the same closes parses the market of a close once.
+
+    A line of other parts than ``write_decision`` makes is parsed whole, so that every line comes out as JSON has it.
+    """
+
+    def __init__(self) -> None:
+        self._common: dict[tuple[str, ...], Common] = {}
+        self._markets: dict[tuple[str, str], tuple[str, float]] = {}
+
+    def read(self, text: str, path: Path, number: int) -> Line:
+        """Line ``number`` of the journal at ``path``; raises ``RunFolderError`` or ``ValueError`` where it is no
+        decision."""
+        try:
+            at_bar = text.index(_BAR)
+            behind = text.index(",", at_bar + len(_BAR))
+            at_market = text.index(_MARKET, behind)
+            at_status = text.index(_STATUS, at_market)
+            at_time = text.index(_TIME, at_status)
+            end = text.index('",', at_time + len(_TIME))
+            digits = text[at_bar + len(_BAR) : behind]
+            bar = int(digits)
+        except ValueError:  # parts that nobody finds, or too many digits
+            return self._read_whole(text, path, number)
+        time, market = text[at_time + len(_TIME) : end], text[at_market + len(_MARKET) : at_status]
+        parts = text[:at_bar], text[behind + 1 : at_market], text[at_status + 2 : at_time], text[end + 2 :]
+        common, traded = self._common.get(parts), self._markets.get((market, time))
+        if str(bar) != digits:
+            return self._read_whole(text, path, number)
+        if common is not None and traded is not None:
+            return Line(bar, time, *traded, common, text)
+        row, snapshot = common.row if common else _read_parts(parts), _read_object(f"{{{market}}}")
+        if not row or not snapshot or row.keys() & _PLACED or not _PLAIN.fullmatch(time):
+            return self._read_whole(text, path, number)
+        check_decision({**row, "bar": bar, "snapshot": snapshot, "time": time}, path, number)
+        common = common or self._keep_common(parts, row)
+        return Line(bar, time, *(traded or self._keep_market(market, time, snapshot)), common, text)
+
+    def _read_whole(self, text: str, path: Path, number: int) -> Line:
+        row = json.loads(text)
+        check_decision(row, path, number)
+        common = Common({name: value for name, value in row.items() if name not in _PLACED})
+        return Line(row["bar"], row["time"], *_traded(row["snapshot"]), common, text)
+
+    def _keep_common(self, parts: tuple[str, ...], row: dict[str, Any]) -> Common:
+        if len(self._common) >= _MOST_COMMON:
+            self._common.clear()
+        return self._common.setdefault(parts, Common(row))
+
+    def _keep_market(self, market: str, time: str, snapshot: dict[str, Any]) -> tuple[str, float]:
+        if len(self._markets) >= _MOST_MARKETS:
+            self._markets.clear()
+        return self._markets.setdefault((market, time), _traded(snapshot))
+
+
+def _traded(snapshot: dict[str, Any]) -> tuple[str, float]:
+    return snapshot["symbol"], snapshot["close"]
+
+
+def _read_parts(parts: tuple[str, ...]) -> dict[str, Any]:
+    """The members of four parts of an object, the first with its opening brace and the last with its closing one;
+    nothing where one of them is not whole by itself."""
+    head, middle, status, tail = parts
+    read = [*map(_read_object, (f"{head}}}", f"{{{middle}}}", f"{{{status}}}", f"{{{tail}"))]
+    return {name: value for members in read for name, value in members.items()} if all(read) else {}
+
+
+def _read_object(text: str) -> dict[str, Any]:
+    """An object of JSON; nothing where it is none."""
+    try:
+        read: dict[str, Any] = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return read
