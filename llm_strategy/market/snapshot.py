@@ -86,7 +86,7 @@ class MeasuredReader:
 
     def read(self) -> Snapshot:
         """The snapshot of the bar that has just closed."""
-        return self._snapshots[len(self._clock) - self._before]
+        return self._snapshots[self._clock.lencount - self._before]
 
 
 def measure_market(
