@@ -20,8 +20,8 @@ from pathlib import Path
 
 from benchmarks.figures import Figure, print_part
 from benchmarks.timing import interleaved
+from simulator.cli.late_talib import import_talib_late
 from simulator.progress.stages import Progress
-from simulator.runs.placebos.processes import VARIABLE
 
 ROUNDS = 5
 _CHILD = "--stages"
@@ -84,6 +84,8 @@ def figures_of_help() -> Iterator[Figure]:
 
 def _stages(folder: str, processes: int) -> tuple[list[tuple[str, float, float]], float]:
     """Name, seconds of the processor and by the clock of each stage of a demo; seconds of all its processes."""
+    from simulator.runs.placebos.processes import VARIABLE  # the child's imports are its own
+
     command = [sys.executable, "-m", "benchmarks.demo", _CHILD, folder, str(time.time())]
     known = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     environment = known | {VARIABLE: str(processes), "PYTHONPYCACHEPREFIX": str(Path(folder) / "bytecode")}
@@ -97,6 +99,7 @@ def _stages(folder: str, processes: int) -> tuple[list[tuple[str, float, float]]
 def _run_demo(began: float) -> None:
     progress = _Clock()
     progress.marks.append(("imports", 0.0, began))
+    import_talib_late()  # as the command does
     from simulator.experiment.configuration import Experiment
     from simulator.runs.compare import compare
 

@@ -16,7 +16,7 @@ from llm_strategy.advice.outcome import assess
 from llm_strategy.advice.written_prompt import fixed_examples
 from llm_strategy.market.regimes import Regimes
 from llm_strategy.market.view import View, render_snapshot
-from llm_strategy.types import Action, ActionType, Advice, Decision, Regime, Snapshot, Status
+from llm_strategy.types import Action, ActionType, Advice, Decision, PolicyOutcome, Regime, Snapshot, Status
 
 RATIONALE = "Copies the nearest example of the prompt."
 NOTHING_TO_COPY = "No example stood in the prompt."
@@ -69,6 +69,8 @@ class CopyNearest:
     def __init__(self, view: View, options: PromptOptions) -> None:
         self.view, self._options = view, options
         self._examples = PromptExamples(view, options)
+        self._said: dict[tuple[str, str, str, ActionType, str], tuple[Advice, PolicyOutcome]] = {}
+        """Kept, because the same few things are said at thousands of bars; copies share it."""
 
     def attach(self, data: Any) -> Self:
         """A copy with an empty past, for one feed."""
@@ -82,8 +84,12 @@ class CopyNearest:
         label, action, rationale = _hold(self._options.regimes), ActionType.HOLD, NOTHING_TO_COPY
         if example is not None:
             label, action, rationale = example.label, example.action, RATIONALE
-        advice = Advice(snapshot.symbol, snapshot.timeframe, Regime(label), rationale, Action(action, confidence=1.0))
-        return Decision(snapshot, Status.ADVISED, advice, None, assess(advice, self._options.regimes))
+        key = snapshot.symbol, snapshot.timeframe, label, action, rationale
+        if key not in self._said:
+            advice = Advice(*key[:2], Regime(label), rationale, Action(action, confidence=1.0))
+            self._said[key] = advice, assess(advice, self._options.regimes)
+        advice, policy = self._said[key]
+        return Decision(snapshot, Status.ADVISED, advice, None, policy)
 
     def witness(self, snapshot: Snapshot) -> None:
         """Take a bar without a decision into the past."""

@@ -258,4 +258,8 @@ def ask_for_repair(request: Request, answer: str, problem: str) -> Request:
 
 def prompt_data(name: str) -> Any:
     """The content of ``prompts/NAME``, which is YAML."""
-    return yaml.safe_load((files("llm_strategy.prompts") / name).read_text(encoding="utf-8"))
+    return yaml.load((files("llm_strategy.prompts") / name).read_bytes(), Loader=_SafeLoader)  # noqa: S506 - a safe one
+
+
+_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's, where PyYAML was built with it: the same data in a tenth of the time."""

@@ -86,7 +86,8 @@ class MeasuredReader:
 
     def read(self) -> Snapshot:
         """The snapshot of the bar that has just closed."""
-        return self._snapshots[len(self._clock) - self._before]
+        bars: int = self._clock.lencount
+        return self._snapshots[bars - self._before]
 
 
 def measure_market(

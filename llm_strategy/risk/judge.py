@@ -6,6 +6,7 @@ The advice's own constraints can only make a position smaller and a loss smaller
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from llm_strategy.risk.checklist.effects import apply
 from llm_strategy.risk.checklist.item import Firing
@@ -36,7 +37,7 @@ def judge(
     equity under the same gap; its stop lies within the bounds; and the book stays within its limits with it.
     """
     if account.killed or account.drawdown >= limits.max_drawdown:
-        return _killed(advice, account, limits)
+        return _killed(advice, account)
     if account.position and _held_too_long(account, limits):
         cut = ClampEvent("max_holding_bars", float(account.bars_held or 0), float(limits.max_holding_bars or 0))
         return Verdict(Intent.EXIT, reason="The longest holding time is over.", clamps=(cut,))
@@ -66,13 +67,24 @@ def keeps(advice: Advice | None, position: float, limits: Limits) -> bool:
     return _SIDES.get(advice.action.type, 0) * position > 0 and advice.action.constraints.stop_loss_pct is None
 
 
-def _killed(advice: Advice | None, account: Account, limits: Limits) -> Verdict:
-    cut = ClampEvent("max_drawdown", account.drawdown, 0.0)
+def stays_out(advice: Advice | None, drawdown: float) -> Verdict:
+    """The verdict on an advice while the kill switch forbids every position and none is held or waits to be, whatever
+    market and account are like."""
+    return _refused(drawdown) if advice is not None and advice.action.type in _SIDES else UNCHANGED
+
+
+@lru_cache(maxsize=256, typed=True)
+def _refused(drawdown: float) -> Verdict:
+    """Kept, because an account without positions has the same drawdown at thousands of closes."""
+    cut = ClampEvent("max_drawdown", drawdown, 0.0)
+    return Verdict(Intent.NONE, reason="The drawdown limit was reached: nothing is opened.", clamps=(cut,))
+
+
+def _killed(advice: Advice | None, account: Account) -> Verdict:
     if account.position or account.entering:
+        cut = ClampEvent("max_drawdown", account.drawdown, 0.0)
         return Verdict(Intent.EXIT, reason="The drawdown limit was reached: the position is closed.", clamps=(cut,))
-    if advice is not None and advice.action.type in _SIDES:
-        return Verdict(Intent.NONE, reason="The drawdown limit was reached: nothing is opened.", clamps=(cut,))
-    return Verdict(Intent.NONE)
+    return stays_out(advice, account.drawdown)
 
 
 def _held_too_long(account: Account, limits: Limits) -> bool:

@@ -90,12 +90,17 @@ class AdvisedFeed(DeskFeed):
             self._is_ready = len(clock) >= self.bars_needed and clock[0] >= self._start
         return self._is_ready
 
-    def has_new_bar(self) -> bool:
-        """As of every traded feed; bars before the first decision count towards those of a year."""
+    @property
+    def counts_bars(self) -> bool:
+        """Whether ``count_bar`` has to be called at every close: sizes depend on the bars of a year, and those before
+        the first decision count towards them."""
+        return self._count is not None
+
+    def count_bar(self) -> None:
+        """Count a decision bar, where one has closed since the last call."""
         if self._count is not None and (bars := len(self._decision_clock)) != self._decisions_counted:
             self._decisions_counted = bars
             self._count.bar_closed()
-        return super().has_new_bar()
 
     def require(self, bars: int, *, warm_up: int, ended: bool = False) -> None:
         """Raise ``MarketDataError`` where these are too few bars for a single decision, or where the feed has ``ended``
@@ -118,7 +123,7 @@ class AdvisedFeed(DeskFeed):
 
     def read(self) -> Snapshot | None:
         """The snapshot of a decision bar that has closed since the last call; None where there is no new one."""
-        bars = len(self._decision_clock)
+        bars = self.bars
         if bars == self._decisions_seen:
             return None
         self._decisions_seen = bars
@@ -144,7 +149,7 @@ class AdvisedFeed(DeskFeed):
                 self._advisor = rewind_advisor(self._advisor, self.symbol)
                 self._witness = witness_of(self._advisor)
         wanted = self._schedule.wants(snapshot)
-        why = self._missed.get(snapshot.time, "") if wanted else ""
+        why = self._missed.get(snapshot.time, "") if wanted and self._missed else ""
         if wanted and not why:
             return self._advisor.decide(snapshot)
         if self._witness is not None:

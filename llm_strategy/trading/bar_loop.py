@@ -41,10 +41,13 @@ class PreloadedCerebro(bt.Cerebro):
         notices, orders = broker.notifs, strategy._orderspending
         for data in self.datas:
             data._tick_nullify()
-        for time, lines in _moves(self.datas):
-            for line in lines:
-                line._idx += 1
-                line.lencount += 1
+        for time, moved in _moves(self.datas):
+            for feeds in moved:
+                feeds.bars = bars = feeds.bars + 1
+                last = bars - 1
+                for line in feeds.lines:
+                    line._idx = last
+                    line.lencount = bars
             if not broker.pass_bar():
                 broker.next()
             for source, lines in indicators:
@@ -81,16 +84,28 @@ class PreloadedCerebro(bt.Cerebro):
         )
 
 
-def _moves(datas: Sequence[bt.AbstractDataBase]) -> Iterator[tuple[float, list[Any]]]:
-    """Every time at which a feed has a bar, and the lines of all feeds that have one then."""
-    lines = [list(data.lines) for data in datas]
-    times = [np.array(data.lines.datetime.array[: data.buflen()]) for data in datas]
-    every = np.unique(np.concatenate(times))
-    has_bar = np.array([np.isin(every, feed) for feed in times]).T
-    together: dict[bytes, list[Any]] = {}
+class _Feeds:
+    """Feeds that have their bars at the same times: all their lines, and how many ``bars`` have been delivered."""
+
+    def __init__(self, lines: Sequence[Any]) -> None:
+        self.lines = lines
+        self.bars = 0
+
+
+def _moves(datas: Sequence[bt.AbstractDataBase]) -> Iterator[tuple[float, list[_Feeds]]]:
+    """Every time at which a feed has a bar, and the feeds that have one then."""
+    alike: dict[bytes, list[Any]] = {}
+    for data in datas:
+        times = np.array(data.lines.datetime.array[: data.buflen()])
+        alike.setdefault(times.tobytes(), []).extend(data.lines)
+    feeds = [_Feeds(lines) for lines in alike.values()]
+    clocks = [np.frombuffer(times) for times in alike]
+    every = np.unique(np.concatenate(clocks))
+    has_bar = np.array([np.isin(every, clock) for clock in clocks]).T
+    together: dict[bytes, list[_Feeds]] = {}
     for time, row in zip(every.tolist(), has_bar, strict=True):
         key = row.tobytes()
         moved = together.get(key)
         if moved is None:
-            moved = together[key] = [line for place in np.flatnonzero(row).tolist() for line in lines[place]]
+            moved = together[key] = [feeds[place] for place in np.flatnonzero(row).tolist()]
         yield time, moved

@@ -57,6 +57,11 @@ class Book:
         """Whether the kill switch forbids every position now."""
         return self._kill_switch.killed
 
+    @property
+    def drawdown(self) -> float:
+        """Loss from the highest equity since the kill switch was last armed (fraction, never negative)."""
+        return self._kill_switch.drawdown
+
     def update(self, day: int, decided: bool) -> None:
         """Take a close; ``day`` counts days, ``decided`` tells whether a decision bar has closed with it."""
         self._equity, self._cash = self._broker.getvalue(), self._broker.getcash()

@@ -9,7 +9,7 @@ import backtrader as bt
 from llm_strategy.market.snapshot import iso_time
 from llm_strategy.risk import Intent, Limits, Verdict, judge
 from llm_strategy.risk.checklist import Firing
-from llm_strategy.risk.judge import UNCHANGED, WITHOUT_ADVICE, keeps
+from llm_strategy.risk.judge import UNCHANGED, WITHOUT_ADVICE, keeps, stays_out
 from llm_strategy.trading.book import Book
 from llm_strategy.trading.checklist_inputs import ChecklistInputs
 from llm_strategy.trading.desk_feed import DeskFeed
@@ -47,14 +47,15 @@ class Dealer:
         backtrader's time."""
         book = self.book
         book.update(int(now), decided=any(decision is not None for decision in decisions))
+        killed = book.killed  # as long as this close lasts
         for feed, decision in zip(closed, decisions, strict=True):
             if feed.desk.stage is Stage.ENTERING:
                 feed.desk.bar_closed()
-            self._judge(feed, decision)
-        if book.killed:
+            self._judge(feed, decision, killed=killed)
+        if killed:
             for feed in self._feeds:
                 if feed not in closed and feed.desk.stage is not Stage.FLAT:
-                    self._judge(feed, None)  # no bar of its own now, and it must leave on its next one
+                    self._judge(feed, None, killed=True)  # no bar of its own now, and it must leave on its next one
         if self._journal is not None:
             self._journal.closed(book.row(iso_time(now)))
 
@@ -71,21 +72,16 @@ class Dealer:
             closed = feed.desk.last_closed
             self.book.trade_closed(feed, closed.net, stopped=closed.exit_reason == ExitReason.STOP)
 
-    def _judge(self, feed: DeskFeed, decision: Decision | None) -> None:
-        advice, stage = None if decision is None else decision.advice, feed.desk.stage
-        flat = stage is Stage.FLAT
-        entry = flat and advice is not None and advice.action.type in _ENTRIES
-        watched = None if self._journal is None else self._journal.on_firings
+    def _judge(self, feed: DeskFeed, decision: Decision | None, *, killed: bool) -> None:
+        advice, journal = None if decision is None else decision.advice, self._journal
+        entry = advice is not None and feed.desk.stage is Stage.FLAT and advice.action.type in _ENTRIES
+        watched = None if journal is None else journal.on_firings
         if self._checklist is not None and decision is not None:
             self._checklist.decided(decision)
-        if watched is None and not entry and (flat or (stage is Stage.OPEN and self._keeps(feed, advice))):
-            if self._journal is None:
-                return
-            if not self.book.killed:  # whatever market and account are like
-                if decision is not None:
-                    unchanged = WITHOUT_ADVICE if advice is None else UNCHANGED
-                    self._journal.decided(len(feed.decisions) - 1, decision, unchanged)
-                return
+        if watched is None and (unchanged := self._unchanged(feed, advice, killed=killed, entry=entry)):
+            if journal is not None and decision is not None:
+                journal.decided(feed.bars - 1, decision, unchanged)
+            return
         account = self.book.account(feed, entry=entry or watched is not None)
         market = feed.market_at(self._broker if entry else None, decided=decision is not None)
         firings: tuple[Firing, ...] = ()
@@ -95,8 +91,8 @@ class Dealer:
                 watched(feed.snapshot, fired, entry)
             firings = fired if entry else ()
         verdict = judge(advice, market, account, self._limits, firings)
-        if decision is not None and self._journal is not None:
-            self._journal.decided(len(feed.decisions) - 1, decision, verdict)
+        if decision is not None and journal is not None:
+            journal.decided(feed.bars - 1, decision, verdict)
         if verdict.intent is Intent.NONE:
             return
         if verdict.intent in (Intent.ENTER_LONG, Intent.ENTER_SHORT):
@@ -104,8 +100,17 @@ class Dealer:
             feed.entry_sent(verdict.size, market, self._limits)
         feed.desk.act(verdict, self._exit_reason(verdict))
 
-    def _keeps(self, feed: DeskFeed, advice: Advice | None) -> bool:
-        return not self.book.killed and keeps(advice, feed.desk.position, self._limits)
+    def _unchanged(self, feed: DeskFeed, advice: Advice | None, *, killed: bool, entry: bool) -> Verdict | None:
+        """The verdict that nothing changes, where it is that one whatever market and account are like."""
+        desk = feed.desk
+        if killed:
+            out = desk.stage is Stage.FLAT and not (entry and self._checklist is not None)
+            return stays_out(advice, self.book.drawdown) if out else None
+        if entry:
+            return None
+        if desk.stage is Stage.FLAT or (desk.stage is Stage.OPEN and keeps(advice, desk.position, self._limits)):
+            return WITHOUT_ADVICE if advice is None else UNCHANGED
+        return None
 
     def _exit_reason(self, verdict: Verdict) -> ExitReason:
         if self.book.killed:

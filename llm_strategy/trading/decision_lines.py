@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 from llm_strategy.advice.contract import advice_to_document, checks_from_document
 from llm_strategy.market.regimes import as_label
 from llm_strategy.risk import Intent, Verdict
-from llm_strategy.risk.judge import UNCHANGED, WITHOUT_ADVICE
 from llm_strategy.shown import Image, Shown
 from llm_strategy.types import (
     Abstention,
@@ -47,7 +46,7 @@ def write_decision(entry: Entry) -> str:
     """A decision as one line of JSON with a line feed: keys sorted, the same bytes for the same decision."""
     decision, snapshot = entry.decision, entry.decision.snapshot
     before_bar, after_clamps, status = _parts_of(decision)
-    clamps, gate = _USUAL_VERDICTS.get(id(entry.verdict)) or _verdict_parts(entry.verdict)
+    clamps, gate = _parts_of_verdict(entry.verdict)
     return (
         f'{{{before_bar},"bar":{entry.bar},"clamps":{clamps},{after_clamps},"snapshot":{_snapshot_part(snapshot)},{status},'
         f'"time":"{snapshot.time}","verdict":{gate}}}\n'
@@ -57,40 +56,22 @@ def write_decision(entry: Entry) -> str:
 _Parts: TypeAlias = tuple[str, str, str]
 _outcomes: dict[tuple[int, ...], tuple[Decision, _Parts]] = {}
 _MOST_OUTCOMES = 256
+_outcome = attrgetter(
+    "status", "advice", "abstention", "policy", "prompt", "exchanges", "repairs", "instead_of", "context", "plan"
+)
 
 
 def _parts_of(decision: Decision) -> _Parts:
     """What was written of a decision that consists of the same objects, or else of one that is equal: most decisions
     repeat an earlier one, and to compare all that is in them takes longer than to write them."""
-    key = (
-        id(decision.status),
-        id(decision.advice),
-        id(decision.abstention),
-        id(decision.policy),
-        id(decision.prompt),
-        id(decision.exchanges),
-        id(decision.repairs),
-        id(decision.instead_of),
-        id(decision.context),
-        id(decision.plan),
-    )
+    outcome = _outcome(decision)
+    key = tuple(map(id, outcome))
     known = _outcomes.get(key)
     if known is None:
         if len(_outcomes) >= _MOST_OUTCOMES:
             _outcomes.clear()
-        parts = _outcome_parts(
-            decision.status,
-            decision.advice,
-            decision.abstention,
-            decision.policy,
-            decision.prompt,
-            decision.exchanges,
-            decision.repairs,
-            decision.instead_of,
-            decision.context,
-            decision.plan,
-        )
-        known = _outcomes[key] = decision, parts  # as long as the decision is kept, its ids are its own
+        # as long as the decision is kept, its ids are its own
+        known = _outcomes[key] = decision, _outcome_parts(*outcome)
     return known[1]
 
 
@@ -231,7 +212,18 @@ def _verdict_parts(verdict: Verdict) -> tuple[str, str]:
     return _json(clamps), _json(gate)
 
 
-_USUAL_VERDICTS = {id(verdict): _verdict_parts(verdict) for verdict in (UNCHANGED, WITHOUT_ADVICE)}
+_verdicts: dict[int, tuple[Verdict, tuple[str, str]]] = {}
+_MOST_VERDICTS = 1024
+
+
+def _parts_of_verdict(verdict: Verdict) -> tuple[str, str]:
+    """What was written of the same verdict, or else of one that is equal: most verdicts are that nothing changes."""
+    known = _verdicts.get(id(verdict))
+    if known is None:
+        if len(_verdicts) >= _MOST_VERDICTS:
+            _verdicts.clear()
+        known = _verdicts[id(verdict)] = verdict, _verdict_parts(verdict)
+    return known[1]
 
 
 def read_decision(line: str) -> Entry:

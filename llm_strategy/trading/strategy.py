@@ -127,6 +127,7 @@ class AdvisedStrategy(bt.Strategy):
         check_names(self.p, self._names.values(), (self._names[data] for data in traded), symbols.values())
         self._ledger = Ledger(symbols)
         self._feeds = sorted((self._advised(*traded) for traded in symbols.items()), key=lambda feed: feed.symbol)
+        self._counting = [feed for feed in self._feeds if feed.counts_bars]
 
     def start(self) -> None:
         """Refuse a broker that could trade for real, or that fills in the past without having been asked to."""
@@ -187,6 +188,8 @@ class AdvisedStrategy(bt.Strategy):
         """One close: for each symbol with a new bar its decision, verdict and orders; then the account."""
         for check in self._checks:
             check.new_bar()
+        for feed in self._counting:
+            feed.count_bar()
         new = [feed for feed in self._feeds if feed.has_new_bar()]
         if len(new) < len(self._feeds) and not isinstance(self.broker, SimulatedBroker):
             self._refuse_stale_fills(new)

@@ -86,12 +86,18 @@ class TradedFeed(ABC):
 
     def has_new_bar(self) -> bool:
         """Whether a trading bar has closed since the last call; backtrader calls at the times of every feed."""
-        bars = len(self._trading_clock)
+        bars = self._trading_clock.lencount  # what len() asks for, without its way through backtrader
         if bars == self._bars_seen:
             return False
         self._bars_seen = bars
-        self._has_volume = self._has_volume or (self._volume[0] > 0 and not self._tick_volume)
+        if not self._has_volume:
+            self._has_volume = self._volume[0] > 0 and not self._tick_volume
         return True
+
+    @property
+    def bars(self) -> int:
+        """Decision bars that have closed so far."""
+        return int(self._decision_clock.lencount)
 
     def market(self, broker: bt.brokers.BackBroker | None) -> Market:
         """What the gate is told of this symbol; costs only with the ``broker`` of an entry, because they take time."""

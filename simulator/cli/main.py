@@ -35,6 +35,7 @@ try:
         watch,
     )
     from simulator.cli import models as model
+    from simulator.cli.late_talib import import_talib_late
 except KeyboardInterrupt:  # imports take a while on a busy machine, and nothing has begun yet
     sys.stderr.write("Error: interrupted before anything was done.\n")
     raise SystemExit(130) from None
@@ -183,6 +184,7 @@ def start(
 def main() -> None:
     """Run the command line. A model that does not stop is left behind with the process: every file is closed by then,
     and to end the interpreter under native code that still runs would abort it."""
+    import_talib_late()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal of few characters ends no command

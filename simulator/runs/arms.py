@@ -197,10 +197,14 @@ class ArmRunner:
             advisor.ask_ahead(seen.snapshots, self._on_answer, wants=seen.wants)
         asked = _FirstMustFit(advisor) if isinstance(advisor, ModelAdvisor) else advisor
         made = Tally(advisor)
+        name, due = f"{arm.name} draw {draw}" if draw else arm.name, self._due(choice.decide_every)
 
         def decided(entry: Entry) -> None:
             made.take(entry)
-            self._decided(arm, choice, made, entry.decision, draw)
+            if self._on_bar is not None:
+                self._on_bar(name, made.decisions, due)
+            if choice.abort_above_failure_rate and failure_of(entry.decision) is not None:
+                self._end_failing(choice, made, draw)
 
         trade_arm(self._universe, arm, asked, self._experiment, decided, folder)
         if not draw:
@@ -229,18 +233,12 @@ class ArmRunner:
         """Decisions of an arm that decides once in so many bars, the first included."""
         return sum(-(-bars // every) for bars in self._bars)
 
-    def _decided(self, arm: Arm, choice: AdvisorConfig, made: Tally, decision: Decision, draw: int) -> None:
-        total = sum(self._bars)
-        if self._on_bar is not None:
-            due = self._due(choice.decide_every)
-            self._on_bar(f"{arm.name} draw {draw}" if draw else arm.name, made.decisions, due)
-        if choice.abort_above_failure_rate and failure_of(decision) is not None:
-            problem = too_many_failures(made, choice.max_failure_rate, total, draw)
-            if problem:
-                raise TooManyFailures(
-                    f"{problem} The run was ended there: put that right and start it again, answers already given are "
-                    "kept."
-                )
+    def _end_failing(self, choice: AdvisorConfig, made: Tally, draw: int) -> None:
+        """Raise ``TooManyFailures`` where the failures so far are too many for the whole run."""
+        if problem := too_many_failures(made, choice.max_failure_rate, sum(self._bars), draw):
+            raise TooManyFailures(
+                f"{problem} The run was ended there: put that right and start it again, answers already given are kept."
+            )
 
 
 def can_run_beside(arm: Arm) -> bool:

@@ -2,14 +2,17 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
+import yaml
 from past_states import SNAPSHOT, states
 
 from llm_strategy.advice.advisor import ModelAdvisor
 from llm_strategy.advice.modes.mode import Abilities, Question
 from llm_strategy.advice.modes.registry import MODES, complete_options
 from llm_strategy.advice.options import PromptOptions
+from llm_strategy.advice.written_prompt import prompt_data
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.llm.backends.scripted import ScriptedClient
 from llm_strategy.llm.requests import Request
@@ -19,6 +22,7 @@ from llm_strategy.market.regimes import USUAL_REGIMES
 from llm_strategy.shown import Shown
 from llm_strategy.types import ActionType, RegimeLabel, Status
 
+PROMPTS = Path(__file__).parents[2] / "prompts"
 ADVICE = {"rationale": "So it is.", "regime": {"label": "bull"}, "action": {"type": "hold", "confidence": 0.6}}
 VALUES = {"rationale": "So it is.", "label": "bull", "action": "hold", "action_confidence": "60"}
 WAYS = [("json", "always"), ("slots", "always"), ("slots", "never"), ("choices", "never"), ("choices", "always")]
@@ -130,3 +134,8 @@ def test_a_context_without_the_markets_line_never_shows_it(mode):
     assert (shown, silent) == ("100 101", "Nothing is known of the market at this close.")
     with pytest.raises(ConfigurationError, match=r"context leaves out features, and the layouts of mode choices"):
         complete_options(PromptOptions("choices", context=("history",)), Abilities(forms=True, choices=True))
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in PROMPTS.glob("*.yaml")))
+def test_prompts_are_read_as_yaml_itself_reads_them(name):
+    assert prompt_data(name) == yaml.safe_load((PROMPTS / name).read_text(encoding="utf-8"))

@@ -95,6 +95,8 @@ class _Floor(AdvisedStrategy):
         """The brokers' bar, then what is decided at this close."""
         for account in self.accounts:
             account.bar()
+        for feed in self._counting:
+            feed.count_bar()
         closed = [place for place, feed in enumerate(self._feeds) if feed.has_new_bar() and feed.ready]
         if not closed:
             return
