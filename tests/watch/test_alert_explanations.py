@@ -170,9 +170,12 @@ def test_what_waits_for_an_explanation_holds_back_what_is_behind_it_until_its_ti
     box.close()
 
 
+@pytest.mark.slow
 def test_the_embedded_model_chooses_among_the_figures_and_is_asked_once(tmp_path, model_path, hook, monkeypatch):
     """Of a feed there is nothing to choose from; the same figures are told in the same words from the record."""
-    monkeypatch.setenv("LLM_TIMEOUT_S", "600")  # however busy the machine is
+    pytest.importorskip("xllamacpp")
+    for name, value in (("BACKEND", "llama_cpp"), ("THREADS", "1"), ("TIMEOUT_S", "600")):
+        monkeypatch.setenv(f"LLM_{name}", value)
     monkeypatch.setattr("simulator.watch.alerts.sink.CLOSE_S", 300.0)
     monkeypatch.setattr("simulator.watch.alerts.sink.LONGEST_WAIT_S", 300.0)
     assert Circumstances().of(event(EventKind.STALE_FEED)) == ""
