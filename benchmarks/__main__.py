@@ -55,6 +55,7 @@ MORE = {
     "analytics": Part("Analytics", "analytics", "print_analytics"),
     "checklists": Part("Checklists", "checklists", "print_checklists"),
     "charts": Part("Charts", "charts", "print_charts"),
+    "kills": Part("A watched day with the embedded model, killed fifty times", "kills"),
     "validity": Part("What the embedded model answers", "model", "print_validity"),
 }
 """Measured where they are named, or with ``--all``."""

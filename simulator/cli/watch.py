@@ -76,6 +76,7 @@ def run(
 
     Example: btllm watch experiment.yaml --feed replay: --speed 3600
     """
+    from simulator.watch.left_out import told_left_out
     from simulator.watch.watch import watch
 
     if port and not serve:
@@ -93,11 +94,14 @@ def run(
                 "closes": result.closes,
                 "decisions": result.decisions,
                 "ended": result.ended,
+                "left_out": dict(result.left_out),
             }
         )
         return
     how = "The feed has ended" if result.ended else "Ended; the same command goes on from here"
     console.say(f"{how}: {result.closes:,} closes, {result.decisions:,} decisions.")
+    if told := told_left_out(result.left_out):
+        console.say(told)
     console.say(f"Folder: {result.folder}")
     console.say(f"Proof:  btllm watch verify {result.folder}")
     console.say(f"Page:   btllm report {result.folder}")
@@ -212,6 +216,8 @@ def list_alerts(folder: WatchedFolder, last: Annotated[int, typer.Option(help="H
     channels, alerts = read_outbox(folder, last)
     for one in alerts:
         console.say(f"{one['time']} {one['channel']} {one['state']}: {one['text']}")
+        if one["explanation"]:
+            console.say(f"  {one['explanation']}")
     for channel in channels:
         console.say(channel.told)
     if not channels:

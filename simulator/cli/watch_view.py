@@ -18,6 +18,7 @@ from llm_strategy.errors import RunFolderError
 from llm_strategy.support.outside_text import spelled_out
 from simulator.watch.alerts.outbox import ChannelState, read_outbox
 from simulator.watch.events import WatchEvent, WatchState
+from simulator.watch.left_out import told_left_out
 
 _EVENTS = 8
 _OUTBOX_EVERY_S = 2.0
@@ -78,7 +79,9 @@ class TerminalView:
         channels = self._outbox()
         taken = _OTHER_LINES + len(events) + len(channels) + len(state.accounts)
         most = max(3, self._console.height - taken)
-        parts: list[RenderableType] = [_head(self._folder.name, state), _symbols(state, most)]
+        parts: list[RenderableType] = [_head(self._folder.name, state)]
+        parts += [Text(told, style="yellow")] if (told := told_left_out(state.left_out)) else []
+        parts.append(_symbols(state, most))
         parts += [_accounts(state.accounts)] if state.accounts else []
         parts += [Text(_line(one.told), style="red" if one.problem else "dim") for one in channels]
         parts += [
@@ -104,8 +107,7 @@ def _head(name: str, state: WatchState) -> Text:
     head.append(state.feed, style=_FEEDS.get(state.feed, "not bold"))
     last = state.time[:19].replace("T", " ") or "none yet"
     lag = "" if state.lag_s is None else f", decided on {state.lag_s:.1f} s after its end"
-    late = f", {state.late:,} ticks too late" if state.late else ""
-    told = f": {state.bars:,} closes, {state.decisions:,} decisions; last bar {last}{lag}{late}"
+    told = f": {state.bars:,} closes, {state.decisions:,} decisions; last bar {last}{lag}"
     return head.append(told, style="not bold")
 
 

@@ -39,7 +39,7 @@ Occasion: TypeAlias = Literal[
 """What can happen in a watch, as ``simulator.watch.events`` names it."""
 OCCASIONS: tuple[str, ...] = get_args(Occasion)
 STEP = 0.05
-"""Drawdowns are told by whole steps of this fraction."""
+"""From where on a drawdown is told where no rule says otherwise, and the steps from there."""
 _OCCASIONS: dict[str, Any] = {
     "type": ["string", "array"],
     "minLength": 1,
@@ -70,8 +70,7 @@ class AlertRule:
     channels: tuple[str, ...] = ()
     """Names under ``alerts.channels``; all where none is named."""
     above: Annotated[float, Field(gt=0, lt=1)] = STEP
-    """For ``drawdown``: the fraction below the highest close from which each further twentieth is told, a multiple of
-    0.05."""
+    """For ``drawdown``: the fraction below the highest close from which it is told, and again at each further 0.05."""
     urgent: bool = False
     """Whether it is sent in quiet hours, too, and beyond ``most_an_hour``."""
 
@@ -83,10 +82,9 @@ class AlertRule:
         for occasion in self.when:
             if occasion not in OCCASIONS:
                 raise ConfigurationError(f"alerts.rules: when names {occasion!r}{did_you_mean(occasion, OCCASIONS)}")
-        if self.above >= 1 or abs(self.above / STEP - round(self.above / STEP)) > 1e-9:
+        if not (isinstance(self.above, int | float) and 0 < self.above < 1):
             raise ConfigurationError(
-                f"alerts.rules: above is {self.above:g}, and drawdowns are told by steps of {STEP:g}: write a multiple "
-                "below 1."
+                f"alerts.rules: above is {self.above!r:.40}: write a fraction below the highest close, such as 0.12."
             )
         if self.above != STEP and "drawdown" not in self.when:
             raise ConfigurationError("alerts.rules: above is for drawdown alone: name it under when, or leave it out.")
@@ -125,6 +123,9 @@ class AlertsConfig:
     """Of ``quiet``, an IANA name such as Europe/Zurich."""
     most_an_hour: Annotated[int, Field(ge=1, le=1000)] = 20
     """Messages of each channel within an hour; the last one of them takes all that waits."""
+    explain: bool = False
+    """Whether the model of the first advisor says behind the sentence of an event which measured figures matter there:
+    shown where they back it, and never what decides that an alert is sent."""
 
     def __post_init__(self) -> None:
         check_channels({"channels": self.channels})
@@ -148,7 +149,7 @@ class AlertsConfig:
         rules = [{name: _plain(value) for name, value in asdict(rule).items()} for rule in self.all_rules]
         quiet = {} if self.quiet is None else {"quiet": self.quiet}
         document = {"channels": dict(self.channels), "rules": rules, "timezone": self.timezone, **quiet}
-        return document | {"most_an_hour": self.most_an_hour}
+        return document | {"most_an_hour": self.most_an_hour, "explain": self.explain}
 
     def is_quiet(self, moment: datetime) -> bool:
         """Whether a moment (aware) lies in the quiet hours."""

@@ -54,11 +54,17 @@ def read_events(path: Path) -> list[WatchEvent]:
     found = []
     try:
         with open_regular(path) as file:
-            for line in file.read().decode(errors="replace").splitlines():
-                try:
-                    found.append(WatchEvent.from_record(parse_json(line)))
-                except (ValueError, TypeError, KeyError, RecursionError):
-                    continue
+            for line in file.read().splitlines():
+                if (event := event_of(line)) is not None:
+                    found.append(event)
     except FileNotFoundError:
         pass
     return found
+
+
+def event_of(line: str | bytes) -> WatchEvent | None:
+    """The event of a line; None where a kill cut it short."""
+    try:
+        return WatchEvent.from_record(parse_json(line if isinstance(line, str) else line.decode(errors="replace")))
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None

@@ -25,8 +25,9 @@ class EventKind(StrEnum):
     KILL_SWITCH = "kill_switch"
     """An account fell so far that everything is sold and nothing more is bought. Facts: ``equity``, ``drawdown``."""
     DRAWDOWN = "drawdown"
-    """An account is further below its highest close than at any close before, by whole steps of ``DRAWDOWN_STEP``.
-    Facts: ``drawdown`` (fraction, negative), ``step``, ``equity``."""
+    """An account is further below its highest close than at any close before, by a step of ``DRAWDOWN_STEP`` from
+    there or from where a rule begins. Facts: ``drawdown`` and ``before``, the deepest until then (fractions, negative),
+    ``step``, ``equity``."""
     DISAGREEMENT = "disagreement"
     """Advisors decided differently at one close. Facts: the action of each, by the advisor's name."""
     ABSTENTION = "abstention"
@@ -50,6 +51,11 @@ class EventKind(StrEnum):
 
 DRAWDOWN_STEP = 0.05
 """Fraction of the highest close; a rule that alerts from a certain drawdown on looks at the fact ``drawdown``."""
+
+
+def steps_from(above: float, depth: float) -> int:
+    """How many steps an account is ``depth`` (fraction) down from ``above`` on, the first of them there."""
+    return int((depth - above) / DRAWDOWN_STEP + 1 + 1e-9) if depth > above - 1e-9 else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +98,8 @@ class WatchState:
     decisions: int
     lag_s: float | None
     """Seconds from the end of the last bar to its decisions, by the wall clock; None in a replay."""
-    late: int
-    """Ticks and bars that were left out because their bar was closed."""
+    left_out: Mapping[str, int]
+    """Ticks and bars that are part of no bar, by reason (``simulator.watch.left_out``)."""
     feed: str
     """``live``, ``stale``, ``lost`` or ``ended``."""
     since: datetime | None = None

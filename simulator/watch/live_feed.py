@@ -201,16 +201,27 @@ class PolledFeed(LiveFeed):
     def listen(self) -> None:
         """As of ``LiveFeed``."""
         while not self.closing:
-            closed = datetime.now(UTC) - SETTLE
-            bars = []
-            for name, since in self._until.items():
-                found = self.fetch(name, since)
-                bars += [(name, bar) for bar in found if since <= bar.start and bar.end <= closed]
-                self.connected()
-            for name, bar in sorted(bars, key=lambda pair: (pair[1].end, pair[1].symbol)):
+            bars = self.ask()
+            self.connected()
+            for bar in bars:
                 self.hear(bar)
-                self._until[name] = bar.end
             self.wait(self.poll_s)
+
+    def ask(self) -> list[FeedBar]:
+        """The bars that have closed since they were asked for last, in the order of their ends; raises as ``listen``,
+        and then gives them the next time."""
+        closed = datetime.now(UTC) - SETTLE
+        bars = []
+        for name, since in self._until.items():
+            found = self.fetch(name, since)
+            bars += [(name, bar) for bar in found if since <= bar.start and bar.end <= closed]
+        for name, bar in bars:
+            self._until[name] = max(self._until[name], bar.end)
+        return sorted((bar for _, bar in bars), key=lambda bar: (bar.end, bar.symbol))
+
+    def ask_from(self, name: str, since: datetime) -> None:
+        """Ask next for bars of this symbol that begin at ``since`` or later."""
+        self._until[name] = since
 
 
 def symbols_by_name(request: FeedRequest, names: str) -> dict[str, str]:

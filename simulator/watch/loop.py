@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -42,13 +43,17 @@ class FeedLoop:
         self._now = now
         self._timeframe = timeframe
         self._stale_s = config.stale_s(timeframe)
-        self._grace_s = max(config.grace_s, feed.grace_s) if feed.uses_wall_clock else config.grace_s
         self._own_time = datetime.min.replace(tzinfo=UTC)
         self._heard = now()
         self._is_stale = False
         self._missed: list[Close] = []
         self._malformed: FeedTrouble | None = None
-        self._late = 0
+        self._late = self._unread = 0
+
+    @property
+    def _grace_s(self) -> float:
+        """Seconds that a bar waits beyond its end: more of them once a feed polls that streamed."""
+        return max(self._config.grace_s, self._feed.grace_s) if self._feed.uses_wall_clock else self._config.grace_s
 
     def run(self, request: FeedRequest) -> bool:
         """Go on until the feed ends (True) or a stop is wanted (False)."""
@@ -72,6 +77,7 @@ class FeedLoop:
                     self._deal(clock.closes(LAST_MOMENT), clock)
                     return True
             self._listen(message, clock)
+            self._market.left_out.note(clock.counts | Counter(malformed=self._unread))
             closes += self._over(clock)
             self._deal(closes, clock)
             if message is None:
@@ -106,7 +112,6 @@ class FeedLoop:
             else:
                 self._tell_missed()
             late = clock.counts["late"]
-            self._market.late = late
             try:
                 self._market.take(close, missed=why, late=missed and not why, lag=lag)
             except BudgetReached as problem:
@@ -150,7 +155,9 @@ class FeedLoop:
         self._market.show()
 
     def _trouble(self, trouble: FeedTrouble) -> None:
-        if trouble.kind == "malformed":  # there may be many of them: they are told together
+        if trouble.kind == "malformed":
+            self._unread += trouble.count
+            # There may be many of them: they are told together.
             self._malformed = replace(trouble, count=trouble.count + (self._malformed.count if self._malformed else 0))
             return
         self._market.feed = "lost" if trouble.kind == "lost" else self._market.feed

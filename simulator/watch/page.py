@@ -25,7 +25,8 @@ from simulator.reporting.render_html import HtmlWriter
 from simulator.watch.alerts.outbox import ALERTS, read_outbox
 from simulator.watch.events import WatchEvent, WatchState
 from simulator.watch.folder import BARS, DECISIONS, EVENTS
-from simulator.watch.status import Status, status_of
+from simulator.watch.left_out import LEFT_OUT, told_left_out
+from simulator.watch.status import Status, StatusReader, status_of
 
 HOST = "127.0.0.1"
 REFRESH_S = 5
@@ -79,6 +80,7 @@ class _Pages:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._reader: StatusReader | None = None
         self._lock = threading.Lock()
         self._stamp: tuple[object, ...] = ()
         self._until = 0.0
@@ -89,12 +91,14 @@ class _Pages:
         with self._lock:
             stamp = tuple(self._look())
             if stamp != self._stamp or time.monotonic() > self._until:
-                self._page = status_page(self._folder)
+                reader, self._reader = self._reader or StatusReader(self._folder), None
+                self._page = page_of(reader.read(), self._folder)
+                self._reader = reader  # one that failed is made anew: it has read what it could not tell
                 self._stamp, self._until = stamp, time.monotonic() + _KEPT_S
             return self._page
 
     def _look(self) -> Iterator[object]:
-        for name in (BARS, DECISIONS, EVENTS, ALERTS, f"{ALERTS}-wal"):
+        for name in (BARS, DECISIONS, EVENTS, LEFT_OUT, ALERTS, f"{ALERTS}-wal"):
             try:
                 seen = os.stat(self._folder / name)
                 yield seen.st_size, seen.st_mtime_ns
@@ -147,7 +151,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 def status_page(folder: Path) -> str:
     """The page of a watch, as it stands now; raises ``RunFolderError`` where the folder is none of a watch."""
-    status = status_of(folder)
+    return page_of(status_of(folder), folder)
+
+
+def page_of(status: Status, folder: Path) -> str:
+    """The page of a status, and of the alerts in the folder."""
     writer = HtmlWriter({})
     sections = [writer.section(blocks) for blocks in (_head(status), _advice(status), _accounts(status), _told(status))]
     return secured(page(status.name, [*sections, writer.section(_alerts(folder))], what="watch"))
@@ -161,6 +169,7 @@ def _head(status: Status) -> list[Block]:
         Heading(Quoted(status.name), "title", 1),
         Paragraph(Quoted(told), "" if status.running else "strong"),
         Paragraph(Quoted(f"Last bar ended {last} UTC; begun {_clock(status.started)} UTC; feed {status.feed}")),
+        *([Paragraph(Quoted(told_out))] if (told_out := told_left_out(status.left_out)) else []),
         Paragraph(("Head of the chain: ", Quoted(status.head, "code")), "note"),
     ]
 
@@ -207,7 +216,7 @@ def _alerts(folder: Path) -> list[Block]:
         for one in channels
     ]
     rows = [
-        tuple(Quoted(text) for text in (_clock(one["time"]), one["channel"], one["text"], one["state"]))
+        tuple(map(Quoted, (_clock(one["time"]), one["channel"], _with_explanation(one), one["state"])))
         for one in reversed(alerts)
     ]
     heads: list[Column | str] = [
@@ -222,6 +231,10 @@ def _alerts(folder: Path) -> list[Block]:
         *_table(heads, states),
         *(_table(["Time (UTC)", "Channel", Column("What", "long"), "State"], rows) if rows else ()),
     ]
+
+
+def _with_explanation(alert: dict[str, str]) -> str:
+    return " ".join(filter(None, (alert["text"], alert["explanation"])))
 
 
 def _table(columns: Sequence[Column | str], rows: Sequence[tuple[Quoted, ...]]) -> list[Block]:

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from llm_strategy.risk import Limits
 from llm_strategy.trading.decision_lines import Entry
 from llm_strategy.trading.journal import EquityRow
-from simulator.watch.events import DRAWDOWN_STEP, EventKind, WatchEvent
+from simulator.watch.events import DRAWDOWN_STEP, EventKind, WatchEvent, steps_from
 
 Emit = Callable[[WatchEvent], None]
 
 
 class EventRules:
     """Finds the events of closes in their order, those of the recorded ones again by the same keys. ``emit`` is given
-    each; ``limits`` are those of the gate, for the words of the kill switch."""
+    each; ``limits`` are those of the gate, for the words of the kill switch. A drawdown is told at whole steps of
+    ``DRAWDOWN_STEP``, and at each step from the fractions ``above`` on."""
 
-    def __init__(self, limits: Limits, emit: Emit) -> None:
+    def __init__(self, limits: Limits, emit: Emit, above: Iterable[float] = ()) -> None:
         self._limits = limits
         self._emit = emit
+        self._above = sorted({DRAWDOWN_STEP, *above})
         self._last: dict[tuple[str, str], tuple[str, str]] = {}
         self._peak: dict[str, float] = {}
-        self._steps: dict[str, int] = {}
+        self._deepest: dict[str, float] = {}
         self._killed: set[str] = set()
 
     def decided(self, time: str, arm: str, entry: Entry) -> None:
@@ -55,12 +57,16 @@ class EventRules:
             key = f"{time}|{EventKind.KILL_SWITCH}||{arm}"
             self._emit(WatchEvent(key, EventKind.KILL_SWITCH, time, text, "", arm, facts))
         (self._killed.add if killed else self._killed.discard)(arm)
-        step = int(-drawdown / DRAWDOWN_STEP + 1e-9)
-        if step > self._steps.get(arm, 0):
-            self._steps[arm] = step
+        before = self._deepest.get(arm, 0.0)
+        if -drawdown <= before:
+            return
+        self._deepest[arm] = -drawdown
+        reached = [above for above in self._above if steps_from(above, -drawdown) > steps_from(above, before)]
+        if reached:
             text = f"The account of {arm} is {-drawdown:.1%} below its highest close."
-            facts = {"drawdown": drawdown, "step": step, "equity": row.equity}
-            key = f"{time}|{EventKind.DRAWDOWN}||{arm}|{step}"
+            step = steps_from(DRAWDOWN_STEP, -drawdown)
+            facts = {"drawdown": drawdown, "before": -before, "step": step, "equity": row.equity}
+            key = f"{time}|{EventKind.DRAWDOWN}||{arm}"
             self._emit(WatchEvent(key, EventKind.DRAWDOWN, time, text, "", arm, facts))
 
     def compared(self, time: str, symbol: str, actions: Mapping[str, str]) -> None:

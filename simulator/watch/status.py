@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from filelock import Timeout
 
+from llm_strategy.errors import RunFolderError
+from llm_strategy.support.strict_json import parse_json
+from llm_strategy.trading.decision_lines import Entry
 from simulator.folder.manifest import lock_of
-from simulator.watch.event_log import read_events
+from simulator.watch.event_log import event_of
 from simulator.watch.events import WatchEvent, WatchState
-from simulator.watch.folder import EVENTS, RecordedLine, WatchFolder
+from simulator.watch.folder import BARS, DECISIONS, EVENTS, WatchFolder
+from simulator.watch.left_out import read_left_out, told_left_out
+from simulator.watch.tail import Tail
 
 LAST_EVENTS = 10
 """Events that a status tells."""
+_MOST_PARSED = 1000
+"""Lines of bars and events of which what they say is read: of more, those at the end."""
+_OF_DECISION = b'"line":"'
+"""Stands in a line of the chain where it holds a decision, and nowhere else: within a text quotes are escaped."""
 
 
 @dataclass(frozen=True)
 class Status:
     """``arms`` has of each arm its account (``equity``, ``cash``, money) and under ``symbols`` its last decision on
-    each: label, action, confidence and what the gate left. ``head`` is the hash of the last line of the chain."""
+    each: label, action, confidence and what the gate left. ``head`` is the hash of the last line of the chain;
+    ``left_out`` counts ticks and bars that are part of no bar, by reason."""
 
     folder: str
     name: str
@@ -35,6 +46,7 @@ class Status:
     prices: Mapping[str, float]
     arms: Mapping[str, Mapping[str, Any]]
     events: tuple[WatchEvent, ...] = field(default=())
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data."""
@@ -53,37 +65,108 @@ class Status:
                 price = self.prices.get(symbol)
                 at = f" at {price:g}" if price is not None else ""
                 yield f"  {symbol}{at}: {said['label'] or 'no advice'} {said['action']} ({said['intent']})"
+        if told := told_left_out(self.left_out):
+            yield told
         for event in self.events:
             yield f"{event.time} {event.text}"
 
 
+class StatusReader:
+    """Reads the status of the folder at ``path`` again and again: of what has grown, only what is new. Raises
+    ``RunFolderError`` where it is no folder of a watch."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._begin()
+
+    def _begin(self) -> None:
+        path = self._path
+        self._folder = WatchFolder(path)
+        self._arms: dict[str, dict[str, Any]] = {name: {"symbols": {}} for name in self._folder.about["arms"]}
+        self._prices: dict[str, float] = {}
+        self._events: deque[WatchEvent] = deque(maxlen=LAST_EVENTS)
+        self._closes = self._decisions = 0
+        self._last, self._head = "", self._folder.root
+        self._tails = tuple(Tail(path / name) for name in (BARS, DECISIONS, EVENTS))
+
+    def read(self) -> Status:
+        """The status as it is now."""
+        grown = [tail.read() for tail in self._tails]
+        if None in grown:
+            self._begin()  # another file
+            grown = [tail.read() for tail in self._tails]
+        bars, decisions, events = (lines or [] for lines in grown)
+        try:
+            self._take_bars(bars)
+            self._take_decisions(decisions)
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as problem:
+            raise RunFolderError(
+                f"{self._path} holds a line that btllm watch did not write ({problem}): 'btllm watch verify' names it."
+            ) from None
+        self._events.extend(event for event in map(event_of, events[-_MOST_PARSED:]) if event is not None)
+        about = self._folder.about
+        return Status(
+            str(self._path),
+            about["name"],
+            _is_running(self._path),
+            about["started"],
+            self._folder.experiment.watch.feed,
+            self._closes,
+            self._last,
+            self._decisions,
+            self._head,
+            dict(self._prices),
+            {name: {**arm, "symbols": dict(arm["symbols"])} for name, arm in self._arms.items()},
+            tuple(self._events),
+            read_left_out(self._path),
+        )
+
+    def _take_bars(self, lines: list[bytes]) -> None:
+        self._closes += len(lines)
+        for document in _documents(lines[-_MOST_PARSED:]):
+            self._last = str(document["end"])
+            self._prices |= {symbol: float(values[3]) for symbol, values in document["bars"].items()}
+
+    def _take_decisions(self, lines: list[bytes]) -> None:
+        """Count all, and read from the end what no later line says of the same arm and symbol."""
+        self._decisions += sum(1 for line in lines if _OF_DECISION in line)
+        symbols = set(self._folder.about["symbols"])
+        last = next(_documents(reversed(lines)), None)
+        self._head = str(last["hash"]) if last else self._head
+        due = {name: {"", *symbols} for name in self._arms}
+        for document in _documents(reversed(lines)):
+            line = self._folder.line_of(document)
+            missing = due.setdefault(line.arm, {"", *symbols})
+            if line.account and "" in missing:
+                missing.discard("")
+                _, equity, cash = line.account[:3]
+                self._arm(line.arm).update(equity=float(equity), cash=float(cash))
+            elif line.line and missing - {""}:
+                said = _said(line.entry)
+                if said["symbol"] in missing:
+                    missing.discard(said["symbol"])
+                    self._arm(line.arm)["symbols"][said.pop("symbol")] = said
+            if not any(due.values()):
+                return
+
+    def _arm(self, name: str) -> dict[str, Any]:
+        return self._arms.setdefault(name, {"symbols": {}})
+
+
 def status_of(path: Path) -> Status:
     """The status of a folder; raises ``RunFolderError`` where it is none of a watch."""
-    folder = WatchFolder(path)
-    about = folder.about
-    closes, lines = folder.bars.read(), folder.decisions.read()
-    arms: dict[str, dict[str, Any]] = {name: {"symbols": {}} for name in about["arms"]}
-    made = 0
-    for line in map(folder.line_of, lines):
-        made += bool(line.line)
-        _note(arms.setdefault(line.arm, {"symbols": {}}), line)
-    prices: dict[str, float] = {}
-    for close in closes[-1000:]:
-        prices |= {symbol: values[3] for symbol, values in close["bars"].items()}
-    return Status(
-        str(path),
-        about["name"],
-        _is_running(path),
-        about["started"],
-        folder.experiment.watch.feed,
-        len(closes),
-        closes[-1]["end"] if closes else "",
-        made,
-        lines[-1]["hash"] if lines else folder.root,
-        prices,
-        arms,
-        tuple(read_events(path / EVENTS)[-LAST_EVENTS:]),
-    )
+    return StatusReader(path).read()
+
+
+def _documents(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """The lines of a chain as they stand, unchecked; what is no JSON object is left out."""
+    for line in lines:
+        try:
+            found = parse_json(line.decode())
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(found, dict):
+            yield found
 
 
 class EventLines:
@@ -108,13 +191,11 @@ class EventLines:
         """Nothing is held."""
 
 
-def _note(arm: dict[str, Any], line: RecordedLine) -> None:
-    if line.account:
-        arm["equity"], arm["cash"] = line.account[1], line.account[2]
-        return
-    decision, verdict = line.entry.decision, line.entry.verdict
+def _said(entry: Entry) -> dict[str, Any]:
+    decision, verdict = entry.decision, entry.verdict
     advice = decision.advice
-    arm["symbols"][decision.snapshot.symbol] = {
+    return {
+        "symbol": decision.snapshot.symbol,
         "time": decision.snapshot.time,
         "label": "" if advice is None else str(advice.regime.label),
         "action": "" if advice is None else str(advice.action.type),

@@ -16,11 +16,13 @@ from simulator.runs.advisors.session import AdvisorSession
 from simulator.runs.answers import advisor_of
 from simulator.runs.strategies.trade import rule_of
 from simulator.watch.bar_clock import Close
+from simulator.watch.circumstances import Circumstances
 from simulator.watch.commit import CloseStamp, Committer
 from simulator.watch.engine import ArmEngine
 from simulator.watch.event_log import EventLog
 from simulator.watch.events import Sink, WatchEvent, WatchState
 from simulator.watch.folder import ACCOUNTS, EVENTS, RecordedClose, RecordedLine, WatchFolder, close_line
+from simulator.watch.left_out import LeftOut
 from simulator.watch.resume import ResumedClient
 from simulator.watch.rules import EventRules
 
@@ -41,7 +43,9 @@ class WatchedMarket:
         sessions: Sequence[AdvisorSession],
         sinks: Sequence[Sink],
         now: Callable[[], datetime],
+        circumstances: Circumstances | None = None,
     ) -> None:
+        self._circumstances = circumstances or Circumstances()
         self._folder = folder
         self._experiment = experiment
         self._arms = list(arms)
@@ -63,13 +67,15 @@ class WatchedMarket:
             self._committers[arm.name] = Committer(arm.name, self._chain, own, self._stamp, now, version)
             self._advisors[arm.name] = self._advisor(arm, asked.get(arm.name), own)
         self._engines: dict[str, ArmEngine] = {}
-        self._rules = EventRules(experiment.risk, self._log.take)
+        told = experiment.alerts.all_rules if experiment.alerts else ()
+        self._rules = EventRules(experiment.risk, self._log.take, [rule.above for rule in told])
         self._state: dict[str, Any] = {"accounts": {}, "symbols": {}}
         self._peaks: dict[str, float] = {}
         self._lag: float | None = None
         self.closes = 0
         self.decisions = 0
-        self.late = 0
+        self.left_out = LeftOut(folder.path)
+        """What was heard and is part of no bar."""
         self.feed = "live"
         first = parse_timeframe(folder.history.timeframe).duration
         self.since = {
@@ -97,7 +103,8 @@ class WatchedMarket:
         decided late, ``lag`` is seconds from its end until now, by the wall clock."""
         self._bars.append(close_line(close, self._now(), missed, self._chain.head.hash, live=lag is not None))
         self._bars.sync()
-        self._decide(self.closes + 1, close, missed, late=late)
+        with self._circumstances.deciding():
+            self._decide(self.closes + 1, close, missed, late=late)
         self._lag = lag
         self._settle()
         self.show()
@@ -117,7 +124,7 @@ class WatchedMarket:
                 self.closes,
                 self.decisions,
                 self._lag,
-                self.late,
+                dict(self.left_out.counts),
                 self.feed,
             )
         )
@@ -125,6 +132,7 @@ class WatchedMarket:
     def finish(self) -> None:
         """End the accounts at the last close, and write their orders and trades."""
         self.feed = "ended"
+        self.left_out.write()
         for name, engine in self._engines.items():
             if engine.finish():
                 place = self._folder.path / ACCOUNTS / name
@@ -169,6 +177,8 @@ class WatchedMarket:
         for name, engine in self._engines.items():
             committer = self._committers[name]
             engine.step(time, close.bars)
+            for entry in committer.entries:
+                self._circumstances.note_decision(entry.decision.snapshot)
             for place, fill in enumerate(engine.fills):
                 self._rules.filled(end, name, place, fill)
             for entry in committer.entries:
@@ -179,6 +189,7 @@ class WatchedMarket:
                 self._note(name, entry)
             committer.entries.clear()
             if (row := committer.account()) is not None:
+                self._circumstances.note_account(name, row)
                 self._rules.closed(end, name, row, killed=engine.is_killed)
                 peak = self._peaks[name] = max(self._peaks.get(name, row.equity), row.equity)
                 figures = {"equity": row.equity, "cash": row.cash, "net": row.net, "gross": row.gross}
@@ -213,6 +224,7 @@ class WatchedMarket:
         """Have everything on the disk, and note how long the chains are."""
         self._chain.sync()
         self._folder.write_head(self._bars.head, self._chain.head)
+        self.left_out.write()
 
     def _of_symbol(self, symbol: str) -> dict[str, Any]:
         symbols: dict[str, dict[str, Any]] = self._state["symbols"]

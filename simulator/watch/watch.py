@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,9 @@ from simulator.prices.universe import Universe, load_universe
 from simulator.runs.advisors.session import AdvisorSession, Clients, check_clients, sessions_of
 from simulator.runs.compare import AnyExperiment, as_experiment
 from simulator.watch.alerts.channels import open_channels
+from simulator.watch.alerts.explainer import explaining_client
 from simulator.watch.alerts.sink import alert_sinks
+from simulator.watch.circumstances import Circumstances
 from simulator.watch.events import Sink
 from simulator.watch.feed import FeedRequest, find_feed
 from simulator.watch.folder import ABOUT, WatchFolder, begin_folder
@@ -37,12 +39,13 @@ def wall_clock() -> datetime:
 @dataclass(frozen=True)
 class WatchResult:
     """What a watch came to: its folder, how many closes and decisions stand in it in all, and whether its feed has
-    ``ended``, so that nothing more will come."""
+    ``ended``, so that nothing more will come. ``left_out`` counts ticks and bars that are part of no bar, by reason."""
 
     folder: Path
     closes: int
     decisions: int
     ended: bool
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 def watch(
@@ -86,8 +89,12 @@ def watch(
         for session in sessions:
             at_the_end.enter_context(session.open(place))
         told = [*sinks, *(sinks_of(path) if sinks_of else ())]
-        told += alert_sinks(path, wanted, channels, universe.symbols, [arm.name for arm in arms])
-        market = WatchedMarket(folder, wanted, arms, sessions, told, now)
+        circumstances = Circumstances()
+        explains = wanted.alerts is not None and wanted.alerts.explain
+        explainer = at_the_end.enter_context(explaining_client(path, wanted, sessions)) if explains else None
+        names = [arm.name for arm in arms]
+        told += alert_sinks(path, wanted, channels, universe.symbols, names, circumstances, explainer)
+        market = WatchedMarket(folder, wanted, arms, sessions, told, now, circumstances)
         at_the_end.callback(market.close)
         market.resume()
         timeframe = parse_timeframe(universe.timeframe)
@@ -97,7 +104,7 @@ def watch(
         opened = at_the_end.enter_context(kind.open(request))
         ended = FeedLoop(wanted.watch, timeframe, opened, market, stop or threading.Event(), now).run(request)
         market.finish()
-        return WatchResult(path, market.closes, market.decisions, ended)
+        return WatchResult(path, market.closes, market.decisions, ended, dict(market.left_out.counts))
 
 
 def watched_arms(experiment: Experiment) -> list[Arm]:

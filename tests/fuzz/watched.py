@@ -14,6 +14,7 @@ from llm_strategy.errors import RunFolderError
 from simulator.prices.sessions import TradingCalendar, parse_timeframe
 from simulator.watch.bar_clock import BarClock
 from simulator.watch.feed import FeedTime
+from simulator.watch.left_out import LEFT_OUT
 from simulator.watch.messages import read_message
 from simulator.watch.offline import shadow
 from simulator.watch.periods import ClockPeriods
@@ -54,12 +55,14 @@ LAST = read_message('{"time": "9999-01-01T00:00:00Z"}', MINUTE).time
 @cache
 def _watched():
     made = SMALL | {"arms": ["regime_rule"], "data": {"source": "synthetic:cycles?bars=275&seed=5"}}
-    return watch(made | {"output": {"folder": tempfile.mkdtemp(prefix="btllm-fuzz-")}}).folder
+    folder = watch(made | {"output": {"folder": tempfile.mkdtemp(prefix="btllm-fuzz-")}}).folder
+    (folder / LEFT_OUT).write_text('{"doubled": 1, "late": 2}\n')
+    return folder
 
 
 def _files():
     """Each file of the folder behind a line that says which it is."""
-    kept = ("watch.json", "history.csv", "bars.jsonl", "decisions.chain.jsonl", "head.json", "events.jsonl")
+    kept = ("watch.json", "history.csv", "bars.jsonl", "decisions.chain.jsonl", "head.json", "events.jsonl", LEFT_OUT)
     return [name.encode() + b"\n" + (_watched() / name).read_bytes() for name in kept]
 
 

@@ -22,6 +22,10 @@ def event(number=0, kind=EventKind.ACTION_CHANGED, symbol="", advisor="", **fact
     return WatchEvent(f"{kind} {number}", kind, time.isoformat(), f"event {number}.", symbol, advisor, facts)
 
 
+def fallen(before, now):
+    return event(kind=EventKind.DRAWDOWN, advisor="llm", before=-before, drawdown=-now)
+
+
 def config(*rules, **more):
     return AlertsConfig(CHANNELS, rules, **more)
 
@@ -43,14 +47,17 @@ def test_a_rule_can_name_everything_that_happens_in_a_watch():
         (event(symbol="SPY", advisor="llm"), {"when": "action_changed", "symbols": ["QQQ"]}, False),
         (event(symbol="SPY", advisor="llm"), {"when": "action_changed", "advisors": ["other"]}, False),
         (event(kind=EventKind.STALE_FEED), {"when": "stale_feed", "symbols": ["QQQ"], "advisors": ["llm"]}, True),
-        (event(kind=EventKind.DRAWDOWN, advisor="llm", step=1), {"when": "drawdown"}, True),
-        (event(kind=EventKind.DRAWDOWN, advisor="llm", step=2), {"when": "drawdown", "above": 0.15}, False),
-        (event(kind=EventKind.DRAWDOWN, advisor="llm", step=3), {"when": "drawdown", "above": 0.15}, True),
-        (event(kind=EventKind.DRAWDOWN, advisor="llm", step=5), {"when": "drawdown", "above": 0.15}, True),
+        (fallen(0, 0.06), {"when": "drawdown"}, True),
+        (fallen(0.06, 0.11), {"when": "drawdown", "above": 0.15}, False),
+        (fallen(0.11, 0.15), {"when": "drawdown", "above": 0.15}, True),
+        (fallen(0.16, 0.26), {"when": "drawdown", "above": 0.15}, True),
+        (fallen(0.11, 0.1201), {"when": "drawdown", "above": 0.12}, True),
+        (fallen(0.1201, 0.16), {"when": "drawdown", "above": 0.12}, False),
+        (fallen(0.16, 0.171), {"when": "drawdown", "above": 0.12}, True),
     ],
     ids=[
         "kind", "other_kind", "symbol", "other_symbol", "other_advisor", "concerns_all", "any_drawdown",
-        "smaller_drawdown", "drawdown", "larger_drawdown",
+        "smaller_drawdown", "drawdown", "larger_drawdown", "any_fraction", "less_than_a_step", "a_step_from_it",
     ],
 )  # fmt: skip
 def test_a_rule_means_events_of_its_kind_symbols_and_advisors(happened, rule, meets):
@@ -182,7 +189,7 @@ alerts:
         ("${P}", "hunter2secret", r"alerts.channels.mail holds a password: write \$\{NAME\} in its place"),
         ('"json://localhost:8080/x"', "hunter2secret", "alerts.channels.hook is no address"),
         ("kill_switch", "kill_swich", "'kill_swich', did you mean 'kill_switch'"),
-        ("above: 0.1", "above: 0.12", "above is 0.12, and drawdowns are told by steps of 0.05"),
+        ("above: 0.1", "above: 1.2", "above is 1.2: write a fraction below the highest close"),
         ("drawdown, above", "cut, above", "above is for drawdown alone"),
         ("[hook]", "[hok]", "channels names 'hok', did you mean 'hook'"),
         ("22:00-07:00", "22:0007:00", 'alerts.quiet is "22:0007:00", it must be two times such as 22:00-07:00'),

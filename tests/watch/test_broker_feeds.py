@@ -3,6 +3,7 @@
 import base64
 import json
 import socket
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,9 +18,10 @@ from llm_strategy.errors import ConfigurationError, MarketDataError
 from llm_strategy.support.secrets import redact
 from simulator.watch import live_feed
 from simulator.watch.feed import FeedBar, FeedTrouble, Tick
+from simulator.watch.feeds import yahoo
 from simulator.watch.feeds.alpaca import open_alpaca
 from simulator.watch.feeds.crypto import CcxtFeed
-from simulator.watch.feeds.yahoo import YahooStream
+from simulator.watch.feeds.yahoo import YahooPolled, YahooStream
 
 pytestmark = pytest.mark.server
 MINUTE = timedelta(minutes=1)
@@ -197,14 +199,12 @@ def nobody(monkeypatch):
     monkeypatch.setattr(yfinance.WebSocket.__init__, "__defaults__", (f"ws://127.0.0.1:{port}", True))
 
 
-def test_where_yahoos_stream_cannot_be_reached_closed_bars_are_asked_for(nobody, monkeypatch):
-    now = datetime.now(UTC).replace(second=0, microsecond=0)
-    starts = [now - MINUTE * back for back in (6, 5, 4, 3, 2, 0)]  # none was traded a minute ago; the last is not over
-    intervals = []
+def chart(starts, asked):
+    """What Yahoo answers when it is asked for minutes: bars of these starts, the last of which is not over."""
 
     def answer(path, query):
         assert path == "/v8/finance/chart/SPY"
-        intervals.append(query["interval"])
+        asked.append(query["interval"])
         seconds = [int(start.timestamp()) for start in starts]
         prices = {name: [10.0 + value] * 6 for name, value in (("open", 1), ("high", 2), ("low", 0), ("close", 1))}
         meta = {
@@ -219,20 +219,71 @@ def test_where_yahoos_stream_cannot_be_reached_closed_bars_are_asked_for(nobody,
         result = {"meta": meta, "timestamp": seconds, "indicators": {"quote": [prices | {"volume": [100] * 6}]}}
         return 200, {"chart": {"result": [result], "error": None}}
 
-    with answering(answer) as url:
+    return answer
+
+
+@contextmanager
+def yahoo_asked(monkeypatch):
+    """Minutes of the last six, of which none was traded a minute ago, behind Yahoo's address: their starts, and the
+    intervals that were asked for."""
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    starts, asked = [now - MINUTE * back for back in (6, 5, 4, 3, 2, 0)], []
+    with answering(chart(starts, asked)) as url:
         for module in (yfinance.base, yfinance.scrapers.history):
             monkeypatch.setattr(module, "_BASE_URL_", url)
         yfinance.data.YfData().cache_get.cache_clear()
-        with opened("yfinance:SPY", "AAA", since={"AAA": starts[2]}) as feed:
-            assert feed.grace_s > feed.poll_s
-            found = heard(feed, lambda message: isinstance(message, FeedBar) and message.start == starts[4])
-            assert feed.take(0.1) is None
+        yield starts, asked
+
+
+def test_where_yahoos_stream_cannot_be_reached_closed_bars_are_asked_for(nobody, monkeypatch):
+    with yahoo_asked(monkeypatch) as (starts, asked), opened("yfinance:SPY", "AAA", since={"AAA": starts[2]}) as feed:
+        assert feed.grace_s > feed.poll_s
+        found = heard(feed, lambda message: isinstance(message, FeedBar) and message.start == starts[4])
+        assert feed.take(0.1) is None
     lost, *bars = found
-    assert intervals[-1] == "1m"
+    assert asked[-1] == "1m"
     assert lost.text.startswith("Yahoo's stream cannot be reached (")
     assert lost.text.endswith("): bars are asked for every 5 s instead.")
     assert [bar.start for bar in bars] == starts[2:5]
     assert {(bar.symbol, bar.open, bar.volume) for bar in bars} == {("AAA", 11.0, 100.0)}
+
+
+def test_where_yahoos_stream_is_lost_later_bars_are_asked_for_until_it_is_back(nobody, monkeypatch):
+    """The bar that was being made when the stream broke is asked for whole; meanwhile bars wait longer."""
+    monkeypatch.setattr(yahoo, "POLL_FOR_S", 0.1)
+    with yahoo_asked(monkeypatch) as (starts, _):
+        broken_at = starts[3] + timedelta(seconds=20)
+
+        def breaks(connection, asked):
+            time = int(broken_at.timestamp() * 1000)
+            pricing = PricingData(id="SPY", price=11.5, time=time, day_volume=9, last_size=7, market_hours=1)
+            message = base64.b64encode(pricing.SerializeToString()).decode()
+            connection.send(json.dumps({"type": "pricing", "message": message}))
+            cut_in_a_message(connection)
+
+        def is_back(connection, asked):
+            connection.send(priced(3, 591.0, 1500))
+            until_closed(connection)
+
+        with serving(breaks) as (url, _):
+            request = request_of("yfinance:SPY", "AAA")
+            polled = YahooPolled({"SPY": "AAA"}, request)
+            polled.poll_s = 0.1
+            feed = YahooStream(url, {"SPY": "AAA"}, request, polled)
+            found = heard(feed, lambda message: isinstance(message, Tick))
+            assert feed.grace_s == 0
+        found += heard(feed, lambda message: isinstance(message, FeedBar) and message.start == starts[4])
+        assert feed.grace_s == polled.grace_s > 0
+        with serving(is_back) as (again, _):
+            feed._url = again
+            found += heard(feed, lambda message: isinstance(message, Tick))
+            assert feed.grace_s == 0
+            feed.close()
+    assert [message.start for message in found if isinstance(message, FeedBar)] == starts[3:5]
+    assert kinds(found) == ["lost", "back", "back"]
+    told = [message.text for message in found if isinstance(message, FeedTrouble)]
+    assert "bars are asked for every 0 s meanwhile" in told[1]
+    assert told[2] == "Yahoo's stream is connected again."
 
 
 def test_what_yahoo_cannot_be_asked_for_is_refused(nobody):

@@ -60,6 +60,15 @@ def test_a_line_counts_when_it_is_whole(follow, tmp_path):
     ]
 
 
+def test_an_empty_file_is_told_at_once_and_so_is_its_beginning(follow, tmp_path):
+    feed, path = follow("feed.jsonl"), tmp_path / "feed.jsonl"
+    path.touch()
+    assert everything(feed) == [FeedTrouble("lost", "feed.jsonl is empty: its first line is waited for.")]
+    assert everything(feed) == []
+    path.write_text('{"time": "2026-01-05T14:30:00Z"}\n')
+    assert everything(feed) == [FeedTrouble("back", "feed.jsonl is there and is read."), FeedTime(START)]
+
+
 def test_a_file_that_is_cut_short_is_read_from_its_beginning(follow, tmp_path):
     feed, path = follow("feed.jsonl"), tmp_path / "feed.jsonl"
     line = '{"symbol": "AAA", "time": "2026-01-05T14:30:00Z", "price": 10}\n'

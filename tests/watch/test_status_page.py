@@ -124,12 +124,11 @@ def test_a_terminal_shows_symbols_advice_gate_accounts_and_what_happened(day):
 
 def test_many_symbols_leave_room_on_a_small_screen_and_nothing_is_obeyed(tmp_path):
     symbols = {f"S{number:02}": {"close": 1.5, "bar": "2026", "arms": {"llm": {"position": 0}}} for number in range(50)}
-    state = WatchState("", {}, symbols, 3, 0, 1.26, 2, "stale")
+    state = WatchState("", {}, symbols, 3, 0, 1.26, {"late": 2, "doubled": 1}, "stale")
     event = WatchEvent("key", EventKind.ABSTENTION, "2026-01-05T15:00:00", "It said \x1b[2J\nfeed live.")
     text = shown(lambda console: TerminalView(console, tmp_path / "day"), event, state, height=20)
-    assert (
-        "feed stale: 3 closes, 0 decisions; last bar none yet, decided on 1.3 s after its end, 2 ticks too late" in text
-    )
+    assert "feed stale: 3 closes, 0 decisions; last bar none yet, decided on 1.3 s after its end" in text
+    assert "Ticks and bars left out: 2 too late for their bar and 1 told twice." in text
     assert re.search(r"and \d+ more", text)
     assert "S49" not in text
     assert "It said \\x1b[2J feed live." in text

@@ -12,7 +12,9 @@ from llm_strategy.llm.backends.scripted import ScriptedClient
 from simulator.runs.replaying import replay
 from simulator.runs.result import Result
 from simulator.watch.offline import forward_report
+from simulator.watch.page import status_page
 from simulator.watch.proof import prove
+from simulator.watch.status import status_of
 from simulator.watch.watch import watch
 
 
@@ -80,12 +82,18 @@ def test_bars_that_were_missed_are_told_and_decided_as_one_chose(tmp_path, misse
 
 
 def test_a_tick_from_the_future_is_left_out(tmp_path):
-    """A clock that is wrong by a year stops nothing."""
+    """A clock that is wrong by a year stops nothing; what was left out is counted over all starts, and told."""
     clock = Clock(OPENING + timedelta(minutes=3))
     tick = {"symbol": "AAA", "time": (OPENING + timedelta(days=365)).isoformat(), "price": 100}
-    (tmp_path / "feed.jsonl").write_text(json.dumps(tick) + "\n")
-    result, _ = live(tmp_path, range(3), clock, lambda state, tell, stop: state.bars == 3 and stop.set())
+    (tmp_path / "feed.jsonl").write_text(f"{json.dumps(tick)}\n" + json.dumps(tick | {"symbol": "XXX"}) + "\nnothing\n")
+    result, steps = live(tmp_path, range(3), clock, lambda state, tell, stop: state.bars == 3 and stop.set())
     assert result.closes == result.decisions == 3
+    assert result.left_out == steps.states[-1].left_out == {"unknown": 1, "ahead": 1, "malformed": 1}
+    told = "Ticks and bars left out: 1 of a symbol that is not watched, 1 ahead of the clock and 1 that cannot be read."
+    assert told in status_of(result.folder).lines()
+    assert told in status_page(result.folder)
+    again, _ = live(tmp_path, (), clock, lambda state, tell, stop: state.bars == 3 and stop.set())
+    assert again.left_out == result.left_out
 
 
 def test_a_feed_that_stands_still_is_told_and_nothing_is_decided(tmp_path):

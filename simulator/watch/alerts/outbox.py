@@ -2,23 +2,28 @@
 
 An alert is entered once for each channel, by the key of its event; entered again it is the same. A message carries one
 alert, or several where more wait than may be sent. Once it is composed it stays as it is, under its own id, until it is
-delivered: a ``begun`` above ``failed`` is an attempt of which nobody knows how it ended, as a kill leaves it.
+delivered: a ``begun`` above ``failed`` is an attempt of which nobody knows how it ended, as a kill leaves it. Where an
+event is to be explained, its alerts wait for the explanation until a certain time, and those behind them with them.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from llm_strategy.errors import RunFolderError
 from llm_strategy.support.read_regular import open_regular
 
+log = logging.getLogger(__name__)
+TOO_LONG = "the model took too long"
 ALERTS = "alerts.sqlite"
 """The outbox in the folder of a watch."""
 HOUR_S = 3600.0
@@ -40,11 +45,17 @@ CREATE TABLE messages (id TEXT PRIMARY KEY, number INTEGER NOT NULL, channel TEX
     made REAL NOT NULL, due REAL NOT NULL, ended REAL, problem TEXT NOT NULL);
 CREATE INDEX states ON messages (channel, state, number);
 """
+_EXPLANATIONS = """
+CREATE TABLE IF NOT EXISTS explanations (key TEXT PRIMARY KEY, circumstances TEXT NOT NULL, latest REAL NOT NULL,
+    text TEXT)
+"""
+"""What is said beside the sentence of an event: no text yet, an empty one where there is none to come."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """What is told by one channel: of the event with this ``key`` the ``kind``, its ``time`` and its sentence."""
+    """What is told by one channel: of the event with this ``key`` the ``kind``, its ``time``, its sentence, and what a
+    model explains of it, where it does."""
 
     key: str
     channel: str
@@ -52,6 +63,7 @@ class Alert:
     time: str
     text: str
     urgent: bool
+    explanation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +116,7 @@ class Outbox:
             if not self._base.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 self._base.executescript(f"BEGIN IMMEDIATE;{_TABLES}PRAGMA user_version = {_FORM};COMMIT;")
             _require_form(path, self._base)
+            self._base.execute(_EXPLANATIONS)
             self._base.execute("UPDATE messages SET due = 0 WHERE state = 'open'")  # a new start tries at once
             self._seen = {key for (key,) in self._base.execute("SELECT key FROM seen")}
         self._unwritten: list[str] = []
@@ -112,16 +125,37 @@ class Outbox:
         """Whether an event of this key was taken before, whatever became of it."""
         return key in self._seen
 
-    def take(self, key: str, alerts: Iterable[Alert]) -> None:
+    def take(self, key: str, alerts: Iterable[Alert], circumstances: str = "", latest: float = 0.0) -> None:
         """Take an event with the alerts that follow from it, once; one of which none follows is written by ``flush``
-        at the latest."""
+        at the latest. Where there are ``circumstances``, its alerts wait for an explanation until ``latest``."""
         if key in self._seen:
             return
         entries = [(one.key, one.channel, one.kind, one.time, one.text, int(one.urgent)) for one in alerts]
         self._seen.add(key)
         self._unwritten.append(key)
         if entries:
-            self._write(entries)
+            self._write(entries, [(key, circumstances, latest)] if circumstances else [])
+
+    def unexplained(self) -> tuple[str, str, float] | None:
+        """Key, circumstances and latest time of the first event whose alerts wait for an explanation."""
+        with self._transaction() as base:
+            found: tuple[str, str, float] | None = base.execute(
+                "SELECT explanations.key, circumstances, latest FROM explanations JOIN alerts USING (key) "
+                "WHERE explanations.text IS NULL ORDER BY number LIMIT 1"
+            ).fetchone()
+        return found
+
+    def explain(self, key: str, text: str) -> bool:
+        """Give the alerts of an event their explanation, an empty one where none can be had; whether they waited for it
+        still."""
+        with self._transaction() as base:
+            update = "UPDATE explanations SET text = ? WHERE key = ? AND text IS NULL"
+            return base.execute(update, (text, key)).rowcount == 1
+
+    def give_up_explanations(self) -> int:
+        """Let all alerts go that wait for an explanation; returns of how many events they are."""
+        with self._transaction() as base:
+            return base.execute("UPDATE explanations SET text = '' WHERE text IS NULL").rowcount
 
     def flush(self) -> None:
         """Have everything that was taken on the disk."""
@@ -133,8 +167,8 @@ class Outbox:
     ) -> Message | None:
         """What is to be sent by a channel, at its ``due``: the message that is on its way already, or else a new one of
         what waits longest. None where nothing waits, or nothing may be sent: because of ``quiet``, or because ``most``
-        were within the last hour, from both of which urgent alerts are free. The last message that is allowed takes all
-        that waits, and so does one that is to ``gather``."""
+        were within the last hour, from both of which urgent alerts are free, or because the first of them is to be
+        explained. The last message that is allowed takes all that waits, and so does one that is to ``gather``."""
         with self._transaction() as base:
             open_one = base.execute(
                 "SELECT id, title, text, begun > failed, due FROM messages WHERE channel = ? AND state = 'open' "
@@ -146,14 +180,22 @@ class Outbox:
                 return Message(name, channel, title, text, bool(doubtful), due)
             sent = "SELECT count(*) FROM messages WHERE channel = ? AND state = 'delivered' AND ended > ?"
             left = most - base.execute(sent, (channel, now - HOUR_S)).fetchone()[0]
-            rows = base.execute(
-                "SELECT number, key, kind, time, text, urgent FROM alerts WHERE channel = ? "
-                "AND message IS NULL AND urgent >= ? ORDER BY number LIMIT ?",
+            over = base.execute("UPDATE explanations SET text = '' WHERE text IS NULL AND latest <= ?", (now,)).rowcount
+            if over:
+                log.warning("Alerts of %d events go without an explanation: %s.", over, TOO_LONG)
+            found = base.execute(
+                "SELECT number, alerts.key, kind, time, alerts.text, urgent, explanations.text, latest FROM alerts "
+                "LEFT JOIN explanations USING (key) WHERE channel = ? AND message IS NULL AND urgent >= ? "
+                "ORDER BY number LIMIT ?",
                 (channel, int(quiet or left <= 0), MOST_GATHERED if gather or left == 1 else 1),
-            ).fetchall()
+            )
+            rows = list(takewhile(lambda row: row[6] is not None or row[7] is None, found))
             if not rows:
                 return None
-            alerts = [Alert(key, channel, kind, time, text, bool(urgent)) for _, key, kind, time, text, urgent in rows]
+            alerts = [
+                Alert(key, channel, kind, time, text, bool(urgent), explanation or "")
+                for _, key, kind, time, text, urgent, explanation, _ in rows
+            ]
             name = hashlib.sha256("\n".join([channel, *(alert.key for alert in alerts)]).encode()).hexdigest()[:12]
             title, text = compose(alerts, name)
             urgent = int(any(alert.urgent for alert in alerts))
@@ -191,13 +233,14 @@ class Outbox:
         with self._lock:
             self._base.close()
 
-    def _write(self, entries: list[tuple[Any, ...]]) -> None:
+    def _write(self, entries: list[tuple[Any, ...]], to_explain: Iterable[tuple[str, str, float]] = ()) -> None:
         with self._transaction() as base:
             base.executemany("INSERT OR IGNORE INTO seen VALUES (?)", [(key,) for key in self._unwritten])
             base.executemany(
                 "INSERT OR IGNORE INTO alerts (key, channel, kind, time, text, urgent) VALUES (?, ?, ?, ?, ?, ?)",
                 entries,
             )
+            base.executemany("INSERT OR IGNORE INTO explanations VALUES (?, ?, ?, NULL)", to_explain)
         self._unwritten.clear()
 
     @contextmanager
@@ -238,12 +281,14 @@ def read_outbox(folder: Path, last: int = 10) -> tuple[list[ChannelState], list[
                 ChannelState(name, waiting, delivered, given_up, (problems[name] or ("",))[0])
                 for name, waiting, delivered, given_up in rows
             ]
+            explained = base.execute("SELECT count(*) FROM sqlite_master WHERE name = 'explanations'").fetchone()[0]
+            explanation = "(SELECT text FROM explanations WHERE key = alerts.key)" if explained else "NULL"
             told = base.execute(
-                "SELECT alerts.time, alerts.channel, kind, alerts.text, coalesce(state, 'open'), coalesce(id, '') "
-                f"{joined} ORDER BY alerts.number DESC LIMIT ?",
+                "SELECT alerts.time, alerts.channel, kind, alerts.text, coalesce(state, 'open'), coalesce(id, ''), "
+                f"coalesce({explanation}, '') {joined} ORDER BY alerts.number DESC LIMIT ?",
                 (last,),
             ).fetchall()
-    names = ("time", "channel", "kind", "text", "state", "message")
+    names = ("time", "channel", "kind", "text", "state", "message", "explanation")
     words = {"open": "waiting"}
     alerts = [dict(zip(names, row, strict=True)) for row in reversed(told)]
     return states, [alert | {"state": words.get(alert["state"], alert["state"])} for alert in alerts]

@@ -1,7 +1,8 @@
 """What a watch tells of, by the rules of the experiment: events to alerts in the outbox, and from there to channels.
 
 The watch itself only writes into the outbox. A thread for each channel empties it in order, a message at a time: what
-is not accepted is tried again after a pause that doubles, and what is behind it waits.
+is not accepted is tried again after a pause that doubles, and what is behind it waits. Where a model explains, an alert
+waits a while for its explanation.
 """
 
 from __future__ import annotations
@@ -15,14 +16,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from llm_strategy.errors import RunFolderError
+from llm_strategy.llm.client import LLMClient
 from llm_strategy.support.outside_text import visible_line
 from llm_strategy.support.secrets import redact
 from simulator.experiment.alerts import AlertRule, AlertsConfig
 from simulator.experiment.configuration import Experiment
 from simulator.watch.alerts.channels import Channel
+from simulator.watch.alerts.explainer import LONGEST_WAIT_S, Explainer
 from simulator.watch.alerts.outbox import ALERTS, Alert, Message, Outbox, read_outbox
+from simulator.watch.circumstances import Circumstances
 from simulator.watch.event_log import read_events
-from simulator.watch.events import DRAWDOWN_STEP, EventKind, WatchEvent, WatchState
+from simulator.watch.events import EventKind, WatchEvent, WatchState, steps_from
 from simulator.watch.folder import EVENTS
 
 log = logging.getLogger(__name__)
@@ -37,7 +41,8 @@ CLOSE_S = 10.0
 
 class AlertSink:
     """Tells events of a watch by channels, each once. ``earlier`` are the keys of the events that there were before the
-    folder had an outbox: nobody is told of them now. ``name`` is that of the experiment. Raises ``RunFolderError``."""
+    folder had an outbox: nobody is told of them now. ``name`` is that of the experiment. A ``client`` explains events
+    by their ``circumstances``. Raises ``RunFolderError``."""
 
     def __init__(
         self,
@@ -47,14 +52,23 @@ class AlertSink:
         channels: Sequence[Channel],
         earlier: Sequence[str] = (),
         now: Callable[[], float] = time.time,
+        circumstances: Circumstances | None = None,
+        client: LLMClient | None = None,
     ) -> None:
         self._outbox = outbox
         self._config = config
+        self._now = now
+        self._circumstances = circumstances or Circumstances()
         self._names = tuple(channel.name for channel in channels)
         for key in earlier if outbox.is_new else ():
             outbox.take(key, ())
         outbox.flush()
         self._senders = [Sender(channel, outbox, name, config, now) for channel in channels]
+        self._explainer: Explainer | None = None
+        if client is None:
+            outbox.give_up_explanations()
+        else:
+            self._explainer = Explainer(client, outbox, self._circumstances.calm, self._wake)
         for sender in self._senders:
             sender.start()
 
@@ -63,9 +77,14 @@ class AlertSink:
         if self._outbox.knows(event.key):
             return
         alerts = alerts_of(event, self._config, self._names)
-        self._outbox.take(event.key, alerts)
-        for sender in self._senders if alerts else ():
-            sender.wake()
+        if alerts and self._explainer is not None:
+            circumstances = self._circumstances.of(event)
+            self._outbox.take(event.key, alerts, circumstances, self._now() + LONGEST_WAIT_S)
+            self._explainer.wake()
+        else:
+            self._outbox.take(event.key, alerts)
+        if alerts:
+            self._wake()
 
     def show(self, state: WatchState) -> None:
         """A close is over: what was taken is on the disk."""
@@ -74,6 +93,8 @@ class AlertSink:
     def close(self) -> None:
         """Have what is due delivered in one message, as far as it goes at once; the rest waits for the next start."""
         self._outbox.flush()
+        if self._explainer is not None:
+            self._explainer.close(CLOSE_S)
         until = time.monotonic() + CLOSE_S
         for sender in self._senders:
             sender.end()
@@ -84,17 +105,38 @@ class AlertSink:
                 log.warning("The watch has ended, %s: the same command sends what waits.", state.told)
         self._outbox.close()
 
+    def _wake(self) -> None:
+        for sender in self._senders:
+            sender.wake()
+
 
 def alert_sinks(
-    folder: Path, experiment: Experiment, channels: Sequence[Channel], symbols: Sequence[str], arms: Sequence[str]
+    folder: Path,
+    experiment: Experiment,
+    channels: Sequence[Channel],
+    symbols: Sequence[str],
+    arms: Sequence[str],
+    circumstances: Circumstances,
+    client: LLMClient | None,
 ) -> list[AlertSink]:
     """Who is told of a watch in this folder by the rules of its experiment, if anybody; raises ``ConfigurationError``
-    for a rule about a symbol or an arm that is not watched."""
+    for a rule about a symbol or an arm that is not watched. A ``client`` explains."""
     if experiment.alerts is None:
         return []
     experiment.alerts.check_names(symbols, arms)
     earlier = [event.key for event in read_events(folder / EVENTS)]
-    return [AlertSink(Outbox(folder / ALERTS), experiment.name, experiment.alerts, channels, earlier)]
+    outbox = Outbox(folder / ALERTS)
+    return [
+        AlertSink(
+            outbox,
+            experiment.name,
+            experiment.alerts,
+            channels,
+            earlier,
+            circumstances=circumstances,
+            client=client,
+        )
+    ]
 
 
 def alerts_of(event: WatchEvent, config: AlertsConfig, channels: Sequence[str]) -> list[Alert]:
@@ -117,8 +159,9 @@ def composed(name: str) -> Callable[[list[Alert], str], tuple[str, str]]:
         end = f"On paper: no real order exists. Message {identity}."
         if len(alerts) == 1:
             (alert,) = alerts
-            return f"{name}: {alert.kind.replace('_', ' ')}", f"{alert.text}\n{alert.time}\n{end}"
-        lines = [f"{alert.time} {alert.text}" for alert in alerts]
+            told = [alert.text, *([alert.explanation] if alert.explanation else []), alert.time, end]
+            return f"{name}: {alert.kind.replace('_', ' ')}", "\n".join(told)
+        lines = [f"{alert.time} {' '.join(filter(None, (alert.text, alert.explanation)))}" for alert in alerts]
         return f"{name}: {len(alerts)} alerts", "\n".join([*lines, end])
 
     return compose
@@ -209,5 +252,6 @@ def _meets(event: WatchEvent, rule: AlertRule) -> bool:
     if event.advisor and rule.advisors and event.advisor not in rule.advisors:
         return False
     if event.kind is EventKind.DRAWDOWN:
-        return float(event.facts["step"]) * DRAWDOWN_STEP > rule.above - DRAWDOWN_STEP / 2
+        now, before = (-float(event.facts[name]) for name in ("drawdown", "before"))
+        return steps_from(rule.above, now) > steps_from(rule.above, before)
     return True

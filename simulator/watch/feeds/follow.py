@@ -37,7 +37,7 @@ class FollowFeed(Feed):
         self._header: list[str] = []
         self._rest = b""
         self._messages: deque[Message] = deque()
-        self._was_lost = False
+        self._was_lost = self._has_read = False
 
     @property
     def behind(self) -> bool:
@@ -67,10 +67,13 @@ class FollowFeed(Feed):
             if self._file is None:
                 self._file = self._open.enter_context(open_regular(self._path))
                 self._header, self._rest = [], b""
-                if self._was_lost:
-                    self._was_lost = False
-                    self._messages.append(FeedTrouble("back", f"{self._path.name} is there and is read."))
             data = self._file.read(_CHUNK)
+            if data and self._was_lost:
+                self._was_lost = False
+                self._messages.append(FeedTrouble("back", f"{self._path.name} is there and is read."))
+            if not (data or self._has_read):
+                self._tell_lost(f"{self._path.name} is empty: its first line is waited for.")
+            self._has_read = self._has_read or bool(data)
             if not data and self._is_other_file():
                 self.close()
                 self._tell_lost(f"{self._path.name} was cut short or replaced: it is read from its beginning.")

@@ -3,7 +3,8 @@
 The stream's address and the form of its messages are those of ``yfinance.WebSocket``; the connection is ours, as that
 class leaves a broken one to its caller and forgets what it subscribed to. What Yahoo streams is the last price at a
 moment, not every trade: the size of a tick is what was traded since the one before, and a bar made of them may miss
-extremes. Bars that are asked for (``?poll``) are Yahoo's own, not adjusted, and come some seconds later.
+extremes. Bars that are asked for (``?poll``) are Yahoo's own, not adjusted, and come some seconds later. Where the
+stream is lost and cannot be reached again they are asked for meanwhile.
 """
 
 from __future__ import annotations
@@ -19,25 +20,33 @@ import pandas as pd
 from llm_strategy.errors import ConfigurationError, MarketDataError
 from simulator.prices.sources.yahoo import INTERVALS, Request, quiet, reason_of, table_from_frame
 from simulator.prices.table import COLUMNS
-from simulator.watch.feed import Feed, FeedBar, FeedKind, FeedRequest, FeedTrouble
+from simulator.watch.feed import Feed, FeedBar, FeedKind, FeedRequest, FeedTrouble, Tick
 from simulator.watch.feeds.websocket import connection_to, frames
 from simulator.watch.live_feed import ConnectionLost, LiveFeed, PolledFeed, symbols_by_name
 from simulator.watch.messages import message_of
 
+POLL_FOR_S = 300.0
+"""Seconds for which bars are asked for where the stream cannot be reached, before it is tried again."""
 SUBSCRIBE_EVERY_S = 15.0
 """Yahoo forgets who does not ask again; as often as ``yfinance.AsyncWebSocket`` does."""
 _POLL = "?poll"
 
 
 class YahooStream(LiveFeed):
-    """Listens to Yahoo's stream; ``symbols`` are those of the experiment by Yahoo's names."""
+    """Listens to Yahoo's stream; ``symbols`` are those of the experiment by Yahoo's names. Where it was lost and cannot
+    be reached again, ``polled`` is asked for bars meanwhile."""
 
-    def __init__(self, url: str, symbols: dict[str, str], request: FeedRequest) -> None:
+    def __init__(
+        self, url: str, symbols: dict[str, str], request: FeedRequest, polled: YahooPolled | None = None
+    ) -> None:
         super().__init__("Yahoo's stream")
         self._url = url
         self._symbols = symbols
         self._timeframe = request.timeframe
         self._volumes: dict[str, float] = {}
+        self._heard_at: dict[str, datetime] = {}
+        self._polled = polled
+        self._asks = False
 
     def reach(self) -> None:
         """Connect once, and let go; raises as ``listen``."""
@@ -46,16 +55,40 @@ class YahooStream(LiveFeed):
 
     def listen(self) -> None:
         """As of ``LiveFeed``."""
-        with connection_to(self._url, self._name, known=True) as connection:
-            self._volumes.clear()
-            asked = 0.0
-            for frame in frames(connection, self):
-                if time.monotonic() - asked >= SUBSCRIBE_EVERY_S or not asked:
-                    asked = time.monotonic()
-                    connection.send(json.dumps({"subscribe": sorted(self._symbols)}))
-                    self.connected()
-                if frame is not None:
-                    self.read(frame)
+        was_up = False
+        try:
+            with connection_to(self._url, self._name, known=True) as connection:
+                self._volumes.clear()
+                asked = 0.0
+                for frame in frames(connection, self):
+                    if time.monotonic() - asked >= SUBSCRIBE_EVERY_S or not asked:
+                        asked = time.monotonic()
+                        connection.send(json.dumps({"subscribe": sorted(self._symbols)}))
+                        was_up, self._asks, self.grace_s = True, False, 0.0
+                        self.connected()
+                    if frame is not None:
+                        self.read(frame)
+        except (ConnectionLost, OSError) as problem:
+            if was_up or self._polled is None or not self.was_connected:
+                raise  # it is made again at once
+            self._ask(self._polled, str(problem) or type(problem).__name__)
+
+    def _ask(self, polled: YahooPolled, why: str) -> None:
+        """Ask for bars for a while; raises as ``fetch``."""
+        if not self._asks:
+            for name, symbol in self._symbols.items():
+                if symbol in self._heard_at:  # the bar that was being made is asked for whole
+                    polled.ask_from(name, self._heard_at[symbol] - polled.step)
+        until = time.monotonic() + POLL_FOR_S
+        while not self.closing and time.monotonic() < until:
+            bars = polled.ask()
+            if not self._asks:
+                self._asks, self.grace_s = True, polled.grace_s
+                text = f"{self._name} cannot be reached ({why.rstrip('.')[:200]}): bars are asked for every "
+                self._put(FeedTrouble("back", f"{text}{polled.poll_s:.0f} s meanwhile."))
+            for bar in bars:
+                self.hear(bar)
+            self.wait(polled.poll_s)
 
     def read(self, frame: bytes) -> None:
         """Hear the price in a frame."""
@@ -74,9 +107,12 @@ class YahooStream(LiveFeed):
             self.pass_over("it is about a symbol that was not asked for")
             return
         try:
-            self.hear(message_of(self._document(symbol, pricing), self._timeframe))
+            message = message_of(self._document(symbol, pricing), self._timeframe)
         except ValueError as problem:
             self.pass_over(str(problem))
+            return
+        if self.hear(message) and isinstance(message, Tick):
+            self._heard_at[symbol] = message.time
 
     def _document(self, symbol: str, pricing: Any) -> dict[str, Any]:
         """The tick: its price as the shortest number that 32 bits tell from others, as Yahoo rounds to them."""
@@ -132,7 +168,8 @@ def open_yahoo(request: FeedRequest) -> Feed:
     symbols = symbols_by_name(request, names)
     why = ""
     if names == request.name:
-        stream = YahooStream(yfinance.WebSocket(verbose=False).url, symbols, request)
+        polled = YahooPolled(symbols, request) if str(request.timeframe) in INTERVALS else None
+        stream = YahooStream(yfinance.WebSocket(verbose=False).url, symbols, request, polled)
         try:
             stream.reach()
         except (ConnectionLost, MarketDataError, OSError) as problem:
