@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 
 TOOLS := build/tools
 
-.PHONY: env adapter model second-model demo test quick fuzz expected contracts calibrate check bench bench-models bench-layouts \
+.PHONY: env adapter model second-model training demo test quick fuzz expected contracts calibrate check bench bench-models bench-layouts \
 	docs example picture wheel lock audit clean
 
 env: $(READY)

@@ -44,6 +44,8 @@ def require(schema: str | dict[str, Any], document: Any, where: str) -> None:
     """Raise ``ConfigurationError``, which begins with ``where``, for the first thing wrong with a person's document."""
     if wrong := violation(schema, document):
         field, problem = wrong
+        if problem.startswith("unknown key") and (section := _section_of(field, schema)):
+            problem = f"unknown key there: write it under {section}."
         verb = f"is an {problem}" if problem.startswith("unknown") else problem
         raise ConfigurationError(f"{where}: {field} {verb}{'' if verb.endswith(('?', '.')) else '.'}")
 
@@ -55,6 +57,17 @@ def schemas_sha256() -> dict[str, str]:
         for entry in sorted(_FOLDER.iterdir(), key=lambda entry: entry.name)
         if entry.name.endswith(".json")
     }
+
+
+def _section_of(field: str, schema: str | dict[str, Any]) -> str:
+    """The sections of a document that have the key which ``field`` ends in, where it stands in another section or above
+    them; empty where none has it, and for a key that stands deeper."""
+    *path, key = field.split(".")
+    if len(path) > 1 and path[0] != "advisors":
+        return ""
+    whole: Any = validator(schema).schema if isinstance(schema, str) else schema
+    sections: dict[str, Any] = whole.get("properties", {})
+    return " or ".join(name for name, section in sections.items() if key in section.get("properties", {}))
 
 
 def _tell(error: ValidationError) -> tuple[str, str]:

@@ -21,6 +21,7 @@ DEEPEST = 50
 LONGEST_NUMBER = 1_000
 """Characters; 1:1:1 is a number of base 60, and takes the square of its length to compute."""
 _WORD = re.compile(r"[A-Za-z_]{1,40}")
+_TAB = re.compile(r" *\t")
 _MISFITS = (LookupError, AttributeError, OverflowError)
 """What PyYAML raises for a value that is none of its tag (``!!int ''``, ``!!timestamp x``), or is no character."""
 _Loader: Any = (
@@ -39,6 +40,8 @@ def parse_yaml(text: str, where: str, *, secret: bool = False) -> Any:
     try:
         return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader that refuses duplicate keys
     except (yaml.YAMLError, ValueError, *_MISFITS) as problem:  # ValueError: a date such as 2000-13-45
+        if indented := _tab(problem, text):
+            raise ConfigurationError(f"{where} is not valid YAML: {indented}.") from None
         if secret:
             raise ConfigurationError(f"{where} cannot be read: {_place(problem)}.") from None
         told = str(problem).replace('in "<unicode string>",', "in")
@@ -47,6 +50,15 @@ def parse_yaml(text: str, where: str, *, secret: bool = False) -> Any:
         elif isinstance(problem, _RefusedError):
             told = f"{_line(problem)}: {problem.problem}"
         raise ConfigurationError(f"{where} is not valid YAML: {' '.join(told.split())}.") from None
+
+
+def _tab(problem: Exception, text: str) -> str:
+    """Which line is indented by a tab where that is what was met, which no editor shows; else nothing."""
+    mark = getattr(problem, "problem_mark", None)
+    lines = text.splitlines()
+    if mark is None or mark.line >= len(lines) or not _TAB.match(lines[mark.line]):
+        return ""
+    return f"line {mark.line + 1} is indented with a tab: write spaces there"
 
 
 def is_word(key: object) -> bool:

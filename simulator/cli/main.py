@@ -15,7 +15,7 @@ try:
     import typer
     from typer.core import TyperGroup
 
-    from llm_strategy.errors import BacktraderLLMError, RunFolderError
+    from llm_strategy.errors import BacktraderLLMError, RunFolderError, nearest
     from llm_strategy.support.outside_text import spelled_out
     from llm_strategy.support.threads import GRACE_S, native_calls
     from simulator.cli import (
@@ -43,6 +43,7 @@ except KeyboardInterrupt:  # imports take a while on a busy machine, and nothing
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 """What a disk that is full or fails says, whatever was being written."""
 _LOUD = re.compile(r"-v+|--verbose")
+_CHOICE = re.compile(r"'(.*)' is not one of (.*)", re.DOTALL)
 _UsageError: type[Any] = typer.BadParameter.__mro__[1]
 """What a wrong option or command raises; typer exports no name for it, and may bring its own copy of click."""
 
@@ -95,7 +96,10 @@ def _visible_usage_errors() -> Iterator[None]:
     try:
         yield
     except _UsageError as problem:
-        problem.message = spelled_out(problem.message)
+        told = problem.message.removeprefix("Value error, ")  # how pydantic begins what our types say
+        if choice := _CHOICE.fullmatch(told):
+            told = told.rstrip(".") + (nearest(choice[1], re.findall(r"'([^']*)'", choice[2])) or ".")
+        problem.message = spelled_out(told)
         raise
 
 

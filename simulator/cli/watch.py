@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from llm_strategy.errors import ConfigurationError, RunFolderError
+from llm_strategy.errors import ConfigurationError, RunFolderError, nearest
 from simulator.cli import console
 from simulator.cli.console import AsJson
 from simulator.cli.folders import sign_of_life
@@ -35,7 +35,9 @@ class _RunByDefault(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the command in front of what names none."""
-        if not args or (args[0] not in self.commands and args[0] not in ("--help",)):
+        word = args[0] if args else ""
+        misspelt = bool(nearest(word, self.commands)) and not Path(word).exists()  # told as an unknown command
+        if word not in (*self.commands, "--help") and not misspelt:
             args = [self.usual, *args]
         return super().parse_args(ctx, args)
 

@@ -22,7 +22,6 @@ from llm_strategy.risk import Limits
 from llm_strategy.support.plugins import place_reference
 from llm_strategy.support.read_regular import read_text
 from llm_strategy.support.schemas import require
-from llm_strategy.support.strict_yaml import parse_yaml
 from llm_strategy.trading.checklist_inputs import warm_up
 from llm_strategy.trading.orders import OrderRules
 from simulator.experiment import LLM_ARM
@@ -45,7 +44,7 @@ from simulator.experiment.arms import (
 )
 from simulator.experiment.cash_rates import with_cash_rates
 from simulator.experiment.checklist import with_checklist
-from simulator.experiment.documents import plain, whole, with_tuples, without_nulls
+from simulator.experiment.documents import plain, read_document, whole, with_tuples, without_nulls
 from simulator.experiment.hypotheses import HypothesesConfig
 from simulator.experiment.implied import with_implied
 from simulator.experiment.objects import entry_of
@@ -226,12 +225,7 @@ class Experiment:
     @classmethod
     def from_text(cls, text: str, where: str = "experiment.yaml", *, folder: Path | None = None) -> Self:
         """An experiment from the text of a YAML file, which lies in this ``folder``."""
-        document = parse_yaml(text, where)
-        if document is None:
-            raise ConfigurationError(f"{where} is empty; write a starter with: btllm init")
-        if not isinstance(document, dict):
-            raise ConfigurationError(f"{where} holds no keys; write a starter with: btllm init")
-        return cls.from_mapping(document, where, folder=folder)
+        return cls.from_mapping(read_document(text, where, SECTIONS), where, folder=folder)
 
     @classmethod
     def starter(cls) -> Self:

@@ -5,18 +5,36 @@ from __future__ import annotations
 import datetime
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 
 from llm_strategy.errors import ConfigurationError
+from llm_strategy.support.strict_yaml import parse_yaml
 from simulator.experiment.schema import whole_numbers
 from simulator.prices.sources.frames import FrameSource
 
 LARGEST_NUMBER = 10**15
 """Of any setting, in either direction: beyond it sums of money and counts of bars lose their last digits."""
+KEYS_OF_SWEEPS = frozenset({"experiment", "grid", "list", "walk_forward", "windows"})
+"""Keys of sweep.yaml that no experiment has."""
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
+
+
+def read_document(text: str, where: str, sections: Iterable[str]) -> dict[str, Any]:
+    """The keys of the text of an experiment; raises ``ConfigurationError``, which begins with ``where``, for what holds
+    none, and for a sweep: a text with keys of sweeps and none of the ``sections``."""
+    document = parse_yaml(text, where)
+    if document is None:
+        raise ConfigurationError(f"{where} is empty; write a starter with: btllm init")
+    if not isinstance(document, dict):
+        raise ConfigurationError(f"{where} holds no keys; write a starter with: btllm init")
+    if not KEYS_OF_SWEEPS.isdisjoint(document) and document.keys().isdisjoint(sections):
+        raise ConfigurationError(
+            f"{where} is a sweep and no experiment: run it with btllm sweep, or name the file of its experiment here."
+        )
+    return document
 
 
 def plain(value: Any, place: str) -> Any:

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Literal
 
 import pandas as pd
 
+from llm_strategy.errors import MarketDataError
 from llm_strategy.support.read_regular import at_home
 from simulator.experiment.configuration import Experiment
 from simulator.experiment.starters import starter_text
@@ -120,11 +122,7 @@ def first_experiment(file: str | Path, folder: Path) -> FirstExperiment:
     written = path if folder.absolute() == Path.cwd() else path.absolute()
     query = "&".join(f"{key}={value}" for key, value in options.items())
     source = f"{kind_of_file}:{written}" + (f"?{query}" if query else "")
-    is_text = kind_of_file == "csv"
-    read = read_csv_prices if is_text else read_parquet_prices
-    read_as = replace(read_options(options, source, text=is_text), zone=None)  # which is for the days that are found
-    times = pd.DatetimeIndex(read(path, source, ReadOptions(parse_timeframe("1m"), read_as)).table.index)
-    timeframe = guess_timeframe(times)
+    timeframe = guess_timeframe(_times(path, kind_of_file, options, source))
     symbol = options.get("symbol") or guess_symbol(path)
     needed = Experiment.starter().warm_up.bars + 2
     prices = load_prices(source, symbol=symbol, timeframe=timeframe, minimum_bars=needed)
@@ -135,6 +133,24 @@ def first_experiment(file: str | Path, folder: Path) -> FirstExperiment:
         f"{COSTS[kind]}, because {why}."
     )
     return FirstExperiment(_text(source, symbol, timeframe, kind, guesses), guesses)
+
+
+def _times(path: Path, kind: str, options: Mapping[str, str], source: str) -> pd.DatetimeIndex:
+    """The times of a file whose time frame is not known: as of minutes, or else as days, whose local zones are read."""
+    read = read_csv_prices if kind == "csv" else read_parquet_prices
+    read_as = replace(read_options(options, source, text=kind == "csv"), zone=None)  # which is for days that are found
+
+    def times_of(bars: str) -> pd.DatetimeIndex:
+        return pd.DatetimeIndex(read(path, source, ReadOptions(parse_timeframe(bars), read_as)).table.index)
+
+    try:
+        return times_of("1m")
+    except MarketDataError as problem:
+        with suppress(MarketDataError):
+            days = times_of("1d")
+            if days.is_unique:  # else these are no days
+                return days
+        raise problem from None
 
 
 def _file_source(source: str) -> tuple[Path, str, dict[str, str]]:

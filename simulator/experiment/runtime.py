@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from llm_strategy.errors import ConfigurationError
+from llm_strategy.errors import ConfigurationError, did_you_mean
+from llm_strategy.llm.backend_class import class_name
+from llm_strategy.llm.loader import SUPPORTED_BACKENDS
 from llm_strategy.llm.services import OPENAI, SERVICES
 from llm_strategy.llm.settings import SETTINGS_FILE, LlmSettings, load_settings
 from llm_strategy.support.secrets import KEY_PLACES
@@ -42,6 +44,10 @@ def runtime_settings(config: AdvisorConfig, folder: Path | None, where: str) -> 
     if not sets_runtime(config):
         return base
     backend = config.backend or base.backend
+    if config.backend and backend not in SUPPORTED_BACKENDS and class_name(backend) is None:
+        raise ConfigurationError(
+            f"{where}.backend {backend!r} is not installed{did_you_mean(backend, SUPPORTED_BACKENDS)}"
+        )
     section = dict(base.sections.get(backend, {}))
     settings = base.for_backend(backend)
     own: dict[str, Any] = {}

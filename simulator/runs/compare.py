@@ -44,7 +44,7 @@ from simulator.runs.report import MeasuredArm, measure_arms, write_report
 from simulator.runs.result import Result
 from simulator.runs.robustness import write_robustness
 from simulator.runs.simulation import check_cash_rates
-from simulator.runs.strategies.processes import ArmProcesses
+from simulator.runs.strategies.processes import ArmProcesses, check_workers
 from simulator.runs.strategies.trade import own_strategy
 from simulator.runs.trials.opening import TailOpening
 from simulator.runs.trials.tail import told_of, visible_part, visible_universe
@@ -158,13 +158,14 @@ def execute(
     """Run the arms and write one folder: that of a single arm, or a comparison with a folder for each. The prices are
     those of the experiment's sources, or a ``universe`` that is given; without the sealed tail, of which an ``opening``
     says that they are it. ``advisor_of_arm`` is that of ``ArmRunner``."""
+    check_workers(workers)  # this, and what follows, before anything is asked
     for section in experiment.output.sections:
-        load_section(section)  # before anything is asked
+        load_section(section)
     check_clients(experiment, client)
     chosen = tuple(map(experiment.arm, arms))
     for arm in chosen:
         if arm.kind == "strategy":
-            own_strategy(arm).find()  # before anything is asked
+            own_strategy(arm).find()
     progress.head(models_line(experiment, chosen, client))
     progress.begin("environment")
     progress.beside("loading prices")

@@ -18,12 +18,10 @@ from llm_strategy.support.read_regular import read_text
 from llm_strategy.support.schemas import require
 from llm_strategy.support.strict_yaml import parse_yaml
 from simulator.experiment.configuration import SECTIONS
-from simulator.experiment.documents import plain, whole
+from simulator.experiment.documents import KEYS_OF_SWEEPS, plain, whole
 from simulator.experiment.schema import section_schema
 from simulator.prices.load import moment
 
-_OF_SWEEPS = {"experiment", "grid", "list", "walk_forward", "windows"}
-"""Keys that no experiment has."""
 MOST_CELLS = 100_000
 """Of one sweep, windows counted."""
 _NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$"
@@ -199,7 +197,7 @@ class Sweep:
         document = parse_yaml(text, where)
         if not isinstance(document, dict):
             raise ConfigurationError(f"{where} holds no keys: write experiment, grid, list or windows.")
-        if _OF_SWEEPS.isdisjoint(document) and not SECTIONS.keys().isdisjoint(document):
+        if KEYS_OF_SWEEPS.isdisjoint(document) and not SECTIONS.keys().isdisjoint(document):
             raise ConfigurationError(
                 f"{where} is an experiment and no sweep: write a file that names it under experiment, with a grid "
                 "(docs/how-to/sweep.md)."
@@ -225,7 +223,7 @@ def is_sweep(path: Path) -> bool:
         document = parse_yaml(read_text(path), str(path))
     except (OSError, ValueError, ConfigurationError):
         return False
-    return isinstance(document, dict) and not _OF_SWEEPS.isdisjoint(document)
+    return isinstance(document, dict) and not KEYS_OF_SWEEPS.isdisjoint(document)
 
 
 def sweep_schema() -> dict[str, Any]:

@@ -26,6 +26,7 @@ from simulator.progress.stages import Progress
 from simulator.progress.surfaces import progress_for
 from simulator.runs.advisors.session import Clients
 from simulator.runs.placebos.processes import processes
+from simulator.runs.strategies.processes import check_workers
 from simulator.runs.trials.tail import told_of
 from simulator.sweeps.answer import answer_groups
 from simulator.sweeps.cells import Cells, cells_of, without_frames
@@ -129,8 +130,8 @@ class _Run:
 
     def execute(self, workers: int | None, dask: str, on_plan: OnPlan | None) -> SweepResult:
         """Everything."""
-        if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
-            raise ConfigurationError(f"workers is {workers!r:.60}: give a whole number of processes from 1.")
+        if workers is not None:
+            check_workers(workers)
         if workers is not None and dask:
             raise ConfigurationError("workers and dask are given: the cluster has its own workers, leave workers out.")
         plan = self.plan()

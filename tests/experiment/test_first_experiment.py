@@ -93,6 +93,20 @@ def test_options_that_a_refusal_names_are_taken_with_the_file(tmp_path, monkeypa
     assert experiment.data.timeframe == "1d"
 
 
+def test_days_in_the_zone_of_their_exchange_are_days(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = write_prices(tmp_path / "spy.csv", pd.bdate_range("2018-01-01", periods=400))
+    table = pd.read_csv(path)
+    days = pd.DatetimeIndex(table["time"]).tz_localize("America/New_York")
+    table.assign(time=[day.isoformat() for day in days]).to_csv(path, index=False)
+    done = init("--csv", "spy.csv")
+    assert done.exit_code == 0, done.output
+    assert "400 bars of SPY, 1d, from 2018-01-01" in done.stdout
+    hours = pd.date_range("2018-01-01", periods=400, freq="h", tz="America/New_York")
+    table.assign(time=[hour.isoformat() for hour in hours]).to_csv(path, index=False)
+    assert "is in a local zone" in init("hours", "--csv", "spy.csv").output
+
+
 def test_an_experiment_in_another_folder_finds_the_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_prices(tmp_path / "my.csv", pd.bdate_range("2018-01-01", periods=400))

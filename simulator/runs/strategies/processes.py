@@ -19,13 +19,17 @@ from simulator.prices.universe import Universe
 from simulator.runs.strategies.trade import rule_of, trade_arm
 
 
+def check_workers(workers: object) -> None:
+    """Raise ``ConfigurationError`` for what is no number of processes."""
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+        raise ConfigurationError(f"workers is {workers!r:.60}: give a whole number of processes from 1.")
+
+
 class ArmProcesses:
     """Trades arms in up to so many ``workers``; use it as a context manager. With one worker it trades none, and leaves
     all arms to this process; so it does with parts that were given as objects, which no other process has."""
 
     def __init__(self, workers: int, universe: Universe, experiment: Experiment) -> None:
-        if not isinstance(workers, int) or workers < 1:
-            raise ConfigurationError(f"workers is {workers!r:.60}: give a whole number of processes from 1.")
         self._universe, self._experiment = universe, experiment
         self._started: dict[str, tuple[str, Future[None]]] = {}
         self._pool = None
