@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import pickle
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
 from importlib.metadata import version
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Self, TypeAlias
 
 from joblib import Parallel, delayed
 
 from llm_strategy.errors import BacktraderLLMError, ConfigurationError, RunFolderError
+from simulator.experiment.configuration import Experiment
 from simulator.sweeps.shelf import Held, Shelf
 from simulator.sweeps.trade import ArmOutcome, CellProblem, CellWork, trade_cells
 
@@ -88,10 +91,34 @@ def in_process(parts: Sequence[Part], shelf: Shelf) -> Iterator[tuple[str, list[
         yield part.key, trade_cells(part.cells, shelf.paths(part.files))
 
 
-def in_processes(workers: int) -> Trade:
-    """Trade in so many processes of this machine, which map prices and decisions into memory."""
+class Processes:
+    """So many processes of this machine, which map prices and decisions into memory; use them as a context manager.
 
-    def trade(parts: Sequence[Part], shelf: Shelf) -> Iterator[tuple[str, list[ArmOutcome] | CellProblem]]:
+    They are begun before there is anything to trade, because a process takes a second to load the libraries.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._pool = Parallel(
+            workers,
+            backend="loky",
+            return_as="generator_unordered",
+            batch_size=1,
+            pre_dispatch="2*n_jobs",
+            idle_worker_timeout=_IDLE_SECONDS,
+            initializer=_leave_interruptions,
+        )
+        self._beginning: Iterator[None] = iter(())
+
+    def __enter__(self) -> Self:
+        with _uninterrupted():
+            self._beginning = self._pool([delayed(_leave_interruptions)()])
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._wait()
+
+    def trade(self, parts: Sequence[Part], shelf: Shelf) -> Iterator[tuple[str, list[ArmOutcome] | CellProblem]]:
+        """Trade in these processes."""
         begun: set[str] = set()
 
         def tasks() -> Iterator[Any]:
@@ -99,20 +126,37 @@ def in_processes(workers: int) -> Trade:
                 begun.add(part.key)
                 yield delayed(_named)(part.key, part.cells, shelf.paths(part.files))
 
-        pool = Parallel(
-            workers,
-            backend="loky",
-            return_as="generator_unordered",
-            batch_size=1,
-            pre_dispatch="2*n_jobs",
-            idle_worker_timeout=_IDLE_SECONDS,
-        )
+        self._wait()
         try:
-            yield from pool(tasks())
+            with _uninterrupted():
+                found = self._pool(tasks())
+            yield from found
         except BrokenProcessPool:
             raise WorkerLost(begun) from None
 
-    return trade
+    def _wait(self) -> None:
+        """Wait until the processes are there; those that have ended meanwhile are begun again by who needs them."""
+        with contextlib.suppress(BrokenProcessPool):
+            for _ in self._beginning:
+                pass
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Have processes that are begun meanwhile ignore Ctrl-C, which ends this one: it tells what becomes of a sweep."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+def _leave_interruptions() -> None:
+    """Leave Ctrl-C to the process that began this one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _named(key: str, cells: Sequence[CellWork], files: dict[str, Held]) -> tuple[str, list[ArmOutcome] | CellProblem]:
@@ -120,9 +164,9 @@ def _named(key: str, cells: Sequence[CellWork], files: dict[str, Held]) -> tuple
 
 
 @contextlib.contextmanager
-def on_dask(address: str) -> Iterator[tuple[Trade, int]]:
-    """Trade on the cluster of the scheduler at an address (``tcp://host:8786``), and how many threads it has. Prices
-    and decisions are scattered once. Raises ``ConfigurationError`` where there is no such cluster."""
+def on_dask(address: str) -> Iterator[Trade]:
+    """Trade on the cluster of the scheduler at an address (``tcp://host:8786``). Prices and decisions are scattered
+    once. Raises ``ConfigurationError`` where there is no such cluster."""
     try:
         from distributed import Client as Connect
     except ImportError:
@@ -137,11 +181,12 @@ def on_dask(address: str) -> Iterator[tuple[Trade, int]]:
             "with dask worker ADDRESS."
         ) from None
     with client:
-        yield _scattering(client), _threads(client, address)
+        _check_workers(client, address)
+        yield _scattering(client)
 
 
-def _threads(client: Any, address: str) -> int:
-    """Threads of all workers, each of which has the same version of this package."""
+def _check_workers(client: Any, address: str) -> None:
+    """Raise ``ConfigurationError`` where there are no workers, or one has another version of this package."""
     try:
         client.wait_for_workers(1, timeout=_CONNECT_SECONDS)
         versions = client.run(_installed)
@@ -159,7 +204,6 @@ def _threads(client: Any, address: str) -> int:
             raise ConfigurationError(
                 f"The worker {worker} has backtrader-llm {other}, and this is {own}: install the same version there."
             )
-    return sum(client.nthreads().values())
 
 
 def _installed() -> str:
@@ -206,10 +250,10 @@ def _scattering(client: Any) -> Trade:
     return trade
 
 
-def can_travel(parts: Sequence[Part]) -> bool:
-    """Whether another process can have these cells: not what was made of objects of a person's own program."""
+def can_travel(experiments: Sequence[Experiment]) -> bool:
+    """Whether another process can have these: not what was made of objects of a person's own program."""
     try:
-        pickle.dumps(parts)
+        pickle.dumps(experiments)
     except (AttributeError, TypeError, pickle.PicklingError):
         return False
     return True
