@@ -55,6 +55,7 @@ MORE = {
     "analytics": Part("Analytics", "analytics", "print_analytics"),
     "checklists": Part("Checklists", "checklists", "print_checklists"),
     "charts": Part("Charts", "charts", "print_charts"),
+    "sweep_kills": Part("A sweep that is killed, and one that loses a worker", "sweep_kills"),
     "validity": Part("What the embedded model answers", "model", "print_validity"),
 }
 """Measured where they are named, or with ``--all``."""

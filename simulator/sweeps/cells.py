@@ -25,7 +25,7 @@ from simulator.experiment.documents import plain
 from simulator.prices.load import moment
 from simulator.prices.universe import Universe
 from simulator.runs.trials.tail import visible_universe
-from simulator.sweeps.document import MOST_CELLS, Sweep
+from simulator.sweeps.document import MOST_CELLS, ONE_DRAW, Sweep
 
 MOST_TOLD = 10
 """Problems of cells that are told one by one."""
@@ -119,9 +119,7 @@ def cells_of(sweep: Sweep) -> Cells:
     document, folder = _experiment_document(sweep)
     base = Experiment.from_mapping(document, "experiment", folder=folder)
     if base.evaluation.draws > 1:
-        raise ConfigurationError(
-            f"evaluation.draws is {base.evaluation.draws}: a sweep draws each answer once, so leave it out."
-        )
+        raise ConfigurationError(f"evaluation.draws is {base.evaluation.draws} and no part of a sweep: {ONE_DRAW}")
     prices, problems = PriceShelf(), _Problems()
     wanted = [_Wanted(settings, None) for settings in _combinations(sweep)]
     experiments = [_experiment(one, number, document, folder, problems) for number, one in enumerate(wanted, 1)]
@@ -311,7 +309,7 @@ def _checked(
             continue
         try:
             if cell.experiment.evaluation.draws > 1:
-                raise ConfigurationError("evaluation.draws is above 1: a sweep draws each answer once.")
+                raise ConfigurationError(f"evaluation.draws is no part of a sweep: {ONE_DRAW}")
             prices.visible(cell.experiment)
         except BacktraderLLMError as problem:
             problems.note(cell.told, problem)

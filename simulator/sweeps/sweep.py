@@ -36,7 +36,17 @@ from simulator.sweeps.result import SweepResult
 from simulator.sweeps.shelf import Shelf, decisions_key, prices_key, universe_bytes
 from simulator.sweeps.tables import FinishedCells, axes_of, part_bytes, write_cells, write_returns
 from simulator.sweeps.trade import CellWork
-from simulator.sweeps.workers import CellFailed, Part, Processes, Trade, can_travel, in_process, on_dask, trade_parts
+from simulator.sweeps.workers import (
+    CellFailed,
+    Part,
+    Processes,
+    Trade,
+    can_travel,
+    check_address,
+    in_process,
+    on_dask,
+    trade_parts,
+)
 
 AnySweep: TypeAlias = Sweep | str | Path | dict[str, Any]
 """A ``Sweep``, the path of a YAML file, or a mapping of the same shape."""
@@ -139,6 +149,8 @@ class _Run:
             raise ConfigurationError(f"workers is {workers!r:.60}: give a whole number of processes from 1.")
         if workers is not None and dask:
             raise ConfigurationError("workers and dask are given: the cluster has its own workers, leave workers out.")
+        if dask:
+            check_address(dask)
         self._find_cells()
         with contextlib.ExitStack() as at_the_end:
             wanted = 1 if dask else self._wanted_processes(workers)
@@ -283,14 +295,15 @@ class _Run:
         done = total - sum(len(part.cells) for part in left)
         self._progress.begin("trading cells", total, unit="cells")
         self._progress.at(done, total)
-        for found in trade_parts(left, shelf, trade):
-            if isinstance(found, CellFailed):
-                cell = next(cell for cell in self._cells.all if cell.number == found.cell)
-                raise type(found.problem)(f"{cell.told[:1].upper()}{cell.told[1:]}: {found.problem}")
-            part, outcomes = found
-            shelf.put(part.key, part_bytes(outcomes))
-            done += len(part.cells)
-            self._progress.at(done, total)
+        with contextlib.closing(trade_parts(left, shelf, trade)) as traded:
+            for found in traded:
+                if isinstance(found, CellFailed):
+                    cell = next(cell for cell in self._cells.all if cell.number == found.cell)
+                    raise type(found.problem)(f"{cell.told[:1].upper()}{cell.told[1:]}: {found.problem}")
+                part, outcomes = found
+                shelf.put(part.key, part_bytes(outcomes))
+                done += len(part.cells)
+                self._progress.at(done, total)
         self._progress.end(f"{total:,} cells")
 
     def _document(self, axes: Sequence[Any], identity: str) -> dict[str, Any]:

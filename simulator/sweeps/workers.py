@@ -10,10 +10,12 @@ import contextlib
 import pickle
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
 from importlib.metadata import version
+from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, Self, TypeAlias
 
 from joblib import Parallel, delayed
@@ -27,6 +29,8 @@ ATTEMPTS = 3
 """How often a part is begun before a sweep gives up on it: one that ends its worker each time would go on for ever."""
 _IDLE_SECONDS = 20
 _CONNECT_SECONDS = 10
+_SCHEMES = ("", "tcp", "tls", "ws", "wss", "ucx")
+"""How a scheduler is spoken to; ``tcp`` where an address does not say."""
 _INSTALL = "pip install 'backtrader-llm[dask]'"
 
 
@@ -40,7 +44,8 @@ class Part(NamedTuple):
 
 
 Traded: TypeAlias = tuple[Part, list[ArmOutcome]]
-Trade: TypeAlias = Callable[[Sequence[Part], Shelf], Iterator[tuple[str, list[ArmOutcome] | CellProblem]]]
+Outcomes: TypeAlias = Generator[tuple[str, list[ArmOutcome] | CellProblem]]
+Trade: TypeAlias = Callable[[Sequence[Part], Shelf], Outcomes]
 """Trades parts in any order; raises ``WorkerLost`` where some of them were lost."""
 
 
@@ -59,7 +64,7 @@ class CellFailed(NamedTuple):
     problem: BacktraderLLMError
 
 
-def trade_parts(parts: Sequence[Part], shelf: Shelf, trade: Trade) -> Iterator[Traded | CellFailed]:
+def trade_parts(parts: Sequence[Part], shelf: Shelf, trade: Trade) -> Generator[Traded | CellFailed]:
     """Trade all parts, those of a lost worker again; ends behind a cell that cannot be traded.
 
     Raises ``RunFolderError`` for a part that ended its worker every time.
@@ -68,11 +73,12 @@ def trade_parts(parts: Sequence[Part], shelf: Shelf, trade: Trade) -> Iterator[T
     attempts = dict.fromkeys(left, 0)
     while left:
         try:
-            for key, found in trade(list(left.values()), shelf):
-                if isinstance(found, CellProblem):
-                    yield CellFailed(*found)
-                    return
-                yield left.pop(key), found
+            with contextlib.closing(trade(list(left.values()), shelf)) as outcomes:
+                for key, found in outcomes:
+                    if isinstance(found, CellProblem):
+                        yield CellFailed(*found)
+                        return
+                    yield left.pop(key), found
         except WorkerLost as lost:
             for key in lost.parts & left.keys():
                 attempts[key] += 1
@@ -85,7 +91,7 @@ def trade_parts(parts: Sequence[Part], shelf: Shelf, trade: Trade) -> Iterator[T
                     ) from None
 
 
-def in_process(parts: Sequence[Part], shelf: Shelf) -> Iterator[tuple[str, list[ArmOutcome] | CellProblem]]:
+def in_process(parts: Sequence[Part], shelf: Shelf) -> Outcomes:
     """Trade in this process."""
     for part in parts:
         yield part.key, trade_cells(part.cells, shelf.paths(part.files))
@@ -117,7 +123,7 @@ class Processes:
     def __exit__(self, *_: object) -> None:
         self._wait()
 
-    def trade(self, parts: Sequence[Part], shelf: Shelf) -> Iterator[tuple[str, list[ArmOutcome] | CellProblem]]:
+    def trade(self, parts: Sequence[Part], shelf: Shelf) -> Outcomes:
         """Trade in these processes."""
         begun: set[str] = set()
 
@@ -130,7 +136,13 @@ class Processes:
         try:
             with _uninterrupted():
                 found = self._pool(tasks())
-            yield from found
+            try:
+                for one in found:  # noqa: UP028 - it would close what is found, which warns of what is under way
+                    yield one
+            finally:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", UserWarning)
+                    found.close()
         except BrokenProcessPool:
             raise WorkerLost(begun) from None
 
@@ -172,8 +184,7 @@ def on_dask(address: str) -> Iterator[Trade]:
     except ImportError:
         raise ConfigurationError(f"A sweep on Dask needs distributed: {_INSTALL}") from None
     try:
-        connect: Any = Connect
-        client = connect(address, timeout=_CONNECT_SECONDS)
+        client = _connected(Connect, address)
     except (OSError, ValueError, TimeoutError) as problem:
         told = " ".join(str(problem).split()) or type(problem).__name__
         raise ConfigurationError(
@@ -183,6 +194,37 @@ def on_dask(address: str) -> Iterator[Trade]:
     with client:
         _check_workers(client, address)
         yield _scattering(client)
+
+
+def check_address(address: str) -> None:
+    """Raise ``ConfigurationError`` for what cannot be the address of a scheduler."""
+    scheme, _, place = address.rpartition("://")
+    host, _, port = place.rpartition(":")
+    if scheme not in _SCHEMES or not host or not port.isdecimal():
+        raise ConfigurationError(
+            f"dask is {address!r:.80}: give the address that dask scheduler prints, such as tcp://10.0.0.1:8786."
+        )
+
+
+def _connected(connect: Any, address: str) -> Any:
+    """The client of a scheduler. It is made in a thread of its own, because it waits for ever for the word of a server
+    that is none, such as that of the dashboard."""
+    found: SimpleQueue[Any] = SimpleQueue()
+
+    def begin() -> None:
+        try:
+            found.put(connect(address, timeout=_CONNECT_SECONDS))
+        except Exception as problem:
+            found.put(problem)
+
+    threading.Thread(target=begin, daemon=True).start()
+    try:
+        client = found.get(timeout=2 * _CONNECT_SECONDS)
+    except Empty:
+        raise TimeoutError("what is there does not answer as one") from None
+    if isinstance(client, Exception):
+        raise client
+    return client
 
 
 def _check_workers(client: Any, address: str) -> None:
@@ -216,7 +258,7 @@ def _scattering(client: Any) -> Trade:
 
     as_completed: Any = completed
 
-    def trade(parts: Sequence[Part], shelf: Shelf) -> Iterator[tuple[str, list[ArmOutcome] | CellProblem]]:
+    def trade(parts: Sequence[Part], shelf: Shelf) -> Outcomes:
         try:
             yield from on_cluster(parts, shelf)
         except (OSError, TimeoutError) as problem:
@@ -226,7 +268,7 @@ def _scattering(client: Any) -> Trade:
                 "cells are kept."
             ) from None
 
-    def on_cluster(parts: Sequence[Part], shelf: Shelf) -> Iterator[tuple[str, list[ArmOutcome] | CellProblem]]:
+    def on_cluster(parts: Sequence[Part], shelf: Shelf) -> Outcomes:
         keys = dict.fromkeys(key for part in parts for key in part.files)
         held = {key: client.scatter(content, broadcast=True) for key, content in shelf.contents(keys)}
         begun = {
