@@ -11,7 +11,7 @@ import pickle
 import signal
 import threading
 import warnings
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
 from importlib.metadata import version
@@ -104,20 +104,12 @@ class Processes:
     """
 
     def __init__(self, workers: int) -> None:
-        self._pool = Parallel(
-            workers,
-            backend="loky",
-            return_as="generator_unordered",
-            batch_size=1,
-            pre_dispatch="2*n_jobs",
-            idle_worker_timeout=_IDLE_SECONDS,
-            initializer=_leave_interruptions,
-        )
+        self._workers = workers
         self._beginning: Iterator[None] = iter(())
 
     def __enter__(self) -> Self:
         with _uninterrupted():
-            self._beginning = self._pool([delayed(_leave_interruptions)()])
+            self._beginning = self._run([delayed(_leave_interruptions)()])
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -135,7 +127,7 @@ class Processes:
         self._wait()
         try:
             with _uninterrupted():
-                found = self._pool(tasks())
+                found = self._run(tasks())
             try:
                 for one in found:  # noqa: UP028 - it would close what is found, which warns of what is under way
                     yield one
@@ -145,6 +137,20 @@ class Processes:
                     found.close()
         except BrokenProcessPool:
             raise WorkerLost(begun) from None
+
+    def _run(self, tasks: Iterable[Any]) -> Any:
+        """The outcomes of tasks as they come. All calls share the processes, and nothing else: one that lost a worker
+        would give its outcomes to the next."""
+        pool = Parallel(
+            self._workers,
+            backend="loky",
+            return_as="generator_unordered",
+            batch_size=1,
+            pre_dispatch="2*n_jobs",
+            idle_worker_timeout=_IDLE_SECONDS,
+            initializer=_leave_interruptions,
+        )
+        return pool(tasks)
 
     def _wait(self) -> None:
         """Wait until the processes are there; those that have ended meanwhile are begun again by who needs them."""

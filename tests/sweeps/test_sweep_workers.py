@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -75,6 +76,24 @@ def test_a_worker_that_is_killed_loses_nothing(wanted, tmp_path, small_parts):
         result = simulator.sweep(small_sweep(tmp_path), client=client, workers=2)
     assert sums(result.folder) == bytes_of_one
     assert len(finished) == len(set(finished)) == 16, "what was finished is not traded again"
+
+
+@pytest.mark.parametrize("end", ["idle", "killed"])
+def test_workers_that_ended_before_there_was_anything_to_trade_are_begun_again(tmp_path, monkeypatch, end):
+    if end == "idle":
+        monkeypatch.setattr(workers, "_IDLE_SECONDS", 0.5)
+    parts = [Part(str(number), (), ()) for number in range(4)]
+    with workers.Processes(2) as processes:
+        processes._wait()
+        began = children()
+        assert len(began) == 2
+        if end == "killed":
+            os.kill(began[0], signal.SIGKILL)
+        deadline = time.monotonic() + 60
+        while began[0] in children() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        found = dict(trade_parts(parts, Shelf(tmp_path), processes.trade))
+    assert found == {part: [] for part in parts}
 
 
 def test_a_part_that_ends_every_worker_is_given_up():
