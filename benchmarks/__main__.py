@@ -56,6 +56,7 @@ MORE = {
     "checklists": Part("Checklists", "checklists", "print_checklists"),
     "charts": Part("Charts", "charts", "print_charts"),
     "kills": Part("A watched day with the embedded model, killed fifty times", "kills"),
+    "sweep_kills": Part("A sweep that is killed, and one that loses a worker", "sweep_kills"),
     "validity": Part("What the embedded model answers", "model", "print_validity"),
 }
 """Measured where they are named, or with ``--all``."""

@@ -18,17 +18,17 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 import pandas as pd
-from joblib import Parallel, delayed
 
 from benchmarks.figures import Figure, print_part
 from llm_strategy.support.strict_yaml import parse_yaml
 from simulator.experiment.starters import starter_text
 from simulator.sweeps import sweep as module
+from simulator.sweeps import workers as workers_module
 from simulator.sweeps.result import SweepResult
 from simulator.sweeps.shelf import Shelf
 from simulator.sweeps.sweep import plan_sweep, sweep
-from simulator.sweeps.trade import trade_cells
-from simulator.sweeps.workers import Part, Traded
+from simulator.sweeps.trade import ArmOutcome, CellProblem, trade_cells
+from simulator.sweeps.workers import CellFailed, Part, Trade, Traded
 
 ENDS = [str(day.date()) for day in pd.date_range("2000-06-30", periods=20, freq="BME")]
 """Windows that begin together: the prompt of the demo shows past states, which begin with the window."""
@@ -49,41 +49,74 @@ def document(folder: Path) -> dict[str, Any]:
 
 
 class Worked(NamedTuple):
-    """What a part took in the process that traded it: its number, processor seconds, and peak memory so far (MB)."""
+    """What a part took in the process that traded it: processor seconds, and peak memory so far (MB)."""
 
-    process: int
     seconds: float
     memory: float
 
 
-def work_on(key: str, cells: Any, files: Any) -> tuple[str, Any, Worked]:
+class MeasuredOutcomes(list[ArmOutcome]):
+    """What came of a part, and what it took."""
+
+    worked: Worked
+
+
+def measured_trade(cells: Any, files: Any) -> MeasuredOutcomes:
     """Trade a part, and measure it."""
     begin = time.process_time()
-    outcomes = trade_cells(cells, files)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return key, outcomes, Worked(os.getpid(), time.process_time() - begin, peak)
+    found = trade_cells(cells, files)
+    if isinstance(found, CellProblem):
+        raise found.problem
+    outcomes = MeasuredOutcomes(found)
+    outcomes.worked = Worked(time.process_time() - begin, peak_memory())
+    return outcomes
 
 
-def measured(document: dict[str, Any], workers: int) -> tuple[SweepResult, list[Worked], float]:
-    """A sweep in so many processes, what each part took in them, and how long all of them took by the clock."""
+def measured_part(key: str, cells: Any, files: Any) -> tuple[str, MeasuredOutcomes]:
+    """The same in another process."""
+    return key, measured_trade(cells, files)
+
+
+def peak_memory() -> float:
+    """The most memory (MB) that this process has had; what ``getrusage`` says on Linux is that of its parent."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+class Took(NamedTuple):
+    """A sweep, what each of its parts took, and the seconds (clock) of trading them and of the whole."""
+
+    result: SweepResult
+    parts: list[Worked]
+    trading: float
+    whole: float
+
+
+def measured(document: dict[str, Any], workers: int) -> Took:
+    """A sweep in so many processes, as the command runs it."""
     took: list[Worked] = []
-    clock = 0.0
+    trading = 0.0
 
-    def traded(parts: Sequence[Part], shelf: Shelf, trade: object) -> Iterator[Traded]:
-        nonlocal clock
-        by_key = {part.key: part for part in parts}
-        tasks = [delayed(work_on)(part.key, part.cells, shelf.paths(part.files)) for part in parts]
-        pool = Parallel(workers, backend="loky", return_as="generator_unordered", batch_size=1)
-        for _ in pool(delayed(os.getpid)() for _ in range(workers)):
-            pass  # the processes are there
+    def traded(parts: Sequence[Part], shelf: Shelf, trade: Trade) -> Iterator[Traded | CellFailed]:
+        nonlocal trading
         begin = time.monotonic()
-        for key, outcomes, worked in pool(tasks):
-            took.append(worked)
-            yield by_key[key], outcomes
-        clock = time.monotonic() - begin
+        for found in workers_module.trade_parts(parts, shelf, trade):
+            if isinstance(found, tuple) and isinstance(found[1], MeasuredOutcomes):
+                took.append(found[1].worked)
+            yield found
+        trading = time.monotonic() - begin
 
-    with mock.patch.object(module, "trade_parts", traded):
-        return sweep(document, workers=workers), took, clock
+    begin = time.monotonic()
+    with (
+        mock.patch.object(module, "trade_parts", traded),
+        mock.patch.object(workers_module, "_named", measured_part),
+        mock.patch.object(workers_module, "trade_cells", measured_trade),
+    ):
+        result = sweep(document, workers=workers)
+    return Took(result, took, trading, time.monotonic() - begin)
 
 
 def main() -> None:
@@ -110,21 +143,23 @@ def figures(workers: int = 2, windows: int = len(ENDS)) -> Iterator[Figure]:
         cells = told["cells"]
         if told["to_ask"]:
             sweep(under("asked") | {"grid": {"data.end": ENDS[:windows]}}, workers=1)
-        one, alone, clock_alone = measured(under("one"), 1)
-        many, shared, clock_shared = measured(under("many"), workers)
-        if any((one.folder / name).read_bytes() != (many.folder / name).read_bytes() for name in SAME):
+        one, many = measured(under("one"), 1), measured(under("many"), workers)
+        folders = one.result.folder, many.result.folder
+        if any((folders[0] / name).read_bytes() != (folders[1] / name).read_bytes() for name in SAME):
             raise SystemExit(f"{workers} workers wrote other bytes than one")
-    seconds_alone, seconds_shared = (sum(each.seconds for each in took) for took in (alone, shared))
+    seconds_alone, seconds_shared = (sum(each.seconds for each in took.parts) for took in (one, many))
     yield Figure("cells", cells, "cells")
     yield Figure("questions for a thousand decisions", 1000 * told["questions"] / told["decisions"], "questions")
     yield Figure("collecting the questions of a cell (processor)", 1000 * collected / cells, "ms")
     yield Figure("trading a cell (processor)", 1000 * seconds_alone / cells, "ms")
-    yield Figure("cells a second in one process (clock)", cells / clock_alone, "cells/s")
-    yield Figure(f"cells a second in {workers} (clock)", cells / clock_shared, "cells/s")
-    efficiency = clock_alone / clock_shared / workers
+    yield Figure("cells a second in one process (clock)", cells / one.trading, "cells/s")
+    yield Figure(f"cells a second in {workers} (clock)", cells / many.trading, "cells/s")
+    efficiency = one.trading / many.trading / workers
     yield Figure(f"efficiency of {workers} against 1 (clock)", efficiency, "x", aim=0.9, least=True)
     yield Figure("the same by the processor", seconds_alone / seconds_shared, "x")
-    yield Figure("peak memory of a worker", max(each.memory for each in shared), "MB")
+    yield Figure("peak memory of a worker", max(each.memory for each in many.parts), "MB")
+    yield Figure("the whole sweep in one process, everything on record (clock)", one.whole, "s")
+    yield Figure(f"the same in {workers} (clock)", many.whole, "s")
 
 
 SAME = ("sweep.json", "cells.parquet", "returns.parquet")

@@ -7,7 +7,8 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,10 +21,11 @@ from llm_strategy.support.read_regular import read_text
 from llm_strategy.support.strict_yaml import parse_yaml
 from simulator.evaluation.trials import SealedTail
 from simulator.experiment.configuration import Experiment
+from simulator.experiment.documents import plain
 from simulator.prices.load import moment
 from simulator.prices.universe import Universe
 from simulator.runs.trials.tail import visible_universe
-from simulator.sweeps.document import MOST_CELLS, Sweep
+from simulator.sweeps.document import MOST_CELLS, ONE_DRAW, Sweep
 
 MOST_TOLD = 10
 """Problems of cells that are told one by one."""
@@ -50,6 +52,11 @@ class Cell:
     settings: Mapping[str, Any]
     window: Window | None
     experiment: Experiment
+
+    @cached_property
+    def resolved(self) -> str:
+        """The whole of its experiment as JSON, which several stages of a sweep ask for and which takes a while."""
+        return json.dumps(self.experiment.resolved(), sort_keys=True)
 
     @property
     def told(self) -> str:
@@ -78,12 +85,16 @@ class PriceShelf:
         """Those of an experiment; raises as ``visible_universe``."""
         if (known := self._known.get(id(experiment))) is not None:
             return known[1]
-        data, bars = experiment.as_dict()["data"], experiment.warm_up.bars
-        key = json.dumps([data, bars, experiment.evaluation.holdout], sort_keys=True)
+        bars = experiment.warm_up.bars
+        key = json.dumps([_data_of(experiment), bars, experiment.evaluation.holdout], sort_keys=True)
         if key not in self._loaded:
             self._loaded[key] = Visible(*visible_universe(experiment, minimum_bars=bars + 2))
         self._known[id(experiment)] = experiment, self._loaded[key]
         return self._loaded[key]
+
+
+def _data_of(experiment: Experiment) -> Any:
+    return plain(asdict(experiment.data), "experiment: data")
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,9 +119,7 @@ def cells_of(sweep: Sweep) -> Cells:
     document, folder = _experiment_document(sweep)
     base = Experiment.from_mapping(document, "experiment", folder=folder)
     if base.evaluation.draws > 1:
-        raise ConfigurationError(
-            f"evaluation.draws is {base.evaluation.draws}: a sweep draws each answer once, so leave it out."
-        )
+        raise ConfigurationError(f"evaluation.draws is {base.evaluation.draws} and no part of a sweep: {ONE_DRAW}")
     prices, problems = PriceShelf(), _Problems()
     wanted = [_Wanted(settings, None) for settings in _combinations(sweep)]
     experiments = [_experiment(one, number, document, folder, problems) for number, one in enumerate(wanted, 1)]
@@ -235,7 +244,7 @@ def _windows(sweep: Sweep, experiments: Sequence[Experiment], prices: PriceShelf
     """The windows of a sweep, which begin where the cell that looks back furthest can decide."""
     slowest: dict[str, Experiment] = {}
     for experiment in experiments:
-        data = json.dumps(experiment.as_dict()["data"], sort_keys=True)
+        data = json.dumps(_data_of(experiment), sort_keys=True)
         if data not in slowest or experiment.warm_up.bars > slowest[data].warm_up.bars:
             slowest[data] = experiment
     if sweep.windows:
@@ -295,14 +304,12 @@ def _checked(
     kept: dict[str, Cell] = {}
     equal: dict[int, int] = {}
     for cell in found:
-        same = json.dumps(cell.experiment.resolved(), sort_keys=True)
-        if same in kept:
-            equal[cell.number] = kept[same].number
+        if (same := kept.setdefault(cell.resolved, cell)) is not cell:
+            equal[cell.number] = same.number
             continue
-        kept[same] = cell
         try:
             if cell.experiment.evaluation.draws > 1:
-                raise ConfigurationError("evaluation.draws is above 1: a sweep draws each answer once.")
+                raise ConfigurationError(f"evaluation.draws is no part of a sweep: {ONE_DRAW}")
             prices.visible(cell.experiment)
         except BacktraderLLMError as problem:
             problems.note(cell.told, problem)

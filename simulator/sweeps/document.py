@@ -24,6 +24,11 @@ from simulator.prices.load import moment
 
 MOST_CELLS = 100_000
 """Of one sweep, windows counted."""
+ONE_DRAW = (
+    "it draws each answer once. To see how far answers differ, set advisor.options.temperature and vary "
+    "advisor.options.seed."
+)
+"""Why an experiment of several draws is refused, and what can be done."""
 _NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$"
 _KEY = "^[A-Za-z_][A-Za-z0-9_-]*([.][A-Za-z0-9_-]+)*$"
 _KEY_WORDS = "a key of the experiment with dots, such as risk.max_position_size"
@@ -137,7 +142,7 @@ class Sweep:
             if key == "name" or key.partition(".")[0] == "output":
                 raise ConfigurationError(f"{key} changes no result: leave it out of the sweep.")
             if key == "evaluation.draws":
-                raise ConfigurationError("evaluation.draws is no key of a sweep, which draws each answer once.")
+                raise ConfigurationError(f"evaluation.draws is no key of a sweep: {ONE_DRAW}")
             if windows and key in ("data.start", "data.end"):
                 raise ConfigurationError(f"{key} and windows are given: keep one of them.")
         if both := next((key for key in in_list if key in self.grid), None):

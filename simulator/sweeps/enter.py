@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from llm_strategy.errors import RegisterError
 from simulator.experiment.advisor import write_advisor
-from simulator.experiment.configuration import Experiment
 from simulator.folder.evidence import round_digits
 from simulator.folder.provenance import model_of, own_parts, shown_parts
 from simulator.prices.universe import Universe
 from simulator.registers.data import DataWindow
 from simulator.runs.trials.configurations import configuration_id, is_tuned
 from simulator.runs.trials.write import decision_window
+from simulator.sweeps.cells import Cell
 from simulator.sweeps.collect import ArmOfCell, Collected
 from simulator.trials.ledger import Ledger, Trial
 
@@ -45,7 +46,7 @@ def enter_trials(plan: Collected, rows: Sequence[Mapping[str, Any]], name: str, 
             ratio = row["sharpe"]
             bars.trials.append(
                 Trial(
-                    configuration_id(one.arm, _described(plan, cell.experiment, universe, one)),
+                    configuration_id(one.arm, _described(plan, cell, universe, one)),
                     one.arm.name,
                     one.arm.kind,
                     _model_name(plan, one),
@@ -66,12 +67,13 @@ def _model_name(plan: Collected, one: ArmOfCell) -> str | None:
     return None if one.group is None else plan.groups[one.group].session.model.identity.name
 
 
-def _described(plan: Collected, experiment: Experiment, universe: Universe, one: ArmOfCell) -> dict[str, Any]:
+def _described(plan: Collected, cell: Cell, universe: Universe, one: ArmOfCell) -> dict[str, Any]:
     """What the manifest of a run of this arm would say of its configuration."""
     model = None if one.group is None else plan.groups[one.group].session.model
-    own = {"settings": write_advisor(one.arm.config)} if one.arm.config and experiment.names_advisors else {}
+    experiment, config = cell.experiment, one.arm.config
+    own = {"settings": write_advisor(config)} if config and experiment.names_advisors else {}
     return {
-        "experiment": experiment.resolved(),
+        "experiment": json.loads(cell.resolved),
         "prices": {"symbols": universe.symbols},
         **model_of(model),
         **own,

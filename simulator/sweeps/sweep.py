@@ -37,7 +37,17 @@ from simulator.sweeps.result import SweepResult
 from simulator.sweeps.shelf import Shelf, decisions_key, prices_key, universe_bytes
 from simulator.sweeps.tables import FinishedCells, axes_of, part_bytes, write_cells, write_returns
 from simulator.sweeps.trade import CellWork
-from simulator.sweeps.workers import CellFailed, Part, Trade, can_travel, in_process, in_processes, on_dask, trade_parts
+from simulator.sweeps.workers import (
+    CellFailed,
+    Part,
+    Processes,
+    Trade,
+    can_travel,
+    check_address,
+    in_process,
+    on_dask,
+    trade_parts,
+)
 
 AnySweep: TypeAlias = Sweep | str | Path | dict[str, Any]
 """A ``Sweep``, the path of a YAML file, or a mapping of the same shape."""
@@ -107,9 +117,15 @@ class _Run:
 
     def plan(self) -> Collected:
         """The cells and their questions."""
+        self._find_cells()
+        return self._collect()
+
+    def _find_cells(self) -> None:
         self._progress.begin("cells")
         self._cells = cells_of(self._sweep)
         self._progress.end(f"{len(self._cells.all):,} cells")
+
+    def _collect(self) -> Collected:
         self._progress.begin("counting questions")
         self._plan = collect(self._cells, self._sweep.arms, self._client)
         self._progress.end(f"{self._plan.questions:,} distinct")
@@ -134,35 +150,40 @@ class _Run:
             check_workers(workers)
         if workers is not None and dask:
             raise ConfigurationError("workers and dask are given: the cluster has its own workers, leave workers out.")
-        plan = self.plan()
-        if on_plan is not None:
-            on_plan(plan)
-        for line in plan.as_text().splitlines():
-            self._progress.note(line)
-        self._check_cost()
-        identity = self._identity()
-        folder = self._cells.base.output.path / f"{self._sweep.name}-{identity[:8]}"
-        if is_whole(folder):
-            self._progress.release()
-            self._progress.note(f"Finished before: {folder}; nothing is run.")
-            return SweepResult.load(folder)
+        if dask:
+            check_address(dask)
+        self._find_cells()
         with contextlib.ExitStack() as at_the_end:
-            cluster = at_the_end.enter_context(on_dask(dask)) if dask else None
+            wanted = 1 if dask else self._wanted_processes(workers)
+            beside = at_the_end.enter_context(Processes(wanted)) if wanted > 1 else None
+            plan = self._collect()
+            if on_plan is not None:
+                on_plan(plan)
+            for line in plan.as_text().splitlines():
+                self._progress.note(line)
+            self._check_cost()
+            identity = self._identity()
+            folder = self._cells.base.output.path / f"{self._sweep.name}-{identity[:8]}"
+            if is_whole(folder):
+                self._progress.release()
+                self._progress.note(f"Finished before: {folder}; nothing is run.")
+                return SweepResult.load(folder)
+            trade: Trade = in_process if beside is None else beside.trade
+            if dask:
+                trade = at_the_end.enter_context(on_dask(dask))
             work = at_the_end.enter_context(Workspace(folder))
             at_the_end.enter_context(as_run_folder_error(folder))
             self._progress.release()
-            return self._in_folder(work, identity, workers, cluster)
+            return self._in_folder(work, identity, trade)
 
-    def _in_folder(
-        self, work: Workspace, identity: str, workers: int | None, cluster: tuple[Trade, int] | None
-    ) -> SweepResult:
+    def _in_folder(self, work: Workspace, identity: str, trade: Trade) -> SweepResult:
         started, began = now(), time.monotonic()
         shelf = Shelf(work.path / _WORK)
         self._place_prices(shelf)
         usage = answer_groups(self._plan, shelf, work, identity, self._progress, self._max_cost)
         parts = self._parts(identity)
         traded = time.monotonic()
-        self._trade(parts, shelf, self._workers(parts, workers, cluster))
+        self._trade(parts, shelf, trade)
         finished = FinishedCells([str(path) for path in shelf.paths(part.key for part in parts).values()])
         self._progress.begin("writing")
         axes = axes_of(self._sweep.keys, self._cells.all)
@@ -215,7 +236,7 @@ class _Run:
         for cell in self._cells.all:
             resolved = {
                 name: part
-                for name, part in without_folders(cell.experiment.resolved()).items()
+                for name, part in without_folders(json.loads(cell.resolved)).items()
                 if name not in ("name", "output")
             }
             arms = [(one.arm.name, one.group) for one in self._plan.arms[cell.number]]
@@ -238,8 +259,8 @@ class _Run:
 
     def _parts(self, identity: str) -> list[Part]:
         """The cells in parts, those of the same prices and costs beside each other."""
-        work: dict[str, list[CellWork]] = {}
-        closes: dict[str, int] = {}
+        work: dict[tuple[str, str], list[CellWork]] = {}
+        closes: dict[tuple[str, str], int] = {}
         for cell in self._cells.all:
             universe = self._cells.prices.visible(cell.experiment).universe
             arms = [
@@ -247,11 +268,12 @@ class _Run:
                 for one in self._plan.arms[cell.number]
             ]
             one = CellWork(cell.number, without_frames(cell.experiment), prices_key(universe), arms)
-            alike = json.dumps([one.prices, cell.experiment.as_dict()["costs"]], sort_keys=True)
+            alike = one.prices, json.dumps(json.loads(cell.resolved)["costs"])
             work.setdefault(alike, []).append(one)
             closes[alike] = universe.closes * len(arms)
         parts = []
-        for alike, cells in work.items():
+        first = {prices: number for number, prices in enumerate(dict.fromkeys(prices for prices, _ in work))}
+        for alike, cells in sorted(work.items(), key=lambda item: first[item[0][0]]):  # prices are read once
             size = max(1, min(MOST_CELLS_OF_A_PART, CLOSES_OF_A_PART // closes[alike]))
             for begin in range(0, len(cells), size):
                 some = tuple(cells[begin : begin + size])
@@ -261,27 +283,28 @@ class _Run:
                 parts.append(Part(key, some, tuple(dict.fromkeys(files))))
         return parts
 
-    def _workers(self, parts: Sequence[Part], workers: int | None, cluster: tuple[Trade, int] | None) -> Trade:
-        if cluster is not None:
-            return cluster[0]
-        closes = sum(self._cells.prices.visible(cell.experiment).universe.closes for cell in self._cells.all)
+    def _wanted_processes(self, workers: int | None) -> int:
         if workers is None:
+            closes = sum(self._cells.prices.visible(cell.experiment).universe.closes for cell in self._cells.all)
             workers = processes() if closes >= _WORTH_A_PROCESS else 1
-        return in_process if workers == 1 or not can_travel(parts) else in_processes(workers)
+        if workers > 1 and not can_travel([without_frames(cell.experiment) for cell in self._cells.all]):
+            return 1
+        return workers
 
     def _trade(self, parts: Sequence[Part], shelf: Shelf, trade: Trade) -> None:
         total, left = len(self._cells.all), [part for part in parts if not shelf.has(part.key)]
         done = total - sum(len(part.cells) for part in left)
         self._progress.begin("trading cells", total, unit="cells")
         self._progress.at(done, total)
-        for found in trade_parts(left, shelf, trade):
-            if isinstance(found, CellFailed):
-                cell = next(cell for cell in self._cells.all if cell.number == found.cell)
-                raise type(found.problem)(f"{cell.told[:1].upper()}{cell.told[1:]}: {found.problem}")
-            part, outcomes = found
-            shelf.put(part.key, part_bytes(outcomes))
-            done += len(part.cells)
-            self._progress.at(done, total)
+        with contextlib.closing(trade_parts(left, shelf, trade)) as traded:
+            for found in traded:
+                if isinstance(found, CellFailed):
+                    cell = next(cell for cell in self._cells.all if cell.number == found.cell)
+                    raise type(found.problem)(f"{cell.told[:1].upper()}{cell.told[1:]}: {found.problem}")
+                part, outcomes = found
+                shelf.put(part.key, part_bytes(outcomes))
+                done += len(part.cells)
+                self._progress.at(done, total)
         self._progress.end(f"{total:,} cells")
 
     def _document(self, axes: Sequence[Any], identity: str) -> dict[str, Any]:

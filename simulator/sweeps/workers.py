@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import pickle
-from collections.abc import Callable, Iterator, Sequence
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
 from importlib.metadata import version
-from typing import Any, NamedTuple, TypeAlias
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple, Self, TypeAlias
 
 from joblib import Parallel, delayed
 
 from llm_strategy.errors import BacktraderLLMError, ConfigurationError, RunFolderError
+from simulator.experiment.configuration import Experiment
 from simulator.sweeps.shelf import Held, Shelf
 from simulator.sweeps.trade import ArmOutcome, CellProblem, CellWork, trade_cells
 
@@ -24,6 +29,8 @@ ATTEMPTS = 3
 """How often a part is begun before a sweep gives up on it: one that ends its worker each time would go on for ever."""
 _IDLE_SECONDS = 20
 _CONNECT_SECONDS = 10
+_SCHEMES = ("", "tcp", "tls", "ws", "wss", "ucx")
+"""How a scheduler is spoken to; ``tcp`` where an address does not say."""
 _INSTALL = "pip install 'backtrader-llm[dask]'"
 
 
@@ -37,7 +44,8 @@ class Part(NamedTuple):
 
 
 Traded: TypeAlias = tuple[Part, list[ArmOutcome]]
-Trade: TypeAlias = Callable[[Sequence[Part], Shelf], Iterator[tuple[str, list[ArmOutcome] | CellProblem]]]
+Outcomes: TypeAlias = Generator[tuple[str, list[ArmOutcome] | CellProblem]]
+Trade: TypeAlias = Callable[[Sequence[Part], Shelf], Outcomes]
 """Trades parts in any order; raises ``WorkerLost`` where some of them were lost."""
 
 
@@ -56,7 +64,7 @@ class CellFailed(NamedTuple):
     problem: BacktraderLLMError
 
 
-def trade_parts(parts: Sequence[Part], shelf: Shelf, trade: Trade) -> Iterator[Traded | CellFailed]:
+def trade_parts(parts: Sequence[Part], shelf: Shelf, trade: Trade) -> Generator[Traded | CellFailed]:
     """Trade all parts, those of a lost worker again; ends behind a cell that cannot be traded.
 
     Raises ``RunFolderError`` for a part that ended its worker every time.
@@ -65,11 +73,12 @@ def trade_parts(parts: Sequence[Part], shelf: Shelf, trade: Trade) -> Iterator[T
     attempts = dict.fromkeys(left, 0)
     while left:
         try:
-            for key, found in trade(list(left.values()), shelf):
-                if isinstance(found, CellProblem):
-                    yield CellFailed(*found)
-                    return
-                yield left.pop(key), found
+            with contextlib.closing(trade(list(left.values()), shelf)) as outcomes:
+                for key, found in outcomes:
+                    if isinstance(found, CellProblem):
+                        yield CellFailed(*found)
+                        return
+                    yield left.pop(key), found
         except WorkerLost as lost:
             for key in lost.parts & left.keys():
                 attempts[key] += 1
@@ -82,16 +91,32 @@ def trade_parts(parts: Sequence[Part], shelf: Shelf, trade: Trade) -> Iterator[T
                     ) from None
 
 
-def in_process(parts: Sequence[Part], shelf: Shelf) -> Iterator[tuple[str, list[ArmOutcome] | CellProblem]]:
+def in_process(parts: Sequence[Part], shelf: Shelf) -> Outcomes:
     """Trade in this process."""
     for part in parts:
         yield part.key, trade_cells(part.cells, shelf.paths(part.files))
 
 
-def in_processes(workers: int) -> Trade:
-    """Trade in so many processes of this machine, which map prices and decisions into memory."""
+class Processes:
+    """So many processes of this machine, which map prices and decisions into memory; use them as a context manager.
 
-    def trade(parts: Sequence[Part], shelf: Shelf) -> Iterator[tuple[str, list[ArmOutcome] | CellProblem]]:
+    They are begun before there is anything to trade, because a process takes a second to load the libraries.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._beginning: Iterator[None] = iter(())
+
+    def __enter__(self) -> Self:
+        with _uninterrupted():
+            self._beginning = self._run([delayed(_leave_interruptions)()])
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._wait()
+
+    def trade(self, parts: Sequence[Part], shelf: Shelf) -> Outcomes:
+        """Trade in these processes."""
         begun: set[str] = set()
 
         def tasks() -> Iterator[Any]:
@@ -99,20 +124,57 @@ def in_processes(workers: int) -> Trade:
                 begun.add(part.key)
                 yield delayed(_named)(part.key, part.cells, shelf.paths(part.files))
 
+        self._wait()
+        try:
+            with _uninterrupted():
+                found = self._run(tasks())
+            try:
+                for one in found:  # noqa: UP028 - it would close what is found, which warns of what is under way
+                    yield one
+            finally:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", UserWarning)
+                    found.close()
+        except BrokenProcessPool:
+            raise WorkerLost(begun) from None
+
+    def _run(self, tasks: Iterable[Any]) -> Any:
+        """The outcomes of tasks as they come. All calls share the processes, and nothing else: one that lost a worker
+        would give its outcomes to the next."""
         pool = Parallel(
-            workers,
+            self._workers,
             backend="loky",
             return_as="generator_unordered",
             batch_size=1,
             pre_dispatch="2*n_jobs",
             idle_worker_timeout=_IDLE_SECONDS,
+            initializer=_leave_interruptions,
         )
-        try:
-            yield from pool(tasks())
-        except BrokenProcessPool:
-            raise WorkerLost(begun) from None
+        return pool(tasks)
 
-    return trade
+    def _wait(self) -> None:
+        """Wait until the processes are there; those that have ended meanwhile are begun again by who needs them."""
+        with contextlib.suppress(BrokenProcessPool):
+            for _ in self._beginning:
+                pass
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Have processes that are begun meanwhile ignore Ctrl-C, which ends this one: it tells what becomes of a sweep."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+def _leave_interruptions() -> None:
+    """Leave Ctrl-C to the process that began this one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _named(key: str, cells: Sequence[CellWork], files: dict[str, Held]) -> tuple[str, list[ArmOutcome] | CellProblem]:
@@ -120,16 +182,15 @@ def _named(key: str, cells: Sequence[CellWork], files: dict[str, Held]) -> tuple
 
 
 @contextlib.contextmanager
-def on_dask(address: str) -> Iterator[tuple[Trade, int]]:
-    """Trade on the cluster of the scheduler at an address (``tcp://host:8786``), and how many threads it has. Prices
-    and decisions are scattered once. Raises ``ConfigurationError`` where there is no such cluster."""
+def on_dask(address: str) -> Iterator[Trade]:
+    """Trade on the cluster of the scheduler at an address (``tcp://host:8786``). Prices and decisions are scattered
+    once. Raises ``ConfigurationError`` where there is no such cluster."""
     try:
         from distributed import Client as Connect
     except ImportError:
         raise ConfigurationError(f"A sweep on Dask needs distributed: {_INSTALL}") from None
     try:
-        connect: Any = Connect
-        client = connect(address, timeout=_CONNECT_SECONDS)
+        client = _connected(Connect, address)
     except (OSError, ValueError, TimeoutError) as problem:
         told = " ".join(str(problem).split()) or type(problem).__name__
         raise ConfigurationError(
@@ -137,11 +198,43 @@ def on_dask(address: str) -> Iterator[tuple[Trade, int]]:
             "with dask worker ADDRESS."
         ) from None
     with client:
-        yield _scattering(client), _threads(client, address)
+        _check_workers(client, address)
+        yield _scattering(client)
 
 
-def _threads(client: Any, address: str) -> int:
-    """Threads of all workers, each of which has the same version of this package."""
+def check_address(address: str) -> None:
+    """Raise ``ConfigurationError`` for what cannot be the address of a scheduler."""
+    scheme, _, place = address.rpartition("://")
+    host, _, port = place.rpartition(":")
+    if scheme not in _SCHEMES or not host or not port.isdecimal():
+        raise ConfigurationError(
+            f"dask is {address!r:.80}: give the address that dask scheduler prints, such as tcp://10.0.0.1:8786."
+        )
+
+
+def _connected(connect: Any, address: str) -> Any:
+    """The client of a scheduler. It is made in a thread of its own, because it waits for ever for the word of a server
+    that is none, such as that of the dashboard."""
+    found: SimpleQueue[Any] = SimpleQueue()
+
+    def begin() -> None:
+        try:
+            found.put(connect(address, timeout=_CONNECT_SECONDS))
+        except Exception as problem:
+            found.put(problem)
+
+    threading.Thread(target=begin, daemon=True).start()
+    try:
+        client = found.get(timeout=2 * _CONNECT_SECONDS)
+    except Empty:
+        raise TimeoutError("what is there does not answer as one") from None
+    if isinstance(client, Exception):
+        raise client
+    return client
+
+
+def _check_workers(client: Any, address: str) -> None:
+    """Raise ``ConfigurationError`` where there are no workers, or one has another version of this package."""
     try:
         client.wait_for_workers(1, timeout=_CONNECT_SECONDS)
         versions = client.run(_installed)
@@ -159,7 +252,6 @@ def _threads(client: Any, address: str) -> int:
             raise ConfigurationError(
                 f"The worker {worker} has backtrader-llm {other}, and this is {own}: install the same version there."
             )
-    return sum(client.nthreads().values())
 
 
 def _installed() -> str:
@@ -172,7 +264,7 @@ def _scattering(client: Any) -> Trade:
 
     as_completed: Any = completed
 
-    def trade(parts: Sequence[Part], shelf: Shelf) -> Iterator[tuple[str, list[ArmOutcome] | CellProblem]]:
+    def trade(parts: Sequence[Part], shelf: Shelf) -> Outcomes:
         try:
             yield from on_cluster(parts, shelf)
         except (OSError, TimeoutError) as problem:
@@ -182,7 +274,7 @@ def _scattering(client: Any) -> Trade:
                 "cells are kept."
             ) from None
 
-    def on_cluster(parts: Sequence[Part], shelf: Shelf) -> Iterator[tuple[str, list[ArmOutcome] | CellProblem]]:
+    def on_cluster(parts: Sequence[Part], shelf: Shelf) -> Outcomes:
         keys = dict.fromkeys(key for part in parts for key in part.files)
         held = {key: client.scatter(content, broadcast=True) for key, content in shelf.contents(keys)}
         begun = {
@@ -206,10 +298,10 @@ def _scattering(client: Any) -> Trade:
     return trade
 
 
-def can_travel(parts: Sequence[Part]) -> bool:
-    """Whether another process can have these cells: not what was made of objects of a person's own program."""
+def can_travel(experiments: Sequence[Experiment]) -> bool:
+    """Whether another process can have these: not what was made of objects of a person's own program."""
     try:
-        pickle.dumps(parts)
+        pickle.dumps(experiments)
     except (AttributeError, TypeError, pickle.PicklingError):
         return False
     return True

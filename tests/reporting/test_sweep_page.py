@@ -290,3 +290,18 @@ def test_returns_of_an_unknown_cell_are_refused(tmp_path):
     cells[cells["cell"] < 12].to_parquet(folder / "cells.parquet")
     with pytest.raises(RunFolderError, match="returns of a cell that is not in"):
         write_sweep_page(folder)
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "told"),
+    [
+        ("data.source", ["csv:a.csv", "csv:b.csv"], "the best is also the best market or time"),
+        ("advisor.options.seed", [1, 2], "a seed is no choice"),
+        ("costs.slippage_bps", [1, 2], "costs are no choice"),
+        ("risk.max_position_size", [0.1, 0.2], ""),
+    ],
+)
+def test_what_is_no_choice_is_told_on_the_first_screen(tmp_path, key, values, told):
+    _, page = made(tmp_path, axes={key: values, "risk.cooldown_bars": [*range(6)]})
+    words = ("best market or time", "a seed is no choice", "costs are no choice")
+    assert [word for word in words if word in page] == [word for word in words if word in told]

@@ -7,6 +7,7 @@ import pytest
 from small_run import recording
 
 import simulator
+from llm_strategy.errors import ConfigurationError
 from simulator.experiment.configuration import Experiment
 from simulator.prices.sources.frames import FrameSource
 from simulator.prices.universe import load_universe
@@ -94,3 +95,41 @@ def test_a_table_of_prices_that_was_given_travels_without_itself(tmp_path):
     assert type(without_frames(cell).data.source) is str
     result = simulator.sweep(document, workers=1)
     assert result.cells["bars"].diff().iloc[1] == -20
+
+
+RULE = """
+from llm_strategy import ActionType, Rule
+
+class Late(Rule):
+    rationale = "Holds, and fails at a late bar where it is told to."
+    bars_needed = 1
+
+    def __init__(self, fails: bool = False) -> None:
+        self.fails, self.seen = fails, 0
+
+    def action(self, snapshot):
+        self.seen += 1
+        if self.fails and self.seen > 9:
+            raise KeyError("volume_1990")
+        return ActionType.ENTER_LONG
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_cell_that_fails_only_when_it_trades_is_named(tmp_path, workers):
+    (tmp_path / "late.py").write_text(RULE)
+    document = {
+        "experiment": {
+            "data": {"source": "synthetic:cycles?bars=300&seed=5"},
+            "arms": ["late"],
+            "baselines": {"late": {"rule": f"{tmp_path / 'late.py'}:Late"}},
+            "output": {"folder": str(tmp_path / "reports")},
+        },
+        "arm": "late",
+        "grid": {"costs.slippage_bps": [1, 5], "baselines.late.fails": [False, True]},
+    }
+    told = r"^Cell [24] \(costs.slippage_bps=[15], baselines.late.fails=true\): .*late.*volume_1990"
+    with pytest.raises(ConfigurationError, match=told):
+        simulator.sweep(document, workers=workers)
+    document["grid"]["baselines.late.fails"] = [False]
+    assert len(simulator.sweep(document, workers=workers).cells) == 2

@@ -93,13 +93,20 @@ def test_a_disk_that_is_full_at_any_moment(tmp_path, commands, whole):
     assert n > EVERY
 
 
-def test_an_interruption_is_one_sentence(tmp_path, commands, whole):
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_an_interruption_is_one_sentence(tmp_path, commands, whole, workers):
     folder, settings = place(tmp_path, whole[0], "interrupted")
-    process, deadline = commands.start(folder, settings, WORDS), time.monotonic() + 120
-    while written(folder) < 6 and time.monotonic() < deadline:
+    alone = "import os; os.setpgrp()"  # a terminal interrupts the command with all that it began
+    command = commands.popen(folder, settings, (*WORDS[:-1], workers), before=alone)
+    deadline = time.monotonic() + 120
+    while written(folder) < DECISIONS + 3 and time.monotonic() < deadline:
         time.sleep(0.001)
-    os.kill(process, signal.SIGINT)
-    code, said, _ = commands.ended()
+    os.killpg(command.pid, signal.SIGINT)
+    out, err = command.communicate()
+    code, said = command.returncode, out + err
     assert code == 130, said
     assert "Traceback" not in said
+    assert "Warning" not in said
     assert said.strip().splitlines()[-1].startswith("Error: interrupted; every answer of the model so far is kept")
+    assert commands.run(folder, settings, WORDS)[0] == 0
+    assert sums(finished(folder)) == whole[1]

@@ -22,7 +22,7 @@ MISTAKES = {
     "both": ({"list": [{"costs.slippage_bps": 2}]}, "costs.slippage_bps stands in grid and in list"),
     "inside": ({"grid": {"costs": [{}], "costs.slippage_bps": [1]}}, "costs holds costs.slippage_bps"),
     "output": ({"grid": {"output.folder": ["a"]}}, "output.folder changes no result"),
-    "draws": ({"grid": {"evaluation.draws": [1, 2]}}, "which draws each answer once"),
+    "draws": ({"grid": {"evaluation.draws": [1, 2]}}, "is no key of a sweep: it draws each answer once. To see"),
     "windows twice": ({"windows": [{"start": "2001-02-01", "end": "2001-03-01"}]}, "walk_forward and windows"),
     "start": ({"grid": {"data.start": ["2001-02-01"]}}, "data.start and windows are given"),
     "walk": ({"walk_forward": {"bars": 1}}, "walk_forward.bars is 1, it must be at least 2"),

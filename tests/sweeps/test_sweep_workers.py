@@ -3,9 +3,11 @@
 import os
 import signal
 import sys
+import time
 from contextlib import contextmanager
 
 import pytest
+from misbehaving_server import answer, serving
 from small_run import recording
 from small_sweep import buyer, small_sweep, sums
 
@@ -76,6 +78,24 @@ def test_a_worker_that_is_killed_loses_nothing(wanted, tmp_path, small_parts):
     assert len(finished) == len(set(finished)) == 16, "what was finished is not traded again"
 
 
+@pytest.mark.parametrize("end", ["idle", "killed"])
+def test_workers_that_ended_before_there_was_anything_to_trade_are_begun_again(tmp_path, monkeypatch, end):
+    if end == "idle":
+        monkeypatch.setattr(workers, "_IDLE_SECONDS", 0.5)
+    parts = [Part(str(number), (), ()) for number in range(4)]
+    with workers.Processes(2) as processes:
+        processes._wait()
+        began = children()
+        assert len(began) == 2
+        if end == "killed":
+            os.kill(began[0], signal.SIGKILL)
+        deadline = time.monotonic() + 60
+        while began[0] in children() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        found = dict(trade_parts(parts, Shelf(tmp_path), processes.trade))
+    assert found == {part: [] for part in parts}
+
+
 def test_a_part_that_ends_every_worker_is_given_up():
     begun = []
 
@@ -119,6 +139,37 @@ def test_a_dask_cluster_by_the_address_of_its_scheduler(wanted, tmp_path, small_
     monkeypatch.setattr(workers, "_CONNECT_SECONDS", 1)
     with pytest.raises(ConfigurationError, match="There is no scheduler of Dask at tcp"):
         simulator.sweep(small_sweep(tmp_path / "nowhere"), client=client, dask="tcp://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("address", ["http://10.0.0.1:8787/status", "inproc://1/2", "10.0.0.1", "tcp://", "tcp://a:b"])
+def test_what_is_no_address_of_a_scheduler_is_told_before_anything_is_sent(tmp_path, address, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ConfigurationError, match=r"give the address that dask scheduler prints, such as tcp://"):
+        simulator.sweep(small_sweep(tmp_path, arm="momentum"), dask=address)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_scheduler_without_workers_is_told_in_bounded_time(monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr(workers, "_CONNECT_SECONDS", 2)
+    with distributed.LocalCluster(n_workers=0, processes=True, dashboard_address=None, host="127.0.0.1") as cluster:
+        address = cluster.scheduler_address
+        told = f"The scheduler at {address} has no workers: start some with dask worker {address}"
+        with pytest.raises(ConfigurationError, match=told), workers.on_dask(address):
+            pass
+
+
+@pytest.mark.server
+@pytest.mark.filterwarnings("default")
+def test_a_server_that_is_no_scheduler_is_told_in_bounded_time(monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(workers, "_CONNECT_SECONDS", 2)
+    with serving(answer()) as server:
+        address = f"tcp://127.0.0.1:{server.port}"  # as that of the dashboard
+        told = f"There is no scheduler of Dask at {address}"
+        with pytest.raises(ConfigurationError, match=told), workers.on_dask(address):
+            pass
 
 
 def test_without_dask_the_line_that_installs_it_is_told(wanted, tmp_path, monkeypatch):

@@ -159,6 +159,10 @@ def _chips(measures: SweepMeasures) -> Iterator[str]:
         yield "one window"
     if any(axis.key.startswith("costs.") for axis in record.axes):
         yield "costs were varied, and costs are no choice"
+    if any(axis.key.startswith("data.") for axis in record.axes):
+        yield "prices or times were varied: the best is also the best market or time, known afterwards"
+    if any(axis.key.rpartition(".")[2] == "seed" for axis in record.axes):
+        yield "seeds were varied, and a seed is no choice"
     if record.cells["abstained"].sum():
         yield "abstentions: {sweep.abstained} of the decisions"
     if (record.ratios == 0).any():
