@@ -1,5 +1,5 @@
 'use strict';
-// What every part of the script needs: elements, times, figures, and the packed documents of the page.
+// What all parts of the script need: elements, times, figures, packed documents.
 // Text of a record only ever becomes a text node: nothing here writes HTML.
 
 const NONE = -1;
