@@ -64,7 +64,7 @@ def _edges(moves: Floats, bins: int) -> Floats:
     a bin that held some of each could be coloured as neither."""
     low, high = float(moves.min()), float(moves.max())
     if not low < 0 < high:
-        return np.histogram_bin_edges(moves, bins)
+        return np.linspace(low, high, bins + 1)
     width = (high - low) / bins
     edges = np.arange(math.floor(low / width), math.ceil(high / width) + 1) * width
     edges[[0, -1]] = min(edges[0], low), max(edges[-1], high)  # rounding loses neither end

@@ -18,7 +18,8 @@ READY = "performance.getEntriesByName('ready').length"
 HEIGHTS = """(() => {
     const lines = document.querySelector('#equity .lines');
     const [from, , wide, tall] = lines.getAttribute('viewBox').split(' ').map(Number);
-    const points = [...lines.querySelectorAll('.line')].flatMap((path) => path.getAttribute('d').match(/-?\\d+ -?\\d+/g));
+    const paths = [...lines.querySelectorAll('.line')].map((path) => path.getAttribute('d'));
+    const points = paths.flatMap((path) => path.match(/-?\\d+ -?\\d+/g));
     const seen = points.map((text) => text.split(' ').map(Number)).filter(([x]) => x > from && x < from + wide);
     return [Math.min, Math.max].map((end) => end(...seen.map(([, y]) => y / tall)));
 })()"""

@@ -24,7 +24,8 @@ _GAP = 15.0
 """Pixels between the names of two lines at their ends."""
 _LONGEST_NAME = 20
 _EDGE = 0.05
-"""A fraction of the width: a label in the middle of a place nearer to the edge would be cut on a phone."""
+"""A fraction of the width: a label in the middle of a place nearer to the left edge would be cut on a phone where a
+panel has no labels at its side, and one nearer than half of it to the right edge on paper."""
 _SHAPES = {
     "up": "M0-{0}L{0} {1}H-{0}Z",
     "down": "M0 {0}L{0}-{1}H-{0}Z",
@@ -126,7 +127,7 @@ def _grid(panel: Panel, side: Sequence[tuple[float, str]], ticks: Sequence[tuple
             )
         first, _, second = label.partition("\n")
         look = " odd" if number % 2 and len(ticks) > 4 else ""
-        look += " first" if not side and place < _EDGE else ""  # no room is left beside a panel without labels there
+        look += " first" if not side and place < _EDGE else " last" if place > 1 - _EDGE / 2 else ""
         written.append(
             Markup('<line class="notch" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>').format(_across(place), foot, foot + 4)
         )

@@ -16,7 +16,7 @@ class DecisionPanel {
 		this.title.textContent = [bar.time, ...(decisions.several ? [bar.symbol] : []), bar.arm].join(', ');
 		this.element.hidden = false;
 		const [told, books] = await Promise.all([decisions.told(row), read('books')]);
-		if (this.row !== row) return; // another one was chosen meanwhile
+		if (this.row !== row) return; // another was chosen
 		this.body.replaceChildren(...[note && quiet(note),
 			...(told ? [...this.said(told), this.judged(told.gate)] : [p('Its words are not on the page. In the folder of the page they are told by ', this.command())]),
 			this.traded(row, books), this.followed(row), this.beside(row)].filter(Boolean));

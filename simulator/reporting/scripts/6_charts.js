@@ -154,7 +154,7 @@ class Panel {
 		lines.setAttribute('viewBox', `${from * 10000} 0 ${(to - from) * 10000} ${2 * height}`);
 		if (ticks || log !== this.log) each('.end', (one) => one.remove());
 		if (ticks) each('.notch, .tick.x, .grid[x1]', (one) => one.remove());
-		ticks?.forEach((text, at) => {
+		if (this.first.querySelector('.notch')) ticks?.forEach((text, at) => {
 			const [x, foot] = [`${20 * at + 10}%`, TOP + height];
 			make('line', { class: 'notch', x1: x, x2: x, y1: foot, y2: foot + 4 });
 			make('text', { class: 'tick x', x, y: foot + 17 }, text);
