@@ -43,7 +43,7 @@ def distribution_of(returns: Floats) -> Distribution | None:
     moved = float(returns.std()) > NOTHING
     least, most = _BINS
     bins = min(most, max(least, math.ceil(math.sqrt(len(moves)))))
-    counts, edges = np.histogram(moves, bins=bins) if len(moves) else (np.zeros(1), np.zeros(2))
+    counts, edges = np.histogram(moves, _edges(moves, bins)) if len(moves) else (np.zeros(1), np.zeros(2))
     away = returns - returns.mean()
     square = away * away
     spread = float(square.mean())
@@ -57,3 +57,15 @@ def distribution_of(returns: Floats) -> Distribution | None:
         edges=np.asarray(edges, np.float64),
         counts=np.asarray(counts, np.float64),
     )
+
+
+def _edges(moves: Floats, bins: int) -> Floats:
+    """Edges of about so many bins from the worst to the best return, zero among them where both gains and losses came:
+    a bin that held some of each could be coloured as neither."""
+    low, high = float(moves.min()), float(moves.max())
+    if not low < 0 < high:
+        return np.linspace(low, high, bins + 1)
+    width = (high - low) / bins
+    edges = np.arange(math.floor(low / width), math.ceil(high / width) + 1) * width
+    edges[[0, -1]] = min(edges[0], low), max(edges[-1], high)  # rounding loses neither end
+    return edges

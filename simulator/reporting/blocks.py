@@ -115,9 +115,9 @@ class Column(NamedTuple):
 class Table:
     """A table, a row a tuple of texts whose first one heads it.
 
-    ``look`` is ``figures``, ``matrix`` (a row with a head begins a group), ``quoted`` or ``rows`` (texts), ``limits``
-    or ``counts`` (small ones that do not scroll). ``label`` names it where it has no heading just above; the row headed
-    ``marked`` stands out.
+    ``look`` is ``figures``, ``matrix`` (a row with a head begins a group), ``months`` (twelve columns that fold on a
+    phone), ``quoted`` or ``rows`` (texts), ``limits`` or ``counts`` (small ones that do not scroll).
+    ``label`` names it where it has no heading just above; the row headed ``marked`` stands out.
     """
 
     columns: Sequence[Column | str]

@@ -50,10 +50,13 @@ def plain_sentences(record: Record, arm: ArmRecord, facts: Facts) -> list[str]:
     """What was earned and lost beside the market, what that means, and how much trading it took."""
     name, market = arm.name, benchmarks_of(record, arm).get("market")
     said = []
-    if _known(facts, f"{name}.cagr", f"{name}.max_drawdown"):
-        beside = f"Following {name} made {{{name}.cagr}} a year and lost {{{name}.max_drawdown}} at worst"
-        if market is not None and _known(facts, f"{market}.cagr", f"{market}.max_drawdown"):
-            beside += f"; holding the market made {{{market}.cagr}} and lost {{{market}.max_drawdown}}"
+    # Growth a year of a few months is what nobody has had.
+    short = float(facts["run.years"].value) < 1
+    made, over = ("total_return", "in {run.years} years") if short else ("cagr", "a year")
+    if _known(facts, f"{name}.{made}", f"{name}.max_drawdown"):
+        beside = f"Following {name} made {{{name}.{made}}} {over} and lost {{{name}.max_drawdown}} at worst"
+        if market is not None and _known(facts, f"{market}.{made}", f"{market}.max_drawdown"):
+            beside += f"; holding the market made {{{market}.{made}}} and lost {{{market}.max_drawdown}}"
         said.append(f"{beside}.")
     said.append(_MEANS[verdict_of(record, arm, facts).word])
     if _known(facts, f"{name}.exposure", f"{name}.trades", f"{name}.cost_rate"):

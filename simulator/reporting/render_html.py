@@ -24,7 +24,7 @@ _LOOKS = {
     "strong": "<strong>{0}</strong>",
 }
 """Looks of a text, ``{0}``."""
-_TABLES = {"matrix": "figures", "quoted": "rows quoted"}
+_TABLES = {"matrix": "figures", "months": "figures months", "quoted": "rows quoted"}
 """Classes of tables by their look, where they are named otherwise."""
 _COLOUR = re.compile(rf"{COLOUR_PATTERN}|var\(--[a-z]+\)")
 

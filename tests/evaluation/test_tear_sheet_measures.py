@@ -141,6 +141,7 @@ def test_the_spread_names_its_ends_and_counts_every_return_once(account):
     found = distribution_of(moves)
     assert (moves[found.best], moves[found.worst]) == (moves.max(), moves.min())
     assert found.counts.sum() + found.still == len(moves)
+    assert 0.0 in found.edges, "no bin holds gains and losses"
     centred = moves - moves.mean()
     assert found.skewness == pytest.approx((centred**3).mean() / (centred**2).mean() ** 1.5)
     assert found.kurtosis == pytest.approx((centred**4).mean() / (centred**2).mean() ** 2)

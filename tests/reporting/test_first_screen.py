@@ -1,6 +1,7 @@
 """What somebody with money at stake sees first: the verdict, three plain sentences, and two pictures."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from page_parser import chart_tree
@@ -35,6 +36,11 @@ def test_three_sentences_say_what_was_earned_what_it_means_and_what_trading_took
     assert earned == (
         "Following llm made {llm.cagr} a year and lost {llm.max_drawdown} at worst; holding the market made "
         "{market.cagr} and lost {market.max_drawdown}."
+    )
+    short = {**facts, "run.years": replace(facts["run.years"], value=0.5)}
+    assert first_screen.plain_sentences(record, arm, short)[0] == (
+        "Following llm made {llm.total_return} in {run.years} years and lost {llm.max_drawdown} at worst; holding the "
+        "market made {market.total_return} and lost {market.max_drawdown}."
     )
     assert means == first_screen._MEANS[Word(facts["run.verdict"].value)]
     assert "{llm.trades}" in traded

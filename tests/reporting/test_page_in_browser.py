@@ -15,6 +15,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.server]
 EVIL = "<script>document.title='run'</script><img src=x onerror=\"document.title='run'\"> {{7*7}} </script><b>x"
 SYMBOLS = ("<i>A</i> & 'b'", "B")
 READY = "performance.getEntriesByName('ready').length"
+HEIGHTS = """(() => {
+    const lines = document.querySelector('#equity .lines');
+    const [from, , wide, tall] = lines.getAttribute('viewBox').split(' ').map(Number);
+    const paths = [...lines.querySelectorAll('.line')].map((path) => path.getAttribute('d'));
+    const points = paths.flatMap((path) => path.match(/-?\\d+ -?\\d+/g));
+    const seen = points.map((text) => text.split(' ').map(Number)).filter(([x]) => x > from && x < from + wide);
+    return [Math.min, Math.max].map((end) => end(...seen.map(([, y]) => y / tall)));
+})()"""
 OPENED = "document.querySelector('.told h4')"
 QUESTION = ("You are shown a market. </pre><script>x()</script>", "trend: first question of all")
 
@@ -196,6 +204,9 @@ def test_charts_tell_values_zoom_and_open_bars(page, record):
     page.drag("#equity .panel", (0.25, 0.5), (0.5, 0.5))
     view = page.evaluate("document.querySelector('#drawdown .lines').getAttribute('viewBox')")
     assert [round(float(part), -1) for part in view.split()[:3:2]] == [2500, 2500], "all charts show the same time"
+    top, foot = page.evaluate(HEIGHTS)
+    assert 0 <= top < 0.1, "and what is shown fills the height"
+    assert 0.9 < foot <= 1
     page.click("#equity .legend button")
     assert page.evaluate("document.querySelector('#equity .line[data-line=llm]').getAttribute('display')") == "none"
     page.click("#equity .tools button:last-child")

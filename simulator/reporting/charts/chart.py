@@ -23,6 +23,9 @@ _TOP, _BOTTOM, _LABELLED = 12, 36, 52
 _GAP = 15.0
 """Pixels between the names of two lines at their ends."""
 _LONGEST_NAME = 20
+_EDGE = 0.05
+"""A fraction of the width: a label in the middle of a place nearer to the left edge would be cut on a phone where a
+panel has no labels at its side, and one nearer than half of it to the right edge on paper."""
 _SHAPES = {
     "up": "M0-{0}L{0} {1}H-{0}Z",
     "down": "M0 {0}L{0}-{1}H-{0}Z",
@@ -123,12 +126,13 @@ def _grid(panel: Panel, side: Sequence[tuple[float, str]], ticks: Sequence[tuple
                 Markup('<line class="grid" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>').format(_across(place), _TOP, foot)
             )
         first, _, second = label.partition("\n")
-        odd = " odd" if number % 2 and len(ticks) > 4 else ""
+        look = " odd" if number % 2 and len(ticks) > 4 else ""
+        look += " first" if not side and place < _EDGE else " last" if place > 1 - _EDGE / 2 else ""
         written.append(
             Markup('<line class="notch" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>').format(_across(place), foot, foot + 4)
         )
         written.append(
-            Markup('<text class="tick x{}" x="{}" y="{}">{}</text>').format(odd, _across(place), foot + 17, first)
+            Markup('<text class="tick x{}" x="{}" y="{}">{}</text>').format(look, _across(place), foot + 17, first)
         )
         if second:
             written.append(
@@ -142,12 +146,12 @@ def _around(panel: Panel, total: int) -> Markup:
     written = [Markup('<line class="foot" x2="100%" y1="{0}" y2="{0}"/>').format(_TOP + panel.height)]
     if panel.title:
         written.append(
-            Markup('<text class="name" x="100%" y="{}" text-anchor="end">{}</text>').format(_TOP + 2, panel.title)
+            Markup('<text class="name" x="100%" y="{}" text-anchor="end">{}</text>').format(_TOP - 4, panel.title)
         )
     if panel.x_name:
         written.append(Markup('<text class="tick x" x="50%" y="{}">{}</text>').format(total - 6, panel.x_name))
     if panel.y_name:
-        written.append(Markup('<text class="tick" x="4" y="{}">{}</text>').format(_TOP + 2, panel.y_name))
+        written.append(Markup('<text class="tick" x="4" y="{}">{}</text>').format(_TOP - 4, panel.y_name))
     return Markup().join(written)
 
 

@@ -1,12 +1,12 @@
 'use strict';
-// What every part of the script needs: elements, times, figures, and the packed documents of the page.
+// What all parts of the script need: elements, times, figures, packed documents.
 // Text of a record only ever becomes a text node: nothing here writes HTML.
 
 const NONE = -1;
 const DAY = 86400000;
 const documents = new Map();
 
-/** An element with attributes and listeners (functions), and behind them its children. */
+/** An element with attributes, listeners (functions) and children. */
 function el(tag, given = {}, ...children) {
 	const made = document.createElement(tag);
 	for (const [name, value] of Object.entries(given)) {
@@ -52,7 +52,7 @@ function iso(time) {
 	return new Date(time).toISOString().replace(/(T00:00:00)?\.000Z$/, '').replace(/Z$/, '');
 }
 
-/** The time that an ISO text means. */
+/** The time of an ISO text. */
 const timeOf = (text) => Date.parse(text.includes('T') ? `${text}Z` : text);
 
 /** The number of the value nearest to this one in ascending values. */

@@ -2,7 +2,7 @@
 
 class Decisions {
 	constructor(core) {
-		Object.assign(this, core, { count: 0, words: new Map() });
+		Object.assign(this, core, { count: 0, words: new Map(), several: core.symbols.length > 1 });
 		for (const symbol of this.symbols) symbol.times = summed(symbol.times);
 		for (const one of this.series) {
 			one.at = summed(one.at);
@@ -39,7 +39,7 @@ class Decisions {
 		return at === 0 || ['label', 'action', 'status'].some((name) => one[name][at] !== one[name][at - 1]);
 	}
 
-	/** The row of an arm and a symbol nearest to a time; NONE where the arm decided nothing there. */
+	/** The row of an arm and a symbol nearest to a time, else NONE. */
 	find(time, symbol, arm) {
 		const one = this.series.find((each) => each.symbol === symbol && each.arm === arm);
 		return one && !Number.isNaN(time) ? one.first + nearest(one.times, time) : NONE;
@@ -52,7 +52,7 @@ class Decisions {
 		return this.series.filter((each) => each.symbol === symbol).map((each) => each.first + nearest(each.times, time)).filter((each) => each !== row && this.time(each) === time);
 	}
 
-	/** The rows at which two series do not say the same, those of the first one. */
+	/** The rows of one series at which the other one differs. */
 	partings(one, other) {
 		const found = [];
 		let at = 0;
@@ -66,7 +66,7 @@ class Decisions {
 	link(row) {
 		const { one, time, arm, symbol } = this.about(row);
 		const named = new URLSearchParams({ bar: time });
-		if (this.symbols.length > 1) named.set('symbol', symbol);
+		if (this.several) named.set('symbol', symbol);
 		if (one.arm) named.set('arm', arm);
 		return `#${named.toString().replace(/%3A/g, ':')}`;
 	}
@@ -94,7 +94,7 @@ class Decisions {
 		}
 	}
 
-	/** What was said and judged at a row; null where its words are not on the page. */
+	/** The words of a row, null where they are not on the page. */
 	async told(row) {
 		const time = this.time(row);
 		const number = this.stretches.findIndex(([first, last]) => first <= time && time <= last);
@@ -114,7 +114,7 @@ class Decisions {
 		};
 	}
 
-	/** The rows whose words hold this text: what was shown, answered, reasoned, allowed or judged. */
+	/** The rows whose words hold this text. */
 	async saying(wanted) {
 		await this.open();
 		const found = new Set();

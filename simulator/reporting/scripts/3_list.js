@@ -50,7 +50,7 @@ class DecisionList {
 	}
 
 	head() {
-		const heads = [['Close of', 'time'], this.decisions.symbols.length > 1 && ['Symbol'], ['Arm'], ['Label', '', 'label'], ['Action', '', 'action'], ['Sure', 'sure', 'number spare'], ['Gate'],
+		const heads = [['Close of', 'time'], this.decisions.several && ['Symbol'], ['Arm'], ['Label', '', 'label'], ['Action', '', 'action'], ['Sure', 'sure', 'number spare'], ['Gate'],
 			['After 1 bar', '1', 'number spare'], ['5', '5', 'number spare'], ['20', '20', 'number spare']].filter(Boolean);
 		return el('tr', {}, heads.map(([text, by, look]) => {
 			const head = el('th', { scope: 'col', class: look }, by ? button(text, () => {
@@ -91,11 +91,10 @@ class DecisionList {
 		for (let row = 0; row < decisions.count; row += 1) if (tests.every((test) => test(row))) rows.push(row);
 		const keys = new Float64Array(decisions.count);
 		for (const row of rows) keys[row] = by === 'time' ? decisions.time(row) : by === 'sure' ? decisions.value(row, by) : decisions.after(row, by) ?? -Infinity;
-		rows.sort((a, b) => (down ? keys[b] - keys[a] : keys[a] - keys[b]) || a - b);
+		rows.sort((a, b) => (keys[a] - keys[b]) * (down ? -1 : 1) || a - b);
 		this.rows = rows;
 		for (const [name, head] of Object.entries(this.sorted)) {
-			if (name === by) head.setAttribute('aria-sort', down ? 'descending' : 'ascending');
-			else head.removeAttribute('aria-sort');
+			head.ariaSort = name === by ? (down ? 'descending' : 'ascending') : null;
 		}
 		this.show();
 	}
@@ -117,7 +116,7 @@ class DecisionList {
 		const bar = decisions.about(row);
 		const link = decisions.anchor(row);
 		if (row === this.chosen) link.setAttribute('aria-current', 'true');
-		return el('tr', { class: row === this.chosen && 'chosen' }, el('th', { scope: 'row' }, link), decisions.symbols.length > 1 && el('td', {}, bar.symbol),
+		return el('tr', { class: row === this.chosen && 'chosen' }, el('th', { scope: 'row' }, link), decisions.several && el('td', {}, bar.symbol),
 			[bar.arm, bar.said, bar.action].map((text) => el('td', {}, text)), el('td', { class: 'number spare' }, bar.sure),
 			el('td', {}, bar.intent === 'none' ? '' : bar.intent, bar.cut.length > 0 && el('small', {}, `cut: ${bar.cut.join(', ')}`)),
 			[1, 5, 20].map((bars) => el('td', { class: 'number spare' }, signed(decisions.after(row, bars)))));

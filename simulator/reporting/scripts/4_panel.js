@@ -13,10 +13,10 @@ class DecisionPanel {
 		const { decisions } = this;
 		const bar = decisions.about(row);
 		Object.assign(this, { row, bar });
-		this.title.textContent = [bar.time, ...(decisions.symbols.length > 1 ? [bar.symbol] : []), bar.arm].join(', ');
+		this.title.textContent = [bar.time, ...(decisions.several ? [bar.symbol] : []), bar.arm].join(', ');
 		this.element.hidden = false;
 		const [told, books] = await Promise.all([decisions.told(row), read('books')]);
-		if (this.row !== row) return; // another one was chosen meanwhile
+		if (this.row !== row) return; // another was chosen
 		this.body.replaceChildren(...[note && quiet(note),
 			...(told ? [...this.said(told), this.judged(told.gate)] : [p('Its words are not on the page. In the folder of the page they are told by ', this.command())]),
 			this.traded(row, books), this.followed(row), this.beside(row)].filter(Boolean));
@@ -24,7 +24,7 @@ class DecisionPanel {
 
 	command(more = '') {
 		const quote = (text) => (/^[\w.-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
-		const symbol = this.decisions.symbols.length > 1 ? ` --symbol ${quote(this.bar.symbol)}` : '';
+		const symbol = this.decisions.several ? ` --symbol ${quote(this.bar.symbol)}` : '';
 		return el('code', {}, `btllm trace . --at ${this.bar.time} --arm ${quote(this.bar.arm)}${symbol}${more}`);
 	}
 
@@ -115,12 +115,12 @@ function shares(title, found) {
 	}))];
 }
 
-/** The probabilities by choice of which an answer is made; null for any other. */
+/** The probabilities of which an answer is made, else null. */
 function probabilities(answer) {
 	try {
 		const found = JSON.parse(answer);
 		const values = Object.values(found);
-		return values.length > 1 && values.every((share) => share >= 0) && Math.abs(values.reduce((sum, share) => sum + share) - 1) < 0.01 ? found : null;
+		return values.length > 1 && values.every((share) => share >= 0) && Math.abs(summed(values).at(-1) - 1) < 0.01 ? found : null;
 	} catch {
 		return null;
 	}

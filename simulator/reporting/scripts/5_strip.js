@@ -1,4 +1,4 @@
-// A strip of all days of one arm: a row a year, a cell a day, in the colour of its label; a mark where the gate acted.
+// All days of one arm: a row a year, a cell a day in the colour of its label, a mark where the gate acted.
 
 const yearOf = (time) => new Date(time).getUTCFullYear();
 
@@ -7,7 +7,7 @@ class Strip {
 		Object.assign(this, { decisions, chosen: NONE });
 		this.canvas = el('canvas', { role: 'img', click: (event) => open(this.at(event)), mousemove: (event) => { this.canvas.title = iso(decisions.time(this.at(event))); } });
 		this.title = el('figcaption');
-		this.element = el('figure', { class: 'strip' }, this.title, this.canvas, el('ul', { class: 'legend' }, decisions.labels.map(([name, colour]) => el('li', {}, swatch(colour), name))));
+		this.element = el('figure', { class: 'strip' }, this.title, this.canvas, el('ul', { class: 'legend' }, [...decisions.labels, ['no advice', 'var(--rule)']].map(([name, colour]) => el('li', {}, swatch(colour), name))));
 		new ResizeObserver(() => this.draw()).observe(this.element);
 		matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.draw());
 		this.show(0, 0);
@@ -16,7 +16,7 @@ class Strip {
 	show(arm, symbol) {
 		const { decisions } = this;
 		this.one = decisions.series.find((each) => each.arm === arm && each.symbol === symbol) ?? decisions.series[0];
-		const what = `Every day of ${decisions.arms[this.one.arm].name}${decisions.symbols.length > 1 ? ` on ${decisions.symbols[this.one.symbol].name}` : ''}`;
+		const what = `Every day of ${decisions.arms[this.one.arm].name}${decisions.several ? ` on ${decisions.symbols[this.one.symbol].name}` : ''}`;
 		this.title.textContent = `${what}: a row a year, coloured by label, a dark mark where the gate acted`;
 		this.canvas.setAttribute('aria-label', `${what}, by label; the list below holds the same.`);
 		this.draw();

@@ -1,5 +1,5 @@
-// Charts over time: values under the pointer, zoom by a drag, a logarithmic axis, lines that can be left out. A panel
-// is drawn anew from its first drawing each time; all charts show one stretch of time.
+// Charts over time: values under the pointer, zoom by a drag to a stretch that all share, a logarithmic axis, lines
+// that can be left out. A panel is drawn anew from its first drawing each time.
 
 const TOP = 12;
 const charts = [];
@@ -82,31 +82,32 @@ class Chart {
 	/** A line where the bar is that is open. */
 	mark(time = this.marked) {
 		this.marked = time;
-		const [from, to] = [this.time(0), this.time(1)];
-		this.lay(this.bar, (time - from) / (to - from));
+		const from = this.time(0);
+		this.lay(this.bar, (time - from) / (this.time(1) - from));
 	}
 
 	draw() {
-		const placed = (time) => (time - this.from) / (this.to - this.from);
+		const placed = (share) => (this.time(share) - this.from) / (this.to - this.from);
 		this.whole.hidden = !stretch;
-		for (const panel of this.panels) panel.draw(placed(this.time(0)), placed(this.time(1)), this.log, this.hidden, stretch && timeTicks(...stretch).map(([time, text]) => [placed(time), text]));
+		for (const panel of this.panels) panel.draw(placed(0), placed(1), this.log, this.hidden, stretch && timeTicks(...stretch));
 		this.mark();
 	}
 }
 
 class Panel {
 	constructor(svg) {
-		const [low, high] = [Number(svg.dataset.low), Number(svg.dataset.high)];
-		Object.assign(this, { svg, first: svg.cloneNode(true), low, high, log: svg.dataset.scale === 'log' });
+		const { low, high, scale } = svg.dataset;
+		Object.assign(this, { svg, first: svg.cloneNode(true), low: Number(low), high: Number(high), log: scale === 'log' });
 		this.height = Number(svg.querySelector('.lines').getAttribute('height'));
 		this.unit = /[^\d.,-]*$/.exec(svg.querySelector('.tick.y')?.textContent ?? '')[0];
 		this.lines = [...svg.querySelectorAll('.line')].reverse().map((path) => ({ name: path.dataset.line, colour: path.getAttribute('stroke'), points: this.points(path) }));
 	}
 
-	/** The points of a path of relative lines, as shares of width and height from the upper left. */
+	/** The points of a path as shares of width and height, and which begin a part. */
 	points(path) {
-		const [xs, ys] = [[], []];
+		const [xs, ys, begins] = [[], [], []];
 		for (const [, command, numbers] of path.getAttribute('d').matchAll(/([MlL])([^MlLhZ]*)/g)) {
+			if (command === 'M') begins.push(xs.length);
 			const values = numbers.match(/-?\d+/g).map(Number);
 			for (let at = 0; at < values.length; at += 2) {
 				const base = command === 'l' ? xs.length - 1 : NONE;
@@ -114,15 +115,17 @@ class Panel {
 				ys.push(values[at + 1] / 2 / this.height + (ys[base] ?? 0));
 			}
 		}
-		return [xs, ys];
+		return [xs, ys, begins];
 	}
 
 	/** The value at a share of the height, on the axis as it was drawn first. */
 	value(y) { return this.log ? this.low * (this.high / this.low) ** (1 - y) : this.high - y * (this.high - this.low); }
 
+	seen(hidden) { return this.lines.filter(({ name }) => !hidden.has(name)); }
+
 	/** What each line comes to at a share of the whole time. */
 	values(share, hidden) {
-		return this.lines.filter(({ name }) => !hidden.has(name)).map(({ name, colour, points: [xs, ys] }) => {
+		return this.seen(hidden).map(({ name, colour, points: [xs, ys] }) => {
 			const at = nearest(xs, share);
 			const next = Math.min(Math.max(0, at + Math.sign(share - xs[at])), xs.length - 1);
 			const y = ys[at] + (next === at ? 0 : ((share - xs[at]) / (xs[next] - xs[at])) * (ys[next] - ys[at]));
@@ -134,54 +137,65 @@ class Panel {
 
 	draw(from, to, log, hidden, ticks) {
 		const fresh = this.first.cloneNode(true);
-		const lines = fresh.querySelector('.lines');
+		const [lines, { height }] = [fresh.querySelector('.lines'), this];
+		const each = (found, change) => fresh.querySelectorAll(found).forEach(change);
+		const hide = (one) => one.setAttribute('display', 'none');
 		const make = (name, given, text = '') => {
 			const made = document.createElementNS(fresh.namespaceURI, name);
 			for (const [key, value] of Object.entries(given)) made.setAttribute(key, value);
 			made.textContent = text;
 			fresh.insertBefore(made, lines);
 		};
-		const across = (share) => `${(100 * (share - from)) / (to - from)}%`;
-		const foot = TOP + this.height;
-		lines.setAttribute('viewBox', `${from * 10000} 0 ${(to - from) * 10000} ${2 * this.height}`);
-		if (ticks || log !== this.log) fresh.querySelectorAll('.end').forEach((each) => each.remove());
-		if (ticks) fresh.querySelectorAll('.notch, .tick.x, .grid[x1]').forEach((each) => each.remove());
-		for (const [share, text] of ticks ?? []) {
-			make('line', { class: 'notch', x1: across(share), x2: across(share), y1: foot, y2: foot + 4 });
-			make('text', { class: 'tick x', x: across(share), y: foot + 17 }, text);
-		}
-		for (const each of fresh.querySelectorAll('.upright, .marks use, .name[dx], .word')) {
-			for (const key of ['x', 'x1', 'x2'].filter((name) => each.hasAttribute(name))) {
-				const share = parseFloat(each.getAttribute(key)) / 100;
-				each.setAttribute(key, across(share));
-				if (share < from || share > to) each.setAttribute('display', 'none');
+		const move = (one, keys, place) => keys.filter((key) => one.hasAttribute(key)).forEach((key) => {
+			const [share, text] = place(parseFloat(one.getAttribute(key)));
+			one.setAttribute(key, text);
+			if (!(share >= 0 && share <= 1)) hide(one);
+		});
+		lines.setAttribute('viewBox', `${from * 10000} 0 ${(to - from) * 10000} ${2 * height}`);
+		if (ticks || log !== this.log) each('.end', (one) => one.remove());
+		if (ticks) each('.notch, .tick.x, .grid[x1]', (one) => one.remove());
+		if (this.first.querySelector('.notch')) ticks?.forEach((text, at) => {
+			const [x, foot] = [`${20 * at + 10}%`, TOP + height];
+			make('line', { class: 'notch', x1: x, x2: x, y1: foot, y2: foot + 4 });
+			make('text', { class: 'tick x', x, y: foot + 17 }, text);
+		});
+		each('.upright, .marks use, .name[dx]', (one) => move(one, ['x', 'x1', 'x2'], (x) => {
+			const share = (x / 100 - from) / (to - from);
+			return [share, `${100 * share}%`];
+		}));
+		if (this.lines.length && (ticks || log !== this.log)) {
+			const [low, high] = ticks ? this.ends(from, to, hidden) : [this.low, this.high];
+			const down = (value) => (log ? Math.log(high / value) / Math.log(high / low) : (high - value) / (high - low));
+			each('.line, .band', (path) => {
+				const [xs, ys, begins] = this.points(path);
+				path.setAttribute('d', xs.map((x, at) => `${begins.includes(at) ? 'M' : 'L'}${Math.round(10000 * x)} ${Math.round(2 * height * down(this.value(ys[at])))}`).join(''));
+			});
+			each('.marks use, .level', (one) => move(one, ['y', 'y1', 'y2'], (y) => {
+				const share = down(this.value((y - TOP) / height));
+				return [share, TOP + height * share];
+			}));
+			each('.grid[y1], .tick.y', (one) => one.remove());
+			const size = 10 ** Math.floor(Math.log10(high - low));
+			const step = size * [2, 1, 0.5][(high - low < 5 * size) + (high - low < 2.5 * size)];
+			for (let at = Math.ceil(low / step); at * step <= high; at += 1) {
+				const y = TOP + height * down(at * step);
+				make('line', { class: 'grid', x2: '100%', y1: y, y2: y });
+				make('text', { class: 'tick y', dx: -8, y: y + 4 }, figure(at * step) + this.unit);
 			}
 		}
-		if (log !== this.log && this.low > 0) this.bend(fresh, log);
-		for (const each of fresh.querySelectorAll('[data-line]')) if (hidden.has(each.dataset.line)) each.setAttribute('display', 'none');
+		each('[data-line]', (one) => hidden.has(one.dataset.line) && hide(one));
 		this.svg.replaceWith(fresh);
 		this.svg = fresh;
 	}
 
-	/** Let the upright axis be logarithmic, or linear where it was that. */
-	bend(fresh, log) {
-		const { low, high, height } = this;
-		const down = (value) => height * (log ? Math.log(high / value) / Math.log(high / low) : (high - value) / (high - low));
-		for (const path of fresh.querySelectorAll('.line, .band')) {
-			const [xs, ys] = this.points(path);
-			const end = path.getAttribute('d').endsWith('Z') ? 'Z' : '';
-			path.setAttribute('d', `M${xs.map((x, at) => `${Math.round(10000 * x)} ${Math.round(2 * down(this.value(ys[at])))}`).join('L')}${end}`);
-		}
-		let before = Infinity;
-		for (const each of fresh.querySelectorAll('.marks use, .word, .level, .grid[y1], .tick.y')) {
-			const text = each.matches('.tick') ? 4 : 0; // which stands so far below its place
-			for (const key of ['y', 'y1', 'y2'].filter((name) => each.hasAttribute(name))) each.setAttribute(key, text + TOP + down(this.value((each.getAttribute(key) - text - TOP) / height)));
-			if (text && Math.abs(before - each.getAttribute('y')) < 13) each.setAttribute('display', 'none');
-			else if (text) before = each.getAttribute('y');
-		}
+	/** The lowest and the highest value of a stretch, no nearer than a path can tell. */
+	ends(from, to, hidden) {
+		const all = this.seen(hidden).flatMap(({ points: [xs, ys] }) => ys.filter((_, at) => xs[at] >= from && xs[at] <= to));
+		const [top, foot] = all.length ? [Math.min(...all), Math.max(...all)] : [0, 1];
+		const room = Math.max((foot - top) / 20, (0.2 + top - foot) / 2);
+		return [Math.min(1, foot + room), Math.max(0, top - room)].map((y) => this.value(y));
 	}
 }
 
-/** Five times between two, and how they are called. */
-const timeTicks = (from, to) => [1, 3, 5, 7, 9].map((part) => from + (part * (to - from)) / 10)
-	.map((time) => [time, new Date(time).toISOString().slice(...(to - from > 8 * DAY ? [0, 10] : [5, 16]))]);
+/** What five times between two are called. */
+const timeTicks = (from, to) => [1, 3, 5, 7, 9].map((part) => new Date(from + (part * (to - from)) / 10).toISOString().slice(...(to - from > 8 * DAY ? [0, 10] : [5, 16])));

@@ -19,7 +19,7 @@ class Inspector {
 	go(row, stays = false) {
 		if (row === NONE) return;
 		this.stays = stays;
-		this.list.chosen = row; // the next key goes on from here, however soon it comes
+		this.list.chosen = row; // the next key goes on from here
 		const link = this.decisions.link(row);
 		if (location.hash === link) this.follow();
 		else location.hash = link;

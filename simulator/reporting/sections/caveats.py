@@ -26,7 +26,7 @@ def _caveats(record: Record, facts: Facts) -> list[str]:
         sentences += [
             "A model may know the period: it may have been trained on text that was written after these bars. The "
             "figures cannot tell memory from skill.",
-            *_masks(record),
+            *_masks(record, facts),
             "A recorded answer is not a new one: the {model.questions} questions of {model.decisions} decisions were "
             "{model.distinct} distinct ones, and equal questions get equal answers.",
         ]
@@ -49,14 +49,16 @@ def _caveats(record: Record, facts: Facts) -> list[str]:
     return sentences
 
 
-def _masks(record: Record) -> list[str]:
+def _masks(record: Record, facts: Facts) -> list[str]:
     """What each model was shown, those that were shown the same in one sentence."""
-    by_sentence: dict[str, list[str]] = {}
+    alike: dict[str, tuple[str, list[str]]] = {}
     for arm in advisor_arms(record):
-        by_sentence.setdefault(_mask(arm), []).append(arm.name)
-    if len(by_sentence) < 2:
-        return [_of_each(said, names) for said, names in by_sentence.items()]
-    return [f"{listed_names(names)}: {said[0].lower()}{said[1:]}" for said, names in by_sentence.items()]
+        said, share = _mask(arm), f"{arm.name}.mask.recognisable"
+        read = said.replace(f"{{{share}}}", facts[share].text) if share in facts else said
+        alike.setdefault(read, (said, []))[1].append(arm.name)
+    if len(alike) < 2:
+        return [_of_each(said, names) for said, names in alike.values()]
+    return [f"{listed_names(names)}: {said[0].lower()}{said[1:]}" for said, names in alike.values()]
 
 
 def _of_each(sentence: str, names: list[str]) -> str:

@@ -52,7 +52,7 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
     prompts = f"{{{arm}.decisions}} decisions on {{{arm}.distinct_prompts}} distinct prompts"
     constant = (
         f"The most frequent answer, {{{arm}.constant_label}} and {{{arm}.constant_action}}, came on "
-        f"{{{arm}.constant_share}} of it."
+        f"{{{arm}.constant_share}} of them."
     )
     maker = "a strategy of your own" if arm in strategy_arms(record) else "a rule"
     by_rule = f"{{{arm}.decisions}} decisions, made by {maker}."
@@ -137,7 +137,7 @@ def _further(record: Record, facts: Facts) -> Iterator[Block]:
         "decisions": "Decisions", "valid_share": "Valid", "statuses.repaired": "Repaired",
         "statuses.abstained": "Abstained", "coherent_share": "Coherent", "distinct_prompts": "Distinct prompts",
         "decision_changes": "Changes", "constant_label": "Most frequent label", "constant_action": "and action",
-        "constant_share": "Share of it",
+        "constant_share": "Its share",
     }  # fmt: skip
     columns = [Column("Advisor"), *(Column(title, "text" if "_label" in key or "_action" in key else "")
                                     for key, title in metrics.items())]  # fmt: skip

@@ -191,7 +191,7 @@ def _settings(advisors: list[ArmRecord], facts: Facts) -> Iterator[Block]:
         told = [f"{name}.asked.{metric}" for name in names]
         if any(identity in facts for identity in told):
             rows.append((words[0].upper() + words[1:], *(f"{{{one}}}" if one in facts else "" for one in told)))
-    columns: list[Column | str] = ["Asked so", *(Column(name, "text") for name in names)]
+    columns: list[Column | str] = ["Asked so", *(Column(name, "long") for name in names)]
     label = "The settings as they came out"
     yield Details(label, [Table(columns, rows, look="rows", label=label)])
 

@@ -51,13 +51,20 @@ def _scores(arm: ArmRecord, facts: Facts) -> Iterator[Block]:
         yield Paragraph([*_chance(arm.name)])
     if arm.name != REFERENCE_ARM:
         yield Paragraph([*_beyond_rule(arm.name, facts)])
-    yield _followed(arm, facts)
-    yield Paragraph(
-        "Returns are means over so many bars of prices, before costs; volatilities are those of one bar within them, a "
-        f"year. {_interval_note(facts)}",
-        "note",
-    )
+    if _is_measured(arm, facts):
+        yield _followed(arm, facts)
+        yield Paragraph(
+            "Returns are means over so many bars of prices, before costs; volatilities are those of one bar within "
+            f"them, a year. {_interval_note(facts)}",
+            "note",
+        )
     yield on_page(Details(f"How long the labels of {arm.name} last", [_spells(arm)]))
+
+
+def _is_measured(arm: ArmRecord, facts: Facts) -> bool:
+    """Whether any label came often enough for a figure of what followed it."""
+    each = ((label, horizon) for label in label_colours(arm.regimes) for horizon in HORIZONS)
+    return any(facts[f"{arm.name}.regime.{label}.after_{bars}.return"].value != NOT_AVAILABLE for label, bars in each)
 
 
 def _interval_note(facts: Facts) -> str:

@@ -34,8 +34,8 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
         return
     yield Heading("Timing: these moments, or any others", "timing")
     for arm in arms[:_FIGURES]:
-        yield Paragraph(_sentences(arm, TIMING, facts))
-        yield Paragraph(_sentences(arm, BEYOND_RULE, facts))
+        said = [_sentences(arm, what, facts) for what in (TIMING, BEYOND_RULE)]
+        yield from map(Paragraph, said[:1] if said[0] == said[1] else said)
     rows = [_row(arm, what) for arm in arms for what in (TIMING, BEYOND_RULE) if f"{arm}.{what}.p" in facts]
     if not rows:
         return

@@ -104,7 +104,7 @@ def _tables(record: Record, arm: str, facts: Facts) -> Iterator[Block]:
         rows.append([head, *cells, *ends])
         short.append([head, *ends])
     label = f"Returns of {arm} by month and year"
-    yield on_page(Table([Column(""), *map(Column, MONTHS), *last], rows, look="matrix", label=label))
+    yield on_page(Table([Column(""), *map(Column, MONTHS), *last], rows, look="months", label=label))
     yield in_markdown(Table([Column("Year"), *last], short, label=label))
     marked = " A year that the run holds only a part of is marked." if any(year.bars < whole for year in years) else ""
     shades = " The stronger its shade, the farther a month is from zero; no cell is a month without a bar."

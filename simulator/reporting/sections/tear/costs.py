@@ -77,7 +77,7 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
     told = {name: fact for name, fact in told.items() if name in _WHOLE or fact.value}
     if "gross" in told:
         steps = [Step(STEPS[name][0], float(fact.value), fact.text, name in _WHOLE) for name, fact in told.items()]
-        title = f"From what the trades of {arm} made to what was left, in currency"
+        title = f"From what the trades of {arm} made to what was left, in the currency of the prices"
         yield on_page(Figure(draw_waterfall("costs-waterfall-figure", title, steps)))
     else:
         yield Paragraph("A fill whose bar is not among the prices leaves its slippage, and so the costs, unknown.")

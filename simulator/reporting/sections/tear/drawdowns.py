@@ -24,7 +24,7 @@ from simulator.reporting.blocks import (
     on_page,
 )
 from simulator.reporting.charts.chart import Chart, Panel
-from simulator.reporting.charts.layers import ARM, FAINT, Band, Layer, Shades
+from simulator.reporting.charts.layers import ARM, MARKET, Band, Layer, Shades
 from simulator.reporting.charts.scale import Numbers, Times, milliseconds
 from simulator.reporting.facts.benchmark import account_of, beside
 from simulator.reporting.facts.fact import Facts, FactTable, Value
@@ -145,7 +145,7 @@ def _figure(arm: str, account: pd.Series, found: Sequence[Drawdown]) -> Chart:
     spans = [(times[one.peak], times[one.peak + one.bars]) for one in found]
     low = float(loss.min())
     layers: list[Layer] = [
-        Shades("the worst", spans, FAINT),
+        Shades("the worst", spans, MARKET),
         Band("", times, loss, np.zeros(len(loss)), ARM[0]),
     ]
     return Chart(

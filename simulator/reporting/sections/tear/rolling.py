@@ -136,7 +136,7 @@ def _figure(record: Record, found: _Rolled | None) -> Chart:
         panels.append(
             Panel(
                 [Level(0.0, colour=FAINT), *market, Line(arm.name, at, found.sharpe, ARM[0], 2.0)],
-                across, numbers_around(np.concatenate(shown)), height=150, title="Sharpe ratio a year",
+                across, numbers_around(np.concatenate(shown)), height=150, title="Annual Sharpe ratio",
             )
         )  # fmt: skip
         if found.beta is not None:
@@ -156,5 +156,5 @@ def _figure(record: Record, found: _Rolled | None) -> Chart:
     title, told = "What {} held", "The value of all positions as a share of the account."
     if found is not None:
         title = "{} over a moving window, and what it held"
-        told = f"From top to bottom: Sharpe ratio a year, beta, and exposure. {told}"
+        told = f"From top to bottom: annual Sharpe ratio, beta, and exposure. {told}"
     return Chart("rolling-figure", title.format(arm.name), told, panels)
