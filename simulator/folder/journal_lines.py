@@ -7,6 +7,9 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from llm_strategy.risk import Verdict
+from llm_strategy.trading.decision_lines import Entry, entry_of
+from llm_strategy.types import Decision, Snapshot
 from simulator.folder.record_check import check_decision
 
 _PLACED = frozenset({"bar", "snapshot", "time"})
@@ -14,7 +17,9 @@ _PLACED = frozenset({"bar", "snapshot", "time"})
 _BAR, _MARKET, _STATUS, _TIME = ',"bar":', ',"snapshot":{', '},"status":', ',"time":"'
 _PLAIN = re.compile("[0-9T:.+-]+")
 """A text that JSON reads as it stands."""
-_MOST_COMMON, _MOST_MARKETS = 2_048, 16_384
+_LONGEST_BAR = 15
+"""Digits of a bar's number."""
+_MOST_COMMON, _MOST_MARKETS = 4_096, 65_536
 
 
 class Common:
@@ -23,19 +28,37 @@ class Common:
     Lines that say the same have the same object where their reader still knew it.
     """
 
-    __slots__ = ("row",)
+    __slots__ = ("row", "said")
 
     def __init__(self, row: dict[str, Any]) -> None:
         self.row = row
+        self.said: tuple[Decision, Verdict] | None = None
+        """The same as a decision, on the market of the first line that was made an entry, with the gate's verdict."""
+
+
+class Market:
+    """What a decision is about: a symbol, its close in currency, and in ``text``, in JSON, all of its snapshot."""
+
+    __slots__ = ("_snapshot", "_text", "close", "symbol")
+
+    def __init__(self, symbol: str, close: float, text: str) -> None:
+        self.symbol, self.close = symbol, close
+        self._text = text
+        self._snapshot: Snapshot | None = None
+
+    def snapshot(self) -> Snapshot:
+        """The snapshot, made once."""
+        if self._snapshot is None:
+            self._snapshot, self._text = Snapshot.from_record(json.loads(self._text)), ""
+        return self._snapshot
 
 
 class Line(NamedTuple):
-    """A line of a journal: its bar and its time, symbol and close of its market, and what others say as well."""
+    """A line of a journal: its bar and its time, its market, and what others say as well."""
 
     bar: int
     time: str
-    symbol: str
-    close: float
+    market: Market
     common: Common
     text: str
 
@@ -43,6 +66,28 @@ class Line(NamedTuple):
         """The whole line as JSON."""
         read: dict[str, Any] = json.loads(self.text)
         return read
+
+    def entry(self) -> Entry:
+        """The line as an entry; entries that say the same hold the same advice and the same verdict."""
+        if self.common.said is None:
+            entry = entry_of(self.row())
+            self.common.said = entry.decision, entry.verdict
+            return entry
+        one, verdict = self.common.said
+        decision = Decision(
+            self.market.snapshot(),
+            one.status,
+            one.advice,
+            one.abstention,
+            one.policy,
+            one.prompt,
+            one.exchanges,
+            one.repairs,
+            one.instead_of,
+            one.context,
+            one.plan,
+        )
+        return Entry(self.bar, decision, verdict)
 
 
 class LineReader:
@@ -53,7 +98,7 @@ class LineReader:
 
     def __init__(self) -> None:
         self._common: dict[tuple[str, ...], Common] = {}
-        self._markets: dict[tuple[str, str], tuple[str, float]] = {}
+        self._markets: dict[tuple[str, str], Market] = {}
 
     def read(self, text: str, path: Path, number: int) -> Line:
         """Line ``number`` of the journal at ``path``; raises ``RunFolderError`` or ``ValueError`` where it is no
@@ -71,37 +116,37 @@ class LineReader:
             return self._read_whole(text, path, number)
         time, market = text[at_time + len(_TIME) : end], text[at_market + len(_MARKET) : at_status]
         parts = text[:at_bar], text[behind + 1 : at_market], text[at_status + 2 : at_time], text[end + 2 :]
-        common, traded = self._common.get(parts), self._markets.get((market, time))
-        if str(bar) != digits:
+        common, about = self._common.get(parts), self._markets.get((market, time))
+        if str(bar) != digits or len(digits) > _LONGEST_BAR:
             return self._read_whole(text, path, number)
-        if common is not None and traded is not None:
-            return Line(bar, time, *traded, common, text)
+        if common is not None and about is not None:
+            return Line(bar, time, about, common, text)
         row, snapshot = common.row if common else _read_parts(parts), _read_object(f"{{{market}}}")
         if not row or not snapshot or row.keys() & _PLACED or not _PLAIN.fullmatch(time):
             return self._read_whole(text, path, number)
         check_decision({**row, "bar": bar, "snapshot": snapshot, "time": time}, path, number)
         common = common or self._keep_common(parts, row)
-        return Line(bar, time, *(traded or self._keep_market(market, time, snapshot)), common, text)
+        return Line(bar, time, about or self._keep_market(market, time, snapshot), common, text)
 
     def _read_whole(self, text: str, path: Path, number: int) -> Line:
         row = json.loads(text)
         check_decision(row, path, number)
         common = Common({name: value for name, value in row.items() if name not in _PLACED})
-        return Line(row["bar"], row["time"], *_traded(row["snapshot"]), common, text)
+        return Line(row["bar"], row["time"], _market_of(row["snapshot"], ""), common, text)
 
     def _keep_common(self, parts: tuple[str, ...], row: dict[str, Any]) -> Common:
         if len(self._common) >= _MOST_COMMON:
             self._common.clear()
         return self._common.setdefault(parts, Common(row))
 
-    def _keep_market(self, market: str, time: str, snapshot: dict[str, Any]) -> tuple[str, float]:
+    def _keep_market(self, text: str, time: str, snapshot: dict[str, Any]) -> Market:
         if len(self._markets) >= _MOST_MARKETS:
             self._markets.clear()
-        return self._markets.setdefault((market, time), _traded(snapshot))
+        return self._markets.setdefault((text, time), _market_of(snapshot, f"{{{text}}}"))
 
 
-def _traded(snapshot: dict[str, Any]) -> tuple[str, float]:
-    return snapshot["symbol"], snapshot["close"]
+def _market_of(snapshot: dict[str, Any], text: str) -> Market:
+    return Market(snapshot["symbol"], snapshot["close"], text)
 
 
 def _read_parts(parts: tuple[str, ...]) -> dict[str, Any]:

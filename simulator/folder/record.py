@@ -33,7 +33,6 @@ from llm_strategy.market.context.registry import with_files
 from llm_strategy.market.regimes import Regimes
 from llm_strategy.trading.decision_lines import Entry, entry_of
 from simulator.experiment import COPY_ARM
-from simulator.folder.entry_reader import keep_entry, known_entry
 from simulator.folder.evidence import DECISIONS, EQUITY_COLUMNS, ORDER_COLUMNS, PRICE_COLUMNS, TRADE_COLUMNS, draw_name
 from simulator.folder.journal_lines import Line, LineReader
 from simulator.folder.manifest import Manifest, read_manifest
@@ -70,13 +69,8 @@ class Decisions(Sequence[dict[str, Any]]):
         """The same lines as entries of a journal, read as they are asked for; what is equal in them may be one
         object."""
         with as_damage(self.path.parent):
-            for number, line in self._lines():
-                entry = known_entry(line)
-                if entry is None:
-                    row = self._read(line, number)
-                    entry = entry_of(row)
-                    keep_entry(line, row, entry)
-                yield entry
+            for line in self.lines():
+                yield line.entry()
 
     def at(self, times: Set[str]) -> Iterator[Entry]:
         """The entries of the decisions at these closes (ISO 8601) alone; of the other lines nothing is read."""

@@ -153,11 +153,6 @@ def check_decision(line: object, path: Path, number: int) -> None:
         raise RunFolderError(f"{path}, line {number}, has no valid {wrong!r}: restore it, or run the experiment again.")
 
 
-def is_snapshot(held: object) -> bool:
-    """Whether this is what a decision of a journal holds as its snapshot."""
-    return isinstance(held, dict) and not _wrong(held, _WITHIN["snapshot"]) and _wrong_feature(held) is None
-
-
 def check_table(
     table: pd.DataFrame, path: Path, columns: Collection[str], *, times: Collection[str], texts: Collection[str],
     empty: Collection[str] = (),

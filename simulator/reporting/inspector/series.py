@@ -97,13 +97,13 @@ class SeriesTables:
         self.outcomes.append(outcomes)
         said: dict[Common, Statement] = {}
         for line in arm.decisions.lines():
-            if (series := made.get(line.symbol)) is None:
-                series = made[line.symbol] = Series(number, self.symbols(line.symbol))
+            if (series := made.get(line.market.symbol)) is None:
+                series = made[line.market.symbol] = Series(number, self.symbols(line.market.symbol))
             if (statement := said.get(line.common)) is None:
                 if len(said) >= _MOST_STATEMENTS:
                     said.clear()
                 statement = said[line.common] = self._statement(line.common.row, outcomes, labelled)
-            series.take(self._times(line.time), line.close, statement)
+            series.take(self._times(line.time), line.market.close, statement)
         self.series += made.values()
 
     def _statement(self, row: Row, outcomes: Numbers[Outcome], labelled: bool) -> Statement:

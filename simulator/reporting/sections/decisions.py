@@ -6,12 +6,10 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from llm_strategy.trading.decision_lines import Entry, entry_of
 from llm_strategy.types import ClampEvent
 from simulator.evaluation.advice import ChangeFinder
 from simulator.evaluation.copying import copy_of
 from simulator.evaluation.measures import measure
-from simulator.folder.journal_lines import Common, Line
 from simulator.folder.prompt_options import resolved_options
 from simulator.folder.record import ArmRecord, Record
 from simulator.reporting.blocks import (
@@ -38,7 +36,6 @@ from simulator.reporting.sections.copying import confidence_sentence
 LISTED = 200
 """Rows of decisions, of trades and of orders on a page; the rest stays in the run folder."""
 LISTED_IN_MARKDOWN = 20
-_MOST_ENTRIES = 4_096
 
 
 def blocks(record: Record, facts: Facts) -> Iterator[Block]:
@@ -84,16 +81,8 @@ def blocks(record: Record, facts: Facts) -> Iterator[Block]:
 
 def _last_changed(arm: ArmRecord, most: int) -> list[dict[str, Any]]:
     """The last decisions that differed from the one before on their symbol, as lines of the journal."""
-    finder, entries = ChangeFinder(), dict[tuple[Common, str], Entry]()
-    changed: deque[Line] = deque(maxlen=most)
-    for line in arm.decisions.lines():
-        said = line.common, line.symbol
-        if (entry := entries.get(said)) is None:
-            if len(entries) >= _MOST_ENTRIES:
-                entries.clear()
-            entry = entries[said] = entry_of(line.row())
-        if finder.take(entry):  # which compares neither bar nor market
-            changed.append(line)
+    finder = ChangeFinder()
+    changed = deque((line for line in arm.decisions.lines() if finder.take(line.entry())), maxlen=most)
     return [line.row() for line in changed]
 
 
