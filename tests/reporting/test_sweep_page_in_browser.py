@@ -131,3 +131,12 @@ def test_nothing_is_wider_than_a_telephone_and_shades_leave_figures_readable(bro
         )
         assert len(contrasts) > 20
         assert min(contrasts) > 4.5
+
+
+def test_a_heat_map_on_a_phone_has_no_labels_but_its_settings(browser, path):
+    with browser.open(path, width=400) as page:
+        page.wait(READY)
+        assert page.evaluate("getComputedStyle(document.querySelector('td[data-tint]'), '::before').content") == "none"
+        assert (
+            page.evaluate("getComputedStyle(document.querySelector('table:has([data-tint]) thead')).display") != "none"
+        )
