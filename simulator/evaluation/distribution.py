@@ -66,10 +66,6 @@ def _edges(moves: Floats, bins: int) -> Floats:
     if not low < 0 < high:
         return np.linspace(low, high, bins + 1)
     width = (high - low) / bins
-<<<<<<< HEAD
     edges = np.arange(math.floor(low / width), math.ceil(high / width) + 1, dtype=np.float64) * width
-=======
-    edges: Floats = np.asarray(np.arange(math.floor(low / width), math.ceil(high / width) + 1) * width, np.float64)
->>>>>>> looks
     edges[[0, -1]] = min(edges[0], low), max(edges[-1], high)  # rounding loses neither end
     return edges
