@@ -1,8 +1,8 @@
 """A day of one-minute bars of three symbols, watched by the embedded model and killed at random: ``python -m
 benchmarks.kills``.
 
-The bars come through a file that is cut, told again from its beginning, out of order and doubled. Half of the questions
-or more are asked while kills fall, from an empty record. What is left is held against the same day watched in one go,
+The bars come through a file that is cut, told again from its beginning, out of order and doubled. All questions are
+asked while kills fall, from an empty record. What is left is held against the same day watched in one go,
 against the ordinary simulation of its bars, and against a run of the experiment that never heard of a watch.
 """
 
