@@ -1,7 +1,7 @@
 """backtrader's indicators of TA-Lib (``bt.talib``), made when the first of them is asked for: backtrader makes 200
 classes whenever it is imported, which takes about as long as everything else in it.
 
-Python's own ``LazyLoader`` shows a second thread the half-made module (seen with 3.11.7), so the loader here is another.
+Python's own ``LazyLoader`` shows a second thread the half-made module (seen with 3.11.7), so this loader is another.
 """
 
 from __future__ import annotations
