@@ -79,7 +79,7 @@ class Part(Generic[Content]):
         status = 1
         try:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # who began it ends it
-            ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)  # also where that one is killed
+            end_with_parent()
             os.close(here)
             content = pickle.dumps(self._compute())
             with open(there, "wb") as pipe:
@@ -94,6 +94,12 @@ class Part(Generic[Content]):
         _, status = os.waitpid(self._process, 0)
         self._process = 0
         return status
+
+
+def end_with_parent() -> None:
+    """Have this process end with the thread that began it, also where that is killed; on Linux alone."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
 
 
 def can_copy() -> bool:

@@ -22,6 +22,7 @@ from joblib import Parallel, delayed
 
 from llm_strategy.errors import BacktraderLLMError, ConfigurationError, RunFolderError
 from simulator.experiment.configuration import Experiment
+from simulator.runs.parts import end_with_parent
 from simulator.sweeps.shelf import Held, Shelf
 from simulator.sweeps.trade import ArmOutcome, CellProblem, CellWork, trade_cells
 
@@ -109,7 +110,7 @@ class Processes:
 
     def __enter__(self) -> Self:
         with _uninterrupted():
-            self._beginning = self._run([delayed(_leave_interruptions)()])
+            self._beginning = self._run([delayed(_belong_to_parent)()])
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -148,7 +149,7 @@ class Processes:
             batch_size=1,
             pre_dispatch="2*n_jobs",
             idle_worker_timeout=_IDLE_SECONDS,
-            initializer=_leave_interruptions,
+            initializer=_belong_to_parent,
         )
         return pool(tasks)
 
@@ -172,9 +173,10 @@ def _uninterrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, usual)
 
 
-def _leave_interruptions() -> None:
-    """Leave Ctrl-C to the process that began this one."""
+def _belong_to_parent() -> None:
+    """Leave Ctrl-C to the process that began this one, and end with it: a worker of loky waits for it for ever."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
 
 
 def _named(key: str, cells: Sequence[CellWork], files: dict[str, Held]) -> tuple[str, list[ArmOutcome] | CellProblem]:
