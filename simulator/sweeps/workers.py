@@ -7,6 +7,7 @@ again by another one.
 from __future__ import annotations
 
 import contextlib
+import os
 import pickle
 import signal
 import threading
@@ -22,7 +23,7 @@ from joblib import Parallel, delayed
 
 from llm_strategy.errors import BacktraderLLMError, ConfigurationError, RunFolderError
 from simulator.experiment.configuration import Experiment
-from simulator.runs.parts import end_with_parent
+from simulator.runs.parts import end_with
 from simulator.sweeps.shelf import Held, Shelf
 from simulator.sweeps.trade import ArmOutcome, CellProblem, CellWork, trade_cells
 
@@ -110,7 +111,7 @@ class Processes:
 
     def __enter__(self) -> Self:
         with _uninterrupted():
-            self._beginning = self._run([delayed(_belong_to_parent)()])
+            self._beginning = self._run([delayed(_belong_to)(os.getpid())])
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -149,7 +150,8 @@ class Processes:
             batch_size=1,
             pre_dispatch="2*n_jobs",
             idle_worker_timeout=_IDLE_SECONDS,
-            initializer=_belong_to_parent,
+            initializer=_belong_to,
+            initargs=(os.getpid(),),
         )
         return pool(tasks)
 
@@ -173,10 +175,10 @@ def _uninterrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, usual)
 
 
-def _belong_to_parent() -> None:
+def _belong_to(parent: int) -> None:
     """Leave Ctrl-C to the process that began this one, and end with it: a worker of loky waits for it for ever."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    end_with_parent()
+    end_with(parent)
 
 
 def _named(key: str, cells: Sequence[CellWork], files: dict[str, Held]) -> tuple[str, list[ArmOutcome] | CellProblem]:
