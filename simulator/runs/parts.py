@@ -69,6 +69,7 @@ class Part(Generic[Content]):
 
     def _begin(self) -> None:
         here, there = os.pipe()
+        parent = os.getpid()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of other threads: those that are there are known
             process = os.fork()
@@ -79,7 +80,7 @@ class Part(Generic[Content]):
         status = 1
         try:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # who began it ends it
-            ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)  # also where that one is killed
+            end_with(parent)
             os.close(here)
             content = pickle.dumps(self._compute())
             with open(there, "wb") as pipe:
@@ -94,6 +95,14 @@ class Part(Generic[Content]):
         _, status = os.waitpid(self._process, 0)
         self._process = 0
         return status
+
+
+def end_with(parent: int) -> None:
+    """Have this process end with the ``parent`` that began it, also where that is killed; on Linux alone."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+        if os.getppid() != parent:  # it was gone before
+            os._exit(1)
 
 
 def can_copy() -> bool:

@@ -7,6 +7,7 @@ again by another one.
 from __future__ import annotations
 
 import contextlib
+import os
 import pickle
 import signal
 import threading
@@ -22,6 +23,7 @@ from joblib import Parallel, delayed
 
 from llm_strategy.errors import BacktraderLLMError, ConfigurationError, RunFolderError
 from simulator.experiment.configuration import Experiment
+from simulator.runs.parts import end_with
 from simulator.sweeps.shelf import Held, Shelf
 from simulator.sweeps.trade import ArmOutcome, CellProblem, CellWork, trade_cells
 
@@ -109,7 +111,7 @@ class Processes:
 
     def __enter__(self) -> Self:
         with _uninterrupted():
-            self._beginning = self._run([delayed(_leave_interruptions)()])
+            self._beginning = self._run([delayed(_belong_to)(os.getpid())])
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -148,7 +150,8 @@ class Processes:
             batch_size=1,
             pre_dispatch="2*n_jobs",
             idle_worker_timeout=_IDLE_SECONDS,
-            initializer=_leave_interruptions,
+            initializer=_belong_to,
+            initargs=(os.getpid(),),
         )
         return pool(tasks)
 
@@ -172,9 +175,10 @@ def _uninterrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, usual)
 
 
-def _leave_interruptions() -> None:
-    """Leave Ctrl-C to the process that began this one."""
+def _belong_to(parent: int) -> None:
+    """Leave Ctrl-C to the process that began this one, and end with it: a worker of loky waits for it for ever."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with(parent)
 
 
 def _named(key: str, cells: Sequence[CellWork], files: dict[str, Held]) -> tuple[str, list[ArmOutcome] | CellProblem]:

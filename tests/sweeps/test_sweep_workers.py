@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from contextlib import contextmanager
@@ -35,8 +36,17 @@ def small_parts(monkeypatch):
     monkeypatch.setattr(sweep_module, "CLOSES_OF_A_PART", 700)
 
 
-def children():
-    """The process numbers of the workers that trade for this process."""
+def runs(process):
+    """Whether a process goes on, and is not merely left for somebody to ask about its end."""
+    try:
+        with open(f"/proc/{process}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def children(of=None):
+    """The process numbers of the workers that trade for a process, this one if absent."""
     found = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -46,7 +56,7 @@ def children():
                 is_worker = "popen_loky" in line.read()
         except OSError:
             continue
-        if parent == os.getpid() and is_worker:
+        if parent == (of or os.getpid()) and is_worker:
             found.append(int(name))
     return found
 
@@ -94,6 +104,23 @@ def test_workers_that_ended_before_there_was_anything_to_trade_are_begun_again(t
             time.sleep(0.02)
         found = dict(trade_parts(parts, Shelf(tmp_path), processes.trade))
     assert found == {part: [] for part in parts}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
+def test_workers_end_with_a_command_that_is_killed():
+    program = (
+        "import sys\nfrom simulator.sweeps.workers import Processes\n"
+        "with Processes(2) as processes:\n    processes._wait()\n    print('begun', flush=True)\n    sys.stdin.read()"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as command:
+        assert command.stdout.readline() == b"begun\n"
+        began = children(command.pid)
+        assert len(began) == 2
+        command.kill()
+    deadline = time.monotonic() + 60
+    while any(map(runs, began)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not any(map(runs, began))
 
 
 def test_a_part_that_ends_every_worker_is_given_up():
