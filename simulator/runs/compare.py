@@ -235,9 +235,7 @@ def execute(
             for session in sessions:
                 _run_advised(session, runner, place, work, stages)
             beside = ours if traded.is_beside else []
-            for arm in others:
-                if arm in beside:
-                    continue
+            for arm in (arm for arm in others if arm not in beside):
                 if (began := processes.finished(arm)) is not None:
                     runner.finish(arm, place(arm), began)
                 else:
