@@ -115,7 +115,7 @@ def shuffled_sums(codes: Codes, values: Floats, kinds: int, count: int, rng: np.
     of_run = codes[starts]
     totals = np.vstack([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])
     found = np.empty((count, kinds, values.shape[1]))
-    step = max(1, _AT_ONCE // max(1, len(starts)))
+    step = max(1, _AT_ONCE // max(1, len(starts) * values.shape[1]))
     for first in range(0, count, step):
         here = min(step, count - first)
         order = rng.permuted(np.tile(np.arange(len(starts)), (here, 1)), axis=1)

@@ -19,7 +19,8 @@ _PLAIN = re.compile("[0-9T:.+-]+")
 """A text that JSON reads as it stands."""
 _LONGEST_BAR = 15
 """Digits of a bar's number."""
-_MOST_COMMON, _MOST_MARKETS = 4_096, 65_536
+_MOST_COMMON, _MOST_MARKETS = 2_048, 16_384
+"""Some 30 MB of each where every decision has a rationale of its own."""
 
 
 class Common:

@@ -33,7 +33,7 @@ REFUSED = {
     "no day": ("a: 2000-13-45", "month must be in 1..12"),
     "two documents": ("a: 1\n---\nb: 2\n", "expected a single document in the stream"),
     "two documents of which one is empty": ("a: 1\n...\n---\n", "expected a single document in the stream"),
-    "tab": ("a:\n\tb: 1", "line 2, column 1"),
+    "tab": ("a:\n\tb: 1", "line 2 is indented with a tab"),
     "NUL": ("a: \0", "control characters are not allowed in position 3"),
     "half a sign": ("a: \ud800", "surrogates not allowed"),
     "no such alias": ("a: *b", "found undefined alias 'b'"),

@@ -1,5 +1,5 @@
 """How much memory a decision takes where a run is measured, and where it is run again: none is kept, but the text of a
-question until it is written."""
+question until it is written. What is shared by lines is kept in a number that has a bound, which is low here."""
 
 import tracemalloc
 
@@ -8,6 +8,8 @@ from record_factory import write_comparison
 from small_run import recording, small
 
 from llm_strategy import ModelAdvisor
+from simulator.evaluation import measures
+from simulator.folder import journal_lines
 from simulator.folder.provenance import sampler_of
 from simulator.folder.record import Decisions, load_record
 from simulator.folder.tally import Tally
@@ -19,6 +21,18 @@ from simulator.runs.simulation import trade
 pytestmark = pytest.mark.slow
 
 ARMS = ("llm", "buy_and_hold", "sma_cross", "regime_rule", "random")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_are_kept():
+    with pytest.MonkeyPatch.context() as patch:
+        for module, bound in (
+            (journal_lines, "_MOST_COMMON"),
+            (journal_lines, "_MOST_MARKETS"),
+            (measures, "_MOST_ALIKE"),
+        ):
+            patch.setattr(module, bound, 60)
+        yield
 
 
 def peak(use):

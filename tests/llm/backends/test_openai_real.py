@@ -128,7 +128,8 @@ def test_one_of_two_servers_is_killed_and_no_decision_is_lost(servers, settings)
     with get_llm_client(settings=both) as client:
         client.concurrency = 2
         assert client.identity.engine_version == "smollm2-135m.gguf"
-        killer = threading.Timer(1.0, victim.kill)
+        client.generate("Say yes.", max_tokens=1)  # before the first question both servers are compared
+        killer = threading.Timer(0.2, victim.kill)
         killer.start()
         decisions = advisor_of(client).decide_all(snapshots)
         killer.join()
