@@ -92,7 +92,7 @@ class Line(NamedTuple):
 
 
 class LineReader:
-    """Reads lines of journals; one for journals that go through the same closes parses the market of a close once.
+    """Reads lines of journals; of those that go through the same closes it parses the market of a close once.
 
     A line of other parts than ``write_decision`` makes is parsed whole, so that every line comes out as JSON has it.
     """
@@ -144,6 +144,10 @@ class LineReader:
         if len(self._markets) >= _MOST_MARKETS:
             self._markets.clear()
         return self._markets.setdefault((text, time), _market_of(snapshot, f"{{{text}}}"))
+
+
+READER = LineReader()
+"""That of this process: arms of a run, and what is loaded of it again, go through the same closes."""
 
 
 def _market_of(snapshot: dict[str, Any], text: str) -> Market:

@@ -34,7 +34,7 @@ from llm_strategy.market.regimes import Regimes
 from llm_strategy.trading.decision_lines import Entry, entry_of
 from simulator.experiment import COPY_ARM
 from simulator.folder.evidence import DECISIONS, EQUITY_COLUMNS, ORDER_COLUMNS, PRICE_COLUMNS, TRADE_COLUMNS, draw_name
-from simulator.folder.journal_lines import Line, LineReader
+from simulator.folder.journal_lines import READER, Line
 from simulator.folder.manifest import Manifest, read_manifest
 from simulator.folder.record_check import (
     as_damage,
@@ -53,12 +53,10 @@ _MAY_LACK = ["price", "done", "fill_price"]
 
 class Decisions(Sequence[dict[str, Any]]):
     """The lines of a ``decisions.jsonl`` as dicts, read from the file and checked each time they are gone through, so
-    that no more than one is in memory; an index reads all of them. ``reader`` is that of journals of the same closes.
-    """
+    that no more than one is in memory; an index reads all of them."""
 
-    def __init__(self, path: Path, reader: LineReader | None = None) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self._reader = reader or LineReader()
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         with as_damage(self.path.parent):
@@ -109,7 +107,7 @@ class Decisions(Sequence[dict[str, Any]]):
         """The same lines in parts, of which equal ones are read once."""
         with as_damage(self.path.parent), _reading(self.path.parent), self.path.open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):
-                yield self._reader.read(line, self.path, number)
+                yield READER.read(line, self.path, number)
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,18 +263,17 @@ def load_record(folder: Path) -> Record:
     manifest = read_manifest(folder)
     check_manifest(manifest, folder / "manifest.json")
     files_of(folder)  # none of them is a link or a pipe
-    reader = LineReader()
     if manifest["kind"] == "comparison":
-        arms = tuple(_load_arm(folder / name, reader, name) for name in manifest["arms"])
+        arms = tuple(_load_arm(folder / name, name) for name in manifest["arms"])
         prices = folder / "prices.csv"
     else:
-        arms = (_load_arm(folder, reader),)
+        arms = (_load_arm(folder),)
         own = folder / "prices.csv"
         prices = own if own.exists() else folder.parent / "prices.csv"
     return Record(folder, manifest, _read_prices(prices), arms)
 
 
-def _load_arm(folder: Path, reader: LineReader, name: str | None = None) -> ArmRecord:
+def _load_arm(folder: Path, name: str | None = None) -> ArmRecord:
     manifest = read_manifest(folder, name)
     check_manifest(manifest, folder / "manifest.json")
     with as_damage(folder), _reading(folder):
@@ -284,11 +281,11 @@ def _load_arm(folder: Path, reader: LineReader, name: str | None = None) -> ArmR
         return ArmRecord(
             manifest["arm"],
             manifest,
-            _decisions(folder, reader),
+            _decisions(folder),
             _read_rows(folder / "orders.csv", ORDER_COLUMNS, times=["created", "done"], texts=_ORDER_TEXTS),
             _read_rows(folder / "trades.csv", TRADE_COLUMNS, times=["entered", "exited"], texts=_TRADE_TEXTS),
             _read_equity(folder),
-            tuple(_load_draw(folder / draw_name(number), number, reader) for number in range(2, drawn + 1)),
+            tuple(_load_draw(folder / draw_name(number), number) for number in range(2, drawn + 1)),
         )
 
 
@@ -301,14 +298,14 @@ def _reading(path: Path) -> Iterator[None]:
         raise RunFolderError(f"{path} cannot be read ({told}); run the experiment again.") from None
 
 
-def _load_draw(folder: Path, number: int, reader: LineReader) -> DrawRecord:
-    return DrawRecord(number, _decisions(folder, reader), _read_equity(folder))
+def _load_draw(folder: Path, number: int) -> DrawRecord:
+    return DrawRecord(number, _decisions(folder), _read_equity(folder))
 
 
-def _decisions(folder: Path, reader: LineReader) -> Decisions:
+def _decisions(folder: Path) -> Decisions:
     path = folder / DECISIONS
     path.stat()  # one that is missing is told now
-    return Decisions(path, reader)
+    return Decisions(path)
 
 
 def _read_equity(folder: Path) -> pd.DataFrame:

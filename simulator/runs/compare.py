@@ -262,15 +262,13 @@ def execute(
         if comparison:
 
             def finish_beside() -> dict[str, MeasuredArm]:
-                write_harm(universe, experiment, work.path)
                 write_robustness(universe, experiment, work.path)
                 return measure_arms(work.path, [arm.name for arm in others])
 
             beside_accounts = Part(finish_beside, 0 if experiment.output.sections else len(others) * universe.closes)
             at_the_end.enter_context(beside_accounts)
-            if not beside_accounts.is_beside:
-                progress.begin("an adviser that wants to lose under these limits")
-                write_harm(universe, experiment, work.path)
+            progress.begin("an adviser that wants to lose under these limits")
+            write_harm(universe, experiment, work.path)
             advised = any(arm.config for arm in chosen)
             if advised and experiment.evaluation.placebos:
                 progress.begin("accounts at other moments", unit="accounts")

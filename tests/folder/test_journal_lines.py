@@ -9,7 +9,7 @@ import pytest
 
 from llm_strategy.errors import RunFolderError
 from llm_strategy.trading.decision_lines import entry_of
-from simulator.folder import journal_lines
+from simulator.folder import journal_lines, record
 from simulator.folder.record import Decisions
 from simulator.folder.record_check import as_damage
 
@@ -41,6 +41,11 @@ def lines():
         found = [line for journal in journals for line in journal.read().decode().splitlines(keepends=True)]
     assert len(found) > 150
     return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_known(monkeypatch):
+    monkeypatch.setattr(record, "READER", journal_lines.LineReader())
 
 
 def read(lines, folder):
