@@ -190,6 +190,11 @@ def _arm(
         if (implied := implied_arm(name)) is not None:
             return implied
         if name not in (*BASELINES, *own):
+            if name == LLM_ARM:
+                raise ConfigurationError(
+                    f"There is no arm {name!r} where advisors are named: list yours under arms, such as arms: "
+                    f"[{', '.join(advisors)}, regime_rule]."
+                )
             known = [*advisors, *BASELINES, RANDOM_ARM, *IMPLIED_ARMS, *own]
             raise ConfigurationError(f"There is no arm {name!r}{did_you_mean(name, known)}")
         return Arm(name, "rule", rule=name)

@@ -103,6 +103,7 @@ def test_rules_may_be_given_as_classes_and_objects():
         ("advisors: {A-b: {}}\narms: {x: {advisor: A-b}}", "cannot be the name of an advisor"),
         ("advisors: {random: {}}\narms: [random]", "'random' is a name of the program's own"),
         ("advisors: {a: {}}\narms: [a, llm]", '"llm", it must be one of a, buy_and_hold'),
+        ("advisors: {a: {}}", "list yours under arms, such as arms: [a, regime_rule]"),
         ("advisors: [a, b]\narms: [a]", "advisors is ['a', 'b']: write each under its name"),
         ("arms: {llm: , r: {rule: 3}}", "arms.r.rule is 3: write the name of a rule"),
         ("arms: {llm: , r: {rule: [a]}}", "arms.r.rule is ['a']: write the name of a rule"),
