@@ -17,7 +17,7 @@ from simulator.evaluation.metrics import Floats
 
 FEWEST_BLOCKS = 20
 """Blocks are cut short so that there are at least this many to draw."""
-_AT_ONCE = 100_000
+_AT_ONCE = 10_000
 """Beginnings that are drawn at once."""
 
 

@@ -18,7 +18,7 @@ from simulator.evaluation.sharpe import FEWEST_BARS, difference_error, gradient,
 
 Pair = tuple[int, int]
 """The columns of two arms."""
-_AT_ONCE = 100_000
+_AT_ONCE = 10_000
 """Numbers that are gathered at once."""
 
 
