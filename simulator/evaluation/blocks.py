@@ -32,18 +32,23 @@ def best_block_length(series: Floats) -> float:
     centred = series - series.mean()
     in_a_row = max(5, int(math.log10(bars)))
     longest = math.ceil(math.sqrt(bars)) + in_a_row
-    covariances, correlations = np.empty(longest + 1), np.empty(longest + 1)
+    products = [float(centred @ centred)]  # by lag, and no more lags than are looked at: of long series they take long
+    small_in_a_row, quiet = 0, None
+    for lag in range(longest + 1):
+        products += [float(centred[lag:] @ centred[: bars - lag])] * (lag > 0)
+        later, earlier = centred[lag + 1 :], centred[: -(lag + 1)]
+        squares = float(later @ later) * float(earlier @ earlier)
+        is_small = squares > 0 and abs(products[lag]) / math.sqrt(squares) < 2 * math.sqrt(math.log10(bars) / bars)
+        small_in_a_row = small_in_a_row + 1 if is_small else 0
+        if small_in_a_row == in_a_row:
+            quiet = lag - in_a_row + 1
+            break
+    reach = longest if quiet is None else min(2 * max(quiet, 1), longest)
+    products += [float(centred[lag:] @ centred[: bars - lag]) for lag in range(len(products), reach + 1)]
+    covariances = np.array(products) / bars
+    lags = np.arange(1, reach + 1)
+    weighted = np.minimum(1.0, 2 * (1 - lags / reach)) * covariances[1 : reach + 1]
     with np.errstate(divide="ignore", invalid="ignore"):
-        for lag in range(longest + 1):
-            product = centred[lag:] @ centred[: bars - lag]
-            later, earlier = centred[lag + 1 :], centred[: -(lag + 1)]
-            covariances[lag] = product / bars
-            correlations[lag] = abs(product) / np.sqrt((later @ later) * (earlier @ earlier))
-        small = correlations < 2 * math.sqrt(math.log10(bars) / bars)
-        quiet = next((lag for lag in range(longest - in_a_row + 1) if small[lag : lag + in_a_row].all()), None)
-        reach = longest if quiet is None else min(2 * max(quiet, 1), longest)
-        lags = np.arange(1, reach + 1)
-        weighted = np.minimum(1.0, 2 * (1 - lags / reach)) * covariances[1 : reach + 1]
         variance = covariances[0] + 2 * weighted.sum()
         bias = 2 * (lags * weighted).sum()
         best = float(np.cbrt(1.5 * (bias / variance) ** 2 * bars))

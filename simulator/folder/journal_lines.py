@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO, TypeAlias
 
 from llm_strategy.risk import Verdict
 from llm_strategy.trading.decision_lines import Entry, entry_of
@@ -19,8 +21,10 @@ _PLAIN = re.compile("[0-9T:.+-]+")
 """A text that JSON reads as it stands."""
 _LONGEST_BAR = 15
 """Digits of a bar's number."""
-_MOST_COMMON, _MOST_MARKETS = 2_048, 16_384
-"""Some 30 MB of each where every decision has a rationale of its own."""
+_MOST_COMMON, _MOST_MARKETS, _MOST_FILES = 2_048, 16_384, 1_024
+"""Some 30 MB of each of the first two where every decision has a rationale of its own."""
+_State: TypeAlias = tuple[int, int, int, int]
+"""Device and number of a file, its length in bytes, and when it was changed (nanoseconds)."""
 
 
 class Common:
@@ -38,19 +42,21 @@ class Common:
 
 
 class Market:
-    """What a decision is about: a symbol, its close in currency, and in ``text``, in JSON, all of its snapshot."""
+    """What a decision is about: a symbol, its close in currency, and in ``row``, as JSON has it, all of its
+    snapshot."""
 
-    __slots__ = ("_snapshot", "_text", "close", "symbol")
+    __slots__ = ("_row", "_snapshot", "close", "symbol")
 
-    def __init__(self, symbol: str, close: float, text: str) -> None:
-        self.symbol, self.close = symbol, close
-        self._text = text
+    def __init__(self, row: dict[str, Any]) -> None:
+        self.symbol: str = row["symbol"]
+        self.close: float = row["close"]
+        self._row = row
         self._snapshot: Snapshot | None = None
 
     def snapshot(self) -> Snapshot:
         """The snapshot, made once."""
         if self._snapshot is None:
-            self._snapshot, self._text = Snapshot.from_record(json.loads(self._text)), ""
+            self._snapshot, self._row = Snapshot.from_record(self._row), {}
         return self._snapshot
 
 
@@ -100,10 +106,22 @@ class LineReader:
     def __init__(self) -> None:
         self._common: dict[tuple[str, ...], Common] = {}
         self._markets: dict[tuple[str, str], Market] = {}
+        self._sound: set[_State] = set()
 
-    def read(self, text: str, path: Path, number: int) -> Line:
+    def read_all(self, lines: TextIO, path: Path) -> Iterator[Line]:
+        """The lines of the journal at ``path``, of which ``lines`` is the open file; raises as ``read`` does. A file
+        that was sound to its end, and is the same since, is not checked again."""
+        state = _state_of(lines)
+        checked = state in self._sound
+        for number, text in enumerate(lines, 1):
+            yield self.read(text, path, number, checked=checked)
+        if len(self._sound) >= _MOST_FILES:
+            self._sound.clear()
+        self._sound.add(state)
+
+    def read(self, text: str, path: Path, number: int, *, checked: bool = False) -> Line:
         """Line ``number`` of the journal at ``path``; raises ``RunFolderError`` or ``ValueError`` where it is no
-        decision."""
+        decision, unless it was ``checked`` before."""
         try:
             at_bar = text.index(_BAR)
             behind = text.index(",", at_bar + len(_BAR))
@@ -125,7 +143,8 @@ class LineReader:
         row, snapshot = common.row if common else _read_parts(parts), _read_object(f"{{{market}}}")
         if not row or not snapshot or row.keys() & _PLACED or not _PLAIN.fullmatch(time):
             return self._read_whole(text, path, number)
-        check_decision({**row, "bar": bar, "snapshot": snapshot, "time": time}, path, number)
+        if not checked:
+            check_decision({**row, "bar": bar, "snapshot": snapshot, "time": time}, path, number)
         common = common or self._keep_common(parts, row)
         return Line(bar, time, about or self._keep_market(market, time, snapshot), common, text)
 
@@ -133,7 +152,7 @@ class LineReader:
         row = json.loads(text)
         check_decision(row, path, number)
         common = Common({name: value for name, value in row.items() if name not in _PLACED})
-        return Line(row["bar"], row["time"], _market_of(row["snapshot"], ""), common, text)
+        return Line(row["bar"], row["time"], Market(row["snapshot"]), common, text)
 
     def _keep_common(self, parts: tuple[str, ...], row: dict[str, Any]) -> Common:
         if len(self._common) >= _MOST_COMMON:
@@ -143,15 +162,16 @@ class LineReader:
     def _keep_market(self, text: str, time: str, snapshot: dict[str, Any]) -> Market:
         if len(self._markets) >= _MOST_MARKETS:
             self._markets.clear()
-        return self._markets.setdefault((text, time), _market_of(snapshot, f"{{{text}}}"))
+        return self._markets.setdefault((text, time), Market(snapshot))
 
 
 READER = LineReader()
 """That of this process: arms of a run, and what is loaded of it again, go through the same closes."""
 
 
-def _market_of(snapshot: dict[str, Any], text: str) -> Market:
-    return Market(snapshot["symbol"], snapshot["close"], text)
+def _state_of(file: TextIO) -> _State:
+    found = os.fstat(file.fileno())
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _read_parts(parts: tuple[str, ...]) -> dict[str, Any]:

@@ -106,8 +106,7 @@ class Decisions(Sequence[dict[str, Any]]):
     def lines(self) -> Iterator[Line]:
         """The same lines in parts, of which equal ones are read once."""
         with as_damage(self.path.parent), _reading(self.path.parent), self.path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                yield READER.read(line, self.path, number)
+            yield from READER.read_all(lines, self.path)
 
 
 @dataclass(frozen=True, eq=False)

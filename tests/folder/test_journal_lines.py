@@ -204,3 +204,22 @@ def test_pieces_of_lines_put_together_at_random_come_to_the_same_entries(lines, 
                    for line in (one, other))  # fmt: skip
         fast, plain = read_entries([one, other, one[:cut] + other[at:].rstrip("\n") + "\n", one], tmp_path)
         assert fast == plain
+
+
+def test_a_journal_that_changed_behind_a_reading_is_checked_again(lines, tmp_path):
+    path = tmp_path / "decisions.jsonl"
+    for some in ("".join(lines), "".join(lines).replace('"clamps":[]', '"clamps":[0]', 1)):
+        path.write_text(some, encoding="utf-8")
+        found = [all_of(map(by_parts, Decisions(path).lines())) for _ in range(2)]
+        assert found[0] == found[1] == all_of(map(whole, Decisions(path)))
+    assert "'clamps'" in found[1][-1]
+
+
+def test_a_reading_that_was_left_early_vouches_for_nothing(lines, tmp_path):
+    path = tmp_path / "decisions.jsonl"
+    path.write_text("".join([*lines[:5], lines[5].replace('"status":"', '"status":0,"other":"', 1)]), encoding="utf-8")
+    first = next(Decisions(path).lines())
+    assert first.bar == json.loads(lines[0])["bar"]
+    for _ in range(2):
+        with pytest.raises(RunFolderError, match="line 6, has no valid 'status'"):
+            list(Decisions(path).entries())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from llm_strategy.llm.backends.local.native import Pace, fastest
+from llm_strategy.llm.backends.local.native import Pace, Threads, fastest
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,50 @@ def test_slow_steps_in_a_row_are_noticed():
 def test_an_engine_that_is_slow_from_the_start_keeps_its_pace():
     pace = Pace()
     assert not any(pace.lost(1.0 + number % 3) for number in range(50))
+
+
+class _Machine:
+    """Two processors, of which other programs hold one for a while; work takes a second of a free processor."""
+
+    def __init__(self, busy_until):
+        self.now, self.busy_until, self.threads, self.trials = 0.0, busy_until, 0, 0
+
+    def use(self, threads):
+        self.threads = threads
+
+    def trial(self):
+        self.trials += 1
+        seconds = 25.0 if self.now < self.busy_until and self.threads == 2 else 0.1 / self.threads
+        self.now += seconds
+        return seconds
+
+
+def test_a_processor_that_becomes_free_is_used():
+    machine = _Machine(busy_until=30.0)
+    threads = Threads(2, machine.use, machine.trial, lambda: machine.now)
+    assert threads.count == machine.threads == 1
+    machine.now += 400
+    threads.try_again()
+    assert threads.count == machine.threads == 1, "a trial that took 25 seconds is not repeated every 15"
+    machine.now += 200
+    threads.try_again()
+    assert threads.count == machine.threads == 2
+    machine.now += 1e6
+    threads.try_again()
+    assert machine.trials == 4, "with all processors in use nothing is left to try"
+
+
+def test_threads_that_were_given_up_are_tried_again():
+    machine = _Machine(busy_until=0.0)
+    threads = Threads(2, machine.use, machine.trial, lambda: machine.now)
+    assert threads.count == 2
+    for _ in range(5):
+        threads.mind(0.01)
+    for _ in range(3):
+        threads.mind(1.0)
+    assert threads.count == machine.threads == 1
+    threads.try_again()
+    assert threads.count == 1
+    machine.now += 20
+    threads.try_again()
+    assert threads.count == machine.threads == 2

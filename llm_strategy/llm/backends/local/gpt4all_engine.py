@@ -11,7 +11,6 @@ answer.
 from __future__ import annotations
 
 import codecs
-import logging
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -21,10 +20,8 @@ from typing import Any, Literal
 
 from llm_strategy.errors import AnswerTimeout, BackendFailure, PromptTooLong
 from llm_strategy.llm.backends.local.gpt4all_load import Device, load
-from llm_strategy.llm.backends.local.native import Pace, fastest, held_interrupts, processors
+from llm_strategy.llm.backends.local.native import Threads, held_interrupts, processors
 from llm_strategy.llm.models.chat_template import Block
-
-log = logging.getLogger(__name__)
 
 BATCH_TOKENS = 128
 """Prompt tokens evaluated at once; gpt4all's default of 8 is several times slower."""
@@ -47,7 +44,7 @@ class EngineOutput:
 class Engine:
     """One model in memory. Not thread-safe: one answer at a time.
 
-    ``threads`` of None means as many as are fastest here, and fewer when the processors come to be wanted elsewhere.
+    ``threads`` of None means as many as are fastest here at the time, as ``native.Threads`` finds them.
     With ``strict`` every prompt is read from the beginning. Raises as ``gpt4all_loading.load`` does.
     """
 
@@ -63,8 +60,9 @@ class Engine:
         self._remembered: list[tuple[Block, int]] = []  # a block, and how many tokens there are up to its end
         self.first_token = self._first_token()
         """What the engine makes of the beginning of a prompt; the begin token where it adds one itself."""
-        self._pace = Pace() if threads is None else None
-        self._use_threads(fastest(processors(), self._trial) if threads is None else threads)
+        self._threads = Threads(processors(), self._model.set_thread_count, self._trial) if threads is None else None
+        if threads is not None:
+            self._model.set_thread_count(threads)
 
     def close(self) -> None:
         """Free the memory."""
@@ -84,6 +82,8 @@ class Engine:
         ``deadline`` is a time of ``time.monotonic``. Raises ``AnswerTimeout`` and ``PromptTooLong``.
         """
         *head, last = blocks
+        if self._threads is not None:
+            self._threads.try_again()
         if self._strict:
             self._forget(0)
         known = 0
@@ -101,8 +101,8 @@ class Engine:
         def respond(token: int, piece: bytes) -> bool:
             nonlocal written, stopped, resumed
             written += 1
-            if written > 1:
-                self._mind(time.perf_counter() - resumed)
+            if written > 1 and self._threads is not None:
+                self._threads.mind(time.perf_counter() - resumed)
             _check(deadline)
             text = decoder.decode(piece)
             stopped = bool(text) and not on_piece(text)
@@ -126,24 +126,13 @@ class Engine:
         self._call(Block("", "a"), keep, None)
         return tokens[0]
 
-    def _trial(self, threads: int) -> float:
-        self._use_threads(threads)
+    def _trial(self) -> float:
         begin, done, seconds = time.perf_counter(), 0, 0.0
         while done < 4 and seconds < 0.2:  # where even one reading is slow, one says enough
             self._forget(0)
             self._call(Block("", "a"), lambda token: True, None)
             done, seconds = done + 1, time.perf_counter() - begin
         return seconds / done
-
-    def _use_threads(self, count: int) -> None:
-        self._threads = count
-        self._model.set_thread_count(count)
-
-    def _mind(self, seconds: float) -> None:
-        if self._pace and self._threads > 1 and self._pace.lost(seconds):
-            self._use_threads(self._threads // 2)
-            self._pace = Pace()
-            log.info("Other programs use the processors: going on with %d threads.", self._threads)
 
     def _end(self) -> int:
         return self._remembered[-1][1] if self._remembered else 0

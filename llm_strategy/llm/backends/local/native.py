@@ -15,6 +15,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import IO
 
@@ -93,6 +94,56 @@ _SLOW = 8.0
 """A step this many times longer than the shortest one is slow."""
 _SLOW_STEPS = 3
 """So many slow steps in a row mean that the processors are wanted elsewhere."""
+_AGAIN_SECONDS = 15.0
+"""Fewer threads than there are processors are reconsidered after so long, as what held a processor may have ended."""
+_AGAIN_TIMES = 20
+"""And after so many times what the last trial took, so that trials cost a twentieth of the time at most."""
+
+
+class Threads:
+    """As many threads as are fastest: found by trial, fewer when other programs come to want the processors, and tried
+    again while they are fewer than the processors.
+
+    ``use`` gives the engine a number of threads, and ``trial`` says how many seconds a fixed piece of work takes with
+    those that it has.
+    """
+
+    def __init__(
+        self,
+        most: int,
+        use: Callable[[int], None],
+        trial: Callable[[], float],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.count = most
+        self._most, self._use, self._trial, self._clock = most, use, trial, clock
+        self._choose()
+
+    def try_again(self) -> None:
+        """Find the number anew, if it is time."""
+        if self._clock() >= self._again:
+            self._choose()
+
+    def mind(self, seconds: float) -> None:
+        """Take the duration of one more step of equal work; where the last ones were all slow, halve the number."""
+        if self.count > 1 and self._pace.lost(seconds):
+            self._set(self.count // 2)
+            log.info("Other programs use the processors: going on with %d threads.", self.count)
+            self._again = self._clock() + _AGAIN_SECONDS
+
+    def _choose(self) -> None:
+        begin = self._clock()
+        self._set(fastest(self._most, self._seconds))
+        end = self._clock()
+        self._again = end + max(_AGAIN_SECONDS, _AGAIN_TIMES * (end - begin)) if self.count < self._most else math.inf
+
+    def _seconds(self, count: int) -> float:
+        self._use(count)
+        return self._trial()
+
+    def _set(self, count: int) -> None:
+        self.count, self._pace = count, Pace()
+        self._use(count)
 
 
 def fastest(most: int, seconds: Callable[[int], float]) -> int:
