@@ -21,8 +21,9 @@ _PLAIN = re.compile("[0-9T:.+-]+")
 """A text that JSON reads as it stands."""
 _LONGEST_BAR = 15
 """Digits of a bar's number."""
-_MOST_COMMON, _MOST_MARKETS, _MOST_FILES = 2_048, 16_384, 1_024
-"""Some 30 MB of each of the first two where every decision has a rationale of its own."""
+_MOST_COMMON, _MOST_MARKETS, _MOST_FILES = 2_048, 8_192, 1_024
+"""Some 30 MB of the first where every decision has a rationale of its own, 25 MB of the second: the closes of thirty
+years. Of more closes than are kept, none would be found again by the next arm."""
 _State: TypeAlias = tuple[int, int, int, int]
 """Device and number of a file, its length in bytes, and when it was changed (nanoseconds)."""
 
