@@ -39,6 +39,7 @@ from simulator.folder.sent_request import request_files
 from simulator.folder.tally import CALIBRATION, Questions
 from simulator.prices.load import Prices
 from simulator.prices.stale_opens import stale_note
+from simulator.prices.table import iso_times
 from simulator.prices.universe import Universe
 
 
@@ -236,7 +237,7 @@ def _labels(experiment: Experiment, universe: Universe) -> Iterator[str]:
 
 def _coverage(rows: tuple[Row, ...], whose: str, experiment: Experiment, universe: Universe) -> str:
     decided = {
-        symbol: {time.isoformat() for time in universe.decisions(symbol).table.index[experiment.warm_up.bars - 1 :]}
+        symbol: set(iso_times(universe.decisions(symbol).table.index[experiment.warm_up.bars - 1 :]))
         for symbol in universe.symbols
     }
     everywhere = set[str]().union(*decided.values())

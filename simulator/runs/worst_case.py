@@ -23,6 +23,7 @@ from simulator.evaluation.metrics import Floats
 from simulator.evaluation.placebo import Choices
 from simulator.experiment.configuration import Experiment
 from simulator.folder.evidence import HARM, round_digits, write_json
+from simulator.prices.table import iso_times
 from simulator.prices.universe import Universe
 from simulator.runs.placebos.trades import covers, trade
 from simulator.runs.simulation import Conditions, simulate
@@ -53,7 +54,7 @@ def measure_harm(universe: Universe, experiment: Experiment) -> Harm:
 def _without_broker(universe: Universe, experiment: Experiment, adversary: _Adversary) -> Floats | None:
     """The account of the adversary (currency), where it can be traded without a broker; else None."""
     choice, conditions = experiment.primary_config, Conditions.of(universe, experiment)
-    times = [time.isoformat() for time in universe.markets[0].table.index[conditions.warm_up - 1 :]]
+    times = iso_times(universe.markets[0].table.index[conditions.warm_up - 1 :])
     if choice.decide_every != 1 or choice.changed_view is not None or not covers(conditions, times):
         return None
     falls = np.array([[adversary.falls(universe.symbols[0], time) for time in times]], dtype=np.int64)

@@ -29,6 +29,7 @@ from llm_strategy.support.secrets import redact
 from llm_strategy.trading.checklist_file import read_checklist
 from simulator.experiment.arms import Arm
 from simulator.experiment.configuration import Experiment
+from simulator.prices.table import iso_times
 from simulator.prices.universe import Universe, load_universe
 from simulator.runs.advisors.session import sessions_of
 from simulator.runs.checklists.draft import Draft, Line
@@ -143,7 +144,7 @@ def _times(universe: Universe, experiment: Experiment) -> list[str]:
     first = experiment.warm_up.bars - 1
     indexes = [universe.decisions(symbol).table.index[first:] for symbol in universe.symbols]
     times = pd.DatetimeIndex(np.unique(np.concatenate([index.to_numpy() for index in indexes])))
-    return [time.isoformat() for time in times]
+    return iso_times(times)
 
 
 def _asked(

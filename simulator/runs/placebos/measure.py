@@ -21,6 +21,7 @@ from simulator.experiment.advisor import AdvisorConfig
 from simulator.experiment.configuration import Experiment
 from simulator.folder.evidence import DECISIONS
 from simulator.folder.record import Decisions
+from simulator.prices.table import iso_times
 from simulator.prices.universe import Universe
 from simulator.runs.placebos.accounts import trade_again
 from simulator.runs.placebos.trades import covers, trade
@@ -134,9 +135,7 @@ class Histories:
 
 def history_of(universe: Universe, decisions: Iterable[Decision]) -> AdviceHistory:
     """What an arm decided, on all bars that it might have decided on."""
-    closes = {
-        symbol: [time.isoformat() for time in universe.decisions(symbol).table.index] for symbol in universe.symbols
-    }
+    closes = {symbol: iso_times(universe.decisions(symbol).table.index) for symbol in universe.symbols}
     lean = _Lean()
     return AdviceHistory.of(map(lean.of, decisions), closes)
 

@@ -16,6 +16,7 @@ import pandas as pd
 
 from simulator.evaluation.metrics import Floats
 from simulator.evaluation.placebo import Choices
+from simulator.prices.table import iso_times
 from simulator.runs.placebos.gate import Entries, Sizes
 from simulator.runs.placebos.positions import WINDOW, Bars, Flags, Places, Positions
 from simulator.runs.simulation import Conditions
@@ -50,7 +51,7 @@ def covers(conditions: Conditions, times: Sequence[str]) -> bool:
         return False
     table = universe.markets[0].table
     index = table.index[max(0, conditions.warm_up - 1) :]
-    if not times or [time.isoformat() for time in index] != list(times):
+    if not times or iso_times(index) != list(times):
         return False
     opens, highs, lows, closes = (table[name].to_numpy(dtype=np.float64) for name in ("open", "high", "low", "close"))
     inside = (lows > 0) & (lows <= opens) & (lows <= closes) & (opens <= highs) & (closes <= highs) & (highs < np.inf)
