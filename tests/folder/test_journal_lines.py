@@ -3,6 +3,7 @@
 import json
 import random
 import tarfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -218,8 +219,8 @@ def test_a_journal_that_changed_behind_a_reading_is_checked_again(lines, tmp_pat
 def test_a_reading_that_was_left_early_vouches_for_nothing(lines, tmp_path):
     path = tmp_path / "decisions.jsonl"
     path.write_text("".join([*lines[:5], lines[5].replace('"status":"', '"status":0,"other":"', 1)]), encoding="utf-8")
-    first = next(Decisions(path).lines())
-    assert first.bar == json.loads(lines[0])["bar"]
+    with closing(Decisions(path).lines()) as some:
+        assert next(some).bar == json.loads(lines[0])["bar"]
     for _ in range(2):
         with pytest.raises(RunFolderError, match="line 6, has no valid 'status'"):
             list(Decisions(path).entries())
