@@ -63,6 +63,8 @@ class Collected:
     sessions: Sequence[AdvisorSession]
     counted: SetsEstimate | None
     """None where no model advises."""
+    notes: tuple[str, ...] = ()
+    """What a person must know of them before anything runs."""
 
     @property
     def requests(self) -> tuple[Request, ...]:
@@ -95,7 +97,11 @@ class Collected:
     def as_text(self) -> str:
         """What the sweep comes to, in lines."""
         cells, arms = len(self.cells.all), len(next(iter(self.arms.values())))
-        lines = [f"{cells:,} cells{f' of {arms} arms' if arms > 1 else ''}, {len(self.cells.windows) or 'no'} windows."]
+        windows = len(self.cells.windows)
+        lines = [
+            f"{counted(cells, 'cell')}{f' of {arms} arms' if arms > 1 else ''}, "
+            f"{counted(windows, 'window') if windows else 'no windows'}."
+        ]
         if self.estimate is not None:
             lines.append(self.estimate.as_text())
             if self.estimate.to_ask:
@@ -122,7 +128,13 @@ class Collected:
             "tokens": 0 if estimate is None else estimate.tokens,
             "seconds": 0.0 if estimate is None else estimate.seconds,
             "cost": 0.0 if estimate is None else estimate.cost,
+            "notes": list(self.notes),
         }
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things in words, such as ``1 cell``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def collect(cells: Cells, arms: Sequence[str] = (), client: Clients = None) -> Collected:
@@ -132,14 +144,14 @@ def collect(cells: Cells, arms: Sequence[str] = (), client: Clients = None) -> C
     Raises ``ConfigurationError`` for an arm that is not there, and whatever a run raises before it asks.
     """
     grouped = _group(cells, arms, client)
-    counted = None
+    estimated = None
     if grouped.groups:
         asked = grouped.asked
-        counted = estimate_sets([(session, _sets(of_it)) for session, of_it in asked])
+        estimated = estimate_sets([(session, _sets(of_it)) for session, of_it in asked])
         for session, of_it in asked:
-            for group, decisions in zip(of_it, counted.decisions[session.name], strict=True):
+            for group, decisions in zip(of_it, estimated.decisions[session.name], strict=True):
                 group.decisions = decisions
-    return Collected(cells, grouped.arms, grouped.groups, grouped.sessions, counted)
+    return Collected(cells, grouped.arms, grouped.groups, grouped.sessions, estimated)
 
 
 def asked_by(cells: Cells, arms: Sequence[str] = (), client: Clients = None) -> Asked:

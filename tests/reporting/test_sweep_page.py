@@ -177,6 +177,21 @@ def test_accounts_without_returns_and_closes_that_some_lack_are_left_out_and_tol
     assert (facts["sweep.unmeasured"].value, facts["sweep.dropped"].value, facts["sweep.bars"].value) == (1, 30, 470)
     assert "without returns" in page
     assert "some configurations lack" in page
+    assert "The best of 11 configurations that can be compared" in (folder / "report.md").read_text()
+    assert "not among them: 1, which have no returns" in (folder / "report.md").read_text()
+
+
+def test_of_prices_that_share_no_dates_the_one_that_is_compared_is_no_best_of_all(tmp_path):
+    folder = tmp_path / "sweep"
+    made(folder, number=2, axes={"data.source": ["csv:a.csv", "csv:b.csv"]})
+    returns = pd.read_parquet(folder / "returns.parquet")
+    other = returns["cell"] == 2
+    returns.loc[other, "close"] += pd.Timedelta(days=5_000)
+    returns[~other | (returns["close"] < returns.loc[other, "close"].iloc[100])].to_parquet(folder / "returns.parquet")
+    write_sweep_page(folder)
+    report = (folder / "report.md").read_text()
+    assert "The only configuration that can be compared" in report
+    assert "best of 2" not in report
 
 
 def test_shades_tell_high_from_low_and_values_stand_in_them(tmp_path):

@@ -33,6 +33,7 @@ _NUMBERS = ("bars", *FIGURES)
 _MOST_NUMBERS = 60_000_000
 """Returns of a table: with more, those of several bars in a row are added up."""
 _ROWS_AT_ONCE = 1_000_000
+_LONGEST_NOTE, _MOST_NOTES = 1_000, 40
 _LARGEST, _LARGEST_RETURN = 1e15, 1e3
 """Beyond these no figure and no return of a sweep lies."""
 
@@ -91,6 +92,13 @@ class SweepRecord:
     def name(self) -> str:
         """What the sweep is called."""
         return str(self.document.get("name") or self.folder.name)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was to be known of its cells before it ran, each on a line; none in a folder of an earlier version."""
+        given = self.document.get("notes")
+        notes = [note for note in given if isinstance(note, str)] if isinstance(given, list) else []
+        return [visible_line(note, _LONGEST_NOTE) for note in notes[:_MOST_NOTES]]
 
     @cached_property
     def ratios(self) -> Floats:
