@@ -194,6 +194,27 @@ def test_of_prices_that_share_no_dates_the_one_that_is_compared_is_no_best_of_al
     assert "best of 2" not in report
 
 
+def test_long_values_that_begin_alike_are_values_of_their_own(tmp_path):
+    folder, long = tmp_path / "sweep", [f"csv:{'a folder of prices, ' * 10}{name}.csv" for name in ("one", "two")]
+    facts, _ = made(folder, number=4, axes={"data.source": long, "risk.stop_loss_pct": [0.02, 0.1]})
+    assert [facts[f"axis.1.{at}.configurations"].value for at in (1, 2)] == [2, 2]
+    report = (folder / "report.md").read_text()
+    assert all(f"{name}.csv |" in report for name in ("one", "two"))
+    record = load_sweep(folder)
+    for number, source in enumerate(record.configurations["data.source"]):
+        assert record.settings(number)["data"]["source"] == source
+
+
+def test_labels_of_small_pictures_tell_long_values_apart(tmp_path):
+    sources, stops, bars = ["csv:prices/mine.csv", "csv:prices/other.csv"], [0.02, 0.1], [5, 10]
+    axes = {"data.source": sources, "risk.stop_loss_pct": stops, "risk.cooldown_bars": bars}
+    folder = tmp_path / "sweep"
+    made(folder, number=8, axes=axes)
+    page = write_sweep_page(folder, ("data.source", "risk.stop_loss_pct")).read_text()
+    assert "…mine.csv" in page
+    assert "…other.csv" in page
+
+
 def test_shades_tell_high_from_low_and_values_stand_in_them(tmp_path):
     skill = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2]
     facts, page = made(tmp_path / "sweep", common=0.9, skill=skill)
