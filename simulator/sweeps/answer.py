@@ -87,10 +87,13 @@ def _answer(
             try:
                 runner.run(group.arm, folder, session)
                 if runner.problem is not None:
-                    raise TooManyFailures(f"{runner.problem} Answers already given are kept.")
+                    raise TooManyFailures(runner.problem)
             except TooManyFailures as problem:
                 work.forget(session.model.unusable)  # started again it asks them again
-                raise TooManyFailures(f"{_told(group, collected)}: {problem}") from None
+                raise TooManyFailures(
+                    f"{_told(group, collected)}: {problem} Answers already given are kept: leave such cells out, let "
+                    "another model or mode answer them, or allow more."
+                ) from None
         shelf.put(decisions_key(group.key), decisions_bytes(Decisions(folder / DECISIONS)))
         shutil.rmtree(folder)
         if not plan_asks(estimate):

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from llm_strategy.errors import ConfigurationError, did_you_mean
+from llm_strategy.errors import ConfigurationError, ModelError, did_you_mean
 from llm_strategy.llm.requests import Request
 from simulator.experiment.advisor import RUNTIME, AdvisorConfig, write_advisor
 from simulator.experiment.arms import Arm
@@ -26,6 +26,9 @@ from simulator.runs.questions import QuestionSet
 from simulator.runs.simulation import check_cash_rates
 from simulator.runs.strategies.trade import own_strategy
 from simulator.sweeps.cells import Cell, Cells
+
+_WHOLE = {"advisor", "advisors", "arms"}
+"""Sections that hold who answers."""
 
 
 @dataclass(eq=False)
@@ -203,7 +206,7 @@ def _group(cells: Cells, arms: Sequence[str], client: Clients) -> _Grouped:
                     own_strategy(arm).find()
                 of_cells.setdefault(cell.number, []).append(ArmOfCell(arm, None))
                 continue
-            session = models.session(cell.experiment, arm)
+            session = models.session(cell, arm)
             key = _key(cell, arm, arm.config, universe, session)
             if key not in groups:
                 check_needs((arm,), universe)
@@ -231,12 +234,18 @@ class _Sessions:
     def all(self) -> list[AdvisorSession]:
         return list(self._of.values())
 
-    def session(self, experiment: Experiment, arm: Arm) -> AdvisorSession:
+    def session(self, cell: Cell, arm: Arm) -> AdvisorSession:
+        """That of an arm in a cell, which is named where its model is not to be had."""
         config = arm.config or AdvisorConfig()
         asks = {name: getattr(config, name) for name in (*RUNTIME, "answers")}
         key = json.dumps([arm.advisor, asks, asdict(config.budget)], sort_keys=True, default=str)
         if key not in self._of:
-            (session,) = sessions_of(experiment, (arm,), self._client)
+            try:
+                (session,) = sessions_of(cell.experiment, (arm,), self._client)
+            except (ConfigurationError, ModelError) as problem:
+                if not any(key in _WHOLE or not set(RUNTIME).isdisjoint(key.split(".")) for key in cell.settings):
+                    raise  # it is the same in every cell
+                raise type(problem)(f"{cell.told[:1].upper()}{cell.told[1:]}: {problem}") from None
             taken = [each.name for each in self._of.values()]
             if session.name in taken:
                 session.name, session.named = f"{session.name}/{len(taken) + 1}", True

@@ -78,3 +78,28 @@ def test_decisions_that_failed_name_the_cells_that_they_are_of(tmp_path):
         TooManyFailures, match=r'^Cell 1 \(advisor.examples="none", .*\) and 1 more: .* decisions failed'
     ):
         simulator.sweep(document, client=client, workers=1)
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "words"),
+    [
+        (
+            "advisor.options.sed",
+            [1, 2],
+            "Cell 1 (advisor.options.sed=1): advisor.options has no option sed, did you mean",
+        ),
+        (
+            "advisor.options.temperature",
+            ["hot"],
+            'Cell 1 (advisor.options.temperature="hot"): advisor.options.temperature is',
+        ),
+        ("advisor.model", ["none-such"], 'Cell 1 (advisor.model="none-such"): Model'),
+        ("advisor.style", ["words"], "Model 'smollm2-135m' is not at"),
+    ],
+)
+def test_who_cannot_answer_is_told_with_the_cell_and_where_it_stands(tmp_path, btllm, key, values, words):
+    base = RULES | {"arms": ["llm"], "output": {"folder": str(tmp_path)}}
+    (tmp_path / "sweep.json").write_text(json.dumps({"experiment": base, "grid": {key: values}}))
+    code, _, err = btllm("sweep", tmp_path / "sweep.json", "--dry-run")
+    assert code in (2, 4)
+    assert err.startswith(f"Error: {words}")
