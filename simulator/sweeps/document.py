@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -143,14 +144,23 @@ class Sweep:
                 raise ConfigurationError(f"{key} changes no result: leave it out of the sweep.")
             if key == "evaluation.draws":
                 raise ConfigurationError(f"evaluation.draws is no key of a sweep: {ONE_DRAW}")
-            if windows and key in ("data.start", "data.end"):
-                raise ConfigurationError(f"{key} and windows are given: keep one of them.")
+            if windows and (time := next(filter(None, map(_time_in, self._values(key), repeat(key))), None)):
+                raise ConfigurationError(f"{time} and windows are given: keep one of them.")
         if both := next((key for key in in_list if key in self.grid), None):
             raise ConfigurationError(f"{both} stands in grid and in list: keep one of them.")
         keys = [*self.grid, *in_list]
         for key in keys:
             if inner := next((other for other in keys if other.startswith(f"{key}.")), None):
                 raise ConfigurationError(f"{key} holds {inner}, and both are varied: keep one of them.")
+        if "costs" in keys:  # what the costs of a cell came to is a column of that name
+            raise ConfigurationError(
+                "costs is varied as a whole: write its keys, such as costs.slippage_bps, under grid, and those that go "
+                "together under list."
+            )
+
+    def _values(self, key: str) -> tuple[Any, ...]:
+        """All values of a key that is varied."""
+        return (*self.grid.get(key, ()), *(entry[key] for entry in self.list if key in entry))
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -220,6 +230,14 @@ class Sweep:
             "walk_forward": None if walk is None else {"bars": walk.bars, "step": walk.step, "first": walk.first},
             "windows": [dict(window) for window in self.windows],
         }
+
+
+def _time_in(value: object, key: str) -> str | None:
+    """The first bar or the last, where a value of a key sets it."""
+    for name in ("start", "end"):
+        if key == f"data.{name}" or (key == "data" and isinstance(value, Mapping) and value.get(name) is not None):
+            return f"data.{name}"
+    return None
 
 
 def is_sweep(path: Path) -> bool:

@@ -205,6 +205,19 @@ def test_long_values_that_begin_alike_are_values_of_their_own(tmp_path):
         assert record.settings(number)["data"]["source"] == source
 
 
+@pytest.mark.parametrize(
+    ("key", "values", "words"),
+    [
+        ("data", [{"source": "csv:a.csv"}, {"source": "csv:b.csv"}], "prices or times were varied"),
+        ("advisor.options", [{"seed": 1}, {"seed": 2}], "a seed is no choice"),
+        ("advisors", [{"a": {"options": {"seed": 1}}}, {"a": {"options": {"seed": 2}}}], "a seed is no choice"),
+    ],
+)
+def test_sections_that_are_varied_whole_are_no_choices_either(tmp_path, key, values, words):
+    _, page = made(tmp_path / "sweep", number=2, axes={key: values})
+    assert words in page
+
+
 def test_labels_of_small_pictures_tell_long_values_apart(tmp_path):
     sources, stops, bars = ["csv:prices/mine.csv", "csv:prices/other.csv"], [0.02, 0.1], [5, 10]
     axes = {"data.source": sources, "risk.stop_loss_pct": stops, "risk.cooldown_bars": bars}

@@ -25,6 +25,11 @@ MISTAKES = {
     "draws": ({"grid": {"evaluation.draws": [1, 2]}}, "is no key of a sweep: it draws each answer once. To see"),
     "windows twice": ({"windows": [{"start": "2001-02-01", "end": "2001-03-01"}]}, "walk_forward and windows"),
     "start": ({"grid": {"data.start": ["2001-02-01"]}}, "data.start and windows are given"),
+    "whole costs": ({"grid": {"costs": [{"slippage_bps": 1}]}}, "costs is varied as a whole: write its keys, such as"),
+    "start in data": (
+        {"list": [{"data": {"source": "synthetic:calm", "end": "2001-02-01"}}]},
+        "data.end and windows are given",
+    ),
     "walk": ({"walk_forward": {"bars": 1}}, "walk_forward.bars is 1, it must be at least 2"),
     "too long": ({"walk_forward": {"bars": 5000}}, "and the prices have 191 decisions"),
     "backwards": (

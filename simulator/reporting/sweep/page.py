@@ -158,13 +158,14 @@ def _asked(facts: Facts) -> str:
 
 def _chips(measures: SweepMeasures) -> Iterator[str]:
     record = measures.record
+    sections = {axis.key.partition(".")[0] for axis in record.axes}
     if len(record.windows) == 1:
         yield "one window"
-    if any(axis.key.startswith("costs.") for axis in record.axes):
+    if "costs" in sections:
         yield "costs were varied, and costs are no choice"
-    if any(axis.key.startswith("data.") for axis in record.axes):
+    if "data" in sections:
         yield "prices or times were varied: the best is also the best market or time, known afterwards"
-    if any(axis.key.rpartition(".")[2] == "seed" for axis in record.axes):
+    if any(axis.key.rpartition(".")[2] == "seed" or any(map(_has_seed, axis.values)) for axis in record.axes):
         yield "seeds were varied, and a seed is no choice"
     if record.cells["abstained"].sum():
         yield "abstentions: {sweep.abstained} of the decisions"
@@ -176,3 +177,8 @@ def _chips(measures: SweepMeasures) -> Iterator[str]:
         yield "bars left out because some configurations lack them: {sweep.dropped}"
     if record.bars_in_row > 1:
         yield "returns added up over {sweep.bars_in_row} bars"
+
+
+def _has_seed(value: object) -> bool:
+    """Whether a value is a mapping that holds a seed, however deep."""
+    return isinstance(value, dict) and ("seed" in value or any(map(_has_seed, value.values())))
