@@ -30,6 +30,12 @@ ONE_DRAW = (
     "advisor.options.seed."
 )
 """Why an experiment of several draws is refused, and what can be done."""
+_OF_NO_CELL = ("watch", "alerts", "hypotheses")
+"""Sections that no cell trades by."""
+_MEASURES = tuple(
+    f"evaluation.{name}" for name in ("seed", "confidence_level", "bootstrap_samples", "placebos", "worthwhile")
+)
+"""What only the page of a single run is measured by."""
 _NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$"
 _KEY = "^[A-Za-z_][A-Za-z0-9_-]*([.][A-Za-z0-9_-]+)*$"
 _KEY_WORDS = "a key of the experiment with dots, such as risk.max_position_size"
@@ -135,6 +141,7 @@ class Sweep:
         cells = math.prod(map(len, self.grid.values())) * max(1, len(self.list)) * max(1, len(self.windows))
         if cells > MOST_CELLS:
             raise ConfigurationError(f"The sweep has {cells:,} cells: keep it to {MOST_CELLS:,}.")
+        self._check_measures()
 
     def _check_keys(self) -> None:
         in_list = dict.fromkeys(key for entry in self.list for key in entry)
@@ -157,6 +164,18 @@ class Sweep:
                 "costs is varied as a whole: write its keys, such as costs.slippage_bps, under grid, and those that go "
                 "together under list."
             )
+
+    def _check_measures(self) -> None:
+        """Refuse what only measures a run, which would make many configurations of one, and what opens a seal."""
+        for key in self.keys:
+            if key in ("evaluation", "evaluation.holdout"):
+                raise ConfigurationError(
+                    f"{key} is no key of a sweep: what evaluation.holdout seals is the same for all cells. Set it in "
+                    "the experiment."
+                )
+            if key.partition(".")[0] in _OF_NO_CELL or key in _MEASURES:
+                instead = ", or vary advisor.options.seed" if key == "evaluation.seed" else ""
+                raise ConfigurationError(f"{key} changes no result of a sweep: leave it out{instead}.")
 
     def _values(self, key: str) -> tuple[Any, ...]:
         """All values of a key that is varied."""

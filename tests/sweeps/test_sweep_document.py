@@ -25,6 +25,10 @@ MISTAKES = {
     "draws": ({"grid": {"evaluation.draws": [1, 2]}}, "is no key of a sweep: it draws each answer once. To see"),
     "windows twice": ({"windows": [{"start": "2001-02-01", "end": "2001-03-01"}]}, "walk_forward and windows"),
     "start": ({"grid": {"data.start": ["2001-02-01"]}}, "data.start and windows are given"),
+    "seal": ({"grid": {"evaluation.holdout": [0.2, None]}}, "evaluation.holdout is no key of a sweep: what evaluation"),
+    "seal in evaluation": ({"list": [{"evaluation": {"bars_per_year": 250}}]}, "evaluation is no key of a sweep: what"),
+    "seed": ({"grid": {"evaluation.seed": [1, 2]}}, "changes no result of a sweep: leave it out, or vary advisor.opt"),
+    "watch": ({"grid": {"watch.speed": [1, 2]}}, "watch.speed changes no result of a sweep: leave it out."),
     "whole costs": ({"grid": {"costs": [{"slippage_bps": 1}]}}, "costs is varied as a whole: write its keys, such as"),
     "start in data": (
         {"list": [{"data": {"source": "synthetic:calm", "end": "2001-02-01"}}]},
