@@ -95,6 +95,21 @@ def test_sealed_bars_stay_sealed(tmp_path):
         cells_of(Sweep.from_mapping(small_sweep(tmp_path, experiment=sealed, walk_forward=None, windows=[window])))
 
 
+def test_ranges_of_the_same_prices_show_nothing_that_is_sealed(tmp_path):
+    sealed = {"evaluation": BASE["evaluation"] | {"holdout": 0.4}}
+    document = small_sweep(tmp_path, experiment=sealed, walk_forward=None)
+    whole = cells_of(Sweep.from_mapping(document))
+    first = whole.prices.visible(whole.base).sealed.first
+    starts = {"data.start": [None, "2001-05-01"]}
+    with pytest.raises(
+        ConfigurationError, match=f'data.start="2001-05-01".*Its range would show bars from {first[:10]}'
+    ):
+        cells_of(Sweep.from_mapping(document | {"grid": starts}))
+    dated = {"evaluation": BASE["evaluation"] | {"holdout": first[:10]}}
+    document = small_sweep(tmp_path, experiment=dated, walk_forward=None, grid=starts)
+    assert len(cells_of(Sweep.from_mapping(document)).all) == 2
+
+
 def test_windows_begin_where_the_slowest_cell_can_decide(tmp_path):
     document = small_sweep(tmp_path, grid={"advisor.lookbacks.trend": [100, 300]})
     cells = cells_of(Sweep.from_mapping(document))
