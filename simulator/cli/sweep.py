@@ -69,11 +69,13 @@ def _say_plan(plan: Collected, as_json: bool) -> None:
         return
     for line in plan.as_text().splitlines():
         console.say(line)
-    for sentence in plan.cells.notes:
+    for sentence in plan.notes:
         console.say(f"Note: {sentence}")
 
 
 def _say_result(result: SweepResult) -> None:
+    from simulator.sweeps.collect import counted
+
     about, cells = result.about, result.cells
     keys = [axis["key"] for axis in about["axes"]] + (["window"] if about["windows"] else [])
     keys += ["arm"] if len(about["arms"]) > 1 else []
@@ -88,7 +90,8 @@ def _say_result(result: SweepResult) -> None:
             f"The first {_SHOWN} of {len(cells):,} by their Sharpe ratios, all in {result.folder / 'cells.parquet'}."
         )
     console.say(
-        f"{about['cells']:,} cells, {about['decisions']:,} decisions with {about['questions']:,} distinct questions. "
+        f"{counted(about['cells'], 'cell')}, {counted(about['decisions'], 'decision')} with "
+        f"{counted(about['questions'], 'distinct question')}. "
         "The best of many cells is good by luck alone: it is no advice to trade it."
     )
     if result.report.exists():

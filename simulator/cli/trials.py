@@ -42,7 +42,7 @@ def list_all(as_json: AsJson = False) -> None:
         console.print_json({"trials": rows, "openings": list(_openings(ledger))})
         return
     if not rows:
-        console.say(f"No run stands in {ledger.path} yet: btllm compare and btllm run enter what they evaluate.")
+        console.say(f"No run stands in {ledger.path} yet: btllm compare, run and sweep enter what they evaluate.")
         return
     console.print_table(
         ["configuration", "experiment", "arm", "model", "bars", "last run", "runs", "Sharpe"],

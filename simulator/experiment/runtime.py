@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from llm_strategy.errors import ConfigurationError, did_you_mean
 from llm_strategy.llm.backend_class import class_name
+from llm_strategy.llm.backends.sections import SECTIONS, read_section
 from llm_strategy.llm.loader import SUPPORTED_BACKENDS
 from llm_strategy.llm.services import OPENAI, SERVICES
 from llm_strategy.llm.settings import SETTINGS_FILE, LlmSettings, load_settings
@@ -66,7 +68,30 @@ def runtime_settings(config: AdvisorConfig, folder: Path | None, where: str) -> 
                 f"{OPENAI}, or leave base_url out."
             )
         own["base_url"] = config.base_url
-    return settings.model_copy(update={"backend": backend, "sections": base.sections | {backend: section | own}})
+    made = settings.model_copy(update={"backend": backend, "sections": base.sections | {backend: section | own}})
+    _check_options(made, backend, config.options, where)
+    return made
+
+
+def _check_options(settings: LlmSettings, backend: str, options: Mapping[str, Any], where: str) -> None:
+    """Tell what is wrong with an option of an advisor where it stands, and not as one of the settings file."""
+    kind = SECTIONS.get(OPENAI if backend in SERVICES else backend)
+    try:
+        settings.for_backend(backend)
+        if kind is not None:
+            read_section(settings, backend, kind)
+    except ConfigurationError as problem:
+        told = str(problem)
+        for name in options:
+            here = f"{where}.options.{name}"
+            for there, instead in (
+                (f"{name} (in {SETTINGS_FILE}, or LLM_{name.upper()})", here),
+                (f"{SETTINGS_FILE}: {backend}.{name}", here),
+                (f"{SETTINGS_FILE} has the unknown option {backend}.{name}", f"{where}.options has no option {name}"),
+            ):
+                if told.startswith(there):
+                    raise ConfigurationError(instead + told.removeprefix(there)) from None
+        raise
 
 
 def _of_another(

@@ -187,7 +187,7 @@ MOST_NAMES = 5
 def notes_on(experiment: Experiment, universe: Universe) -> tuple[str, ...]:
     """The notes of a run, in the order of the symbols; those on volumes and limits last."""
     found = (note for prices in universe.markets for note in prices.notes)
-    told = [*found, *_opens(experiment, universe), *_volumes(experiment, universe), *_limits(experiment.risk)]
+    told = [*found, *_opens(experiment, universe), *_volumes(experiment, universe), *limit_notes(experiment.risk)]
     told += [
         *_calibrations(experiment, universe),
         *_labels(experiment, universe),
@@ -301,7 +301,7 @@ def _texts(experiment: Experiment, universe: Universe) -> Iterator[str]:
                 )
 
 
-def _limits(risk: Limits) -> Iterator[str]:
+def limit_notes(risk: Limits) -> Iterator[str]:
     """Where another limit ends positions before ``max_position_size`` does, or is never reached itself."""
     caps = {"risk.max_gross_exposure": risk.max_gross_exposure}
     for name in ("max_net_exposure", "max_symbol_exposure"):

@@ -8,6 +8,7 @@ found; no secret is kept here.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import sqlite3
@@ -254,6 +255,8 @@ class Chain:
         where = f"The {self.noun} {self.path} cannot be {verb} ({said})"
         if isinstance(problem, sqlite3.OperationalError) and "locked" in said:
             return RegisterError(f"{where}: end the program that holds it, and start again.")
+        if "disk is full" in said or getattr(problem, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            return RegisterError(f"{where}: free space, and run the same command again, which enters what is missing.")
         if isinstance(problem, sqlite3.DatabaseError) and not isinstance(problem, sqlite3.OperationalError):
             return RegisterError(f"{where}: {self.cure}.")
         return RegisterError(f"{where}: correct its rights, or set BTLLM_DATA_DIR to a folder that you may write.")

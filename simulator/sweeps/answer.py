@@ -43,7 +43,7 @@ def answer_groups(
         before = replace(session.model.usage)
         if waiting:
             with session.open(work):
-                _answer(session, waiting, shelf, work, identity, progress, plan.estimate)
+                _answer(session, waiting, shelf, work, identity, progress, plan)
         usage = session.model.usage.since(before)
         used[session.name] = asdict(usage)
         spent += usage.cost
@@ -64,8 +64,9 @@ def _answer(
     work: Workspace,
     identity: str,
     progress: Progress,
-    estimate: Estimate | None,
+    collected: Collected,
 ) -> None:
+    estimate = collected.estimate
     stages = RunStages(progress, session.model)
     stages.turn_to(session.model, tuple({group.arm.name: None for group in groups}))
     session.model.take_for_own(work.answered_requests())
@@ -86,15 +87,25 @@ def _answer(
             try:
                 runner.run(group.arm, folder, session)
                 if runner.problem is not None:
-                    raise TooManyFailures(f"{runner.problem} Answers already given are kept.")
-            except TooManyFailures:
+                    raise TooManyFailures(runner.problem)
+            except TooManyFailures as problem:
                 work.forget(session.model.unusable)  # started again it asks them again
-                raise
+                raise TooManyFailures(
+                    f"{_told(group, collected)}: {problem} Answers already given are kept: leave such cells out, let "
+                    "another model or mode answer them, or allow more."
+                ) from None
         shelf.put(decisions_key(group.key), decisions_bytes(Decisions(folder / DECISIONS)))
         shutil.rmtree(folder)
         if not plan_asks(estimate):
             progress.at(done)
     progress.end()
+
+
+def _told(group: QuestionGroup, collected: Collected) -> str:
+    """The cells of a group, by the first."""
+    cell = next(cell for cell in collected.cells.all if cell.number == group.cells[0])
+    more = f" and {len(group.cells) - 1:,} more" if len(group.cells) > 1 else ""
+    return f"{cell.told[:1].upper()}{cell.told[1:]}{more}"
 
 
 def plan_asks(estimate: Estimate | None) -> bool:

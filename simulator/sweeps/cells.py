@@ -26,6 +26,7 @@ from simulator.prices.load import moment
 from simulator.prices.universe import Universe
 from simulator.runs.trials.tail import visible_universe
 from simulator.sweeps.document import MOST_CELLS, ONE_DRAW, Sweep
+from simulator.sweeps.seal import check_range, check_windows, iso
 
 MOST_TOLD = 10
 """Problems of cells that are told one by one."""
@@ -250,7 +251,7 @@ def _windows(sweep: Sweep, experiments: Sequence[Experiment], prices: PriceShelf
     if sweep.windows:
         windows = tuple(Window(each["start"], each["end"]) for each in sweep.windows)
         for experiment in slowest.values():
-            _check_seal(windows, experiment, prices)
+            check_windows(windows, experiment, prices)
         return windows
     found: dict[Window, None] = {}
     for experiment in slowest.values():
@@ -273,23 +274,7 @@ def _walk(sweep: Sweep, experiment: Experiment, universe: Universe) -> Iterator[
             f"{'from there on' if walk.first else 'after the warm-up'}: write fewer, or take a longer range."
         )
     for begin in range(0, len(times) - walk.bars + 1, walk.step or walk.bars):
-        yield Window(_iso(times[begin]), _iso(times[begin + walk.bars - 1]))
-
-
-def _iso(time: pd.Timestamp) -> str:
-    return time.isoformat().removesuffix("T00:00:00")
-
-
-def _check_seal(windows: Sequence[Window], experiment: Experiment, prices: PriceShelf) -> None:
-    sealed = None if experiment.evaluation.holdout is None else prices.visible(experiment).sealed
-    if sealed is None:
-        return
-    for window in windows:
-        if moment(window.end, "end") >= pd.Timestamp(sealed.first):
-            raise ConfigurationError(
-                f"The window {window.name} reaches into the bars from {_iso(pd.Timestamp(sealed.first))} on that "
-                "evaluation.holdout seals: end it before."
-            )
+        yield Window(iso(times[begin]), iso(times[begin + walk.bars - 1]))
 
 
 def _checked(
@@ -311,6 +296,7 @@ def _checked(
             if cell.experiment.evaluation.draws > 1:
                 raise ConfigurationError(f"evaluation.draws is no part of a sweep: {ONE_DRAW}")
             prices.visible(cell.experiment)
+            check_range(cell.experiment, base, prices)
         except BacktraderLLMError as problem:
             problems.note(cell.told, problem)
     problems.tell()

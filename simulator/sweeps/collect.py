@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from llm_strategy.errors import ConfigurationError, did_you_mean
+from llm_strategy.errors import ConfigurationError, ModelError, did_you_mean
 from llm_strategy.llm.requests import Request
 from simulator.experiment.advisor import RUNTIME, AdvisorConfig, write_advisor
 from simulator.experiment.arms import Arm
@@ -26,6 +26,9 @@ from simulator.runs.questions import QuestionSet
 from simulator.runs.simulation import check_cash_rates
 from simulator.runs.strategies.trade import own_strategy
 from simulator.sweeps.cells import Cell, Cells
+
+_WHOLE = {"advisor", "advisors", "arms"}
+"""Sections that hold who answers."""
 
 
 @dataclass(eq=False)
@@ -63,6 +66,8 @@ class Collected:
     sessions: Sequence[AdvisorSession]
     counted: SetsEstimate | None
     """None where no model advises."""
+    notes: tuple[str, ...] = ()
+    """What a person must know of them before anything runs."""
 
     @property
     def requests(self) -> tuple[Request, ...]:
@@ -95,7 +100,11 @@ class Collected:
     def as_text(self) -> str:
         """What the sweep comes to, in lines."""
         cells, arms = len(self.cells.all), len(next(iter(self.arms.values())))
-        lines = [f"{cells:,} cells{f' of {arms} arms' if arms > 1 else ''}, {len(self.cells.windows) or 'no'} windows."]
+        windows = len(self.cells.windows)
+        lines = [
+            f"{counted(cells, 'cell')}{f' of {arms} arms' if arms > 1 else ''}, "
+            f"{counted(windows, 'window') if windows else 'no windows'}."
+        ]
         if self.estimate is not None:
             lines.append(self.estimate.as_text())
             if self.estimate.to_ask:
@@ -122,7 +131,13 @@ class Collected:
             "tokens": 0 if estimate is None else estimate.tokens,
             "seconds": 0.0 if estimate is None else estimate.seconds,
             "cost": 0.0 if estimate is None else estimate.cost,
+            "notes": list(self.notes),
         }
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things in words, such as ``1 cell``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def collect(cells: Cells, arms: Sequence[str] = (), client: Clients = None) -> Collected:
@@ -132,14 +147,14 @@ def collect(cells: Cells, arms: Sequence[str] = (), client: Clients = None) -> C
     Raises ``ConfigurationError`` for an arm that is not there, and whatever a run raises before it asks.
     """
     grouped = _group(cells, arms, client)
-    counted = None
+    estimated = None
     if grouped.groups:
         asked = grouped.asked
-        counted = estimate_sets([(session, _sets(of_it)) for session, of_it in asked])
+        estimated = estimate_sets([(session, _sets(of_it)) for session, of_it in asked])
         for session, of_it in asked:
-            for group, decisions in zip(of_it, counted.decisions[session.name], strict=True):
+            for group, decisions in zip(of_it, estimated.decisions[session.name], strict=True):
                 group.decisions = decisions
-    return Collected(cells, grouped.arms, grouped.groups, grouped.sessions, counted)
+    return Collected(cells, grouped.arms, grouped.groups, grouped.sessions, estimated)
 
 
 def asked_by(cells: Cells, arms: Sequence[str] = (), client: Clients = None) -> Asked:
@@ -191,7 +206,7 @@ def _group(cells: Cells, arms: Sequence[str], client: Clients) -> _Grouped:
                     own_strategy(arm).find()
                 of_cells.setdefault(cell.number, []).append(ArmOfCell(arm, None))
                 continue
-            session = models.session(cell.experiment, arm)
+            session = models.session(cell, arm)
             key = _key(cell, arm, arm.config, universe, session)
             if key not in groups:
                 check_needs((arm,), universe)
@@ -219,12 +234,18 @@ class _Sessions:
     def all(self) -> list[AdvisorSession]:
         return list(self._of.values())
 
-    def session(self, experiment: Experiment, arm: Arm) -> AdvisorSession:
+    def session(self, cell: Cell, arm: Arm) -> AdvisorSession:
+        """That of an arm in a cell, which is named where its model is not to be had."""
         config = arm.config or AdvisorConfig()
         asks = {name: getattr(config, name) for name in (*RUNTIME, "answers")}
         key = json.dumps([arm.advisor, asks, asdict(config.budget)], sort_keys=True, default=str)
         if key not in self._of:
-            (session,) = sessions_of(experiment, (arm,), self._client)
+            try:
+                (session,) = sessions_of(cell.experiment, (arm,), self._client)
+            except (ConfigurationError, ModelError) as problem:
+                if not any(key in _WHOLE or not set(RUNTIME).isdisjoint(key.split(".")) for key in cell.settings):
+                    raise  # it is the same in every cell
+                raise type(problem)(f"{cell.told[:1].upper()}{cell.told[1:]}: {problem}") from None
             taken = [each.name for each in self._of.values()]
             if session.name in taken:
                 session.name, session.named = f"{session.name}/{len(taken) + 1}", True

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -29,6 +30,12 @@ ONE_DRAW = (
     "advisor.options.seed."
 )
 """Why an experiment of several draws is refused, and what can be done."""
+_OF_NO_CELL = ("watch", "alerts", "hypotheses")
+"""Sections that no cell trades by."""
+_MEASURES = tuple(
+    f"evaluation.{name}" for name in ("seed", "confidence_level", "bootstrap_samples", "placebos", "worthwhile")
+)
+"""What only the page of a single run is measured by."""
 _NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$"
 _KEY = "^[A-Za-z_][A-Za-z0-9_-]*([.][A-Za-z0-9_-]+)*$"
 _KEY_WORDS = "a key of the experiment with dots, such as risk.max_position_size"
@@ -134,6 +141,7 @@ class Sweep:
         cells = math.prod(map(len, self.grid.values())) * max(1, len(self.list)) * max(1, len(self.windows))
         if cells > MOST_CELLS:
             raise ConfigurationError(f"The sweep has {cells:,} cells: keep it to {MOST_CELLS:,}.")
+        self._check_measures()
 
     def _check_keys(self) -> None:
         in_list = dict.fromkeys(key for entry in self.list for key in entry)
@@ -143,14 +151,35 @@ class Sweep:
                 raise ConfigurationError(f"{key} changes no result: leave it out of the sweep.")
             if key == "evaluation.draws":
                 raise ConfigurationError(f"evaluation.draws is no key of a sweep: {ONE_DRAW}")
-            if windows and key in ("data.start", "data.end"):
-                raise ConfigurationError(f"{key} and windows are given: keep one of them.")
+            if windows and (time := next(filter(None, map(_time_in, self._values(key), repeat(key))), None)):
+                raise ConfigurationError(f"{time} and windows are given: keep one of them.")
         if both := next((key for key in in_list if key in self.grid), None):
             raise ConfigurationError(f"{both} stands in grid and in list: keep one of them.")
         keys = [*self.grid, *in_list]
         for key in keys:
             if inner := next((other for other in keys if other.startswith(f"{key}.")), None):
                 raise ConfigurationError(f"{key} holds {inner}, and both are varied: keep one of them.")
+        if "costs" in keys:  # what the costs of a cell came to is a column of that name
+            raise ConfigurationError(
+                "costs is varied as a whole: write its keys, such as costs.slippage_bps, under grid, and those that go "
+                "together under list."
+            )
+
+    def _check_measures(self) -> None:
+        """Refuse what only measures a run, which would make many configurations of one, and what opens a seal."""
+        for key in self.keys:
+            if key in ("evaluation", "evaluation.holdout"):
+                raise ConfigurationError(
+                    f"{key} is no key of a sweep: what evaluation.holdout seals is the same for all cells. Set it in "
+                    "the experiment."
+                )
+            if key.partition(".")[0] in _OF_NO_CELL or key in _MEASURES:
+                instead = ", or vary advisor.options.seed" if key == "evaluation.seed" else ""
+                raise ConfigurationError(f"{key} changes no result of a sweep: leave it out{instead}.")
+
+    def _values(self, key: str) -> tuple[Any, ...]:
+        """All values of a key that is varied."""
+        return (*self.grid.get(key, ()), *(entry[key] for entry in self.list if key in entry))
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -220,6 +249,14 @@ class Sweep:
             "walk_forward": None if walk is None else {"bars": walk.bars, "step": walk.step, "first": walk.first},
             "windows": [dict(window) for window in self.windows],
         }
+
+
+def _time_in(value: object, key: str) -> str | None:
+    """The first bar or the last, where a value of a key sets it."""
+    for name in ("start", "end"):
+        if key == f"data.{name}" or (key == "data" and isinstance(value, Mapping) and value.get(name) is not None):
+            return f"data.{name}"
+    return None
 
 
 def is_sweep(path: Path) -> bool:

@@ -7,7 +7,8 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,12 +16,12 @@ from typing import Any, TypeAlias
 from llm_strategy.advice.written_prompt import prompts_sha256
 from llm_strategy.errors import ConfigurationError
 from llm_strategy.support.schemas import schemas_sha256
-from simulator.folder.description import notes_on, now
+from simulator.folder.description import now
 from simulator.folder.evidence import write_json
 from simulator.folder.manifest import SWEEP_KIND
 from simulator.folder.provenance import model_of, provenance
 from simulator.folder.record import without_folders
-from simulator.folder.sweep import CELLS, FORMAT, MANIFEST, RETURNS, SWEEP, is_whole, seal_sweep
+from simulator.folder.sweep import CELLS, FORMAT, MANIFEST, RETURNS, SWEEP, is_whole, read_table, seal_sweep
 from simulator.folder.workspace import Workspace, as_run_folder_error
 from simulator.progress.stages import Progress
 from simulator.progress.surfaces import progress_for
@@ -30,9 +31,10 @@ from simulator.runs.strategies.processes import check_workers
 from simulator.runs.trials.tail import told_of
 from simulator.sweeps.answer import answer_groups
 from simulator.sweeps.cells import Cells, cells_of, without_frames
-from simulator.sweeps.collect import Collected, collect
+from simulator.sweeps.collect import Collected, collect, counted
 from simulator.sweeps.document import Sweep
 from simulator.sweeps.enter import enter_trials
+from simulator.sweeps.notes import cell_notes
 from simulator.sweeps.result import SweepResult
 from simulator.sweeps.shelf import Shelf, decisions_key, prices_key, universe_bytes
 from simulator.sweeps.tables import FinishedCells, axes_of, part_bytes, write_cells, write_returns
@@ -113,7 +115,6 @@ class _Run:
         self._sweep, self._client, self._progress, self._max_cost = wanted, client, progress, max_cost
         self._cells: Cells
         self._plan: Collected
-        self._notes: tuple[str, ...] = ()
 
     def plan(self) -> Collected:
         """The cells and their questions."""
@@ -123,21 +124,20 @@ class _Run:
     def _find_cells(self) -> None:
         self._progress.begin("cells")
         self._cells = cells_of(self._sweep)
-        self._progress.end(f"{len(self._cells.all):,} cells")
+        self._progress.end(counted(len(self._cells.all), "cell"))
 
     def _collect(self) -> Collected:
         self._progress.begin("counting questions")
-        self._plan = collect(self._cells, self._sweep.arms, self._client)
-        self._progress.end(f"{self._plan.questions:,} distinct")
-        self._notes = tuple(self._noted())
-        for sentence in self._notes:
+        plan = collect(self._cells, self._sweep.arms, self._client)
+        self._progress.end(f"{plan.questions:,} distinct")
+        self._plan = replace(plan, notes=tuple(self._noted()))
+        for sentence in self._plan.notes:
             self._progress.note(f"Note: {sentence}")
         return self._plan
 
     def _noted(self) -> Iterator[str]:
         """What a person must know of prices, limits and cells before anything runs."""
-        first = self._cells.all[0].experiment
-        yield from notes_on(first, self._cells.prices.visible(first).universe)
+        yield from cell_notes(self._cells)
         if self._cells.base.evaluation.holdout is not None:
             yield from told_of(self._cells.prices.visible(self._cells.base).sealed)
         if self._cells.base.hypotheses is not None:
@@ -167,6 +167,9 @@ class _Run:
             if is_whole(folder):
                 self._progress.release()
                 self._progress.note(f"Finished before: {folder}; nothing is run.")
+                self._enter(
+                    read_table(folder, CELLS).to_pylist(), identity
+                )  # the ledger may have been full, or another
                 return SweepResult.load(folder)
             trade: Trade = in_process if beside is None else beside.trade
             if dask:
@@ -191,9 +194,7 @@ class _Run:
         write_returns(work.path / RETURNS, finished)
         document = self._document(axes, identity)
         write_json(document, work.path / SWEEP)
-        notes = enter_trials(self._plan, finished.rows, self._sweep.name, identity)
-        for sentence in notes:
-            self._progress.note(f"Note: {sentence}")
+        notes = self._enter(finished.rows, identity)
         seconds = {"answers": round(traded - began, 3), "cells": round(time.monotonic() - traded, 3)}
         manifest = {
             "format": FORMAT,
@@ -202,7 +203,7 @@ class _Run:
             "identity": identity,
             "status": "complete",
             "usage": usage,
-            "notes": [*self._notes, *notes],
+            "notes": [*self._plan.notes, *notes],
             **provenance(),
             "started": started,
             "finished": now(),
@@ -214,6 +215,13 @@ class _Run:
         folder = work.finish(failed=False, seal=seal_sweep)
         self._progress.end()
         return SweepResult.load(folder)
+
+    def _enter(self, rows: Sequence[Mapping[str, Any]], identity: str) -> list[str]:
+        """Enter the cells as trials, and tell what a person must know of that."""
+        notes = enter_trials(self._plan, rows, self._sweep.name, identity)
+        for sentence in notes:
+            self._progress.note(f"Note: {sentence}")
+        return notes
 
     def _check_cost(self) -> None:
         estimate, most = self._plan.estimate, self._max_cost
@@ -305,7 +313,7 @@ class _Run:
                 shelf.put(part.key, part_bytes(outcomes))
                 done += len(part.cells)
                 self._progress.at(done, total)
-        self._progress.end(f"{total:,} cells")
+        self._progress.end(counted(total, "cell"))
 
     def _document(self, axes: Sequence[Any], identity: str) -> dict[str, Any]:
         prices = dict.fromkeys(
@@ -329,6 +337,7 @@ class _Run:
             "questions": self._plan.questions,
             "prices": list(dict.fromkeys(prices)),
             "models": models,
+            "notes": list(self._plan.notes),
             "versions": {"backtrader-llm": version("backtrader-llm")},
         }
 

@@ -199,6 +199,10 @@ def test_backends_that_read_the_same_files_share_the_model(tmp_path, monkeypatch
         ({"backend": "llama_cpp", "base_url": "http://127.0.0.1:1/v1"}, "backend llama_cpp has no address"),
         ({"options": {"api_key": "x"}}, "advisors.a.options.api_key is no option: a key would be written"),
         ({"options": {"model": "x"}}, "advisors.a.options.model is no option: write it beside options"),
+        ({"options": {"temperature": "hot"}, "backend": "llama_cpp"}, "advisors.a.options.temperature is 'hot': "),
+        ({"options": {"sed": 1}, "backend": "llama_cpp"}, "advisors.a.options has no option sed, did you mean 'seed'?"),
+        ({"options": {"slots": 0}, "backend": "llama_cpp"}, "advisors.a.options.slots is 0: "),
+        ({"options": {"concurency": 2}, "model": "m"}, "no option concurency, did you mean 'concurrency'?"),
     ],
 )
 def test_a_runtime_that_cannot_be_is_one_sentence(tmp_path, monkeypatch, advisor, words):

@@ -1,5 +1,6 @@
 """The register of hypotheses: what it keeps, what its rules refuse, and that a changed one is found."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -294,6 +295,15 @@ def test_a_register_that_another_process_writes_for_long_is_told_in_a_sentence(r
     lock = FileLock(register.path.with_name("hypotheses.sqlite.lock"))
     with lock, pytest.raises(RegisterError, match="has been held by another process"):
         register.propose(statement(), MODEL)
+
+
+def test_a_full_disk_is_told_with_what_makes_the_entry_whole(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "mkdir", full)
+    with pytest.raises(RegisterError, match="free space, and run the same command again"):
+        Register(tmp_path / "new" / "hypotheses.sqlite").propose(statement(), MODEL)
 
 
 def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(tmp_path):

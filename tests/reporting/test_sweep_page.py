@@ -177,6 +177,55 @@ def test_accounts_without_returns_and_closes_that_some_lack_are_left_out_and_tol
     assert (facts["sweep.unmeasured"].value, facts["sweep.dropped"].value, facts["sweep.bars"].value) == (1, 30, 470)
     assert "without returns" in page
     assert "some configurations lack" in page
+    assert "The best of 11 configurations that can be compared" in (folder / "report.md").read_text()
+    assert "not among them: 1, which have no returns" in (folder / "report.md").read_text()
+
+
+def test_of_prices_that_share_no_dates_the_one_that_is_compared_is_no_best_of_all(tmp_path):
+    folder = tmp_path / "sweep"
+    made(folder, number=2, axes={"data.source": ["csv:a.csv", "csv:b.csv"]})
+    returns = pd.read_parquet(folder / "returns.parquet")
+    other = returns["cell"] == 2
+    returns.loc[other, "close"] += pd.Timedelta(days=5_000)
+    returns[~other | (returns["close"] < returns.loc[other, "close"].iloc[100])].to_parquet(folder / "returns.parquet")
+    write_sweep_page(folder)
+    report = (folder / "report.md").read_text()
+    assert "The only configuration that can be compared" in report
+    assert "best of 2" not in report
+
+
+def test_long_values_that_begin_alike_are_values_of_their_own(tmp_path):
+    folder, long = tmp_path / "sweep", [f"csv:{'a folder of prices, ' * 10}{name}.csv" for name in ("one", "two")]
+    facts, _ = made(folder, number=4, axes={"data.source": long, "risk.stop_loss_pct": [0.02, 0.1]})
+    assert [facts[f"axis.1.{at}.configurations"].value for at in (1, 2)] == [2, 2]
+    report = (folder / "report.md").read_text()
+    assert all(f"{name}.csv |" in report for name in ("one", "two"))
+    record = load_sweep(folder)
+    for number, source in enumerate(record.configurations["data.source"]):
+        assert record.settings(number)["data"]["source"] == source
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "words"),
+    [
+        ("data", [{"source": "csv:a.csv"}, {"source": "csv:b.csv"}], "prices or times were varied"),
+        ("advisor.options", [{"seed": 1}, {"seed": 2}], "a seed is no choice"),
+        ("advisors", [{"a": {"options": {"seed": 1}}}, {"a": {"options": {"seed": 2}}}], "a seed is no choice"),
+    ],
+)
+def test_sections_that_are_varied_whole_are_no_choices_either(tmp_path, key, values, words):
+    _, page = made(tmp_path / "sweep", number=2, axes={key: values})
+    assert words in page
+
+
+def test_labels_of_small_pictures_tell_long_values_apart(tmp_path):
+    sources, stops, bars = ["csv:prices/mine.csv", "csv:prices/other.csv"], [0.02, 0.1], [5, 10]
+    axes = {"data.source": sources, "risk.stop_loss_pct": stops, "risk.cooldown_bars": bars}
+    folder = tmp_path / "sweep"
+    made(folder, number=8, axes=axes)
+    page = write_sweep_page(folder, ("data.source", "risk.stop_loss_pct")).read_text()
+    assert "…mine.csv" in page
+    assert "…other.csv" in page
 
 
 def test_shades_tell_high_from_low_and_values_stand_in_them(tmp_path):

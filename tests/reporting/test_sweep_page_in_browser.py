@@ -140,3 +140,16 @@ def test_a_heat_map_on_a_phone_has_no_labels_but_its_settings(browser, path):
         assert (
             page.evaluate("getComputedStyle(document.querySelector('table:has([data-tint]) thead')).display") != "none"
         )
+
+
+def test_long_settings_leave_figures_in_the_window(browser, tmp_path):
+    long = [f"csv:{'a/folder/of/prices/' * 7}{name}.csv" for name in ("one", "two")]
+    returns = 0.01 * np.random.default_rng(3).standard_normal((200, 2))
+    path = write_sweep_page(write_made_sweep(tmp_path / "long", {"data.source": long}, returns))
+    with browser.open(path) as shown:
+        shown.wait(READY)
+        places = (
+            "[...document.querySelectorAll('.picks th, .figures th')].every((one) => "
+            "one.getBoundingClientRect().right <= document.documentElement.clientWidth)"
+        )
+        assert shown.evaluate(places)

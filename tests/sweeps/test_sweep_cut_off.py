@@ -93,6 +93,22 @@ def test_a_disk_that_is_full_at_any_moment(tmp_path, commands, whole):
     assert n > EVERY
 
 
+def test_a_disk_that_is_full_while_others_trade(tmp_path, commands, whole):
+    folder, settings = place(tmp_path, whole[0], "beside")
+    words, full = (*WORDS[:-1], "2"), {"number": errno.ENOSPC, "root": str(folder / "reports")}
+    ended = []
+    for n in (60, 90, 120):
+        code, said, fired = commands.run(folder, settings, words, fail_at=n, **full)
+        assert "Traceback" not in said
+        if fired:
+            assert code == 6, said
+            assert said.strip().splitlines()[-1].startswith("Error: "), said
+            ended.append(fired)
+    assert ended
+    assert commands.run(folder, settings, words)[0] == 0
+    assert sums(finished(folder)) == whole[1]
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_an_interruption_is_one_sentence(tmp_path, commands, whole, workers):
     folder, settings = place(tmp_path, whole[0], "interrupted")

@@ -25,6 +25,15 @@ MISTAKES = {
     "draws": ({"grid": {"evaluation.draws": [1, 2]}}, "is no key of a sweep: it draws each answer once. To see"),
     "windows twice": ({"windows": [{"start": "2001-02-01", "end": "2001-03-01"}]}, "walk_forward and windows"),
     "start": ({"grid": {"data.start": ["2001-02-01"]}}, "data.start and windows are given"),
+    "seal": ({"grid": {"evaluation.holdout": [0.2, None]}}, "evaluation.holdout is no key of a sweep: what evaluation"),
+    "seal in evaluation": ({"list": [{"evaluation": {"bars_per_year": 250}}]}, "evaluation is no key of a sweep: what"),
+    "seed": ({"grid": {"evaluation.seed": [1, 2]}}, "changes no result of a sweep: leave it out, or vary advisor.opt"),
+    "watch": ({"grid": {"watch.speed": [1, 2]}}, "watch.speed changes no result of a sweep: leave it out."),
+    "whole costs": ({"grid": {"costs": [{"slippage_bps": 1}]}}, "costs is varied as a whole: write its keys, such as"),
+    "start in data": (
+        {"list": [{"data": {"source": "synthetic:calm", "end": "2001-02-01"}}]},
+        "data.end and windows are given",
+    ),
     "walk": ({"walk_forward": {"bars": 1}}, "walk_forward.bars is 1, it must be at least 2"),
     "too long": ({"walk_forward": {"bars": 5000}}, "and the prices have 191 decisions"),
     "backwards": (
@@ -84,6 +93,21 @@ def test_sealed_bars_stay_sealed(tmp_path):
     window = {"start": "2001-03-01", "end": last.sealed.first[:10]}
     with pytest.raises(ConfigurationError, match="seals: end it before"):
         cells_of(Sweep.from_mapping(small_sweep(tmp_path, experiment=sealed, walk_forward=None, windows=[window])))
+
+
+def test_ranges_of_the_same_prices_show_nothing_that_is_sealed(tmp_path):
+    sealed = {"evaluation": BASE["evaluation"] | {"holdout": 0.4}}
+    document = small_sweep(tmp_path, experiment=sealed, walk_forward=None)
+    whole = cells_of(Sweep.from_mapping(document))
+    first = whole.prices.visible(whole.base).sealed.first
+    starts = {"data.start": [None, "2001-05-01"]}
+    with pytest.raises(
+        ConfigurationError, match=f'data.start="2001-05-01".*Its range would show bars from {first[:10]}'
+    ):
+        cells_of(Sweep.from_mapping(document | {"grid": starts}))
+    dated = {"evaluation": BASE["evaluation"] | {"holdout": first[:10]}}
+    document = small_sweep(tmp_path, experiment=dated, walk_forward=None, grid=starts)
+    assert len(cells_of(Sweep.from_mapping(document)).all) == 2
 
 
 def test_windows_begin_where_the_slowest_cell_can_decide(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -281,6 +282,7 @@ class Steps:
 
 _LONGEST_NAME = 12
 """Letters of a name at an axis: as many as have room beside a panel."""
+_LAST_WORD = re.compile(r"[\w.-]*\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +302,33 @@ class Names:
         """The middle of each kind with its name, long ones cut; of more than ``MOST_TICKS`` every second, third..."""
         chosen = range(0, len(self.names), math.ceil(len(self.names) / MOST_TICKS) or 1)
         places = self.places(np.array(chosen) + 0.5)
-        cut = (self.names[at] for at in chosen)
-        short = (name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}\u2026" for name in cut)
-        return list(zip(places.tolist(), short, strict=True))
+        return list(zip(places.tolist(), cut_names([self.names[at] for at in chosen]), strict=True))
+
+
+def cut_names(names: Sequence[str]) -> list[str]:
+    """Names in few characters. Long ones lose their end; those that would then read alike, as paths of one folder do,
+    lose what they have in common before it."""
+    short = [_cut(name) for name in names]
+    alike: dict[str, list[str]] = {}
+    for name, cut in zip(names, short, strict=True):
+        alike.setdefault(cut, []).append(name)
+    for group in alike.values():
+        told = {name: name for name in group}
+        common = common_beginning(list(told))
+        for begin in (_LAST_WORD.sub("", common), common):
+            told = {name: _cut(f"\u2026{name[len(begin) :]}") for name in told}
+            if len(set(told.values())) == len(told):
+                break
+        if len(told) > 1:
+            short = [told.get(name, cut) for name, cut in zip(names, short, strict=True)]
+    return short
+
+
+def common_beginning(texts: Sequence[str]) -> str:
+    """What all of these texts begin with."""
+    first, last = min(texts), max(texts)
+    return first[: next((at for at, pair in enumerate(zip(first, last, strict=False)) if len({*pair}) > 1), len(first))]
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}\u2026"

@@ -26,6 +26,7 @@ from simulator.evaluation.metrics import Floats, years_between
 from simulator.evaluation.overfitting import sharpe_ratios
 from simulator.folder.record_check import as_damage, check_regular
 from simulator.folder.sweep import CELLS, FIGURES, RETURNS, SWEEP
+from simulator.reporting.charts.scale import common_beginning
 from simulator.reporting.differences.settings import NOT_SET, shown_value
 
 TEXTS = ("window", "arm", "start", "end")
@@ -33,11 +34,14 @@ _NUMBERS = ("bars", *FIGURES)
 _MOST_NUMBERS = 60_000_000
 """Returns of a table: with more, those of several bars in a row are added up."""
 _ROWS_AT_ONCE = 1_000_000
+_LONGEST_NOTE, _MOST_NOTES = 1_000, 40
+_BEFORE = 24
+"""Characters that are shown of what long values have in common."""
 _LARGEST, _LARGEST_RETURN = 1e15, 1e3
 """Beyond these no figure and no return of a sweep lies."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Axis:
     """A setting that the sweep varies: its whole key, and its values as the document has them."""
 
@@ -48,12 +52,33 @@ class Axis:
         """A value of a table of cells on one line."""
         if value is None or (isinstance(value, float) and np.isnan(value)):
             return NOT_SET
-        return f"{value:.10g}" if isinstance(value, float) else shown_value(value)
+        if isinstance(value, float):
+            return f"{value:.10g}"
+        whole = _whole(value)
+        return self._of_alike.get(whole) or shown_value(whole)
+
+    @cached_property
+    def _of_alike(self) -> dict[str, str]:
+        """What is shown of values that read alike where a long one is cut: where they begin to differ."""
+        alike: dict[str, list[str]] = {}
+        for whole in dict.fromkeys(_whole(value) for value in self.values if not isinstance(value, float)):
+            alike.setdefault(shown_value(whole), []).append(whole)
+        shown = {}
+        for group in alike.values():
+            begin = max(len(common_beginning(group)) - _BEFORE, 0)
+            for number, whole in enumerate(group if len(group) > 1 else (), start=1):
+                shown[whole] = f"{number}: {whole[:_BEFORE]}...{shown_value(whole[begin:])}"
+        return shown
 
     def setting(self, value: object) -> Any:
         """The value of the document that a value of a table of cells stands for."""
         other = float(value) if isinstance(value, float) else value  # not numpy's
         return next((one for one in self.values if value in (one, str(one), json.dumps(one, sort_keys=True))), other)
+
+
+def _whole(value: object) -> str:
+    """A value of a table of cells, or of the document as it stands there, on one line."""
+    return " ".join((value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)).split())
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +116,13 @@ class SweepRecord:
     def name(self) -> str:
         """What the sweep is called."""
         return str(self.document.get("name") or self.folder.name)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was to be known of its cells before it ran, each on a line; none in a folder of an earlier version."""
+        given = self.document.get("notes")
+        notes = [note for note in given if isinstance(note, str)] if isinstance(given, list) else []
+        return [visible_line(note, _LONGEST_NOTE) for note in notes[:_MOST_NOTES]]
 
     @cached_property
     def ratios(self) -> Floats:

@@ -24,6 +24,13 @@ _DIGITS = 6
 def configuration_table(record: SweepRecord) -> Iterator[Block]:
     """The heading, the table, and what the script needs; the Markdown report has the first ones."""
     yield Heading("All configurations", "configurations")
+    if len(record.measured) < len(record.configurations):
+        yield Paragraph(
+            "Configurations that are not among them: {sweep.unmeasured}, which have no returns on half of the bars or "
+            "more, as their prices are of other times or the account was ruined. `cells.parquet` has their figures; "
+            "prices are compared over `windows` that all of them have.",
+            "note",
+        )
     order = list(record.order)
     cut = len(order) > FIRST + LAST
     rows = [_row(record, rank, order[rank]) for rank in range(len(order)) if not cut or _stands(rank, len(order))]

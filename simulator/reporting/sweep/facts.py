@@ -146,7 +146,13 @@ def _add_sweep(table: FactTable, measures: SweepMeasures) -> None:
     add("configurations", len(record.configurations), Unit.COUNT, "configurations")
     add("windows", len(record.windows), Unit.COUNT, "windows")
     add("axes", len(record.shown_axes), Unit.COUNT, "settings that were varied")
-    add("unmeasured", len(record.configurations) - len(record.measured), Unit.COUNT, "configurations without returns")
+    add("measured", len(record.measured), Unit.COUNT, "configurations that are compared")
+    add(
+        "unmeasured",
+        len(record.configurations) - len(record.measured),
+        Unit.COUNT,
+        "configurations without returns on half of the bars",
+    )
     still = int((record.ratios == 0).sum())
     add("still", still, Unit.COUNT, "configurations whose account never moved")
     add("bars", len(record.closes) * record.bars_in_row, Unit.BARS, "bars that all configurations have")

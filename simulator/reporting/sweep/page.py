@@ -28,6 +28,7 @@ from simulator.reporting.sweep.sections import (
     limit_section,
     luck_section,
     named_settings,
+    note_section,
     pair_section,
     setting_section,
 )
@@ -55,6 +56,7 @@ def write_sweep_page(folder: Path, axes: tuple[str, str] | None = None) -> Path:
                 luck_section(measures),
                 choice_section(measures),
                 forward_section(measures),
+                note_section(record),
                 setting_section(record),
                 pair_section(record, heat),
                 configuration_table(record),
@@ -109,14 +111,15 @@ def _sentences(measures: SweepMeasures) -> Iterator[Text]:
     if not len(record.order):
         yield "No configuration has returns on enough bars to be measured."
         return
-    one = measures.verdict is SweepVerdict.ALONE
+    one, whole = len(record.order) == 1, len(record.measured) == len(record.configurations)
+    compared = "" if whole else " that can be compared"
     yield (
-        "The only configuration (" if one else "The best of {sweep.configurations} configurations (",
+        f"The only configuration{compared} (" if one else f"The best of {{sweep.measured}} configurations{compared} (",
         tuple(named_settings(record, record.order[0])),
         ") shows an annual Sharpe ratio of {best.sharpe} over {sweep.years} years, {sweep.bars} bars.",
     )
     if measures.luck is None:
-        if not one:
+        if measures.verdict is not SweepVerdict.ALONE:
             yield "There are too few bars, or accounts that moved, to say what luck would show."
         return
     yield (
@@ -155,21 +158,27 @@ def _asked(facts: Facts) -> str:
 
 def _chips(measures: SweepMeasures) -> Iterator[str]:
     record = measures.record
+    sections = {axis.key.partition(".")[0] for axis in record.axes}
     if len(record.windows) == 1:
         yield "one window"
-    if any(axis.key.startswith("costs.") for axis in record.axes):
+    if "costs" in sections:
         yield "costs were varied, and costs are no choice"
-    if any(axis.key.startswith("data.") for axis in record.axes):
+    if "data" in sections:
         yield "prices or times were varied: the best is also the best market or time, known afterwards"
-    if any(axis.key.rpartition(".")[2] == "seed" for axis in record.axes):
+    if any(axis.key.rpartition(".")[2] == "seed" or any(map(_has_seed, axis.values)) for axis in record.axes):
         yield "seeds were varied, and a seed is no choice"
     if record.cells["abstained"].sum():
         yield "abstentions: {sweep.abstained} of the decisions"
     if (record.ratios == 0).any():
         yield "accounts that never moved: {sweep.still}"
     if len(record.measured) < len(record.configurations):
-        yield "without returns: {sweep.unmeasured}"
+        yield "not compared, without returns on half of the bars: {sweep.unmeasured}"
     if record.dropped_closes:
         yield "bars left out because some configurations lack them: {sweep.dropped}"
     if record.bars_in_row > 1:
         yield "returns added up over {sweep.bars_in_row} bars"
+
+
+def _has_seed(value: object) -> bool:
+    """Whether a value is a mapping that holds a seed, however deep."""
+    return isinstance(value, dict) and ("seed" in value or any(map(_has_seed, value.values())))

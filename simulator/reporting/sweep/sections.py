@@ -115,6 +115,13 @@ def forward_section(measures: SweepMeasures) -> Iterator[Block]:
     yield Table(columns, rows, label="The best of each window in the next one", tall=len(rows) > _LONG)
 
 
+def note_section(record: SweepRecord) -> Iterator[Block]:
+    """What was to be known of prices and limits before anything ran; nothing where that is nothing."""
+    if record.notes:
+        yield Heading("Notes", "notes")
+        yield Items([Quoted(note) for note in record.notes])
+
+
 def setting_section(record: SweepRecord) -> Iterator[Block]:
     """The ratios of the configurations that share a value, setting by setting."""
     yield Heading("What each setting does", "settings")
