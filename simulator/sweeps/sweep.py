@@ -167,9 +167,8 @@ class _Run:
             if is_whole(folder):
                 self._progress.release()
                 self._progress.note(f"Finished before: {folder}; nothing is run.")
-                self._enter(
-                    read_table(folder, CELLS).to_pylist(), identity
-                )  # the ledger may have been full, or another
+                # the ledger may have been full, or another one
+                self._enter(read_table(folder, CELLS).to_pylist(), identity)
                 return SweepResult.load(folder)
             trade: Trade = in_process if beside is None else beside.trade
             if dask:
