@@ -11,6 +11,7 @@ import os
 import pickle
 import signal
 import threading
+import time
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
@@ -20,6 +21,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, Self, TypeAlias
 
 from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
 
 from llm_strategy.errors import BacktraderLLMError, ConfigurationError, RunFolderError
 from simulator.experiment.configuration import Experiment
@@ -108,10 +110,13 @@ class Processes:
     def __init__(self, workers: int) -> None:
         self._workers = workers
         self._beginning: Iterator[None] = iter(())
+        self._busy = 0.0
+        """When they had something to do last (``time.monotonic``)."""
 
     def __enter__(self) -> Self:
         with _uninterrupted():
             self._beginning = self._run([delayed(_belong_to)(os.getpid())])
+        self._busy = time.monotonic()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -127,6 +132,8 @@ class Processes:
                 yield delayed(_named)(part.key, part.cells, shelf.paths(part.files))
 
         self._wait()
+        if time.monotonic() - self._busy > _IDLE_SECONDS / 2:  # loky warns where one ends that has just been given work
+            get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)
         try:
             with _uninterrupted():
                 found = self._run(tasks())
@@ -137,6 +144,7 @@ class Processes:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", UserWarning)
                     found.close()
+                self._busy = time.monotonic()
         except BrokenProcessPool:
             raise WorkerLost(begun) from None
 

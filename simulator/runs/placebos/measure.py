@@ -29,8 +29,8 @@ from simulator.runs.simulation import Conditions
 
 AT_ONCE = 40
 """Accounts that share one pass over the bars."""
-_MOST_CLOSES = 1_500_000
-"""Closes of the accounts that are traded together without a broker, which take some 100 MB."""
+_MOST_CLOSES = 2_400_000
+"""Closes of the accounts that are traded together without a broker, which take some 160 MB."""
 _MOST_SEEN = 4_096
 _MOMENTS = 200
 """Closes at which an account is kept for a figure."""
