@@ -53,30 +53,32 @@ class _Machine:
 
 def test_a_processor_that_becomes_free_is_used():
     machine = _Machine(busy_until=30.0)
-    threads = Threads(2, machine.use, machine.trial, lambda: machine.now)
+    threads = Threads(2, machine.use, lambda: machine.now)
+    threads.choose(machine.trial)
     assert threads.count == machine.threads == 1
     machine.now += 400
-    threads.try_again()
+    threads.choose(machine.trial)
     assert threads.count == machine.threads == 1, "a trial that took 25 seconds is not repeated every 15"
     machine.now += 200
-    threads.try_again()
+    threads.choose(machine.trial)
     assert threads.count == machine.threads == 2
     machine.now += 1e6
-    threads.try_again()
+    threads.choose(machine.trial)
     assert machine.trials == 4, "with all processors in use nothing is left to try"
 
 
 def test_threads_that_were_given_up_are_tried_again():
     machine = _Machine(busy_until=0.0)
-    threads = Threads(2, machine.use, machine.trial, lambda: machine.now)
+    threads = Threads(2, machine.use, lambda: machine.now)
+    threads.choose(machine.trial)
     assert threads.count == 2
     for _ in range(5):
         threads.mind(0.01)
     for _ in range(3):
         threads.mind(1.0)
     assert threads.count == machine.threads == 1
-    threads.try_again()
+    threads.choose(machine.trial)
     assert threads.count == 1
     machine.now += 20
-    threads.try_again()
+    threads.choose(machine.trial)
     assert threads.count == machine.threads == 2

@@ -60,8 +60,10 @@ class Engine:
         self._remembered: list[tuple[Block, int]] = []  # a block, and how many tokens there are up to its end
         self.first_token = self._first_token()
         """What the engine makes of the beginning of a prompt; the begin token where it adds one itself."""
-        self._threads = Threads(processors(), self._model.set_thread_count, self._trial) if threads is None else None
-        if threads is not None:
+        self._threads = Threads(processors(), self._model.set_thread_count) if threads is None else None
+        if self._threads is not None:
+            self._threads.choose(self._trial)
+        elif threads is not None:
             self._model.set_thread_count(threads)
 
     def close(self) -> None:
@@ -83,7 +85,7 @@ class Engine:
         """
         *head, last = blocks
         if self._threads is not None:
-            self._threads.try_again()
+            self._threads.choose(self._trial)
         if self._strict:
             self._forget(0)
         known = 0

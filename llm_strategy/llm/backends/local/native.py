@@ -104,25 +104,28 @@ class Threads:
     """As many threads as are fastest: found by trial, fewer when other programs come to want the processors, and tried
     again while they are fewer than the processors.
 
-    ``use`` gives the engine a number of threads, and ``trial`` says how many seconds a fixed piece of work takes with
-    those that it has.
+    ``use`` gives the engine a number of threads.
     """
 
-    def __init__(
-        self,
-        most: int,
-        use: Callable[[int], None],
-        trial: Callable[[], float],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, most: int, use: Callable[[int], None], clock: Callable[[], float] = time.monotonic) -> None:
         self.count = most
-        self._most, self._use, self._trial, self._clock = most, use, trial, clock
-        self._choose()
+        self._most, self._use, self._clock = most, use, clock
+        self._again = -math.inf
 
-    def try_again(self) -> None:
-        """Find the number anew, if it is time."""
-        if self._clock() >= self._again:
-            self._choose()
+    def choose(self, trial: Callable[[], float]) -> None:
+        """Find the number, if it is time: ``trial`` says how many seconds a fixed piece of work takes with the threads
+        that are used. It is not kept, because what it belongs to keeps this."""
+        begin = self._clock()
+        if begin < self._again:
+            return
+
+        def seconds(count: int) -> float:
+            self._use(count)
+            return trial()
+
+        self._set(fastest(self._most, seconds))
+        end = self._clock()
+        self._again = end + max(_AGAIN_SECONDS, _AGAIN_TIMES * (end - begin)) if self.count < self._most else math.inf
 
     def mind(self, seconds: float) -> None:
         """Take the duration of one more step of equal work; where the last ones were all slow, halve the number."""
@@ -130,16 +133,6 @@ class Threads:
             self._set(self.count // 2)
             log.info("Other programs use the processors: going on with %d threads.", self.count)
             self._again = self._clock() + _AGAIN_SECONDS
-
-    def _choose(self) -> None:
-        begin = self._clock()
-        self._set(fastest(self._most, self._seconds))
-        end = self._clock()
-        self._again = end + max(_AGAIN_SECONDS, _AGAIN_TIMES * (end - begin)) if self.count < self._most else math.inf
-
-    def _seconds(self, count: int) -> float:
-        self._use(count)
-        return self._trial()
 
     def _set(self, count: int) -> None:
         self.count, self._pace = count, Pace()
