@@ -91,7 +91,7 @@ def doctor(
 
         wanted = as_experiment(experiment)
         config = advised_arm(wanted, advisor).config or wanted.primary_config
-        settings = runtime_settings(config, wanted.folder, f"advisors.{advisor}" if wanted.advisors else "advisor")
+        settings = runtime_settings(config, wanted.folder, wanted.place_of(advisor))
         images = bool(config.shown_context.images)
     else:
         settings = load_settings(**({} if backend is None else {"backend": backend}))

@@ -32,10 +32,10 @@ def best_block_length(series: Floats) -> float:
     centred = series - series.mean()
     in_a_row = max(5, int(math.log10(bars)))
     longest = math.ceil(math.sqrt(bars)) + in_a_row
-    products = [float(centred @ centred)]  # by lag, and no more lags than are looked at: of long series they take long
+    products: list[float] = []  # by lag, and of no more lags than are looked at: of long series they take long
     small_in_a_row, quiet = 0, None
     for lag in range(longest + 1):
-        products += [float(centred[lag:] @ centred[: bars - lag])] * (lag > 0)
+        products.append(float(centred[lag:] @ centred[: bars - lag]))
         later, earlier = centred[lag + 1 :], centred[: -(lag + 1)]
         squares = float(later @ later) * float(earlier @ earlier)
         is_small = squares > 0 and abs(products[lag]) / math.sqrt(squares) < 2 * math.sqrt(math.log10(bars) / bars)

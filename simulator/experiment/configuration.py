@@ -273,6 +273,10 @@ class Experiment:
         """The settings of the primary arm, or of ``advisor`` where no model advises."""
         return self.primary.config if self.primary and self.primary.config else self.advisor
 
+    def place_of(self, advisor: str) -> str:
+        """Where the settings of an advisor stand, as an error names it."""
+        return f"advisors.{advisor}" if self.advisors else "advisor"
+
     @property
     def names_advisors(self) -> bool:
         """Whether advisors or arms are written by name, which earlier versions do not know."""

@@ -114,8 +114,7 @@ def models_line(experiment: Experiment, arms: Sequence[Arm], client: Clients) ->
     for arm in arms:
         if arm.config is not None:
             given = client.get(arm.advisor) if isinstance(client, Mapping) else client
-            where = f"advisors.{arm.advisor}" if experiment.advisors else "advisor"
-            settings = runtime_settings(arm.config, experiment.folder, where)
+            settings = runtime_settings(arm.config, experiment.folder, experiment.place_of(arm.advisor))
             given = None if given is client and sets_runtime(arm.config) else given
             lines.setdefault(arm.advisor, model_line(settings.for_backend(settings.backend), given))
     if not lines and isinstance(client, LLMClient):

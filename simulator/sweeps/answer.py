@@ -91,7 +91,7 @@ def _answer(
             except TooManyFailures as problem:
                 work.forget(session.model.unusable)  # started again it asks them again
                 raise TooManyFailures(
-                    f"{_told(group, collected)}: {problem} Answers already given are kept: leave such cells out, let "
+                    f"{_title(group, collected)}: {problem} Answers already given are kept: leave such cells out, let "
                     "another model or mode answer them, or allow more."
                 ) from None
         shelf.put(decisions_key(group.key), decisions_bytes(Decisions(folder / DECISIONS)))
@@ -101,11 +101,11 @@ def _answer(
     progress.end()
 
 
-def _told(group: QuestionGroup, collected: Collected) -> str:
+def _title(group: QuestionGroup, collected: Collected) -> str:
     """The cells of a group, by the first."""
     cell = next(cell for cell in collected.cells.all if cell.number == group.cells[0])
     more = f" and {len(group.cells) - 1:,} more" if len(group.cells) > 1 else ""
-    return f"{cell.told[:1].upper()}{cell.told[1:]}{more}"
+    return f"{cell.title}{more}"
 
 
 def plan_asks(estimate: Estimate | None) -> bool:

@@ -23,10 +23,11 @@ from simulator.evaluation.trials import SealedTail
 from simulator.experiment.configuration import Experiment
 from simulator.experiment.documents import plain
 from simulator.prices.load import moment
+from simulator.prices.table import show_time
 from simulator.prices.universe import Universe
 from simulator.runs.trials.tail import visible_universe
 from simulator.sweeps.document import MOST_CELLS, ONE_DRAW, Sweep
-from simulator.sweeps.seal import check_range, check_windows, iso
+from simulator.sweeps.seal import check_range, check_windows
 
 MOST_TOLD = 10
 """Problems of cells that are told one by one."""
@@ -65,6 +66,11 @@ class Cell:
         told = [f"{key}={json.dumps(value)}" for key, value in self.settings.items()]
         told += [] if self.window is None else [self.window.name]
         return f"cell {self.number} ({', '.join(told):.300})"
+
+    @property
+    def title(self) -> str:
+        """The same, as it begins a sentence."""
+        return f"{self.told[:1].upper()}{self.told[1:]}"
 
 
 class Visible(NamedTuple):
@@ -274,7 +280,7 @@ def _walk(sweep: Sweep, experiment: Experiment, universe: Universe) -> Iterator[
             f"{'from there on' if walk.first else 'after the warm-up'}: write fewer, or take a longer range."
         )
     for begin in range(0, len(times) - walk.bars + 1, walk.step or walk.bars):
-        yield Window(iso(times[begin]), iso(times[begin + walk.bars - 1]))
+        yield Window(show_time(times[begin]), show_time(times[begin + walk.bars - 1]))
 
 
 def _checked(

@@ -245,7 +245,7 @@ class _Sessions:
             except (ConfigurationError, ModelError) as problem:
                 if not any(key in _WHOLE or not set(RUNTIME).isdisjoint(key.split(".")) for key in cell.settings):
                     raise  # it is the same in every cell
-                raise type(problem)(f"{cell.told[:1].upper()}{cell.told[1:]}: {problem}") from None
+                raise type(problem)(f"{cell.title}: {problem}") from None
             taken = [each.name for each in self._of.values()]
             if session.name in taken:
                 session.name, session.named = f"{session.name}/{len(taken) + 1}", True

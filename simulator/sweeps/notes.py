@@ -35,7 +35,7 @@ def cell_notes(cells: Cells) -> Iterator[str]:
             yield sentence
         else:
             more = f" Much the same goes for {len(alike) - 1:,} more." if len(alike) > 1 else ""
-            yield f"{cell.told[:1].upper()}{cell.told[1:]}: {sentence}{more}"
+            yield f"{cell.title}: {sentence}{more}"
     if len(told) > MOST_NOTES:
         yield f"There are {len(told) - MOST_NOTES:,} other notes on single cells: btllm compare tells those of its own."
 

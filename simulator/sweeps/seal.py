@@ -10,16 +10,12 @@ import pandas as pd
 from llm_strategy.errors import ConfigurationError
 from simulator.experiment.configuration import Experiment
 from simulator.prices.load import moment
+from simulator.prices.table import show_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from simulator.sweeps.cells import PriceShelf, Window
-
-
-def iso(time: pd.Timestamp) -> str:
-    """A time, or a date alone, ISO 8601."""
-    return time.isoformat().removesuffix("T00:00:00")
 
 
 def check_windows(windows: Sequence[Window], experiment: Experiment, prices: PriceShelf) -> None:
@@ -30,7 +26,7 @@ def check_windows(windows: Sequence[Window], experiment: Experiment, prices: Pri
     for window in windows:
         if moment(window.end, "end") >= pd.Timestamp(sealed.first):
             raise ConfigurationError(
-                f"The window {window.name} reaches into the bars from {iso(pd.Timestamp(sealed.first))} on that "
+                f"The window {window.name} reaches into the bars from {show_time(pd.Timestamp(sealed.first))} on that "
                 "evaluation.holdout seals: end it before."
             )
 
@@ -46,6 +42,6 @@ def check_range(experiment: Experiment, base: Experiment, prices: PriceShelf) ->
     last = max(each.table.index[-1] for each in universe.markets)
     if sealed is not None and last >= pd.Timestamp(sealed.first):
         raise ConfigurationError(
-            f"Its range would show bars from {iso(pd.Timestamp(sealed.first))} on, which evaluation.holdout of the "
-            "experiment seals: write that date as evaluation.holdout there, so that all ranges end before it."
+            f"Its range would show bars from {show_time(pd.Timestamp(sealed.first))} on, which evaluation.holdout of "
+            "the experiment seals: write that date as evaluation.holdout there, so that all ranges end before it."
         )

@@ -307,7 +307,7 @@ class _Run:
             for found in traded:
                 if isinstance(found, CellFailed):
                     cell = next(cell for cell in self._cells.all if cell.number == found.cell)
-                    raise type(found.problem)(f"{cell.told[:1].upper()}{cell.told[1:]}: {found.problem}")
+                    raise type(found.problem)(f"{cell.title}: {found.problem}")
                 part, outcomes = found
                 shelf.put(part.key, part_bytes(outcomes))
                 done += len(part.cells)

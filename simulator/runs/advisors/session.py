@@ -182,7 +182,7 @@ class _Models:
                 prices = prices_of(settings.for_backend(settings.backend))
                 config.budget.check_prices(_unpriced(model, prices))
             else:
-                where = f"advisors.{name}" if self._experiment.advisors else "advisor"
+                where = self._experiment.place_of(name)
                 settings = runtime_settings(config, self._experiment.folder, where)
                 prices = prices_of(settings.for_backend(settings.backend))
                 config.budget.check_prices(without_price(settings))

@@ -19,6 +19,7 @@ from simulator.evaluation.trials import SealedTail
 from simulator.experiment.configuration import Experiment
 from simulator.prices.config import DataConfig
 from simulator.prices.load import moment
+from simulator.prices.table import show_time
 from simulator.prices.universe import Universe, check_bars, load_universe
 
 FEWEST = 3
@@ -55,15 +56,15 @@ def visible_universe(
     first = pd.Timestamp(cut.tail.first)
     if at is not None and moment(at, "at") >= first:
         raise ConfigurationError(
-            f"{at} lies in the bars from {_day(first)} on that evaluation.holdout seals: ask for an earlier close, or "
-            "open them with btllm open-holdout."
+            f"{at} lies in the bars from {show_time(first)} on that evaluation.holdout seals: ask for an earlier "
+            "close, or open them with btllm open-holdout."
         )
     if chosen.end is None or moment(chosen.end, "end") > cut.last:
         chosen = replace(chosen, end=cut.last.isoformat())
     try:
         return _load(experiment, chosen, minimum_bars), cut.tail
     except MarketDataError as problem:
-        raise type(problem)(f"Before {_day(first)}, from where on evaluation.holdout seals, {problem}") from None
+        raise type(problem)(f"Before {show_time(first)}, from where on evaluation.holdout seals, {problem}") from None
 
 
 def visible_part(universe: Universe, experiment: Experiment) -> tuple[Universe, SealedTail | None]:
@@ -82,7 +83,7 @@ def told_of(sealed: SealedTail | None) -> list[str]:
     if sealed is None:
         return []
     told = (
-        f"The bars from {_day(pd.Timestamp(sealed.first))} on ({sealed.bars:,} decisions) are sealed by "
+        f"The bars from {show_time(pd.Timestamp(sealed.first))} on ({sealed.bars:,} decisions) are sealed by "
         "evaluation.holdout: nothing of them is run or shown"
     )
     few = f", and of fewer than {FEWEST_CLOSES} nothing can be said once they are opened"
@@ -163,9 +164,9 @@ def _cut(universe: Universe, experiment: Experiment) -> Cut | None:
     if before < FEWEST or not going_on:
         lacking = "before it" if before < FEWEST else "behind the seal"
         raise ConfigurationError(
-            f"evaluation.holdout is {holdout}, and of the {len(times):,} decisions from {_day(times[0])} to "
-            f"{_day(times[-1])} that leaves fewer than {FEWEST} {lacking}: choose another fraction or date, or more "
-            "bars."
+            f"evaluation.holdout is {holdout}, and of the {len(times):,} decisions from {show_time(times[0])} to "
+            f"{show_time(times[-1])} that leaves fewer than {FEWEST} {lacking}: choose another fraction or date, or "
+            "more bars."
         )
     index = [pd.DatetimeIndex(prices.table.index) for prices in universe.markets]
     following = min(each[each > last][0] for each in index if each[-1] > last)
@@ -173,7 +174,3 @@ def _cut(universe: Universe, experiment: Experiment) -> Cut | None:
     traded = tuple(prices.symbol for prices in going_on)
     ended = tuple(symbol for symbol in universe.symbols if symbol not in traded)
     return Cut(last, tail, traded, tuple(prices.source for prices in going_on), ended)
-
-
-def _day(time: pd.Timestamp) -> str:
-    return time.isoformat().removesuffix("T00:00:00")
